@@ -1,0 +1,21 @@
+# headrace_module(NAME [deps...]): the static library of src/NAME, all its *.cpp but the tests.
+# Dependencies point downwards only (docs/architecture.md); the build enforces it by include paths alone
+# in review, by link order here.
+function(headrace_module name)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cpp)
+  list(FILTER sources EXCLUDE REGEX "_test\\.cpp$")
+  add_library(headrace_${name} STATIC ${sources})
+  target_include_directories(headrace_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
+  foreach(dep ${ARGN})
+    target_link_libraries(headrace_${name} PUBLIC ${dep})
+  endforeach()
+  headrace_warnings(headrace_${name})
+endfunction()
+
+function(headrace_warnings target)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers)
+  if(HEADRACE_SANITIZE)
+    target_compile_options(${target} PRIVATE -fsanitize=${HEADRACE_SANITIZE} -fno-omit-frame-pointer)
+    target_link_options(${target} PRIVATE -fsanitize=${HEADRACE_SANITIZE})
+  endif()
+endfunction()

@@ -1,0 +1,100 @@
+#include "base/config.h"
+
+#include <cstdlib>
+
+#include <fmt/format.h>
+
+#include "base/size.h"
+
+namespace headrace {
+namespace {
+
+constexpr const char* kFlashMode = "HEADRACE_FLASH_MODE";
+constexpr const char* kRam = "HEADRACE_RAM";
+constexpr const char* kKernels = "HEADRACE_KERNELS";
+constexpr const char* kDebug = "HEADRACE_DEBUG";
+constexpr const char* kSnapshot = "HEADRACE_SNAPSHOT";
+constexpr const char* kReader = "HEADRACE_READER";
+constexpr const char* kDisk = "HEADRACE_DISK";
+
+Status Invalid(const char* variable, const char* value, const char* expected) {
+  return Status(Code::kInvalidArgument, fmt::format("{}={} is not understood: write {}", variable, value, expected));
+}
+
+}  // namespace
+
+std::optional<FlashMode> ParseFlashMode(const std::string& text) {
+  if (text == "off") return FlashMode::kOff;
+  if (text == "auto") return FlashMode::kAuto;
+  if (text == "on") return FlashMode::kOn;
+  return std::nullopt;
+}
+
+std::optional<Kernels> ParseKernels(const std::string& text) {
+  if (text == "auto") return Kernels::kAuto;
+  if (text == "plain") return Kernels::kPlain;
+  if (text == "repack") return Kernels::kRepack;
+  return std::nullopt;
+}
+
+const char* ToString(FlashMode mode) {
+  return mode == FlashMode::kOff ? "off" : mode == FlashMode::kAuto ? "auto" : "on";
+}
+
+const char* ToString(Kernels kernels) {
+  return kernels == Kernels::kAuto ? "auto" : kernels == Kernels::kPlain ? "plain" : "repack";
+}
+
+Result<Config> ParseConfig(const Getenv& getenv) {
+  const auto get = [&](const char* name) -> const char* {
+    const char* value = getenv(name);
+    return value != nullptr && *value != '\0' ? value : nullptr;
+  };
+  Config config;
+  if (const char* ram = get(kRam)) {
+    const auto bytes = ParseSize(ram);
+    if (!bytes.ok()) return Status(bytes.status().code(), fmt::format("{}: {}", kRam, bytes.status().message()));
+    if (*bytes == 0) return Invalid(kRam, ram, "a size above zero, for instance 8G");
+    config.weights_bytes = *bytes;
+    config.flash_mode = FlashMode::kAuto;
+  }
+  if (const char* mode = get(kFlashMode)) {
+    const auto parsed = ParseFlashMode(mode);
+    if (!parsed) return Invalid(kFlashMode, mode, "auto, on or off");
+    config.flash_mode = *parsed;
+  }
+  if (const char* kernels = get(kKernels)) {
+    const auto parsed = ParseKernels(kernels);
+    if (!parsed) return Invalid(kKernels, kernels, "auto, plain or repack");
+    config.kernels = *parsed;
+  }
+  if (const char* debug = get(kDebug)) {
+    const std::string text = debug;
+    if (text != "0" && text != "1") return Invalid(kDebug, debug, "0 or 1");
+    config.debug = text == "1";
+  }
+  if (const char* snapshot = get(kSnapshot)) config.snapshot_path = snapshot;
+  if (const char* reader = get(kReader)) {
+    config.reader = reader;
+    if (config.reader != "auto" && config.reader != "uring" && config.reader != "pread" && config.reader != "buffered") {
+      return Invalid(kReader, reader, "auto, uring, pread or buffered");
+    }
+  }
+  if (const char* disk = get(kDisk)) {
+    const auto bytes = ParseSize(disk);
+    if (!bytes.ok()) return Status(bytes.status().code(), fmt::format("{}: {}", kDisk, bytes.status().message()));
+    config.disk_bytes_per_s = static_cast<double>(*bytes);
+  }
+  return config;
+}
+
+std::vector<std::pair<std::string, std::string>> Config::ToEnvironment() const {
+  std::vector<std::pair<std::string, std::string>> variables = {
+      {kFlashMode, ToString(flash_mode)}, {kKernels, ToString(kernels)}, {kDebug, debug ? "1" : "0"}, {kReader, reader}};
+  if (weights_bytes > 0) variables.emplace_back(kRam, std::to_string(weights_bytes));
+  if (!snapshot_path.empty()) variables.emplace_back(kSnapshot, snapshot_path);
+  if (disk_bytes_per_s > 0) variables.emplace_back(kDisk, std::to_string(static_cast<uint64_t>(disk_bytes_per_s)));
+  return variables;
+}
+
+}  // namespace headrace

@@ -1,0 +1,54 @@
+// What the user asked of flash weight streaming: one struct, parsed once. The headrace command hands it
+// to the library, which lives in another program, through environment variables.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+
+namespace headrace {
+
+enum class FlashMode {
+  kOff,   // never stream: the library stays passive
+  kAuto,  // stream a model that is larger than the budget
+  kOn,    // stream every model
+};
+
+// Which ggml kernels multiply streamed and resident weights. Plain and repacked kernels round
+// differently, as stock llama.cpp does between --repack 0 and 1.
+enum class Kernels {
+  kAuto,    // repacked where its cost hides behind the disk, else plain for narrow batches
+  kPlain,   // the bits of stock --repack 0
+  kRepack,  // the bits of stock --repack 1
+};
+
+struct Config {
+  FlashMode flash_mode = FlashMode::kOff;
+  uint64_t weights_bytes = 0;     // memory for weights: resident share, ring and scratch. 0: half of the
+                                  // memory that is available when the first model is loaded
+  Kernels kernels = Kernels::kAuto;
+  bool debug = false;             // say what was decided, on standard error
+  std::string snapshot_path;      // file for the telemetry snapshot, "" for none
+  std::string reader = "auto";    // auto, uring, pread; "buffered" is pread without O_DIRECT
+  double disk_bytes_per_s = 0;    // measured disk profile for kernels auto; 0: unknown
+
+  // The environment variables that carry this configuration, as {name, value}.
+  std::vector<std::pair<std::string, std::string>> ToEnvironment() const;
+};
+
+// HEADRACE_FLASH_MODE, HEADRACE_RAM, HEADRACE_KERNELS, HEADRACE_DEBUG, HEADRACE_SNAPSHOT,
+// HEADRACE_READER, HEADRACE_DISK. Without HEADRACE_FLASH_MODE and HEADRACE_RAM the mode is off; with
+// HEADRACE_RAM alone it is auto. Errors: kInvalidArgument naming the variable and its value.
+using Getenv = std::function<const char*(const char*)>;
+Result<Config> ParseConfig(const Getenv& getenv);
+
+std::optional<FlashMode> ParseFlashMode(const std::string& text);
+std::optional<Kernels> ParseKernels(const std::string& text);
+const char* ToString(FlashMode mode);
+const char* ToString(Kernels kernels);
+
+}  // namespace headrace

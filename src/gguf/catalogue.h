@@ -1,0 +1,73 @@
+// The catalogue of a GGUF model: which tensor lies where, read from the headers without touching a
+// weight. Built for hostile input: a file may claim anything.
+// Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md (versions 1 to 3).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+
+namespace headrace {
+
+struct TensorEntry {
+  std::string name;
+  uint32_t type = 0;                   // ggml_type
+  std::array<uint64_t, 4> shape{};     // elements per dimension, ggml order (shape[0] is a row); unused are 1
+  uint32_t file = 0;                   // index into Catalogue::files
+  uint64_t offset = 0;                 // bytes from the start of that file
+  uint64_t bytes = 0;
+  int layer = -1;                      // N of "blk.N.", -1 outside the layers
+
+  uint64_t row_bytes() const { return rows() == 0 ? 0 : bytes / rows(); }
+  uint64_t rows() const { return shape[1] * shape[2] * shape[3]; }
+  // A weight that MUL_MAT_ID chooses experts from: "..._exps...", shape[2] experts.
+  bool is_expert() const;
+};
+
+struct CatalogueFile {
+  std::string path;
+  uint64_t bytes = 0;
+};
+
+struct Catalogue {
+  uint32_t version = 0;
+  std::vector<CatalogueFile> files;    // one, or the parts of a split model in order
+  std::vector<TensorEntry> tensors;    // in file order
+  std::string architecture;            // general.architecture, "" when absent
+  std::string name;                    // general.name, "" when absent
+  uint64_t context_length = 0;         // <arch>.context_length and so on; 0 when absent
+  uint64_t embedding_length = 0;
+  uint64_t layers = 0;
+  uint64_t heads = 0;
+  uint64_t heads_kv = 0;
+  uint64_t experts = 0;
+  uint64_t experts_used = 0;
+  uint64_t vocabulary = 0;             // number of tokenizer.ggml.tokens
+  bool has_chat_template = false;
+
+  uint64_t weight_bytes() const;       // of all tensors
+  uint64_t parameters() const;         // elements of all tensors
+  std::string dominant_type() const;   // name of the type that holds most bytes, for instance "Q4_0"
+};
+
+// Reads the headers of a GGUF file. For any part of a split model ("-00001-of-00003.gguf") the whole
+// model is read. Errors, each with the path and what to do: kNotFound, kPermission, kInvalidArgument
+// (a directory, not GGUF), kCorrupt (truncated, overlapping, out of the file, overflowing), kUnsupported
+// (unknown version, unknown tensor type, big-endian). Time and memory are bounded by the header's real
+// size, never by what it claims.
+Result<Catalogue> ReadCatalogue(const std::string& path);
+
+// The name of a ggml_type, "type 99" when unknown.
+std::string TypeName(uint32_t type);
+
+// Elements in one block of a type and its bytes; {0, 0} when unknown.
+struct TypeLayout {
+  uint32_t block_elements = 0;
+  uint32_t block_bytes = 0;
+};
+TypeLayout LayoutOf(uint32_t type);
+
+}  // namespace headrace

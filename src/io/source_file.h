@@ -1,0 +1,54 @@
+// A file whose bytes are streamed: what it was when it was opened, and how it is read.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <ctime>
+#include <string>
+
+#include "base/descriptor.h"
+#include "base/status.h"
+
+namespace headrace {
+
+// Two names of one file have one identity.
+struct FileIdentity {
+  dev_t device = 0;
+  ino_t inode = 0;
+  friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
+};
+
+// Move-only; const operations are thread-safe.
+class SourceFile {
+ public:
+  enum class Access {
+    kDirect,    // O_DIRECT where the file system can, else buffered
+    kBuffered,  // through the page cache, which is dropped behind the reader
+  };
+
+  // Opens a regular file read-only. Errors: kNotFound, kPermission, kInvalidArgument (not a regular
+  // file), kIo; each names the path.
+  static Result<SourceFile> Open(const std::string& path, Access access = Access::kDirect);
+
+  int fd() const { return fd_.get(); }
+  const std::string& path() const { return path_; }
+  uint64_t size() const { return size_; }
+  FileIdentity identity() const { return identity_; }
+  // False when reads go through the page cache, because asked for or because O_DIRECT was refused.
+  bool direct() const { return direct_; }
+
+  // kChanged when size or modification time are not those of Open. A file that was deleted or renamed
+  // stays readable through the descriptor and counts as unchanged.
+  Status CheckUnchanged() const;
+
+ private:
+  Descriptor fd_;
+  std::string path_;
+  uint64_t size_ = 0;
+  FileIdentity identity_;
+  timespec modified_{};
+  bool direct_ = false;
+};
+
+}  // namespace headrace

@@ -1,0 +1,51 @@
+// The residency plan: which rows of which weight stay in memory and which stream, within a budget.
+// Pure functions; thread-safe.
+//
+// Dense weights are used once per pass in a fixed order, so no cache policy beats a fixed resident share:
+// with a budget of B bytes, a ring of R and scratch of S, B - R - S bytes stay resident and everything
+// else is read once per pass. The share is spread evenly over the weights so that the disk never has to
+// burst. Bound: passes per second <= disk bandwidth / streamed bytes per pass.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/status.h"
+
+namespace headrace {
+
+// Rows are kept and streamed in groups of this many: the repacked kernels interleave 4 to 16 rows, AMX
+// tiles 32; a multiple of all keeps every piece on the kernel of the whole.
+inline constexpr uint64_t kRowGroup = 64;
+
+// One weight that is multiplied once per pass. A weight that cannot be cut by rows (a permuted view) is
+// one row of all its bytes.
+struct WeightExtent {
+  uint64_t rows = 0;
+  uint64_t row_bytes = 0;
+  uint32_t model = 0;   // index of the model it belongs to; a small model is kept resident before a large one
+
+  uint64_t bytes() const { return rows * row_bytes; }
+};
+
+struct ResidencyPlan {
+  uint64_t segment_bytes = 0;      // the most that one read segment holds (a run of rows of one weight)
+  uint64_t ring_bytes = 0;         // read-ahead memory; 0 when everything is resident
+  uint64_t scratch_bytes = 0;      // for one repacked segment
+  uint64_t resident_bytes = 0;
+  uint64_t streamed_bytes = 0;     // per pass over all weights
+  std::vector<uint64_t> resident_rows;  // for each weight, from its first row
+
+  uint64_t total_bytes() const { return ring_bytes + scratch_bytes + resident_bytes; }
+};
+
+// The smallest budget that works: room for three segments of one row group of the widest weight in the
+// ring and one in scratch, page-aligned.
+uint64_t FloorBytes(std::span<const WeightExtent> weights);
+
+// Weights in the order of a pass. The plan's total_bytes() never exceeds `budget_bytes`.
+// Errors: kOutOfBudget with the arithmetic, when the budget is below FloorBytes.
+Result<ResidencyPlan> PlanResidency(std::span<const WeightExtent> weights, uint64_t budget_bytes);
+
+}  // namespace headrace

@@ -1,0 +1,102 @@
+// What the library is doing, for other processes to read while it runs and after it ended: a small file
+// (best on a memory file system) that the library maps and writes, and the headrace command maps and reads.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/status.h"
+
+namespace headrace {
+
+// One writer process, any number of readers. Every counter is written with relaxed atomic stores: a
+// reader sees each number whole, not all numbers of one instant. Times are nanoseconds, sizes bytes.
+struct Snapshot {
+  static constexpr uint64_t kMagic = 0x3145434152444148;  // "HADRACE1"
+  static constexpr uint32_t kVersion = 1;
+
+  enum State : uint32_t {
+    kPassive = 0,    // loaded, nothing to stream: stock llama.cpp runs
+    kLoading = 1,    // a pass is bringing the resident share in
+    kStreaming = 2,  // the resident share is in memory, the rest streams
+  };
+  enum KernelChoice : uint32_t { kUndecided = 0, kPlain = 1, kRepack = 2, kMixed = 3 };
+
+  using Counter = std::atomic<uint64_t>;
+
+  uint64_t magic = kMagic;
+  uint32_t version = kVersion;
+  uint32_t bytes = 0;                       // sizeof(Snapshot) of the writer
+  Counter process_id{0};
+  std::atomic<uint32_t> state{kPassive};
+  std::atomic<uint32_t> kernels{kUndecided};  // for narrow batches (decode) of streamed weights
+  std::atomic<uint32_t> direct_io{0};
+  std::atomic<uint32_t> models{0};          // models that stream now
+
+  Counter budget_bytes{0};                  // memory for weights that was granted
+  Counter weight_bytes{0};                  // weights under headrace's management
+  Counter resident_target_bytes{0};         // what the plan keeps resident
+  Counter resident_bytes{0};                // what is resident by now
+  Counter streamed_bytes_per_pass{0};       // the rest: read once per pass
+  Counter ring_bytes{0};
+  Counter scratch_bytes{0};
+
+  Counter passes{0};
+  Counter bytes_read{0};
+  Counter reads_failed{0};
+  Counter reads_retried{0};
+  // Sums over all passes.
+  Counter pass_ns{0};                       // wall time inside the engine's graph computation
+  Counter wait_ns{0};                       // of that: waiting for the disk
+  Counter kernel_ns{0};                     // in ggml kernels on managed weights, repacking included
+  Counter repack_ns{0};                     // of that: repacking
+  Counter own_ns{0};                        // in headrace's own code, neither waiting nor in kernels
+  // Decode passes (one token wide) alone, from the second on: what tokens/s rest on.
+  Counter decode_passes{0};
+  Counter decode_ns{0};
+  Counter decode_wait_ns{0};
+  Counter decode_own_ns{0};
+  Counter decode_bytes{0};                  // streamed bytes consumed
+
+  char model[256] = {};                     // file name of the largest model
+  char last_error[512] = {};                // "" when none; written once
+};
+
+// The writer's end. The object lives in a mapped file, or in private memory when there is none.
+class SnapshotWriter {
+ public:
+  SnapshotWriter();                         // private memory
+  ~SnapshotWriter();
+  SnapshotWriter(const SnapshotWriter&) = delete;
+  SnapshotWriter& operator=(const SnapshotWriter&) = delete;
+
+  // Creates (or empties) the file and moves the snapshot into it. Call before other threads use it.
+  Status MapFile(const std::string& path);
+
+  Snapshot& operator*() { return *snapshot_; }
+  Snapshot* operator->() { return snapshot_; }
+
+ private:
+  std::unique_ptr<Snapshot> owned_;
+  Snapshot* snapshot_;
+};
+
+// The reader's end: a mapped view of a writer's file, valid after the writer ended too.
+class SnapshotView {
+ public:
+  // kNotFound while the writer has not created it; kCorrupt when it is not a snapshot of this version.
+  static Result<SnapshotView> Open(const std::string& path);
+  SnapshotView(SnapshotView&& other) noexcept;
+  SnapshotView& operator=(SnapshotView&&) = delete;
+  ~SnapshotView();
+  const Snapshot& operator*() const { return *snapshot_; }
+  const Snapshot* operator->() const { return snapshot_; }
+
+ private:
+  explicit SnapshotView(const Snapshot* snapshot) : snapshot_(snapshot) {}
+  const Snapshot* snapshot_;
+};
+
+}  // namespace headrace
