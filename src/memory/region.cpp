@@ -1,0 +1,140 @@
+#include "memory/region.h"
+
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <new>
+#include <utility>
+
+namespace headrace {
+namespace {
+
+// The preloaded library defines mmap itself, so its own memory comes straight from the kernel.
+std::byte* MapAnonymous(uint64_t bytes) {
+  const long address =
+      ::syscall(SYS_mmap, nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return address == -1 ? nullptr : reinterpret_cast<std::byte*>(address);
+}
+
+void UnmapRange(std::byte* address, uint64_t bytes) {
+  if (bytes > 0) ::syscall(SYS_munmap, address, bytes);
+}
+
+Status SystemError(const char* action, uint64_t bytes, int error) {
+  return Status(error == ENOMEM ? Code::kOutOfBudget : Code::kIo,
+                fmt::format("cannot {} {} of memory: {}", action, FormatSize(bytes), std::strerror(error)));
+}
+
+}  // namespace
+
+Region::Region(Region&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)),
+      bytes_(std::exchange(other.bytes_, 0)),
+      committed_bytes_(std::exchange(other.committed_bytes_, 0)),
+      owner_(other.owner_),
+      committed_(std::move(other.committed_)) {}
+
+Region& Region::operator=(Region&& other) noexcept {
+  if (this != &other) {
+    Unmap();
+    data_ = std::exchange(other.data_, nullptr);
+    bytes_ = std::exchange(other.bytes_, 0);
+    committed_bytes_ = std::exchange(other.committed_bytes_, 0);
+    owner_ = other.owner_;
+    committed_ = std::move(other.committed_);
+  }
+  return *this;
+}
+
+void Region::Unmap() {
+  // In a forked child the mapping does not exist and its addresses may be somebody else's.
+  if (data_ != nullptr && owner_ == ::getpid()) UnmapRange(data_, bytes_);
+  data_ = nullptr;
+  bytes_ = 0;
+  committed_bytes_ = 0;
+}
+
+Result<Region> Region::Reserve(uint64_t bytes) {
+  if (bytes == 0) return Status(Code::kInvalidArgument, "cannot reserve a region of 0 bytes");
+  // No address space of this size exists; also keeps the rounding below from wrapping around.
+  if (bytes > UINT64_MAX / 4) return SystemError("reserve", bytes, ENOMEM);
+  bytes = AlignUp(bytes, kPageBytes);
+  const uint64_t padded = bytes + kHugePageBytes;
+
+  Region region;
+  std::byte* const raw = MapAnonymous(padded);
+  if (raw == nullptr) return SystemError("reserve", bytes, errno);
+  const uint64_t skip =
+      AlignUp(reinterpret_cast<uintptr_t>(raw), kHugePageBytes) - reinterpret_cast<uintptr_t>(raw);
+  UnmapRange(raw, skip);
+  UnmapRange(raw + skip + bytes, padded - skip - bytes);
+  region.data_ = raw + skip;
+  region.bytes_ = bytes;
+  region.owner_ = ::getpid();
+  if (::madvise(region.data_, bytes, MADV_DONTFORK) != 0) return SystemError("reserve", bytes, errno);
+  try {
+    region.committed_.resize(AlignUp(bytes, kHugePageBytes) / kHugePageBytes);
+  } catch (const std::bad_alloc&) {
+    return SystemError("reserve", bytes, ENOMEM);
+  }
+  return region;
+}
+
+Status Region::Commit(uint64_t offset, uint64_t bytes) {
+  if (offset > bytes_ || bytes > bytes_ - offset) {
+    return Status(Code::kInvalidArgument,
+                  fmt::format("cannot commit {} bytes at {} of a region of {} bytes", bytes, offset, bytes_));
+  }
+  if (bytes == 0) return Status();
+  const uint64_t begin = AlignDown(offset, kPageBytes);
+  const uint64_t end = AlignUp(offset + bytes, kPageBytes);
+  if (::mprotect(data_ + begin, end - begin, PROT_READ | PROT_WRITE) != 0) {
+    return SystemError("commit", end - begin, errno);
+  }
+  Mark(begin, end, true);
+
+  // The huge pages that are complete now: the inner ones, and one at either end that earlier commits share.
+  uint64_t first = begin / kHugePageBytes;
+  uint64_t last = (end + kHugePageBytes - 1) / kHugePageBytes;
+  if (!committed_[first].all()) ++first;
+  if (last > first && !committed_[last - 1].all()) --last;
+  if (last > first) {
+    // Only a hint: a kernel without huge pages refuses it.
+    ::madvise(data_ + first * kHugePageBytes, (last - first) * kHugePageBytes, MADV_HUGEPAGE);
+  }
+  return Status();
+}
+
+void Region::Decommit(uint64_t offset, uint64_t bytes) {
+  if (offset >= bytes_) return;
+  const uint64_t begin = AlignUp(offset, kPageBytes);
+  const uint64_t end = AlignDown(offset + std::min(bytes, bytes_ - offset), kPageBytes);
+  if (begin >= end) return;
+  // Neither call can fail on a mapping of ours but for a lack of mappings (when the range is split); the
+  // pages then stay accessible, yet their memory is gone, which is what was promised.
+  ::madvise(data_ + begin, end - begin, MADV_DONTNEED);
+  [[maybe_unused]] const int refused = ::mprotect(data_ + begin, end - begin, PROT_NONE);
+  Mark(begin, end, false);
+}
+
+void Region::Mark(uint64_t begin, uint64_t end, bool committed) {
+  for (uint64_t page = begin / kPageBytes; page < end / kPageBytes;) {
+    auto& huge = committed_[page / kPagesPerHuge];
+    const uint64_t stop = std::min(end / kPageBytes, (page / kPagesPerHuge + 1) * kPagesPerHuge);
+    const uint64_t before = huge.count();
+    if (stop - page == kPagesPerHuge) {
+      committed ? huge.set() : huge.reset();
+      page = stop;
+    } else {
+      for (; page < stop; ++page) huge.set(page % kPagesPerHuge, committed);
+    }
+    committed_bytes_ += (huge.count() - before) * kPageBytes;  // modulo 2^64: also counts downwards
+  }
+}
+
+}  // namespace headrace
