@@ -1,0 +1,136 @@
+#include "plan/residency.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include <fmt/format.h>
+
+#include "base/size.h"
+
+namespace headrace {
+namespace {
+
+// A whole 14336 x 4096 Q4_0 matrix (31.5 MiB) fits: a wide batch converts its activations once per
+// segment, so cutting such a matrix in four costs a prompt about 3 %.
+constexpr uint64_t kMaxSegmentBytes = 32 * kMiB;
+// Look-ahead that covers what the disk delivers while the computation does not consume (attention over a
+// long context, sampling): 200 MiB are 40 ms at 5 GB/s.
+constexpr uint64_t kMaxRingBytes = 200 * kMiB;
+constexpr uint64_t kRingSegments = 3;
+
+// A segment starts anywhere in a page and is read in whole pages.
+uint64_t SpanBytes(uint64_t bytes) { return AlignUp(bytes, kPageBytes) + kPageBytes; }
+
+uint64_t GroupBytes(const WeightExtent& weight) { return std::min(weight.rows, kRowGroup) * weight.row_bytes; }
+
+uint64_t WidestGroup(std::span<const WeightExtent> weights) {
+  uint64_t widest = 0;
+  for (const WeightExtent& weight : weights) widest = std::max(widest, GroupBytes(weight));
+  return widest;
+}
+
+// Bytes that each model may keep resident: the smallest first, all of it if that is no more than an even
+// share of what is left. A draft model, used several times per pass of its target, thus stays resident.
+std::vector<uint64_t> ShareAmongModels(std::span<const WeightExtent> weights, uint64_t available) {
+  uint32_t models = 0;
+  for (const WeightExtent& weight : weights) models = std::max(models, weight.model + 1);
+  std::vector<uint64_t> total(models, 0);
+  for (const WeightExtent& weight : weights) total[weight.model] += AlignUp(weight.bytes(), kPageBytes);
+
+  std::vector<uint32_t> order(models);
+  std::iota(order.begin(), order.end(), 0u);
+  std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return total[a] < total[b]; });
+  std::vector<uint64_t> share(models, 0);
+  uint64_t left = models;
+  for (uint32_t model : order) {
+    share[model] = std::min(total[model], available / left);
+    available -= share[model];
+    --left;
+  }
+  return share;
+}
+
+// Spreads `share` bytes over one model's weights by error diffusion: each weight that fits a segment is
+// kept whole or streamed whole, larger ones keep a prefix of whole row groups.
+void Spread(std::span<const WeightExtent> weights, uint32_t model, uint64_t share, uint64_t segment_bytes,
+            std::vector<uint64_t>& resident_rows) {
+  const auto charged = [](const WeightExtent& weight, uint64_t rows) {
+    return AlignUp(rows * weight.row_bytes, kPageBytes);
+  };
+  uint64_t total = 0;
+  for (const WeightExtent& weight : weights) {
+    if (weight.model == model) total += charged(weight, weight.rows);
+  }
+  if (total == 0) return;
+  const double fraction = std::min(1.0, static_cast<double>(share) / static_cast<double>(total));
+  double wanted = 0;
+  uint64_t given = 0;
+  const auto rows_within = [&](const WeightExtent& weight, double bytes) -> uint64_t {
+    if (weight.row_bytes == 0 || bytes < static_cast<double>(kPageBytes)) return 0;
+    if (bytes >= static_cast<double>(charged(weight, weight.rows))) return weight.rows;
+    const auto rows = static_cast<uint64_t>((bytes - kPageBytes) / static_cast<double>(weight.row_bytes));
+    return AlignDown(std::min(rows, weight.rows), kRowGroup);
+  };
+  for (size_t i = 0; i < weights.size(); ++i) {
+    const WeightExtent& weight = weights[i];
+    if (weight.model != model) continue;
+    wanted += fraction * static_cast<double>(charged(weight, weight.rows));
+    const bool atomic = weight.bytes() <= segment_bytes;
+    const uint64_t rows = rows_within(weight, fraction >= 1.0 ? 1e30 : wanted - static_cast<double>(given) + 0.5);
+    resident_rows[i] = atomic && rows < weight.rows ? 0 : rows;
+    given += charged(weight, resident_rows[i]);
+  }
+  // What rounding left over goes to prefixes, first come first served.
+  for (size_t i = 0; i < weights.size() && given < share; ++i) {
+    const WeightExtent& weight = weights[i];
+    if (weight.model != model || resident_rows[i] == weight.rows) continue;
+    const uint64_t before = charged(weight, resident_rows[i]);
+    resident_rows[i] = std::max(resident_rows[i], rows_within(weight, static_cast<double>(before + share - given)));
+    given += charged(weight, resident_rows[i]) - before;
+  }
+}
+
+}  // namespace
+
+uint64_t FloorBytes(std::span<const WeightExtent> weights) {
+  if (weights.empty()) return 0;
+  const uint64_t group = WidestGroup(weights);
+  return kRingSegments * SpanBytes(group) + AlignUp(group, kPageBytes);
+}
+
+Result<ResidencyPlan> PlanResidency(std::span<const WeightExtent> weights, uint64_t budget_bytes) {
+  ResidencyPlan plan;
+  plan.resident_rows.assign(weights.size(), 0);
+  if (weights.empty()) return plan;
+  const uint64_t floor = FloorBytes(weights);
+  if (budget_bytes < floor) {
+    return Status(Code::kOutOfBudget,
+                  fmt::format("{} of memory for weights is too little: streaming needs at least {} ({} read-ahead "
+                              "segments and one of scratch, each with {} rows of the widest weight, {})",
+                              FormatSize(budget_bytes), FormatSize(floor), kRingSegments, kRowGroup,
+                              FormatSize(WidestGroup(weights))));
+  }
+  const uint64_t widest = WidestGroup(weights);
+  plan.segment_bytes = std::clamp(budget_bytes / 24, widest, std::max(widest, kMaxSegmentBytes));
+  plan.scratch_bytes = AlignUp(plan.segment_bytes, kPageBytes);
+  const uint64_t smallest_ring = kRingSegments * SpanBytes(plan.segment_bytes);
+  plan.ring_bytes =
+      AlignDown(std::clamp(budget_bytes / 8, smallest_ring, std::max(smallest_ring, kMaxRingBytes)), kPageBytes);
+  if (plan.ring_bytes + plan.scratch_bytes > budget_bytes) {  // a wide row group in a budget near the floor
+    plan.segment_bytes = widest;
+    plan.scratch_bytes = AlignUp(widest, kPageBytes);
+    plan.ring_bytes = kRingSegments * SpanBytes(widest);
+  }
+
+  const auto share = ShareAmongModels(weights, budget_bytes - plan.ring_bytes - plan.scratch_bytes);
+  for (uint32_t model = 0; model < share.size(); ++model) {
+    Spread(weights, model, share[model], plan.segment_bytes, plan.resident_rows);
+  }
+  for (size_t i = 0; i < weights.size(); ++i) {
+    plan.resident_bytes += AlignUp(plan.resident_rows[i] * weights[i].row_bytes, kPageBytes);
+    plan.streamed_bytes += (weights[i].rows - plan.resident_rows[i]) * weights[i].row_bytes;
+  }
+  return plan;
+}
+
+}  // namespace headrace

@@ -1,0 +1,151 @@
+#include "plan/residency.h"
+
+#include <random>
+
+#include <gtest/gtest.h>
+
+#include "base/size.h"
+#include "plan/prediction.h"
+
+namespace headrace {
+namespace {
+
+// 32 layers of Llama-8B shape in Q4_0, 4096 wide.
+std::vector<WeightExtent> LlamaShape(uint32_t model = 0) {
+  const uint64_t row = 4096 / 32 * 18, ffn_row = 14336 / 32 * 18;
+  std::vector<WeightExtent> weights;
+  for (int layer = 0; layer < 32; ++layer) {
+    for (uint64_t rows : {4096u, 1024u, 1024u, 4096u, 14336u, 14336u}) weights.push_back({rows, row, model});
+    weights.push_back({4096, ffn_row, model});
+  }
+  weights.push_back({32000, row, model});
+  return weights;
+}
+
+uint64_t Total(const std::vector<WeightExtent>& weights) {
+  uint64_t total = 0;
+  for (const auto& weight : weights) total += weight.bytes();
+  return total;
+}
+
+void ExpectSound(const std::vector<WeightExtent>& weights, const ResidencyPlan& plan, uint64_t budget) {
+  EXPECT_LE(plan.total_bytes(), budget);
+  ASSERT_EQ(plan.resident_rows.size(), weights.size());
+  uint64_t resident = 0, streamed = 0;
+  for (size_t i = 0; i < weights.size(); ++i) {
+    ASSERT_LE(plan.resident_rows[i], weights[i].rows);
+    if (plan.resident_rows[i] != weights[i].rows) {
+      EXPECT_EQ(plan.resident_rows[i] % kRowGroup, 0u);
+      EXPECT_LE(std::min(weights[i].rows, kRowGroup) * weights[i].row_bytes, plan.segment_bytes);
+    }
+    resident += AlignUp(plan.resident_rows[i] * weights[i].row_bytes, kPageBytes);
+    streamed += (weights[i].rows - plan.resident_rows[i]) * weights[i].row_bytes;
+  }
+  EXPECT_EQ(resident, plan.resident_bytes);
+  EXPECT_EQ(streamed, plan.streamed_bytes);
+  EXPECT_GE(plan.ring_bytes, 3 * plan.segment_bytes);
+  EXPECT_GE(plan.scratch_bytes, plan.segment_bytes);
+}
+
+TEST(Residency, UsesTheBudgetAndSpreadsEvenly) {
+  const auto weights = LlamaShape();
+  const uint64_t budget = 1536 * kMiB;
+  const auto plan = PlanResidency(weights, budget);
+  ASSERT_TRUE(plan.ok());
+  ExpectSound(weights, *plan, budget);
+  EXPECT_GE(plan->total_bytes(), budget - kMiB);
+  // In any half of the pass about half of the streamed bytes are read.
+  uint64_t first_half = 0;
+  for (size_t i = 0; i < weights.size() / 2; ++i) {
+    first_half += (weights[i].rows - plan->resident_rows[i]) * weights[i].row_bytes;
+  }
+  EXPECT_NEAR(static_cast<double>(first_half) / static_cast<double>(plan->streamed_bytes), 0.5, 0.03);
+}
+
+TEST(Residency, EverythingResidentWhenItFits) {
+  const auto weights = LlamaShape();
+  const auto plan = PlanResidency(weights, Total(weights) + kGiB);
+  ASSERT_TRUE(plan.ok());
+  EXPECT_EQ(plan->streamed_bytes, 0u);
+}
+
+TEST(Residency, FloorWorksAndBelowItIsRefusedWithTheArithmetic) {
+  const auto weights = LlamaShape();
+  const uint64_t floor = FloorBytes(weights);
+  EXPECT_LT(floor, 4 * kMiB);
+  const auto plan = PlanResidency(weights, floor);
+  ASSERT_TRUE(plan.ok());
+  ExpectSound(weights, *plan, floor);
+  const auto refused = PlanResidency(weights, floor - 1);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.status().code(), Code::kOutOfBudget);
+  EXPECT_NE(refused.status().message().find(FormatSize(floor)), std::string::npos);
+}
+
+TEST(Residency, MoreBudgetNeverStreamsMore) {
+  const auto weights = LlamaShape();
+  uint64_t previous = UINT64_MAX;
+  for (uint64_t budget = 2 * FloorBytes(weights); budget < 5 * kGiB; budget += 97 * kMiB) {
+    const auto plan = PlanResidency(weights, budget);
+    ASSERT_TRUE(plan.ok());
+    ExpectSound(weights, *plan, budget);
+    EXPECT_LE(plan->streamed_bytes, previous) << FormatSize(budget);
+    previous = plan->streamed_bytes;
+  }
+}
+
+TEST(Residency, ASmallModelIsResidentBeforeALargeOne) {
+  auto weights = LlamaShape(0);
+  const size_t draft = weights.size();
+  for (int i = 0; i < 8; ++i) weights.push_back({2048, 1152, 1});
+  const auto plan = PlanResidency(weights, kGiB);
+  ASSERT_TRUE(plan.ok());
+  ExpectSound(weights, *plan, kGiB);
+  for (size_t i = draft; i < weights.size(); ++i) EXPECT_EQ(plan->resident_rows[i], weights[i].rows);
+  EXPECT_GT(plan->streamed_bytes, 0u);
+}
+
+TEST(Residency, RandomShapesStayWithinTheirBudget) {
+  std::mt19937_64 random(7);
+  for (int round = 0; round < 2000; ++round) {
+    std::vector<WeightExtent> weights(1 + random() % 40);
+    for (auto& weight : weights) {
+      weight = {1 + random() % 3000, 4 * (1 + random() % 3000), static_cast<uint32_t>(random() % 3)};
+    }
+    const uint64_t floor = FloorBytes(weights);
+    const uint64_t budget = floor + random() % (2 * Total(weights) + 1);
+    const auto plan = PlanResidency(weights, budget);
+    ASSERT_TRUE(plan.ok());
+    ExpectSound(weights, *plan, budget);
+  }
+}
+
+TEST(Prediction, DecodeIsBoundByTheSlowerOfDiskAndKernels) {
+  ResidencyPlan plan;
+  plan.resident_bytes = 1000;
+  plan.streamed_bytes = 3000;
+  MachineProfile machine;
+  machine.disk_bytes_per_s = 1000;
+  machine.decode_bytes_per_s = 8000;
+  auto prediction = Predict(plan, machine, 1, 0, 0);
+  EXPECT_TRUE(prediction.disk_bound);
+  EXPECT_DOUBLE_EQ(prediction.decode_tokens_per_s, 1 / 3.0);
+  machine.decode_bytes_per_s = 1000;
+  prediction = Predict(plan, machine, 1, 0, 0);
+  EXPECT_FALSE(prediction.disk_bound);
+  EXPECT_DOUBLE_EQ(prediction.decode_tokens_per_s, 0.25);
+}
+
+TEST(Prediction, PromptPassesReadTheStreamedShareOnceEach) {
+  ResidencyPlan plan;
+  plan.resident_bytes = 1000;
+  plan.streamed_bytes = 3000;
+  MachineProfile machine;
+  machine.disk_bytes_per_s = 1000;
+  const auto prediction = Predict(plan, machine, 1, 1024, 512);
+  EXPECT_DOUBLE_EQ(prediction.prompt_tokens_per_s, 1024 / 6.0);
+  EXPECT_DOUBLE_EQ(prediction.first_token_s, 4 + 3);
+}
+
+}  // namespace
+}  // namespace headrace
