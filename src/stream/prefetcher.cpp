@@ -1,0 +1,213 @@
+#include "stream/prefetcher.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <system_error>
+
+#include "base/size.h"
+
+namespace headrace {
+namespace {
+
+// A result's tag: the entry's sequence number and the chunk within it.
+constexpr unsigned kChunkBits = 24;
+uint64_t Tag(uint64_t sequence, uint32_t chunk) { return sequence << kChunkBits | chunk; }
+
+}  // namespace
+
+uint64_t Prefetcher::Entry::arrived_bytes() const {
+  const uint64_t end = std::min(span, uint64_t{arrived} * kChunkBytes);
+  return end <= lead() ? 0 : std::min(segment.bytes, end - lead());
+}
+
+Prefetcher::Prefetcher(std::unique_ptr<Reader> reader, Region ring)
+    : reader_(std::move(reader)), ring_(std::move(ring)) {}
+
+Result<std::unique_ptr<Prefetcher>> Prefetcher::Start(std::unique_ptr<Reader> reader, Region ring) {
+  std::unique_ptr<Prefetcher> prefetcher(new Prefetcher(std::move(reader), std::move(ring)));
+  // The host's signals are for the host's threads.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  Status status;
+  try {
+    prefetcher->thread_ = std::thread([raw = prefetcher.get()] { raw->Run(); });
+    pthread_setname_np(prefetcher->thread_.native_handle(), "headrace-stream");
+  } catch (const std::system_error& error) {
+    status = Status(Code::kIo, std::string("cannot start the streaming thread: ") + error.what());
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (!status.ok()) return status;
+  return prefetcher;
+}
+
+Prefetcher::~Prefetcher() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  work_.notify_one();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Prefetcher::BeginPass(std::vector<Segment> pass, std::vector<Segment> next) {
+  std::unique_lock lock(mutex_);
+  pass_ = std::move(pass);
+  next_ = std::move(next);
+  size_t kept = 0;
+  while (kept < entries_.size()) {
+    const Segment* wanted = Upcoming(kept);
+    if (wanted == nullptr || !(*wanted == entries_[kept].segment) || !entries_[kept].error.ok()) break;
+    ++kept;
+  }
+  if (kept < entries_.size()) DropFrom(kept, lock);
+  admitted_ = kept;
+  lock.unlock();
+  work_.notify_one();
+}
+
+Result<Prefetcher::Arrival> Prefetcher::Await(uint64_t bytes) {
+  std::unique_lock lock(mutex_);
+  if (entries_.empty() && Upcoming(admitted_) == nullptr) {
+    return Status(Code::kInternal, "a segment was awaited that no pass announced");
+  }
+  const auto arrived = [&] {
+    return !entries_.empty() && (!entries_.front().error.ok() || entries_.front().arrived_bytes() >= bytes);
+  };
+  awaited_ = bytes;
+  progress_.wait(lock, arrived);
+  awaited_ = 0;
+  const Entry& entry = entries_.front();
+  if (!entry.error.ok()) return entry.error;
+  return Arrival{reinterpret_cast<const uint8_t*>(ring_.data()) + entry.position % ring_.bytes() + entry.lead(), entry.arrived_bytes()};
+}
+
+void Prefetcher::Consumed(uint64_t bytes) {
+  {
+    const std::lock_guard lock(mutex_);
+    const Entry& entry = entries_.front();
+    head_ = std::max(head_, entry.position + AlignDown(entry.lead() + bytes, kPageBytes));
+  }
+  work_.notify_one();
+}
+
+void Prefetcher::Pop() {
+  {
+    const std::lock_guard lock(mutex_);
+    head_ = entries_.front().position + entries_.front().span;
+    entries_.pop_front();
+    ++first_sequence_;
+  }
+  work_.notify_one();
+}
+
+void Prefetcher::Reset() {
+  std::unique_lock lock(mutex_);
+  pass_.clear();
+  next_.clear();
+  DropFrom(0, lock);
+  admitted_ = 0;
+}
+
+// Removes entries from `index` on. Their reads in flight still write into the ring, so it waits for them.
+void Prefetcher::DropFrom(size_t index, std::unique_lock<std::mutex>& lock) {
+  admitting_ = false;
+  progress_.wait(lock, [&] {
+    return std::all_of(entries_.begin() + static_cast<std::ptrdiff_t>(index), entries_.end(),
+                       [](const Entry& entry) { return entry.issued == entry.finished; });
+  });
+  if (index < entries_.size()) tail_ = entries_[index].position;
+  entries_.resize(index);
+  if (entries_.empty()) head_ = tail_;
+  admitting_ = true;
+}
+
+const Segment* Prefetcher::Upcoming(uint64_t index) const {
+  if (index < pass_.size()) return &pass_[index];
+  if (next_.empty()) return nullptr;
+  return &next_[(index - pass_.size()) % next_.size()];
+}
+
+// Gives the next segment room in the ring, in one piece: if the rest of the ring is too short for it, it
+// starts over at the front.
+bool Prefetcher::AdmitSegment() {
+  const Segment* segment = Upcoming(admitted_);
+  if (segment == nullptr) return false;
+  Entry entry;
+  entry.segment = *segment;
+  entry.span = AlignUp(entry.lead() + segment->bytes, kPageBytes);
+  entry.position = tail_;
+  const uint64_t to_end = ring_.bytes() - tail_ % ring_.bytes();
+  if (entry.span > to_end) entry.position += to_end;
+  if (entry.position + entry.span - head_ > ring_.bytes()) return false;
+  entry.chunks = static_cast<uint32_t>((entry.span + kChunkBytes - 1) / kChunkBytes);
+  entry.complete.assign(entry.chunks, false);
+  tail_ = entry.position + entry.span;
+  entries_.push_back(std::move(entry));
+  ++admitted_;
+  return true;
+}
+
+bool Prefetcher::NextRequest(ReadRequest& request) {
+  if (!admitting_ || stop_) return false;
+  // Segments are admitted one at a time: only the last one can have chunks left to issue.
+  const bool open = !entries_.empty() && entries_.back().issued < entries_.back().chunks;
+  if (!open && !AdmitSegment()) return false;
+  Entry& entry = entries_.back();
+  const uint64_t from = uint64_t{entry.issued} * kChunkBytes;
+  request.file = entry.segment.file;
+  request.offset = AlignDown(entry.segment.offset, kPageBytes) + from;
+  request.length = static_cast<uint32_t>(std::min<uint64_t>(kChunkBytes, entry.span - from));
+  request.destination = ring_.data() + entry.position % ring_.bytes() + from;
+  request.tag = Tag(first_sequence_ + entries_.size() - 1, entry.issued);
+  ++entry.issued;
+  return true;
+}
+
+void Prefetcher::Finish(const ReadResult& result) {
+  const uint64_t sequence = result.tag >> kChunkBits;
+  const auto chunk = static_cast<uint32_t>(result.tag & ((1u << kChunkBits) - 1));
+  Entry& entry = entries_[sequence - first_sequence_];
+  ++entry.finished;
+  if (!result.status.ok()) {
+    reads_failed_.fetch_add(1, std::memory_order_relaxed);
+    if (entry.error.ok()) entry.error = result.status;
+    return;
+  }
+  const uint64_t from = uint64_t{chunk} * kChunkBytes;
+  bytes_read_.fetch_add(std::min<uint64_t>(kChunkBytes, entry.span - from), std::memory_order_relaxed);
+  entry.complete[chunk] = true;
+  while (entry.arrived < entry.chunks && entry.complete[entry.arrived]) ++entry.arrived;
+}
+
+void Prefetcher::Run() {
+  std::vector<ReadRequest> requests;
+  std::vector<ReadResult> results;
+  std::unique_lock lock(mutex_);
+  while (true) {
+    requests.clear();
+    ReadRequest request;
+    while (reader_->in_flight() + requests.size() < reader_->depth() && NextRequest(request)) {
+      requests.push_back(request);
+    }
+    if (requests.empty() && reader_->in_flight() == 0) {
+      if (stop_) return;
+      work_.wait(lock);
+      continue;
+    }
+    lock.unlock();
+    if (!requests.empty()) reader_->Submit(requests);
+    results.clear();
+    reader_->Collect(true, results);
+    reads_retried_.store(reader_->retries(), std::memory_order_relaxed);
+    lock.lock();
+    for (const ReadResult& result : results) Finish(result);
+    const bool current_ready =
+        !entries_.empty() && (!entries_.front().error.ok() || entries_.front().arrived_bytes() >= awaited_);
+    if (!admitting_ || (awaited_ > 0 && current_ready)) progress_.notify_all();
+  }
+}
+
+}  // namespace headrace

@@ -1,0 +1,110 @@
+// Reads what a pass will need ahead of the computation, through a ring of memory, and goes on into the
+// next pass while the host samples a token. Knows byte ranges and their order; nothing of tensors.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "base/status.h"
+#include "io/reader.h"
+#include "memory/region.h"
+
+namespace headrace {
+
+// A run of bytes of one file that is needed in one piece.
+struct Segment {
+  const SourceFile* file = nullptr;
+  uint64_t offset = 0;
+  uint64_t bytes = 0;
+  friend bool operator==(const Segment&, const Segment&) = default;
+};
+
+// One thread reads; one thread at a time consumes: BeginPass, then for each segment of the pass in order
+// Await (as often as wanted), Consumed, Pop. Files must outlive their segments: Reset() before one goes.
+class Prefetcher {
+ public:
+  // The bytes of one read; with kDepth in flight it reaches the speed of the disk (docs/benchmarks.md).
+  static constexpr uint32_t kChunkBytes = 1 << 20;
+  static constexpr unsigned kDepth = 16;
+
+  // `ring` is committed memory. Every segment must span at most a third of it.
+  static Result<std::unique_ptr<Prefetcher>> Start(std::unique_ptr<Reader> reader, Region ring);
+  // Stops after the reads in flight and joins the thread.
+  ~Prefetcher();
+  Prefetcher(const Prefetcher&) = delete;
+  Prefetcher& operator=(const Prefetcher&) = delete;
+
+  // Announces the segments of the pass that starts now, and of the one that is expected to follow (and to
+  // repeat). What was read ahead and matches is kept; from the first difference on it is dropped.
+  void BeginPass(std::vector<Segment> pass, std::vector<Segment> next);
+
+  struct Arrival {
+    const uint8_t* data = nullptr;  // first byte of the segment; valid until Pop
+    uint64_t bytes = 0;             // leading bytes that have arrived
+  };
+  // Blocks until at least `bytes` leading bytes of the current segment have arrived. Errors: the read's.
+  Result<Arrival> Await(uint64_t bytes);
+  // The leading bytes of the current segment are not needed any more: their room can be filled again.
+  void Consumed(uint64_t bytes);
+  // Leaves the current segment, all of which was awaited.
+  void Pop();
+
+  // Forgets everything that was read or announced, for instance after an error.
+  void Reset();
+
+  uint64_t bytes_read() const { return bytes_read_.load(std::memory_order_relaxed); }
+  uint64_t reads_failed() const { return reads_failed_.load(std::memory_order_relaxed); }
+  uint64_t reads_retried() const { return reads_retried_.load(std::memory_order_relaxed); }
+
+ private:
+  struct Entry {
+    Segment segment;
+    uint64_t position = 0;        // in the unwrapped ring
+    uint64_t span = 0;            // whole pages
+    uint32_t chunks = 0;
+    uint32_t issued = 0;          // chunks handed to the reader
+    uint32_t finished = 0;
+    uint32_t arrived = 0;         // leading chunks that are complete
+    std::vector<bool> complete;
+    Status error;
+
+    uint64_t lead() const { return segment.offset % kPageBytes; }
+    uint64_t arrived_bytes() const;
+  };
+
+  Prefetcher(std::unique_ptr<Reader> reader, Region ring);
+  void Run();
+  bool NextRequest(ReadRequest& request);           // needs mutex_
+  bool AdmitSegment();                              // needs mutex_
+  void Finish(const ReadResult& result);            // needs mutex_
+  const Segment* Upcoming(uint64_t index) const;    // needs mutex_
+  void DropFrom(size_t index, std::unique_lock<std::mutex>& lock);
+
+  const std::unique_ptr<Reader> reader_;            // the thread's own
+  const Region ring_;
+  std::atomic<uint64_t> bytes_read_{0};
+  std::atomic<uint64_t> reads_failed_{0};
+  std::atomic<uint64_t> reads_retried_{0};
+
+  std::mutex mutex_;                                // guards all below
+  std::condition_variable work_;                    // wakes the thread: room, segments, stop
+  std::condition_variable progress_;                // wakes the consumer
+  std::vector<Segment> pass_, next_;
+  uint64_t admitted_ = 0;                           // segments of pass_ + next_... that have (had) an entry
+  std::deque<Entry> entries_;                       // in ring order; the first is the current segment
+  uint64_t first_sequence_ = 0;                     // of entries_.front()
+  uint64_t head_ = 0, tail_ = 0;                    // the unwrapped ring's used part
+  uint64_t awaited_ = 0;                            // bytes the consumer sleeps for
+  bool admitting_ = true;
+  bool stop_ = false;
+
+  std::thread thread_;                              // last: started when all else exists
+};
+
+}  // namespace headrace

@@ -1,0 +1,142 @@
+#include "stream/prefetcher.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <random>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "base/size.h"
+
+namespace headrace {
+namespace {
+
+// A real file of random bytes in the working directory, removed at the end.
+class PrefetcherTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    char name[] = "prefetcher_test_XXXXXX";
+    const Descriptor fd(::mkstemp(name));
+    ASSERT_TRUE(fd.valid());
+    path_ = name;
+    content_.resize(6 * kMiB + 1234);
+    std::mt19937_64 random(3);
+    for (auto& byte : content_) byte = static_cast<uint8_t>(random());
+    ASSERT_EQ(::write(fd.get(), content_.data(), content_.size()), static_cast<ssize_t>(content_.size()));
+    auto file = SourceFile::Open(path_);
+    ASSERT_TRUE(file.ok()) << file.status().message();
+    file_ = std::make_unique<SourceFile>(std::move(*file));
+  }
+  void TearDown() override { ::unlink(path_.c_str()); }
+
+  std::unique_ptr<Prefetcher> Start(uint64_t ring_bytes) {
+    auto ring = Region::Reserve(ring_bytes);
+    EXPECT_TRUE(ring.ok() && ring->Commit(0, ring_bytes).ok());
+    auto reader = MakeReader(ReaderKind::kAuto, Prefetcher::kDepth);
+    EXPECT_TRUE(reader.ok());
+    auto prefetcher = Prefetcher::Start(std::move(*reader), std::move(*ring));
+    EXPECT_TRUE(prefetcher.ok());
+    return std::move(*prefetcher);
+  }
+
+  Segment At(uint64_t offset, uint64_t bytes) const { return {file_.get(), offset, bytes}; }
+
+  void Consume(Prefetcher& prefetcher, const Segment& segment) {
+    for (uint64_t step = segment.bytes / 3; step < segment.bytes; step += segment.bytes / 3 + 1) {
+      const auto part = prefetcher.Await(step);
+      ASSERT_TRUE(part.ok()) << part.status().message();
+      ASSERT_GE(part->bytes, step);
+      ASSERT_EQ(std::memcmp(part->data, &content_[segment.offset], step), 0);
+    }
+    const auto whole = prefetcher.Await(segment.bytes);
+    ASSERT_TRUE(whole.ok());
+    ASSERT_EQ(whole->bytes, segment.bytes);
+    ASSERT_EQ(std::memcmp(whole->data, &content_[segment.offset], segment.bytes), 0);
+    prefetcher.Consumed(segment.bytes / 2);
+    prefetcher.Pop();
+  }
+
+  std::vector<Segment> Random(std::mt19937_64& random, uint64_t most) const {
+    std::vector<Segment> pass(1 + random() % 12);
+    for (auto& segment : pass) {
+      segment = At(random() % (content_.size() - 1), 1 + random() % most);
+      segment.bytes = std::min<uint64_t>(segment.bytes, content_.size() - segment.offset);
+    }
+    return pass;
+  }
+
+  std::string path_;
+  std::vector<uint8_t> content_;
+  std::unique_ptr<SourceFile> file_;
+};
+
+TEST_F(PrefetcherTest, DeliversThePassesItWasPromised) {
+  auto prefetcher = Start(3 * kMiB);
+  std::mt19937_64 random(1);
+  const auto pass = Random(random, 900 * kKiB);
+  for (int i = 0; i < 20; ++i) {
+    prefetcher->BeginPass(pass, pass);
+    for (const Segment& segment : pass) Consume(*prefetcher, segment);
+  }
+}
+
+TEST_F(PrefetcherTest, ReadsAheadIntoTheNextPass) {
+  auto prefetcher = Start(4 * kMiB);
+  const std::vector<Segment> pass = {At(100, 300 * kKiB), At(kMiB, 300 * kKiB)};
+  prefetcher->BeginPass(pass, pass);
+  for (const Segment& segment : pass) Consume(*prefetcher, segment);
+  // Nobody consumes, and yet the ring fills with the next passes.
+  const uint64_t pass_bytes = 2 * 304 * kKiB;
+  for (int i = 0; i < 5000 && prefetcher->bytes_read() < 4 * pass_bytes; ++i) ::usleep(1000);
+  EXPECT_GE(prefetcher->bytes_read(), 4 * pass_bytes);
+  EXPECT_LE(prefetcher->bytes_read(), pass_bytes + 4 * kMiB);
+}
+
+TEST_F(PrefetcherTest, FollowsEveryChangeOfThePass) {
+  auto prefetcher = Start(3 * kMiB);
+  std::mt19937_64 random(5);
+  for (int i = 0; i < 300; ++i) {
+    const auto pass = Random(random, kMiB);
+    const auto next = random() % 2 ? pass : Random(random, kMiB);
+    prefetcher->BeginPass(pass, random() % 4 ? next : std::vector<Segment>{});
+    const size_t consumed = random() % (pass.size() + 1);
+    for (size_t k = 0; k < consumed; ++k) Consume(*prefetcher, pass[k]);
+    if (random() % 5 == 0) prefetcher->Reset();
+  }
+}
+
+TEST_F(PrefetcherTest, AMatchingPassIsNotReadAgain) {
+  auto prefetcher = Start(4 * kMiB);
+  const std::vector<Segment> pass = {At(0, 64 * kKiB), At(kMiB, 64 * kKiB)};
+  prefetcher->BeginPass(pass, {});
+  for (int i = 0; i < 5000 && prefetcher->bytes_read() < 128 * kKiB; ++i) ::usleep(1000);
+  prefetcher->BeginPass(pass, {});
+  for (const Segment& segment : pass) Consume(*prefetcher, segment);
+  EXPECT_EQ(prefetcher->bytes_read(), 128 * kKiB);
+}
+
+TEST_F(PrefetcherTest, AReadErrorReachesTheConsumerAndResetRecovers) {
+  auto prefetcher = Start(4 * kMiB);
+  ASSERT_EQ(::truncate(path_.c_str(), 2 * kMiB), 0);
+  const Segment good = At(0, kMiB), bad = At(3 * kMiB, kMiB);
+  prefetcher->BeginPass({good, bad}, {good, bad});
+  Consume(*prefetcher, good);
+  const auto failed = prefetcher->Await(1);
+  ASSERT_FALSE(failed.ok());
+  EXPECT_NE(failed.status().message().find(path_), std::string::npos);
+  EXPECT_GE(prefetcher->reads_failed(), 1u);
+  prefetcher->Reset();
+  prefetcher->BeginPass({good}, {});
+  Consume(*prefetcher, good);
+}
+
+TEST_F(PrefetcherTest, AwaitingWhatWasNotAnnouncedIsAnErrorNotAHang) {
+  auto prefetcher = Start(kMiB);
+  EXPECT_EQ(prefetcher->Await(1).status().code(), Code::kInternal);
+}
+
+}  // namespace
+}  // namespace headrace
