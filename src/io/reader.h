@@ -14,9 +14,9 @@
 
 namespace headrace {
 
-// offset, length and destination are multiples of kPageBytes; offset < file size. The part of the last
-// page that lies beyond the end of the file is left undefined. `file` and `destination` must stay valid
-// until the request's result was returned.
+// offset, length and destination are multiples of kPageBytes; length > 0; offset < file size. The part
+// that lies beyond the end of the file is left undefined. `file` and `destination` must stay valid until
+// the request's result was returned, or the reader destroyed.
 struct ReadRequest {
   const SourceFile* file = nullptr;
   uint64_t offset = 0;
@@ -27,12 +27,18 @@ struct ReadRequest {
 
 struct ReadResult {
   uint64_t tag = 0;
-  Status status;  // kIo with path, offset, length and the system's reason; the destination is then undefined
+  // kIo with path, offset, length and the system's reason, also when the file ends earlier than when it
+  // was opened; kInvalidArgument for a request that breaks the rules above. The destination is then
+  // undefined.
+  Status status;
 };
 
-// Not thread-safe: one thread owns a Reader. The destructor waits for requests in flight.
-// Short reads, EINTR and EAGAIN are continued; other errors of one request are retried kReadAttempts
-// times before they are reported. After buffered reads the page cache behind them is dropped.
+// Not thread-safe: one thread at a time owns a Reader. Preferably a thread of headrace's own: in the one
+// that submits, completions of io_uring interrupt system calls such as epoll_wait.
+// The destructor waits for requests in flight; requests that were not begun are dropped.
+// Short reads, EINTR and EAGAIN are continued; other errors of one request are reported when it failed
+// kReadAttempts times. After buffered reads the page cache behind them is dropped.
+// In a forked child every request fails, and the destructor leaves the parent's requests alone.
 class Reader {
  public:
   static constexpr int kReadAttempts = 3;
@@ -42,20 +48,24 @@ class Reader {
   // The most requests that may be in flight.
   virtual unsigned depth() const = 0;
   virtual unsigned in_flight() const = 0;
-  // Number of retried requests since creation.
+  // How often a read was tried again since creation, counted when its request finishes.
   virtual uint64_t retries() const = 0;
-  // Starts the requests; never blocks on the disk. Needs in_flight() + requests.size() <= depth().
-  // A failure to start one is reported as its result, not here.
+  // Starts the requests; never blocks on the disk. Needs in_flight() + requests.size() <= depth(): those
+  // beyond it fail. A failure to start one is reported as its result, not here.
   virtual void Submit(std::span<const ReadRequest> requests) = 0;
   // Appends finished requests to `results`, in any order. Blocks until at least one has finished when
   // `block` is set and some are in flight.
   virtual void Collect(bool block, std::vector<ReadResult>& results) = 0;
 };
 
+inline constexpr unsigned kMaxReaderDepth = 1024;
+
 enum class ReaderKind { kAuto, kUring, kPread };
 
+// `depth` is 1 to kMaxReaderDepth.
 // kAuto: io_uring, or pread threads where the kernel or a sandbox refuses io_uring (name() says which).
-// Errors: kUnsupported for kUring where io_uring is refused, kIo when no thread can be started.
+// Errors: kInvalidArgument for the depth, kUnsupported for kUring where io_uring is refused, kIo when no
+// thread can be started.
 Result<std::unique_ptr<Reader>> MakeReader(ReaderKind kind, unsigned depth);
 
 }  // namespace headrace

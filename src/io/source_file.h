@@ -27,20 +27,24 @@ class SourceFile {
     kBuffered,  // through the page cache, which is dropped behind the reader
   };
 
-  // Opens a regular file read-only. Errors: kNotFound, kPermission, kInvalidArgument (not a regular
-  // file), kIo; each names the path.
+  // Opens a regular file read-only; never waits for the other end of a FIFO. Errors: kNotFound,
+  // kPermission, kInvalidArgument (not a regular file), kIo; each names the path.
   static Result<SourceFile> Open(const std::string& path, Access access = Access::kDirect);
 
   int fd() const { return fd_.get(); }
   const std::string& path() const { return path_; }
   uint64_t size() const { return size_; }
   FileIdentity identity() const { return identity_; }
-  // False when reads go through the page cache, because asked for or because O_DIRECT was refused.
+  // False when reads go through the page cache: because asked for, because O_DIRECT was refused, or
+  // because the file lies in memory (tmpfs) anyway.
   bool direct() const { return direct_; }
 
   // kChanged when size or modification time are not those of Open. A file that was deleted or renamed
   // stays readable through the descriptor and counts as unchanged.
   Status CheckUnchanged() const;
+
+  // Lets the kernel forget the cached pages of a range; pages that somebody has mapped stay.
+  void DropCache(uint64_t offset, uint64_t length) const;
 
  private:
   Descriptor fd_;

@@ -1,0 +1,130 @@
+#include "io/faulty_reader.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "base/size.h"
+#include "io/slot_reader.h"
+
+namespace headrace {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+class FaultyReader final : public SlotReader {
+ public:
+  FaultyReader(std::unique_ptr<Reader> base, const FaultSpec& spec)
+      : SlotReader(base->depth()), base_(std::move(base)), spec_(spec), limits_(depth()) {}
+
+  std::string_view name() const override { return base_->name(); }
+  uint64_t retries() const override { return SlotReader::retries() + base_->retries(); }
+
+ private:
+  struct Held {
+    unsigned index;
+    uint64_t order;
+    Clock::time_point due;
+    Status status;
+  };
+
+  void Start(std::span<const unsigned> slots) override {
+    for (const unsigned index : slots) Read(index);
+  }
+
+  void Reap(bool block) override {
+    const size_t before = finished();
+    for (;;) {
+      while (base_->in_flight() > 0) {
+        TakeResults(block && (spec_.reorder || held_.empty()));
+        if (!spec_.reorder || !block) break;
+      }
+      Release();
+      if (!block || finished() > before || (base_->in_flight() == 0 && held_.empty())) return;
+      if (!held_.empty()) std::this_thread::sleep_for(std::chrono::microseconds(50));
+    }
+  }
+
+  bool Hit(const ReadProgress& progress) {
+    const bool overlaps =
+        progress.offset() < spec_.end && progress.offset() + progress.length() > spec_.begin;
+    if (!overlaps || matched_++ < spec_.after || hits_ >= spec_.times) return false;
+    ++hits_;
+    return true;
+  }
+
+  // One read, which may fail at once and be tried again.
+  void Read(unsigned index) {
+    ReadProgress& progress = slot(index);
+    limits_[index] = progress.length();
+    while (Hit(progress)) {
+      if (spec_.error != 0) {
+        if (progress.Advance(-spec_.error)) return Hold(index, progress.status());
+        limits_[index] = progress.length();
+        continue;
+      }
+      if (spec_.short_bytes > 0) limits_[index] = std::min(progress.length(), spec_.short_bytes);
+      break;
+    }
+    ReadRequest part = progress.request();
+    part.offset = progress.offset();
+    part.length = static_cast<uint32_t>(AlignUp(limits_[index], kPageBytes));
+    part.destination = progress.destination();
+    part.tag = index;
+    base_->Submit({&part, 1});
+  }
+
+  void TakeResults(bool block) {
+    results_.clear();
+    base_->Collect(block, results_);
+    for (ReadResult& result : results_) {
+      const auto index = static_cast<unsigned>(result.tag);
+      ReadProgress& progress = slot(index);
+      if (!result.status.ok()) {
+        Hold(index, std::move(result.status));
+      } else if (progress.Advance(static_cast<int64_t>(std::min<uint64_t>(
+                     limits_[index], progress.request().file->size() - progress.offset())))) {
+        Hold(index, progress.status());
+      } else {
+        Read(index);
+      }
+    }
+  }
+
+  void Hold(unsigned index, Status status) {
+    held_.push_back(
+        {index, order_++, Clock::now() + std::chrono::microseconds(spec_.delay_us), std::move(status)});
+  }
+
+  void Release() {
+    if (spec_.reorder && base_->in_flight() > 0) return;
+    if (spec_.reorder) std::reverse(held_.begin(), held_.end());
+    const auto now = Clock::now();
+    for (Held& held : held_) {
+      if (held.due <= now) Finish(held.index, std::move(held.status));
+    }
+    std::erase_if(held_, [&](const Held& held) { return held.due <= now; });
+    std::sort(held_.begin(), held_.end(), [](const Held& a, const Held& b) { return a.order < b.order; });
+  }
+
+  const std::unique_ptr<Reader> base_;
+  const FaultSpec spec_;
+  std::vector<uint32_t> limits_;  // for each slot, the most bytes that the present read may return
+  std::vector<Held> held_;
+  std::vector<ReadResult> results_;
+  uint64_t order_ = 0;
+  uint64_t matched_ = 0;
+  uint64_t hits_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Reader> MakeFaultyReader(std::unique_ptr<Reader> base, const FaultSpec& spec) {
+  return std::make_unique<FaultyReader>(std::move(base), spec);
+}
+
+}  // namespace headrace

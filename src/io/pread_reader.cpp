@@ -1,0 +1,135 @@
+#include "io/pread_reader.h"
+
+#include <fmt/format.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <condition_variable>
+#include <csignal>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "io/slot_reader.h"
+
+namespace headrace {
+namespace {
+
+constexpr unsigned kMaxThreads = 16;
+
+// What the threads share with the owner. It lives on the heap: a forked child, where the mutex may be
+// locked forever, leaves it alone.
+struct Shared {
+  std::mutex mutex;
+  std::condition_variable has_work;
+  std::condition_variable has_results;
+  std::vector<std::pair<unsigned, ReadProgress*>> waiting;  // guarded by mutex
+  std::vector<unsigned> finished;                           // guarded by mutex
+  bool stopping = false;                                    // guarded by mutex
+  std::vector<std::thread> threads;                         // the owner's
+};
+
+void ReadWhole(ReadProgress& progress) {
+  ssize_t got = 0;
+  do {
+    got = ::pread(progress.request().file->fd(), progress.destination(), progress.length(),
+                  static_cast<off_t>(progress.offset()));
+  } while (!progress.Advance(got < 0 ? -errno : got));
+  const ReadRequest& request = progress.request();
+  if (!request.file->direct()) request.file->DropCache(request.offset, request.length);
+}
+
+void Work(Shared& shared) {
+  ::pthread_setname_np(::pthread_self(), "headrace-io");
+  std::unique_lock lock(shared.mutex);
+  for (;;) {
+    shared.has_work.wait(lock, [&] { return shared.stopping || !shared.waiting.empty(); });
+    if (shared.stopping) return;
+    const auto [index, progress] = shared.waiting.front();
+    shared.waiting.erase(shared.waiting.begin());
+    lock.unlock();
+    ReadWhole(*progress);
+    lock.lock();
+    shared.finished.push_back(index);
+    shared.has_results.notify_one();
+  }
+}
+
+class PreadReader final : public SlotReader {
+ public:
+  explicit PreadReader(unsigned depth) : SlotReader(depth), shared_(std::make_unique<Shared>()) {
+    shared_->waiting.reserve(depth);
+    shared_->finished.reserve(depth);
+    reaped_.reserve(depth);
+  }
+
+  ~PreadReader() override {
+    if (InForkedChild()) {
+      static_cast<void>(shared_.release());
+      return;
+    }
+    {
+      std::lock_guard lock(shared_->mutex);
+      shared_->stopping = true;
+    }
+    shared_->has_work.notify_all();
+    for (std::thread& thread : shared_->threads) thread.join();
+  }
+
+  // As many threads as the depth can use; kIo when not one starts.
+  Status StartThreads() {
+    sigset_t all, before;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before);
+    Status status;
+    try {
+      for (unsigned i = 0; i < std::min(depth(), kMaxThreads); ++i) {
+        shared_->threads.emplace_back([shared = shared_.get()] { Work(*shared); });
+      }
+    } catch (const std::system_error& error) {
+      if (shared_->threads.empty()) {
+        status = Status(Code::kIo, fmt::format("cannot start a thread for reading: {}", error.what()));
+      }
+    }
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    return status;
+  }
+
+  std::string_view name() const override { return "pread"; }
+
+ private:
+  void Start(std::span<const unsigned> slots) override {
+    {
+      std::lock_guard lock(shared_->mutex);
+      for (const unsigned index : slots) shared_->waiting.emplace_back(index, &slot(index));
+    }
+    slots.size() == 1 ? shared_->has_work.notify_one() : shared_->has_work.notify_all();
+  }
+
+  void Reap(bool block) override {
+    {
+      std::unique_lock lock(shared_->mutex);
+      if (block) shared_->has_results.wait(lock, [&] { return !shared_->finished.empty(); });
+      std::swap(reaped_, shared_->finished);
+    }
+    for (const unsigned index : reaped_) Finish(index, slot(index).status());
+    reaped_.clear();
+  }
+
+  std::unique_ptr<Shared> shared_;
+  std::vector<unsigned> reaped_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Reader>> MakePreadReader(unsigned depth) {
+  auto reader = std::make_unique<PreadReader>(depth);
+  HEADRACE_RETURN_IF_ERROR(reader->StartThreads());
+  return std::unique_ptr<Reader>(std::move(reader));
+}
+
+}  // namespace headrace

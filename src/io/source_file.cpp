@@ -1,0 +1,94 @@
+#include "io/source_file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/magic.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "base/size.h"
+
+namespace headrace {
+namespace {
+
+Status SystemError(const std::string& path, const char* action, int error) {
+  Code code = Code::kIo;
+  if (error == ENOENT || error == ENOTDIR) code = Code::kNotFound;
+  if (error == EACCES || error == EPERM) code = Code::kPermission;
+  if (error == ENXIO || error == ENODEV) code = Code::kInvalidArgument;  // a socket, a device that is absent
+  return Status(code, fmt::format("{}: cannot {}: {}", path, action, std::strerror(error)));
+}
+
+// Reads the first page; 0 or errno.
+int TryFirstPage(int fd) {
+  alignas(kPageBytes) char page[kPageBytes];
+  for (;;) {
+    if (::pread(fd, page, sizeof page, 0) >= 0) return 0;
+    if (errno != EINTR && errno != EAGAIN) return errno;
+  }
+}
+
+// Since Linux 6.6 tmpfs accepts O_DIRECT and copies from the page cache all the same.
+bool LiesInMemory(int fd) {
+  struct statfs info {};
+  if (::fstatfs(fd, &info) != 0) return false;
+  const auto type = static_cast<unsigned long>(info.f_type);
+  return type == TMPFS_MAGIC || type == RAMFS_MAGIC || type == HUGETLBFS_MAGIC;
+}
+
+}  // namespace
+
+Result<SourceFile> SourceFile::Open(const std::string& path, Access access) {
+  if (path.find('\0') != std::string::npos) {
+    return Status(Code::kInvalidArgument, fmt::format("{}: the path holds a zero byte", path.c_str()));
+  }
+  SourceFile file;
+  file.path_ = path;
+  file.fd_ = Descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (!file.fd_.valid()) return SystemError(path, "open", errno);
+  struct stat info {};
+  if (::fstat(file.fd(), &info) != 0) return SystemError(path, "stat", errno);
+  if (!S_ISREG(info.st_mode))
+    return Status(Code::kInvalidArgument, fmt::format("{}: not a regular file", path));
+  file.size_ = static_cast<uint64_t>(info.st_size);
+  file.identity_ = {info.st_dev, info.st_ino};
+  file.modified_ = info.st_mtim;
+
+  // Setting the flags anew also clears O_NONBLOCK, with which io_uring would refuse to wait for the disk.
+  if (access == Access::kDirect && !LiesInMemory(file.fd()) && ::fcntl(file.fd(), F_SETFL, O_DIRECT) == 0 &&
+      TryFirstPage(file.fd()) == 0) {
+    file.direct_ = true;
+    return file;
+  }
+  if (::fcntl(file.fd(), F_SETFL, 0) != 0) return SystemError(path, "set up", errno);
+  // Read-ahead would fill memory that nobody accounts for, beyond what DropCache reaches. Before the first
+  // read, because a page that it marked for read-ahead starts it again in spite of this advice.
+  ::syscall(SYS_fadvise64, file.fd(), 0L, 0L, POSIX_FADV_RANDOM);
+  if (const int error = TryFirstPage(file.fd()); error != 0) return SystemError(path, "read", error);
+  return file;
+}
+
+Status SourceFile::CheckUnchanged() const {
+  struct stat info {};
+  if (::fstat(fd(), &info) != 0) return SystemError(path_, "stat", errno);
+  if (static_cast<uint64_t>(info.st_size) != size_) {
+    return Status(Code::kChanged, fmt::format("{}: changed while in use: it had {} bytes and has {} now",
+                                              path_, size_, info.st_size));
+  }
+  if (info.st_mtim.tv_sec != modified_.tv_sec || info.st_mtim.tv_nsec != modified_.tv_nsec) {
+    return Status(Code::kChanged, fmt::format("{}: changed while in use: it was written to", path_));
+  }
+  return Status();
+}
+
+void SourceFile::DropCache(uint64_t offset, uint64_t length) const {
+  // The preloaded library defines posix_fadvise itself, so this goes straight to the kernel.
+  ::syscall(SYS_fadvise64, fd(), offset, length, POSIX_FADV_DONTNEED);
+}
+
+}  // namespace headrace
