@@ -16,6 +16,7 @@ constexpr const char* kDebug = "HEADRACE_DEBUG";
 constexpr const char* kSnapshot = "HEADRACE_SNAPSHOT";
 constexpr const char* kReader = "HEADRACE_READER";
 constexpr const char* kDisk = "HEADRACE_DISK";
+constexpr const char* kFault = "HEADRACE_FAULT";
 
 Status Invalid(const char* variable, const char* value, const char* expected) {
   return Status(Code::kInvalidArgument, fmt::format("{}={} is not understood: write {}", variable, value, expected));
@@ -80,6 +81,7 @@ Result<Config> ParseConfig(const Getenv& getenv) {
       return Invalid(kReader, reader, "auto, uring, pread or buffered");
     }
   }
+  if (const char* fault = get(kFault)) config.faults = fault;
   if (const char* disk = get(kDisk)) {
     const auto bytes = ParseSize(disk);
     if (!bytes.ok()) return Status(bytes.status().code(), fmt::format("{}: {}", kDisk, bytes.status().message()));

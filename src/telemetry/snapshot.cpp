@@ -17,6 +17,10 @@ namespace headrace {
 
 static_assert(std::atomic<uint64_t>::is_always_lock_free && std::atomic<uint32_t>::is_always_lock_free);
 
+void SetLastError(Snapshot& snapshot, const std::string& message) {
+  if (snapshot.last_error[0] == '\0') message.copy(snapshot.last_error, sizeof snapshot.last_error - 1);
+}
+
 SnapshotWriter::SnapshotWriter() : owned_(std::make_unique<Snapshot>()), snapshot_(owned_.get()) {
   snapshot_->bytes = sizeof(Snapshot);
 }

@@ -61,8 +61,11 @@ struct Snapshot {
   Counter decode_bytes{0};                  // streamed bytes consumed
 
   char model[256] = {};                     // file name of the largest model
-  char last_error[512] = {};                // "" when none; written once
+  char last_error[512] = {};                // "" when none; the first one stays
 };
+
+// Keeps the first error for whoever reads the snapshot.
+void SetLastError(Snapshot& snapshot, const std::string& message);
 
 // The writer's end. The object lives in a mapped file, or in private memory when there is none.
 class SnapshotWriter {
@@ -76,6 +79,7 @@ class SnapshotWriter {
   Status MapFile(const std::string& path);
 
   Snapshot& operator*() { return *snapshot_; }
+  const Snapshot& operator*() const { return *snapshot_; }
   Snapshot* operator->() { return snapshot_; }
 
  private:

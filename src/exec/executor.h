@@ -1,0 +1,109 @@
+// Computes graphs whose weights are larger than memory: takes over the products with managed weights and
+// leaves everything else to the engine's scheduler. One executor serves all models and contexts of a
+// process: they share one budget, one ring, one disk.
+//
+// For each managed product the scheduler's eval callback is answered so that all nodes before it are
+// computed when its turn comes; the executor then computes it piece by piece as rows arrive and turns the
+// node into a no-op until the scheduler has passed it.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "base/config.h"
+#include "exec/ggml_api.h"
+#include "exec/kernel_choice.h"
+#include "exec/mapping_table.h"
+#include "exec/packed_layout.h"
+#include "exec/pass.h"
+#include "exec/product.h"
+#include "exec/weight_store.h"
+#include "stream/prefetcher.h"
+#include "telemetry/snapshot.h"
+
+namespace headrace {
+
+// The eval callback that the host installed, if any: it is still asked about every node.
+struct HostCallback {
+  ggml_backend_sched_eval_callback function = nullptr;
+  void* user_data = nullptr;
+};
+
+class Executor {
+ public:
+  using ComputeFunction = ggml_status (*)(ggml_backend_sched_t, ggml_cgraph*);
+
+  // `api`, `mappings` and `snapshot` outlive the executor. `limit_bytes` is the memory for weights.
+  Executor(const GgmlApi& api, const Config& config, uint64_t limit_bytes, MappingTable& mappings,
+           SnapshotWriter& snapshot);
+  ~Executor();
+
+  // Computes the graph with the engine's own `compute`. Passes of several threads run one after the
+  // other. Failures (a read error, a changed file, too little memory) are logged once and returned as
+  // GGML_STATUS_FAILED or ALLOC_FAILED; the results are then not to be used. noexcept: hosts are C.
+  ggml_status Compute(ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunction compute,
+                      const HostCallback& host) noexcept;
+
+  // The address range is about to be unmapped.
+  void Forget(const void* address, uint64_t bytes) noexcept;
+
+ private:
+  struct Times {
+    uint64_t wait_ns = 0;
+    uint64_t kernel_ns = 0;
+    uint64_t takeover_ns = 0;   // all of the above and headrace's own code
+    uint64_t packed_bytes = 0;
+  };
+
+  struct Candidate {
+    Takeover takeover;
+    Origin origin;
+  };
+  std::vector<Candidate> FindCandidates(ggml_backend_sched_t sched, ggml_cgraph* graph) const;
+  Status Prepare(std::vector<Candidate> candidates);
+  Status EnsureMemory();
+  ggml_status RunPass(ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunction compute, const HostCallback& host);
+  static bool OnNode(ggml_tensor* node, bool ask, void* self) noexcept;
+  bool Ask(ggml_tensor* node);
+  bool Answer(ggml_tensor* node);
+  Status Execute(const Takeover& takeover);
+  Status ExecuteSegment(const Takeover& takeover, uint32_t index);
+  Status Multiply(const Takeover& takeover, uint64_t first_row, uint64_t rows, void* data,
+                  ggml_backend_buffer_t packed, const Move* move);
+  Status CheckFiles() const;
+  ggml_status Fail(const Status& status);
+  void PublishPlan();
+  void Account(uint64_t wall_ns);
+
+  const GgmlApi& api_;
+  const Config config_;
+  MappingTable& mappings_;
+  SnapshotWriter& snapshot_;
+
+  std::mutex mutex_;                 // one pass at a time; guards all below
+  std::unique_ptr<PackedLayouts> layouts_;
+  WeightStore weights_;
+  Product product_;
+  KernelChoice choice_;
+  Reservation ring_reservation_;
+  std::unique_ptr<Prefetcher> prefetcher_;
+  Reservation scratch_reservation_;
+  Region scratch_;                   // one segment in a packed layout
+
+  // Of the pass that runs.
+  Pass pass_;
+  std::vector<const SourceFile*> files_;
+  size_t turn_ = 0;                  // the takeover whose turn is next
+  ggml_tensor* taken_ = nullptr;     // node that is a no-op at present
+  ggml_op taken_op_ = GGML_OP_NONE;
+  bool host_wants_ = false;          // the host's answer for the node asked about last
+  HostCallback host_;
+  Status failure_;
+  ggml_status failed_compute_ = GGML_STATUS_SUCCESS;
+  Times times_;
+};
+
+}  // namespace headrace

@@ -1,0 +1,72 @@
+#include "exec/packed_layout.h"
+
+namespace headrace {
+
+PackedLayouts::PackedLayouts(const GgmlApi& api, ggml_backend_dev_t device) : api_(api), device_(device) {
+  const auto extra_buffer_types = reinterpret_cast<ggml_backend_dev_get_extra_bufts_t>(
+      api.backend_reg_get_proc_address(api.backend_dev_backend_reg(device), "ggml_backend_dev_get_extra_bufts"));
+  if (extra_buffer_types == nullptr) return;
+  for (ggml_backend_buffer_type_t* type = extra_buffer_types(device); type != nullptr && *type != nullptr; ++type) {
+    if (ggml_backend_buffer_t buffer = api.backend_buft_alloc_buffer(*type, 64)) buffers_.push_back(buffer);
+  }
+}
+
+PackedLayouts::~PackedLayouts() {
+  for (ggml_backend_buffer_t buffer : buffers_) api_.backend_buffer_free(buffer);
+}
+
+ggml_backend_buffer_t PackedLayouts::Choose(const ggml_tensor& weight) const {
+  // The question that llama.cpp's loader asks: a product with a batch of 512 columns.
+  ggml_tensor columns{};
+  columns.type = GGML_TYPE_F32;
+  columns.ne[0] = weight.ne[0];
+  columns.ne[1] = 512;
+  columns.ne[2] = weight.ne[2];
+  columns.ne[3] = weight.ne[3];
+  columns.nb[0] = sizeof(float);
+  for (int i = 1; i < GGML_MAX_DIMS; ++i) columns.nb[i] = columns.nb[i - 1] * static_cast<size_t>(columns.ne[i - 1]);
+  for (ggml_backend_buffer_t buffer : buffers_) {
+    ggml_tensor candidate = weight;
+    candidate.buffer = buffer;
+    candidate.view_src = nullptr;
+    candidate.extra = nullptr;
+    ggml_tensor product{};
+    product.type = GGML_TYPE_F32;
+    product.op = GGML_OP_MUL_MAT;
+    product.src[0] = &candidate;
+    product.src[1] = &columns;
+    product.ne[0] = weight.ne[1];
+    product.ne[1] = columns.ne[1];
+    product.ne[2] = product.ne[3] = 1;
+    if (!api_.backend_dev_supports_op(device_, &product)) continue;
+    const ggml_tensor bound = TileOf(api_, weight, weight.ne[1], nullptr, buffer);
+    if (bound.extra == nullptr) return nullptr;
+    const size_t packed_bytes = api_.backend_buffer_get_alloc_size(buffer, &bound);
+    return packed_bytes == api_.nbytes(&weight) ? buffer : nullptr;
+  }
+  return nullptr;
+}
+
+ggml_tensor TileOf(const GgmlApi& api, const ggml_tensor& weight, int64_t rows, void* data, ggml_backend_buffer_t packed) {
+  ggml_tensor tile = weight;
+  tile.ne[1] = rows;
+  tile.ne[2] = tile.ne[3] = 1;
+  tile.nb[2] = tile.nb[3] = tile.nb[1] * static_cast<size_t>(rows);
+  tile.data = data;
+  tile.view_src = nullptr;
+  tile.view_offs = 0;
+  tile.extra = nullptr;
+  if (packed != nullptr) {
+    tile.buffer = packed;
+    api.backend_buffer_init_tensor(packed, &tile);
+  }
+  return tile;
+}
+
+void PackRows(const GgmlApi& api, const ggml_tensor& weight, int64_t rows, const void* from, void* to,
+              ggml_backend_buffer_t packed) {
+  ggml_tensor tile = TileOf(api, weight, rows, to, packed);
+  api.backend_tensor_set(&tile, from, 0, tile.nb[1] * static_cast<size_t>(rows));
+}
+
+}  // namespace headrace

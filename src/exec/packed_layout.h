@@ -1,0 +1,44 @@
+// The repacked kernels: which interleaved layout stock llama.cpp would copy a weight into, and the
+// conversion of single tiles into it.
+//
+// Stock asks the CPU device's extra buffer types in order and takes the first that supports a product
+// with the weight. The same public functions answer the same question here; a buffer of a few bytes
+// stands for the type, since the memory is ours.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "exec/ggml_api.h"
+
+namespace headrace {
+
+// Thread-compatible; one owner.
+class PackedLayouts {
+ public:
+  // `device` is the CPU device; none of its extra buffer types is an empty object.
+  PackedLayouts(const GgmlApi& api, ggml_backend_dev_t device);
+  ~PackedLayouts();
+  PackedLayouts(const PackedLayouts&) = delete;
+  PackedLayouts& operator=(const PackedLayouts&) = delete;
+
+  // The buffer that stands for the layout stock would use for this weight, null when it has none (or one
+  // that needs more bytes than the weight itself, which is left out).
+  ggml_backend_buffer_t Choose(const ggml_tensor& weight) const;
+
+ private:
+  const GgmlApi& api_;
+  ggml_backend_dev_t device_;
+  std::vector<ggml_backend_buffer_t> buffers_;
+};
+
+// A 2-D tensor with some rows of `weight`, its data at `data`: in the file's layout when `packed` is null,
+// else bound to that layout, whose kernels then multiply it.
+ggml_tensor TileOf(const GgmlApi& api, const ggml_tensor& weight, int64_t rows, void* data, ggml_backend_buffer_t packed);
+
+// Converts `rows` rows (a multiple of kRowGroup, or the weight's last) from the file's layout.
+void PackRows(const GgmlApi& api, const ggml_tensor& weight, int64_t rows, const void* from, void* to,
+              ggml_backend_buffer_t packed);
+
+}  // namespace headrace

@@ -1,0 +1,80 @@
+// One streamed product: the pieces of a MUL_MAT node, each with the rows of the weight that are at hand.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <vector>
+
+#include "exec/ggml_api.h"
+#include "exec/packed_layout.h"
+
+namespace headrace {
+
+// How a weight can be cut: rows of equal bytes, one behind the other, over all its matrices; or not at
+// all (a permuted or padded view), then it is one row of all its bytes.
+struct Cut {
+  uint64_t rows = 0;
+  uint64_t row_bytes = 0;
+  bool by_rows = false;
+};
+Cut CutOf(const GgmlApi& api, const ggml_tensor& weight);
+
+// Rows that change place before they are multiplied: copied, or converted to a packed layout, by all
+// threads of the backend.
+struct Move {
+  const void* from = nullptr;  // in the file's layout
+  void* to = nullptr;
+};
+
+// Multiplies with the host's own CPU backend: its threads, its thread pool, its abort callback. One
+// thread at a time.
+class Product {
+ public:
+  explicit Product(const GgmlApi& api);
+  ~Product();
+  Product(const Product&) = delete;
+  Product& operator=(const Product&) = delete;
+
+  // Computes rows [first_row, first_row + rows) of the weight node.src[0] times node.src[1] into their
+  // place in node.data; bit for bit what the whole product gives there. `data` holds the rows, in the
+  // layout of `packed` or, when that is null, of the file. With a move the rows are first brought from
+  // move.from to move.to == data.
+  // Cut points are multiples of kRowGroup. Returns the backend's status.
+  ggml_status Multiply(ggml_backend_t backend, const ggml_tensor& node, uint64_t first_row, uint64_t rows,
+                       void* data, ggml_backend_buffer_t packed, const Move* move);
+
+  // Time that moves took, as seen by the first thread.
+  uint64_t move_ns() const { return move_ns_; }
+
+ private:
+  struct MoveTask {
+    const GgmlApi* api = nullptr;
+    const ggml_tensor* weight = nullptr;
+    uint64_t rows = 0;
+    uint64_t row_bytes = 0;
+    Move move;
+    ggml_backend_buffer_t packed = nullptr;
+    uint64_t nanoseconds = 0;
+  };
+  struct Piece {
+    ggml_tensor weight;
+    ggml_tensor columns;
+    ggml_tensor product;
+  };
+
+  static void RunMove(ggml_tensor* result, int thread, int threads, void* task);
+  void AddPiece(const ggml_tensor& node, uint64_t matrix, uint64_t matrices, uint64_t row, uint64_t rows, void* data,
+                ggml_backend_buffer_t packed);
+  void CutPieces(const ggml_tensor& node, uint64_t first_row, uint64_t rows, uint8_t* data, ggml_backend_buffer_t packed);
+
+  const GgmlApi& api_;
+  ggml_context* context_;
+  ggml_tensor* move_node_;
+  ggml_cgraph* graph_;
+  MoveTask task_;
+  std::vector<Piece> pieces_;
+  float move_result_[4] = {};
+  uint64_t move_ns_ = 0;
+};
+
+}  // namespace headrace

@@ -1,0 +1,121 @@
+#include "exec/weight_store.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/size.h"
+
+namespace headrace {
+
+WeightStore::WeightStore(const GgmlApi& api, const PackedLayouts* layouts, uint64_t limit_bytes)
+    : api_(api), layouts_(layouts), budget_(limit_bytes) {}
+
+Weight* WeightStore::FindOrAdd(const ggml_tensor& tensor, const Origin& origin) {
+  const auto [begin, end] = by_address_.equal_range(tensor.data);
+  for (auto it = begin; it != end; ++it) {
+    const ggml_tensor& known = it->second->tensor;
+    if (known.type == tensor.type && std::memcmp(known.ne, tensor.ne, sizeof known.ne) == 0 &&
+        std::memcmp(known.nb, tensor.nb, sizeof known.nb) == 0) {
+      return it->second;
+    }
+  }
+  Weight& weight = weights_.emplace_back();
+  weight.tensor = tensor;
+  weight.origin = origin;
+  weight.cut = CutOf(api_, tensor);
+  if (layouts_ != nullptr && weight.cut.by_rows) weight.packed = layouts_->Choose(tensor);
+  by_address_.emplace(tensor.data, &weight);
+  changed_ = true;
+  return &weight;
+}
+
+bool WeightStore::Remove(const void* address, uint64_t bytes) {
+  const auto begin = reinterpret_cast<uintptr_t>(address);
+  const size_t before = weights_.size();
+  for (auto it = weights_.begin(); it != weights_.end();) {
+    const auto at = reinterpret_cast<uintptr_t>(it->tensor.data);
+    if (at < begin || at >= begin + bytes) {
+      ++it;
+      continue;
+    }
+    const auto [first, last] = by_address_.equal_range(it->tensor.data);
+    for (auto entry = first; entry != last; ++entry) {
+      if (entry->second == &*it) {
+        by_address_.erase(entry);
+        break;
+      }
+    }
+    it = weights_.erase(it);
+  }
+  if (weights_.size() == before) return false;
+  changed_ = true;
+  return true;
+}
+
+Status WeightStore::Replan() {
+  if (!changed_) return {};
+  std::vector<WeightExtent> extents;
+  extents.reserve(weights_.size());
+  // The planner numbers models from 0 without gaps.
+  std::unordered_map<uint32_t, uint32_t> models;
+  for (const Weight& weight : weights_) {
+    const auto model = models.emplace(weight.origin.model, static_cast<uint32_t>(models.size())).first->second;
+    extents.push_back({weight.cut.rows, weight.cut.row_bytes, model});
+  }
+  auto plan = PlanResidency(extents, budget_.limit());
+  if (!plan.ok()) return plan.status();
+  plan_ = std::move(*plan);
+  size_t i = 0;
+  for (Weight& weight : weights_) {
+    weight.target_rows = plan_.resident_rows[i++];
+    if (weight.resident_rows > weight.target_rows) {
+      weight.resident_rows = weight.target_rows;
+      weight.storage.Decommit(weight.target_rows * weight.cut.row_bytes, weight.storage.bytes());
+    }
+    const uint64_t paid = AlignUp(weight.target_rows * weight.cut.row_bytes, kPageBytes);
+    if (weight.reservation.bytes() > paid) {
+      HEADRACE_RETURN_IF_ERROR(weight.reservation.Shrink(weight.reservation.bytes() - paid));
+    }
+  }
+  changed_ = false;
+  return {};
+}
+
+Status WeightStore::Commit(Weight& weight) {
+  const uint64_t price = AlignUp(weight.target_rows * weight.cut.row_bytes, kPageBytes);
+  if (weight.reservation.bytes() == 0) {
+    auto reservation = budget_.Reserve(price, "resident weights");
+    if (!reservation.ok()) return reservation.status();
+    weight.reservation = std::move(*reservation);
+  } else if (weight.reservation.bytes() < price) {
+    HEADRACE_RETURN_IF_ERROR(weight.reservation.Grow(price - weight.reservation.bytes()));
+  }
+  if (weight.storage.bytes() == 0) {
+    auto storage = Region::Reserve(AlignUp(weight.bytes(), kPageBytes));
+    if (!storage.ok()) return storage.status();
+    weight.storage = std::move(*storage);
+  }
+  return weight.storage.Commit(0, weight.target_rows * weight.cut.row_bytes);
+}
+
+uint64_t WeightStore::resident_bytes() const {
+  uint64_t bytes = 0;
+  for (const Weight& weight : weights_) bytes += weight.resident_rows * weight.cut.row_bytes;
+  return bytes;
+}
+
+uint64_t WeightStore::weight_bytes() const {
+  uint64_t bytes = 0;
+  for (const Weight& weight : weights_) bytes += weight.bytes();
+  return bytes;
+}
+
+const Weight* WeightStore::Largest() const {
+  const Weight* largest = nullptr;
+  for (const Weight& weight : weights_) {
+    if (largest == nullptr || weight.origin.file->size() > largest->origin.file->size()) largest = &weight;
+  }
+  return largest;
+}
+
+}  // namespace headrace

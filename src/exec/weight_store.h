@@ -1,0 +1,71 @@
+// The weights that are multiplied from mapped model files, and what of each is in memory.
+#pragma once
+
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "base/config.h"
+#include "exec/ggml_api.h"
+#include "exec/mapping_table.h"
+#include "exec/product.h"
+#include "memory/budget.h"
+#include "memory/region.h"
+#include "plan/residency.h"
+
+namespace headrace {
+
+struct Weight {
+  ggml_tensor tensor{};                    // as the graph names it: type, shape, mapped address
+  Origin origin;
+  Cut cut;
+  ggml_backend_buffer_t packed = nullptr;  // layout of stock's repacked kernels, null: it has none
+
+  // Rows [0, resident_rows) are in `storage`, in the layout `packed`. They grow to target_rows as they pass
+  // by in the stream, and shrink at once when the plan takes them back.
+  uint64_t resident_rows = 0;
+  uint64_t target_rows = 0;
+  Reservation reservation;                 // pays for target_rows; before the storage it pays for
+  Region storage;
+
+  uint64_t bytes() const { return cut.rows * cut.row_bytes; }
+};
+
+// One owner at a time (the pass that runs).
+class WeightStore {
+ public:
+  // `layouts` is null when resident weights keep the file's layout.
+  WeightStore(const GgmlApi& api, const PackedLayouts* layouts, uint64_t limit_bytes);
+
+  // The weight of a product's src[0], added when it is new. `origin` says where its bytes lie.
+  Weight* FindOrAdd(const ggml_tensor& tensor, const Origin& origin);
+  // Forgets the weights in an address range. True when there were any.
+  bool Remove(const void* address, uint64_t bytes);
+  bool empty() const { return weights_.empty(); }
+
+  // Decides anew what stays resident when weights came or went since the last time. Shrinks what must
+  // shrink; the plan's ring and scratch are the caller's to allocate, with Charge. Errors: kOutOfBudget.
+  Status Replan();
+  const ResidencyPlan& plan() const { return plan_; }
+  uint64_t resident_bytes() const;
+  uint64_t weight_bytes() const;
+  const Weight* Largest() const;
+
+  // Pays for memory beside the resident weights.
+  Result<Reservation> Charge(uint64_t bytes, std::string_view what) { return budget_.Reserve(bytes, what); }
+  // Pays for the target rows of a weight that is about to be filled and makes room for them.
+  Status Commit(Weight& weight);
+
+ private:
+  const GgmlApi& api_;
+  const PackedLayouts* layouts_;
+  Budget budget_;
+  std::list<Weight> weights_;              // in the order of their first use; addresses are stable
+  std::unordered_multimap<const void*, Weight*> by_address_;
+  ResidencyPlan plan_;
+  bool changed_ = false;
+};
+
+}  // namespace headrace

@@ -1,0 +1,66 @@
+// The C API for programs that link the library (include/headrace/headrace.h).
+#include "headrace/headrace.h"
+
+#include <cmath>
+#include <string>
+
+#include "base/size.h"
+#include "hook/runtime.h"
+
+namespace {
+
+thread_local std::string t_configure_error;
+
+}  // namespace
+
+extern "C" {
+
+void headrace_config_default(headrace_config* config) {
+  *config = {sizeof(headrace_config), HEADRACE_FLASH_AUTO, HEADRACE_KERNELS_AUTO, 0, 0};
+}
+
+int headrace_configure(const headrace_config* config) {
+  const auto refuse = [](std::string why) {
+    t_configure_error = std::move(why);
+    return -1;
+  };
+  if (config == nullptr || config->struct_size != sizeof(headrace_config)) return refuse("headrace_config has an unknown struct_size");
+  if (config->flash_mode < HEADRACE_FLASH_OFF || config->flash_mode > HEADRACE_FLASH_ON) return refuse("flash_mode must be off, auto or on");
+  if (config->kernels < HEADRACE_KERNELS_AUTO || config->kernels > HEADRACE_KERNELS_REPACK) return refuse("kernels must be auto, plain or repack");
+  if (!std::isfinite(config->flash_ram_gb) || config->flash_ram_gb < 0 || config->flash_ram_gb > 1e6) {
+    return refuse("flash_ram_gb must be a number of GiB, 0 for half of the available memory");
+  }
+  headrace::Config parsed;
+  parsed.flash_mode = static_cast<headrace::FlashMode>(config->flash_mode);
+  parsed.kernels = static_cast<headrace::Kernels>(config->kernels);
+  parsed.weights_bytes = static_cast<uint64_t>(config->flash_ram_gb * static_cast<double>(headrace::kGiB));
+  parsed.debug = config->flash_debug != 0;
+  const headrace::Status status = headrace::Runtime::Get().Configure(parsed);
+  return status.ok() ? 0 : refuse(status.message());
+}
+
+int headrace_get_stats(headrace_stats* stats) {
+  if (stats == nullptr || stats->struct_size != sizeof(headrace_stats)) return -1;
+  const headrace::Snapshot& now = headrace::Runtime::Get().snapshot();
+  stats->streaming = now.models > 0;
+  stats->budget_bytes = now.budget_bytes;
+  stats->weight_bytes = now.weight_bytes;
+  stats->resident_bytes = now.resident_bytes;
+  stats->streamed_bytes_per_pass = now.streamed_bytes_per_pass;
+  stats->passes = now.passes;
+  stats->bytes_read = now.bytes_read;
+  stats->reads_retried = now.reads_retried;
+  stats->reads_failed = now.reads_failed;
+  stats->pass_ns = now.pass_ns;
+  stats->wait_ns = now.wait_ns;
+  stats->kernel_ns = now.kernel_ns;
+  return 0;
+}
+
+const char* headrace_last_error(void) {
+  return t_configure_error.empty() ? headrace::Runtime::Get().snapshot().last_error : t_configure_error.c_str();
+}
+
+const char* headrace_version(void) { return HEADRACE_VERSION; }
+
+}  // extern "C"

@@ -1,0 +1,44 @@
+// Seam 2, the graph: the scheduler's functions through which libllama and other users of ggml compute.
+#include "ggml-backend.h"
+#include "hook/engine_symbols.h"
+#include "hook/runtime.h"
+
+#define HEADRACE_SEAM __attribute__((visibility("default")))
+
+namespace {
+
+ggml_status Compute(ggml_backend_sched_t sched, ggml_cgraph* graph, headrace::Executor::ComputeFunction real) {
+  if (real == nullptr) return GGML_STATUS_FAILED;
+  headrace::Runtime& runtime = headrace::Runtime::Get();
+  if (!runtime.any_streams()) return real(sched, graph);
+  return runtime.Compute(sched, graph, real);
+}
+
+}  // namespace
+
+extern "C" {
+
+HEADRACE_SEAM ggml_status ggml_backend_sched_graph_compute_async(ggml_backend_sched_t sched, ggml_cgraph* graph) {
+  return Compute(sched, graph, HEADRACE_BEHIND(ggml_backend_sched_graph_compute_async));
+}
+
+// Inside libggml-base it does not come back through the dynamic linker: both are defined.
+HEADRACE_SEAM ggml_status ggml_backend_sched_graph_compute(ggml_backend_sched_t sched, ggml_cgraph* graph) {
+  return Compute(sched, graph, HEADRACE_BEHIND(ggml_backend_sched_graph_compute));
+}
+
+// The host's own callback is remembered: while a graph streams, the executor's takes its place and asks it.
+HEADRACE_SEAM void ggml_backend_sched_set_eval_callback(ggml_backend_sched_t sched, ggml_backend_sched_eval_callback callback,
+                                                        void* user_data) {
+  headrace::Runtime& runtime = headrace::Runtime::Get();
+  if (runtime.enabled()) runtime.SetHostCallback(sched, {callback, user_data});
+  if (const auto real = HEADRACE_BEHIND(ggml_backend_sched_set_eval_callback)) real(sched, callback, user_data);
+}
+
+HEADRACE_SEAM void ggml_backend_sched_free(ggml_backend_sched_t sched) {
+  headrace::Runtime& runtime = headrace::Runtime::Get();
+  if (runtime.enabled()) runtime.ForgetScheduler(sched);
+  if (const auto real = HEADRACE_BEHIND(ggml_backend_sched_free)) real(sched);
+}
+
+}  // extern "C"

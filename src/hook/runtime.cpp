@@ -1,0 +1,249 @@
+#include "hook/runtime.h"
+
+#include <limits.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <exception>
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "base/size.h"
+#include "gguf/catalogue.h"
+#include "hook/engine_symbols.h"
+#include "memory/available.h"
+
+namespace headrace {
+namespace {
+
+thread_local bool t_loading_streams = false;
+
+FileIdentity IdentityOf(const struct stat& info) { return {info.st_dev, info.st_ino}; }
+
+std::string PathOf(int fd) {
+  char path[PATH_MAX];
+  const ssize_t length = ::readlink(fmt::format("/proc/self/fd/{}", fd).c_str(), path, sizeof path);
+  return length > 0 ? std::string(path, static_cast<size_t>(length)) : std::string();
+}
+
+}  // namespace
+
+std::atomic<bool> Runtime::has_mappings_{false};
+
+Runtime& Runtime::Get() {
+  static Runtime* const runtime = new Runtime;
+  return *runtime;
+}
+
+Runtime::Runtime() {
+  auto config = ParseConfig([](const char* name) -> const char* { return std::getenv(name); });
+  if (!config.ok()) {
+    Note(config.status());
+    return;
+  }
+  config_ = std::move(*config);
+  if (config_.debug) SetLogLevel(LogLevel::kDebug);
+  if (!config_.snapshot_path.empty()) {
+    if (const Status mapped = snapshot_.MapFile(config_.snapshot_path); !mapped.ok()) Note(mapped);
+  }
+  enabled_ = config_.flash_mode != FlashMode::kOff;
+}
+
+Status Runtime::Configure(const Config& config) {
+  const std::lock_guard lock(mutex_);
+  if (model_seen_) return Status(Code::kInvalidArgument, "headrace must be configured before the first model is loaded");
+  config_ = config;
+  SetLogLevel(config.debug ? LogLevel::kDebug : LogLevel::kWarning);
+  enabled_ = config.flash_mode != FlashMode::kOff;
+  return {};
+}
+
+void Runtime::Note(const Status& status) {
+  LogWarning(status.message());
+  SetLastError(*snapshot_, status.message());
+}
+
+// Finds the engine's functions once; an engine that does not fit turns the library off.
+bool Runtime::LoadEngine(void* caller) {
+  if (api_ != nullptr) return true;
+  auto api = LoadGgmlApi([caller](const char* name) { return FindBehind(name, caller); });
+  if (!api.ok()) {
+    Note(Status(api.status().code(), fmt::format("flash weight streaming stays off, this llama.cpp does not fit: {}; "
+                                                 "install the one that headrace was built for with `headrace engine install`",
+                                                 api.status().message())));
+    enabled_ = false;
+    return false;
+  }
+  api_ = std::make_unique<GgmlApi>(*api);
+  return true;
+}
+
+Runtime::Model* Runtime::FindModel(FileIdentity file) {
+  for (Model& model : models_) {
+    if (std::find(model.files.begin(), model.files.end(), file) != model.files.end()) return &model;
+  }
+  return nullptr;
+}
+
+// Memory that models which fit take from the budget.
+uint64_t Runtime::PassiveBytes(const Model* but) const {
+  uint64_t bytes = 0;
+  for (const Model& model : models_) {
+    if (&model != but && !model.streams && model.mapped_ranges > 0) bytes += model.weight_bytes;
+  }
+  return bytes;
+}
+
+// Decides about a model that is about to be loaded; null when its file cannot be read, which the engine
+// will then say itself.
+Runtime::Model* Runtime::Judge(const std::string& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return nullptr;
+  Model* model = FindModel(IdentityOf(info));
+  if (model != nullptr && model->mapped_ranges > 0) return model;
+  if (model == nullptr) {
+    auto catalogue = ReadCatalogue(path);
+    if (!catalogue.ok()) {
+      LogDebug(catalogue.status().message());
+      return nullptr;
+    }
+    model = &models_.emplace_back();
+    model->number = next_model_++;
+    model->weight_bytes = catalogue->weight_bytes();
+    for (const CatalogueFile& file : catalogue->files) {
+      if (::stat(file.path.c_str(), &info) == 0) model->files.push_back(IdentityOf(info));
+    }
+  }
+  if (limit_bytes_ == 0) {
+    limit_bytes_ = config_.weights_bytes != 0 ? config_.weights_bytes : AvailableMemoryBytes() / 2;
+  }
+  model_seen_ = true;
+  const uint64_t left = limit_bytes_ - std::min(limit_bytes_, PassiveBytes(model));
+  // Beside a model that streams, every other one is managed too: the planner keeps small ones resident.
+  model->streams = config_.flash_mode == FlashMode::kOn || any_streams() || model->weight_bytes > left;
+  LogDebug(fmt::format("{}: {} of weights, {} of memory for them: {}", path, FormatSize(model->weight_bytes),
+                       FormatSize(left), model->streams ? "streams" : "fits, nothing to do"));
+  return model;
+}
+
+void Runtime::OnModelHeader(const std::string& path, void* caller) noexcept {
+  t_loading_streams = false;
+  if (!enabled()) return;
+  try {
+    const std::lock_guard lock(mutex_);
+    if (!LoadEngine(caller)) return;
+    const Model* model = Judge(path);
+    t_loading_streams = model != nullptr && model->streams;
+  } catch (const std::exception& error) {
+    LogWarning(error.what());
+  }
+}
+
+bool Runtime::loading_streams() const { return enabled() && t_loading_streams; }
+
+bool Runtime::StreamsFile(int fd, void* caller) noexcept {
+  try {
+    struct stat info {};
+    if (::fstat(fd, &info) != 0) return false;
+    const std::lock_guard lock(mutex_);
+    if (!LoadEngine(caller)) return false;
+    const Model* model = FindModel(IdentityOf(info));
+    if (model == nullptr) model = Judge(PathOf(fd));
+    return model != nullptr && model->streams;
+  } catch (const std::exception& error) {
+    LogWarning(error.what());
+    return false;
+  }
+}
+
+void Runtime::OnMapped(const void* address, uint64_t bytes, int fd, uint64_t offset) noexcept {
+  try {
+    struct stat info {};
+    if (::fstat(fd, &info) != 0) return;
+    const std::lock_guard lock(mutex_);
+    Model* model = FindModel(IdentityOf(info));
+    if (model == nullptr) return;
+    ++model->mapped_ranges;
+    has_mappings_ = true;
+    if (!model->streams) {
+      passive_mappings_.Add(address, bytes, {nullptr, offset, model->number});
+      return;
+    }
+    const auto access = config_.reader == "buffered" ? SourceFile::Access::kBuffered : SourceFile::Access::kDirect;
+    auto file = SourceFile::Open(PathOf(fd), access);
+    if (file.ok() && !(file->identity() == IdentityOf(info))) {
+      file = Status(Code::kChanged, fmt::format("{} was replaced while it was loaded; load it again", file->path()));
+    }
+    if (!file.ok()) {
+      // The mapping alone still gives the right bytes, only slower.
+      Note(file.status());
+      return;
+    }
+    if (!file->direct() && access == SourceFile::Access::kDirect) {
+      LogWarning(fmt::format("{}: this file system has no O_DIRECT; reading through the page cache, which is slower", file->path()));
+    }
+    mappings_.Add(address, bytes, {std::make_shared<SourceFile>(std::move(*file)), offset, model->number});
+    any_streams_ = true;
+    snapshot_->models = snapshot_->models + 1;
+  } catch (const std::exception& error) {
+    LogWarning(error.what());
+  }
+}
+
+void Runtime::OnUnmap(const void* address, uint64_t bytes) noexcept {
+  const std::lock_guard lock(mutex_);
+  for (MappingTable* table : {&mappings_, &passive_mappings_}) {
+    const auto origin = table->Find(address, 1);
+    if (!table->Overlaps(address, bytes)) continue;
+    if (table == &mappings_ && executor_ != nullptr) executor_->Forget(address, bytes);
+    table->Remove(address, bytes);
+    if (!origin) continue;
+    for (Model& model : models_) {
+      if (model.number != origin->model || table->HasModel(model.number)) continue;
+      model.mapped_ranges = 0;
+      if (model.streams) snapshot_->models = snapshot_->models - 1;
+    }
+  }
+  has_mappings_ = !mappings_.empty() || !passive_mappings_.empty();
+  if (mappings_.empty() && any_streams_) {
+    any_streams_ = false;
+    executor_.reset();
+  }
+}
+
+bool Runtime::Streams(const void* address, uint64_t bytes) const {
+  return any_streams() && mappings_.Overlaps(address, bytes);
+}
+
+void Runtime::SetHostCallback(ggml_backend_sched_t sched, HostCallback callback) {
+  const std::lock_guard lock(mutex_);
+  host_callbacks_[sched] = callback;
+}
+
+void Runtime::ForgetScheduler(ggml_backend_sched_t sched) {
+  const std::lock_guard lock(mutex_);
+  host_callbacks_.erase(sched);
+}
+
+ggml_status Runtime::Compute(ggml_backend_sched_t sched, ggml_cgraph* graph, Executor::ComputeFunction compute) noexcept {
+  std::shared_ptr<Executor> executor;
+  HostCallback host;
+  try {
+    const std::lock_guard lock(mutex_);
+    if (executor_ == nullptr) {
+      const uint64_t limit = limit_bytes_ - std::min(limit_bytes_, PassiveBytes(nullptr));
+      executor_ = std::make_shared<Executor>(*api_, config_, limit, mappings_, snapshot_);
+    }
+    executor = executor_;
+    if (const auto it = host_callbacks_.find(sched); it != host_callbacks_.end()) host = it->second;
+  } catch (const std::exception& error) {
+    LogWarning(error.what());
+    return GGML_STATUS_FAILED;
+  }
+  return executor->Compute(sched, graph, compute, host);
+}
+
+}  // namespace headrace

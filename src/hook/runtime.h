@@ -1,0 +1,93 @@
+// What the library knows about the process that it lives in: the configuration, the models that were
+// loaded, and the executor of those that stream.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/config.h"
+#include "exec/executor.h"
+#include "exec/ggml_api.h"
+#include "exec/mapping_table.h"
+#include "telemetry/snapshot.h"
+
+namespace headrace {
+
+// Thread-safe. Never destroyed: the host may compute while the process exits.
+class Runtime {
+ public:
+  static Runtime& Get();
+  // Whether any model is mapped: a cheap question for seams that every program calls.
+  static bool HasMappings() { return has_mappings_.load(std::memory_order_acquire); }
+
+  // False without a configuration and after an engine was found that headrace does not fit: every seam
+  // then passes straight through.
+  bool enabled() const { return enabled_.load(std::memory_order_relaxed); }
+
+  // For programs that link the library. Error: kInvalidArgument after the first model.
+  Status Configure(const Config& config);
+
+  // A model file's header is about to be read by this thread: decides whether the model streams.
+  // `caller` is code of the engine, through which its functions are found.
+  void OnModelHeader(const std::string& path, void* caller) noexcept;
+  // True when the model that this thread loads at present streams.
+  bool loading_streams() const;
+
+  // A regular file that starts with the GGUF magic is about to be mapped: true when it is to stream.
+  bool StreamsFile(int fd, void* caller) noexcept;
+  // It was mapped.
+  void OnMapped(const void* address, uint64_t bytes, int fd, uint64_t offset) noexcept;
+  void OnUnmap(const void* address, uint64_t bytes) noexcept;
+  // Whether the range belongs to a streaming model.
+  bool Streams(const void* address, uint64_t bytes) const;
+  bool any_streams() const { return any_streams_.load(std::memory_order_acquire); }
+
+  void SetHostCallback(ggml_backend_sched_t sched, HostCallback callback);
+  void ForgetScheduler(ggml_backend_sched_t sched);
+  ggml_status Compute(ggml_backend_sched_t sched, ggml_cgraph* graph, Executor::ComputeFunction compute) noexcept;
+
+  const Snapshot& snapshot() const { return *snapshot_; }
+
+ private:
+  struct Model {
+    uint32_t number = 0;
+    std::vector<FileIdentity> files;
+    uint64_t weight_bytes = 0;
+    bool streams = false;
+    uint64_t mapped_ranges = 0;
+  };
+
+  Runtime();
+  bool LoadEngine(void* caller);                               // needs mutex_
+  uint64_t PassiveBytes(const Model* but) const;               // needs mutex_
+  Model* FindModel(FileIdentity file);                         // needs mutex_
+  Model* Judge(const std::string& path);                       // needs mutex_
+  void Note(const Status& status);                             // needs mutex_
+
+  static std::atomic<bool> has_mappings_;
+
+  std::atomic<bool> enabled_{false};
+  std::atomic<bool> any_streams_{false};
+  MappingTable mappings_;                                      // of streaming models
+  MappingTable passive_mappings_;                              // of models that fit
+  SnapshotWriter snapshot_;
+
+  mutable std::mutex mutex_;                                   // guards all below
+  Config config_;
+  bool model_seen_ = false;
+  uint64_t limit_bytes_ = 0;
+  std::unique_ptr<GgmlApi> api_;
+  std::list<Model> models_;
+  uint32_t next_model_ = 0;
+  std::shared_ptr<Executor> executor_;                         // shared: a thread may compute with it while
+                                                               // another unloads the last model
+  std::unordered_map<ggml_backend_sched_t, HostCallback> host_callbacks_;
+};
+
+}  // namespace headrace
