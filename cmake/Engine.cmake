@@ -25,3 +25,13 @@ if(engine_loader)
   list(GET engine_loader 0 engine_loader)
   target_link_options(headrace_engine INTERFACE -Wl,--dynamic-linker=${engine_loader})
 endif()
+
+# ggml looks for its CPU variants beside the program: links them into a program's folder.
+function(headrace_link_backends dir)
+  file(GLOB backends "${HEADRACE_ENGINE_LIB}/ggml/backends*/*.so")
+  file(MAKE_DIRECTORY ${dir})
+  foreach(backend ${backends})
+    get_filename_component(name ${backend} NAME)
+    file(CREATE_LINK ${backend} ${dir}/${name} SYMBOLIC)
+  endforeach()
+endfunction()
