@@ -1,0 +1,73 @@
+#include "base/config.h"
+
+#include <map>
+
+#include <gtest/gtest.h>
+
+#include "base/size.h"
+
+namespace headrace {
+namespace {
+
+using Environment = std::map<std::string, std::string>;
+
+Result<Config> Parse(const Environment& environment) {
+  return ParseConfig([&](const char* name) -> const char* {
+    const auto it = environment.find(name);
+    return it == environment.end() ? nullptr : it->second.c_str();
+  });
+}
+
+TEST(Config, NothingConfiguredIsOff) {
+  const auto config = Parse({});
+  ASSERT_TRUE(config.ok());
+  EXPECT_EQ(config->flash_mode, FlashMode::kOff);
+}
+
+TEST(Config, MemoryAloneMeansAuto) {
+  const auto config = Parse({{"HEADRACE_RAM", "8G"}});
+  ASSERT_TRUE(config.ok());
+  EXPECT_EQ(config->flash_mode, FlashMode::kAuto);
+  EXPECT_EQ(config->weights_bytes, 8 * kGiB);
+  EXPECT_EQ(Parse({{"HEADRACE_RAM", "8G"}, {"HEADRACE_FLASH_MODE", "off"}})->flash_mode, FlashMode::kOff);
+}
+
+TEST(Config, SurvivesTheEnvironment) {
+  Config config;
+  config.flash_mode = FlashMode::kOn;
+  config.weights_bytes = 12345678;
+  config.kernels = Kernels::kRepack;
+  config.debug = true;
+  config.snapshot_path = "/dev/shm/x";
+  config.reader = "buffered";
+  config.disk_bytes_per_s = 5e9;
+  Environment environment;
+  for (const auto& [name, value] : config.ToEnvironment()) environment[name] = value;
+  const auto back = Parse(environment);
+  ASSERT_TRUE(back.ok()) << back.status().message();
+  EXPECT_EQ(back->flash_mode, config.flash_mode);
+  EXPECT_EQ(back->weights_bytes, config.weights_bytes);
+  EXPECT_EQ(back->kernels, config.kernels);
+  EXPECT_EQ(back->debug, config.debug);
+  EXPECT_EQ(back->snapshot_path, config.snapshot_path);
+  EXPECT_EQ(back->reader, config.reader);
+  EXPECT_EQ(back->disk_bytes_per_s, config.disk_bytes_per_s);
+}
+
+TEST(Config, RefusesNamingTheVariable) {
+  for (const auto& [name, value] : Environment{{"HEADRACE_RAM", "much"},
+                                               {"HEADRACE_RAM", "0"},
+                                               {"HEADRACE_FLASH_MODE", "maybe"},
+                                               {"HEADRACE_KERNELS", "fast"},
+                                               {"HEADRACE_DEBUG", "yes"},
+                                               {"HEADRACE_READER", "tape"},
+                                               {"HEADRACE_DISK", "-1"}}) {
+    const auto config = Parse({{name, value}});
+    ASSERT_FALSE(config.ok()) << name;
+    EXPECT_EQ(config.status().code(), Code::kInvalidArgument);
+    EXPECT_NE(config.status().message().find(name), std::string::npos);
+  }
+}
+
+}  // namespace
+}  // namespace headrace
