@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/size.h"
+#include "exec/cut_check.h"
 #include "io/faulty_reader.h"
 
 namespace headrace {
@@ -61,6 +62,7 @@ ggml_status Executor::Compute(ggml_backend_sched_t sched, ggml_cgraph* graph, Co
     const uint64_t start = Now();
     times_ = {};
     if (const Status ready = Prepare(std::move(candidates)); !ready.ok()) return Fail(ready);
+    if (!usable_) return compute(sched, graph);
     times_.takeover_ns = Now() - start;
     const ggml_status status = RunPass(sched, graph, compute, host);
     if (status == GGML_STATUS_SUCCESS) Account(Now() - start);
@@ -106,11 +108,24 @@ Status Executor::Prepare(std::vector<Candidate> candidates) {
     takeovers.push_back(candidate.takeover);
   }
   HEADRACE_RETURN_IF_ERROR(CheckFiles());
+  usable_ = usable_ && std::all_of(takeovers.begin(), takeovers.end(), [this](const Takeover& t) { return EngineCanBeCut(t); });
+  if (!usable_) return {};
   HEADRACE_RETURN_IF_ERROR(weights_.Replan());
   HEADRACE_RETURN_IF_ERROR(EnsureMemory());
   pass_ = SchedulePass(std::move(takeovers), weights_.plan().segment_bytes);
   PublishPlan();
   return {};
+}
+
+// Checks each tensor type once. An engine that fails is left alone: its results from the mapping are right.
+bool Executor::EngineCanBeCut(const Takeover& takeover) {
+  const Weight& weight = *takeover.weight;
+  if (!checked_.emplace(weight.tensor.type, weight.packed != nullptr).second) return true;
+  if (PiecesEqualWhole(api_, product_, takeover.backend, weight)) return true;
+  Fail(Status(Code::kUnsupported,
+              fmt::format("this llama.cpp multiplies {} differently in pieces than whole: nothing streams, its own mapping is used",
+                          api_.type_name(weight.tensor.type))));
+  return false;
 }
 
 // Ring and scratch of the size that the plan says.

@@ -11,7 +11,9 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
-#include <string>
+#include <set>
+#include <utility>
+#include <vector>
 
 #include "base/config.h"
 #include "exec/ggml_api.h"
@@ -65,6 +67,7 @@ class Executor {
   std::vector<Candidate> FindCandidates(ggml_backend_sched_t sched, ggml_cgraph* graph) const;
   Status Prepare(std::vector<Candidate> candidates);
   Status EnsureMemory();
+  bool EngineCanBeCut(const Takeover& takeover);
   ggml_status RunPass(ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunction compute, const HostCallback& host);
   static bool OnNode(ggml_tensor* node, bool ask, void* self) noexcept;
   bool Ask(ggml_tensor* node);
@@ -84,6 +87,8 @@ class Executor {
   SnapshotWriter& snapshot_;
 
   std::mutex mutex_;                 // one pass at a time; guards all below
+  std::set<std::pair<ggml_type, bool>> checked_;  // tensor types, in the file's layout or packed, that PiecesEqualWhole saw
+  bool usable_ = true;               // false: everything is left to the mapping
   std::unique_ptr<PackedLayouts> layouts_;
   WeightStore weights_;
   Product product_;

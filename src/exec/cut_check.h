@@ -1,0 +1,14 @@
+// A safeguard against an engine whose kernels cannot be fed in pieces: on first use of a tensor type, a
+// few rows of a real weight are multiplied whole and in pieces, and the results compared bit for bit.
+#pragma once
+
+#include "exec/product.h"
+#include "exec/weight_store.h"
+
+namespace headrace {
+
+// True when pieces give the bits of the whole, for one column and for several. Reads at most 192 rows of
+// the weight from its mapping.
+bool PiecesEqualWhole(const GgmlApi& api, Product& product, ggml_backend_t backend, const Weight& weight);
+
+}  // namespace headrace
