@@ -1,0 +1,90 @@
+#include "cli/command_line.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+#include <new>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "cli/exit_status.h"
+
+namespace headrace::cli {
+namespace {
+
+constexpr const char* kFooter = R"(
+Examples:
+  headrace run model.gguf --ram 8G -p "Why is the sky blue?"
+  headrace plan model.gguf --ram 8G
+  headrace exec --ram 8G -- llama-server -m model.gguf
+
+Everything after -- goes to llama.cpp's program. headrace COMMAND --help says more.
+
+)";
+
+// Help and version go to standard output with status 0, errors become one line and status 2.
+int ReportParse(const CLI::App& app, const CLI::ParseError& error) {
+  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) return app.exit(error);
+  std::string command = "headrace";
+  for (const CLI::App* sub = &app; sub != nullptr;) {
+    const auto chosen = sub->get_subcommands();
+    sub = chosen.empty() ? nullptr : chosen.front();
+    if (sub != nullptr) command += " " + sub->get_name();
+  }
+  return Fail(fmt::format("{}; see {} --help", error.what(), command), kExitUsage);
+}
+
+int Run(int argc, const char* const* argv) {
+  CommandLine line;
+  const auto app = MakeApp(line);
+  std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+  const auto dashes = std::find(words.begin(), words.end(), "--");
+  line.has_rest = dashes != words.end();
+  if (line.has_rest) {
+    line.rest.assign(dashes + 1, words.end());
+    words.erase(dashes, words.end());
+  }
+  try {
+    std::reverse(words.begin(), words.end());  // what CLI11 wants
+    app->parse(words);
+  } catch (const CLI::ParseError& error) {
+    return ReportParse(*app, error);
+  }
+  if (!line.action) return Fail("nothing to do; see headrace --help", kExitUsage);
+  const int status = line.action();
+  if (std::fflush(stdout) != 0 && status == kExitOk) return Fail("cannot write to standard output; is the disk full?", kExitFailure);
+  return status;
+}
+
+}  // namespace
+
+std::unique_ptr<CLI::App> MakeApp(CommandLine& line) {
+  auto app = std::make_unique<CLI::App>(
+      "Runs language models (GGUF) that are larger than memory: flash weight streaming for llama.cpp", "headrace");
+  app->footer(std::string(kFooter) + kExitStatusHelp);
+  app->set_version_flag("--version", "headrace " HEADRACE_VERSION);
+  app->require_subcommand(1);
+  AddRunCommand(*app, line);
+  AddExecCommand(*app, line);
+  AddPlanCommand(*app, line);
+  AddBenchCommand(*app, line);
+  AddDoctorCommand(*app, line);
+  AddEngineCommand(*app, line);
+  AddCompletionCommand(*app, line);
+  return app;
+}
+
+int RunCommandLine(int argc, const char* const* argv) noexcept {
+  try {
+    return Run(argc, argv);
+  } catch (const std::bad_alloc&) {
+    return Fail("out of memory; close other programs and try again", kExitFailure);
+  } catch (const std::exception& error) {
+    return Fail(fmt::format("internal error: {}; please report it", error.what()), kExitFailure);
+  } catch (...) {
+    return Fail("internal error; please report it", kExitFailure);
+  }
+}
+
+}  // namespace headrace::cli

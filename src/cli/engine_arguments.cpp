@@ -1,0 +1,113 @@
+#include "cli/engine_arguments.h"
+
+#include <algorithm>
+#include <initializer_list>
+
+#include <fmt/format.h>
+
+namespace headrace::cli {
+namespace {
+
+// Names of one option; the first that the engine knows is used.
+using Names = std::initializer_list<const char*>;
+
+class Builder {
+ public:
+  Builder(const OptionNames& known, const std::vector<std::string>& rest) : known_(known), rest_(rest) {}
+
+  // A default of ours: left out where the engine does not know it or the user set it after --.
+  void Default(Names names, std::optional<std::string> value = std::nullopt) {
+    if (!SetByUser(names)) Add(names, std::move(value));
+  }
+  // The user's wish: an engine that does not know it is an error.
+  void Required(Names names, const std::optional<std::string>& value) {
+    if (!value || !status_.ok()) return;
+    if (!Add(names, value)) {
+      status_ = Status(Code::kUnsupported,
+                       fmt::format("this llama.cpp does not know {}; leave it out or install another release with "
+                                   "`headrace engine install`", *names.begin()));
+    }
+  }
+  bool SetByUser(Names names) const {
+    return std::any_of(names.begin(), names.end(),
+                       [&](const char* name) { return std::find(rest_.begin(), rest_.end(), name) != rest_.end(); });
+  }
+  Result<std::vector<std::string>> Finish() {
+    if (!status_.ok()) return status_;
+    arguments_.insert(arguments_.end(), rest_.begin(), rest_.end());
+    return arguments_;
+  }
+
+ private:
+  bool Add(Names names, std::optional<std::string> value) {
+    for (const char* name : names) {
+      if (!known_.Has(name)) continue;
+      arguments_.emplace_back(name);
+      if (value) arguments_.push_back(std::move(*value));
+      return true;
+    }
+    return false;
+  }
+
+  const OptionNames& known_;
+  const std::vector<std::string>& rest_;
+  std::vector<std::string> arguments_;
+  Status status_;
+};
+
+// A path that cannot be taken for an option.
+std::string AsPath(const std::string& path) { return path.starts_with('-') ? "./" + path : path; }
+
+}  // namespace
+
+Result<std::vector<std::string>> BuildRunArguments(const RunArguments& run, const OptionNames& known) {
+  Builder builder(known, run.rest);
+  builder.Required({"-m", "--model"}, AsPath(run.model));
+  if (run.prompt) builder.Required({"-p", "--prompt"}, run.prompt);
+  if (run.prompt_file) builder.Required({"-f", "--file"}, AsPath(*run.prompt_file));
+  builder.Required({"-n", "--predict", "--n-predict"}, run.settings.tokens);
+  builder.Required({"-t", "--threads"}, run.settings.threads);
+  builder.Required({"-s", "--seed"}, run.settings.seed);
+  builder.Required({"--temp"}, run.settings.temperature);
+  if (run.settings.context) {
+    builder.Required({"-c", "--ctx-size"}, run.settings.context);
+  } else if (!builder.SetByUser({"-c", "--ctx-size"})) {
+    const uint64_t context = run.model_context == 0 ? kDefaultContext : std::min(run.model_context, kDefaultContext);
+    builder.Default({"-c", "--ctx-size"}, std::to_string(context));
+  }
+
+  // The warm-up pass would read the whole model before the prompt does; fitting would load it once more.
+  builder.Default({"--no-warmup"});
+  if (!builder.SetByUser({"-fit"})) builder.Default({"--fit"}, "off");
+  if (run.streams && !builder.SetByUser({"-lm", "--no-mmap", "--mmap"})) builder.Default({"--load-mode"}, "mmap");
+  if (run.one_answer()) {
+    if (run.use_chat_template) {
+      // --jinja: the model's own template; without it only built-in ones are accepted.
+      builder.Default({"-st", "--single-turn"});
+      builder.Default({"--jinja"});
+      builder.Default({"--no-display-prompt"});
+    } else {
+      builder.Default({"-no-cnv", "--no-conversation"});
+    }
+    builder.Default({"--simple-io"});
+  }
+  // Errors only; what an engine prints itself (the text) is at level 0.
+  if (!run.debug && !builder.SetByUser({"-v", "--verbose", "--log-verbose", "--verbosity", "--log-verbosity"})) {
+    builder.Default({"-lv", "--verbosity"}, "1");
+  }
+  return builder.Finish();
+}
+
+Result<std::vector<std::string>> BuildBenchArguments(const BenchArguments& bench, const OptionNames& known) {
+  Builder builder(known, bench.rest);
+  builder.Required({"-m", "--model"}, AsPath(bench.model));
+  builder.Required({"-o", "--output"}, "json");
+  if (!builder.SetByUser({"--n-prompt"})) builder.Default({"-p"}, std::to_string(bench.prompt_tokens));
+  if (!builder.SetByUser({"--n-gen"})) builder.Default({"-n"}, std::to_string(bench.decode_tokens));
+  if (!builder.SetByUser({"--repetitions"})) builder.Default({"-r"}, std::to_string(bench.repetitions));
+  builder.Required({"-t", "--threads"}, bench.threads);
+  if (bench.streams && !builder.SetByUser({"-lm", "-mmp", "--mmap"})) builder.Default({"--load-mode"}, "mmap");
+  return builder.Finish();
+}
+
+}  // namespace headrace::cli

@@ -1,0 +1,57 @@
+// The command lines of the engine's programs. Pure.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "cli/engine_probe.h"
+
+namespace headrace::cli {
+
+// Conveniences that are handed to the engine under its own names, when the user gave them.
+struct EngineSettings {
+  std::optional<std::string> tokens;       // -n
+  std::optional<std::string> context;      // -c
+  std::optional<std::string> threads;      // -t
+  std::optional<std::string> seed;         // --seed
+  std::optional<std::string> temperature;  // --temp
+};
+
+struct RunArguments {
+  std::string model;
+  std::optional<std::string> prompt;       // none: chat
+  std::optional<std::string> prompt_file;  // instead of prompt
+  bool use_chat_template = false;          // answer one turn of a chat instead of continuing the text
+  uint64_t model_context = 0;              // the model's own context length, 0 unknown
+  bool streams = false;                    // weights will be streamed: the mapping must be kept
+  bool debug = false;                      // let the engine log
+  EngineSettings settings;
+  std::vector<std::string> rest;           // everything after --
+
+  bool one_answer() const { return prompt.has_value() || prompt_file.has_value(); }
+};
+
+// Context in tokens where neither the user nor the model asks for less: a model's own maximum (131072 and
+// more) would take a KV cache larger than many machines' memory.
+inline constexpr uint64_t kDefaultContext = 4096;
+
+// Arguments for llama-completion (one answer) or llama-cli (chat). Options that `known` does not list are
+// left out, but those the user asked for are an error (kUnsupported). What `rest` sets is not set twice.
+Result<std::vector<std::string>> BuildRunArguments(const RunArguments& run, const OptionNames& known);
+
+struct BenchArguments {
+  std::string model;
+  unsigned prompt_tokens = 512;
+  unsigned decode_tokens = 32;
+  unsigned repetitions = 2;
+  std::optional<std::string> threads;
+  bool streams = false;
+  std::vector<std::string> rest;
+};
+// Arguments for llama-bench with JSON output.
+Result<std::vector<std::string>> BuildBenchArguments(const BenchArguments& bench, const OptionNames& known);
+
+}  // namespace headrace::cli

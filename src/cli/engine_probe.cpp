@@ -1,0 +1,126 @@
+#include "cli/engine_probe.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include <fmt/format.h>
+
+#include "cli/exit_status.h"
+#include "cli/launcher.h"
+
+namespace headrace::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+// What the library defines or calls in libggml-base; without them there is nothing to hook.
+constexpr const char* kNeededSymbols[] = {"ggml_backend_sched_graph_compute_async",
+                                          "ggml_backend_sched_set_eval_callback",
+                                          "ggml_backend_reg_get_proc_address"};
+
+std::optional<fs::path> FindGgmlBase(const fs::path& bin_dir) {
+  std::error_code error;
+  const fs::path prefix = bin_dir.parent_path();
+  std::vector<fs::path> folders = {bin_dir, prefix / "lib", prefix / "lib64", "/usr/local/lib", "/usr/lib"};
+  for (size_t i = 1; i < 3; ++i) {
+    for (const auto& entry : fs::directory_iterator(folders[i], error)) {
+      const std::string name = entry.path().filename().string();
+      if (name.find("-linux") != std::string::npos || name == "llama.cpp") folders.push_back(entry.path());
+    }
+  }
+  for (const auto& entry : fs::directory_iterator("/usr/lib", error)) {
+    if (entry.path().filename().string().find("-linux-gnu") != std::string::npos) folders.push_back(entry.path());
+  }
+  for (const fs::path& folder : folders) {
+    for (const char* name : {"libggml-base.so", "libggml-base.so.0"}) {
+      if (fs::is_regular_file(folder / name, error)) return fs::canonical(folder / name, error);
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+OptionNames ParseHelp(std::string_view help) {
+  std::set<std::string> names;
+  while (!help.empty()) {
+    const size_t end = std::min(help.find('\n'), help.size());
+    std::string_view line = help.substr(0, end);
+    help.remove_prefix(std::min(end + 1, help.size()));
+    // "-n,    --predict, --n-predict N   text": names come first, each but the last followed by a comma
+    // or, in some releases, only a blank.
+    while (true) {
+      const size_t begin = line.find_first_not_of(" ,\t");
+      if (begin == std::string_view::npos || line[begin] != '-') break;
+      line.remove_prefix(begin);
+      const size_t stop = std::min(line.find_first_of(" ,\t="), line.size());
+      const std::string_view name = line.substr(0, stop);
+      if (name.find_first_not_of('-') == std::string_view::npos) break;
+      names.emplace(name);
+      line.remove_prefix(stop);
+    }
+  }
+  return OptionNames(std::move(names));
+}
+
+Result<OptionNames> QueryOptions(const std::string& program) {
+  const auto help = Capture(program, {"--help"}, true);
+  if (!help.ok()) return help.status();
+  OptionNames names = ParseHelp(help->output);
+  // -m is in every release of every program that loads a model.
+  if (names.Has("-m")) return names;
+  std::string_view last = help->output;
+  while (!last.empty() && last.back() == '\n') last.remove_suffix(1);
+  last.remove_prefix(last.rfind('\n') == std::string_view::npos ? 0 : last.rfind('\n') + 1);
+  return Status(Code::kUnsupported,
+                fmt::format("{} --help lists no options (exit status {}: {}); run `headrace engine install` or choose "
+                            "another llama.cpp with --engine DIR", program, help->outcome.exit_status,
+                            last.empty() ? "no output" : OneLine(last)));
+}
+
+std::string ParseVersion(std::string_view output) {
+  constexpr std::string_view kKey = "version: ";
+  const size_t begin = output.find(kKey);
+  if (begin == std::string_view::npos) return "";
+  output.remove_prefix(begin + kKey.size());
+  return OneLine(output.substr(0, output.find('\n')));
+}
+
+std::string QueryVersion(const Engine& engine) {
+  for (const char* name : {"llama-cli", "llama-completion", "llama-server", "llama-bench"}) {
+    const std::string program = (fs::path(engine.bin_dir) / name).string();
+    std::error_code error;
+    if (!fs::exists(program, error)) continue;
+    const auto output = Capture(program, {"--version"}, true);
+    if (!output.ok()) continue;
+    if (std::string version = ParseVersion(output->output); !version.empty()) return version;
+  }
+  return "unknown";
+}
+
+GgmlCheck CheckGgml(const Engine& engine) {
+  GgmlCheck check;
+  std::error_code error;
+  const fs::path bin_dir = fs::canonical(engine.bin_dir, error);
+  const auto library = FindGgmlBase(error ? fs::path(engine.bin_dir) : bin_dir);
+  if (!library) {
+    check.problem = "it has no shared libggml-base.so (a static build cannot be streamed)";
+    return check;
+  }
+  check.library = library->string();
+  const std::string name = library->filename().string();
+  if (const size_t at = name.find(".so."); at != std::string::npos) check.version = name.substr(at + 4);
+  std::ifstream file(*library, std::ios::binary);
+  const std::string content{std::istreambuf_iterator<char>(file), {}};
+  for (const char* symbol : kNeededSymbols) {
+    if (content.find(symbol) != std::string::npos) continue;
+    check.problem = fmt::format("{} has no {}: this release is too old or too new", check.library, symbol);
+    return check;
+  }
+  check.usable = true;
+  return check;
+}
+
+}  // namespace headrace::cli

@@ -1,0 +1,108 @@
+// headrace exec: any program that uses llama.cpp's shared libraries.
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "cli/exit_status.h"
+#include "cli/model_setup.h"
+#include "cli/options.h"
+#include "cli/session.h"
+
+namespace headrace::cli {
+namespace {
+
+constexpr const char* kExamples = R"(
+Examples:
+  headrace exec --ram 8G -- llama-server -m model.gguf --port 8080
+  headrace exec --ram 8G -- llama-perplexity -m model.gguf -f text.txt
+  headrace exec --ram 2G --stats -- python3 my_program.py
+  headrace exec --ram 2G -- node server.js
+
+A name without a slash is looked for in the engine's folder first, then in PATH. The library is loaded
+(LD_PRELOAD) into that program and its children only; programs that use no llama.cpp are not touched.
+)";
+
+struct ExecOptions {
+  bool stats = false;
+  std::string engine;
+  FlashOptions flash;
+};
+
+// The file after -m or --model that exists: its disk is the one that will be read.
+std::string ModelArgument(const std::vector<std::string>& arguments) {
+  std::error_code error;
+  for (size_t i = 0; i + 1 < arguments.size(); ++i) {
+    if ((arguments[i] == "-m" || arguments[i] == "--model") && std::filesystem::is_regular_file(arguments[i + 1], error)) {
+      return arguments[i + 1];
+    }
+  }
+  return "";
+}
+
+int Exec(const ExecOptions& options, const std::vector<std::string>& words) {
+  if (words.empty()) {
+    return Fail("exec needs a program; write headrace exec [options] -- PROGRAM ARGS, for instance headrace exec --ram 8G -- "
+                "llama-server -m model.gguf", kExitUsage);
+  }
+  if (words.front().starts_with('-')) {
+    return Fail(fmt::format("exec has no option {}; see headrace exec --help", words.front()), kExitUsage);
+  }
+  auto resolved = ResolveConfig(options.flash, [](const char* name) { return std::getenv(name); }, FindAvailableMemory(ReadTextFile));
+  if (!resolved.ok()) return Fail(resolved.status());
+  Config& config = resolved->config;
+
+  const SearchPaths paths = SystemSearchPaths(options.engine);
+  const auto engine = LocateEngine(paths);
+  if (!engine.ok() && !options.engine.empty()) return Fail(engine.status().message(), kExitNotFound);
+  auto program = LocateProgram(words.front(), engine.ok() ? &*engine : nullptr, paths);
+  if (!program.ok()) return Fail(program.status().message(), kExitNotFound);
+
+  Session session;
+  if (config.flash_mode != FlashMode::kOff) {
+    auto library = LocateLibrary(paths);
+    if (!library.ok()) return Fail(library.status().message(), kExitNotFound);
+    session.library = std::move(*library);
+  }
+  session.launch.program = *program;
+  session.launch.arguments.assign(words.begin() + 1, words.end());
+  if (const std::string model = ModelArgument(session.launch.arguments); !model.empty() && engine.ok()) {
+    std::error_code error;
+    const bool streams = config.flash_mode == FlashMode::kOn ||
+                         (config.flash_mode == FlashMode::kAuto && std::filesystem::file_size(model, error) > config.weights_bytes);
+    if (streams) AddDiskSpeed(model, *engine, config);
+  }
+  if (config.debug) {
+    fmt::print(stderr, "headrace: {} {}\n", *program, fmt::join(session.launch.arguments, " "));
+    for (const auto& [name, value] : config.ToEnvironment()) fmt::print(stderr, "headrace: {}={}\n", name, value);
+  }
+  session.config = config;
+  const auto result = RunSession(std::move(session));
+  if (!result.ok()) {
+    return Fail(result.status().message(), result.status().code() == Code::kNotFound ? kExitNotFound : kExitNotExecutable);
+  }
+  if (options.stats || config.debug) PrintSummary(*result);
+  return ReportEnd(*result, config, std::filesystem::path(*program).filename().string());
+}
+
+}  // namespace
+
+void AddExecCommand(CLI::App& app, CommandLine& line) {
+  CLI::App* command = app.add_subcommand("exec", "Run any program that uses llama.cpp's shared libraries: "
+                                                     "exec [OPTIONS] -- PROGRAM ARGS...");
+  command->footer(kExamples);
+  command->prefix_command();
+  const auto options = std::make_shared<ExecOptions>();
+  command->add_flag("--stats", options->stats, "Say at the end what was resident and streamed, and how fast");
+  AddFlashOptions(*command, options->flash);
+  AddEngineOption(*command, options->engine);
+  command->callback([options, command, &line] {
+    std::vector<std::string> words = command->remaining();
+    words.insert(words.end(), line.rest.begin(), line.rest.end());
+    line.action = [options, words] { return Exec(*options, words); };
+  });
+}
+
+}  // namespace headrace::cli

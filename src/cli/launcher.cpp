@@ -1,0 +1,191 @@
+#include "cli/launcher.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "base/descriptor.h"
+
+namespace headrace::cli {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr int kTickMs = 100;
+
+// Blocks the signals that we handle while a program runs, and undoes it. Blocked signals are read from a
+// descriptor, so nothing of ours ever runs inside a signal handler.
+class SignalGuard {
+ public:
+  SignalGuard() {
+    sigset_t handled;
+    sigemptyset(&handled);
+    for (const int signal : {SIGCHLD, SIGINT, SIGTERM, SIGHUP, SIGQUIT}) sigaddset(&handled, signal);
+    sigprocmask(SIG_BLOCK, &handled, &original_mask_);
+    struct sigaction ignore {};
+    ignore.sa_handler = SIG_IGN;
+    sigaction(SIGPIPE, &ignore, &original_pipe_);
+    fd_ = Descriptor(signalfd(-1, &handled, SFD_CLOEXEC | SFD_NONBLOCK));
+  }
+  ~SignalGuard() { Restore(); }
+  SignalGuard(const SignalGuard&) = delete;
+  SignalGuard& operator=(const SignalGuard&) = delete;
+
+  // Also called in the child, between fork and exec.
+  void Restore() const {
+    sigaction(SIGPIPE, &original_pipe_, nullptr);
+    sigprocmask(SIG_SETMASK, &original_mask_, nullptr);
+  }
+  int fd() const { return fd_.get(); }
+
+ private:
+  sigset_t original_mask_{};
+  struct sigaction original_pipe_ {};
+  Descriptor fd_;
+};
+
+struct Pipe {
+  Descriptor read, write;
+  bool Open() {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) return false;
+    read = Descriptor(ends[0]);
+    write = Descriptor(ends[1]);
+    return true;
+  }
+};
+
+std::vector<char*> Pointers(std::vector<std::string>& strings) {
+  std::vector<char*> pointers;
+  for (std::string& text : strings) pointers.push_back(text.data());
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+// Never returns. Only async-signal-safe calls.
+[[noreturn]] void RunChild(const LaunchSpec& spec, const SignalGuard& signals, int stdout_fd, int failure_fd,
+                           char* const* arguments, char* const* environment, pid_t parent) {
+  prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (getppid() != parent) _exit(143);
+  const auto redirect = [](int from, int to) { return dup2(from, to) >= 0; };
+  bool ok = true;
+  if (spec.stdin_null || spec.stderr_null) {
+    const int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    ok = null_fd >= 0;
+    if (ok && spec.stdin_null) ok = redirect(null_fd, STDIN_FILENO);
+    if (ok && spec.stderr_null) ok = redirect(null_fd, STDERR_FILENO);
+  }
+  if (ok && stdout_fd >= 0) ok = redirect(stdout_fd, STDOUT_FILENO);
+  if (ok && spec.stderr_to_stdout) ok = redirect(STDOUT_FILENO, STDERR_FILENO);
+  if (ok) {
+    signals.Restore();
+    execve(spec.program.c_str(), arguments, environment);
+  }
+  const int error = errno;
+  [[maybe_unused]] const ssize_t written = write(failure_fd, &error, sizeof error);
+  _exit(127);
+}
+
+// Passes the signals on that the child did not get by itself.
+void Forward(int fd, pid_t child) {
+  signalfd_siginfo info{};
+  while (read(fd, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+    const int signal = static_cast<int>(info.ssi_signo);
+    if (signal == SIGCHLD) continue;
+    // The terminal's own signals come from the kernel and went to the whole group.
+    const bool from_terminal = info.ssi_code == SI_KERNEL;
+    if (!from_terminal) kill(child, signal);
+  }
+}
+
+// Reads what is there. False at the end of the stream.
+bool Drain(Descriptor& pipe, const LaunchSpec& spec) {
+  char buffer[16 * 1024];
+  while (true) {
+    const ssize_t count = read(pipe.get(), buffer, sizeof buffer);
+    if (count > 0) {
+      if (spec.on_stdout(std::string_view(buffer, static_cast<size_t>(count)))) continue;
+      return false;
+    }
+    if (count < 0 && errno == EINTR) continue;
+    return count < 0 && errno == EAGAIN;
+  }
+}
+
+LaunchOutcome Wait(pid_t child, const LaunchSpec& spec, const SignalGuard& signals, Descriptor output) {
+  LaunchOutcome outcome;
+  const auto start = Clock::now();
+  auto next_tick = start;
+  while (true) {
+    int status = 0;
+    const pid_t ended = waitpid(child, &status, WNOHANG);
+    if (ended == child) {
+      // What it wrote last; a grandchild that keeps the pipe open is not waited for.
+      if (output.valid()) Drain(output, spec);
+      outcome.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+      outcome.exit_status = outcome.signal != 0 ? 128 + outcome.signal : WEXITSTATUS(status);
+      return outcome;
+    }
+    const auto now = Clock::now();
+    if (spec.time_limit_ms > 0 && !outcome.timed_out && now - start > std::chrono::milliseconds(spec.time_limit_ms)) {
+      outcome.timed_out = true;
+      kill(child, SIGKILL);
+    }
+    if (spec.on_tick && now >= next_tick) {
+      spec.on_tick();
+      next_tick = now + std::chrono::milliseconds(kTickMs);
+    }
+    pollfd fds[2] = {{signals.fd(), POLLIN, 0}, {output.get(), POLLIN, 0}};
+    poll(fds, output.valid() ? 2 : 1, kTickMs);
+    Forward(signals.fd(), child);
+    if (output.valid() && !Drain(output, spec)) output = Descriptor();
+  }
+}
+
+}  // namespace
+
+Result<LaunchOutcome> Launch(const LaunchSpec& spec) {
+  std::vector<std::string> argument_texts{spec.program};
+  argument_texts.insert(argument_texts.end(), spec.arguments.begin(), spec.arguments.end());
+  std::vector<std::string> environment_texts = MergeEnvironment(environ, spec.environment);
+  const std::vector<char*> arguments = Pointers(argument_texts);
+  const std::vector<char*> environment = Pointers(environment_texts);
+
+  Pipe failure, output;
+  const SignalGuard signals;
+  if (signals.fd() < 0 || !failure.Open() || (spec.on_stdout && !output.Open())) {
+    return Status(Code::kIo, fmt::format("cannot prepare to start {}: {}", spec.program, std::strerror(errno)));
+  }
+  if (spec.on_stdout) fcntl(output.read.get(), F_SETFL, O_NONBLOCK);
+  std::fflush(nullptr);
+  const pid_t parent = getpid();
+  const pid_t child = fork();
+  if (child < 0) return Status(Code::kIo, fmt::format("cannot start {}: {}", spec.program, std::strerror(errno)));
+  if (child == 0) {
+    RunChild(spec, signals, output.write.get(), failure.write.get(), arguments.data(), environment.data(), parent);
+  }
+  failure.write = Descriptor();
+  output.write = Descriptor();
+  int error = 0;
+  ssize_t count = 0;
+  do {
+    count = read(failure.read.get(), &error, sizeof error);
+  } while (count < 0 && errno == EINTR);
+  if (count == static_cast<ssize_t>(sizeof error)) {
+    waitpid(child, nullptr, 0);
+    const Code code = error == ENOENT ? Code::kNotFound : Code::kPermission;
+    return Status(code, fmt::format("cannot start {}: {}", spec.program, std::strerror(error)));
+  }
+  return Wait(child, spec, signals, std::move(output.read));
+}
+
+}  // namespace headrace::cli

@@ -1,0 +1,81 @@
+#include "cli/model_weights.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/size.h"
+
+namespace headrace::cli {
+namespace {
+
+constexpr const char* kTokenEmbedding = "token_embd.weight";
+constexpr const char* kOutput = "output.weight";
+
+// Matrices that no MUL_MAT multiplies: lookup tables and convolutions.
+bool IsLookupOrConvolution(const std::string& name) {
+  for (const char* part : {"_embd.", "token_types", "conv1d", "norm", "rope_"}) {
+    if (name.find(part) != std::string::npos) return true;
+  }
+  return false;
+}
+
+bool IsMatrix(const TensorEntry& tensor) { return tensor.rows() > 1 && tensor.name.ends_with(".weight"); }
+
+double Elements(const TensorEntry& tensor) {
+  return static_cast<double>(tensor.shape[0]) * static_cast<double>(tensor.rows());
+}
+
+}  // namespace
+
+ModelWeights SelectWeights(const Catalogue& catalogue) {
+  ModelWeights result;
+  const bool tied = std::none_of(catalogue.tensors.begin(), catalogue.tensors.end(),
+                                 [](const TensorEntry& t) { return t.name == kOutput; });
+  const TensorEntry* output = nullptr;
+  const auto add = [&](const TensorEntry& tensor) {
+    const WeightExtent extent{tensor.rows(), tensor.row_bytes(), 0};
+    result.extents.push_back(extent);
+    result.managed_bytes += tensor.bytes;
+    result.active_parameters += Elements(tensor);
+    const uint64_t group = std::min(kRowGroup, extent.rows) * extent.row_bytes;
+    if (group > result.widest_group_bytes) {
+      result.widest_group_bytes = group;
+      result.widest = tensor.name;
+    }
+  };
+  for (const TensorEntry& tensor : catalogue.tensors) {
+    if (tensor.name == kOutput || (tied && tensor.name == kTokenEmbedding)) {
+      output = &tensor;
+    } else if (tensor.is_expert()) {
+      result.expert_bytes += tensor.bytes;
+      if (catalogue.experts > 0) {
+        result.active_parameters += Elements(tensor) * static_cast<double>(std::min(catalogue.experts_used, catalogue.experts)) /
+                                    static_cast<double>(catalogue.experts);
+      }
+    } else if (IsMatrix(tensor) && !IsLookupOrConvolution(tensor.name)) {
+      add(tensor);
+    } else {
+      result.other_bytes += tensor.bytes;
+    }
+  }
+  if (output != nullptr) add(*output);
+  return result;
+}
+
+bool WillStream(FlashMode mode, const Catalogue& catalogue, uint64_t budget_bytes) {
+  if (mode == FlashMode::kOff) return false;
+  return mode == FlashMode::kOn || catalogue.weight_bytes() > budget_bytes;
+}
+
+Status CheckBudget(const ModelWeights& weights, uint64_t budget_bytes) {
+  const uint64_t floor = FloorBytes(weights.extents);
+  if (budget_bytes >= floor) return {};
+  return Status(Code::kOutOfBudget,
+                fmt::format("a budget of {} is too small: {} needs {} for 3 reads of {} rows ({} each) and one repacked copy; "
+                            "give at least --ram {}K",
+                            FormatSize(budget_bytes), weights.widest, FormatSize(floor), kRowGroup,
+                            FormatSize(weights.widest_group_bytes), AlignUp(floor, kKiB) / kKiB));
+}
+
+}  // namespace headrace::cli

@@ -1,0 +1,86 @@
+#include "cli/model_weights.h"
+
+#include <gtest/gtest.h>
+
+#include "base/size.h"
+
+namespace headrace::cli {
+namespace {
+
+TensorEntry Tensor(const std::string& name, std::array<uint64_t, 4> shape, uint64_t bytes_per_element = 2) {
+  TensorEntry tensor;
+  tensor.name = name;
+  tensor.shape = shape;
+  tensor.bytes = shape[0] * shape[1] * shape[2] * shape[3] * bytes_per_element;
+  return tensor;
+}
+
+Catalogue Dense() {
+  Catalogue catalogue;
+  catalogue.tensors = {
+      Tensor("token_embd.weight", {256, 1000, 1, 1}),  Tensor("output.weight", {256, 1000, 1, 1}),
+      Tensor("blk.0.attn_norm.weight", {256, 1, 1, 1}), Tensor("blk.0.attn_q.weight", {256, 256, 1, 1}),
+      Tensor("blk.0.attn_q.bias", {256, 1, 1, 1}),      Tensor("blk.0.ffn_down.weight", {1024, 256, 1, 1}),
+      Tensor("blk.0.ssm_conv1d.weight", {4, 256, 1, 1}),
+  };
+  return catalogue;
+}
+
+TEST(SelectWeights, MatricesInFileOrderOutputLast) {
+  const ModelWeights weights = SelectWeights(Dense());
+  ASSERT_EQ(weights.extents.size(), 3u);
+  EXPECT_EQ(weights.extents[0].rows, 256u);
+  EXPECT_EQ(weights.extents[0].row_bytes, 512u);
+  EXPECT_EQ(weights.extents[1].row_bytes, 2048u);
+  EXPECT_EQ(weights.extents[2].rows, 1000u);
+  EXPECT_EQ(weights.managed_bytes, 2u * (256 * 256 + 1024 * 256 + 256 * 1000));
+  EXPECT_EQ(weights.managed_bytes + weights.other_bytes, Dense().weight_bytes());
+  EXPECT_EQ(weights.widest, "blk.0.ffn_down.weight");
+  EXPECT_EQ(weights.widest_group_bytes, 64u * 2048);
+  EXPECT_DOUBLE_EQ(weights.active_parameters, 256 * 256 + 1024 * 256 + 256 * 1000);
+}
+
+TEST(SelectWeights, ATiedEmbeddingIsTheOutput) {
+  Catalogue catalogue = Dense();
+  catalogue.tensors.erase(catalogue.tensors.begin() + 1);
+  const ModelWeights weights = SelectWeights(catalogue);
+  ASSERT_EQ(weights.extents.size(), 3u);
+  EXPECT_EQ(weights.extents.back().rows, 1000u);
+}
+
+TEST(SelectWeights, ExpertsAreLeftToTheMapping) {
+  Catalogue catalogue = Dense();
+  catalogue.experts = 8;
+  catalogue.experts_used = 2;
+  catalogue.tensors.push_back(Tensor("blk.0.ffn_up_exps.weight", {256, 64, 8, 1}));
+  const ModelWeights weights = SelectWeights(catalogue);
+  EXPECT_EQ(weights.extents.size(), 3u);
+  EXPECT_EQ(weights.expert_bytes, 2u * 256 * 64 * 8);
+  EXPECT_DOUBLE_EQ(weights.active_parameters - SelectWeights(Dense()).active_parameters, 256 * 64 * 2);
+}
+
+TEST(WillStream, ByModeAndSize) {
+  const Catalogue catalogue = Dense();
+  const uint64_t bytes = catalogue.weight_bytes();
+  EXPECT_FALSE(WillStream(FlashMode::kOff, catalogue, 1));
+  EXPECT_TRUE(WillStream(FlashMode::kOn, catalogue, bytes * 2));
+  EXPECT_FALSE(WillStream(FlashMode::kAuto, catalogue, bytes));
+  EXPECT_TRUE(WillStream(FlashMode::kAuto, catalogue, bytes - 1));
+}
+
+TEST(CheckBudget, SaysTheArithmeticAndTheSuggestionWorks) {
+  const ModelWeights weights = SelectWeights(Dense());
+  const uint64_t floor = FloorBytes(weights.extents);
+  EXPECT_TRUE(CheckBudget(weights, floor).ok());
+  const Status status = CheckBudget(weights, floor - 1);
+  EXPECT_EQ(status.code(), Code::kOutOfBudget);
+  EXPECT_NE(status.message().find("blk.0.ffn_down.weight"), std::string::npos);
+  const size_t at = status.message().find("--ram ");
+  ASSERT_NE(at, std::string::npos);
+  const auto suggested = ParseSize(status.message().substr(at + 6));
+  ASSERT_TRUE(suggested.ok()) << status.message();
+  EXPECT_TRUE(CheckBudget(weights, *suggested).ok());
+}
+
+}  // namespace
+}  // namespace headrace::cli

@@ -1,0 +1,53 @@
+// Options that several subcommands share, and the configuration that they make.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "base/config.h"
+#include "base/status.h"
+#include "cli/system_info.h"
+
+namespace headrace::cli {
+
+struct FlashOptions {
+  std::string ram;         // "" when absent, as all the others
+  std::string flash_mode;
+  std::string kernels;
+  bool debug = false;
+};
+
+// --ram, --flash-mode, --kernels, --debug.
+void AddFlashOptions(CLI::App& command, FlashOptions& options);
+// --engine, also HEADRACE_ENGINE.
+void AddEngineOption(CLI::App& command, std::string& engine);
+
+struct ResolvedConfig {
+  Config config;             // weights_bytes is never 0 unless the mode is off
+  std::string ram_origin;    // "--ram", "HEADRACE_RAM" or "half of the available memory (...)"
+};
+
+// Options go before environment variables, those before defaults: mode auto, half of the available memory.
+// Errors: kInvalidArgument naming the option and its value.
+Result<ResolvedConfig> ResolveConfig(const FlashOptions& options, const Getenv& getenv, const AvailableMemory& available);
+
+// What one run of the command is about to do: filled by the subcommand that was chosen.
+struct CommandLine {
+  std::vector<std::string> rest;   // after the first "--"
+  bool has_rest = false;           // a "--" was given
+  std::function<int()> action;     // returns the exit status
+};
+
+// Each adds one subcommand, with its help and examples. `line` and `app` outlive the parsing and the action.
+void AddRunCommand(CLI::App& app, CommandLine& line);
+void AddExecCommand(CLI::App& app, CommandLine& line);
+void AddPlanCommand(CLI::App& app, CommandLine& line);
+void AddBenchCommand(CLI::App& app, CommandLine& line);
+void AddDoctorCommand(CLI::App& app, CommandLine& line);
+void AddEngineCommand(CLI::App& app, CommandLine& line);
+void AddCompletionCommand(CLI::App& app, CommandLine& line);
+
+}  // namespace headrace::cli

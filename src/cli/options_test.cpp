@@ -1,0 +1,73 @@
+#include "cli/options.h"
+
+#include <map>
+
+#include <gtest/gtest.h>
+
+#include "base/size.h"
+
+namespace headrace::cli {
+namespace {
+
+Result<ResolvedConfig> Resolve(const FlashOptions& options, const std::map<std::string, std::string>& variables = {},
+                               const AvailableMemory& available = {8 * kGiB, "free memory"}) {
+  return ResolveConfig(
+      options,
+      [&](const char* name) {
+        const auto it = variables.find(name);
+        return it == variables.end() ? nullptr : it->second.c_str();
+      },
+      available);
+}
+
+TEST(ResolveConfig, Defaults) {
+  const auto resolved = Resolve({});
+  ASSERT_TRUE(resolved.ok());
+  EXPECT_EQ(resolved->config.flash_mode, FlashMode::kAuto);
+  EXPECT_EQ(resolved->config.kernels, Kernels::kAuto);
+  EXPECT_EQ(resolved->config.weights_bytes, 4 * kGiB);
+  EXPECT_FALSE(resolved->config.debug);
+  EXPECT_EQ(resolved->ram_origin, "half of the available 8.00 GiB (free memory)");
+}
+
+TEST(ResolveConfig, UnknownMemoryStillGivesABudget) {
+  const auto resolved = Resolve({}, {}, {});
+  ASSERT_TRUE(resolved.ok());
+  EXPECT_EQ(resolved->config.weights_bytes, 2 * kGiB);
+}
+
+TEST(ResolveConfig, EnvironmentThenOptions) {
+  const std::map<std::string, std::string> variables = {
+      {"HEADRACE_RAM", "1G"}, {"HEADRACE_FLASH_MODE", "on"}, {"HEADRACE_KERNELS", "plain"}, {"HEADRACE_SNAPSHOT", "/tmp/foreign"}};
+  auto resolved = Resolve({}, variables);
+  ASSERT_TRUE(resolved.ok());
+  EXPECT_EQ(resolved->config.weights_bytes, kGiB);
+  EXPECT_EQ(resolved->config.flash_mode, FlashMode::kOn);
+  EXPECT_EQ(resolved->config.kernels, Kernels::kPlain);
+  EXPECT_EQ(resolved->config.snapshot_path, "");
+  resolved = Resolve({"2G", "off", "repack", true}, variables);
+  ASSERT_TRUE(resolved.ok());
+  EXPECT_EQ(resolved->config.weights_bytes, 2 * kGiB);
+  EXPECT_EQ(resolved->config.flash_mode, FlashMode::kOff);
+  EXPECT_EQ(resolved->config.kernels, Kernels::kRepack);
+  EXPECT_TRUE(resolved->config.debug);
+}
+
+TEST(ResolveConfig, AWrongVariableThatAnOptionOverridesDoesNoHarm) {
+  EXPECT_FALSE(Resolve({}, {{"HEADRACE_RAM", "lots"}}).ok());
+  EXPECT_TRUE(Resolve({"1G"}, {{"HEADRACE_RAM", "lots"}}).ok());
+}
+
+TEST(ResolveConfig, NamesTheWrongOption) {
+  const std::pair<FlashOptions, const char*> cases[] = {
+      {{"lots"}, "--ram"}, {{"0"}, "--ram"}, {{"-1G"}, "--ram"}, {{"1G", "maybe"}, "--flash-mode"}, {{"1G", "on", "fast"}, "--kernels"}};
+  for (const auto& [options, name] : cases) {
+    const auto resolved = Resolve(options);
+    ASSERT_FALSE(resolved.ok()) << name;
+    EXPECT_EQ(resolved.status().code(), Code::kInvalidArgument);
+    EXPECT_NE(resolved.status().message().find(name), std::string::npos) << resolved.status().message();
+  }
+}
+
+}  // namespace
+}  // namespace headrace::cli

@@ -1,0 +1,78 @@
+// headrace plan: what would be resident and streamed, and how fast it would be.
+#include <memory>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "cli/engine_probe.h"
+#include "cli/exit_status.h"
+#include "cli/machine_profile.h"
+#include "cli/options.h"
+#include "cli/plan_report.h"
+#include "cli/session.h"
+
+namespace headrace::cli {
+namespace {
+
+constexpr const char* kExamples = R"(
+Examples:
+  headrace plan model.gguf                     with half of the available memory
+  headrace plan model.gguf --ram 8G            with 8 GiB for weights
+  headrace plan model.gguf --ram 8G --json     for programs: sizes in bytes
+
+Nothing of the model but its headers is read, and at most 256 MB of it to measure the disk; the machine's
+speeds are kept for 30 days in ~/.cache/headrace/machine.json.
+)";
+
+struct PlanOptions {
+  std::string model;
+  std::string engine;
+  uint64_t prompt_tokens = 512;
+  bool json = false;
+  bool measure = false;
+  FlashOptions flash;
+};
+
+int Plan(const PlanOptions& options) {
+  auto model = PrepareModel(options.model, options.flash);
+  if (!model.ok()) return Fail(model.status());
+  DebugModel(*model);
+  // Without an engine the disk can still be measured; kernel speeds belong to an engine.
+  const auto engine = LocateEngine(SystemSearchPaths(options.engine));
+  if (!engine.ok() && !options.engine.empty()) return Fail(engine.status().message(), kExitNotFound);
+  std::optional<ProfileEntry> machine;
+  {
+    ProgressLine progress;
+    progress.Show("measuring the disk");
+    const auto profile = MachineProfileFor(model->catalogue.files.empty() ? options.model : model->catalogue.files.front().path,
+                                           engine.ok() ? QueryVersion(*engine) : "none", options.measure);
+    if (profile.ok()) {
+      machine = *profile;
+    } else if (model->config.debug) {
+      progress.Show("");
+      fmt::print(stderr, "headrace: {}\n", profile.status().message());
+    }
+  }
+  const auto report = MakePlanReport(std::move(*model), machine, options.prompt_tokens);
+  if (!report.ok()) return Fail(report.status());
+  fmt::print("{}", options.json ? RenderPlanJson(*report) : RenderPlanText(*report));
+  return kExitOk;
+}
+
+}  // namespace
+
+void AddPlanCommand(CLI::App& app, CommandLine& line) {
+  CLI::App* command = app.add_subcommand("plan", "Say what would be resident and streamed, and predict the speed");
+  command->footer(kExamples);
+  const auto options = std::make_shared<PlanOptions>();
+  command->add_option("model", options->model, "GGUF file; any part of a split model")->required()->type_name("MODEL");
+  command->add_option("--prompt-tokens", options->prompt_tokens, "Length of the prompt to predict for")
+      ->type_name("N")->check(CLI::Range(uint64_t{1}, uint64_t{1} << 30))->capture_default_str();
+  command->add_flag("--json", options->json, "Machine-readable output");
+  command->add_flag("--measure", options->measure, "Measure the machine again instead of using what is known");
+  AddFlashOptions(*command, options->flash);
+  AddEngineOption(*command, options->engine);
+  command->callback([options, &line] { line.action = [options] { return Plan(*options); }; });
+}
+
+}  // namespace headrace::cli

@@ -1,0 +1,138 @@
+#include "cli/plan_report.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/size.h"
+#include "cli/text_table.h"
+
+namespace headrace::cli {
+namespace {
+
+using Json = nlohmann::json;
+constexpr uint64_t kUbatchTokens = 512;   // llama.cpp's default --ubatch-size
+
+std::string Percent(uint64_t part, uint64_t whole) {
+  return fmt::format("{:.0f} %", whole == 0 ? 0.0 : 100.0 * static_cast<double>(part) / static_cast<double>(whole));
+}
+
+std::string Parameters(uint64_t count) {
+  const double value = static_cast<double>(count);
+  return value >= 1e9 ? fmt::format("{:.1f} B", value / 1e9) : fmt::format("{:.1f} M", value / 1e6);
+}
+
+bool KnowsPrompt(const PlanReport& report) { return report.machine && report.machine->prompt_flops_per_s > 0; }
+
+Json NumberOrNull(double value) { return value > 0 ? Json(value) : Json(); }
+
+}  // namespace
+
+Result<PlanReport> MakePlanReport(ModelSetup model, const std::optional<ProfileEntry>& machine, uint64_t prompt_tokens) {
+  PlanReport report;
+  report.smallest_budget_bytes = FloorBytes(model.weights.extents);
+  if (model.streams) {
+    auto plan = PlanResidency(model.weights.extents, model.config.weights_bytes);
+    if (!plan.ok()) return plan.status();
+    report.plan = std::move(*plan);
+  } else {
+    report.plan.resident_bytes = model.weights.managed_bytes;
+  }
+  if (machine) {
+    report.prediction = Predict(report.plan, ToMachineProfile(*machine), model.weights.active_parameters, prompt_tokens, kUbatchTokens);
+  }
+  report.model = std::move(model);
+  report.machine = machine;
+  report.prompt_tokens = prompt_tokens;
+  return report;
+}
+
+std::string RenderPlanText(const PlanReport& report) {
+  using Align = TextTable::Align;
+  const ModelSetup& model = report.model;
+  const ModelWeights& weights = model.weights;
+  std::string text = fmt::format("{}: {}{}, {} parameters, {}, {} of weights\n", model.path,
+                                 model.catalogue.architecture.empty() ? "unknown architecture" : model.catalogue.architecture,
+                                 model.catalogue.name.empty() ? "" : " \"" + model.catalogue.name + "\"",
+                                 Parameters(model.catalogue.parameters()), model.catalogue.dominant_type(),
+                                 FormatSize(model.catalogue.weight_bytes()));
+  text += model.streams ? fmt::format("streams within a budget of {} ({})\n\n", FormatSize(model.config.weights_bytes), model.ram_origin)
+                        : fmt::format("does not stream: {}\n\n",
+                                      model.config.flash_mode == FlashMode::kOff
+                                          ? "flash mode off"
+                                          : fmt::format("it fits the budget of {} ({})", FormatSize(model.config.weights_bytes),
+                                                        model.ram_origin));
+  TextTable memory({Align::kLeft, Align::kRight, Align::kRight, Align::kLeft});
+  const auto row = [&](const char* name, uint64_t bytes, const std::string& share, const std::string& note) {
+    memory.AddRow({name, FormatSize(bytes), share, note});
+  };
+  row("resident", report.plan.resident_bytes, Percent(report.plan.resident_bytes, weights.managed_bytes), "kept in memory");
+  row("streamed", report.plan.streamed_bytes, Percent(report.plan.streamed_bytes, weights.managed_bytes), "read once per pass");
+  if (model.streams) {
+    row("ring", report.plan.ring_bytes, "", "what is read ahead of the computation");
+    row("scratch", report.plan.scratch_bytes, "", "for one repacked piece");
+  }
+  if (weights.other_bytes > 0) row("mapped", weights.other_bytes, "", "embeddings, norms: left to the engine and the page cache");
+  if (weights.expert_bytes > 0) row("experts", weights.expert_bytes, "", "left to the engine and the page cache in this version");
+  text += memory.Render() + "\n";
+
+  TextTable facts({Align::kLeft, Align::kLeft, Align::kLeft});
+  facts.AddRow({"smallest budget", FormatSize(report.smallest_budget_bytes),
+                fmt::format("3 reads of {} rows of {} ({} each) and one repacked copy", kRowGroup, weights.widest,
+                            FormatSize(weights.widest_group_bytes))});
+  if (report.machine) {
+    const Prediction& prediction = report.prediction;
+    const double disk = report.machine->disk_bytes_per_s;
+    facts.AddRow({"disk", fmt::format("{:.2f} GB/s", disk / 1e9), report.machine->direct ? "O_DIRECT" : "through the page cache: O_DIRECT is refused"});
+    facts.AddRow({"decode", prediction.decode_tokens_per_s > 0 ? fmt::format("{:.2f} tokens/s", prediction.decode_tokens_per_s) : "unknown",
+                  prediction.disk_bound ? fmt::format("the disk's limit: {:.2f} GB/s / {} per pass", disk / 1e9, FormatSize(report.plan.streamed_bytes))
+                                        : fmt::format("the memory's limit: {:.1f} GB/s", report.machine->memory_bytes_per_s / 1e9)});
+    facts.AddRow({"prompt", KnowsPrompt(report) ? fmt::format("{:.1f} tokens/s", prediction.prompt_tokens_per_s) : "unknown",
+                  KnowsPrompt(report) ? fmt::format("of {} tokens", report.prompt_tokens) : "until `headrace bench` has measured this machine"});
+    facts.AddRow({"first token", fmt::format("{}{:.2f} s", KnowsPrompt(report) ? "" : "at least ", prediction.first_token_s),
+                  fmt::format("for a prompt of {} tokens, with nothing in memory yet", report.prompt_tokens)});
+  } else {
+    facts.AddRow({"disk", "unknown", "it could not be measured; see `headrace doctor`"});
+  }
+  return text + facts.Render();
+}
+
+std::string RenderPlanJson(const PlanReport& report) {
+  const ModelSetup& model = report.model;
+  const Prediction& prediction = report.prediction;
+  Json json;
+  json["model"] = {{"path", model.path},
+                   {"architecture", model.catalogue.architecture},
+                   {"name", model.catalogue.name},
+                   {"type", model.catalogue.dominant_type()},
+                   {"parameters", model.catalogue.parameters()},
+                   {"files", model.catalogue.files.size()},
+                   {"weight_bytes", model.catalogue.weight_bytes()},
+                   {"managed_bytes", model.weights.managed_bytes},
+                   {"expert_bytes", model.weights.expert_bytes},
+                   {"mapped_bytes", model.weights.other_bytes}};
+  json["flash_mode"] = ToString(model.config.flash_mode);
+  json["streams"] = model.streams;
+  json["budget_bytes"] = model.config.weights_bytes;
+  json["budget_origin"] = model.ram_origin;
+  json["smallest_budget_bytes"] = report.smallest_budget_bytes;
+  json["smallest_budget_weight"] = model.weights.widest;
+  json["plan"] = {{"resident_bytes", report.plan.resident_bytes},
+                  {"streamed_bytes_per_pass", report.plan.streamed_bytes},
+                  {"ring_bytes", report.plan.ring_bytes},
+                  {"scratch_bytes", report.plan.scratch_bytes}};
+  json["machine"] = nullptr;
+  if (report.machine) {
+    json["machine"] = {{"disk_bytes_per_s", report.machine->disk_bytes_per_s},
+                       {"disk_direct", report.machine->direct},
+                       {"memory_bytes_per_s", NumberOrNull(report.machine->memory_bytes_per_s)},
+                       {"prompt_flops_per_s", NumberOrNull(report.machine->prompt_flops_per_s)}};
+  }
+  json["prediction"] = {{"decode_tokens_per_s", NumberOrNull(prediction.decode_tokens_per_s)},
+                        {"disk_bound", prediction.disk_bound},
+                        {"prompt_tokens", report.prompt_tokens},
+                        {"prompt_tokens_per_s", KnowsPrompt(report) ? NumberOrNull(prediction.prompt_tokens_per_s) : Json()},
+                        {"first_token_s", NumberOrNull(prediction.first_token_s)}};
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace headrace::cli

@@ -1,0 +1,30 @@
+// What `headrace plan` says about a model, a budget and a machine: for people and as JSON. Pure.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "cli/machine_profile.h"
+#include "cli/model_setup.h"
+#include "plan/prediction.h"
+#include "plan/residency.h"
+
+namespace headrace::cli {
+
+struct PlanReport {
+  ModelSetup model;
+  ResidencyPlan plan;                     // everything resident when the model does not stream
+  uint64_t smallest_budget_bytes = 0;     // FloorBytes
+  std::optional<ProfileEntry> machine;    // none when it could not be measured
+  Prediction prediction;
+  uint64_t prompt_tokens = 0;
+};
+
+// Errors: kOutOfBudget of the planner.
+Result<PlanReport> MakePlanReport(ModelSetup model, const std::optional<ProfileEntry>& machine, uint64_t prompt_tokens);
+
+std::string RenderPlanText(const PlanReport& report);
+// Sizes in bytes, speeds per second; unknown numbers are null. The keys are stable.
+std::string RenderPlanJson(const PlanReport& report);
+
+}  // namespace headrace::cli

@@ -1,0 +1,122 @@
+// headrace run: a chat with a model, or one answer.
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <memory>
+
+#include "cli/answer_filter.h"
+#include "cli/engine_arguments.h"
+#include "cli/engine_probe.h"
+#include "cli/exit_status.h"
+#include "cli/model_setup.h"
+#include "cli/options.h"
+#include "cli/session.h"
+
+namespace headrace::cli {
+namespace {
+
+constexpr const char* kExamples = R"(
+Examples:
+  headrace run model.gguf                          chat, with a budget of half of the available memory
+  headrace run model.gguf --ram 4G                 chat within 4 GiB for weights
+  headrace run model.gguf -p "Why is the sky blue?"      one answer on standard output
+  headrace run model.gguf -p "Once upon a time" --raw -n 64 --temp 0
+  headrace run model.gguf --ram 4G -- --top-k 20 --cache-type-k q8_0     options of llama.cpp's own
+
+Without -p it starts llama-cli, with it llama-completion. After a run four lines on standard error say what
+was resident, what was streamed and how fast; --quiet leaves them out.
+)";
+
+struct RunOptions {
+  std::string model;
+  std::string prompt;
+  std::string prompt_file;
+  bool raw = false;
+  bool quiet = false;
+  std::string tokens, context, threads, seed, temperature;
+  std::string engine;
+  FlashOptions flash;
+};
+
+bool WriteAll(std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t count = write(STDOUT_FILENO, text.data(), text.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return false;
+    text.remove_prefix(static_cast<size_t>(count));
+  }
+  return true;
+}
+
+int Run(const RunOptions& options, bool has_prompt, const std::vector<std::string>& rest) {
+  auto model = PrepareModel(options.model, options.flash);
+  if (!model.ok()) return Fail(model.status());
+  DebugModel(*model);
+  const bool one_answer = has_prompt || !options.prompt_file.empty();
+  // Releases before llama-completion did both with llama-cli.
+  auto engine = one_answer ? PrepareEngine(options.engine, {"llama-completion", "llama-cli"}, model->config.flash_mode)
+                           : PrepareEngine(options.engine, {"llama-cli"}, model->config.flash_mode);
+  if (!engine.ok()) return Fail(engine.status().message(), kExitNotFound);
+  const auto known = QueryOptions(engine->program);
+  if (!known.ok()) return Fail(known.status().message(), kExitNotExecutable);
+
+  RunArguments run;
+  run.model = options.model;
+  if (has_prompt) run.prompt = options.prompt;
+  if (!options.prompt_file.empty()) run.prompt_file = options.prompt_file;
+  run.use_chat_template = model->catalogue.has_chat_template && !options.raw;
+  run.model_context = model->catalogue.context_length;
+  run.streams = model->streams;
+  run.debug = model->config.debug;
+  const auto given = [](const std::string& text) { return text.empty() ? std::nullopt : std::optional<std::string>(text); };
+  run.settings = {given(options.tokens), given(options.context), given(options.threads), given(options.seed),
+                  given(options.temperature)};
+  run.rest = rest;
+  auto arguments = BuildRunArguments(run, *known);
+  if (!arguments.ok()) return Fail(arguments.status());
+
+  if (model->streams) AddDiskSpeed(options.model, engine->engine, model->config);
+  DebugEngine(*engine, *arguments, model->config);
+
+  Session session;
+  session.launch.program = engine->program;
+  session.launch.arguments = std::move(*arguments);
+  session.config = model->config;
+  session.library = engine->library;
+  AnswerFilter filter;
+  if (one_answer) {
+    session.launch.stdin_null = true;
+    session.launch.on_stdout = [&](std::string_view text) { return WriteAll(filter.Feed(text)); };
+  }
+  const auto result = RunSession(std::move(session));
+  if (!result.ok()) return Fail(result.status().message(), kExitNotExecutable);
+  if (one_answer) WriteAll(filter.Finish());
+  if (!options.quiet && (model->streams || model->config.debug)) PrintSummary(*result);
+  return ReportEnd(*result, model->config, std::filesystem::path(engine->program).filename().string());
+}
+
+}  // namespace
+
+void AddRunCommand(CLI::App& app, CommandLine& line) {
+  CLI::App* command = app.add_subcommand("run", "Chat with a model, or answer one prompt");
+  command->footer(kExamples);
+  const auto options = std::make_shared<RunOptions>();
+  command->add_option("model", options->model, "GGUF file; any part of a split model")->required()->type_name("MODEL");
+  CLI::Option* prompt = command->add_option("-p,--prompt", options->prompt, "Prompt: print one answer and end")->type_name("TEXT");
+  command->add_option("-f,--file", options->prompt_file, "Prompt from a file")->type_name("FILE")->excludes(prompt);
+  command->add_flag("--raw", options->raw, "Continue the prompt's text although the model has a chat template");
+  command->add_flag("-q,--quiet", options->quiet, "No summary after the run");
+  command->add_option("-n,--predict", options->tokens, "Most tokens to generate")->type_name("N");
+  command->add_option("-c,--ctx-size", options->context, "Context in tokens (default: the model's, at most 4096)")->type_name("N");
+  command->add_option("-t,--threads", options->threads, "Threads (default: llama.cpp's)")->type_name("N");
+  command->add_option("-s,--seed", options->seed, "Seed of the sampling")->type_name("N");
+  command->add_option("--temp", options->temperature, "Temperature; 0 takes the likeliest token")->type_name("T");
+  AddFlashOptions(*command, options->flash);
+  AddEngineOption(*command, options->engine);
+  command->callback([options, prompt, &line] {
+    line.action = [options, prompt, &line] { return Run(*options, prompt->count() > 0, line.rest); };
+  });
+}
+
+}  // namespace headrace::cli

@@ -1,0 +1,108 @@
+#include "cli/session.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "cli/exit_status.h"
+
+namespace headrace::cli {
+namespace {
+
+// The file that the library reports into.
+class SnapshotFile {
+ public:
+  SnapshotFile() {
+    const char* temporary = std::getenv("TMPDIR");
+    for (const char* folder : {"/dev/shm", temporary, "/tmp"}) {
+      if (folder == nullptr || *folder == '\0') continue;
+      std::string path = std::string(folder) + "/headrace-XXXXXX";
+      const int fd = mkstemp(path.data());
+      if (fd < 0) continue;
+      close(fd);
+      path_ = path;
+      return;
+    }
+  }
+  ~SnapshotFile() {
+    if (!path_.empty()) unlink(path_.c_str());
+  }
+  SnapshotFile(const SnapshotFile&) = delete;
+  SnapshotFile& operator=(const SnapshotFile&) = delete;
+
+  // "" when none could be created: the run then goes without statistics.
+  const std::string& path() const { return path_; }
+
+  // Opened anew each time: of several programs under one session the last to stream is shown.
+  std::optional<Statistics> Read() const {
+    if (path_.empty()) return std::nullopt;
+    const auto view = SnapshotView::Open(path_);
+    if (!view.ok()) return std::nullopt;
+    return ReadStatistics(**view);
+  }
+
+ private:
+  std::string path_;
+};
+
+}  // namespace
+
+ProgressLine::ProgressLine() : terminal_(isatty(STDERR_FILENO) == 1) {}
+
+void ProgressLine::Show(const std::string& text) {
+  if (!terminal_ || text == shown_) return;
+  const std::string line = text.empty() ? "\r\x1b[K" : "\r\x1b[Kheadrace: " + text;
+  [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, line.data(), line.size());
+  shown_ = text;
+}
+
+Result<SessionResult> RunSession(Session session) {
+  const SnapshotFile snapshot;
+  session.config.snapshot_path = session.library.empty() ? "" : snapshot.path();
+  LaunchSpec& launch = session.launch;
+  for (const auto& variable : session.config.ToEnvironment()) launch.environment.push_back(variable);
+  if (!session.library.empty()) {
+    launch.environment.emplace_back("LD_PRELOAD", PreloadValue(std::getenv("LD_PRELOAD"), session.library));
+  }
+  ProgressLine progress;
+  launch.on_tick = [&] {
+    if (const auto statistics = snapshot.Read()) progress.Show(ProgressText(*statistics));
+  };
+  if (launch.on_stdout) {
+    launch.on_stdout = [&progress, inner = launch.on_stdout](std::string_view text) {
+      progress.Show("");
+      return inner(text);
+    };
+  }
+  auto outcome = Launch(launch);
+  if (!outcome.ok()) return outcome.status();
+  return SessionResult{*outcome, snapshot.Read()};
+}
+
+int ReportEnd(const SessionResult& result, const Config& config, std::string_view program) {
+  int status = result.process.exit_status;
+  if (result.process.signal != 0) Fail(fmt::format("{} {}", program, DescribeSignal(result.process.signal)), status);
+  if (result.statistics && !result.statistics->last_error.empty()) {
+    Fail(result.statistics->last_error, kExitFailure);
+    if (status == kExitOk) status = kExitFailure;
+  }
+  const bool streamed = result.statistics && result.statistics->streamed();
+  if (status == kExitOk && config.flash_mode == FlashMode::kOn && !streamed) {
+    return Fail(fmt::format("--flash-mode on, but {} streamed no weights: it loaded no GGUF model, or its llama.cpp is linked "
+                            "statically or of another release; see `headrace doctor`", program), kExitFailure);
+  }
+  return status;
+}
+
+void PrintSummary(const SessionResult& result) {
+  for (const std::string& line : SummaryLines(result.statistics.value_or(Statistics()))) {
+    fmt::print(stderr, "headrace: {}\n", line);
+  }
+}
+
+}  // namespace headrace::cli

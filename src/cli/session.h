@@ -1,0 +1,52 @@
+// One program run under the library: preloaded, configured, watched and summed up.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/config.h"
+#include "base/status.h"
+#include "cli/launcher.h"
+#include "cli/statistics.h"
+
+namespace headrace::cli {
+
+struct Session {
+  LaunchSpec launch;         // what to start; on_tick and the environment's HEADRACE_ part are the session's
+  Config config;             // snapshot_path is the session's
+  std::string library;       // to preload; "" when flash mode is off
+};
+
+struct SessionResult {
+  LaunchOutcome process;
+  std::optional<Statistics> statistics;  // none when the library never reported
+};
+
+// Runs it to its end. While the first pass loads, a progress line stands on standard error if that is a
+// terminal. The snapshot file lives in memory (/dev/shm, else $TMPDIR) and is gone afterwards.
+Result<SessionResult> RunSession(Session session);
+
+// Says on standard error what went wrong, if anything, and returns the exit status of headrace:
+// ended by a signal; a pass that failed; flash mode on but nothing streamed; else the program's own.
+int ReportEnd(const SessionResult& result, const Config& config, std::string_view program);
+
+// SummaryLines on standard error, each after "headrace: ".
+void PrintSummary(const SessionResult& result);
+
+// A line on a terminal's standard error that is replaced in place; nothing where it is no terminal.
+class ProgressLine {
+ public:
+  ProgressLine();
+  ~ProgressLine() { Show(""); }
+  ProgressLine(const ProgressLine&) = delete;
+  ProgressLine& operator=(const ProgressLine&) = delete;
+  // "" takes the line away.
+  void Show(const std::string& text);
+
+ private:
+  bool terminal_;
+  std::string shown_;
+};
+
+}  // namespace headrace::cli

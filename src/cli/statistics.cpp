@@ -1,0 +1,79 @@
+#include "cli/statistics.h"
+
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "base/size.h"
+
+namespace headrace::cli {
+namespace {
+
+double Ratio(uint64_t part, uint64_t whole) {
+  return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
+}
+
+const char* KernelName(uint32_t kernels) {
+  switch (kernels) {
+    case Snapshot::kPlain: return "plain";
+    case Snapshot::kRepack: return "repacked";
+    case Snapshot::kMixed: return "mixed";
+    default: return "undecided";
+  }
+}
+
+}  // namespace
+
+Statistics ReadStatistics(const Snapshot& snapshot) {
+  const auto get = [](const auto& counter) { return counter.load(std::memory_order_relaxed); };
+  Statistics s;
+  s.state = get(snapshot.state);
+  s.kernels = get(snapshot.kernels);
+  s.direct_io = get(snapshot.direct_io) != 0;
+  s.budget_bytes = get(snapshot.budget_bytes);
+  s.weight_bytes = get(snapshot.weight_bytes);
+  s.resident_target_bytes = get(snapshot.resident_target_bytes);
+  s.resident_bytes = get(snapshot.resident_bytes);
+  s.streamed_bytes_per_pass = get(snapshot.streamed_bytes_per_pass);
+  s.ring_bytes = get(snapshot.ring_bytes);
+  s.scratch_bytes = get(snapshot.scratch_bytes);
+  s.passes = get(snapshot.passes);
+  s.bytes_read = get(snapshot.bytes_read);
+  s.reads_failed = get(snapshot.reads_failed);
+  s.reads_retried = get(snapshot.reads_retried);
+  s.pass_ns = get(snapshot.pass_ns);
+  s.wait_ns = get(snapshot.wait_ns);
+  s.decode_passes = get(snapshot.decode_passes);
+  s.decode_ns = get(snapshot.decode_ns);
+  s.decode_wait_ns = get(snapshot.decode_wait_ns);
+  s.decode_bytes = get(snapshot.decode_bytes);
+  s.last_error.assign(snapshot.last_error, strnlen(snapshot.last_error, sizeof snapshot.last_error));
+  return s;
+}
+
+std::string ProgressText(const Statistics& s) {
+  if (s.state != Snapshot::kLoading || s.resident_target_bytes == 0) return "";
+  return fmt::format("loading resident weights {} of {}", FormatSize(std::min(s.resident_bytes, s.resident_target_bytes)),
+                     FormatSize(s.resident_target_bytes));
+}
+
+std::vector<std::string> SummaryLines(const Statistics& s) {
+  if (!s.streamed()) return {"nothing was streamed: the weights fit the budget, or flash weight streaming is off"};
+  std::vector<std::string> lines;
+  lines.push_back(fmt::format("{} of {} weights resident, {} streamed per pass (budget {})", FormatSize(s.resident_bytes),
+                              FormatSize(s.weight_bytes), FormatSize(s.streamed_bytes_per_pass), FormatSize(s.budget_bytes)));
+  // Bytes per nanosecond are GB/s.
+  lines.push_back(fmt::format("{} read in {} passes at {:.2f} GB/s{}, {} kernels{}", FormatSize(s.bytes_read), s.passes,
+                              Ratio(s.bytes_read, s.pass_ns), s.direct_io ? "" : " through the page cache", KernelName(s.kernels),
+                              s.reads_retried == 0 ? "" : fmt::format(", {} reads repeated", s.reads_retried)));
+  if (s.decode_passes > 0 && s.decode_ns > 0) {
+    lines.push_back(fmt::format("decode {:.2f} tokens/s over {} tokens, disk at {:.2f} GB/s, {:.0f} % of the time waiting for it",
+                                1e9 * Ratio(s.decode_passes, s.decode_ns), s.decode_passes, Ratio(s.decode_bytes, s.decode_ns),
+                                100 * Ratio(s.decode_wait_ns, s.decode_ns)));
+  } else {
+    lines.push_back(fmt::format("{:.0f} % of the time waiting for the disk", 100 * Ratio(s.wait_ns, s.pass_ns)));
+  }
+  return lines;
+}
+
+}  // namespace headrace::cli

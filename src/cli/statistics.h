@@ -1,0 +1,49 @@
+// What the library reported about a run, as lines for people. Pure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "telemetry/snapshot.h"
+
+namespace headrace::cli {
+
+// One reading of the library's snapshot.
+struct Statistics {
+  uint32_t state = Snapshot::kPassive;
+  uint32_t kernels = Snapshot::kUndecided;
+  bool direct_io = false;
+  uint64_t budget_bytes = 0;
+  uint64_t weight_bytes = 0;
+  uint64_t resident_target_bytes = 0;
+  uint64_t resident_bytes = 0;
+  uint64_t streamed_bytes_per_pass = 0;
+  uint64_t ring_bytes = 0;
+  uint64_t scratch_bytes = 0;
+  uint64_t passes = 0;
+  uint64_t bytes_read = 0;
+  uint64_t reads_failed = 0;
+  uint64_t reads_retried = 0;
+  uint64_t pass_ns = 0;
+  uint64_t wait_ns = 0;
+  uint64_t decode_passes = 0;
+  uint64_t decode_ns = 0;
+  uint64_t decode_wait_ns = 0;
+  uint64_t decode_bytes = 0;
+  std::string last_error;
+
+  // A model was streamed, at least in part.
+  bool streamed() const { return weight_bytes > 0; }
+};
+
+Statistics ReadStatistics(const Snapshot& snapshot);
+
+// "loading resident weights 1.20 of 1.90 GiB" while the first pass brings them in, else "".
+std::string ProgressText(const Statistics& statistics);
+
+// Three or four lines after a run: what was resident and streamed, what was read and how fast, decode speed.
+// One line when nothing was streamed.
+std::vector<std::string> SummaryLines(const Statistics& statistics);
+
+}  // namespace headrace::cli
