@@ -44,7 +44,7 @@ TEST_F(HostileTest, NoRegularFile) {
 }
 
 TEST_F(HostileTest, NotGguf) {
-  ExpectRefused(WriteText("empty.gguf", ""), Code::kCorrupt, "empty");
+  ExpectRefused(WriteText("empty.gguf", ""), Code::kCorrupt, "The download did not begin");
   ExpectRefused(WriteText("short.gguf", "GG"), Code::kCorrupt, "truncated");
   ExpectRefused(WriteText("garbage.gguf", "\x1b\x02garbage"), Code::kInvalidArgument, "begins with '??ga'");
   ExpectRefused(WriteText("lfs.gguf", "version https://git-lfs"), Code::kInvalidArgument, "git lfs pull");
@@ -182,6 +182,10 @@ TEST_F(HostileTest, BadPlaces) {
   const GgufBuilder sound = GgufBuilder().Tensor("a", kGgmlF32, {8}).Tensor("b", kGgmlF32, {8});
   ASSERT_TRUE(sound.Write(Path("model.gguf"), sound.FileBytes() - 1));
   ExpectRefused(Path("model.gguf"), Code::kCorrupt, "truncated: tensor 'b' has 32 bytes at offset 32");
+  // The file ends in the padding before the data.
+  const GgufBuilder padded = GgufBuilder().Alignment(4096).Tensor("w", kGgmlF32, {8});
+  ASSERT_TRUE(padded.Write(Path("model.gguf"), padded.Header().size()));
+  ExpectRefused(Path("model.gguf"), Code::kCorrupt, "of the data, which begins at 4096");
   // Sums that come around to the start of the file.
   for (uint64_t offset : {~uint64_t{31}, uint64_t{1} << 63, kHuge}) {
     ASSERT_TRUE(GgufBuilder().TensorAt("w", kGgmlF32, {8}, offset).Write(Path("model.gguf"), 4096));

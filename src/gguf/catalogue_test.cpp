@@ -170,7 +170,8 @@ TEST_F(CatalogueTest, LayersAreNamedExactly) {
 TEST_F(CatalogueTest, TextsAreFitToPrint) {
   const auto model = Read(GgufBuilder()
                               .Text("general.architecture", "ll\x1b[2Jama")
-                              .Text("general.name", std::string(5000, 'n') + "\n"));
+                              .Text("general.name", std::string(5000, 'n') + "\n")
+                              .U32("llama.block_count", 2));
   ASSERT_TRUE(model.ok()) << model.status().message();
   EXPECT_EQ(model->architecture, "ll?[2Jama");
   EXPECT_EQ(model->name, std::string(1024, 'n'));
