@@ -1,0 +1,57 @@
+"""Raw results: one row per measured test of one run, in one CSV file per scenario."""
+
+import csv
+import os
+
+COLUMNS = [
+    # what was run
+    "scenario", "model", "test", "repetition", "order", "variant", "status", "reason",
+    # its result
+    "tokens", "tokens_per_s", "load_ms", "bytes_per_s", "chunk_bytes", "depth",
+    # how
+    "memory_limit_bytes", "read_ahead_kib", "weights_budget_bytes", "kernels_asked", "threads", "caches_dropped",
+    # what the system counted
+    "wall_s", "user_s", "system_s", "major_faults", "max_rss_bytes", "blocks_read",
+    "peak_bytes", "limit_hits", "oom_kills", "group_major_faults",
+    # what headrace counted (telemetry snapshot)
+    "state", "kernels", "direct_io", "budget_bytes", "weight_bytes", "resident_bytes", "resident_target_bytes",
+    "streamed_bytes_per_pass", "ring_bytes", "scratch_bytes", "passes", "bytes_read", "reads_failed", "reads_retried",
+    "pass_ns", "wait_ns", "kernel_ns", "repack_ns", "own_ns",
+    "decode_passes", "decode_ns", "decode_wait_ns", "decode_own_ns", "decode_bytes",
+]
+
+
+class Rows:
+    """Appends rows of one scenario to FOLDER/SCENARIO.csv as they come, so that an interrupted run keeps them."""
+
+    def __init__(self, folder, scenario):
+        os.makedirs(folder, exist_ok=True)
+        self.scenario, self.path, self.count = scenario, os.path.join(folder, scenario + ".csv"), 0
+        with open(self.path, "w", newline="") as file:
+            csv.writer(file).writerow(COLUMNS)
+
+    def add(self, **values):
+        self.count += 1
+        row = {"scenario": self.scenario, "order": self.count, **values}
+        with open(self.path, "a", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
+            writer.writerow(row)
+        return row
+
+
+def load(folder, scenario):
+    """The rows of a scenario with numbers as floats; [] when it was not measured."""
+    path = os.path.join(folder, scenario + ".csv")
+    if not os.path.exists(path):
+        return []
+    with open(path, newline="") as file:
+        return [{key: _number(value) for key, value in row.items()} for row in csv.DictReader(file)]
+
+
+def _number(text):
+    if text in ("", None):
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return text

@@ -1,0 +1,67 @@
+"""Bar charts as SVG text: readable on light and dark pages, no dependency."""
+
+from html import escape
+
+WIDTH, LABEL_WIDTH, VALUE_WIDTH = 860, 250, 170
+BAR_HEIGHT, BAR_GAP, GROUP_GAP, TITLE_HEIGHT = 22, 8, 34, 54
+
+STYLE = """
+  text { font-family: system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; font-size: 14px; fill: #24292f }
+  .title { font-size: 18px; font-weight: 600 }
+  .group { font-weight: 600 }
+  .note { font-size: 12px; fill: #57606a }
+  .stock { fill: #8c959f } .ours { fill: #1f77b4 } .memory { fill: #2a9d5c }
+  .limit { stroke: #d1603d; stroke-width: 2; stroke-dasharray: 5 3 } .spread { stroke: #57606a; stroke-width: 1.5 }
+  @media (prefers-color-scheme: dark) {
+    text { fill: #e6edf3 } .note { fill: #9aa4ae } .stock { fill: #6e7781 } .ours { fill: #4a9fd8 }
+    .memory { fill: #3fb970 } .limit { stroke: #f0835e } .spread { stroke: #c9d1d9 }
+  }
+"""
+
+
+class Bar:
+    """kind is stock, ours or memory; limit is the value that this bar could reach, or None."""
+
+    def __init__(self, label, kind, value, low, high, note="", limit=None):
+        self.label, self.kind, self.value, self.low, self.high = label, kind, value, low, high
+        self.note, self.limit = note, limit
+
+
+def chart(title, note, groups):
+    """groups: [(heading, [Bar])]. Bars of one group share a scale of their own. Returns the SVG."""
+    parts, y = [], TITLE_HEIGHT
+    plot = WIDTH - LABEL_WIDTH - VALUE_WIDTH
+    for heading, bars in groups:
+        if not bars:
+            continue
+        top = max(max(bar.high, bar.limit or 0) for bar in bars) or 1
+        y += GROUP_GAP - 12
+        parts.append(f'<text class="group" x="12" y="{y}">{escape(heading)}</text>')
+        y += 12
+        for bar in bars:
+            parts += _bar(bar, y, plot / top)
+            y += BAR_HEIGHT + BAR_GAP
+    height = y + 14
+    return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img">\n'
+            f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n"
+            f'<text class="title" x="12" y="24">{escape(title)}</text>\n'
+            f'<text class="note" x="12" y="44">{escape(note)}</text>\n' + "\n".join(parts) + "\n</svg>\n")
+
+
+def _bar(bar, y, scale):
+    x, middle = LABEL_WIDTH, y + BAR_HEIGHT / 2
+    width = max(1.0, bar.value * scale)
+    end = max(bar.value, bar.high, bar.limit or 0) * scale
+    parts = [
+        f'<text x="{x - 10}" y="{middle + 5:.1f}" text-anchor="end">{escape(bar.label)}</text>',
+        f'<rect class="{bar.kind}" x="{x}" y="{y}" width="{width:.1f}" height="{BAR_HEIGHT}" rx="2"/>',
+    ]
+    if bar.high > bar.low:
+        parts.append(f'<line class="spread" x1="{x + bar.low * scale:.1f}" x2="{x + bar.high * scale:.1f}" '
+                     f'y1="{middle}" y2="{middle}"/>')
+    if bar.limit:
+        at = x + bar.limit * scale
+        parts.append(f'<line class="limit" x1="{at:.1f}" x2="{at:.1f}" y1="{y - 3}" y2="{y + BAR_HEIGHT + 3}"/>')
+    note = f"  {bar.note}" if bar.note else ""
+    parts.append(f'<text x="{x + end + 8:.1f}" y="{middle + 5:.1f}">{bar.value:.3g}{escape(note)}</text>')
+    return parts

@@ -1,0 +1,179 @@
+// The generated tiny model is a valid GGUF file with the shape that was asked for, and its bytes depend
+// on the seed alone.
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "gguf/catalogue.h"
+#include "model_file.h"
+#include "model_shape.h"
+#include "random_weights.h"
+
+namespace headrace::bench {
+namespace {
+
+class MakeModelTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = (std::filesystem::temp_directory_path() / "headrace-make-model-XXXXXX").string();
+    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+    folder_ = pattern;
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  std::string Path(const std::string& name) const { return (folder_ / name).string(); }
+  static std::string Content(const std::string& path) {
+    std::ifstream in(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), {}};
+  }
+  size_t FilesInFolder() const {
+    return static_cast<size_t>(std::distance(std::filesystem::directory_iterator(folder_), {}));
+  }
+
+  std::filesystem::path folder_;
+};
+
+GgufWriter Tiny(TensorType type, bool tied = false) {
+  auto shape = FindPreset("tiny");
+  EXPECT_TRUE(shape.ok());
+  shape->tied = tied;
+  auto model = DescribeModel(*shape, type);
+  EXPECT_TRUE(model.ok()) << model.status().message();
+  return *std::move(model);
+}
+
+TEST_F(MakeModelTest, TinyIsReadByTheCatalogue) {
+  for (const TensorType type : {TensorType::kQ4_0, TensorType::kQ4_K}) {
+    const GgufWriter model = Tiny(type);
+    const std::string path = Path("tiny" + std::to_string(static_cast<int>(type)));
+    const auto bytes = WriteModel(path, model, {});
+    ASSERT_TRUE(bytes.ok()) << bytes.status().message();
+    EXPECT_EQ(*bytes, std::filesystem::file_size(path));
+    const auto catalogue = ReadCatalogue(path);
+    ASSERT_TRUE(catalogue.ok()) << catalogue.status().message();
+    EXPECT_EQ(catalogue->architecture, "llama");
+    EXPECT_EQ(catalogue->layers, 4u);
+    EXPECT_EQ(catalogue->heads_kv, 2u);
+    EXPECT_EQ(catalogue->vocabulary, 2048u);
+    EXPECT_EQ(catalogue->dominant_type(), type == TensorType::kQ4_0 ? "Q4_0" : "Q4_K");
+    ASSERT_EQ(catalogue->tensors.size(), model.tensors().size());
+    const TensorEntry& last = catalogue->tensors.back();
+    EXPECT_EQ(last.name, "output.weight");
+    EXPECT_EQ(last.type, static_cast<uint32_t>(type == TensorType::kQ4_0 ? TensorType::kQ4_0 : TensorType::kQ6_K));
+    EXPECT_EQ(last.offset, model.DataOffset() + model.tensors().back().offset);
+    EXPECT_EQ(last.bytes, model.tensors().back().bytes);
+  }
+}
+
+TEST_F(MakeModelTest, BytesDependOnTheSeedAlone) {
+  const GgufWriter model = Tiny(TensorType::kQ4_0);
+  WriteOptions options;
+  options.threads = 1;
+  ASSERT_TRUE(WriteModel(Path("a"), model, options).ok());
+  options.threads = 3;
+  ASSERT_TRUE(WriteModel(Path("b"), model, options).ok());
+  options.seed = 2;
+  ASSERT_TRUE(WriteModel(Path("c"), model, options).ok());
+  EXPECT_EQ(Content(Path("a")), Content(Path("b")));
+  EXPECT_NE(Content(Path("a")), Content(Path("c")));
+}
+
+TEST_F(MakeModelTest, SparseFileTakesNoDisk) {
+  const auto shape = ShapeOfSize(uint64_t{400} << 30, TensorType::kQ4_0);
+  ASSERT_TRUE(shape.ok()) << shape.status().message();
+  const auto model = DescribeModel(*shape, TensorType::kQ4_0);
+  ASSERT_TRUE(model.ok());
+  WriteOptions options;
+  options.sparse = true;
+  const auto bytes = WriteModel(Path("sparse"), *model, options);
+  if (!bytes.ok() && bytes.status().message().find("cannot hold") != std::string::npos) {
+    GTEST_SKIP() << bytes.status().message();
+  }
+  ASSERT_TRUE(bytes.ok()) << bytes.status().message();
+  EXPECT_NEAR(static_cast<double>(*bytes), 400.0 * (1 << 30), 1.0 * (1 << 30));
+  struct stat info {};
+  ASSERT_EQ(::stat(Path("sparse").c_str(), &info), 0);
+  EXPECT_LT(info.st_blocks * 512, 16 << 20);
+  EXPECT_TRUE(ReadCatalogue(Path("sparse")).ok());
+}
+
+TEST_F(MakeModelTest, TiedModelHasNoOutput) {
+  const GgufWriter model = Tiny(TensorType::kQ4_0, true);
+  EXPECT_EQ(model.tensors().back().name, "output_norm.weight");
+}
+
+TEST_F(MakeModelTest, NothingIsLeftAfterAnError) {
+  const GgufWriter model = Tiny(TensorType::kQ4_0);
+  const std::atomic<bool> cancel{true};
+  WriteOptions options;
+  options.cancel = &cancel;
+  EXPECT_EQ(WriteModel(Path("cancelled"), model, options).status().code(), Code::kCancelled);
+  EXPECT_EQ(FilesInFolder(), 0u);
+  EXPECT_EQ(WriteModel(folder_.string(), model, {}).status().code(), Code::kInvalidArgument);
+  EXPECT_EQ(WriteModel(Path("missing/x"), model, {}).status().code(), Code::kNotFound);
+  ASSERT_TRUE(WriteModel(Path("there"), model, {}).ok());
+  EXPECT_EQ(WriteModel(Path("there"), model, {}).status().code(), Code::kInvalidArgument);
+  EXPECT_EQ(FilesInFolder(), 1u);
+}
+
+TEST(ModelShape, RefusesWhatCannotBe) {
+  EXPECT_EQ(FindPreset("nothing").status().code(), Code::kInvalidArgument);
+  EXPECT_EQ(ShapeOfSize(1 << 20, TensorType::kQ4_0).status().code(), Code::kInvalidArgument);
+  EXPECT_EQ(ShapeOfSize(uint64_t{1} << 50, TensorType::kQ4_0).status().code(), Code::kInvalidArgument);
+}
+
+float FromHalf(uint16_t half) {
+  const int exponent = (half >> 10) & 0x1F;
+  const float mantissa = static_cast<float>(half & 0x3FF);
+  const float value = exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(mantissa + 1024, exponent - 25);
+  return (half & 0x8000) != 0 ? -value : value;
+}
+
+TEST(RandomWeights, HalvesRoundToNearest) {
+  for (const float value : {1.0f, -2.5f, 65504.0f, 0.333f, 6.2e-5f, 3.0e-5f, 1.1e-6f}) {
+    EXPECT_NEAR(FromHalf(ToHalf(value)), value, std::max(std::fabs(value) / 2048, 0x1p-25f)) << value;
+  }
+}
+
+TEST(RandomWeights, Q4_0IsCentredWithTheRightDeviation) {
+  constexpr uint64_t kBlocks = 20000, kRow = 4096;
+  std::vector<uint8_t> data(kBlocks * 18);
+  FillWeights(TensorType::kQ4_0, kRow, 7, 0, data.size(), data.data());
+  double sum = 0, squares = 0;
+  for (uint64_t b = 0; b < kBlocks; ++b) {
+    uint16_t half = 0;
+    std::memcpy(&half, &data[b * 18], 2);
+    for (int i = 0; i < 16; ++i) {
+      const uint8_t q = data[b * 18 + 2 + i];
+      for (const int level : {q & 15, q >> 4}) {
+        const double w = FromHalf(half) * (level - 8);
+        sum += w;
+        squares += w * w;
+      }
+    }
+  }
+  const double n = kBlocks * 32, deviation = 1 / std::sqrt(static_cast<double>(kRow));
+  EXPECT_NEAR(sum / n, 0, deviation * 0.01);
+  EXPECT_NEAR(std::sqrt(squares / n), deviation, deviation * 0.01);
+}
+
+TEST(RandomWeights, AnyRangeHasTheBytesOfTheWhole) {
+  for (const TensorType type : {TensorType::kF32, TensorType::kQ4_0, TensorType::kQ4_K, TensorType::kQ6_K}) {
+    std::vector<uint8_t> whole(5000), part(5000);
+    FillWeights(type, 512, 3, 0, whole.size(), whole.data());
+    for (const uint64_t begin : {0, 1, 17, 18, 143, 500, 4099}) {
+      const uint64_t length = std::min<uint64_t>(whole.size() - begin, 701);
+      FillWeights(type, 512, 3, begin, length, part.data());
+      EXPECT_EQ(std::memcmp(part.data(), whole.data() + begin, length), 0) << begin;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace headrace::bench

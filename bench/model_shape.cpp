@@ -1,0 +1,120 @@
+#include "model_shape.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/size.h"
+#include "random_weights.h"
+#include "vocabulary.h"
+
+namespace headrace::bench {
+namespace {
+
+constexpr uint32_t kMostLayers = 512;
+
+// With the shape of Llama 3.1 405B a layer is 15 times as large as with that of Llama 8B: the first gives
+// hundreds of gigabytes in a few hundred layers.
+const ModelShape kLargeLayers = {"sparse", "", 0, 16384, 53248, 128, 8, 32000, false};
+const ModelShape kSmallLayers = {"sparse", "", 0, 4096, 14336, 32, 8, 32000, false};
+
+uint64_t FileBytes(const GgufWriter& writer) { return writer.DataOffset() + writer.DataBytes(); }
+
+}  // namespace
+
+const std::vector<ModelShape>& Presets() {
+  static const std::vector<ModelShape> presets = {
+      {"llama-4g", "the shape of Llama 8B with 32000 tokens, 7.2 B parameters, 3.8 GiB", 32, 4096, 14336, 32, 8, 32000, false},
+      {"mid", "4 layers of the same, 630 MiB", 4, 4096, 14336, 32, 8, 32000, false},
+      {"tiny", "4 small layers for tests, 8 MiB", 4, 512, 1536, 8, 2, 2048, false},
+      {"huge-output", "2 layers and an output of 128256 x 8192, 1.5 GiB", 2, 8192, 8192, 64, 8, 128256, false},
+  };
+  return presets;
+}
+
+Result<ModelShape> FindPreset(std::string_view name) {
+  std::string known;
+  for (const ModelShape& shape : Presets()) {
+    if (shape.name == name) return shape;
+    known += (known.empty() ? "" : ", ") + shape.name;
+  }
+  return Status(Code::kInvalidArgument, fmt::format("no preset '{}'; there are {} and sparse", name, known));
+}
+
+Result<ModelShape> ShapeOfSize(uint64_t bytes, TensorType matrices) {
+  for (const ModelShape& base : {kSmallLayers, kLargeLayers}) {
+    ModelShape one = base, two = base;
+    one.layers = 1;
+    two.layers = 2;
+    const auto first = DescribeModel(one, matrices), second = DescribeModel(two, matrices);
+    if (!first.ok()) return first.status();
+    if (!second.ok()) return second.status();
+    const uint64_t per_layer = FileBytes(*second) - FileBytes(*first);
+    const uint64_t fixed = FileBytes(*first) - per_layer;
+    const uint64_t layers = bytes <= fixed ? 0 : (bytes - fixed + per_layer / 2) / per_layer;
+    if (layers == 0) {
+      return Status(Code::kInvalidArgument, fmt::format("{} is too small for this shape: ask for {} or more",
+                                                        FormatSize(bytes), FormatSize(fixed + per_layer)));
+    }
+    if (layers > kMostLayers) continue;
+    one.layers = static_cast<uint32_t>(layers);
+    return one;
+  }
+  return Status(Code::kInvalidArgument, fmt::format("{} would need more than {} layers, the engine's limit: ask for 800G or less",
+                                                    FormatSize(bytes), kMostLayers));
+}
+
+Result<GgufWriter> DescribeModel(const ModelShape& shape, TensorType matrices) {
+  const uint32_t block = BlockLayoutOf(matrices).elements;
+  const auto invalid = [&](std::string why) { return Status(Code::kInvalidArgument, std::move(why)); };
+  if (shape.layers == 0 || shape.layers > kMostLayers) return invalid(fmt::format("{} layers: write 1 to {}", shape.layers, kMostLayers));
+  if (shape.width % block != 0 || shape.feed_forward % block != 0) {
+    return invalid(fmt::format("width {} and feed-forward {} must be multiples of {}", shape.width, shape.feed_forward, block));
+  }
+  if (shape.width % shape.heads != 0 || shape.heads % shape.heads_kv != 0) {
+    return invalid(fmt::format("width {}, {} heads and {} KV heads must divide each other", shape.width, shape.heads, shape.heads_kv));
+  }
+  if (shape.vocabulary < SmallestVocabulary()) {
+    return invalid(fmt::format("{} tokens are too few: write {} or more", shape.vocabulary, SmallestVocabulary()));
+  }
+  const uint32_t head = shape.width / shape.heads;
+  const uint64_t width = shape.width, width_kv = uint64_t{head} * shape.heads_kv, feed_forward = shape.feed_forward;
+
+  GgufWriter writer;
+  writer.AddString("general.architecture", "llama");
+  writer.AddString("general.name", "random-" + shape.name);
+  writer.AddUint32("general.file_type", matrices == TensorType::kQ4_0 ? 2 : 14);  // llama_ftype
+  writer.AddUint32("llama.context_length", 8192);
+  writer.AddUint32("llama.embedding_length", shape.width);
+  writer.AddUint32("llama.block_count", shape.layers);
+  writer.AddUint32("llama.feed_forward_length", shape.feed_forward);
+  writer.AddUint32("llama.attention.head_count", shape.heads);
+  writer.AddUint32("llama.attention.head_count_kv", shape.heads_kv);
+  writer.AddFloat32("llama.attention.layer_norm_rms_epsilon", 1e-5f);
+  writer.AddFloat32("llama.rope.freq_base", 10000.0f);
+  writer.AddUint32("llama.rope.dimension_count", head);
+  writer.AddUint32("llama.vocab_size", shape.vocabulary);
+  WriteVocabulary(shape.vocabulary, writer);
+
+  writer.AddTensor("token_embd.weight", matrices, {width, shape.vocabulary});
+  for (uint32_t i = 0; i < shape.layers; ++i) {
+    const auto name = [&](const char* part) { return fmt::format("blk.{}.{}.weight", i, part); };
+    writer.AddTensor(name("attn_norm"), TensorType::kF32, {width});
+    writer.AddTensor(name("attn_q"), matrices, {width, width});
+    writer.AddTensor(name("attn_k"), matrices, {width, width_kv});
+    writer.AddTensor(name("attn_v"), matrices, {width, width_kv});
+    writer.AddTensor(name("attn_output"), matrices, {width, width});
+    writer.AddTensor(name("ffn_norm"), TensorType::kF32, {width});
+    writer.AddTensor(name("ffn_gate"), matrices, {width, feed_forward});
+    writer.AddTensor(name("ffn_up"), matrices, {width, feed_forward});
+    writer.AddTensor(name("ffn_down"), matrices, {feed_forward, width});
+  }
+  writer.AddTensor("output_norm.weight", TensorType::kF32, {width});
+  if (!shape.tied) {
+    const TensorType output = matrices == TensorType::kQ4_K ? TensorType::kQ6_K : matrices;
+    writer.AddTensor("output.weight", output, {width, shape.vocabulary});
+  }
+  return writer;
+}
+
+}  // namespace headrace::bench

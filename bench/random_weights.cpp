@@ -1,0 +1,122 @@
+#include "random_weights.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+namespace headrace::bench {
+namespace {
+
+constexpr uint32_t kLargestBlock = 210;
+constexpr uint16_t kHalfSign = 0x8000;
+
+// SplitMix64 as a counter: the n-th word of a stream, without the words before it.
+uint64_t RandomWord(uint64_t seed, uint64_t n) {
+  uint64_t z = seed + (n + 1) * 0x9E3779B97F4A7C15ull;
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
+  return z ^ (z >> 31);
+}
+
+struct Blocks {
+  TensorType type;
+  BlockLayout layout;
+  uint64_t seed;
+  uint16_t scale;      // half
+  uint16_t min_scale;  // half, Q4_K only
+};
+
+// Uniform quants have a mean of -0.5 steps (Q4_0: -8..7, Q6_K: -32..31). In a matrix that would be one direction
+// far stronger than all others and every logit vector alike, so each block or sub-block has a random sign.
+// Q4_K has a minimum of its own: 7.5 steps below zero centres it.
+void FillBlock(const Blocks& blocks, uint64_t index, uint8_t* out) {
+  const uint32_t words = (blocks.layout.bytes + 7) / 8;
+  const uint64_t base = index * words;
+  uint64_t word = 0;
+  for (uint32_t i = 0; i < words; ++i) {
+    word = RandomWord(blocks.seed, base + i);
+    std::memcpy(out + i * 8, &word, std::min<size_t>(8, blocks.layout.bytes - i * 8));
+  }
+  const uint16_t sign = (word >> 63) != 0 ? kHalfSign : 0;
+  switch (blocks.type) {
+    case TensorType::kF32:
+      break;
+    case TensorType::kQ4_0: {
+      const uint16_t d = blocks.scale ^ sign;
+      std::memcpy(out, &d, 2);
+      break;
+    }
+    case TensorType::kQ4_K: {
+      const uint16_t d = blocks.scale ^ sign, dmin = blocks.min_scale ^ sign;
+      std::memcpy(out, &d, 2);
+      std::memcpy(out + 2, &dmin, 2);
+      // The packed 6-bit scales (12 bytes) and minima: equal halves make every minimum equal its scale. 32..63 each.
+      uint8_t* packed = out + 4;
+      for (int i = 0; i < 4; ++i) {
+        packed[i] |= 0xA0;
+        packed[i + 4] = packed[i];
+        packed[i + 8] = static_cast<uint8_t>((packed[i + 8] & 0x0F) * 0x11);
+      }
+      break;
+    }
+    case TensorType::kQ6_K:
+      std::memcpy(out + 208, &blocks.scale, 2);
+      break;
+  }
+}
+
+}  // namespace
+
+BlockLayout BlockLayoutOf(TensorType type) {
+  switch (type) {
+    case TensorType::kF32: return {1, 4};
+    case TensorType::kQ4_0: return {32, 18};
+    case TensorType::kQ4_K: return {256, 144};
+    case TensorType::kQ6_K: return {256, 210};
+  }
+  return {};
+}
+
+uint16_t ToHalf(float value) {
+  const uint32_t bits = std::bit_cast<uint32_t>(value);
+  const uint32_t sign = (bits >> 16) & kHalfSign;
+  const float magnitude = std::fabs(value);
+  // Below 2^-14 halves are subnormal: multiples of 2^-24.
+  if (magnitude < 0x1p-14f) return static_cast<uint16_t>(sign | static_cast<uint32_t>(std::lround(magnitude * 0x1p24f)));
+  const uint32_t rounded = (bits & 0x7FFFFFFF) + 0x1000;  // half of the last kept mantissa bit
+  return static_cast<uint16_t>(sign | ((rounded >> 13) - ((127 - 15) << 10)));
+}
+
+void FillWeights(TensorType type, uint64_t row_elements, uint64_t seed, uint64_t begin, uint64_t length, uint8_t* out) {
+  if (type == TensorType::kF32) {
+    static constexpr uint8_t kOne[4] = {0x00, 0x00, 0x80, 0x3F};
+    for (uint64_t i = 0; i < length; ++i) out[i] = kOne[(begin + i) % 4];
+    return;
+  }
+  // Standard deviations of the uniform quants, times the mean square of the sub-block scales.
+  const float deviation = 1.0f / std::sqrt(static_cast<float>(row_elements));
+  Blocks blocks{type, BlockLayoutOf(type), seed, 0, 0};
+  if (type == TensorType::kQ4_0) blocks.scale = ToHalf(deviation / 4.63f);
+  if (type == TensorType::kQ4_K) {
+    blocks.scale = ToHalf(deviation / (4.61f * 48.4f));
+    blocks.min_scale = ToHalf(deviation / (4.61f * 48.4f) * 7.5f);
+  }
+  if (type == TensorType::kQ6_K) blocks.scale = ToHalf(deviation / (18.48f * 73.9f));
+
+  const uint64_t block_bytes = blocks.layout.bytes;
+  const uint64_t end = begin + length;
+  uint8_t partial[kLargestBlock];
+  for (uint64_t index = begin / block_bytes; index * block_bytes < end; ++index) {
+    const uint64_t block_begin = index * block_bytes;
+    if (block_begin >= begin && block_begin + block_bytes <= end) {
+      FillBlock(blocks, index, out + (block_begin - begin));
+      continue;
+    }
+    FillBlock(blocks, index, partial);
+    const uint64_t from = std::max(block_begin, begin), to = std::min(block_begin + block_bytes, end);
+    std::memcpy(out + (from - begin), partial + (from - block_begin), to - from);
+  }
+}
+
+}  // namespace headrace::bench
