@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/size.h"
 #include "gguf/catalogue.h"
+#include "gguf/file_header.h"
 #include "hook/engine_symbols.h"
 #include "memory/available.h"
 
@@ -27,6 +28,16 @@ std::string PathOf(int fd) {
   char path[PATH_MAX];
   const ssize_t length = ::readlink(fmt::format("/proc/self/fd/{}", fd).c_str(), path, sizeof path);
   return length > 0 ? std::string(path, static_cast<size_t>(length)) : std::string();
+}
+
+// A part of a split model that lies under another name, as in a download cache, is judged by itself.
+Result<Catalogue> CatalogueOfOnePart(const std::string& path) {
+  auto header = ReadFileHeader(path);
+  if (!header.ok()) return header.status();
+  Catalogue catalogue;
+  catalogue.files.push_back({path, header->file_bytes});
+  catalogue.tensors = std::move(header->tensors);
+  return catalogue;
 }
 
 }  // namespace
@@ -106,6 +117,7 @@ Runtime::Model* Runtime::Judge(const std::string& path) {
   if (model != nullptr && model->mapped_ranges > 0) return model;
   if (model == nullptr) {
     auto catalogue = ReadCatalogue(path);
+    if (!catalogue.ok()) catalogue = CatalogueOfOnePart(path);
     if (!catalogue.ok()) {
       LogDebug(catalogue.status().message());
       return nullptr;
