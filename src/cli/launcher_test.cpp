@@ -101,8 +101,7 @@ TEST(Launch, TheChildGetsOurSignalMask) {
 
 TEST(Launch, AReaderThatWantsNoMoreEndsTheProgramByItsPipe) {
   LaunchSpec spec;
-  spec.program = "/bin/sh";
-  spec.arguments = {"-c", "yes"};
+  spec.program = "/usr/bin/yes";
   spec.time_limit_ms = 20000;
   spec.on_stdout = [](std::string_view) { return false; };
   const auto outcome = Launch(spec);

@@ -50,6 +50,7 @@ bool WriteAll(std::string_view text) {
 }
 
 int Run(const RunOptions& options, bool has_prompt, const std::vector<std::string>& rest) {
+  if (has_prompt && !options.prompt_file.empty()) return Fail("-p and -f both give a prompt; leave one out", kExitUsage);
   auto model = PrepareModel(options.model, options.flash);
   if (!model.ok()) return Fail(model.status());
   DebugModel(*model);
@@ -103,8 +104,8 @@ void AddRunCommand(CLI::App& app, CommandLine& line) {
   command->footer(kExamples);
   const auto options = std::make_shared<RunOptions>();
   command->add_option("model", options->model, "GGUF file; any part of a split model")->required()->type_name("MODEL");
-  CLI::Option* prompt = command->add_option("-p,--prompt", options->prompt, "Prompt: print one answer and end")->type_name("TEXT");
-  command->add_option("-f,--file", options->prompt_file, "Prompt from a file")->type_name("FILE")->excludes(prompt);
+  const CLI::Option* prompt = command->add_option("-p,--prompt", options->prompt, "Prompt: print one answer and end")->type_name("TEXT");
+  command->add_option("-f,--file", options->prompt_file, "Prompt from a file, instead of -p")->type_name("FILE");
   command->add_flag("--raw", options->raw, "Continue the prompt's text although the model has a chat template");
   command->add_flag("-q,--quiet", options->quiet, "No summary after the run");
   command->add_option("-n,--predict", options->tokens, "Most tokens to generate")->type_name("N");

@@ -1,0 +1,172 @@
+// The reports of plan, bench and doctor.
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "base/size.h"
+#include "cli/bench_report.h"
+#include "cli/doctor_checks.h"
+#include "cli/plan_report.h"
+
+namespace headrace::cli {
+namespace {
+
+using Json = nlohmann::json;
+
+bool Has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+ModelSetup Model(uint64_t budget, FlashMode mode) {
+  ModelSetup setup;
+  setup.path = "m.gguf";
+  setup.catalogue.architecture = "llama";
+  for (int i = 0; i < 8; ++i) {
+    TensorEntry tensor;
+    tensor.name = "blk." + std::to_string(i) + ".ffn_up.weight";
+    tensor.type = 1;  // F16
+    tensor.shape = {1024, 4096, 1, 1};
+    tensor.bytes = 8 * kMiB;
+    setup.catalogue.tensors.push_back(tensor);
+  }
+  setup.weights = SelectWeights(setup.catalogue);
+  setup.config.flash_mode = mode;
+  setup.config.weights_bytes = budget;
+  setup.ram_origin = "--ram";
+  setup.streams = WillStream(mode, setup.catalogue, budget);
+  return setup;
+}
+
+TEST(PlanReport, StreamedModelAddsUp) {
+  const auto report = MakePlanReport(Model(32 * kMiB, FlashMode::kAuto), ProfileEntry{1e9, true, 2e10, 0, 1}, 512);
+  ASSERT_TRUE(report.ok()) << report.status().message();
+  const Json json = Json::parse(RenderPlanJson(*report));
+  EXPECT_TRUE(json["streams"].get<bool>());
+  EXPECT_EQ(json["model"]["managed_bytes"], 64 * kMiB);
+  EXPECT_EQ(json["budget_bytes"], 32 * kMiB);
+  const Json& plan = json["plan"];
+  EXPECT_EQ(plan["resident_bytes"].get<uint64_t>() + plan["streamed_bytes_per_pass"].get<uint64_t>(), 64 * kMiB);
+  EXPECT_LE(plan["resident_bytes"].get<uint64_t>() + plan["ring_bytes"].get<uint64_t>() + plan["scratch_bytes"].get<uint64_t>(), 32 * kMiB);
+  EXPECT_NEAR(json["prediction"]["decode_tokens_per_s"].get<double>(), 1e9 / plan["streamed_bytes_per_pass"].get<double>(), 1e-6);
+  EXPECT_TRUE(json["prediction"]["prompt_tokens_per_s"].is_null()) << "unknown until a bench";
+  EXPECT_TRUE(json["machine"]["prompt_flops_per_s"].is_null());
+  const std::string text = RenderPlanText(*report);
+  EXPECT_TRUE(Has(text, "until `headrace bench`")) << text;
+  EXPECT_TRUE(Has(text, "streams within a budget of 32.0 MiB (--ram)")) << text;
+}
+
+TEST(PlanReport, ModelThatFitsAndUnknownMachine) {
+  const auto report = MakePlanReport(Model(kGiB, FlashMode::kAuto), std::nullopt, 512);
+  ASSERT_TRUE(report.ok());
+  const Json json = Json::parse(RenderPlanJson(*report));
+  EXPECT_FALSE(json["streams"].get<bool>());
+  EXPECT_EQ(json["plan"]["streamed_bytes_per_pass"], 0);
+  EXPECT_TRUE(json["machine"].is_null());
+  EXPECT_TRUE(json["prediction"]["decode_tokens_per_s"].is_null());
+  EXPECT_TRUE(Has(RenderPlanText(*report), "does not stream: it fits the budget"));
+}
+
+TEST(PlanReport, ABudgetBelowTheFloorIsAnError) {
+  const auto report = MakePlanReport(Model(64 * kKiB, FlashMode::kOn), std::nullopt, 512);
+  ASSERT_FALSE(report.ok());
+  EXPECT_EQ(report.status().code(), Code::kOutOfBudget);
+}
+
+constexpr const char* kBench =
+    R"([{"n_prompt":512,"n_gen":0,"avg_ts":40.5,"stddev_ts":0.5},{"n_prompt":0,"n_gen":32,"avg_ts":1.9,"stddev_ts":0.01}])";
+
+TEST(Bench, ParsesAndRefuses) {
+  const auto rows = ParseBench(kBench);
+  ASSERT_TRUE(rows.ok());
+  ASSERT_EQ(rows->size(), 2u);
+  EXPECT_EQ((*rows)[0].prompt_tokens, 512u);
+  EXPECT_DOUBLE_EQ((*rows)[1].tokens_per_s, 1.9);
+  for (const char* text : {"", "{}", "[]", "[1]", "[{\"n_prompt\":1}]", "[{\"n_prompt\":-1,\"n_gen\":1,\"avg_ts\":1}]",
+                           "[{\"n_prompt\":1.5,\"n_gen\":1,\"avg_ts\":1}]", "[{\"n_prompt\":\"1\",\"n_gen\":1,\"avg_ts\":1}]"}) {
+    EXPECT_FALSE(ParseBench(text).ok()) << text;
+  }
+}
+
+TEST(Bench, ComparesDecodeWithTheDisksLimit) {
+  BenchReport report;
+  report.model = "m.gguf";
+  report.rows = *ParseBench(kBench);
+  report.disk_bytes_per_s = 4e9;
+  report.statistics.weight_bytes = 3'000'000'000;
+  report.statistics.streamed_bytes_per_pass = 2'000'000'000;
+  const Json json = Json::parse(RenderBenchJson(report));
+  EXPECT_TRUE(json["results"][0]["limit_tokens_per_s"].is_null()) << "the limit is about decode";
+  EXPECT_DOUBLE_EQ(json["results"][1]["limit_tokens_per_s"].get<double>(), 2);
+  EXPECT_NEAR(json["results"][1]["share_of_limit"].get<double>(), 0.95, 1e-9);
+  EXPECT_TRUE(Has(RenderBenchText(report), "95 %"));
+  report.statistics = {};
+  EXPECT_TRUE(Json::parse(RenderBenchJson(report))["results"][1]["limit_tokens_per_s"].is_null());
+  EXPECT_TRUE(Has(RenderBenchText(report), "nothing was streamed"));
+}
+
+DoctorFacts Healthy() {
+  DoctorFacts facts;
+  facts.direct = DiskSpeed{5e9, true, "uring", 1};
+  facts.buffered = DiskSpeed{2e9, false, "uring", 1};
+  facts.file_system = "ext4";
+  facts.read_ahead_kib = 128;
+  facts.memory = MemoryInfo{16 * kGiB, 8 * kGiB};
+  facts.available = {8 * kGiB, "free memory"};
+  facts.memlock_bytes = 8 * kMiB;
+  facts.huge_pages = "madvise";
+  facts.cpu_flags = {"avx2"};
+  facts.cpus = 8;
+  facts.engine_version = "0.7.0";
+  facts.engine_directory = "/e";
+  facts.ggml.usable = true;
+  facts.library = "/l/libheadrace.so";
+  return facts;
+}
+
+Verdict VerdictOf(const DoctorFacts& facts, const std::string& key) {
+  for (const Check& check : JudgeDoctor(facts)) {
+    EXPECT_FALSE(check.advice.empty()) << check.key;
+    EXPECT_FALSE(check.value.empty()) << check.key;
+    if (check.key == key) return check.verdict;
+  }
+  ADD_FAILURE() << "no check " << key;
+  return Verdict::kBad;
+}
+
+TEST(Doctor, AHealthyMachineIsGoodThroughout) {
+  for (const Check& check : JudgeDoctor(Healthy())) EXPECT_EQ(check.verdict, Verdict::kGood) << check.key;
+}
+
+TEST(Doctor, EveryDefectHasAVerdict) {
+  const std::tuple<const char*, Verdict, void (*)(DoctorFacts&)> cases[] = {
+      {"disk", Verdict::kBad, [](DoctorFacts& f) { f.direct.reset(); f.disk_problem = "why"; }},
+      {"disk", Verdict::kNote, [](DoctorFacts& f) { f.direct->bytes_per_s = 2e8; }},
+      {"disk", Verdict::kNote, [](DoctorFacts& f) { f.direct->direct = false; }},
+      {"file_system", Verdict::kBad, [](DoctorFacts& f) { f.file_system = "tmpfs"; }},
+      {"file_system", Verdict::kNote, [](DoctorFacts& f) { f.file_system = "nfs"; }},
+      {"read_ahead", Verdict::kNote, [](DoctorFacts& f) { f.read_ahead_kib.reset(); }},
+      {"memory", Verdict::kNote, [](DoctorFacts& f) { f.available.bytes = 500 * kMiB; }},
+      {"memory_limit", Verdict::kNote, [](DoctorFacts& f) { f.cgroup = CgroupLimit{2, "/g", 700 * kMiB, 0, 0}; }},
+      {"locked_memory", Verdict::kNote, [](DoctorFacts& f) { f.memlock_bytes = 64 * kKiB; }},
+      {"huge_pages", Verdict::kNote, [](DoctorFacts& f) { f.huge_pages = "never"; }},
+      {"cpu", Verdict::kNote, [](DoctorFacts& f) { f.cpu_flags = {"sse2"}; }},
+      {"engine", Verdict::kBad, [](DoctorFacts& f) { f.engine_problem = "none"; }},
+      {"engine", Verdict::kBad, [](DoctorFacts& f) { f.ggml.usable = false; }},
+      {"library", Verdict::kBad, [](DoctorFacts& f) { f.library.clear(); f.library_problem = "gone"; }},
+  };
+  for (const auto& [key, verdict, damage] : cases) {
+    DoctorFacts facts = Healthy();
+    damage(facts);
+    EXPECT_EQ(VerdictOf(facts, key), verdict) << key;
+  }
+}
+
+TEST(Doctor, JsonHasTheChecksAndTheNumbers) {
+  const DoctorFacts facts = Healthy();
+  const Json json = Json::parse(RenderDoctorJson(JudgeDoctor(facts), facts));
+  EXPECT_EQ(json["checks"].size(), 10u);
+  EXPECT_DOUBLE_EQ(json["facts"]["disk_direct_bytes_per_s"].get<double>(), 5e9);
+  EXPECT_EQ(json["facts"]["read_ahead_bytes"], 128 * kKiB);
+  EXPECT_TRUE(json["facts"]["cgroup_limit_bytes"].is_null());
+  EXPECT_TRUE(Has(RenderDoctorText(JudgeDoctor(facts)), "good  read ahead"));
+}
+
+}  // namespace
+}  // namespace headrace::cli

@@ -1,0 +1,63 @@
+// Runs the headrace command as a user does, in a world of its own: a home that is empty, no HEADRACE_
+// variables, a process group that signals can be sent to.
+#pragma once
+
+#include <sys/types.h>
+
+#include <map>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "cli/temporary_tree.h"
+
+namespace headrace::cli {
+
+struct Outcome {
+  int status = -1;         // as a shell shows it
+  std::string out, err;
+};
+
+class RunningCommand;
+
+class CommandTest : public testing::Test {
+ protected:
+  void SetUp() override;
+
+  Outcome Run(const std::vector<std::string>& arguments);
+  // The same through /bin/sh; $HEADRACE is the command.
+  Outcome Shell(const std::string& script);
+  RunningCommand Start(const std::vector<std::string>& arguments);
+
+  // One line that starts with "headrace: ", nothing on standard output, this exit status.
+  void ExpectError(const std::vector<std::string>& arguments, int status, const std::string& part);
+
+  static std::string Model() { return std::string(HEADRACE_SOURCE_DIR) + "/models/austen-dense-q4_0.gguf"; }
+
+  TemporaryTree tree_;
+  std::map<std::string, std::string> environment_;
+};
+
+class RunningCommand {
+ public:
+  RunningCommand(const std::vector<std::string>& words, const std::map<std::string, std::string>& environment);
+  RunningCommand(RunningCommand&&) = delete;
+  ~RunningCommand();
+
+  // Waits until standard output contains `text`; false after 60 s.
+  bool WaitForOutput(const std::string& text);
+  void SignalGroup(int signal) const;
+  void SignalCommand(int signal) const;
+  Outcome Finish();
+
+ private:
+  pid_t pid_ = -1;
+  int out_ = -1;
+  int err_ = -1;
+  std::string seen_, err_text_;
+  std::thread err_reader_;
+};
+
+}  // namespace headrace::cli
