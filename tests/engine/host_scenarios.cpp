@@ -1,0 +1,235 @@
+// What host programs do beside one prompt after another. Each scenario writes a dump, so that stock llama.cpp
+// and a preloaded run can be compared.
+//
+//   host_scenarios SCENARIO --model A.gguf --out FILE [--second B.gguf] [--repack 0|1] [--threads N] ...
+//     alternate   two models (--second) or two contexts of one, decoding in turn
+//     parallel    the same, each in a thread of its own
+//     reload      load, compute, free; twice over both models
+//     callback    an eval callback that asks for --nodes all|some|products|none and hashes what it sees
+//     abort       an abort callback that fires in the middle of the second of three prompts
+//     rounds      --rounds N prompts; before round --at the model file is changed: --change truncate,
+//                 overwrite, delete, replace or none. Says "round I code C" and goes on after an error.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <functional>
+#include <thread>
+
+#include "ggml-backend.h"
+#include "llama_host.h"
+
+namespace {
+
+using namespace headrace::testing;
+
+struct Setup {
+  std::string model, second, out;
+  bool repack;
+  int prompt, decode;
+  SessionOptions session;
+};
+
+void Expect(int code, const std::string& what) {
+  if (code != 0) Die("%s: llama returned %d", what.c_str(), code);
+}
+
+void Compute(Session& session, const Setup& setup, DumpWriter& dump, const std::string& label) {
+  session.Clear();
+  Expect(session.Prompt(setup.prompt), label);
+  session.Dump(dump, label);
+  for (int step = 0; step < setup.decode; ++step) {
+    Expect(session.Step(), label);
+    session.Dump(dump, label + " step " + std::to_string(step));
+  }
+}
+
+void Alternate(const Setup& setup) {
+  const Model first = LoadModel(setup.model, setup.repack);
+  const Model second = setup.second.empty() ? nullptr : LoadModel(setup.second, setup.repack);
+  Session a(first.get(), setup.session, 1);
+  Session b(second ? second.get() : first.get(), setup.session, 2);
+  DumpWriter dump(setup.out);
+  Expect(a.Prompt(setup.prompt), "prompt of a");
+  a.Dump(dump, "a");
+  Expect(b.Prompt(setup.prompt + 3), "prompt of b");
+  b.Dump(dump, "b");
+  for (int step = 0; step < setup.decode; ++step) {
+    Expect(a.Step(), "a");
+    a.Dump(dump, "a step " + std::to_string(step));
+    // Several steps of the one between two of the other, as with a draft model.
+    for (int i = 0; i <= step % 3; ++i) {
+      Expect(b.Step(), "b");
+      b.Dump(dump, "b step " + std::to_string(step));
+    }
+  }
+}
+
+void Parallel(const Setup& setup) {
+  const Model first = LoadModel(setup.model, setup.repack);
+  const Model second = setup.second.empty() ? nullptr : LoadModel(setup.second, setup.repack);
+  const auto work = [&](llama_model* model, uint32_t seed) {
+    const std::string name = "thread " + std::to_string(seed);
+    Session session(model, setup.session, seed);
+    DumpWriter dump(setup.out + "." + std::to_string(seed));
+    for (int round = 0; round < 3; ++round) Compute(session, setup, dump, name + " round " + std::to_string(round));
+  };
+  std::thread a(work, first.get(), 1);
+  std::thread b(work, second ? second.get() : first.get(), 2);
+  a.join();
+  b.join();
+  std::ofstream all(setup.out, std::ios::binary);
+  for (const char* part : {".1", ".2"}) {
+    all << ReadWholeFile(setup.out + part);
+    unlink((setup.out + part).c_str());
+  }
+}
+
+void Reload(const Setup& setup) {
+  DumpWriter dump(setup.out);
+  for (int round = 0; round < 2; ++round) {
+    for (const std::string& path : {setup.model, setup.second.empty() ? setup.model : setup.second}) {
+      const Model model = LoadModel(path, setup.repack);
+      Session session(model.get(), setup.session);
+      Compute(session, setup, dump, "round " + std::to_string(round));
+    }
+  }
+}
+
+// The host's eval callback: every question in order, and the bytes of the nodes it answered true for.
+struct Recorder {
+  std::string nodes;
+  DumpWriter* dump = nullptr;
+  uint64_t asked = 0, seen = 0;
+
+  static void Write(DumpWriter& dump, const std::string& label, uint64_t hash) {
+    float bits[2];
+    std::memcpy(bits, &hash, sizeof bits);
+    dump.Write(label, bits, 2);
+  }
+
+  bool Wants(const ggml_tensor* node) const {
+    if (nodes == "all") return true;
+    if (nodes == "products") return node->op == GGML_OP_MUL_MAT || node->op == GGML_OP_MUL_MAT_ID;
+    return nodes == "some" && asked % 3 == 0;
+  }
+
+  bool OnNode(ggml_tensor* node, bool ask) {
+    const std::string name = std::string(node->name) + " " + ggml_op_name(node->op);
+    if (ask) {
+      Write(*dump, "ask " + name, ++asked);
+      return Wants(node);
+    }
+    ++seen;
+    if (!ggml_is_contiguous(node)) return true;  // a view: its parent was hashed
+    std::string bytes(ggml_nbytes(node), '\0');
+    ggml_backend_tensor_get(node, bytes.data(), 0, bytes.size());
+    uint64_t hash = 0xcbf29ce484222325ull;
+    for (const char byte : bytes) hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001b3ull;
+    Write(*dump, "data " + name, hash);
+    return true;
+  }
+};
+
+void Callback(Setup setup, const std::string& nodes) {
+  const Model model = LoadModel(setup.model, setup.repack);
+  DumpWriter dump(setup.out);
+  Recorder recorder{nodes, &dump};
+  setup.session.cb_eval = [](ggml_tensor* node, bool ask, void* self) {
+    return static_cast<Recorder*>(self)->OnNode(node, ask);
+  };
+  setup.session.cb_eval_data = &recorder;
+  Session session(model.get(), setup.session);
+  Compute(session, setup, dump, "outputs");
+  std::printf("asked %llu seen %llu\n", static_cast<unsigned long long>(recorder.asked),
+              static_cast<unsigned long long>(recorder.seen));
+}
+
+void Abort(Setup setup) {
+  struct Fuse {
+    bool armed = false;
+    int calls = 0;
+  } fuse;
+  setup.session.abort = [](void* self) {
+    auto* lit = static_cast<Fuse*>(self);
+    return lit->armed && ++lit->calls > 40;
+  };
+  setup.session.abort_data = &fuse;
+  const Model model = LoadModel(setup.model, setup.repack);
+  Session session(model.get(), setup.session);
+  DumpWriter dump(setup.out);
+  Compute(session, setup, dump, "before");
+  fuse.armed = true;
+  session.Clear();
+  std::printf("code %d\n", session.Prompt(setup.prompt));
+  fuse.armed = false;
+  Compute(session, setup, dump, "after");
+}
+
+// Damages a model file that is in use. Every way keeps the name's folder as it was but for this file.
+void ChangeFile(const std::string& path, const std::string& change) {
+  struct stat info {};
+  if (stat(path.c_str(), &info) != 0) Die("cannot stat %s", path.c_str());
+  bool ok = true;
+  if (change == "truncate") {
+    ok = truncate(path.c_str(), info.st_size / 2) == 0;
+  } else if (change == "overwrite") {
+    const std::string noise(static_cast<size_t>(info.st_size / 4), '\x3c');
+    const int fd = open(path.c_str(), O_WRONLY);
+    ok = pwrite(fd, noise.data(), noise.size(), info.st_size / 2) == static_cast<ssize_t>(noise.size()) && fsync(fd) == 0;
+    close(fd);
+  } else if (change == "delete" || change == "replace") {
+    ok = unlink(path.c_str()) == 0;
+    if (change == "replace") std::ofstream(path, std::ios::binary) << std::string(static_cast<size_t>(info.st_size), 'x');
+  } else if (change != "none") {
+    Die("unknown change %s", change.c_str());
+  }
+  if (!ok) Die("cannot %s %s", change.c_str(), path.c_str());
+}
+
+void Rounds(const Setup& setup, int rounds, int at, const std::string& change) {
+  const Model model = LoadModel(setup.model, setup.repack);
+  Session session(model.get(), setup.session);
+  DumpWriter dump(setup.out);
+  for (int round = 0; round < rounds; ++round) {
+    if (round == at) ChangeFile(setup.model, change);
+    session.Clear();
+    int code = session.Prompt(setup.prompt);
+    if (code == 0) session.Dump(dump, "prompt");
+    for (int step = 0; code == 0 && step < setup.decode; ++step) {
+      code = session.Step();
+      if (code == 0) session.Dump(dump, "step " + std::to_string(step));
+    }
+    std::printf("round %d code %d\n", round, code);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 2) Die("host_scenarios SCENARIO --model A.gguf --out FILE ...");
+  const std::string scenario = argv[1];
+  const Options options(argc, argv, 2, {"--model", "--second", "--out", "--repack", "--threads", "--prompt", "--decode",
+                                        "--nodes", "--rounds", "--at", "--change"});
+  Setup setup{options.Text("--model", ""), options.Text("--second", ""), options.Text("--out", "/dev/null"),
+              options.Int("--repack", 0) != 0, options.Int("--prompt", 20), options.Int("--decode", 6), {}};
+  setup.session.threads = options.Int("--threads", 2);
+  setup.session.context_tokens = 512;
+  StartEngine();
+  if (scenario == "alternate") {
+    Alternate(setup);
+  } else if (scenario == "parallel") {
+    Parallel(setup);
+  } else if (scenario == "reload") {
+    Reload(setup);
+  } else if (scenario == "callback") {
+    Callback(setup, options.Text("--nodes", "all"));
+  } else if (scenario == "abort") {
+    Abort(setup);
+  } else if (scenario == "rounds") {
+    Rounds(setup, options.Int("--rounds", 4), options.Int("--at", 1), options.Text("--change", "none"));
+  } else {
+    Die("unknown scenario %s", scenario.c_str());
+  }
+  return 0;
+}

@@ -1,0 +1,77 @@
+// Host programs that do more than one prompt after another: mixtures of experts, two models and contexts,
+// threads, unloading, callbacks of their own.
+#include <gtest/gtest.h>
+
+#include "engine_run.h"
+#include "models.h"
+
+namespace headrace::testing {
+namespace {
+
+const std::string kDense = BundledModel("austen-dense-q4_0.gguf");
+const std::string kDraft = BundledModel("austen-draft-f16.gguf");
+const std::string kExperts = BundledModel("austen-moe-q4_0.gguf");
+
+class Hosts : public ::testing::TestWithParam<bool> {
+ protected:
+  bool Repack() const { return GetParam(); }
+
+  // Runs a scenario of at least that many passes stock and streamed, and compares. Returns what the streamed
+  // child printed.
+  std::string Compare(std::vector<std::string> scenario, uint64_t budget, uint64_t passes = 5) {
+    scenario.insert(scenario.begin(), HEADRACE_HOST_SCENARIOS);
+    scenario.insert(scenario.end(), {"--repack", Repack() ? "1" : "0"});
+    const EngineRun stock = RunDumper(scenario, {});
+    const EngineRun run = RunDumper(scenario, StreamingEnvironment(budget, Repack()));
+    EXPECT_TRUE(SameBytes(stock, run));
+    EXPECT_EQ(stock.child.out, run.child.out);
+    EXPECT_EQ(run.child.err, stock.child.err) << "a healthy run says nothing";
+    EXPECT_TRUE(ReallyStreamed(run, budget, passes));
+    return run.child.out;
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Kernels, Hosts, ::testing::Bool(),
+                         [](const auto& kernels) { return kernels.param ? "repack" : "plain"; });
+
+TEST_P(Hosts, TargetAndDraftInTurn) { Compare({"alternate", "--model", kDense, "--second", kDraft}, 9u << 20); }
+
+TEST_P(Hosts, TargetAndDraftInThreads) { Compare({"parallel", "--model", kDense, "--second", kDraft}, 9u << 20); }
+
+TEST_P(Hosts, DenseAndExpertsInTurn) { Compare({"alternate", "--model", kExperts, "--second", kDense}, 12u << 20); }
+
+TEST_P(Hosts, TwoContextsInTurn) { Compare({"alternate", "--model", kDense}, 6u << 20); }
+
+TEST_P(Hosts, TwoContextsInThreads) { Compare({"parallel", "--model", kDense}, 6u << 20); }
+
+TEST_P(Hosts, UnloadAndReload) { Compare({"reload", "--model", kDense, "--second", kDraft}, 5u << 20); }
+
+TEST_P(Hosts, EvalCallbackThatWantsEverything) {
+  const std::string said = Compare({"callback", "--model", kDense, "--nodes", "all", "--decode", "2"}, 6u << 20, 3);
+  EXPECT_EQ(Lines(said, "asked 0").size(), 0u) << said;
+}
+
+TEST_P(Hosts, EvalCallbackThatWantsSome) { Compare({"callback", "--model", kDense, "--nodes", "some"}, 6u << 20); }
+
+TEST_P(Hosts, EvalCallbackThatWantsProducts) { Compare({"callback", "--model", kDense, "--nodes", "products"}, 6u << 20); }
+
+TEST_P(Hosts, EvalCallbackThatWantsNothing) { Compare({"callback", "--model", kDense, "--nodes", "none"}, 6u << 20); }
+
+// llama_decode returns 2, and the next prompts are right.
+TEST_P(Hosts, AbortCallback) {
+  const std::string said = Compare({"abort", "--model", kDense}, 6u << 20);
+  EXPECT_EQ(Lines(said, "code 2").size(), 1u) << said;
+}
+
+// A budget that holds everything: the library computes from resident weights alone.
+TEST_P(Hosts, EverythingResidentInThreads) {
+  std::vector<std::string> scenario = {HEADRACE_HOST_SCENARIOS, "parallel", "--model", kDense, "--second", kDraft,
+                                       "--repack", Repack() ? "1" : "0"};
+  const EngineRun stock = RunDumper(scenario, {});
+  const EngineRun run = RunDumper(scenario, StreamingEnvironment(256u << 20, Repack()));
+  EXPECT_TRUE(SameBytes(stock, run));
+  EXPECT_TRUE(ReallyManaged(run, 256u << 20, 5));
+}
+
+}  // namespace
+}  // namespace headrace::testing

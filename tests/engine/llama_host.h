@@ -1,0 +1,99 @@
+// What the child programs share: loading a model, a context, deterministic input and the dump of what came
+// out. Built against the engine's public headers only; everything that fails ends the program with a line.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "dump.h"
+#include "llama.h"
+
+namespace headrace::testing {
+
+// Writes one line to standard error and exits with status 1.
+[[noreturn]] void Die(const char* format, ...) __attribute__((format(printf, 1, 2)));
+
+// --name value pairs. Unknown names and missing values end the program.
+class Options {
+ public:
+  Options(int argc, char** argv, int first, std::vector<std::string> known);
+  std::string Text(const std::string& name, const std::string& otherwise) const;
+  int Int(const std::string& name, int otherwise) const;
+  std::vector<int> Ints(const std::string& name, const std::string& otherwise) const;  // "1,7,64"
+
+ private:
+  std::vector<std::pair<std::string, std::string>> values_;
+};
+
+// Loads the engine's CPU backends and silences its log below errors.
+void StartEngine();
+
+struct FreeModel {
+  void operator()(llama_model* model) const { llama_model_free(model); }
+};
+struct FreeContext {
+  void operator()(llama_context* context) const { llama_free(context); }
+};
+using Model = std::unique_ptr<llama_model, FreeModel>;
+
+// repack: what --repack 0 and 1 of the engine's programs set.
+Model LoadModel(const std::string& path, bool repack);
+
+struct SessionOptions {
+  int context_tokens = 1024;
+  int ubatch = 512;
+  int threads = 2;
+  int sequences = 1;
+  bool embeddings = false;
+  bool mean_pooling = false;  // with embeddings: one vector for a sequence
+  ggml_backend_sched_eval_callback cb_eval = nullptr;
+  void* cb_eval_data = nullptr;
+  ggml_abort_callback abort = nullptr;
+  void* abort_data = nullptr;
+};
+
+// A context of a model, fed with pseudo-random tokens. The model must outlive it. Not thread-safe.
+class Session {
+ public:
+  Session(llama_model* model, const SessionOptions& options, uint32_t seed = 1);
+
+  void Clear();  // forgets all sequences and restarts the pseudo-random tokens
+
+  // One llama_decode (for a model with an encoder: llama_encode, then llama_decode of the start token) of
+  // count pseudo-random tokens with every position's output. Returns llama's code, 0 for success.
+  int Prompt(int count);
+  // One llama_decode of the tokens that the last outputs make most probable, one for each sequence.
+  int Step();
+
+  // Appends the outputs of the last call: logits and, if asked for or the only ones, embeddings.
+  void Dump(DumpWriter& dump, const std::string& label);
+  // A hash over the same floats, for programs that print instead.
+  uint64_t Hash();
+
+  llama_context* context() { return context_.get(); }
+
+ private:
+  struct Output {
+    const char* what;
+    const float* values;
+    uint64_t count;
+  };
+  int Evaluate(const std::vector<llama_token>& tokens, bool encode, int sequences);
+  std::vector<Output> Outputs();
+  llama_token NextToken();
+  llama_token Greedy(int output) const;
+
+  llama_model* model_;
+  const llama_vocab* vocab_;
+  SessionOptions options_;
+  uint32_t seed_;
+  uint64_t random_ = 0;
+  std::unique_ptr<llama_context, FreeContext> context_;
+  int past_ = 0;        // positions in every sequence
+  int outputs_ = 0;     // of the last call
+  int sequences_ = 1;   // that the outputs belong to
+};
+
+}  // namespace headrace::testing
