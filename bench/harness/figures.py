@@ -11,9 +11,16 @@ class Spread:
         self.median, self.low, self.high = median(self.values), min(self.values), max(self.values)
 
     def text(self, form="{:.2f}"):
+        """Median (least–greatest). form is a format string, or a function of a number."""
+        show = form if callable(form) else form.format
         if len(self.values) == 1:
-            return form.format(self.median)
-        return f"{form.format(self.median)} ({form.format(self.low)}–{form.format(self.high)})"
+            return show(self.median)
+        return f"{show(self.median)} ({show(self.low)}–{show(self.high)})"
+
+
+def digits(value):
+    """Three significant digits: 0.482, 1.89, 43.1, 1520."""
+    return f"{value:.{0 if value >= 100 else 1 if value >= 10 else 2 if value >= 1 else 3}f}"
 
 
 def spread(values):

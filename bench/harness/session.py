@@ -78,12 +78,10 @@ class Session:
 
     def _record(self, rows, outcome, variant, common, expected):
         status = outcome.status
-        if status == "oom-killed" and variant.may_die:
-            pass
-        elif status != "ok":
+        if status not in ("ok", "uncapped") and not (status == "oom-killed" and variant.may_die):
             self.failures += 1
         label = f"{common['model']:>6} {common['test']:>6} {variant.name:<20}"
-        reason = "" if status == "ok" else outcome.reason
+        reason = "" if status in ("ok", "uncapped") else outcome.reason
         row = rows.add(variant=variant.name, status=status, reason=reason, **common, **outcome.figures, **expected)
         value = status
         if "tokens_per_s" in expected:

@@ -2,25 +2,24 @@
 
 from html import escape
 
-WIDTH, LABEL_WIDTH, VALUE_WIDTH = 860, 250, 170
+from .figures import digits
+
+WIDTH, LABEL_WIDTH, VALUE_WIDTH = 880, 270, 170
 BAR_HEIGHT, BAR_GAP, GROUP_GAP, TITLE_HEIGHT = 22, 8, 34, 54
 
+# Greys of middle lightness: an image does not reliably know whether its page is light or dark.
 STYLE = """
-  text { font-family: system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; font-size: 14px; fill: #24292f }
+  text { font-family: system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; font-size: 14px; fill: #717983 }
   .title { font-size: 18px; font-weight: 600 }
   .group { font-weight: 600 }
-  .note { font-size: 12px; fill: #57606a }
-  .stock { fill: #8c959f } .ours { fill: #1f77b4 } .memory { fill: #2a9d5c }
-  .limit { stroke: #d1603d; stroke-width: 2; stroke-dasharray: 5 3 } .spread { stroke: #57606a; stroke-width: 1.5 }
-  @media (prefers-color-scheme: dark) {
-    text { fill: #e6edf3 } .note { fill: #9aa4ae } .stock { fill: #6e7781 } .ours { fill: #4a9fd8 }
-    .memory { fill: #3fb970 } .limit { stroke: #f0835e } .spread { stroke: #c9d1d9 }
-  }
+  .note { font-size: 12px }
+  .stock { fill: #8c959f } .ours { fill: #3182c4 } .memory { fill: #2f9e5f }
+  .limit { stroke: #dd6b45; stroke-width: 2; stroke-dasharray: 5 3 } .spread { stroke: #dba520; stroke-width: 2 }
 """
 
 
 class Bar:
-    """kind is stock, ours or memory; limit is the value that this bar could reach, or None."""
+    """kind is stock, ours or memory; note replaces the value's text; limit is the value that this bar could reach, or None."""
 
     def __init__(self, label, kind, value, low, high, note="", limit=None):
         self.label, self.kind, self.value, self.low, self.high = label, kind, value, low, high
@@ -62,6 +61,6 @@ def _bar(bar, y, scale):
     if bar.limit:
         at = x + bar.limit * scale
         parts.append(f'<line class="limit" x1="{at:.1f}" x2="{at:.1f}" y1="{y - 3}" y2="{y + BAR_HEIGHT + 3}"/>')
-    note = f"  {bar.note}" if bar.note else ""
-    parts.append(f'<text x="{x + end + 8:.1f}" y="{middle + 5:.1f}">{bar.value:.3g}{escape(note)}</text>')
+    value = bar.note or digits(bar.value)
+    parts.append(f'<text x="{x + end + 8:.1f}" y="{middle + 5:.1f}">{escape(value)}</text>')
     return parts

@@ -63,7 +63,7 @@ def decode_like(rows, models=None):
                 speed = figures.speeds(done)
                 streamed = spread(row["streamed_bytes_per_pass"] for row in done) if ours else None
                 lines.append([
-                    LABELS[name], text(speed, "{:.3g}"),
+                    LABELS[name], text(speed, figures.digits),
                     text(figures.of_limit(own, done), "{:.3f}") if ours and test.startswith("tg") else "",
                     f"{speed.median / best:.2f}" if ours and best else "",
                     f"{streamed.median / GB:.2f} GB" if streamed else "",
@@ -93,7 +93,7 @@ def prompt(rows):
             for test in tests:
                 own = [r for r in rows if r["model"] == model and r["test"] == test]
                 done, memory = measured(own, variant=name), measured(own, variant="stock-ram-repack")
-                cells.append(text(figures.speeds(done), "{:.3g}") if done else failure([r for r in own if r["variant"] == name]))
+                cells.append(text(figures.speeds(done), figures.digits) if done else failure([r for r in own if r["variant"] == name]))
                 ratio = figures.paired(done, memory) if name != "stock-ram-repack" else None
                 cells.append(text(ratio, "{:.3f}"))
             everything = [r for r in measured(rows, model=model, variant=name)]
@@ -135,11 +135,13 @@ def load(rows):
     for model in models:
         cost = load_share(rows, model)
         share.append(text(cost, "{:.0f}") + " ms" if cost else "")
-    blocks = ["read from disk by loading with headrace, page cache empty"]
-    for model in models:
-        read = [r["blocks_read"] * 512 / 1024 for r in measured(rows, variant="headrace-load", model=model) if r["caches_dropped"]]
-        blocks.append(f"{max(read):.0f} KiB" if read else "")
-    return table([""] + [str(m) for m in models], lines + [share, blocks])
+    read = []
+    for name, label in (("engine-metadata", "by the engine's own work"), ("headrace-load", "by loading with headrace")):
+        read.append([f"read from disk {label}, page cache empty"])
+        for model in models:
+            cold = [r["blocks_read"] * 512 / 1024 for r in measured(rows, variant=name, model=model) if r["caches_dropped"]]
+            read[-1].append(f"{max(cold):.0f} KiB" if cold else "")
+    return table([""] + [str(m) for m in models], lines + [share] + read)
 
 
 def warm(rows, variant, model):
