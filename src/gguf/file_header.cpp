@@ -127,6 +127,8 @@ Result<FileHeader> ReadFileHeader(const std::string& path) {
     return Status(Code::kCorrupt,
                   fmt::format("{}: empty. The download did not begin: fetch the file again.", path));
   }
+  // The header alone: the kernel's read-ahead would go on into the weights.
+  ::posix_fadvise(file.get(), 0, 0, POSIX_FADV_RANDOM);
   HeaderCursor cursor(file.get(), static_cast<uint64_t>(info.st_size), path);
   return Parse(cursor);
 }

@@ -1,6 +1,7 @@
 #include "hook/runtime.h"
 
 #include <limits.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -61,6 +62,13 @@ Runtime::Runtime() {
     if (const Status mapped = snapshot_.MapFile(config_.snapshot_path); !mapped.ok()) Note(mapped);
   }
   enabled_ = config_.flash_mode != FlashMode::kOff;
+  // A forked child has neither the reading thread nor the resident memory: there the mapping alone serves.
+  ::pthread_atfork(nullptr, nullptr, [] {
+    Runtime& runtime = Get();
+    runtime.enabled_ = false;
+    runtime.any_streams_ = false;
+    has_mappings_ = false;
+  });
 }
 
 Status Runtime::Configure(const Config& config) {
