@@ -78,6 +78,7 @@ int Bench(BenchOptions options, const std::vector<std::string>& rest) {
   Session session;
   session.launch.program = engine->program;
   session.launch.arguments = std::move(*arguments);
+  session.owns_terminal = !model->config.debug;
   session.launch.stdin_null = true;
   // Its notes about backends; a failure is repeated below with the reason to look for.
   session.launch.stderr_null = !model->config.debug;

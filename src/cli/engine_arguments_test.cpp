@@ -89,6 +89,8 @@ TEST_F(RunArgumentsTest, StreamingKeepsTheMapping) {
   EXPECT_TRUE(Contains(Build(), {"--load-mode", "mmap"}));
   run_.rest = {"-lm", "none"};
   EXPECT_FALSE(Contains(Build(), {"--load-mode"}));
+  run_.rest = {"--load-mode", "none"};
+  EXPECT_FALSE(Contains(Build(), {"mmap"})) << "not set twice";
 }
 
 TEST_F(RunArgumentsTest, ContextIsTheModelsUpToADefaultUnlessAsked) {

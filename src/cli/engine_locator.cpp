@@ -78,7 +78,7 @@ std::string PrivatePrefix(const SearchPaths& paths) {
 
 Result<Engine> LocateEngine(const SearchPaths& paths) {
   if (!paths.engine_option.empty()) {
-    if (const auto dir = BinDir(paths.engine_option)) return Engine{fs::absolute(*dir).string(), "--engine"};
+    if (const auto dir = BinDir(paths.engine_option)) return Engine{fs::absolute(*dir).string(), "--engine or HEADRACE_ENGINE"};
     return Status(Code::kNotFound, fmt::format("no llama.cpp in {}; name the folder that holds bin/llama-cli, or run "
                                                "`headrace engine install`", paths.engine_option));
   }

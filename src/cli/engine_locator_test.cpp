@@ -35,7 +35,7 @@ TEST_F(EngineLocator, Order) {
 
   tree_.Program("own/bin/llama-cli");
   paths_.engine_option = tree_.Path("own");
-  EXPECT_EQ(LocateEngine(paths_)->origin, "--engine");
+  EXPECT_EQ(LocateEngine(paths_)->origin, "--engine or HEADRACE_ENGINE");
   EXPECT_EQ(LocateEngine(paths_)->bin_dir, tree_.Path("own/bin"));
 }
 

@@ -87,6 +87,7 @@ int Run(const RunOptions& options, bool has_prompt, const std::vector<std::strin
   session.library = engine->library;
   AnswerFilter filter;
   if (one_answer) {
+    session.owns_terminal = true;
     session.launch.stdin_null = true;
     session.launch.on_stdout = [&](std::string_view text) { return WriteAll(filter.Feed(text)); };
   }

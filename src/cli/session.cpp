@@ -61,6 +61,15 @@ void ProgressLine::Show(const std::string& text) {
   shown_ = text;
 }
 
+ProgressLog::ProgressLog() : terminal_(isatty(STDERR_FILENO) == 1) {}
+
+void ProgressLog::Show(const std::string& text) {
+  const auto now = std::chrono::steady_clock::now();
+  if (!terminal_ || text.empty() || now < next_) return;
+  next_ = now + std::chrono::seconds(2);
+  fmt::print(stderr, "headrace: {}\n", text);
+}
+
 Result<SessionResult> RunSession(Session session) {
   const SnapshotFile snapshot;
   session.config.snapshot_path = session.library.empty() ? "" : snapshot.path();
@@ -70,8 +79,16 @@ Result<SessionResult> RunSession(Session session) {
     launch.environment.emplace_back("LD_PRELOAD", PreloadValue(std::getenv("LD_PRELOAD"), session.library));
   }
   ProgressLine progress;
+  ProgressLog log;
   launch.on_tick = [&] {
-    if (const auto statistics = snapshot.Read()) progress.Show(ProgressText(*statistics));
+    const auto statistics = snapshot.Read();
+    if (!statistics) return;
+    // Between loading and the first pass (a chat that waits for its user) there is nothing to show.
+    if (session.owns_terminal) {
+      progress.Show(ProgressText(*statistics));
+    } else if (statistics->resident_bytes > 0) {
+      log.Show(ProgressText(*statistics));
+    }
   };
   if (launch.on_stdout) {
     launch.on_stdout = [&progress, inner = launch.on_stdout](std::string_view text) {

@@ -1,6 +1,7 @@
 // One program run under the library: preloaded, configured, watched and summed up.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -16,6 +17,9 @@ struct Session {
   LaunchSpec launch;         // what to start; on_tick and the environment's HEADRACE_ part are the session's
   Config config;             // snapshot_path is the session's
   std::string library;       // to preload; "" when flash mode is off
+  // Nothing but what passes through launch.on_stdout reaches the terminal, so progress may be replaced in
+  // place. Without it (a chat, a server with its log) progress is whole lines, a few of them.
+  bool owns_terminal = false;
 };
 
 struct SessionResult {
@@ -23,8 +27,7 @@ struct SessionResult {
   std::optional<Statistics> statistics;  // none when the library never reported
 };
 
-// Runs it to its end. While the first pass loads, a progress line stands on standard error if that is a
-// terminal. The snapshot file lives in memory (/dev/shm, else $TMPDIR) and is gone afterwards.
+// Runs it to its end. While the first pass loads, standard error shows the progress if it is a terminal. The snapshot file lives in memory (/dev/shm, else $TMPDIR) and is gone afterwards.
 Result<SessionResult> RunSession(Session session);
 
 // Says on standard error what went wrong, if anything, and returns the exit status of headrace:
@@ -47,6 +50,17 @@ class ProgressLine {
  private:
   bool terminal_;
   std::string shown_;
+};
+
+// Progress as whole lines on a terminal's standard error, at most one in two seconds.
+class ProgressLog {
+ public:
+  ProgressLog();
+  void Show(const std::string& text);
+
+ private:
+  bool terminal_;
+  std::chrono::steady_clock::time_point next_{};
 };
 
 }  // namespace headrace::cli
