@@ -38,7 +38,8 @@ std::string Tail(const std::string& text) {
 
 std::vector<std::string> Environment(const std::map<std::string, std::string>& added) {
   // Threads that spin while others hold the cores turn seconds into minutes on a busy machine.
-  std::map<std::string, std::string> variables = {{"OMP_WAIT_POLICY", "passive"}};
+  // An abort of the engine's must end the child, not start a debugger on it.
+  std::map<std::string, std::string> variables = {{"OMP_WAIT_POLICY", "passive"}, {"GGML_NO_BACKTRACE", "1"}};
   for (const char* name : {"PATH", "HOME", "TMPDIR", "LANG"}) {
     if (const char* value = getenv(name)) variables[name] = value;
   }

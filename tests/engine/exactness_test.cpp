@@ -21,6 +21,10 @@ struct Case {
   bool repack;
 };
 
+std::ostream& operator<<(std::ostream& out, const Case& test) {
+  return out << test.source << " as " << (*test.type != '\0' ? test.type : "it is") << (test.repack ? ", repacked" : ", plain");
+}
+
 std::string CaseName(const ::testing::TestParamInfo<Case>& info) {
   const std::string type = *info.param.type != '\0' ? info.param.type : "bundled";
   return std::string(info.param.source == kDense ? "dense_" : "draft_") + type + (info.param.repack ? "_repack" : "_plain");

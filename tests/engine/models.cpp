@@ -79,7 +79,7 @@ struct ScopedWork {
 
 }  // namespace
 
-std::string BundledModel(const std::string& name) { return std::string(HEADRACE_MODELS) + "/" + name; }
+std::string BundledModel(const std::string& name) { return fs::path(HEADRACE_MODELS) / name; }
 
 uint64_t FileBytes(const std::string& path) {
   std::error_code error;
@@ -97,7 +97,7 @@ std::string EngineProgram(const std::string& name) {
 }
 
 ModelFile QuantizedModel(const std::string& source, const std::string& type) {
-  const std::string path = std::string(kCache) + "/" + source + "." + type + ".gguf";
+  const std::string path = std::string(kCache) + "/" + fs::path(source).filename().string() + "." + type + ".gguf";
   const Descriptor lock = LockCache();
   if (Fresh(path, BundledModel(source))) return {path, ""};
   std::vector<std::string> arguments = {EngineProgram("llama-quantize"), "--allow-requantize", "--pure"};

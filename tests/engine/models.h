@@ -13,10 +13,10 @@ struct ModelFile {
   std::string error;  // then: why
 };
 
-// models/NAME of the source tree.
+// models/NAME of the source tree; NAME itself when it is an absolute path.
 std::string BundledModel(const std::string& name);
 
-// source (a bundled model's name) quantized to one of llama-quantize's types, all tensors alike (--pure).
+// source (a bundled model's name, or a path) quantized to one of llama-quantize's types, all tensors alike (--pure).
 // Types below about 3 bits get an importance matrix of the source, computed from a text file of the tree.
 ModelFile QuantizedModel(const std::string& source, const std::string& type);
 

@@ -15,6 +15,8 @@ struct Setting {
   Environment environment;
 };
 
+std::ostream& operator<<(std::ostream& out, const Setting& setting) { return out << setting.name; }
+
 // What leaves the library passive for the bundled dense model of 11 MiB.
 std::vector<Setting> Settings() {
   return {{"nothing", {}},
