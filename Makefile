@@ -23,7 +23,7 @@ test: all
 test-slow: all
 	ctest --test-dir $(BUILD)/release --output-on-failure -L slow
 
-# Generates a 4 GB model and measures: about 15 minutes, 10 GB of disk, root for the memory cgroup.
+# Generates 4 GB models and measures: about 50 minutes, 9 GB of disk, root for the memory group.
 bench: all
 	bench/run.sh $(BUILD)/release "$(ENGINE)"
 

@@ -9,7 +9,7 @@ prompt='It is a truth universally acknowledged, that'
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 
-generate() { "$headrace" run --engine "$engine" "$@" "$model" -p "$prompt" -n 64 --temp 0; }
+generate() { "$headrace" run --raw --engine "$engine" "$@" "$model" -p "$prompt" -n 64 --temp 0; }
 
 echo "Streaming $(basename "$model") with 4 MiB for its 11 MiB of weights:"
 echo

@@ -30,7 +30,7 @@ struct Segment {
 class Prefetcher {
  public:
   // The bytes of one read; with kDepth in flight it reaches the speed of the disk (docs/benchmarks.md).
-  static constexpr uint32_t kChunkBytes = 1 << 20;
+  static constexpr uint32_t kChunkBytes = 2 << 20;
   static constexpr unsigned kDepth = 16;
 
   // `ring` is committed memory. Every segment must span at most a third of it.
