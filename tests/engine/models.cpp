@@ -105,8 +105,9 @@ ModelFile QuantizedModel(const std::string& source, const std::string& type) {
   if (NeedsImportance(type)) {
     const ModelFile matrix = Importance(source);
     if (matrix.path.empty()) return matrix;
-    // The matrix has no entry for the embedding: rows are looked up there, not multiplied.
-    arguments.insert(arguments.end(), {"--imatrix", matrix.path, "--token-embedding-type", "q8_0"});
+    // The matrix has entries for the layers only.
+    arguments.insert(arguments.end(), {"--imatrix", matrix.path, "--token-embedding-type", "q8_0",
+                                       "--output-tensor-type", "q8_0"});
   }
   arguments.insert(arguments.end(), {BundledModel(source), path + ".part", type});
   const ChildResult run = RunEngine(arguments);
