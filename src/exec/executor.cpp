@@ -15,10 +15,6 @@
 namespace headrace {
 namespace {
 
-// A narrow batch multiplies what has arrived in pieces of at least this size: small enough that the room
-// in the ring is given back early, large enough that starting the threads costs less than 1 %.
-constexpr uint64_t kNarrowPieceBytes = 4 * kMiB;
-
 uint64_t Now() {
   return static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
 }
@@ -32,7 +28,7 @@ Result<std::unique_ptr<Reader>> OpenReader(const Config& config) {
   LogDebug(fmt::format("reading with {}", (*reader)->name()));
   if (config.faults.empty()) return reader;
   const auto faults = ParseFaultSpec(config.faults);
-  if (!faults.ok()) return faults.status();
+  if (!faults.ok()) return Status(faults.status().code(), "HEADRACE_FAULT: " + faults.status().message());
   return MakeFaultyReader(std::move(*reader), *faults);
 }
 
@@ -225,74 +221,91 @@ bool Executor::Answer(ggml_tensor* node) {
 
 Status Executor::Execute(const Takeover& takeover) {
   Weight& weight = *takeover.weight;
+  Run run;
   if (takeover.resident_rows > 0) {
-    HEADRACE_RETURN_IF_ERROR(
-        Multiply(takeover, 0, takeover.resident_rows, weight.storage.data(), weight.packed, nullptr));
+    run = {0, takeover.resident_rows, reinterpret_cast<uint8_t*>(weight.storage.data()), weight.packed};
+    // The stream need not wait for it: what is resident is multiplied while the first rows arrive.
+    if (takeover.node->ne[1] < KernelChoice::kWideColumns) HEADRACE_RETURN_IF_ERROR(Multiply(takeover, run, nullptr));
   }
-  for (uint32_t i = 0; i < takeover.segments; ++i) {
-    if (failed_compute_ != GGML_STATUS_SUCCESS) return {};
-    HEADRACE_RETURN_IF_ERROR(ExecuteSegment(takeover, takeover.first_segment + i));
+  for (uint32_t i = 0; i < takeover.segments && failed_compute_ == GGML_STATUS_SUCCESS; ++i) {
+    HEADRACE_RETURN_IF_ERROR(ExecuteSegment(takeover, takeover.first_segment + i, run));
   }
-  return {};
+  return Multiply(takeover, run, nullptr);
 }
 
-Status Executor::ExecuteSegment(const Takeover& takeover, uint32_t index) {
+// Takes the rows of one segment as they arrive. A narrow batch multiplies them at once. A wide one first
+// gathers rows, since each product converts the batch anew.
+Status Executor::ExecuteSegment(const Takeover& takeover, uint32_t index, Run& run) {
   Weight& weight = *takeover.weight;
   const SegmentRows& segment = pass_.rows[index];
   const uint64_t row_bytes = weight.cut.row_bytes;
   const int64_t columns = takeover.node->ne[1];
-  const bool pack = weight.packed != nullptr && choice_.PackStreamed(columns);
   const bool wide = columns >= KernelChoice::kWideColumns;
-  const uint64_t piece_rows =
-      wide || !weight.cut.by_rows ? segment.rows : std::max(kRowGroup, AlignDown(kNarrowPieceBytes / row_bytes, kRowGroup));
+  const bool pack = weight.packed != nullptr && choice_.PackStreamed(columns);
+  ggml_backend_buffer_t packed = segment.keep || pack ? weight.packed : nullptr;
   if (segment.keep) HEADRACE_RETURN_IF_ERROR(weights_.Commit(weight));
 
-  for (uint64_t done = 0; done < segment.rows;) {
-    const uint64_t least = std::min(piece_rows, segment.rows - done);
-    const uint64_t start = Now();
-    const auto arrival = prefetcher_->Await((done + least) * row_bytes);
-    times_.wait_ns += Now() - start;
-    if (!arrival.ok()) return arrival.status();
-    const uint64_t arrived = arrival->bytes / row_bytes;
-    const uint64_t rows = (arrived >= segment.rows ? segment.rows : AlignDown(arrived, kRowGroup)) - done;
+  const uint64_t start = Now();
+  const auto arrival = prefetcher_->Await(segment.rows * row_bytes);
+  times_.wait_ns += Now() - start;
+  if (!arrival.ok()) return arrival.status();
+  // The arrived bytes are const; the kernels take a pointer to data that they only read.
+  uint8_t* data = const_cast<uint8_t*>(arrival->data);
 
-    // The mapped bytes are const; the kernels take a pointer to data that they only read.
-    void* data = const_cast<uint8_t*>(arrival->data) + done * row_bytes;
-    const uint64_t first_row = segment.first_row + done;
-    Move move{data, nullptr};
-    if (segment.keep) {
-      move.to = weight.storage.data() + first_row * row_bytes;
-    } else if (pack) {
-      move.to = scratch_.data();
+  const bool gather = wide && weight.cut.by_rows;
+  if (segment.keep || pack || gather) {
+    uint8_t* const storage = reinterpret_cast<uint8_t*>(weight.storage.data()) + segment.first_row * row_bytes;
+    uint8_t* const scratch = reinterpret_cast<uint8_t*>(scratch_.data());
+    const bool extends = run.rows > 0 && run.packed == packed && run.first_row + run.rows == segment.first_row;
+    uint8_t* const behind = run.data + run.rows * row_bytes;
+    uint8_t* to = segment.keep ? storage : scratch;
+    if (extends && !segment.keep && run.data == scratch && behind + segment.rows * row_bytes <= scratch + scratch_.bytes()) {
+      to = behind;
     }
-    const bool moves = move.to != nullptr;
-    ggml_backend_buffer_t packed = segment.keep || pack ? weight.packed : nullptr;
-    if (moves && packed != nullptr) times_.packed_bytes += rows * row_bytes;
-    HEADRACE_RETURN_IF_ERROR(
-        Multiply(takeover, first_row, rows, moves ? move.to : data, packed, moves ? &move : nullptr));
-    if (failed_compute_ != GGML_STATUS_SUCCESS) return {};  // the move may not have been made
-    done += rows;
-    if (segment.keep) weight.resident_rows = std::max(weight.resident_rows, segment.first_row + done);
-    prefetcher_->Consumed(done * row_bytes);
+    if (!extends || to != behind) {
+      HEADRACE_RETURN_IF_ERROR(Multiply(takeover, run, nullptr));
+      run = {segment.first_row, 0, to, packed};
+    }
+    run.rows += segment.rows;
+    if (packed != nullptr) times_.packed_bytes += segment.rows * row_bytes;
+    const Move move{data, to};
+    if (gather) {
+      const uint64_t moving = Now();
+      const Status moved = Check(product_.MoveRows(takeover.backend, weight.tensor, segment.rows, packed, move), takeover);
+      times_.kernel_ns += Now() - moving;
+      HEADRACE_RETURN_IF_ERROR(moved);
+    } else {
+      HEADRACE_RETURN_IF_ERROR(Multiply(takeover, run, &move));
+    }
+  } else {
+    run = {segment.first_row, segment.rows, data, nullptr};
+    HEADRACE_RETURN_IF_ERROR(Multiply(takeover, run, nullptr));
   }
+  if (failed_compute_ != GGML_STATUS_SUCCESS) return {};  // the move may not have been made
+  if (segment.keep) weight.resident_rows = std::max(weight.resident_rows, segment.first_row + segment.rows);
   prefetcher_->Pop();
   return {};
 }
 
-Status Executor::Multiply(const Takeover& takeover, uint64_t first_row, uint64_t rows, void* data,
-                          ggml_backend_buffer_t packed, const Move* move) {
+// Multiplies what the run holds, if anything, and empties it.
+Status Executor::Multiply(const Takeover& takeover, Run& run, const Move* move) {
+  if (run.rows == 0 || failed_compute_ != GGML_STATUS_SUCCESS) return {};
   const uint64_t start = Now();
-  const ggml_status status = product_.Multiply(takeover.backend, *takeover.node, first_row, rows, data, packed, move);
+  const ggml_status status =
+      product_.Multiply(takeover.backend, *takeover.node, run.first_row, run.rows, run.data, run.packed, move);
   times_.kernel_ns += Now() - start;
+  run = {};
+  return Check(status, takeover);
+}
+
+Status Executor::Check(ggml_status status, const Takeover& takeover) {
+  if (status == GGML_STATUS_SUCCESS) return {};
   if (status == GGML_STATUS_ABORTED) {
     failed_compute_ = status;  // the host's own wish, not a failure
     return {};
   }
-  if (status != GGML_STATUS_SUCCESS) {
-    return Status(Code::kInternal, fmt::format("ggml failed to multiply {} (status {})", takeover.weight->tensor.name,
-                                               static_cast<int>(status)));
-  }
-  return {};
+  return Status(Code::kInternal, fmt::format("ggml failed to multiply {} (status {})", takeover.weight->tensor.name,
+                                             static_cast<int>(status)));
 }
 
 Status Executor::CheckFiles() const {

@@ -73,9 +73,16 @@ class Executor {
   bool Ask(ggml_tensor* node);
   bool Answer(ggml_tensor* node);
   Status Execute(const Takeover& takeover);
-  Status ExecuteSegment(const Takeover& takeover, uint32_t index);
-  Status Multiply(const Takeover& takeover, uint64_t first_row, uint64_t rows, void* data,
-                  ggml_backend_buffer_t packed, const Move* move);
+  // Rows of one weight that lie together in memory in one layout, to be multiplied at once.
+  struct Run {
+    uint64_t first_row = 0;
+    uint64_t rows = 0;
+    uint8_t* data = nullptr;
+    ggml_backend_buffer_t packed = nullptr;
+  };
+  Status ExecuteSegment(const Takeover& takeover, uint32_t index, Run& run);
+  Status Multiply(const Takeover& takeover, Run& run, const Move* move);
+  Status Check(ggml_status status, const Takeover& takeover);
   Status CheckFiles() const;
   ggml_status Fail(const Status& status);
   void PublishPlan();

@@ -115,6 +115,25 @@ void Product::CutPieces(const ggml_tensor& node, uint64_t first_row, uint64_t ro
   }
 }
 
+void Product::AddMove(const ggml_tensor& weight, uint64_t rows, ggml_backend_buffer_t packed, const Move& move) {
+  task_.weight = &weight;
+  task_.rows = rows;
+  task_.row_bytes = CutOf(api_, weight).row_bytes;
+  task_.move = move;
+  task_.packed = packed;
+  task_.nanoseconds = 0;
+  api_.graph_add_node(graph_, move_node_);
+}
+
+ggml_status Product::MoveRows(ggml_backend_t backend, const ggml_tensor& weight, uint64_t rows,
+                              ggml_backend_buffer_t packed, const Move& move) {
+  api_.graph_clear(graph_);
+  AddMove(weight, rows, packed, move);
+  const ggml_status status = api_.backend_graph_compute(backend, graph_);
+  move_ns_ += task_.nanoseconds;
+  return status;
+}
+
 ggml_status Product::Multiply(ggml_backend_t backend, const ggml_tensor& node, uint64_t first_row, uint64_t rows,
                               void* data, ggml_backend_buffer_t packed, const Move* move) {
   const Cut cut = CutOf(api_, *node.src[0]);
@@ -137,13 +156,7 @@ ggml_status Product::Multiply(ggml_backend_t backend, const ggml_tensor& node, u
   api_.graph_clear(graph_);
   size_t nodes = 0;
   if (move != nullptr) {
-    task_.weight = node.src[0];
-    task_.rows = rows;
-    task_.row_bytes = cut.row_bytes;
-    task_.move = *move;
-    task_.packed = packed;
-    task_.nanoseconds = 0;
-    api_.graph_add_node(graph_, move_node_);
+    AddMove(*node.src[0], rows, packed, *move);
     ++nodes;
   }
   ggml_status status = GGML_STATUS_SUCCESS;

@@ -43,6 +43,10 @@ class Product {
   ggml_status Multiply(ggml_backend_t backend, const ggml_tensor& node, uint64_t first_row, uint64_t rows,
                        void* data, ggml_backend_buffer_t packed, const Move* move);
 
+  // The move alone: `rows` rows of the weight, to be multiplied later.
+  ggml_status MoveRows(ggml_backend_t backend, const ggml_tensor& weight, uint64_t rows, ggml_backend_buffer_t packed,
+                       const Move& move);
+
   // Time that moves took, as seen by the first thread.
   uint64_t move_ns() const { return move_ns_; }
 
@@ -62,6 +66,7 @@ class Product {
     ggml_tensor product;
   };
 
+  void AddMove(const ggml_tensor& weight, uint64_t rows, ggml_backend_buffer_t packed, const Move& move);
   static void RunMove(ggml_tensor* result, int thread, int threads, void* task);
   void AddPiece(const ggml_tensor& node, uint64_t matrix, uint64_t matrices, uint64_t row, uint64_t rows, void* data,
                 ggml_backend_buffer_t packed);

@@ -88,6 +88,8 @@ void Runtime::Note(const Status& status) {
 // Finds the engine's functions once; an engine that does not fit turns the library off.
 bool Runtime::LoadEngine(void* caller) {
   if (api_ != nullptr) return true;
+  // A program that maps a model but is no llama.cpp (a tool that reads metadata) is none of our business.
+  if (FindBehind("ggml_tensor_overhead", caller) == nullptr) return false;
   auto api = LoadGgmlApi([caller](const char* name) { return FindBehind(name, caller); });
   if (!api.ok()) {
     Note(Status(api.status().code(), fmt::format("flash weight streaming stays off, this llama.cpp does not fit: {}; "

@@ -10,12 +10,14 @@
 namespace headrace {
 namespace {
 
+// What is read in one piece: small, so that a consumer that keeps up with the disk works in the same few
+// megabytes of cache all the time (docs/benchmarks.md).
+constexpr uint64_t kMaxSegmentBytes = 2 * kMiB;
 // A whole 14336 x 4096 Q4_0 matrix (31.5 MiB) fits: a wide batch converts its activations once per
-// segment, so cutting such a matrix in four costs a prompt about 3 %.
-constexpr uint64_t kMaxSegmentBytes = 32 * kMiB;
-// Look-ahead that covers what the disk delivers while the computation does not consume (attention over a
-// long context, sampling): 200 MiB are 40 ms at 5 GB/s.
-constexpr uint64_t kMaxRingBytes = 200 * kMiB;
+// product, so cutting such a matrix in four costs a prompt about 3 %.
+constexpr uint64_t kMaxScratchBytes = 32 * kMiB;
+// Look-ahead while the computation does not consume: the next product's rows while a wide one is computed.
+constexpr uint64_t kMaxRingBytes = 64 * kMiB;
 constexpr uint64_t kRingSegments = 3;
 
 // A segment starts anywhere in a page and is read in whole pages.
@@ -50,9 +52,9 @@ std::vector<uint64_t> ShareAmongModels(std::span<const WeightExtent> weights, ui
   return share;
 }
 
-// Spreads `share` bytes over one model's weights by error diffusion: each weight that fits a segment is
+// Spreads `share` bytes over one model's weights by error diffusion: each weight of at most `whole_bytes` is
 // kept whole or streamed whole, larger ones keep a prefix of whole row groups.
-void Spread(std::span<const WeightExtent> weights, uint32_t model, uint64_t share, uint64_t segment_bytes,
+void Spread(std::span<const WeightExtent> weights, uint32_t model, uint64_t share, uint64_t whole_bytes,
             std::vector<uint64_t>& resident_rows) {
   const auto charged = [](const WeightExtent& weight, uint64_t rows) {
     return AlignUp(rows * weight.row_bytes, kPageBytes);
@@ -75,7 +77,7 @@ void Spread(std::span<const WeightExtent> weights, uint32_t model, uint64_t shar
     const WeightExtent& weight = weights[i];
     if (weight.model != model) continue;
     wanted += fraction * static_cast<double>(charged(weight, weight.rows));
-    const bool atomic = weight.bytes() <= segment_bytes;
+    const bool atomic = weight.bytes() <= whole_bytes;
     const uint64_t rows = rows_within(weight, fraction >= 1.0 ? 1e30 : wanted - static_cast<double>(given) + 0.5);
     resident_rows[i] = atomic && rows < weight.rows ? 0 : rows;
     given += charged(weight, resident_rows[i]);
@@ -111,11 +113,13 @@ Result<ResidencyPlan> PlanResidency(std::span<const WeightExtent> weights, uint6
                               FormatSize(WidestGroup(weights))));
   }
   const uint64_t widest = WidestGroup(weights);
-  plan.segment_bytes = std::clamp(budget_bytes / 24, widest, std::max(widest, kMaxSegmentBytes));
-  plan.scratch_bytes = AlignUp(plan.segment_bytes, kPageBytes);
-  const uint64_t smallest_ring = kRingSegments * SpanBytes(plan.segment_bytes);
-  plan.ring_bytes =
-      AlignDown(std::clamp(budget_bytes / 8, smallest_ring, std::max(smallest_ring, kMaxRingBytes)), kPageBytes);
+  // A small budget is divided in proportion, a large one has all that helps.
+  const auto sized = [&](uint64_t part, uint64_t least, uint64_t most) {
+    return std::clamp(budget_bytes / part, least, std::max(least, most));
+  };
+  plan.segment_bytes = sized(64, widest, kMaxSegmentBytes);
+  plan.scratch_bytes = AlignUp(sized(24, plan.segment_bytes, kMaxScratchBytes), kPageBytes);
+  plan.ring_bytes = AlignUp(sized(12, kRingSegments * SpanBytes(plan.segment_bytes), kMaxRingBytes), kPageBytes);
   if (plan.ring_bytes + plan.scratch_bytes > budget_bytes) {  // a wide row group in a budget near the floor
     plan.segment_bytes = widest;
     plan.scratch_bytes = AlignUp(widest, kPageBytes);
@@ -124,7 +128,7 @@ Result<ResidencyPlan> PlanResidency(std::span<const WeightExtent> weights, uint6
 
   const auto share = ShareAmongModels(weights, budget_bytes - plan.ring_bytes - plan.scratch_bytes);
   for (uint32_t model = 0; model < share.size(); ++model) {
-    Spread(weights, model, share[model], plan.segment_bytes, plan.resident_rows);
+    Spread(weights, model, share[model], plan.scratch_bytes, plan.resident_rows);
   }
   for (size_t i = 0; i < weights.size(); ++i) {
     plan.resident_bytes += AlignUp(plan.resident_rows[i] * weights[i].row_bytes, kPageBytes);

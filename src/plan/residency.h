@@ -32,7 +32,7 @@ struct WeightExtent {
 struct ResidencyPlan {
   uint64_t segment_bytes = 0;      // the most that one read segment holds (a run of rows of one weight)
   uint64_t ring_bytes = 0;         // read-ahead memory; 0 when everything is resident
-  uint64_t scratch_bytes = 0;      // for one repacked segment
+  uint64_t scratch_bytes = 0;      // for the rows that are repacked and multiplied together; a segment or more
   uint64_t resident_bytes = 0;
   uint64_t streamed_bytes = 0;     // per pass over all weights
   std::vector<uint64_t> resident_rows;  // for each weight, from its first row

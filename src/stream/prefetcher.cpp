@@ -130,8 +130,8 @@ const Segment* Prefetcher::Upcoming(uint64_t index) const {
   return &next_[(index - pass_.size()) % next_.size()];
 }
 
-// Gives the next segment room in the ring, in one piece: if the rest of the ring is too short for it, it
-// starts over at the front.
+// Gives the next segment room in the ring, in one piece: if the rest of the ring is too short for it, or
+// the consumer has kept up, it starts over at the front.
 bool Prefetcher::AdmitSegment() {
   const Segment* segment = Upcoming(admitted_);
   if (segment == nullptr) return false;
@@ -140,7 +140,9 @@ bool Prefetcher::AdmitSegment() {
   entry.span = AlignUp(entry.lead() + segment->bytes, kPageBytes);
   entry.position = tail_;
   const uint64_t to_end = ring_.bytes() - tail_ % ring_.bytes();
-  if (entry.span > to_end) entry.position += to_end;
+  const uint64_t head = head_ % ring_.bytes();
+  const bool kept_up = head >= kHotBytes && head <= tail_ % ring_.bytes() && tail_ - head_ <= kHotBytes;
+  if (entry.span > to_end || (kept_up && entry.span <= head)) entry.position += to_end;
   if (entry.position + entry.span - head_ > ring_.bytes()) return false;
   entry.chunks = static_cast<uint32_t>((entry.span + kChunkBytes - 1) / kChunkBytes);
   entry.complete.assign(entry.chunks, false);

@@ -83,7 +83,7 @@ TEST_F(RunCommand, PromptFromAFile) {
 }
 
 TEST_F(RunCommand, CtrlCEndsTheGeneration) {
-  RunningCommand command = Start({"run", Model(), "-p", "It is a truth", "-n", "-1", "--raw", "--ram", "4M", "--", "--ignore-eos", "--context-shift"});
+  RunningCommand command = Start({"run", Model(), "-p", "It is a truth", "-n", "-1", "--temp", "0", "--raw", "--ram", "4M", "--", "--ignore-eos", "--context-shift"});
   ASSERT_TRUE(command.WaitForOutput("It is a truth "));
   command.SignalGroup(SIGINT);
   EXPECT_EQ(command.Finish().status, 130);
