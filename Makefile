@@ -18,7 +18,7 @@ demo: all
 	@scripts/demo.sh $(BUILD)/release "$(ENGINE)"
 
 test: all
-	ctest --test-dir $(BUILD)/release --output-on-failure -LE slow
+	ctest --test-dir $(BUILD)/release --output-on-failure -j $(JOBS) -LE slow
 
 test-slow: all
 	ctest --test-dir $(BUILD)/release --output-on-failure -L slow
