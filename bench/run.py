@@ -38,6 +38,7 @@ def parse_arguments():
     parser.add_argument("build", nargs="?", metavar="BUILD_DIR", help="the release build, for instance build/release")
     parser.add_argument("engine", nargs="?", metavar="ENGINE_PREFIX", help="llama.cpp, for instance build/engine")
     parser.add_argument("--only", action="append", choices=list(scenarios.ALL), metavar="SCENARIO", help="one of them; may be repeated")
+    parser.add_argument("--decode-tokens", type=int, help="tokens of a decode run (default 32)")
     parser.add_argument("--quick", action="store_true", help="one repetition, few tokens; documentation stays as it is")
     parser.add_argument("--report", action="store_true", help="measure nothing, write tables and plots from the rows")
     parser.add_argument("--repetitions", type=int, help="default 3")
@@ -70,7 +71,7 @@ class Settings:
         self.types, self.preset = arguments.types, arguments.preset
         self.memory_bytes, self.ram_bytes = arguments.memory, arguments.ram
         self.small_memory_bytes, self.small_ram_bytes = arguments.small_memory, arguments.small_ram
-        self.decode_tokens = 4 if quick else 32
+        self.decode_tokens = arguments.decode_tokens or (4 if quick else 32)
         self.prompts = [64] if quick else [512, 64]
         self.limit_s, self.sweep_s = (1, 0.05) if quick else (6, 0.3)
         self.passive_preset = "tiny" if quick else "mid"
