@@ -1,5 +1,6 @@
 #include "cli/launcher.h"
 
+#include <fstream>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -93,10 +94,16 @@ TEST(Launch, ASignalToUsAloneIsPassedOnAndDoesNotEndUs) {
 }
 
 TEST(Launch, TheChildGetsOurSignalMask) {
+  // What this process was started with, whatever that is: some hosts ignore signals for all they start.
+  std::string ours;
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("SigBlk:") || line.starts_with("SigIgn:")) ours += line + "\n";
+  }
+  ASSERT_NE(ours, "");
   const auto result = Capture("/bin/sh", {"-c", "grep -E '^Sig(Blk|Ign)' /proc/self/status"}, false);
   ASSERT_TRUE(result.ok());
-  EXPECT_NE(result->output.find("SigBlk:\t0000000000000000"), std::string::npos) << result->output;
-  EXPECT_NE(result->output.find("SigIgn:\t0000000000000000"), std::string::npos) << result->output;
+  EXPECT_EQ(result->output, ours);
 }
 
 TEST(Launch, AReaderThatWantsNoMoreEndsTheProgramByItsPipe) {
