@@ -84,15 +84,6 @@ Result<Prefetcher::Arrival> Prefetcher::Await(uint64_t bytes) {
   return Arrival{reinterpret_cast<const uint8_t*>(ring_.data()) + entry.position % ring_.bytes() + entry.lead(), entry.arrived_bytes()};
 }
 
-void Prefetcher::Consumed(uint64_t bytes) {
-  {
-    const std::lock_guard lock(mutex_);
-    const Entry& entry = entries_.front();
-    head_ = std::max(head_, entry.position + AlignDown(entry.lead() + bytes, kPageBytes));
-  }
-  work_.notify_one();
-}
-
 void Prefetcher::Pop() {
   {
     const std::lock_guard lock(mutex_);

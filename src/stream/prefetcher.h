@@ -26,7 +26,7 @@ struct Segment {
 };
 
 // One thread reads; one thread at a time consumes: BeginPass, then for each segment of the pass in order
-// Await (as often as wanted), Consumed, Pop. Files must outlive their segments: Reset() before one goes.
+// Await (as often as wanted), Pop. Files must outlive their segments: Reset() before one goes.
 class Prefetcher {
  public:
   // The bytes of one read and the number in flight that reach the speed of the disk with little memory.
@@ -53,8 +53,6 @@ class Prefetcher {
   };
   // Blocks until at least `bytes` leading bytes of the current segment have arrived. Errors: the read's.
   Result<Arrival> Await(uint64_t bytes);
-  // The leading bytes of the current segment are not needed any more: their room can be filled again.
-  void Consumed(uint64_t bytes);
   // Leaves the current segment, all of which was awaited.
   void Pop();
 

@@ -55,7 +55,6 @@ class PrefetcherTest : public ::testing::Test {
     ASSERT_TRUE(whole.ok());
     ASSERT_EQ(whole->bytes, segment.bytes);
     ASSERT_EQ(std::memcmp(whole->data, &content_[segment.offset], segment.bytes), 0);
-    prefetcher.Consumed(segment.bytes / 2);
     prefetcher.Pop();
   }
 
