@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "base/size.h"
+#include "stream/time_slice.h"
 
 namespace headrace {
 namespace {
@@ -176,6 +177,7 @@ void Prefetcher::Finish(const ReadResult& result) {
 }
 
 void Prefetcher::Run() {
+  ShortenTimeSlice();
   std::vector<ReadRequest> requests;
   std::vector<ReadResult> results;
   std::unique_lock lock(mutex_);
