@@ -49,9 +49,14 @@ Result<std::vector<BenchRow>> ParseBench(std::string_view text) {
   return rows;
 }
 
+double BenchReport::bytes_per_token() const {
+  const bool counted = statistics.expert_bytes > 0 && statistics.decode_passes > 0;
+  return counted ? static_cast<double>(statistics.decode_bytes) / static_cast<double>(statistics.decode_passes)
+                 : static_cast<double>(statistics.streamed_bytes_per_pass);
+}
+
 double BenchReport::bound() const {
-  if (statistics.streamed_bytes_per_pass == 0 || disk_bytes_per_s <= 0) return 0;
-  return disk_bytes_per_s / static_cast<double>(statistics.streamed_bytes_per_pass);
+  return bytes_per_token() > 0 && disk_bytes_per_s > 0 ? disk_bytes_per_s / bytes_per_token() : 0;
 }
 
 std::string RenderBenchText(const BenchReport& report) {
@@ -74,7 +79,7 @@ std::string RenderBenchText(const BenchReport& report) {
   }
   text += table.Render();
   if (bound > 0) {
-    text += fmt::format("limit: disk at {:.2f} GB/s / {} per pass\n", report.disk_bytes_per_s / 1e9, FormatSize(s.streamed_bytes_per_pass));
+    text += fmt::format("limit: disk at {:.2f} GB/s / {} per token\n", report.disk_bytes_per_s / 1e9, FormatSize(static_cast<uint64_t>(report.bytes_per_token())));
   }
   return text;
 }
@@ -97,6 +102,10 @@ std::string RenderBenchJson(const BenchReport& report) {
                      {"budget_bytes", report.budget_bytes},
                      {"resident_bytes", s.resident_bytes},
                      {"streamed_bytes_per_pass", s.streamed_bytes_per_pass},
+                     {"expert_cache_bytes", s.expert_cache_bytes},
+                     {"experts_chosen", s.experts_chosen},
+                     {"expert_hits", s.expert_hits},
+                     {"expert_bytes_read", s.expert_bytes_read},
                      {"bytes_read", s.bytes_read},
                      {"disk_bytes_per_s", NumberOrNull(report.disk_bytes_per_s)},
                      {"results", rows}};

@@ -30,6 +30,8 @@ struct BenchReport {
   double disk_bytes_per_s = 0;   // measured just before; 0 unknown
   uint64_t budget_bytes = 0;
 
+  // Read for one token: what streams, and the experts that were not in memory.
+  double bytes_per_token() const;
   // The most tokens/s that the disk allows at decode; 0 when nothing streams or the disk is unknown.
   double bound() const;
 };

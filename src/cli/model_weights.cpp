@@ -33,11 +33,15 @@ ModelWeights SelectWeights(const Catalogue& catalogue) {
   const bool tied = std::none_of(catalogue.tensors.begin(), catalogue.tensors.end(),
                                  [](const TensorEntry& t) { return t.name == kOutput; });
   const TensorEntry* output = nullptr;
+  const double share = catalogue.experts == 0 ? 0
+                                              : static_cast<double>(std::min(catalogue.experts_used, catalogue.experts)) /
+                                                    static_cast<double>(catalogue.experts);
   const auto add = [&](const TensorEntry& tensor) {
-    const WeightExtent extent{tensor.rows(), tensor.row_bytes(), 0};
+    const WeightExtent extent{tensor.rows(), tensor.row_bytes(), 0, tensor.is_expert()};
     result.extents.push_back(extent);
-    result.managed_bytes += tensor.bytes;
-    result.active_parameters += Elements(tensor);
+    (extent.experts ? result.expert_bytes : result.managed_bytes) += tensor.bytes;
+    result.active_parameters += Elements(tensor) * (extent.experts ? share : 1);
+    if (extent.experts) result.active_expert_bytes += static_cast<uint64_t>(static_cast<double>(tensor.bytes) * share);
     const uint64_t group = std::min(kRowGroup, extent.rows) * extent.row_bytes;
     if (group > result.widest_group_bytes) {
       result.widest_group_bytes = group;
@@ -47,13 +51,7 @@ ModelWeights SelectWeights(const Catalogue& catalogue) {
   for (const TensorEntry& tensor : catalogue.tensors) {
     if (tensor.name == kOutput || (tied && tensor.name == kTokenEmbedding)) {
       output = &tensor;
-    } else if (tensor.is_expert()) {
-      result.expert_bytes += tensor.bytes;
-      if (catalogue.experts > 0) {
-        result.active_parameters += Elements(tensor) * static_cast<double>(std::min(catalogue.experts_used, catalogue.experts)) /
-                                    static_cast<double>(catalogue.experts);
-      }
-    } else if (IsMatrix(tensor) && !IsLookupOrConvolution(tensor.name)) {
+    } else if (tensor.is_expert() || (IsMatrix(tensor) && !IsLookupOrConvolution(tensor.name))) {
       add(tensor);
     } else {
       result.other_bytes += tensor.bytes;

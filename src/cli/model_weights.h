@@ -12,9 +12,10 @@
 namespace headrace::cli {
 
 struct ModelWeights {
-  std::vector<WeightExtent> extents;   // matrices multiplied once per pass, in file order, output last
-  uint64_t managed_bytes = 0;          // of all extents
-  uint64_t expert_bytes = 0;           // experts: left to the mapping
+  std::vector<WeightExtent> extents;   // matrices multiplied once per pass and experts, in file order, output last
+  uint64_t managed_bytes = 0;          // of the extents that are not experts
+  uint64_t expert_bytes = 0;           // of those that are
+  uint64_t active_expert_bytes = 0;    // of the experts that one token uses
   uint64_t other_bytes = 0;            // embeddings (rows are looked up), norms, biases: left to the mapping
   double active_parameters = 0;        // multiplied per token, chosen experts included
   std::string widest;                  // name of the weight that decides the smallest budget

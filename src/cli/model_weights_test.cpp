@@ -48,14 +48,18 @@ TEST(SelectWeights, ATiedEmbeddingIsTheOutput) {
   EXPECT_EQ(weights.extents.back().rows, 1000u);
 }
 
-TEST(SelectWeights, ExpertsAreLeftToTheMapping) {
+TEST(SelectWeights, ExpertsAreCountedApart) {
   Catalogue catalogue = Dense();
   catalogue.experts = 8;
   catalogue.experts_used = 2;
   catalogue.tensors.push_back(Tensor("blk.0.ffn_up_exps.weight", {256, 64, 8, 1}));
   const ModelWeights weights = SelectWeights(catalogue);
-  EXPECT_EQ(weights.extents.size(), 3u);
+  ASSERT_EQ(weights.extents.size(), 4u);
+  EXPECT_TRUE(weights.extents[2].experts);
+  EXPECT_EQ(weights.extents[2].rows, 64u * 8);
   EXPECT_EQ(weights.expert_bytes, 2u * 256 * 64 * 8);
+  EXPECT_EQ(weights.active_expert_bytes, 2u * 256 * 64 * 2);
+  EXPECT_EQ(weights.managed_bytes, SelectWeights(Dense()).managed_bytes);
   EXPECT_DOUBLE_EQ(weights.active_parameters - SelectWeights(Dense()).active_parameters, 256 * 64 * 2);
 }
 

@@ -38,7 +38,8 @@ Result<PlanReport> MakePlanReport(ModelSetup model, const std::optional<ProfileE
     report.plan.resident_bytes = model.weights.managed_bytes;
   }
   if (machine) {
-    report.prediction = Predict(report.plan, ToMachineProfile(*machine), model.weights.active_parameters, prompt_tokens, kUbatchTokens);
+    report.prediction = Predict(report.plan, ToMachineProfile(*machine), model.weights.active_parameters, prompt_tokens, kUbatchTokens,
+                                {model.weights.expert_bytes, model.weights.active_expert_bytes});
   }
   report.model = std::move(model);
   report.machine = machine;
@@ -65,14 +66,18 @@ std::string RenderPlanText(const PlanReport& report) {
   const auto row = [&](const char* name, uint64_t bytes, const std::string& share, const std::string& note) {
     memory.AddRow({name, FormatSize(bytes), share, note});
   };
+  const uint64_t cached = std::min(report.plan.expert_cache_bytes, weights.expert_bytes);
   row("resident", report.plan.resident_bytes, Percent(report.plan.resident_bytes, weights.managed_bytes), "kept in memory");
   row("streamed", report.plan.streamed_bytes, Percent(report.plan.streamed_bytes, weights.managed_bytes), "read once per pass");
+  if (weights.expert_bytes > 0 && model.streams) {
+    row("experts", weights.expert_bytes, "", fmt::format("of these {} for each token", FormatSize(weights.active_expert_bytes)));
+    row("expert cache", cached, Percent(cached, weights.expert_bytes), "for those in use");
+  }
   if (model.streams) {
     row("ring", report.plan.ring_bytes, "", "what is read ahead of the computation");
     row("scratch", report.plan.scratch_bytes, "", "for one repacked piece");
   }
   if (weights.other_bytes > 0) row("mapped", weights.other_bytes, "", "embeddings, norms: left to the engine and the page cache");
-  if (weights.expert_bytes > 0) row("experts", weights.expert_bytes, "", "left to the engine and the page cache in this version");
   text += memory.Render() + "\n";
 
   TextTable facts({Align::kLeft, Align::kLeft, Align::kLeft});
@@ -84,7 +89,8 @@ std::string RenderPlanText(const PlanReport& report) {
     const double disk = report.machine->disk_bytes_per_s;
     facts.AddRow({"disk", fmt::format("{:.2f} GB/s", disk / 1e9), report.machine->direct ? "O_DIRECT" : "through the page cache: O_DIRECT is refused"});
     facts.AddRow({"decode", prediction.decode_tokens_per_s > 0 ? fmt::format("{:.2f} tokens/s", prediction.decode_tokens_per_s) : "unknown",
-                  prediction.disk_bound ? fmt::format("the disk's limit: {:.2f} GB/s / {} per pass", disk / 1e9, FormatSize(report.plan.streamed_bytes))
+                  prediction.disk_bound && weights.expert_bytes > 0 ? "if all experts were chosen equally often: else faster"
+                  : prediction.disk_bound ? fmt::format("the disk's limit: {:.2f} GB/s / {} per pass", disk / 1e9, FormatSize(report.plan.streamed_bytes))
                                         : fmt::format("the memory's limit: {:.1f} GB/s", report.machine->memory_bytes_per_s / 1e9)});
     facts.AddRow({"prompt", KnowsPrompt(report) ? fmt::format("{:.1f} tokens/s", prediction.prompt_tokens_per_s) : "unknown",
                   KnowsPrompt(report) ? fmt::format("of {} tokens", report.prompt_tokens) : "until `headrace bench` has measured this machine"});
@@ -109,6 +115,7 @@ std::string RenderPlanJson(const PlanReport& report) {
                    {"weight_bytes", model.catalogue.weight_bytes()},
                    {"managed_bytes", model.weights.managed_bytes},
                    {"expert_bytes", model.weights.expert_bytes},
+                   {"active_expert_bytes", model.weights.active_expert_bytes},
                    {"mapped_bytes", model.weights.other_bytes}};
   json["flash_mode"] = ToString(model.config.flash_mode);
   json["streams"] = model.streams;
@@ -118,6 +125,7 @@ std::string RenderPlanJson(const PlanReport& report) {
   json["smallest_budget_weight"] = model.weights.widest;
   json["plan"] = {{"resident_bytes", report.plan.resident_bytes},
                   {"streamed_bytes_per_pass", report.plan.streamed_bytes},
+                  {"expert_cache_bytes", std::min(report.plan.expert_cache_bytes, model.weights.expert_bytes)},
                   {"ring_bytes", report.plan.ring_bytes},
                   {"scratch_bytes", report.plan.scratch_bytes}};
   json["machine"] = nullptr;

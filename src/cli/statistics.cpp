@@ -37,6 +37,11 @@ Statistics ReadStatistics(const Snapshot& snapshot) {
   s.streamed_bytes_per_pass = get(snapshot.streamed_bytes_per_pass);
   s.ring_bytes = get(snapshot.ring_bytes);
   s.scratch_bytes = get(snapshot.scratch_bytes);
+  s.expert_bytes = get(snapshot.expert_bytes);
+  s.expert_cache_bytes = get(snapshot.expert_cache_bytes);
+  s.experts_chosen = get(snapshot.experts_chosen);
+  s.expert_hits = get(snapshot.expert_hits);
+  s.expert_bytes_read = get(snapshot.expert_bytes_read);
   s.passes = get(snapshot.passes);
   s.bytes_read = get(snapshot.bytes_read);
   s.reads_failed = get(snapshot.reads_failed);
@@ -60,8 +65,15 @@ std::string ProgressText(const Statistics& s) {
 std::vector<std::string> SummaryLines(const Statistics& s) {
   if (!s.streamed()) return {"nothing was streamed: the weights fit the budget, or flash weight streaming is off"};
   std::vector<std::string> lines;
-  lines.push_back(fmt::format("{} of {} weights resident, {} streamed per pass (budget {})", FormatSize(s.resident_bytes),
-                              FormatSize(s.weight_bytes), FormatSize(s.streamed_bytes_per_pass), FormatSize(s.budget_bytes)));
+  lines.push_back(fmt::format("{} of {} {}weights resident, {} streamed per pass (budget {})", FormatSize(s.resident_bytes),
+                              FormatSize(s.weight_bytes - s.expert_bytes), s.expert_bytes > 0 ? "shared " : "", FormatSize(s.streamed_bytes_per_pass), FormatSize(s.budget_bytes)));
+  if (s.expert_bytes > 0) {
+    lines.push_back(fmt::format("experts {}, {} for those in use", FormatSize(s.expert_bytes), FormatSize(s.expert_cache_bytes)) +
+                    (s.experts_chosen == 0 ? ""
+                                           : fmt::format(": {:.0f} % of {} choices were in memory, {} read for the others",
+                                                         100 * Ratio(s.expert_hits, s.experts_chosen), s.experts_chosen,
+                                                         FormatSize(s.expert_bytes_read))));
+  }
   // Bytes per nanosecond are GB/s.
   lines.push_back(fmt::format("{} read in {} passes at {:.2f} GB/s{}, {} kernels{}", FormatSize(s.bytes_read), s.passes,
                               Ratio(s.bytes_read, s.pass_ns), s.direct_io ? "" : " through the page cache", KernelName(s.kernels),

@@ -21,6 +21,11 @@ struct Statistics {
   uint64_t streamed_bytes_per_pass = 0;
   uint64_t ring_bytes = 0;
   uint64_t scratch_bytes = 0;
+  uint64_t expert_bytes = 0;        // of weight_bytes
+  uint64_t expert_cache_bytes = 0;
+  uint64_t experts_chosen = 0;
+  uint64_t expert_hits = 0;
+  uint64_t expert_bytes_read = 0;
   uint64_t passes = 0;
   uint64_t bytes_read = 0;
   uint64_t reads_failed = 0;
@@ -42,7 +47,7 @@ Statistics ReadStatistics(const Snapshot& snapshot);
 // "loading resident weights 1.20 of 1.90 GiB" while the first pass brings them in, else "".
 std::string ProgressText(const Statistics& statistics);
 
-// Three or four lines after a run: what was resident and streamed, what was read and how fast, decode speed.
+// A few lines after a run: what was resident and streamed, what was read and how fast, experts, decode speed.
 // One line when nothing was streamed.
 std::vector<std::string> SummaryLines(const Statistics& statistics);
 

@@ -36,6 +36,21 @@ TEST(Summary, SaysResidentStreamedReadAndSpeed) {
                 "decode 2.00 tokens/s over 10 tokens, disk at 4.00 GB/s, 80 % of the time waiting for it"}));
 }
 
+TEST(Summary, ExpertsHaveALineOfTheirOwn) {
+  Statistics s = Streamed();
+  s.expert_bytes = 3 * kGiB;
+  s.expert_cache_bytes = kGiB / 2;
+  s.experts_chosen = 1000;
+  s.expert_hits = 750;
+  s.expert_bytes_read = 2 * kGiB;
+  const std::vector<std::string> lines = SummaryLines(s);
+  ASSERT_EQ(lines.size(), 4u);
+  EXPECT_EQ(lines[0], "1.00 GiB of 1.00 GiB shared weights resident, 3.00 GiB streamed per pass (budget 2.00 GiB)");
+  EXPECT_EQ(lines[1], "experts 3.00 GiB, 512 MiB for those in use: 75 % of 1000 choices were in memory, 2.00 GiB read for the others");
+  s.experts_chosen = 0;
+  EXPECT_EQ(SummaryLines(s)[1], "experts 3.00 GiB, 512 MiB for those in use");
+}
+
 TEST(Summary, NothingStreamedAndNoDecode) {
   EXPECT_EQ(SummaryLines(Statistics()).size(), 1u);
   Statistics s = Streamed();

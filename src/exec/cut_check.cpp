@@ -1,6 +1,7 @@
 #include "exec/cut_check.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <vector>
 
@@ -57,7 +58,65 @@ bool Compare(const GgmlApi& api, Product& product, ggml_backend_t backend, const
   return std::memcmp(whole.data(), pieces.data(), whole.size() * sizeof(float)) == 0;
 }
 
+void Describe(ggml_tensor& tensor, ggml_type type, size_t element_bytes, void* data, std::array<int64_t, 3> shape) {
+  tensor.type = type;
+  tensor.data = data;
+  tensor.ne[3] = 1;
+  tensor.nb[0] = element_bytes;
+  for (size_t i = 0; i < 3; ++i) {
+    tensor.ne[i] = shape[i];
+    tensor.nb[i + 1] = tensor.nb[i] * static_cast<size_t>(shape[i]);
+  }
+}
+
+bool CompareExperts(ExpertProduct& product, ggml_backend_t backend, const Weight& weight, int64_t tokens) {
+  const auto group = static_cast<int64_t>(kRowGroup);
+  const int64_t rows = std::min(weight.tensor.ne[1], 3 * group), experts = std::min<int64_t>(weight.tensor.ne[2], 2);
+  // The first rows of the first experts, where they are mapped.
+  ggml_tensor source = weight.tensor;
+  source.view_src = nullptr;
+  source.ne[1] = rows;
+  source.ne[2] = experts;
+
+  std::vector<float> values(static_cast<size_t>(source.ne[0] * tokens));
+  for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i * 37 % 101) / 101.0f - 0.5f;
+  std::vector<int32_t> choices(static_cast<size_t>(experts * tokens));  // each token all of them, in changing order
+  for (size_t i = 0; i < choices.size(); ++i) {
+    const auto n = static_cast<size_t>(experts);
+    choices[i] = static_cast<int32_t>((i % n + i / n) % n);
+  }
+  std::vector<float> whole(static_cast<size_t>(rows * experts * tokens)), pieces(whole.size());
+  ggml_tensor columns{}, ids{}, node{};
+  Describe(columns, GGML_TYPE_F32, sizeof(float), values.data(), {source.ne[0], 1, tokens});
+  Describe(ids, GGML_TYPE_I32, sizeof(int32_t), choices.data(), {experts, tokens, 1});
+  Describe(node, GGML_TYPE_F32, sizeof(float), whole.data(), {rows, experts, tokens});
+  node.op = GGML_OP_MUL_MAT_ID;
+  node.flags = GGML_TENSOR_FLAG_COMPUTE;
+  node.src[0] = &source;
+  node.src[1] = &columns;
+  node.src[2] = &ids;
+  if (!product.MultiplyWhole(backend, node)) return false;
+
+  node.data = pieces.data();
+  const auto choice = RouterChoice::Read(ids, static_cast<uint32_t>(experts));
+  if (!choice.ok()) return false;
+  std::vector<uint8_t> scratch(ExpertProduct::ScratchBytes(node, tokens));
+  for (int64_t expert = 0; expert < experts; ++expert) {
+    for (int64_t row = 0; row < rows; row += group) {
+      const uint8_t* data = static_cast<const uint8_t*>(source.data) + static_cast<size_t>(expert) * source.nb[2] + static_cast<size_t>(row) * source.nb[1];
+      const ExpertRows work{static_cast<uint64_t>(row), static_cast<uint64_t>(std::min(group, rows - row)), data,
+                            choice->pairs(static_cast<uint32_t>(expert))};
+      if (product.Multiply(backend, node, {&work, 1}, scratch) != GGML_STATUS_SUCCESS) return false;
+    }
+  }
+  return std::memcmp(whole.data(), pieces.data(), whole.size() * sizeof(float)) == 0;
+}
+
 }  // namespace
+
+bool ExpertPiecesEqualWhole(ExpertProduct& product, ggml_backend_t backend, const Weight& weight) {
+  return CompareExperts(product, backend, weight, 1) && CompareExperts(product, backend, weight, 11);
+}
 
 bool PiecesEqualWhole(const GgmlApi& api, Product& product, ggml_backend_t backend, const Weight& weight) {
   const auto group = static_cast<int64_t>(kRowGroup);

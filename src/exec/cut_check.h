@@ -2,6 +2,7 @@
 // few rows of a real weight are multiplied whole and in pieces, and the results compared bit for bit.
 #pragma once
 
+#include "exec/expert_product.h"
 #include "exec/product.h"
 #include "exec/weight_store.h"
 
@@ -10,5 +11,8 @@ namespace headrace {
 // True when pieces give the bits of the whole, for one column and for several. Reads at most 192 rows of
 // the weight from its mapping.
 bool PiecesEqualWhole(const GgmlApi& api, Product& product, ggml_backend_t backend, const Weight& weight);
+
+// The same for single experts: at most 192 rows of each of two.
+bool ExpertPiecesEqualWhole(ExpertProduct& product, ggml_backend_t backend, const Weight& weight);
 
 }  // namespace headrace

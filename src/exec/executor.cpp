@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstring>
 #include <exception>
+#include <numeric>
 
 #include <fmt/format.h>
 
@@ -19,17 +20,26 @@ uint64_t Now() {
   return static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
 }
 
-Result<std::unique_ptr<Reader>> OpenReader(const Config& config) {
+Result<std::unique_ptr<Reader>> OpenReader(const Config& config, unsigned depth) {
   const ReaderKind kind = config.reader == "uring" ? ReaderKind::kUring
                           : config.reader == "auto" ? ReaderKind::kAuto
                                                     : ReaderKind::kPread;
-  auto reader = MakeReader(kind, Prefetcher::kDepth);
+  auto reader = MakeReader(kind, depth);
   if (!reader.ok()) return reader;
   LogDebug(fmt::format("reading with {}", (*reader)->name()));
   if (config.faults.empty()) return reader;
   const auto faults = ParseFaultSpec(config.faults);
   if (!faults.ok()) return Status(faults.status().code(), "HEADRACE_FAULT: " + faults.status().message());
   return MakeFaultyReader(std::move(*reader), *faults);
+}
+
+// A MUL_MAT_ID that chooses one matrix of a three-dimensional weight for each of some ids of each token.
+bool IsExpertProduct(const ggml_tensor& node) {
+  if (node.op != GGML_OP_MUL_MAT_ID) return false;
+  const ggml_tensor &weight = *node.src[0], &columns = *node.src[1], &ids = *node.src[2];
+  return weight.ne[3] == 1 && columns.type == GGML_TYPE_F32 && columns.nb[0] == sizeof(float) && columns.ne[3] == 1 &&
+         ids.type == GGML_TYPE_I32 && ids.ne[0] == node.ne[1] && ids.ne[1] == node.ne[2] && ids.ne[2] == 1 && ids.ne[3] == 1 &&
+         node.nb[0] == sizeof(float);
 }
 
 }  // namespace
@@ -43,6 +53,7 @@ Executor::Executor(const GgmlApi& api, const Config& config, uint64_t limit_byte
       layouts_(config.kernels == Kernels::kPlain ? nullptr : std::make_unique<PackedLayouts>(api, api.backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU))),
       weights_(api, layouts_.get(), limit_bytes),
       product_(api),
+      expert_product_(api),
       choice_(config.kernels, config.disk_bytes_per_s) {
   snapshot_->budget_bytes = limit_bytes;
 }
@@ -57,6 +68,7 @@ ggml_status Executor::Compute(ggml_backend_sched_t sched, ggml_cgraph* graph, Co
     const std::lock_guard lock(mutex_);
     const uint64_t start = Now();
     times_ = {};
+    expert_counts_ = {};
     if (const Status ready = Prepare(std::move(candidates)); !ready.ok()) return Fail(ready);
     if (!usable_) return compute(sched, graph);
     times_.takeover_ns = Now() - start;
@@ -68,14 +80,15 @@ ggml_status Executor::Compute(ggml_backend_sched_t sched, ggml_cgraph* graph, Co
   }
 }
 
-// Products that the CPU computes from a mapped weight.
+// Products that the CPU computes from a mapped weight. Any other MUL_MAT_ID is left to the mapping.
 std::vector<Executor::Candidate> Executor::FindCandidates(ggml_backend_sched_t sched, ggml_cgraph* graph) const {
   std::vector<Candidate> candidates;
   const int nodes = api_.graph_n_nodes(graph);
   for (int i = 0; i < nodes; ++i) {
     ggml_tensor* node = api_.graph_node(graph, i);
-    if (node->op != GGML_OP_MUL_MAT || (node->flags & GGML_TENSOR_FLAG_COMPUTE) == 0) continue;
+    if ((node->op != GGML_OP_MUL_MAT && !IsExpertProduct(*node)) || (node->flags & GGML_TENSOR_FLAG_COMPUTE) == 0) continue;
     const ggml_tensor* weight = node->src[0];
+    if (node->op == GGML_OP_MUL_MAT_ID && !CutOf(api_, *weight).by_rows) continue;  // through the mapping
     if (weight->data == nullptr || node->ne[0] * node->ne[1] * node->ne[2] * node->ne[3] == 0) continue;
     auto origin = mappings_.Find(weight->data, api_.nbytes(weight));
     if (!origin) continue;
@@ -94,39 +107,123 @@ std::vector<Executor::Candidate> Executor::FindCandidates(ggml_backend_sched_t s
 }
 
 Status Executor::Prepare(std::vector<Candidate> candidates) {
-  std::vector<Takeover> takeovers;
-  takeovers.reserve(candidates.size());
+  uses_.clear();  // their pins, before the cache can go
+  takeovers_.clear();
+  takeovers_.reserve(candidates.size());
   files_.clear();
   for (Candidate& candidate : candidates) {
-    candidate.takeover.weight = weights_.FindOrAdd(*candidate.takeover.node->src[0], candidate.origin);
-    const SourceFile* file = candidate.takeover.weight->origin.file.get();
+    Takeover& takeover = candidate.takeover;
+    takeover.weight = weights_.FindOrAdd(*takeover.node->src[0], candidate.origin, takeover.node->op == GGML_OP_MUL_MAT_ID);
+    const SourceFile* file = takeover.weight->origin.file.get();
     if (std::find(files_.begin(), files_.end(), file) == files_.end()) files_.push_back(file);
-    takeovers.push_back(candidate.takeover);
+    takeovers_.push_back(std::move(takeover));
   }
   HEADRACE_RETURN_IF_ERROR(CheckFiles());
-  usable_ = usable_ && std::all_of(takeovers.begin(), takeovers.end(), [this](const Takeover& t) { return EngineCanBeCut(t); });
+  usable_ = usable_ && std::all_of(takeovers_.begin(), takeovers_.end(), [this](const Takeover& t) { return EngineCanBeCut(t); });
   if (!usable_) return {};
-  HEADRACE_RETURN_IF_ERROR(weights_.Replan());
+  GroupExperts();
+  uint64_t column_bytes = 0;
+  for (const Takeover& takeover : takeovers_) {
+    if (takeover.experts == nullptr || takeover.experts->tokens == 1) continue;
+    column_bytes = std::max(column_bytes, ExpertProduct::ScratchBytes(*takeover.node, takeover.experts->tokens));
+  }
+  HEADRACE_RETURN_IF_ERROR(weights_.Replan(column_bytes));
   HEADRACE_RETURN_IF_ERROR(EnsureMemory());
-  pass_ = SchedulePass(std::move(takeovers), weights_.plan().segment_bytes);
+  Schedule();
   PublishPlan();
   return {};
+}
+
+// Products with the same ids are of one layer.
+void Executor::GroupExperts() {
+  std::vector<std::vector<const Weight*>> weights;
+  for (size_t i = 0; i < takeovers_.size(); ++i) {
+    Takeover& takeover = takeovers_[i];
+    if (!takeover.weight->experts) continue;
+    const ggml_tensor* ids = takeover.node->src[2];
+    const auto experts = static_cast<uint32_t>(takeover.weight->tensor.ne[2]);
+    size_t at = 0;
+    while (at < uses_.size() && (takeovers_[uses_[at].first].node->src[2] != ids || uses_[at].experts != experts)) ++at;
+    if (at == uses_.size()) {
+      ExpertUse& use = uses_.emplace_back();
+      use.experts = experts;
+      use.per_token = ids->ne[0];
+      use.tokens = ids->ne[1];
+      use.first = i;
+      weights.emplace_back();
+    }
+    uses_[at].last = i;
+    takeover.slice = weights[at].size();
+    weights[at].push_back(takeover.weight);
+  }
+  for (size_t at = 0; at < uses_.size(); ++at) {
+    uses_[at].layer = experts_.FindOrAdd(weights[at]);
+    for (size_t i = uses_[at].first; i <= uses_[at].last; ++i) {
+      if (takeovers_[i].weight->experts && takeovers_[i].node->src[2] == takeovers_[uses_[at].first].node->src[2] &&
+          static_cast<uint32_t>(takeovers_[i].weight->tensor.ne[2]) == uses_[at].experts) {
+        takeovers_[i].experts = &uses_[at];
+      }
+    }
+  }
+}
+
+// Decides what each takeover reads, as far as it is known before the routers have chosen.
+void Executor::Schedule() {
+  std::vector<std::vector<SegmentRows>> next;
+  SchedulePass(takeovers_, weights_.plan().segment_bytes, next);
+  columns_ = 0;
+  for (const Takeover& takeover : takeovers_) {
+    const ggml_tensor& node = *takeover.node;
+    const int64_t columns = takeover.experts != nullptr ? takeover.experts->tokens : node.ne[1] * node.ne[2] * node.ne[3];
+    columns_ = std::max(columns_, columns);
+  }
+  ExpertCache* const cache = experts_.cache();
+  if (cache != nullptr) cache->BeginPass(static_cast<double>(columns_));
+  for (ExpertUse& use : uses_) {
+    use.way = ChooseWay(use.experts, use.per_token, use.tokens, cache == nullptr ? 0 : cache->slots(use.layer));
+  }
+  next_.clear();
+  bool foreseen = true;  // all that the next pass reads
+  for (size_t i = 0; i < takeovers_.size(); ++i) {
+    Takeover& takeover = takeovers_[i];
+    if (const ExpertUse* use = takeover.experts) {
+      foreseen = foreseen && use->way != ExpertUse::Way::kOnDemand;
+      const auto matrix = static_cast<uint64_t>(takeover.weight->tensor.ne[1]);
+      for (uint32_t expert = 0; use->way == ExpertUse::Way::kStreamed && expert < use->experts; ++expert) {
+        if (cache != nullptr && cache->Holds(use->layer, expert)) continue;
+        CutSegments(*takeover.weight, expert * matrix, (expert + 1) * matrix, ExpertSegmentBytes(), false, takeover.segments);
+      }
+      next[i] = takeover.segments;
+    }
+    for (const SegmentRows& rows : next[i]) next_.push_back(SegmentOf(*takeover.weight, rows));
+  }
+  if (!foreseen) next_.clear();
+}
+
+// A prompt multiplies an expert in one go where the ring has room: each product gathers the columns anew.
+uint64_t Executor::ExpertSegmentBytes() const {
+  return std::max(weights_.plan().segment_bytes, weights_.plan().ring_bytes / 4);
 }
 
 // Checks each tensor type once. An engine that fails is left alone: its results from the mapping are right.
 bool Executor::EngineCanBeCut(const Takeover& takeover) {
   const Weight& weight = *takeover.weight;
-  if (!checked_.emplace(weight.tensor.type, weight.packed != nullptr).second) return true;
-  if (PiecesEqualWhole(api_, product_, takeover.backend, weight)) return true;
+  if (!checked_.emplace(weight.tensor.type, weight.experts, weight.packed != nullptr).second) return true;
+  if (weight.experts ? ExpertPiecesEqualWhole(expert_product_, takeover.backend, weight)
+                     : PiecesEqualWhole(api_, product_, takeover.backend, weight)) {
+    return true;
+  }
   Fail(Status(Code::kUnsupported,
               fmt::format("this llama.cpp multiplies {} differently in pieces than whole: nothing streams, its own mapping is used",
                           api_.type_name(weight.tensor.type))));
   return false;
 }
 
-// Ring and scratch of the size that the plan says.
+// The experts' cache, ring and scratch of the sizes that the plan says.
 Status Executor::EnsureMemory() {
   const ResidencyPlan& plan = weights_.plan();
+  HEADRACE_RETURN_IF_ERROR(experts_.EnsureCache(weights_, plan.expert_cache_bytes,
+                                                [this](unsigned depth) { return OpenReader(config_, depth); }));
   if (prefetcher_ != nullptr && ring_reservation_.bytes() == plan.ring_bytes &&
       scratch_reservation_.bytes() == plan.scratch_bytes) {
     return {};
@@ -146,7 +243,7 @@ Status Executor::EnsureMemory() {
   auto scratch = Region::Reserve(plan.scratch_bytes);
   if (!scratch.ok()) return scratch.status();
   HEADRACE_RETURN_IF_ERROR(scratch->Commit(0, plan.scratch_bytes));
-  auto reader = OpenReader(config_);
+  auto reader = OpenReader(config_, Prefetcher::kDepth);
   if (!reader.ok()) return reader.status();
   auto prefetcher = Prefetcher::Start(std::move(*reader), std::move(*ring));
   if (!prefetcher.ok()) return prefetcher.status();
@@ -154,17 +251,17 @@ Status Executor::EnsureMemory() {
   scratch_ = std::move(*scratch);
   ring_reservation_ = std::move(*ring_reservation);
   scratch_reservation_ = std::move(*scratch_reservation);
-  LogDebug(fmt::format("weights {}: {} resident, {} streamed per pass; ring {}, scratch {}, segments of at most {}",
-                       FormatSize(weights_.weight_bytes()), FormatSize(plan.resident_bytes),
-                       FormatSize(plan.streamed_bytes), FormatSize(plan.ring_bytes), FormatSize(plan.scratch_bytes),
-                       FormatSize(plan.segment_bytes)));
+  LogDebug(fmt::format("weights {}: {} resident, {} streamed per pass; experts {}, cache {}; ring {}, scratch {}, segments of at most {}",
+                       FormatSize(weights_.weight_bytes()), FormatSize(plan.resident_bytes), FormatSize(plan.streamed_bytes),
+                       FormatSize(weights_.expert_bytes()), FormatSize(experts_.cache_bytes()), FormatSize(plan.ring_bytes),
+                       FormatSize(plan.scratch_bytes), FormatSize(plan.segment_bytes)));
   return {};
 }
 
 ggml_status Executor::RunPass(ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunction compute,
                               const HostCallback& host) {
-  prefetcher_->BeginPass(pass_.segments, pass_.next);
   turn_ = 0;
+  Announce();
   taken_ = nullptr;
   host_ = host;
   host_wants_ = false;
@@ -175,7 +272,8 @@ ggml_status Executor::RunPass(ggml_backend_sched_t sched, ggml_cgraph* graph, Co
   if (taken_ != nullptr) Answer(taken_);
   api_.backend_sched_set_eval_callback(sched, host.function, host.user_data);
   if (failure_.ok() && status == GGML_STATUS_SUCCESS) failure_ = CheckFiles();
-  const bool complete = turn_ == pass_.takeovers.size();
+  uses_.clear();
+  const bool complete = turn_ == takeovers_.size();
   if (!failure_.ok() || failed_compute_ != GGML_STATUS_SUCCESS || !complete) prefetcher_->Reset();
   if (!failure_.ok()) return Fail(failure_);
   return failed_compute_ != GGML_STATUS_SUCCESS ? failed_compute_ : status;
@@ -188,8 +286,8 @@ bool Executor::OnNode(ggml_tensor* node, bool ask, void* self) noexcept {
 
 bool Executor::Ask(ggml_tensor* node) {
   host_wants_ = host_.function != nullptr && host_.function(node, true, host_.user_data);
-  if (turn_ == pass_.takeovers.size()) return host_wants_;
-  const Takeover& takeover = pass_.takeovers[turn_];
+  if (turn_ == takeovers_.size()) return host_wants_;
+  Takeover& takeover = takeovers_[turn_];
   if (node == takeover.before) return true;
   if (node != takeover.node) return host_wants_;
 
@@ -219,7 +317,33 @@ bool Executor::Answer(ggml_tensor* node) {
   return !wanted || host_.function(node, false, host_.user_data);
 }
 
-Status Executor::Execute(const Takeover& takeover) {
+// Tells the prefetcher what is read from this turn on, up to the first layer whose router must choose first.
+void Executor::Announce() {
+  std::vector<Segment> pass;
+  bool open = true;
+  for (size_t i = turn_; i < takeovers_.size() && open; ++i) {
+    const ExpertUse* use = takeovers_[i].experts;
+    open = use == nullptr || use->begun || use->way != ExpertUse::Way::kOnDemand;
+    if (!open) break;
+    for (const SegmentRows& rows : takeovers_[i].segments) pass.push_back(SegmentOf(*takeovers_[i].weight, rows));
+  }
+  prefetcher_->Announce(std::move(pass), open ? next_ : std::vector<Segment>{});
+}
+
+// The router of a layer has chosen: reads what was chosen, and no more than what is being read already.
+void Executor::AnnounceChosen(const ExpertUse& use) {
+  size_t begun = prefetcher_->Hold();
+  for (size_t i = turn_; i <= use.last; ++i) {
+    Takeover& takeover = takeovers_[i];
+    const size_t own = std::min(begun, takeover.segments.size());
+    begun -= own;
+    if (takeover.experts == &use) takeover.segments = NeededSegments(use, takeover, own, ExpertSegmentBytes());
+  }
+  Announce();
+}
+
+Status Executor::Execute(Takeover& takeover) {
+  if (takeover.experts != nullptr) return ExecuteExperts(takeover);
   Weight& weight = *takeover.weight;
   Run run;
   if (takeover.resident_rows > 0) {
@@ -227,17 +351,101 @@ Status Executor::Execute(const Takeover& takeover) {
     // The stream need not wait for it: what is resident is multiplied while the first rows arrive.
     if (takeover.node->ne[1] < KernelChoice::kWideColumns) HEADRACE_RETURN_IF_ERROR(Multiply(takeover, run, nullptr));
   }
-  for (uint32_t i = 0; i < takeover.segments && failed_compute_ == GGML_STATUS_SUCCESS; ++i) {
-    HEADRACE_RETURN_IF_ERROR(ExecuteSegment(takeover, takeover.first_segment + i, run));
+  for (const SegmentRows& segment : takeover.segments) {
+    if (failed_compute_ != GGML_STATUS_SUCCESS) return {};
+    HEADRACE_RETURN_IF_ERROR(ExecuteSegment(takeover, segment, run));
   }
   return Multiply(takeover, run, nullptr);
 }
 
+Status Executor::ExecuteExperts(Takeover& takeover) {
+  ExpertUse& use = *takeover.experts;
+  if (!use.begun) {
+    const auto later = static_cast<size_t>(&uses_.back() - &use);
+    HEADRACE_RETURN_IF_ERROR(BeginUse(use, *takeover.node->src[2], experts_.cache(), later + 1, expert_counts_));
+    if (use.way != ExpertUse::Way::kCached) AnnounceChosen(use);
+  }
+  HEADRACE_RETURN_IF_ERROR(MultiplyCached(takeover));
+  for (const SegmentRows& segment : takeover.segments) {
+    if (failed_compute_ != GGML_STATUS_SUCCESS) return {};
+    HEADRACE_RETURN_IF_ERROR(MultiplyStreamed(takeover, segment));
+  }
+  if (&takeover == &takeovers_[use.last]) {
+    use.cached.Release();
+    use.adopted.Release();
+  }
+  return {};
+}
+
+// The experts that are in memory first, then the others as they arrive.
+Status Executor::MultiplyCached(const Takeover& takeover) {
+  const ExpertUse& use = *takeover.experts;
+  const auto rows = static_cast<uint64_t>(takeover.weight->tensor.ne[1]);
+  std::vector<size_t> waiting(use.cached.size()), absent;
+  std::iota(waiting.begin(), waiting.end(), size_t{0});
+  std::vector<ExpertRows> work;
+  while (!waiting.empty() && failed_compute_ == GGML_STATUS_SUCCESS) {
+    work.clear();
+    absent.clear();
+    for (const size_t i : waiting) {
+      if (const uint8_t* data = use.cached.data(i, takeover.slice)) {
+        work.push_back({0, rows, data, use.choice.pairs(use.cached.expert(i))});
+      } else {
+        absent.push_back(i);
+      }
+    }
+    if (work.empty()) {
+      const uint64_t start = Now();
+      const Status arrived = use.cached.WaitForAny(takeover.slice, absent);
+      times_.wait_ns += Now() - start;
+      HEADRACE_RETURN_IF_ERROR(arrived);
+    } else {
+      HEADRACE_RETURN_IF_ERROR(MultiplyExperts(takeover, work));
+    }
+    waiting.swap(absent);
+  }
+  return {};
+}
+
+// Rows of one expert from the ring; nobody may have chosen it, when it was read before the router chose.
+Status Executor::MultiplyStreamed(const Takeover& takeover, const SegmentRows& segment) {
+  ExpertUse& use = *takeover.experts;
+  const auto matrix = static_cast<uint64_t>(takeover.weight->tensor.ne[1]);
+  const auto expert = static_cast<uint32_t>(segment.first_row / matrix);
+  const uint64_t first_row = segment.first_row % matrix, row_bytes = takeover.weight->cut.row_bytes;
+  const auto arrival = Await(segment.rows * row_bytes);
+  if (!arrival.ok()) return arrival.status();
+  if (use.Streams(expert)) {
+    const ExpertRows work{first_row, segment.rows, arrival->data, use.choice.pairs(expert)};
+    HEADRACE_RETURN_IF_ERROR(MultiplyExperts(takeover, {&work, 1}));
+    for (size_t i = 0; i < use.adopted.size(); ++i) {
+      if (use.adopted.expert(i) != expert) continue;
+      use.adopted.Fill(i, takeover.slice, first_row * row_bytes, {arrival->data, segment.rows * row_bytes});
+    }
+  }
+  prefetcher_->Pop();
+  return {};
+}
+
+Status Executor::MultiplyExperts(const Takeover& takeover, std::span<const ExpertRows> work) {
+  const uint64_t start = Now();
+  const ggml_status status = expert_product_.Multiply(takeover.backend, *takeover.node, work,
+                                                      {reinterpret_cast<uint8_t*>(scratch_.data()), scratch_.bytes()});
+  times_.kernel_ns += Now() - start;
+  return Check(status, takeover);
+}
+
+Result<Prefetcher::Arrival> Executor::Await(uint64_t bytes) {
+  const uint64_t start = Now();
+  auto arrival = prefetcher_->Await(bytes);
+  times_.wait_ns += Now() - start;
+  return arrival;
+}
+
 // Takes the rows of one segment as they arrive. A narrow batch multiplies them at once. A wide one first
 // gathers rows, since each product converts the batch anew.
-Status Executor::ExecuteSegment(const Takeover& takeover, uint32_t index, Run& run) {
+Status Executor::ExecuteSegment(const Takeover& takeover, const SegmentRows& segment, Run& run) {
   Weight& weight = *takeover.weight;
-  const SegmentRows& segment = pass_.rows[index];
   const uint64_t row_bytes = weight.cut.row_bytes;
   const int64_t columns = takeover.node->ne[1];
   const bool wide = columns >= KernelChoice::kWideColumns;
@@ -245,9 +453,7 @@ Status Executor::ExecuteSegment(const Takeover& takeover, uint32_t index, Run& r
   ggml_backend_buffer_t packed = segment.keep || pack ? weight.packed : nullptr;
   if (segment.keep) HEADRACE_RETURN_IF_ERROR(weights_.Commit(weight));
 
-  const uint64_t start = Now();
-  const auto arrival = prefetcher_->Await(segment.rows * row_bytes);
-  times_.wait_ns += Now() - start;
+  const auto arrival = Await(segment.rows * row_bytes);
   if (!arrival.ok()) return arrival.status();
   // The arrived bytes are const; the kernels take a pointer to data that they only read.
   uint8_t* data = const_cast<uint8_t*>(arrival->data);
@@ -322,25 +528,32 @@ ggml_status Executor::Fail(const Status& status) {
 void Executor::Forget(const void* address, uint64_t bytes) noexcept {
   const std::lock_guard lock(mutex_);
   if (prefetcher_ != nullptr) prefetcher_->Reset();
-  if (!weights_.Remove(address, bytes) || !weights_.empty()) return;
+  if (!weights_.Any(address, bytes)) return;
+  experts_.Clear();
+  weights_.Remove(address, bytes);
+  if (!weights_.empty()) return;
   prefetcher_.reset();
   scratch_ = {};
   ring_reservation_.Release();
   scratch_reservation_.Release();
-  pass_ = {};
+  takeovers_.clear();
   snapshot_->state = Snapshot::kPassive;
 }
 
 void Executor::PublishPlan() {
   Snapshot& snapshot = *snapshot_;
   const ResidencyPlan& plan = weights_.plan();
-  const bool loading = std::any_of(pass_.rows.begin(), pass_.rows.end(), [](const SegmentRows& rows) { return rows.keep; });
+  const bool loading = std::any_of(takeovers_.begin(), takeovers_.end(), [](const Takeover& takeover) {
+    return std::any_of(takeover.segments.begin(), takeover.segments.end(), [](const SegmentRows& rows) { return rows.keep; });
+  });
   snapshot.state = loading ? Snapshot::kLoading : Snapshot::kStreaming;
   snapshot.weight_bytes = weights_.weight_bytes();
   snapshot.resident_target_bytes = plan.resident_bytes;
   snapshot.streamed_bytes_per_pass = plan.streamed_bytes;
   snapshot.ring_bytes = plan.ring_bytes;
   snapshot.scratch_bytes = plan.scratch_bytes;
+  snapshot.expert_bytes = weights_.expert_bytes();
+  snapshot.expert_cache_bytes = experts_.cache_bytes();
   snapshot.direct_io = std::all_of(files_.begin(), files_.end(), [](const SourceFile* file) { return file->direct(); });
   if (const Weight* weight = weights_.Largest()) {
     const std::string& path = weight->origin.file->path();
@@ -354,9 +567,25 @@ void Executor::Account(uint64_t wall_ns) {
   const uint64_t own_ns = times_.takeover_ns - std::min(times_.takeover_ns, times_.wait_ns + times_.kernel_ns);
   const uint64_t read_before = snapshot.bytes_read;
   const uint64_t packed_before = snapshot.repack_ns;
+  const ExpertCache* const cache = experts_.cache();
+  uint64_t read_by_cache = 0;
   snapshot.bytes_read = prefetcher_->bytes_read();
   snapshot.reads_failed = prefetcher_->reads_failed();
   snapshot.reads_retried = prefetcher_->reads_retried();
+  if (cache != nullptr) {
+    read_by_cache = cache->bytes_read() - std::min(cache->bytes_read(), snapshot.expert_bytes_read.load());
+    snapshot.expert_bytes_read = cache->bytes_read();
+    snapshot.expert_resident_bytes = cache->ready_bytes();
+    snapshot.bytes_read += cache->bytes_read();
+    snapshot.reads_failed += cache->reads_failed();
+    snapshot.reads_retried += cache->reads_retried();
+  }
+  uint64_t streamed_bytes = 0;
+  for (const Takeover& takeover : takeovers_) {
+    for (const SegmentRows& rows : takeover.segments) streamed_bytes += rows.rows * takeover.weight->cut.row_bytes;
+  }
+  add(snapshot.experts_chosen, expert_counts_.chosen);
+  add(snapshot.expert_hits, expert_counts_.hits);
   snapshot.resident_bytes = weights_.resident_bytes();
   snapshot.repack_ns = product_.move_ns();
   add(snapshot.passes, 1);
@@ -365,15 +594,15 @@ void Executor::Account(uint64_t wall_ns) {
   add(snapshot.kernel_ns, times_.kernel_ns);
   add(snapshot.own_ns, own_ns);
   const bool loading = snapshot.state == Snapshot::kLoading;
-  if (pass_.columns == 1 && !loading) {
+  if (columns_ == 1 && !loading) {
     add(snapshot.decode_passes, 1);
     add(snapshot.decode_ns, wall_ns);
     add(snapshot.decode_wait_ns, times_.wait_ns);
     add(snapshot.decode_own_ns, own_ns);
-    add(snapshot.decode_bytes, pass_.segment_bytes);
+    add(snapshot.decode_bytes, streamed_bytes + read_by_cache);
   }
   const bool undecided = !choice_.decided();
-  choice_.Observe({.columns = pass_.columns,
+  choice_.Observe({.columns = columns_,
                    .bytes_read = snapshot.bytes_read - read_before,
                    .wall_ns = wall_ns,
                    .packed_bytes = times_.packed_bytes,
@@ -385,8 +614,12 @@ void Executor::Account(uint64_t wall_ns) {
     LogDebug(fmt::format("streamed weights use {} kernels for narrow batches", choice_.pack_narrow() ? "repacked" : "plain"));
   }
   LogDebug(fmt::format("pass {}: {} columns, {:.1f} ms: {:.1f} waiting for the disk, {:.1f} in kernels ({:.1f} repacking), {:.1f} own; {} streamed",
-                       snapshot.passes.load(), pass_.columns, wall_ns / 1e6, times_.wait_ns / 1e6, times_.kernel_ns / 1e6,
-                       (snapshot.repack_ns - packed_before) / 1e6, own_ns / 1e6, FormatSize(pass_.segment_bytes)));
+                       snapshot.passes.load(), columns_, wall_ns / 1e6, times_.wait_ns / 1e6, times_.kernel_ns / 1e6,
+                       (snapshot.repack_ns - packed_before) / 1e6, own_ns / 1e6, FormatSize(streamed_bytes)));
+  if (expert_counts_.chosen > 0) {
+    LogDebug(fmt::format("pass {}: {} of {} experts were in memory, {} read", snapshot.passes.load(), expert_counts_.hits,
+                         expert_counts_.chosen, FormatSize(read_by_cache)));
+  }
   snapshot.state = Snapshot::kStreaming;
 }
 

@@ -12,10 +12,15 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <span>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "base/config.h"
+#include "exec/expert_product.h"
+#include "exec/expert_store.h"
+#include "exec/expert_use.h"
 #include "exec/ggml_api.h"
 #include "exec/kernel_choice.h"
 #include "exec/mapping_table.h"
@@ -66,13 +71,22 @@ class Executor {
   };
   std::vector<Candidate> FindCandidates(ggml_backend_sched_t sched, ggml_cgraph* graph) const;
   Status Prepare(std::vector<Candidate> candidates);
+  void GroupExperts();
+  void Schedule();
   Status EnsureMemory();
   bool EngineCanBeCut(const Takeover& takeover);
+  uint64_t ExpertSegmentBytes() const;
   ggml_status RunPass(ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunction compute, const HostCallback& host);
   static bool OnNode(ggml_tensor* node, bool ask, void* self) noexcept;
   bool Ask(ggml_tensor* node);
   bool Answer(ggml_tensor* node);
-  Status Execute(const Takeover& takeover);
+  Status Execute(Takeover& takeover);
+  void Announce();
+  void AnnounceChosen(const ExpertUse& use);
+  Status ExecuteExperts(Takeover& takeover);
+  Status MultiplyCached(const Takeover& takeover);
+  Status MultiplyStreamed(const Takeover& takeover, const SegmentRows& segment);
+  Status MultiplyExperts(const Takeover& takeover, std::span<const ExpertRows> work);
   // Rows of one weight that lie together in memory in one layout, to be multiplied at once.
   struct Run {
     uint64_t first_row = 0;
@@ -80,7 +94,8 @@ class Executor {
     uint8_t* data = nullptr;
     ggml_backend_buffer_t packed = nullptr;
   };
-  Status ExecuteSegment(const Takeover& takeover, uint32_t index, Run& run);
+  Status ExecuteSegment(const Takeover& takeover, const SegmentRows& segment, Run& run);
+  Result<Prefetcher::Arrival> Await(uint64_t bytes);
   Status Multiply(const Takeover& takeover, Run& run, const Move* move);
   Status Check(ggml_status status, const Takeover& takeover);
   Status CheckFiles() const;
@@ -94,19 +109,24 @@ class Executor {
   SnapshotWriter& snapshot_;
 
   std::mutex mutex_;                 // one pass at a time; guards all below
-  std::set<std::pair<ggml_type, bool>> checked_;  // tensor types, in the file's layout or packed, that PiecesEqualWhole saw
+  std::set<std::tuple<ggml_type, bool, bool>> checked_;  // tensor type, of experts, packed: what the cut check saw
   bool usable_ = true;               // false: everything is left to the mapping
   std::unique_ptr<PackedLayouts> layouts_;
   WeightStore weights_;
+  ExpertStore experts_;
   Product product_;
+  ExpertProduct expert_product_;
   KernelChoice choice_;
   Reservation ring_reservation_;
   std::unique_ptr<Prefetcher> prefetcher_;
   Reservation scratch_reservation_;
-  Region scratch_;                   // one segment in a packed layout
+  Region scratch_;                   // rows in a packed layout, or columns of one expert
 
   // Of the pass that runs.
-  Pass pass_;
+  std::vector<Takeover> takeovers_;  // in graph order
+  std::vector<ExpertUse> uses_;      // of the layers with experts, in graph order
+  std::vector<Segment> next_;        // what the prefetcher reads for a pass that follows
+  int64_t columns_ = 0;              // of the widest batch
   std::vector<const SourceFile*> files_;
   size_t turn_ = 0;                  // the takeover whose turn is next
   ggml_tensor* taken_ = nullptr;     // node that is a no-op at present
@@ -116,6 +136,7 @@ class Executor {
   Status failure_;
   ggml_status failed_compute_ = GGML_STATUS_SUCCESS;
   Times times_;
+  ExpertCounts expert_counts_;
 };
 
 }  // namespace headrace

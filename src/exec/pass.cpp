@@ -6,47 +6,37 @@
 #include "base/size.h"
 
 namespace headrace {
-namespace {
 
-// Cuts rows [begin, end) into segments of whole row groups.
-void CutSegments(const Weight& weight, uint64_t begin, uint64_t end, uint64_t limit, bool keep,
-                 std::vector<SegmentRows>& rows, std::vector<Segment>& segments) {
-  const uint64_t most = weight.cut.by_rows
-                            ? std::max(kRowGroup, AlignDown(limit / weight.cut.row_bytes, kRowGroup))
-                            : weight.cut.rows;
-  for (uint64_t row = begin; row < end; row += most) {
-    const uint64_t count = std::min(most, end - row);
-    rows.push_back({row, count, keep});
-    segments.push_back({weight.origin.file.get(), weight.origin.offset + row * weight.cut.row_bytes,
-                        count * weight.cut.row_bytes});
+void CutSegments(const Weight& weight, uint64_t begin, uint64_t end, uint64_t limit, bool keep, std::vector<SegmentRows>& segments) {
+  const uint64_t most = weight.cut.by_rows ? std::max(kRowGroup, AlignDown(limit / weight.cut.row_bytes, kRowGroup)) : weight.cut.rows;
+  const uint64_t matrix = weight.experts ? static_cast<uint64_t>(weight.tensor.ne[1]) : weight.cut.rows;
+  for (uint64_t row = begin; row < end;) {
+    const uint64_t count = std::min({most, end - row, matrix - row % matrix});
+    segments.push_back({row, count, keep});
+    row += count;
   }
 }
 
-}  // namespace
+Segment SegmentOf(const Weight& weight, const SegmentRows& rows) {
+  return {weight.origin.file.get(), weight.origin.offset + rows.first_row * weight.cut.row_bytes, rows.rows * weight.cut.row_bytes};
+}
 
-Pass SchedulePass(std::vector<Takeover> takeovers, uint64_t segment_limit) {
-  Pass pass;
-  pass.takeovers = std::move(takeovers);
+void SchedulePass(std::vector<Takeover>& takeovers, uint64_t segment_limit, std::vector<std::vector<SegmentRows>>& next) {
+  next.assign(takeovers.size(), {});
   // A weight can be used more than once in a pass: its second use finds resident what the first kept.
   std::unordered_map<const Weight*, uint64_t> resident;
-  std::vector<SegmentRows> ignored;
-  for (Takeover& takeover : pass.takeovers) {
+  for (size_t i = 0; i < takeovers.size(); ++i) {
+    Takeover& takeover = takeovers[i];
+    if (takeover.experts != nullptr) continue;
     const Weight& weight = *takeover.weight;
-    const auto [it, first_use] = resident.try_emplace(&weight, weight.resident_rows);
-    takeover.resident_rows = it->second;
-    takeover.first_segment = static_cast<uint32_t>(pass.segments.size());
-    const uint64_t kept = std::max(weight.target_rows, takeover.resident_rows);
-    CutSegments(weight, takeover.resident_rows, kept, segment_limit, true, pass.rows, pass.segments);
-    CutSegments(weight, kept, weight.cut.rows, segment_limit, false, pass.rows, pass.segments);
-    CutSegments(weight, kept, weight.cut.rows, segment_limit, false, ignored, pass.next);
-    takeover.segments = static_cast<uint32_t>(pass.segments.size()) - takeover.first_segment;
-    it->second = kept;
-    const int64_t columns = takeover.node->ne[1] * takeover.node->ne[2] * takeover.node->ne[3];
-    pass.columns = std::max(pass.columns, columns);
-    pass.fewest_columns = pass.fewest_columns == 0 ? columns : std::min(pass.fewest_columns, columns);
+    uint64_t& rows = resident.try_emplace(&weight, weight.resident_rows).first->second;
+    takeover.resident_rows = rows;
+    const uint64_t kept = std::max(weight.target_rows, rows);
+    CutSegments(weight, rows, kept, segment_limit, true, takeover.segments);
+    CutSegments(weight, kept, weight.cut.rows, segment_limit, false, takeover.segments);
+    CutSegments(weight, kept, weight.cut.rows, segment_limit, false, next[i]);
+    rows = kept;
   }
-  for (const Segment& segment : pass.segments) pass.segment_bytes += segment.bytes;
-  return pass;
 }
 
 }  // namespace headrace

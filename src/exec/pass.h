@@ -10,6 +10,8 @@
 
 namespace headrace {
 
+struct ExpertUse;
+
 // Rows of a weight that are read in one piece. `keep` rows become resident on the way.
 struct SegmentRows {
   uint64_t first_row = 0;
@@ -23,23 +25,21 @@ struct Takeover {
   const ggml_tensor* before = nullptr;  // the node before it in the graph, null for the first
   ggml_backend_t backend = nullptr;     // the CPU backend that the scheduler chose for it
   Weight* weight = nullptr;
+  ExpertUse* experts = nullptr;         // of a MUL_MAT_ID node: what it shares with the layer's others
+  size_t slice = 0;                     // its weight's place in the layer
   uint64_t resident_rows = 0;           // when its turn comes
-  uint32_t first_segment = 0;           // in Pass::segments
-  uint32_t segments = 0;
+  std::vector<SegmentRows> segments;    // what its turn reads
 };
 
-struct Pass {
-  std::vector<Takeover> takeovers;      // in graph order
-  std::vector<SegmentRows> rows;        // for each segment
-  std::vector<Segment> segments;        // what the prefetcher reads
-  std::vector<Segment> next;            // the same for a pass that follows, when this one's rows are kept
-  uint64_t segment_bytes = 0;           // sum
-  int64_t columns = 0;                  // widest batch among the products
-  int64_t fewest_columns = 0;
-};
+// Cuts rows [begin, end) of a weight into segments of whole row groups, none across two matrices of experts.
+void CutSegments(const Weight& weight, uint64_t begin, uint64_t end, uint64_t limit, bool keep, std::vector<SegmentRows>& segments);
 
-// Fills in what `takeovers` (node, before, backend, weight) will read. `segment_limit` is the plan's
-// segment_bytes.
-Pass SchedulePass(std::vector<Takeover> takeovers, uint64_t segment_limit);
+// The bytes of those rows in the file.
+Segment SegmentOf(const Weight& weight, const SegmentRows& rows);
+
+// Fills in what takeovers without experts (node, before, backend, weight) will read and find resident. In
+// `next`, for each takeover, what a pass that follows will read, when this one's rows are kept.
+// `segment_limit` is the plan's segment_bytes.
+void SchedulePass(std::vector<Takeover>& takeovers, uint64_t segment_limit, std::vector<std::vector<SegmentRows>>& next);
 
 }  // namespace headrace

@@ -15,59 +15,75 @@ void Make(Weight& weight, uint64_t rows, uint64_t resident, uint64_t target) {
   weight.target_rows = target;
 }
 
-ggml_tensor Node(int64_t columns) {
-  ggml_tensor node{};
-  node.ne[0] = 1;
-  node.ne[1] = columns;
-  node.ne[2] = node.ne[3] = 1;
-  return node;
+struct Scheduled {
+  std::vector<Takeover> takeovers;
+  std::vector<std::vector<SegmentRows>> next;
+};
+
+Scheduled Schedule(std::vector<Weight*> weights, uint64_t segment_limit) {
+  Scheduled scheduled;
+  for (Weight* weight : weights) scheduled.takeovers.emplace_back().weight = weight;
+  SchedulePass(scheduled.takeovers, segment_limit, scheduled.next);
+  return scheduled;
 }
 
 TEST(SchedulePass, CoversEveryRowThatIsNotResidentOnceAndInOrder) {
   Weight weight;
   Make(weight, 1000, 128, 320);
-  ggml_tensor node = Node(7);
-  const Pass pass = SchedulePass({{&node, nullptr, nullptr, &weight}}, 200 * 1000);
+  const Scheduled pass = Schedule({&weight}, 200 * 1000);
   uint64_t row = 128, kept = 0;
-  ASSERT_EQ(pass.rows.size(), pass.segments.size());
-  for (size_t i = 0; i < pass.rows.size(); ++i) {
-    EXPECT_EQ(pass.rows[i].first_row, row);
-    EXPECT_LE(pass.rows[i].rows, 200u);
-    EXPECT_EQ(pass.segments[i].offset, 500 + row * 1000);
-    EXPECT_EQ(pass.segments[i].bytes, pass.rows[i].rows * 1000);
-    row += pass.rows[i].rows;
+  for (const SegmentRows& rows : pass.takeovers[0].segments) {
+    EXPECT_EQ(rows.first_row, row);
+    EXPECT_LE(rows.rows, 200u);
+    EXPECT_EQ(SegmentOf(weight, rows).offset, 500 + row * 1000);
+    EXPECT_EQ(SegmentOf(weight, rows).bytes, rows.rows * 1000);
+    row += rows.rows;
     EXPECT_TRUE(row == 1000 || row % kRowGroup == 0) << row;
-    if (pass.rows[i].keep) kept = row;
+    if (rows.keep) kept = row;
   }
   EXPECT_EQ(row, 1000u);
   EXPECT_EQ(kept, 320u);
   EXPECT_EQ(pass.takeovers[0].resident_rows, 128u);
-  EXPECT_EQ(pass.segment_bytes, 872u * 1000);
-  EXPECT_EQ(pass.columns, 7);
-  uint64_t next_bytes = 0;
-  for (const Segment& segment : pass.next) next_bytes += segment.bytes;
-  EXPECT_EQ(next_bytes, 680u * 1000);
+  uint64_t next_rows = 0;
+  for (const SegmentRows& rows : pass.next[0]) next_rows += rows.rows;
+  EXPECT_EQ(next_rows, 680u);
 }
 
 TEST(SchedulePass, ASecondUseFindsResidentWhatTheFirstKept) {
   Weight weight;
   Make(weight, 256, 0, 256);
-  ggml_tensor node = Node(1);
-  const Pass pass = SchedulePass({{&node, nullptr, nullptr, &weight}, {&node, nullptr, nullptr, &weight}}, kMiB);
-  EXPECT_EQ(pass.takeovers[0].segments, 1u);
-  EXPECT_EQ(pass.takeovers[1].segments, 0u);
+  const Scheduled pass = Schedule({&weight, &weight}, kMiB);
+  EXPECT_EQ(pass.takeovers[0].segments.size(), 1u);
+  EXPECT_TRUE(pass.takeovers[1].segments.empty());
   EXPECT_EQ(pass.takeovers[1].resident_rows, 256u);
-  EXPECT_TRUE(pass.next.empty());
+  EXPECT_TRUE(pass.next[0].empty());
+  EXPECT_TRUE(pass.next[1].empty());
 }
 
 TEST(SchedulePass, WhatCannotBeCutIsOneSegment) {
   Weight weight;
   Make(weight, 1, 0, 0);
   weight.cut = {1, 5 * kMiB, false};
-  ggml_tensor node = Node(1);
-  const Pass pass = SchedulePass({{&node, nullptr, nullptr, &weight}}, kMiB);
-  ASSERT_EQ(pass.segments.size(), 1u);
-  EXPECT_EQ(pass.segments[0].bytes, 5 * kMiB);
+  const Scheduled pass = Schedule({&weight}, kMiB);
+  ASSERT_EQ(pass.takeovers[0].segments.size(), 1u);
+  EXPECT_EQ(SegmentOf(weight, pass.takeovers[0].segments[0]).bytes, 5 * kMiB);
+}
+
+TEST(CutSegments, NoSegmentHoldsTwoExperts) {
+  Weight weight;
+  Make(weight, 4 * 100, 0, 0);
+  weight.experts = true;
+  weight.tensor.ne[1] = 100;
+  std::vector<SegmentRows> segments;
+  CutSegments(weight, 100, 300, kMiB, false, segments);
+  ASSERT_EQ(segments.size(), 2u);
+  EXPECT_EQ(segments[0].first_row, 100u);
+  EXPECT_EQ(segments[1].first_row, 200u);
+  segments.clear();
+  CutSegments(weight, 100, 200, 64 * 1000, false, segments);
+  ASSERT_EQ(segments.size(), 2u);
+  EXPECT_EQ(segments[0].rows, 64u);
+  EXPECT_EQ(segments[1].rows, 36u);
 }
 
 }  // namespace

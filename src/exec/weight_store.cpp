@@ -10,11 +10,11 @@ namespace headrace {
 WeightStore::WeightStore(const GgmlApi& api, const PackedLayouts* layouts, uint64_t limit_bytes)
     : api_(api), layouts_(layouts), budget_(limit_bytes) {}
 
-Weight* WeightStore::FindOrAdd(const ggml_tensor& tensor, const Origin& origin) {
+Weight* WeightStore::FindOrAdd(const ggml_tensor& tensor, const Origin& origin, bool experts) {
   const auto [begin, end] = by_address_.equal_range(tensor.data);
   for (auto it = begin; it != end; ++it) {
     const ggml_tensor& known = it->second->tensor;
-    if (known.type == tensor.type && std::memcmp(known.ne, tensor.ne, sizeof known.ne) == 0 &&
+    if (known.type == tensor.type && it->second->experts == experts && std::memcmp(known.ne, tensor.ne, sizeof known.ne) == 0 &&
         std::memcmp(known.nb, tensor.nb, sizeof known.nb) == 0) {
       return it->second;
     }
@@ -23,15 +23,23 @@ Weight* WeightStore::FindOrAdd(const ggml_tensor& tensor, const Origin& origin) 
   weight.tensor = tensor;
   weight.origin = origin;
   weight.cut = CutOf(api_, tensor);
-  if (layouts_ != nullptr && weight.cut.by_rows) weight.packed = layouts_->Choose(tensor);
+  weight.experts = experts;
+  if (layouts_ != nullptr && weight.cut.by_rows && !experts) weight.packed = layouts_->Choose(tensor);
   by_address_.emplace(tensor.data, &weight);
   changed_ = true;
   return &weight;
 }
 
-bool WeightStore::Remove(const void* address, uint64_t bytes) {
+bool WeightStore::Any(const void* address, uint64_t bytes) const {
   const auto begin = reinterpret_cast<uintptr_t>(address);
-  const size_t before = weights_.size();
+  return std::any_of(weights_.begin(), weights_.end(), [&](const Weight& weight) {
+    const auto at = reinterpret_cast<uintptr_t>(weight.tensor.data);
+    return at >= begin && at < begin + bytes;
+  });
+}
+
+void WeightStore::Remove(const void* address, uint64_t bytes) {
+  const auto begin = reinterpret_cast<uintptr_t>(address);
   for (auto it = weights_.begin(); it != weights_.end();) {
     const auto at = reinterpret_cast<uintptr_t>(it->tensor.data);
     if (at < begin || at >= begin + bytes) {
@@ -46,24 +54,24 @@ bool WeightStore::Remove(const void* address, uint64_t bytes) {
       }
     }
     it = weights_.erase(it);
+    changed_ = true;
   }
-  if (weights_.size() == before) return false;
-  changed_ = true;
-  return true;
 }
 
-Status WeightStore::Replan() {
-  if (!changed_) return {};
+Status WeightStore::Replan(uint64_t column_bytes) {
+  if (!changed_ && column_bytes <= column_bytes_) return {};
   std::vector<WeightExtent> extents;
   extents.reserve(weights_.size());
   // The planner numbers models from 0 without gaps.
   std::unordered_map<uint32_t, uint32_t> models;
   for (const Weight& weight : weights_) {
     const auto model = models.emplace(weight.origin.model, static_cast<uint32_t>(models.size())).first->second;
-    extents.push_back({weight.cut.rows, weight.cut.row_bytes, model});
+    extents.push_back({weight.cut.rows, weight.cut.row_bytes, model, weight.experts});
   }
-  auto plan = PlanResidency(extents, budget_.limit());
+  const uint64_t columns = std::max(column_bytes, column_bytes_);
+  auto plan = PlanResidency(extents, budget_.limit(), columns);
   if (!plan.ok()) return plan.status();
+  column_bytes_ = columns;
   plan_ = std::move(*plan);
   size_t i = 0;
   for (Weight& weight : weights_) {
@@ -107,6 +115,12 @@ uint64_t WeightStore::resident_bytes() const {
 uint64_t WeightStore::weight_bytes() const {
   uint64_t bytes = 0;
   for (const Weight& weight : weights_) bytes += weight.bytes();
+  return bytes;
+}
+
+uint64_t WeightStore::expert_bytes() const {
+  uint64_t bytes = 0;
+  for (const Weight& weight : weights_) bytes += weight.experts ? weight.bytes() : 0;
   return bytes;
 }
 

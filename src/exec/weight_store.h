@@ -21,6 +21,7 @@ struct Weight {
   ggml_tensor tensor{};                    // as the graph names it: type, shape, mapped address
   Origin origin;
   Cut cut;
+  bool experts = false;                    // of MUL_MAT_ID: one matrix for each expert; the expert cache holds them
   ggml_backend_buffer_t packed = nullptr;  // layout of stock's repacked kernels, null: it has none
 
   // Rows [0, resident_rows) are in `storage`, in the layout `packed`. They grow to target_rows as they pass
@@ -40,17 +41,19 @@ class WeightStore {
   WeightStore(const GgmlApi& api, const PackedLayouts* layouts, uint64_t limit_bytes);
 
   // The weight of a product's src[0], added when it is new. `origin` says where its bytes lie.
-  Weight* FindOrAdd(const ggml_tensor& tensor, const Origin& origin);
-  // Forgets the weights in an address range. True when there were any.
-  bool Remove(const void* address, uint64_t bytes);
+  Weight* FindOrAdd(const ggml_tensor& tensor, const Origin& origin, bool experts);
+  // Forgets the weights in an address range.
+  void Remove(const void* address, uint64_t bytes);
+  bool Any(const void* address, uint64_t bytes) const;
   bool empty() const { return weights_.empty(); }
 
-  // Decides anew what stays resident when weights came or went since the last time. Shrinks what must
-  // shrink; the plan's ring and scratch are the caller's to allocate, with Charge. Errors: kOutOfBudget.
-  Status Replan();
+  // Decides anew what stays resident when weights came or went since the last time, or the columns of a batch
+  // need more scratch (PlanResidency) than any before. Shrinks what must shrink; the plan's ring and scratch are the caller's to allocate, with Charge. Errors: kOutOfBudget.
+  Status Replan(uint64_t column_bytes);
   const ResidencyPlan& plan() const { return plan_; }
   uint64_t resident_bytes() const;
   uint64_t weight_bytes() const;
+  uint64_t expert_bytes() const;   // of them: experts
   const Weight* Largest() const;
 
   // Pays for memory beside the resident weights.
@@ -65,6 +68,7 @@ class WeightStore {
   std::list<Weight> weights_;              // in the order of their first use; addresses are stable
   std::unordered_multimap<const void*, Weight*> by_address_;
   ResidencyPlan plan_;
+  uint64_t column_bytes_ = 0;              // that the plan has room for
   bool changed_ = false;
 };
 

@@ -1,19 +1,17 @@
 #include "io/pread_reader.h"
 
 #include <fmt/format.h>
-#include <pthread.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <condition_variable>
-#include <csignal>
 #include <mutex>
-#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "io/read_thread.h"
 #include "io/slot_reader.h"
 
 namespace headrace {
@@ -44,7 +42,6 @@ void ReadWhole(ReadProgress& progress) {
 }
 
 void Work(Shared& shared) {
-  ::pthread_setname_np(::pthread_self(), "headrace-io");
   std::unique_lock lock(shared.mutex);
   for (;;) {
     shared.has_work.wait(lock, [&] { return shared.stopping || !shared.waiting.empty(); });
@@ -82,21 +79,12 @@ class PreadReader final : public SlotReader {
 
   // As many threads as the depth can use; kIo when not one starts.
   Status StartThreads() {
-    sigset_t all, before;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before);
-    Status status;
-    try {
-      for (unsigned i = 0; i < std::min(depth(), kMaxThreads); ++i) {
-        shared_->threads.emplace_back([shared = shared_.get()] { Work(*shared); });
-      }
-    } catch (const std::system_error& error) {
-      if (shared_->threads.empty()) {
-        status = Status(Code::kIo, fmt::format("cannot start a thread for reading: {}", error.what()));
-      }
+    for (unsigned i = 0; i < std::min(depth(), kMaxThreads); ++i) {
+      auto thread = StartReadThread("headrace-io", [shared = shared_.get()] { Work(*shared); });
+      if (!thread.ok()) return i == 0 ? thread.status() : Status();
+      shared_->threads.push_back(std::move(*thread));
     }
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    return status;
+    return {};
   }
 
   std::string_view name() const override { return "pread"; }

@@ -23,10 +23,19 @@ struct Prediction {
   bool disk_bound = false;         // decode waits for the disk
 };
 
+// The experts of a mixture model: all, and those that one token uses.
+struct ExpertTraffic {
+  uint64_t bytes = 0;
+  uint64_t bytes_per_token = 0;
+};
+
+// Experts are predicted as if all were chosen equally often, so that the cache serves its share of them: a
+// model that prefers some is faster.
+//
 // prompt_tokens: length of the prompt that first_token_s and prompt_tokens_per_s are for;
 // ubatch_tokens: tokens per pass of a prompt (llama.cpp's --ubatch-size).
 // active_parameters: multiplied parameters per token.
 Prediction Predict(const ResidencyPlan& plan, const MachineProfile& machine, double active_parameters,
-                   uint64_t prompt_tokens, uint64_t ubatch_tokens);
+                   uint64_t prompt_tokens, uint64_t ubatch_tokens, const ExpertTraffic& experts = {});
 
 }  // namespace headrace

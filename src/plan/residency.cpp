@@ -37,7 +37,9 @@ std::vector<uint64_t> ShareAmongModels(std::span<const WeightExtent> weights, ui
   uint32_t models = 0;
   for (const WeightExtent& weight : weights) models = std::max(models, weight.model + 1);
   std::vector<uint64_t> total(models, 0);
-  for (const WeightExtent& weight : weights) total[weight.model] += AlignUp(weight.bytes(), kPageBytes);
+  for (const WeightExtent& weight : weights) {
+    if (!weight.experts) total[weight.model] += AlignUp(weight.bytes(), kPageBytes);
+  }
 
   std::vector<uint32_t> order(models);
   std::iota(order.begin(), order.end(), 0u);
@@ -61,7 +63,7 @@ void Spread(std::span<const WeightExtent> weights, uint32_t model, uint64_t shar
   };
   uint64_t total = 0;
   for (const WeightExtent& weight : weights) {
-    if (weight.model == model) total += charged(weight, weight.rows);
+    if (weight.model == model && !weight.experts) total += charged(weight, weight.rows);
   }
   if (total == 0) return;
   const double fraction = std::min(1.0, static_cast<double>(share) / static_cast<double>(total));
@@ -75,7 +77,7 @@ void Spread(std::span<const WeightExtent> weights, uint32_t model, uint64_t shar
   };
   for (size_t i = 0; i < weights.size(); ++i) {
     const WeightExtent& weight = weights[i];
-    if (weight.model != model) continue;
+    if (weight.model != model || weight.experts) continue;
     wanted += fraction * static_cast<double>(charged(weight, weight.rows));
     const bool atomic = weight.bytes() <= whole_bytes;
     const uint64_t rows = rows_within(weight, fraction >= 1.0 ? 1e30 : wanted - static_cast<double>(given) + 0.5);
@@ -85,7 +87,7 @@ void Spread(std::span<const WeightExtent> weights, uint32_t model, uint64_t shar
   // What rounding left over goes to prefixes, first come first served.
   for (size_t i = 0; i < weights.size() && given < share; ++i) {
     const WeightExtent& weight = weights[i];
-    if (weight.model != model || resident_rows[i] == weight.rows) continue;
+    if (weight.model != model || weight.experts || resident_rows[i] == weight.rows) continue;
     const uint64_t before = charged(weight, resident_rows[i]);
     resident_rows[i] = std::max(resident_rows[i], rows_within(weight, static_cast<double>(before + share - given)));
     given += charged(weight, resident_rows[i]) - before;
@@ -100,7 +102,7 @@ uint64_t FloorBytes(std::span<const WeightExtent> weights) {
   return kRingSegments * SpanBytes(group) + AlignUp(group, kPageBytes);
 }
 
-Result<ResidencyPlan> PlanResidency(std::span<const WeightExtent> weights, uint64_t budget_bytes) {
+Result<ResidencyPlan> PlanResidency(std::span<const WeightExtent> weights, uint64_t budget_bytes, uint64_t column_bytes) {
   ResidencyPlan plan;
   plan.resident_rows.assign(weights.size(), 0);
   if (weights.empty()) return plan;
@@ -120,10 +122,18 @@ Result<ResidencyPlan> PlanResidency(std::span<const WeightExtent> weights, uint6
   plan.segment_bytes = sized(64, widest, kMaxSegmentBytes);
   plan.scratch_bytes = AlignUp(sized(24, plan.segment_bytes, kMaxScratchBytes), kPageBytes);
   plan.ring_bytes = AlignUp(sized(12, kRingSegments * SpanBytes(plan.segment_bytes), kMaxRingBytes), kPageBytes);
-  if (plan.ring_bytes + plan.scratch_bytes > budget_bytes) {  // a wide row group in a budget near the floor
+  const uint64_t columns = AlignUp(column_bytes, kPageBytes);
+  if (plan.ring_bytes + std::max(plan.scratch_bytes, columns) > budget_bytes) {  // a wide row group in a budget near the floor
     plan.segment_bytes = widest;
     plan.scratch_bytes = AlignUp(widest, kPageBytes);
     plan.ring_bytes = kRingSegments * SpanBytes(widest);
+  }
+  plan.scratch_bytes = std::max(plan.scratch_bytes, columns);
+  if (plan.ring_bytes + plan.scratch_bytes > budget_bytes) {
+    return Status(Code::kOutOfBudget,
+                  fmt::format("{} of memory for weights is too little for this batch: its columns need {} beside {} of read-ahead; "
+                              "give more, or use smaller batches (--ubatch-size)",
+                              FormatSize(budget_bytes), FormatSize(columns), FormatSize(plan.ring_bytes)));
   }
 
   const auto share = ShareAmongModels(weights, budget_bytes - plan.ring_bytes - plan.scratch_bytes);
@@ -132,8 +142,10 @@ Result<ResidencyPlan> PlanResidency(std::span<const WeightExtent> weights, uint6
   }
   for (size_t i = 0; i < weights.size(); ++i) {
     plan.resident_bytes += AlignUp(plan.resident_rows[i] * weights[i].row_bytes, kPageBytes);
-    plan.streamed_bytes += (weights[i].rows - plan.resident_rows[i]) * weights[i].row_bytes;
+    if (!weights[i].experts) plan.streamed_bytes += (weights[i].rows - plan.resident_rows[i]) * weights[i].row_bytes;
   }
+  const bool any_experts = std::any_of(weights.begin(), weights.end(), [](const WeightExtent& weight) { return weight.experts; });
+  if (any_experts) plan.expert_cache_bytes = AlignDown(budget_bytes - plan.total_bytes(), kPageBytes);
   return plan;
 }
 

@@ -5,6 +5,9 @@
 // with a budget of B bytes, a ring of R and scratch of S, B - R - S bytes stay resident and everything
 // else is read once per pass. The share is spread evenly over the weights so that the disk never has to
 // burst. Bound: passes per second <= disk bandwidth / streamed bytes per pass.
+//
+// Experts are used by some tokens only. A byte of a weight that every token uses saves more, so those are
+// resident first; experts have what they leave.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +28,7 @@ struct WeightExtent {
   uint64_t rows = 0;
   uint64_t row_bytes = 0;
   uint32_t model = 0;   // index of the model it belongs to; a small model is kept resident before a large one
+  bool experts = false; // the experts of a layer: never resident by rows, the expert cache holds them
 
   uint64_t bytes() const { return rows * row_bytes; }
 };
@@ -34,18 +38,20 @@ struct ResidencyPlan {
   uint64_t ring_bytes = 0;         // read-ahead memory; 0 when everything is resident
   uint64_t scratch_bytes = 0;      // for the rows that are repacked and multiplied together; a segment or more
   uint64_t resident_bytes = 0;
-  uint64_t streamed_bytes = 0;     // per pass over all weights
+  uint64_t streamed_bytes = 0;     // per pass over all weights that are not experts
+  uint64_t expert_cache_bytes = 0; // what is left for the experts' cache; may be more than they need
   std::vector<uint64_t> resident_rows;  // for each weight, from its first row
 
-  uint64_t total_bytes() const { return ring_bytes + scratch_bytes + resident_bytes; }
+  uint64_t total_bytes() const { return ring_bytes + scratch_bytes + resident_bytes + expert_cache_bytes; }
 };
 
 // The smallest budget that works: room for three segments of one row group of the widest weight in the
 // ring and one in scratch, page-aligned.
 uint64_t FloorBytes(std::span<const WeightExtent> weights);
 
-// Weights in the order of a pass. The plan's total_bytes() never exceeds `budget_bytes`.
-// Errors: kOutOfBudget with the arithmetic, when the budget is below FloorBytes.
-Result<ResidencyPlan> PlanResidency(std::span<const WeightExtent> weights, uint64_t budget_bytes);
+// Weights in the order of a pass. The plan's total_bytes() never exceeds `budget_bytes`. `column_bytes` of
+// scratch are wanted for the widest batch: the columns of one expert.
+// Errors: kOutOfBudget with the arithmetic, when the budget is below FloorBytes, or too small for the columns.
+Result<ResidencyPlan> PlanResidency(std::span<const WeightExtent> weights, uint64_t budget_bytes, uint64_t column_bytes = 0);
 
 }  // namespace headrace

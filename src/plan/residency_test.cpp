@@ -39,7 +39,7 @@ void ExpectSound(const std::vector<WeightExtent>& weights, const ResidencyPlan& 
       EXPECT_LE(std::min(weights[i].rows, kRowGroup) * weights[i].row_bytes, plan.segment_bytes);
     }
     resident += AlignUp(plan.resident_rows[i] * weights[i].row_bytes, kPageBytes);
-    streamed += (weights[i].rows - plan.resident_rows[i]) * weights[i].row_bytes;
+    if (!weights[i].experts) streamed += (weights[i].rows - plan.resident_rows[i]) * weights[i].row_bytes;
   }
   EXPECT_EQ(resident, plan.resident_bytes);
   EXPECT_EQ(streamed, plan.streamed_bytes);
@@ -105,6 +105,27 @@ TEST(Residency, ASmallModelIsResidentBeforeALargeOne) {
   EXPECT_GT(plan->streamed_bytes, 0u);
 }
 
+TEST(Residency, ExpertsHaveWhatTheOthersLeave) {
+  std::vector<WeightExtent> weights;
+  for (int i = 0; i < 8; ++i) {
+    weights.push_back({2048, 1152, 0});
+    weights.push_back({128 * 768, 1152, 0, true});
+  }
+  const uint64_t shared = 8 * 2048 * 1152;
+  auto plan = PlanResidency(weights, 200 * kMiB);
+  ASSERT_TRUE(plan.ok());
+  ExpectSound(weights, *plan, 200 * kMiB);
+  EXPECT_EQ(plan->streamed_bytes, 0u);
+  EXPECT_EQ(plan->resident_bytes, shared);
+  EXPECT_EQ(plan->total_bytes(), 200 * kMiB);
+  EXPECT_GT(plan->expert_cache_bytes, 100 * kMiB);
+  // With less than the others need, they stream and there is no cache.
+  plan = PlanResidency(weights, 16 * kMiB);
+  ASSERT_TRUE(plan.ok());
+  EXPECT_GT(plan->streamed_bytes, 0u);
+  EXPECT_LT(plan->expert_cache_bytes, kMiB);
+}
+
 TEST(Residency, RandomShapesStayWithinTheirBudget) {
   std::mt19937_64 random(7);
   for (int round = 0; round < 2000; ++round) {
@@ -134,6 +155,19 @@ TEST(Prediction, DecodeIsBoundByTheSlowerOfDiskAndKernels) {
   prediction = Predict(plan, machine, 1, 0, 0);
   EXPECT_FALSE(prediction.disk_bound);
   EXPECT_DOUBLE_EQ(prediction.decode_tokens_per_s, 0.25);
+}
+
+TEST(Prediction, ACacheServesItsShareOfTheExperts) {
+  ResidencyPlan plan;
+  plan.resident_bytes = 1000;
+  plan.expert_cache_bytes = 2000;
+  MachineProfile machine;
+  machine.disk_bytes_per_s = 1000;
+  machine.decode_bytes_per_s = 1e6;
+  const auto prediction = Predict(plan, machine, 1, 1024, 512, {.bytes = 8000, .bytes_per_token = 800});
+  EXPECT_DOUBLE_EQ(prediction.decode_tokens_per_s, 1 / 0.6);  // three quarters of 800 are absent
+  EXPECT_DOUBLE_EQ(prediction.prompt_tokens_per_s, 1024 / 12.0);
+  EXPECT_DOUBLE_EQ(prediction.first_token_s, 9 + 6);
 }
 
 TEST(Prediction, PromptPassesReadTheStreamedShareOnceEach) {

@@ -1,13 +1,9 @@
 #include "stream/prefetcher.h"
 
-#include <pthread.h>
-#include <signal.h>
-
 #include <algorithm>
-#include <system_error>
 
 #include "base/size.h"
-#include "stream/time_slice.h"
+#include "io/read_thread.h"
 
 namespace headrace {
 namespace {
@@ -28,19 +24,9 @@ Prefetcher::Prefetcher(std::unique_ptr<Reader> reader, Region ring)
 
 Result<std::unique_ptr<Prefetcher>> Prefetcher::Start(std::unique_ptr<Reader> reader, Region ring) {
   std::unique_ptr<Prefetcher> prefetcher(new Prefetcher(std::move(reader), std::move(ring)));
-  // The host's signals are for the host's threads.
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  Status status;
-  try {
-    prefetcher->thread_ = std::thread([raw = prefetcher.get()] { raw->Run(); });
-    pthread_setname_np(prefetcher->thread_.native_handle(), "headrace-stream");
-  } catch (const std::system_error& error) {
-    status = Status(Code::kIo, std::string("cannot start the streaming thread: ") + error.what());
-  }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (!status.ok()) return status;
+  auto thread = StartReadThread("headrace-stream", [raw = prefetcher.get()] { raw->Run(); });
+  if (!thread.ok()) return thread.status();
+  prefetcher->thread_ = std::move(*thread);
   return prefetcher;
 }
 
@@ -53,7 +39,7 @@ Prefetcher::~Prefetcher() {
   if (thread_.joinable()) thread_.join();
 }
 
-void Prefetcher::BeginPass(std::vector<Segment> pass, std::vector<Segment> next) {
+void Prefetcher::Announce(std::vector<Segment> pass, std::vector<Segment> next) {
   std::unique_lock lock(mutex_);
   pass_ = std::move(pass);
   next_ = std::move(next);
@@ -65,8 +51,15 @@ void Prefetcher::BeginPass(std::vector<Segment> pass, std::vector<Segment> next)
   }
   if (kept < entries_.size()) DropFrom(kept, lock);
   admitted_ = kept;
+  admitting_ = true;
   lock.unlock();
   work_.notify_one();
+}
+
+size_t Prefetcher::Hold() {
+  const std::lock_guard lock(mutex_);
+  admitting_ = false;
+  return entries_.size();
 }
 
 Result<Prefetcher::Arrival> Prefetcher::Await(uint64_t bytes) {
@@ -177,7 +170,6 @@ void Prefetcher::Finish(const ReadResult& result) {
 }
 
 void Prefetcher::Run() {
-  ShortenTimeSlice();
   std::vector<ReadRequest> requests;
   std::vector<ReadResult> results;
   std::unique_lock lock(mutex_);

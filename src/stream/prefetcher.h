@@ -25,7 +25,7 @@ struct Segment {
   friend bool operator==(const Segment&, const Segment&) = default;
 };
 
-// One thread reads; one thread at a time consumes: BeginPass, then for each segment of the pass in order
+// One thread reads; one thread at a time consumes: Announce, then for each segment of the pass in order
 // Await (as often as wanted), Pop. Files must outlive their segments: Reset() before one goes.
 class Prefetcher {
  public:
@@ -43,9 +43,13 @@ class Prefetcher {
   Prefetcher(const Prefetcher&) = delete;
   Prefetcher& operator=(const Prefetcher&) = delete;
 
-  // Announces the segments of the pass that starts now, and of the one that is expected to follow (and to
-  // repeat). What was read ahead and matches is kept; from the first difference on it is dropped.
-  void BeginPass(std::vector<Segment> pass, std::vector<Segment> next);
+  // Announces what is consumed from now on: the segments of the pass that starts, and of the one that is
+  // expected to follow (and to repeat). Also within a pass, when the rest of it is known better than before.
+  // What was read ahead and matches is kept; from the first difference on it is dropped.
+  void Announce(std::vector<Segment> pass, std::vector<Segment> next);
+  // Begins no more segments until the next Announce. Returns how many of those announced were begun and not
+  // popped: those that an Announce keeps if it begins with them.
+  size_t Hold();
 
   struct Arrival {
     const uint8_t* data = nullptr;  // first byte of the segment; valid until Pop

@@ -77,7 +77,7 @@ TEST_F(PrefetcherTest, DeliversThePassesItWasPromised) {
   std::mt19937_64 random(1);
   const auto pass = Random(random, 900 * kKiB);
   for (int i = 0; i < 20; ++i) {
-    prefetcher->BeginPass(pass, pass);
+    prefetcher->Announce(pass, pass);
     for (const Segment& segment : pass) Consume(*prefetcher, segment);
   }
 }
@@ -85,7 +85,7 @@ TEST_F(PrefetcherTest, DeliversThePassesItWasPromised) {
 TEST_F(PrefetcherTest, ReadsAheadIntoTheNextPass) {
   auto prefetcher = Start(4 * kMiB);
   const std::vector<Segment> pass = {At(100, 300 * kKiB), At(kMiB, 300 * kKiB)};
-  prefetcher->BeginPass(pass, pass);
+  prefetcher->Announce(pass, pass);
   for (const Segment& segment : pass) Consume(*prefetcher, segment);
   // Nobody consumes, and yet the ring fills with the next passes.
   const uint64_t pass_bytes = 2 * 304 * kKiB;
@@ -100,7 +100,7 @@ TEST_F(PrefetcherTest, FollowsEveryChangeOfThePass) {
   for (int i = 0; i < 300; ++i) {
     const auto pass = Random(random, kMiB);
     const auto next = random() % 2 ? pass : Random(random, kMiB);
-    prefetcher->BeginPass(pass, random() % 4 ? next : std::vector<Segment>{});
+    prefetcher->Announce(pass, random() % 4 ? next : std::vector<Segment>{});
     const size_t consumed = random() % (pass.size() + 1);
     for (size_t k = 0; k < consumed; ++k) Consume(*prefetcher, pass[k]);
     if (random() % 5 == 0) prefetcher->Reset();
@@ -110,25 +110,46 @@ TEST_F(PrefetcherTest, FollowsEveryChangeOfThePass) {
 TEST_F(PrefetcherTest, AMatchingPassIsNotReadAgain) {
   auto prefetcher = Start(4 * kMiB);
   const std::vector<Segment> pass = {At(0, 64 * kKiB), At(kMiB, 64 * kKiB)};
-  prefetcher->BeginPass(pass, {});
+  prefetcher->Announce(pass, {});
   for (int i = 0; i < 5000 && prefetcher->bytes_read() < 128 * kKiB; ++i) ::usleep(1000);
-  prefetcher->BeginPass(pass, {});
+  prefetcher->Announce(pass, {});
   for (const Segment& segment : pass) Consume(*prefetcher, segment);
   EXPECT_EQ(prefetcher->bytes_read(), 128 * kKiB);
+}
+
+TEST_F(PrefetcherTest, TheRestOfAPassCanChangeAndWhatWasBegunStays) {
+  auto prefetcher = Start(4 * kMiB);
+  const auto at = [&](uint64_t i) { return At(i * 256 * kKiB, 256 * kKiB); };
+  prefetcher->Announce({at(0), at(1), at(2), at(3)}, {});
+  Consume(*prefetcher, at(0));
+  for (int i = 0; i < 5000 && prefetcher->bytes_read() < kMiB; ++i) ::usleep(1000);
+  ASSERT_EQ(prefetcher->Hold(), 3u);
+  prefetcher->Announce({at(1), at(2), at(3), at(9), at(5)}, {});
+  for (const uint64_t i : {1, 2, 3, 9, 5}) Consume(*prefetcher, at(i));
+  EXPECT_EQ(prefetcher->bytes_read(), 6 * 256 * kKiB);
+}
+
+TEST_F(PrefetcherTest, NothingIsBegunWhileHeld) {
+  auto prefetcher = Start(kMiB);
+  prefetcher->Announce({At(0, 64 * kKiB)}, {});
+  Consume(*prefetcher, At(0, 64 * kKiB));
+  EXPECT_EQ(prefetcher->Hold(), 0u);
+  prefetcher->Announce({At(kMiB, 64 * kKiB)}, {});  // ends the hold
+  Consume(*prefetcher, At(kMiB, 64 * kKiB));
 }
 
 TEST_F(PrefetcherTest, AReadErrorReachesTheConsumerAndResetRecovers) {
   auto prefetcher = Start(4 * kMiB);
   ASSERT_EQ(::truncate(path_.c_str(), 2 * kMiB), 0);
   const Segment good = At(0, kMiB), bad = At(3 * kMiB, kMiB);
-  prefetcher->BeginPass({good, bad}, {good, bad});
+  prefetcher->Announce({good, bad}, {good, bad});
   Consume(*prefetcher, good);
   const auto failed = prefetcher->Await(1);
   ASSERT_FALSE(failed.ok());
   EXPECT_NE(failed.status().message().find(path_), std::string::npos);
   EXPECT_GE(prefetcher->reads_failed(), 1u);
   prefetcher->Reset();
-  prefetcher->BeginPass({good}, {});
+  prefetcher->Announce({good}, {});
   Consume(*prefetcher, good);
 }
 

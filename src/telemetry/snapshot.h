@@ -15,7 +15,7 @@ namespace headrace {
 // reader sees each number whole, not all numbers of one instant. Times are nanoseconds, sizes bytes.
 struct Snapshot {
   static constexpr uint64_t kMagic = 0x3145434152444148;  // "HADRACE1"
-  static constexpr uint32_t kVersion = 1;
+  static constexpr uint32_t kVersion = 2;
 
   enum State : uint32_t {
     kPassive = 0,    // loaded, nothing to stream: stock llama.cpp runs
@@ -39,15 +39,21 @@ struct Snapshot {
   Counter weight_bytes{0};                  // weights under headrace's management
   Counter resident_target_bytes{0};         // what the plan keeps resident
   Counter resident_bytes{0};                // what is resident by now
-  Counter streamed_bytes_per_pass{0};       // the rest: read once per pass
+  Counter streamed_bytes_per_pass{0};       // the rest but for experts: read once per pass
   Counter ring_bytes{0};
   Counter scratch_bytes{0};
+  Counter expert_bytes{0};                  // of weight_bytes: experts of mixture layers
+  Counter expert_cache_bytes{0};            // memory for them
+  Counter expert_resident_bytes{0};         // what is in it by now
 
   Counter passes{0};
   Counter bytes_read{0};
   Counter reads_failed{0};
   Counter reads_retried{0};
-  // Sums over all passes.
+  // Sums over all passes. An expert is counted once for each layer and narrow pass (decode) that chose it.
+  Counter experts_chosen{0};
+  Counter expert_hits{0};                   // of those: in memory, or on the way there
+  Counter expert_bytes_read{0};             // into the cache
   Counter pass_ns{0};                       // wall time inside the engine's graph computation
   Counter wait_ns{0};                       // of that: waiting for the disk
   Counter kernel_ns{0};                     // in ggml kernels on managed weights, repacking included

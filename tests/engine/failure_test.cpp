@@ -102,6 +102,24 @@ TEST_P(Faults, ShortAndSlowAndReorderedReads) {
   }
 }
 
+// The same of a mixture of experts: reads into the cache fail as those into the ring do.
+TEST_P(Faults, BadSpotAmongExperts) {
+  const std::string model = BundledModel("austen-moe-q4_0.gguf");
+  const EngineRun stock = Rounds(model, "none", {});
+  for (const char* fault : {"range=6M-6200K,errno=EIO", "after=60,errno=EIO", "after=40,times=1,errno=EIO", "short=4K,reorder=1"}) {
+    SCOPED_TRACE(fault);
+    auto environment = StreamingEnvironment(kBudget, false);
+    environment["HEADRACE_FAULT"] = fault;
+    environment.merge(Reader());
+    const EngineRun run = Rounds(model, "none", environment);
+    EXPECT_TRUE(run.child.Ok()) << run.child.Describe();
+    EXPECT_EQ(DumpNotWithin(stock.dump, run.dump), "") << run.child.Describe();
+    ExpectOneLineEach(run, "austen-moe-q4_0.gguf");
+    const bool recovers = std::string(fault).find("times") != std::string::npos || std::string(fault).find("EIO") == std::string::npos;
+    EXPECT_EQ(Rounds(run, "0") == 4, recovers) << run.child.Describe();
+  }
+}
+
 TEST(Changes, TruncatedFile) {
   const EngineRun run = Rounds(CopyOfModel("truncated"), "truncate", StreamingEnvironment(kBudget, false));
   ExpectNoWrongOutput(run);

@@ -1,4 +1,4 @@
-#include "stream/time_slice.h"
+#include "io/time_slice.h"
 
 // The C library has no wrapper before glibc 2.41, and defines the same struct in <sched.h> after: do not include that here.
 #include <linux/sched/types.h>

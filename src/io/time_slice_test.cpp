@@ -1,4 +1,4 @@
-#include "stream/time_slice.h"
+#include "io/time_slice.h"
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>

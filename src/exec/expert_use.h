@@ -1,0 +1,61 @@
+// The experts of one layer in one pass: which its router chose, where their bytes come from, their products.
+//
+// A narrow batch (decode) takes them from the cache, which reads what is absent. A wide one (a prompt)
+// needs nearly all of them once: they come through the ring like dense weights, those that are in the cache
+// already from there; the cache's free slots are filled as they pass by.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "exec/expert_product.h"
+#include "exec/pass.h"
+#include "exec/router_choice.h"
+#include "experts/expert_cache.h"
+
+namespace headrace {
+
+struct ExpertUse {
+  enum class Way {
+    kCached,     // the cache reads what is absent
+    kStreamed,   // nearly all experts are needed: read ahead before the router has chosen
+    kOnDemand,   // streamed when the router has chosen
+  };
+
+  uint32_t layer = 0;                  // in the cache
+  uint32_t experts = 0;
+  int64_t tokens = 0;
+  int64_t per_token = 0;
+  size_t first = 0, last = 0;          // takeovers of the pass, which are not always neighbours
+  Way way = Way::kOnDemand;
+
+  // From the first takeover's turn on.
+  bool begun = false;
+  RouterChoice choice;
+  ExpertCache::Pins cached;            // chosen experts that the cache has or reads
+  ExpertCache::Pins adopted;           // experts that the cache gets on the way
+  std::vector<uint32_t> streamed;      // chosen experts that come through the ring
+
+  bool Streams(uint32_t expert) const;
+};
+
+// How a pass gets the experts of a layer whose router chooses `per_token` of `experts` for each of `tokens`,
+// with `slots` in the cache.
+ExpertUse::Way ChooseWay(uint32_t experts, int64_t per_token, int64_t tokens, uint32_t slots);
+
+// Counters of one pass.
+struct ExpertCounts {
+  uint64_t chosen = 0;                 // experts of layers that took the cache's way
+  uint64_t hits = 0;                   // of those: in the cache, or on the way there, when they were chosen
+};
+
+// Reads the router's choice, and pins or requests what the cache has or is to have. `cache` may be null.
+// `layers_left`: layers of this pass from this one on, among which free slots are divided.
+Status BeginUse(ExpertUse& use, const ggml_tensor& ids, ExpertCache* cache, size_t layers_left, ExpertCounts& counts);
+
+// The segments of one takeover now that the choice is known. The first `begun` of those that were announced
+// are being read already and stay, needed or not.
+std::vector<SegmentRows> NeededSegments(const ExpertUse& use, const Takeover& takeover, size_t begun, uint64_t segment_limit);
+
+}  // namespace headrace

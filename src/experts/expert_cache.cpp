@@ -1,0 +1,385 @@
+#include "experts/expert_cache.h"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "base/size.h"
+#include "io/read_thread.h"
+
+namespace headrace {
+namespace {
+
+// A slice whose first byte may lie anywhere in a page needs one page more.
+uint64_t Capacity(const ExpertSlices& slices) {
+  const bool in_pages = slices.offset % kPageBytes == 0 && slices.bytes % kPageBytes == 0;
+  return AlignUp(slices.bytes, kPageBytes) + (in_pages ? 0 : kPageBytes);
+}
+
+uint64_t JobOf(uint32_t slot, size_t slice) { return uint64_t{slot} << 32 | slice; }
+
+// A request's tag: slot, slice and its length in pages.
+constexpr unsigned kLengthBits = 16;
+constexpr unsigned kSliceBits = 16;
+uint64_t Tag(uint64_t job, uint32_t length) {
+  return (job >> 32) << (kSliceBits + kLengthBits) | (job & UINT32_MAX) << kLengthBits | length / kPageBytes;
+}
+
+}  // namespace
+
+uint64_t ExpertLayout::SlotBytes() const {
+  uint64_t bytes = 0;
+  for (const ExpertSlices& slice : slices) bytes += Capacity(slice);
+  return bytes;
+}
+
+bool ExpertCache::Slot::idle() const {
+  return std::all_of(slices.begin(), slices.end(), [](const Slice& slice) { return slice.finished == slice.span; });
+}
+
+ExpertCache::ExpertCache(std::unique_ptr<Reader> reader, Region arena, std::vector<ExpertLayout> layers)
+    : reader_(std::move(reader)),
+      arena_(std::move(arena)),
+      layers_(std::move(layers)),
+      heat_(
+          [this] {
+            uint32_t experts = 0;
+            for (const ExpertLayout& layer : layers_) {
+              first_expert_.push_back(experts);
+              experts += layer.experts;
+            }
+            return experts;
+          }(),
+          kHalfLife) {}
+
+Result<std::unique_ptr<ExpertCache>> ExpertCache::Start(std::unique_ptr<Reader> reader, std::vector<ExpertLayout> layers,
+                                                        uint64_t arena_bytes) {
+  arena_bytes = AlignDown(arena_bytes, kPageBytes);
+  auto arena = Region::Reserve(arena_bytes);
+  if (!arena.ok()) return arena.status();
+  HEADRACE_RETURN_IF_ERROR(arena->Commit(0, arena_bytes));
+  std::unique_ptr<ExpertCache> cache(new ExpertCache(std::move(reader), std::move(*arena), std::move(layers)));
+  cache->DivideArena(arena_bytes);
+  auto thread = StartReadThread("headrace-expert", [raw = cache.get()] { raw->Run(); });
+  if (!thread.ok()) return thread.status();
+  cache->thread_ = std::move(*thread);
+  return cache;
+}
+
+ExpertCache::~ExpertCache() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  work_.notify_one();
+  if (thread_.joinable()) thread_.join();
+}
+
+void ExpertCache::DivideArena(uint64_t arena_bytes) {
+  std::map<uint64_t, uint64_t> bytes_of_size;  // slot size -> bytes of all experts of that size
+  uint64_t total = 0;
+  for (const ExpertLayout& layer : layers_) {
+    bytes_of_size[layer.SlotBytes()] += layer.SlotBytes() * layer.experts;
+    total += layer.SlotBytes() * layer.experts;
+  }
+  uint64_t offset = 0;
+  std::map<uint64_t, uint32_t> class_of_size;
+  for (const auto& [size, bytes] : bytes_of_size) {
+    Class& added = classes_.emplace_back();
+    added.slot_bytes = size;
+    added.arena_offset = offset;
+    added.first_slot = static_cast<uint32_t>(slots_.size());
+    const double share = static_cast<double>(arena_bytes) * (static_cast<double>(bytes) / static_cast<double>(total));
+    added.slots = static_cast<uint32_t>(std::min(bytes / size, static_cast<uint64_t>(share) / size));
+    offset += added.slots * size;
+    class_of_size[size] = static_cast<uint32_t>(classes_.size() - 1);
+    slots_.resize(slots_.size() + added.slots);
+    for (uint32_t i = 0; i < added.slots; ++i) slots_[added.first_slot + i].owner_class = class_of_size[size];
+  }
+  size_t most_slices = 0;
+  for (const ExpertLayout& layer : layers_) {
+    class_of_.push_back(class_of_size[layer.SlotBytes()]);
+    most_slices = std::max(most_slices, layer.slices.size());
+    slot_of_.resize(slot_of_.size() + layer.experts, kNone);
+  }
+  for (Slot& slot : slots_) slot.slices.reserve(most_slices);
+}
+
+uint32_t ExpertCache::slots(uint32_t layer) const { return classes_[class_of_[layer]].slots; }
+
+bool ExpertCache::Holds(uint32_t layer, uint32_t expert) const {
+  const std::lock_guard lock(mutex_);
+  const uint32_t slot = SlotOf(layer, expert);
+  return slot != kNone && slots_[slot].error.ok();
+}
+
+uint32_t ExpertCache::free_slots(uint32_t layer) const {
+  const std::lock_guard lock(mutex_);
+  const Class& of = classes_[class_of_[layer]];
+  return static_cast<uint32_t>(std::count_if(slots_.begin() + of.first_slot, slots_.begin() + of.first_slot + of.slots,
+                                             [](const Slot& slot) { return slot.expert == kNone; }));
+}
+
+uint8_t* ExpertCache::SliceMemory(const Slot& slot, size_t slice) const {
+  const Class& of = classes_[slot.owner_class];
+  const auto index = static_cast<uint64_t>(&slot - slots_.data()) - of.first_slot;
+  uint64_t at = of.arena_offset + index * of.slot_bytes;
+  for (size_t i = 0; i < slice; ++i) at += Capacity(layers_[slot.layer].slices[i]);
+  return reinterpret_cast<uint8_t*>(arena_.data()) + at;
+}
+
+void ExpertCache::Occupy(uint32_t index, uint32_t layer, uint32_t expert) {
+  Slot& slot = slots_[index];
+  const ExpertLayout& layout = layers_[layer];
+  slot.layer = layer;
+  slot.expert = expert;
+  slot.pins = 1;
+  slot.error = {};
+  slot.missing = static_cast<uint32_t>(layout.slices.size());
+  slot.slices.assign(layout.slices.size(), {});
+  for (size_t i = 0; i < layout.slices.size(); ++i) {
+    slot.slices[i].lead = (layout.slices[i].offset + expert * layout.slices[i].bytes) % kPageBytes;
+  }
+  SlotOf(layer, expert) = index;
+}
+
+void ExpertCache::Empty(uint32_t index) {
+  Slot& slot = slots_[index];
+  if (slot.expert == kNone) return;
+  if (slot.missing == 0) ready_bytes_ -= classes_[slot.owner_class].slot_bytes;
+  SlotOf(slot.layer, slot.expert) = kNone;
+  slot.expert = kNone;
+}
+
+// A free slot, or else that of the coldest expert that nobody uses and nothing reads into; kNone: there is none.
+uint32_t ExpertCache::Coldest(const Class& of) const {
+  uint32_t coldest = kNone;
+  double least = 0;
+  for (uint32_t i = of.first_slot; i < of.first_slot + of.slots; ++i) {
+    const Slot& slot = slots_[i];
+    if (slot.expert == kNone) return i;
+    if (slot.pins > 0 || !slot.idle()) continue;
+    const double heat = heat_[first_expert_[slot.layer] + slot.expert];
+    if (coldest == kNone || heat < least) {
+      coldest = i;
+      least = heat;
+    }
+  }
+  return coldest;
+}
+
+Result<ExpertCache::Pins> ExpertCache::Demand(uint32_t layer, std::span<const uint32_t> experts) {
+  Pins pins;
+  pins.cache_ = this;
+  pins.slots_.assign(experts.size(), kNone);
+  std::vector<uint32_t> taken;
+  std::unique_lock lock(mutex_);
+  const Class& of = classes_[class_of_[layer]];
+  const auto slots = std::span(slots_).subspan(of.first_slot, of.slots);
+  for (size_t i = 0; i < experts.size(); ++i) {
+    // One that failed for somebody else is on its way out; it is then read again.
+    progress_.wait(lock, [&] { return SlotOf(layer, experts[i]) == kNone || slots_[SlotOf(layer, experts[i])].error.ok(); });
+    if (SlotOf(layer, experts[i]) == kNone) continue;
+    pins.slots_[i] = SlotOf(layer, experts[i]);
+    ++slots_[pins.slots_[i]].pins;
+  }
+  for (size_t i = 0; i < experts.size(); ++i) {
+    if (pins.slots_[i] != kNone) continue;
+    uint32_t slot = Coldest(of);
+    while (slot == kNone && std::any_of(slots.begin(), slots.end(), [](const Slot& s) { return s.pins == 0; })) {
+      progress_.wait(lock);
+      slot = Coldest(of);
+    }
+    if (slot == kNone) {
+      for (const uint32_t index : taken) Empty(index);
+      std::erase_if(pins.slots_, [&](uint32_t s) { return s == kNone || std::find(taken.begin(), taken.end(), s) != taken.end(); });
+      lock.unlock();
+      return Status(Code::kOutOfBudget, fmt::format("{} experts are needed at once and the cache has {} slots of their size", experts.size(), of.slots));
+    }
+    Empty(slot);
+    Occupy(slot, layer, experts[i]);
+    pins.slots_[i] = slot;
+    taken.push_back(slot);
+  }
+  for (size_t slice = 0; slice < layers_[layer].slices.size(); ++slice) {
+    for (const uint32_t slot : taken) {
+      Slice& wanted = slots_[slot].slices[slice];
+      wanted.span = AlignUp(wanted.lead + layers_[layer].slices[slice].bytes, kPageBytes);
+      wanted_.push_back(JobOf(slot, slice));
+    }
+  }
+  lock.unlock();
+  if (!taken.empty()) work_.notify_one();
+  return pins;
+}
+
+ExpertCache::Pins ExpertCache::PinReady(uint32_t layer, std::span<const uint32_t> experts) {
+  Pins pins;
+  pins.cache_ = this;
+  const std::lock_guard lock(mutex_);
+  for (const uint32_t expert : experts) {
+    const uint32_t slot = SlotOf(layer, expert);
+    if (slot == kNone || slots_[slot].missing > 0) continue;
+    ++slots_[slot].pins;
+    pins.slots_.push_back(slot);
+  }
+  return pins;
+}
+
+ExpertCache::Pins ExpertCache::Adopt(uint32_t layer, std::span<const uint32_t> experts, size_t most) {
+  Pins pins;
+  pins.cache_ = this;
+  const std::lock_guard lock(mutex_);
+  const Class& of = classes_[class_of_[layer]];
+  for (const uint32_t expert : experts) {
+    if (pins.size() == most) break;
+    if (SlotOf(layer, expert) != kNone) continue;
+    const uint32_t slot = Coldest(of);
+    if (slot == kNone || slots_[slot].expert != kNone) break;
+    Occupy(slot, layer, expert);
+    pins.slots_.push_back(slot);
+  }
+  return pins;
+}
+
+void ExpertCache::Unpin(std::span<const uint32_t> slots) {
+  const std::lock_guard lock(mutex_);
+  for (const uint32_t index : slots) {
+    Slot& slot = slots_[index];
+    const bool reading = !slot.idle();
+    if (--slot.pins == 0 && slot.missing > 0 && !reading) Empty(index);
+  }
+}
+
+uint64_t ExpertCache::bytes_read() const {
+  const std::lock_guard lock(mutex_);
+  return bytes_read_;
+}
+
+uint64_t ExpertCache::reads_failed() const {
+  const std::lock_guard lock(mutex_);
+  return reads_failed_;
+}
+
+uint64_t ExpertCache::reads_retried() const {
+  const std::lock_guard lock(mutex_);
+  return reads_retried_;
+}
+
+uint64_t ExpertCache::ready_bytes() const {
+  const std::lock_guard lock(mutex_);
+  return ready_bytes_;
+}
+
+ExpertCache::Pins& ExpertCache::Pins::operator=(Pins&& other) noexcept {
+  if (this != &other) {
+    Release();
+    cache_ = std::exchange(other.cache_, nullptr);
+    slots_ = std::exchange(other.slots_, {});
+  }
+  return *this;
+}
+
+void ExpertCache::Pins::Release() {
+  if (cache_ != nullptr && !slots_.empty()) cache_->Unpin(slots_);
+  slots_.clear();
+}
+
+uint32_t ExpertCache::Pins::expert(size_t i) const { return cache_->slots_[slots_[i]].expert; }
+
+const uint8_t* ExpertCache::Pins::data(size_t i, size_t slice) const {
+  const std::lock_guard lock(cache_->mutex_);
+  const Slot& slot = cache_->slots_[slots_[i]];
+  return slot.slices[slice].arrived ? cache_->SliceMemory(slot, slice) + slot.slices[slice].lead : nullptr;
+}
+
+Status ExpertCache::Pins::WaitForAny(size_t slice, std::span<const size_t> waiting) const {
+  std::unique_lock lock(cache_->mutex_);
+  Status error;
+  cache_->progress_.wait(lock, [&] {
+    return std::any_of(waiting.begin(), waiting.end(), [&](size_t i) {
+      const Slot& slot = cache_->slots_[slots_[i]];
+      error = slot.error;
+      return slot.slices[slice].arrived || !slot.error.ok();
+    });
+  });
+  return error;
+}
+
+void ExpertCache::Pins::Fill(size_t i, size_t slice, uint64_t from, std::span<const uint8_t> bytes) {
+  Slot& slot = cache_->slots_[slots_[i]];
+  const uint64_t whole = cache_->layers_[slot.layer].slices[slice].bytes;
+  Slice& filled = slot.slices[slice];
+  if (filled.arrived || from != filled.filled || from + bytes.size() > whole) return;
+  std::memcpy(cache_->SliceMemory(slot, slice) + filled.lead + from, bytes.data(), bytes.size());
+  const std::lock_guard lock(cache_->mutex_);
+  filled.filled += bytes.size();
+  if (filled.filled < whole) return;
+  filled.arrived = true;
+  if (--slot.missing == 0) cache_->ready_bytes_ += cache_->classes_[slot.owner_class].slot_bytes;
+}
+
+bool ExpertCache::NextRequest(ReadRequest& request) {
+  if (stop_ || wanted_.empty()) return false;
+  const uint64_t job = wanted_.front();
+  Slot& slot = slots_[job >> 32];
+  const size_t index = job & UINT32_MAX;
+  Slice& slice = slot.slices[index];
+  const ExpertSlices& source = layers_[slot.layer].slices[index];
+  request.file = source.file;
+  request.offset = source.offset + slot.expert * source.bytes - slice.lead + slice.issued;
+  request.length = static_cast<uint32_t>(std::min<uint64_t>(kChunkBytes, slice.span - slice.issued));
+  request.destination = SliceMemory(slot, index) + slice.issued;
+  request.tag = Tag(job, request.length);
+  slice.issued += request.length;
+  if (slice.issued == slice.span) wanted_.pop_front();
+  return true;
+}
+
+void ExpertCache::Finish(const ReadResult& result) {
+  const auto index = static_cast<uint32_t>(result.tag >> (kSliceBits + kLengthBits));
+  const size_t which = result.tag >> kLengthBits & ((1u << kSliceBits) - 1);
+  const uint64_t length = (result.tag & ((1u << kLengthBits) - 1)) * kPageBytes;
+  Slot& slot = slots_[index];
+  Slice& slice = slot.slices[which];
+  slice.finished += length;
+  if (result.status.ok()) {
+    bytes_read_ += length;
+  } else {
+    ++reads_failed_;
+    if (slot.error.ok()) slot.error = result.status;
+  }
+  if (slice.finished == slice.span && slot.error.ok()) {
+    slice.arrived = true;
+    if (--slot.missing == 0) ready_bytes_ += classes_[slot.owner_class].slot_bytes;
+  }
+  if (!slot.error.ok() && slot.pins == 0 && slot.idle()) Empty(index);
+}
+
+void ExpertCache::Run() {
+  std::vector<ReadRequest> requests;
+  std::vector<ReadResult> results;
+  std::unique_lock lock(mutex_);
+  while (true) {
+    requests.clear();
+    ReadRequest request;
+    while (reader_->in_flight() + requests.size() < reader_->depth() && NextRequest(request)) requests.push_back(request);
+    if (requests.empty() && reader_->in_flight() == 0) {
+      if (stop_) return;
+      work_.wait(lock);
+      continue;
+    }
+    lock.unlock();
+    if (!requests.empty()) reader_->Submit(requests);
+    results.clear();
+    reader_->Collect(true, results);
+    lock.lock();
+    reads_retried_ = reader_->retries();
+    for (const ReadResult& result : results) Finish(result);
+    progress_.notify_all();
+  }
+}
+
+}  // namespace headrace

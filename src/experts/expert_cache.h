@@ -1,0 +1,174 @@
+// The experts of a mixture-of-experts model that are in memory: a fixed number of slots, each with all
+// slices (gate, up, down) of one expert of one layer. What is absent is read by a thread of the cache; a slot
+// goes from loading to ready, or is given up when a read failed: its bytes can then never be used.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <thread>
+#include <vector>
+
+#include "base/status.h"
+#include "experts/expert_heat.h"
+#include "io/reader.h"
+#include "memory/region.h"
+
+namespace headrace {
+
+// The bytes of one layer's experts in one weight: expert e is [offset + e * bytes, offset + (e + 1) * bytes).
+struct ExpertSlices {
+  const SourceFile* file = nullptr;
+  uint64_t offset = 0;
+  uint64_t bytes = 0;
+  friend bool operator==(const ExpertSlices&, const ExpertSlices&) = default;
+};
+
+// The weights of one layer whose experts one router chooses together, in the order of their use.
+struct ExpertLayout {
+  std::vector<ExpertSlices> slices;
+  uint32_t experts = 0;
+  friend bool operator==(const ExpertLayout&, const ExpertLayout&) = default;
+
+  // Memory for one expert: each slice lies as it does in the file within a page, and is read in whole pages.
+  uint64_t SlotBytes() const;
+};
+
+// One thread at a time uses a cache; another one, its own, reads.
+class ExpertCache {
+ public:
+  // The bytes of one read and the number in flight that reach the speed of the disk.
+  static constexpr uint32_t kChunkBytes = 1024 * 1024;
+  static constexpr unsigned kDepth = 8;
+  // Tokens after which a use counts half.
+  static constexpr double kHalfLife = 128;
+
+  // `arena_bytes` of memory, which the caller has paid for, are divided among the layers: those of equal slot
+  // size share slots, in proportion to their bytes. Files must outlive the cache. Errors: of the system.
+  static Result<std::unique_ptr<ExpertCache>> Start(std::unique_ptr<Reader> reader, std::vector<ExpertLayout> layers,
+                                                    uint64_t arena_bytes);
+  // Stops after the reads in flight.
+  ~ExpertCache();
+  ExpertCache(const ExpertCache&) = delete;
+  ExpertCache& operator=(const ExpertCache&) = delete;
+
+  const std::vector<ExpertLayout>& layers() const { return layers_; }
+  // Slots that the experts of a layer can use.
+  uint32_t slots(uint32_t layer) const;
+  // The expert is in memory, or on its way there.
+  bool Holds(uint32_t layer, uint32_t expert) const;
+
+  // Experts of one layer that stay in memory as long as this lives. Goes before its cache.
+  class Pins {
+   public:
+    Pins() = default;
+    Pins(Pins&& other) noexcept { *this = std::move(other); }
+    Pins& operator=(Pins&& other) noexcept;
+    ~Pins() { Release(); }
+
+    size_t size() const { return slots_.size(); }
+    uint32_t expert(size_t i) const;
+    // The bytes of the i-th expert in a slice, null until they have arrived.
+    const uint8_t* data(size_t i, size_t slice) const;
+    // Blocks until one of `waiting` (indices below size()) has arrived. Errors: the read's.
+    Status WaitForAny(size_t slice, std::span<const size_t> waiting) const;
+    // Copies the i-th expert's bytes [from, from + bytes) of a slice into its slot (see Adopt).
+    void Fill(size_t i, size_t slice, uint64_t from, std::span<const uint8_t> bytes);
+    void Release();
+
+   private:
+    friend class ExpertCache;
+    ExpertCache* cache_ = nullptr;
+    std::vector<uint32_t> slots_;
+  };
+
+  // A pass begins that computes so many tokens.
+  void BeginPass(double tokens) { heat_.Age(tokens); }
+  // The expert was chosen by that many of them.
+  void Touch(uint32_t layer, uint32_t expert, double tokens) { heat_.Touch(first_expert_[layer] + expert, tokens); }
+  double Heat(uint32_t layer, uint32_t expert) const { return heat_[first_expert_[layer] + expert]; }
+
+  // All of these experts, each named once. Absent ones are requested together, the first slice of all before
+  // the second, in the place of the coldest experts that are not pinned. Errors: kOutOfBudget when that needs
+  // more slots than there are without pins; nothing has changed then.
+  Result<Pins> Demand(uint32_t layer, std::span<const uint32_t> experts);
+  // Those of the experts that are in memory.
+  Pins PinReady(uint32_t layer, std::span<const uint32_t> experts);
+  // Free slots for at most that many absent experts, the first first; nothing is given up for them. The caller
+  // fills every slice, in any order, each from its first byte to its last; an expert that is not complete
+  // when the pins go is forgotten.
+  Pins Adopt(uint32_t layer, std::span<const uint32_t> experts, size_t most);
+  // Slots of a layer's class that hold nothing.
+  uint32_t free_slots(uint32_t layer) const;
+
+  uint64_t bytes_read() const;
+  uint64_t reads_failed() const;
+  uint64_t reads_retried() const;
+  uint64_t ready_bytes() const;   // of experts in memory
+
+ private:
+  static constexpr uint32_t kNone = UINT32_MAX;
+
+  // Slots of one size.
+  struct Class {
+    uint64_t slot_bytes = 0;
+    uint64_t arena_offset = 0;
+    uint32_t first_slot = 0;
+    uint32_t slots = 0;
+  };
+  struct Slice {
+    uint64_t lead = 0;        // of its first byte in the first page
+    uint64_t span = 0;        // whole pages; 0: to be filled by the caller
+    uint64_t issued = 0;      // bytes of them handed to the reader
+    uint64_t finished = 0;
+    uint64_t filled = 0;      // by the caller
+    bool arrived = false;
+  };
+  struct Slot {
+    uint32_t owner_class = 0;
+    uint32_t layer = 0;
+    uint32_t expert = kNone;  // kNone: free
+    uint32_t pins = 0;
+    uint32_t missing = 0;     // slices that have not arrived
+    Status error;
+    std::vector<Slice> slices;
+    bool idle() const;        // nothing is read into it
+  };
+
+  ExpertCache(std::unique_ptr<Reader> reader, Region arena, std::vector<ExpertLayout> layers);
+  void DivideArena(uint64_t arena_bytes);
+  uint8_t* SliceMemory(const Slot& slot, size_t slice) const;
+  uint32_t& SlotOf(uint32_t layer, uint32_t expert) { return slot_of_[first_expert_[layer] + expert]; }
+  uint32_t SlotOf(uint32_t layer, uint32_t expert) const { return slot_of_[first_expert_[layer] + expert]; }
+  void Occupy(uint32_t slot, uint32_t layer, uint32_t expert);   // needs mutex_
+  void Empty(uint32_t slot);                                     // needs mutex_
+  uint32_t Coldest(const Class& of) const;                       // needs mutex_
+  void Unpin(std::span<const uint32_t> slots);
+  void Run();
+  bool NextRequest(ReadRequest& request);                        // needs mutex_
+  void Finish(const ReadResult& result);                         // needs mutex_
+
+  const std::unique_ptr<Reader> reader_;    // the thread's own
+  const Region arena_;
+  const std::vector<ExpertLayout> layers_;
+  std::vector<uint32_t> first_expert_;      // of each layer, in slot_of_ and heat_
+  std::vector<uint32_t> class_of_;          // of each layer
+  std::vector<Class> classes_;
+  ExpertHeat heat_;                         // the user's thread alone
+
+  mutable std::mutex mutex_;                // guards all below
+  mutable std::condition_variable progress_;
+  std::condition_variable work_;
+  std::vector<Slot> slots_;
+  std::vector<uint32_t> slot_of_;           // kNone: absent
+  std::deque<uint64_t> wanted_;             // slices to read: slot << 32 | slice
+  uint64_t bytes_read_ = 0, reads_failed_ = 0, reads_retried_ = 0, ready_bytes_ = 0;
+  bool stop_ = false;
+
+  std::thread thread_;                      // last: started when all else exists
+};
+
+}  // namespace headrace
