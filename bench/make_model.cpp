@@ -34,7 +34,7 @@ void ShowProgress(uint64_t done, uint64_t all) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Writes a GGUF model of random weights that llama.cpp loads: Llama architecture, byte-level tokenizer.\n"};
+  CLI::App app{"Writes a GGUF model of random weights that llama.cpp loads: Llama or Qwen3-MoE architecture, byte-level tokenizer.\n"};
   std::string presets = "Presets:\n";
   for (const ModelShape& shape : Presets()) presets += fmt::format("  {:<12} {}\n", shape.name, shape.about);
   presets += "  sparse       a file of --size whose weights are holes: no disk used, weights read as zeros\n";

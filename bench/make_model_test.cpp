@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
@@ -69,6 +70,36 @@ TEST_F(MakeModelTest, TinyIsReadByTheCatalogue) {
     EXPECT_EQ(last.offset, model.DataOffset() + model.tensors().back().offset);
     EXPECT_EQ(last.bytes, model.tensors().back().bytes);
   }
+}
+
+TEST_F(MakeModelTest, AMixtureOfExpertsHasRoutersThatDiffer) {
+  const auto shape = FindPreset("moe-tiny");
+  ASSERT_TRUE(shape.ok());
+  const auto model = DescribeModel(*shape, TensorType::kQ4_0);
+  ASSERT_TRUE(model.ok()) << model.status().message();
+  ASSERT_TRUE(WriteModel(Path("moe"), *model, {}).ok());
+  const auto catalogue = ReadCatalogue(Path("moe"));
+  ASSERT_TRUE(catalogue.ok()) << catalogue.status().message();
+  EXPECT_EQ(catalogue->architecture, "qwen3moe");
+  EXPECT_EQ(catalogue->experts, 16u);
+  EXPECT_EQ(catalogue->experts_used, 2u);
+  EXPECT_EQ(std::count_if(catalogue->tensors.begin(), catalogue->tensors.end(), [](const TensorEntry& t) { return t.is_expert(); }), 12);
+  const std::string content = Content(Path("moe"));
+  double least = 1e9, most = 0;
+  for (const TensorEntry& tensor : catalogue->tensors) {
+    if (tensor.name.find("ffn_gate_inp") == std::string::npos) continue;
+    for (uint64_t expert = 0; expert < 16; ++expert) {
+      std::vector<float> row(512);
+      std::memcpy(row.data(), content.data() + tensor.offset + expert * 2048, 2048);
+      double squares = 0;
+      for (const float weight : row) squares += static_cast<double>(weight) * weight;
+      least = std::min(least, squares);
+      most = std::max(most, squares);
+    }
+  }
+  EXPECT_GT(least, 0.2);  // a row's squares sum to about 1 times exp(2 * 0.25 * normal)
+  EXPECT_LT(most, 5);
+  EXPECT_GT(most, 1.5 * least);
 }
 
 TEST_F(MakeModelTest, BytesDependOnTheSeedAlone) {
@@ -161,6 +192,16 @@ TEST(RandomWeights, Q4_0IsCentredWithTheRightDeviation) {
   const double n = kBlocks * 32, deviation = 1 / std::sqrt(static_cast<double>(kRow));
   EXPECT_NEAR(sum / n, 0, deviation * 0.01);
   EXPECT_NEAR(std::sqrt(squares / n), deviation, deviation * 0.01);
+}
+
+TEST(RandomWeights, AnyRangeOfARouterHasTheBytesOfTheWhole) {
+  std::vector<uint8_t> whole(5000), part(5000);
+  FillRouter(TensorType::kF32, 100, 3, 0, whole.size(), whole.data());
+  for (const uint64_t begin : {0, 1, 399, 400, 402, 4099}) {
+    const uint64_t length = std::min<uint64_t>(whole.size() - begin, 701);
+    FillRouter(TensorType::kF32, 100, 3, begin, length, part.data());
+    EXPECT_EQ(std::memcmp(part.data(), whole.data() + begin, length), 0) << begin;
+  }
 }
 
 TEST(RandomWeights, AnyRangeHasTheBytesOfTheWhole) {

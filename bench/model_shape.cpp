@@ -27,6 +27,8 @@ const std::vector<ModelShape>& Presets() {
       {"llama-4g", "the shape of Llama 8B with 32000 tokens, 7.2 B parameters, 3.8 GiB", 32, 4096, 14336, 32, 8, 32000, false},
       {"mid", "4 layers of the same, 630 MiB", 4, 4096, 14336, 32, 8, 32000, false},
       {"tiny", "4 small layers for tests, 8 MiB", 4, 512, 1536, 8, 2, 2048, false},
+      {"moe-5g", "16 layers of 128 experts, 8 used, 2048 wide, 5.2 GiB", 16, 2048, 768, 16, 4, 32000, false, 128, 8},
+      {"moe-tiny", "4 layers of 16 experts, 2 used, for tests, 6 MiB", 4, 512, 256, 8, 2, 2048, false, 16, 2},
       {"huge-output", "2 layers and an output of 128256 x 8192, 1.5 GiB", 2, 8192, 8192, 64, 8, 128256, false},
   };
   return presets;
@@ -77,23 +79,35 @@ Result<GgufWriter> DescribeModel(const ModelShape& shape, TensorType matrices) {
   if (shape.vocabulary < SmallestVocabulary()) {
     return invalid(fmt::format("{} tokens are too few: write {} or more", shape.vocabulary, SmallestVocabulary()));
   }
+  if (shape.experts_used > shape.experts) return invalid(fmt::format("{} of {} experts cannot be used", shape.experts_used, shape.experts));
+  const bool dense = shape.experts == 0;
   const uint32_t head = shape.width / shape.heads;
   const uint64_t width = shape.width, width_kv = uint64_t{head} * shape.heads_kv, feed_forward = shape.feed_forward;
 
   GgufWriter writer;
-  writer.AddString("general.architecture", "llama");
+  const std::string architecture = dense ? "llama" : "qwen3moe";
+  const auto key = [&](const char* part) { return architecture + "." + part; };
+  writer.AddString("general.architecture", architecture);
   writer.AddString("general.name", "random-" + shape.name);
   writer.AddUint32("general.file_type", matrices == TensorType::kQ4_0 ? 2 : 14);  // llama_ftype
-  writer.AddUint32("llama.context_length", 8192);
-  writer.AddUint32("llama.embedding_length", shape.width);
-  writer.AddUint32("llama.block_count", shape.layers);
-  writer.AddUint32("llama.feed_forward_length", shape.feed_forward);
-  writer.AddUint32("llama.attention.head_count", shape.heads);
-  writer.AddUint32("llama.attention.head_count_kv", shape.heads_kv);
-  writer.AddFloat32("llama.attention.layer_norm_rms_epsilon", 1e-5f);
-  writer.AddFloat32("llama.rope.freq_base", 10000.0f);
-  writer.AddUint32("llama.rope.dimension_count", head);
-  writer.AddUint32("llama.vocab_size", shape.vocabulary);
+  writer.AddUint32(key("context_length"), 8192);
+  writer.AddUint32(key("embedding_length"), shape.width);
+  writer.AddUint32(key("block_count"), shape.layers);
+  writer.AddUint32(key("feed_forward_length"), shape.feed_forward);
+  writer.AddUint32(key("attention.head_count"), shape.heads);
+  writer.AddUint32(key("attention.head_count_kv"), shape.heads_kv);
+  writer.AddFloat32(key("attention.layer_norm_rms_epsilon"), 1e-5f);
+  writer.AddFloat32(key("rope.freq_base"), 10000.0f);
+  if (dense) {
+    writer.AddUint32(key("rope.dimension_count"), head);
+    writer.AddUint32(key("vocab_size"), shape.vocabulary);
+  } else {
+    writer.AddUint32(key("attention.key_length"), head);
+    writer.AddUint32(key("attention.value_length"), head);
+    writer.AddUint32(key("expert_count"), shape.experts);
+    writer.AddUint32(key("expert_used_count"), shape.experts_used);
+    writer.AddUint32(key("expert_feed_forward_length"), shape.feed_forward);
+  }
   WriteVocabulary(shape.vocabulary, writer);
 
   writer.AddTensor("token_embd.weight", matrices, {width, shape.vocabulary});
@@ -105,9 +119,18 @@ Result<GgufWriter> DescribeModel(const ModelShape& shape, TensorType matrices) {
     writer.AddTensor(name("attn_v"), matrices, {width, width_kv});
     writer.AddTensor(name("attn_output"), matrices, {width, width});
     writer.AddTensor(name("ffn_norm"), TensorType::kF32, {width});
-    writer.AddTensor(name("ffn_gate"), matrices, {width, feed_forward});
-    writer.AddTensor(name("ffn_up"), matrices, {width, feed_forward});
-    writer.AddTensor(name("ffn_down"), matrices, {feed_forward, width});
+    if (dense) {
+      writer.AddTensor(name("ffn_gate"), matrices, {width, feed_forward});
+      writer.AddTensor(name("ffn_up"), matrices, {width, feed_forward});
+      writer.AddTensor(name("ffn_down"), matrices, {feed_forward, width});
+    } else {
+      writer.AddTensor(name("attn_q_norm"), TensorType::kF32, {head});
+      writer.AddTensor(name("attn_k_norm"), TensorType::kF32, {head});
+      writer.AddTensor(name("ffn_gate_inp"), TensorType::kF32, {width, shape.experts});
+      writer.AddTensor(name("ffn_gate_exps"), matrices, {width, feed_forward, shape.experts});
+      writer.AddTensor(name("ffn_up_exps"), matrices, {width, feed_forward, shape.experts});
+      writer.AddTensor(name("ffn_down_exps"), matrices, {feed_forward, width, shape.experts});
+    }
   }
   writer.AddTensor("output_norm.weight", TensorType::kF32, {width});
   if (!shape.tied) {

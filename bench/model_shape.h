@@ -1,4 +1,5 @@
-// The shapes of generated models: Llama architecture, named presets, and what they are in GGUF.
+// The shapes of generated models: Llama architecture, or Qwen3-MoE with experts; named presets, and what they
+// are in GGUF.
 #pragma once
 
 #include <cstdint>
@@ -21,9 +22,11 @@ struct ModelShape {
   uint32_t heads_kv = 0;
   uint32_t vocabulary = 0;
   bool tied = false;          // no output.weight: the embedding is used twice
+  uint32_t experts = 0;       // of each layer; 0: dense
+  uint32_t experts_used = 0;  // by a token; feed_forward is then the width of one expert
 };
 
-// llama-4g, mid, tiny, huge-output.
+// llama-4g, mid, tiny, huge-output, moe-5g, moe-tiny.
 const std::vector<ModelShape>& Presets();
 // Errors: kInvalidArgument, listing the presets.
 Result<ModelShape> FindPreset(std::string_view name);

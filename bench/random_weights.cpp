@@ -119,4 +119,26 @@ void FillWeights(TensorType type, uint64_t row_elements, uint64_t seed, uint64_t
   }
 }
 
+void FillRouter(TensorType, uint64_t row_elements, uint64_t seed, uint64_t begin, uint64_t length, uint8_t* out) {
+  // Uniform in [-1, 1): the top 53 bits.
+  const auto uniform = [](uint64_t word) { return static_cast<double>(word >> 11) * 0x1p-52 - 1; };
+  uint64_t scaled_row = UINT64_MAX;
+  double scale = 0;
+  uint64_t done = 0;
+  while (done < length) {
+    const uint64_t element = (begin + done) / 4, in_element = (begin + done) % 4, row = element / row_elements;
+    if (row != scaled_row) {
+      // The sum of twelve uniforms is nearly normal, with a variance of 12 / 3.
+      double normal = 0;
+      for (uint64_t i = 0; i < 12; ++i) normal += uniform(RandomWord(~seed, row * 12 + i)) / 2;
+      scale = std::exp(kRouterSpread * normal) * std::sqrt(3.0 / static_cast<double>(row_elements));
+      scaled_row = row;
+    }
+    const auto value = static_cast<float>(uniform(RandomWord(seed, element)) * scale);
+    const uint64_t bytes = std::min(4 - in_element, length - done);
+    std::memcpy(out + done, reinterpret_cast<const uint8_t*>(&value) + in_element, bytes);
+    done += bytes;
+  }
+}
+
 }  // namespace headrace::bench

@@ -20,6 +20,12 @@ BlockLayout BlockLayoutOf(TensorType type);
 // in any order, by any number of threads. Thread-safe.
 void FillWeights(TensorType type, uint64_t row_elements, uint64_t seed, uint64_t begin, uint64_t length, uint8_t* out);
 
+// The same for a router, F32, a row for each expert: uniform around zero. The rows' deviations, log-normal with
+// kRouterSpread around 1/sqrt(row_elements), make some experts more popular than others; which of them a
+// token chooses depends on the token.
+inline constexpr double kRouterSpread = 0.25;
+void FillRouter(TensorType type, uint64_t row_elements, uint64_t seed, uint64_t begin, uint64_t length, uint8_t* out);
+
 // The bits of the IEEE half nearest to `value`, whose magnitude must not exceed the largest half.
 uint16_t ToHalf(float value);
 

@@ -14,6 +14,7 @@ constexpr const char* kRam = "HEADRACE_RAM";
 constexpr const char* kKernels = "HEADRACE_KERNELS";
 constexpr const char* kDebug = "HEADRACE_DEBUG";
 constexpr const char* kSnapshot = "HEADRACE_SNAPSHOT";
+constexpr const char* kTrace = "HEADRACE_TRACE";
 constexpr const char* kReader = "HEADRACE_READER";
 constexpr const char* kDisk = "HEADRACE_DISK";
 constexpr const char* kFault = "HEADRACE_FAULT";
@@ -75,6 +76,7 @@ Result<Config> ParseConfig(const Getenv& getenv) {
     config.debug = text == "1";
   }
   if (const char* snapshot = get(kSnapshot)) config.snapshot_path = snapshot;
+  if (const char* trace = get(kTrace)) config.trace_path = trace;
   if (const char* reader = get(kReader)) {
     config.reader = reader;
     if (config.reader != "auto" && config.reader != "uring" && config.reader != "pread" && config.reader != "buffered") {
@@ -95,6 +97,7 @@ std::vector<std::pair<std::string, std::string>> Config::ToEnvironment() const {
       {kFlashMode, ToString(flash_mode)}, {kKernels, ToString(kernels)}, {kDebug, debug ? "1" : "0"}, {kReader, reader}};
   if (weights_bytes > 0) variables.emplace_back(kRam, std::to_string(weights_bytes));
   if (!snapshot_path.empty()) variables.emplace_back(kSnapshot, snapshot_path);
+  if (!trace_path.empty()) variables.emplace_back(kTrace, trace_path);
   if (disk_bytes_per_s > 0) variables.emplace_back(kDisk, std::to_string(static_cast<uint64_t>(disk_bytes_per_s)));
   return variables;
 }

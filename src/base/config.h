@@ -33,6 +33,7 @@ struct Config {
   Kernels kernels = Kernels::kAuto;
   bool debug = false;             // say what was decided, on standard error
   std::string snapshot_path;      // file for the telemetry snapshot, "" for none
+  std::string trace_path;         // file for the routers' choices (experts/router_trace.h), "" for none
   std::string reader = "auto";    // auto, uring, pread; "buffered" is pread without O_DIRECT
   std::string faults;             // reads that are to go wrong, for tests (io/faulty_reader.h); "" for none
   double disk_bytes_per_s = 0;    // measured disk profile for kernels auto; 0: unknown
@@ -42,7 +43,7 @@ struct Config {
 };
 
 // HEADRACE_FLASH_MODE, HEADRACE_RAM, HEADRACE_KERNELS, HEADRACE_DEBUG, HEADRACE_SNAPSHOT,
-// HEADRACE_READER, HEADRACE_DISK, HEADRACE_FAULT. Without HEADRACE_FLASH_MODE and HEADRACE_RAM the mode is off; with
+// HEADRACE_TRACE, HEADRACE_READER, HEADRACE_DISK, HEADRACE_FAULT. Without HEADRACE_FLASH_MODE and HEADRACE_RAM the mode is off; with
 // HEADRACE_RAM alone it is auto. Errors: kInvalidArgument naming the variable and its value.
 using Getenv = std::function<const char*(const char*)>;
 Result<Config> ParseConfig(const Getenv& getenv);

@@ -56,6 +56,13 @@ Executor::Executor(const GgmlApi& api, const Config& config, uint64_t limit_byte
       expert_product_(api),
       choice_(config.kernels, config.disk_bytes_per_s) {
   snapshot_->budget_bytes = limit_bytes;
+  if (config.trace_path.empty()) return;
+  auto trace = RouterTraceWriter::Create(config.trace_path);
+  if (trace.ok()) {
+    trace_ = std::move(*trace);
+  } else {
+    LogWarning(trace.status().message());
+  }
 }
 
 Executor::~Executor() = default;
@@ -363,6 +370,7 @@ Status Executor::ExecuteExperts(Takeover& takeover) {
   if (!use.begun) {
     const auto later = static_cast<size_t>(&uses_.back() - &use);
     HEADRACE_RETURN_IF_ERROR(BeginUse(use, *takeover.node->src[2], experts_.cache(), later + 1, expert_counts_));
+    if (trace_ != nullptr && use.tokens == 1) trace_->Write(use.layer, use.choice.experts());
     if (use.way != ExpertUse::Way::kCached) AnnounceChosen(use);
   }
   HEADRACE_RETURN_IF_ERROR(MultiplyCached(takeover));

@@ -28,6 +28,7 @@
 #include "exec/pass.h"
 #include "exec/product.h"
 #include "exec/weight_store.h"
+#include "experts/router_trace.h"
 #include "stream/prefetcher.h"
 #include "telemetry/snapshot.h"
 
@@ -137,6 +138,7 @@ class Executor {
   ggml_status failed_compute_ = GGML_STATUS_SUCCESS;
   Times times_;
   ExpertCounts expert_counts_;
+  std::unique_ptr<RouterTraceWriter> trace_;  // of narrow passes; null: not asked for
 };
 
 }  // namespace headrace

@@ -1,0 +1,91 @@
+#include "experts/replay.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "experts/expert_heat.h"
+
+namespace headrace {
+namespace {
+
+constexpr uint64_t kNever = UINT64_MAX;
+
+// Position of each choice's next one of the same expert, in a flat list of all choices.
+std::vector<uint64_t> NextUses(std::span<const RouterStep> trace, uint64_t experts, size_t keys) {
+  uint64_t position = 0;
+  for (const RouterStep& step : trace) position += step.experts.size();
+  std::vector<uint64_t> next(position, kNever), upcoming(keys, kNever);
+  for (size_t i = trace.size(); i-- > 0;) {
+    for (size_t e = trace[i].experts.size(); e-- > 0;) {
+      uint64_t& known = upcoming[trace[i].layer * experts + trace[i].experts[e]];
+      next[--position] = known;
+      known = position;
+    }
+  }
+  return next;
+}
+
+}  // namespace
+
+ReplayResult Replay(std::span<const RouterStep> trace, uint64_t slots, ReplayPolicy policy, double half_life) {
+  uint64_t layers = 0, experts = 0;
+  for (const RouterStep& step : trace) {
+    layers = std::max<uint64_t>(layers, step.layer + 1);
+    for (const uint32_t expert : step.experts) experts = std::max<uint64_t>(experts, expert + 1);
+  }
+  const size_t keys = layers * experts;
+  ReplayResult result;
+  if (keys == 0) return result;
+  const std::vector<uint64_t> next = policy == ReplayPolicy::kOptimum ? NextUses(trace, experts, keys) : std::vector<uint64_t>();
+  ExpertHeat heat(keys, half_life > 0 ? half_life : 1);
+  std::vector<uint64_t> last_use(keys, 0), next_use(keys, kNever), step_of(keys, 0);
+  std::vector<bool> resident(keys, false);
+  std::vector<size_t> held;  // resident keys
+  held.reserve(slots);
+
+  // What goes first has the least worth.
+  const auto worth = [&](size_t key) {
+    switch (policy) {
+      case ReplayPolicy::kLru: return static_cast<double>(last_use[key]);
+      case ReplayPolicy::kHeat: return heat[key];
+      case ReplayPolicy::kOptimum: return -static_cast<double>(next_use[key]);
+    }
+    return 0.0;
+  };
+  uint64_t position = 0, number = 0;
+  for (size_t i = 0; i < trace.size(); ++i) {
+    const RouterStep& step = trace[i];
+    ++number;
+    if (i == 0 || step.layer <= trace[i - 1].layer) heat.Age(1);
+    for (const uint32_t expert : step.experts) {
+      const size_t key = step.layer * experts + expert;
+      heat.Touch(key, 1);
+      last_use[key] = step_of[key] = number;
+      if (policy == ReplayPolicy::kOptimum) next_use[key] = next[position];
+      ++position;
+      ++result.chosen;
+      result.hits += resident[key];
+    }
+    for (const uint32_t expert : step.experts) {
+      const size_t key = step.layer * experts + expert;
+      if (resident[key]) continue;
+      if (held.size() < slots) {
+        held.push_back(key);
+        resident[key] = true;
+        continue;
+      }
+      size_t* victim = nullptr;
+      for (size_t& candidate : held) {
+        if (step_of[candidate] == number) continue;
+        if (victim == nullptr || worth(candidate) < worth(*victim)) victim = &candidate;
+      }
+      if (victim == nullptr) continue;
+      resident[*victim] = false;
+      resident[key] = true;
+      *victim = key;
+    }
+  }
+  return result;
+}
+
+}  // namespace headrace

@@ -1,0 +1,85 @@
+#include "experts/replay.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <random>
+
+namespace headrace {
+namespace {
+
+// One layer, one expert a pass.
+std::vector<RouterStep> Sequence(const std::vector<uint32_t>& experts) {
+  std::vector<RouterStep> trace;
+  for (const uint32_t expert : experts) trace.push_back({0, {expert}});
+  return trace;
+}
+
+TEST(Replay, KnownSequences) {
+  // The textbook's reference string for three frames: the optimum faults 9 times of 20, LRU 12 times.
+  const auto trace = Sequence({7, 0, 1, 2, 0, 3, 0, 4, 2, 3, 0, 3, 2, 1, 2, 0, 1, 7, 0, 1});
+  EXPECT_EQ(Replay(trace, 3, ReplayPolicy::kOptimum).hits, 20u - 9);
+  EXPECT_EQ(Replay(trace, 3, ReplayPolicy::kLru).hits, 20u - 12);
+  EXPECT_EQ(Replay(trace, 3, ReplayPolicy::kLru).chosen, 20u);
+}
+
+TEST(Replay, ACycleDefeatsLruAndNotTheOptimum) {
+  std::vector<uint32_t> cycle;
+  for (int i = 0; i < 50; ++i) cycle.insert(cycle.end(), {0, 1, 2, 3});
+  EXPECT_EQ(Replay(Sequence(cycle), 3, ReplayPolicy::kLru).hits, 0u);
+  EXPECT_GT(Replay(Sequence(cycle), 3, ReplayPolicy::kOptimum).rate(), 0.6);
+}
+
+TEST(Replay, HeatKeepsWhatIsUsedOften) {
+  std::vector<uint32_t> experts;
+  for (uint32_t i = 0; i < 400; ++i) experts.insert(experts.end(), {0, 1, 100 + i % 50, 200 + i % 50});
+  EXPECT_LT(Replay(Sequence(experts), 3, ReplayPolicy::kLru).rate(), 0.01);
+  EXPECT_GT(Replay(Sequence(experts), 3, ReplayPolicy::kHeat, 64).rate(), 0.49);
+}
+
+TEST(Replay, NoPolicyBeatsTheOptimum) {
+  std::mt19937 random(11);
+  std::vector<RouterStep> trace;
+  std::vector<uint32_t> all(16);
+  for (uint32_t i = 0; i < 16; ++i) all[i] = i;
+  for (int pass = 0; pass < 200; ++pass) {
+    for (uint32_t layer = 0; layer < 4; ++layer) {
+      std::shuffle(all.begin(), all.end(), random);
+      std::sort(all.begin(), all.begin() + 6);
+      trace.push_back({layer, {all.begin(), all.begin() + 3}});
+    }
+  }
+  for (const uint64_t slots : {1, 3, 12, 30, 64}) {
+    const double best = Replay(trace, slots, ReplayPolicy::kOptimum).rate();
+    EXPECT_LE(Replay(trace, slots, ReplayPolicy::kLru).rate(), best) << slots;
+    EXPECT_LE(Replay(trace, slots, ReplayPolicy::kHeat, 32).rate(), best) << slots;
+  }
+  EXPECT_GT(Replay(trace, 64, ReplayPolicy::kLru).rate(), 0.9);  // everything fits
+}
+
+TEST(RouterTrace, ComesBackAsItWasWritten) {
+  const std::string path = "router_trace_test." + std::to_string(::getpid());
+  const std::vector<RouterStep> steps = {{0, {5, 300, 2}}, {1, {}}, {65535, {65535}}};
+  {
+    auto writer = RouterTraceWriter::Create(path);
+    ASSERT_TRUE(writer.ok()) << writer.status().message();
+    for (const RouterStep& step : steps) (*writer)->Write(step.layer, step.experts);
+    (*writer)->Write(65536, {});
+  }
+  const auto read = ReadRouterTrace(path);
+  ASSERT_TRUE(read.ok()) << read.status().message();
+  EXPECT_EQ(*read, steps);
+  std::filesystem::resize_file(path, std::filesystem::file_size(path) - 1);
+  EXPECT_EQ(ReadRouterTrace(path).status().code(), Code::kCorrupt);
+  std::ofstream(path) << "something else";
+  EXPECT_EQ(ReadRouterTrace(path).status().code(), Code::kCorrupt);
+  std::filesystem::remove(path);
+  EXPECT_EQ(ReadRouterTrace(path).status().code(), Code::kNotFound);
+  EXPECT_FALSE(RouterTraceWriter::Create("/nonexistent/trace").ok());
+}
+
+}  // namespace
+}  // namespace headrace
