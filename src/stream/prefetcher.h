@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -32,9 +33,8 @@ class Prefetcher {
   // The bytes of one read and the number in flight that reach the speed of the disk with little memory.
   static constexpr uint32_t kChunkBytes = 512 * 1024;
   static constexpr unsigned kDepth = 8;
-  // While the consumer keeps up, the ring starts over after this much, so that reads land in memory that is
-  // still in the processor's cache: 2.45 instead of 2.0 GB/s where the host copies (docs/benchmarks.md).
-  static constexpr uint64_t kHotBytes = 8 << 20;
+  // The most segments that are read ahead.
+  static constexpr size_t kMostAhead = 256;
 
   // `ring` is committed memory. Every segment must span at most a third of it.
   static Result<std::unique_ptr<Prefetcher>> Start(std::unique_ptr<Reader> reader, Region ring);
@@ -70,7 +70,7 @@ class Prefetcher {
  private:
   struct Entry {
     Segment segment;
-    uint64_t position = 0;        // in the unwrapped ring
+    uint64_t position = 0;        // in the ring
     uint64_t span = 0;            // whole pages
     uint32_t chunks = 0;
     uint32_t issued = 0;          // chunks handed to the reader
@@ -102,9 +102,9 @@ class Prefetcher {
   std::condition_variable progress_;                // wakes the consumer
   std::vector<Segment> pass_, next_;
   uint64_t admitted_ = 0;                           // segments of pass_ + next_... that have (had) an entry
-  std::deque<Entry> entries_;                       // in ring order; the first is the current segment
+  std::deque<Entry> entries_;                       // in the order of use; the first is the current segment
   uint64_t first_sequence_ = 0;                     // of entries_.front()
-  uint64_t head_ = 0, tail_ = 0;                    // the unwrapped ring's used part
+  std::map<uint64_t, uint64_t> used_;               // parts of the ring that entries hold: begin -> end
   uint64_t awaited_ = 0;                            // bytes the consumer sleeps for
   bool admitting_ = true;
   bool stop_ = false;
