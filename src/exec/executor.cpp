@@ -144,6 +144,7 @@ Status Executor::Prepare(std::vector<Candidate> candidates) {
 // Products with the same ids are of one layer.
 void Executor::GroupExperts() {
   std::vector<std::vector<const Weight*>> weights;
+  uses_.reserve(takeovers_.size());  // takeovers point at them
   for (size_t i = 0; i < takeovers_.size(); ++i) {
     Takeover& takeover = takeovers_[i];
     if (!takeover.weight->experts) continue;
@@ -160,18 +161,11 @@ void Executor::GroupExperts() {
       weights.emplace_back();
     }
     uses_[at].last = i;
+    takeover.experts = &uses_[at];
     takeover.slice = weights[at].size();
     weights[at].push_back(takeover.weight);
   }
-  for (size_t at = 0; at < uses_.size(); ++at) {
-    uses_[at].layer = experts_.FindOrAdd(weights[at]);
-    for (size_t i = uses_[at].first; i <= uses_[at].last; ++i) {
-      if (takeovers_[i].weight->experts && takeovers_[i].node->src[2] == takeovers_[uses_[at].first].node->src[2] &&
-          static_cast<uint32_t>(takeovers_[i].weight->tensor.ne[2]) == uses_[at].experts) {
-        takeovers_[i].experts = &uses_[at];
-      }
-    }
-  }
+  for (size_t at = 0; at < uses_.size(); ++at) uses_[at].layer = experts_.FindOrAdd(weights[at]);
 }
 
 // Decides what each takeover reads, as far as it is known before the routers have chosen.
@@ -229,16 +223,18 @@ bool Executor::EngineCanBeCut(const Takeover& takeover) {
 // The experts' cache, ring and scratch of the sizes that the plan says.
 Status Executor::EnsureMemory() {
   const ResidencyPlan& plan = weights_.plan();
+  const bool unchanged =
+      prefetcher_ != nullptr && ring_reservation_.bytes() == plan.ring_bytes && scratch_reservation_.bytes() == plan.scratch_bytes;
+  // What goes is given back before anything is charged: any of the three may grow by what another shrinks.
+  if (!unchanged) {
+    prefetcher_.reset();
+    scratch_ = {};
+    ring_reservation_.Release();
+    scratch_reservation_.Release();
+  }
   HEADRACE_RETURN_IF_ERROR(experts_.EnsureCache(weights_, plan.expert_cache_bytes,
                                                 [this](unsigned depth) { return OpenReader(config_, depth); }));
-  if (prefetcher_ != nullptr && ring_reservation_.bytes() == plan.ring_bytes &&
-      scratch_reservation_.bytes() == plan.scratch_bytes) {
-    return {};
-  }
-  prefetcher_.reset();
-  scratch_ = {};
-  ring_reservation_.Release();
-  scratch_reservation_.Release();
+  if (unchanged) return {};
   auto ring_reservation = weights_.Charge(plan.ring_bytes, "read-ahead ring");
   if (!ring_reservation.ok()) return ring_reservation.status();
   auto scratch_reservation = weights_.Charge(plan.scratch_bytes, "repacking scratch");
@@ -537,6 +533,7 @@ void Executor::Forget(const void* address, uint64_t bytes) noexcept {
   const std::lock_guard lock(mutex_);
   if (prefetcher_ != nullptr) prefetcher_->Reset();
   if (!weights_.Any(address, bytes)) return;
+  uses_.clear();  // their pins, before the cache goes
   experts_.Clear();
   weights_.Remove(address, bytes);
   if (!weights_.empty()) return;
