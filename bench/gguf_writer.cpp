@@ -69,12 +69,12 @@ void GgufWriter::AddInt32s(std::string_view key, const std::vector<int32_t>& val
   for (const int32_t value : values) Append(metadata_, value);
 }
 
-void GgufWriter::AddTensor(std::string name, TensorType type, std::vector<uint64_t> shape) {
+void GgufWriter::AddTensor(std::string name, TensorType type, std::vector<uint64_t> shape, Filling filling) {
   uint64_t elements = 1;
   for (const uint64_t n : shape) elements *= n;
   const BlockLayout layout = BlockLayoutOf(type);
   const uint64_t bytes = elements / layout.elements * layout.bytes;
-  tensors_.push_back({std::move(name), type, std::move(shape), data_bytes_, bytes});
+  tensors_.push_back({std::move(name), type, std::move(shape), data_bytes_, bytes, filling});
   data_bytes_ = AlignUp(data_bytes_ + bytes, kAlignment);
 }
 

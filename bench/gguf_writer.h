@@ -13,12 +13,19 @@ namespace headrace::bench {
 // The ggml_type values that the generator writes.
 enum class TensorType : uint32_t { kF32 = 0, kQ4_0 = 2, kQ4_K = 12, kQ6_K = 14 };
 
+// How the weights of a tensor are distributed, for random_weights.h.
+struct Filling {
+  double gain = 1;   // standard deviation, in units of 1/sqrt(shape[0])
+  double alike = 0;  // share of each row's blocks, from its first, that are the same in all rows
+};
+
 struct TensorPlace {
   std::string name;
   TensorType type = TensorType::kF32;
   std::vector<uint64_t> shape;  // ggml order: shape[0] is a row
   uint64_t offset = 0;          // bytes from the start of the tensor data
   uint64_t bytes = 0;
+  Filling filling;
 };
 
 // Not thread-safe. Keys and tensor names must be unique; that is not checked.
@@ -35,7 +42,7 @@ class GgufWriter {
   void AddInt32s(std::string_view key, const std::vector<int32_t>& values);
 
   // Places the tensor behind the previous one. shape[0] must be a multiple of the type's block.
-  void AddTensor(std::string name, TensorType type, std::vector<uint64_t> shape);
+  void AddTensor(std::string name, TensorType type, std::vector<uint64_t> shape, Filling filling = {});
 
   const std::vector<TensorPlace>& tensors() const { return tensors_; }
   // Header, metadata and directory, padded to kAlignment: the bytes before the tensor data.

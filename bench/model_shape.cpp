@@ -1,6 +1,7 @@
 #include "model_shape.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -12,6 +13,10 @@ namespace headrace::bench {
 namespace {
 
 constexpr uint32_t kMostLayers = 512;
+
+// Calibrated so that a layer's choices look as published ones of 128 experts, 8 used (docs/benchmarks.md).
+constexpr double kPopularShare = 0.55;
+constexpr double kResidualGain = 0.1;
 
 // With the shape of Llama 3.1 405B a layer is 15 times as large as with that of Llama 8B: the first gives
 // hundreds of gigabytes in a few hundred layers.
@@ -110,14 +115,19 @@ Result<GgufWriter> DescribeModel(const ModelShape& shape, TensorType matrices) {
   }
   WriteVocabulary(shape.vocabulary, writer);
 
-  writer.AddTensor("token_embd.weight", matrices, {width, shape.vocabulary});
+  // Routers see the hidden state. With weights of size one that would be the attention's average over the context,
+  // nearly the same for all tokens. In a mixture the embedding has the size of a norm's result and stays the
+  // largest part: one share of it is the same for all tokens and makes experts popular, the rest chooses by token.
+  const Filling embedding = dense ? Filling{} : Filling{std::sqrt(static_cast<double>(width)), kPopularShare};
+  const Filling residual = dense ? Filling{} : Filling{kResidualGain, 0};
+  writer.AddTensor("token_embd.weight", matrices, {width, shape.vocabulary}, embedding);
   for (uint32_t i = 0; i < shape.layers; ++i) {
     const auto name = [&](const char* part) { return fmt::format("blk.{}.{}.weight", i, part); };
     writer.AddTensor(name("attn_norm"), TensorType::kF32, {width});
     writer.AddTensor(name("attn_q"), matrices, {width, width});
     writer.AddTensor(name("attn_k"), matrices, {width, width_kv});
     writer.AddTensor(name("attn_v"), matrices, {width, width_kv});
-    writer.AddTensor(name("attn_output"), matrices, {width, width});
+    writer.AddTensor(name("attn_output"), matrices, {width, width}, residual);
     writer.AddTensor(name("ffn_norm"), TensorType::kF32, {width});
     if (dense) {
       writer.AddTensor(name("ffn_gate"), matrices, {width, feed_forward});
@@ -129,7 +139,7 @@ Result<GgufWriter> DescribeModel(const ModelShape& shape, TensorType matrices) {
       writer.AddTensor(name("ffn_gate_inp"), TensorType::kF32, {width, shape.experts});
       writer.AddTensor(name("ffn_gate_exps"), matrices, {width, feed_forward, shape.experts});
       writer.AddTensor(name("ffn_up_exps"), matrices, {width, feed_forward, shape.experts});
-      writer.AddTensor(name("ffn_down_exps"), matrices, {feed_forward, width, shape.experts});
+      writer.AddTensor(name("ffn_down_exps"), matrices, {feed_forward, width, shape.experts}, residual);
     }
   }
   writer.AddTensor("output_norm.weight", TensorType::kF32, {width});

@@ -88,14 +88,15 @@ uint16_t ToHalf(float value) {
   return static_cast<uint16_t>(sign | ((rounded >> 13) - ((127 - 15) << 10)));
 }
 
-void FillWeights(TensorType type, uint64_t row_elements, uint64_t seed, uint64_t begin, uint64_t length, uint8_t* out) {
+void FillWeights(TensorType type, uint64_t row_elements, uint64_t seed, uint64_t begin, uint64_t length, uint8_t* out,
+                 const Filling& filling) {
   if (type == TensorType::kF32) {
     static constexpr uint8_t kOne[4] = {0x00, 0x00, 0x80, 0x3F};
     for (uint64_t i = 0; i < length; ++i) out[i] = kOne[(begin + i) % 4];
     return;
   }
   // Standard deviations of the uniform quants, times the mean square of the sub-block scales.
-  const float deviation = 1.0f / std::sqrt(static_cast<float>(row_elements));
+  const float deviation = static_cast<float>(filling.gain) / std::sqrt(static_cast<float>(row_elements));
   Blocks blocks{type, BlockLayoutOf(type), seed, 0, 0};
   if (type == TensorType::kQ4_0) blocks.scale = ToHalf(deviation / 4.63f);
   if (type == TensorType::kQ4_K) {
@@ -105,36 +106,30 @@ void FillWeights(TensorType type, uint64_t row_elements, uint64_t seed, uint64_t
   if (type == TensorType::kQ6_K) blocks.scale = ToHalf(deviation / (18.48f * 73.9f));
 
   const uint64_t block_bytes = blocks.layout.bytes;
+  const uint64_t row_blocks = row_elements / blocks.layout.elements;
+  const auto alike = static_cast<uint64_t>(filling.alike * static_cast<double>(row_blocks));
   const uint64_t end = begin + length;
   uint8_t partial[kLargestBlock];
   for (uint64_t index = begin / block_bytes; index * block_bytes < end; ++index) {
     const uint64_t block_begin = index * block_bytes;
+    const uint64_t drawn = index % row_blocks < alike ? index % row_blocks : index;
     if (block_begin >= begin && block_begin + block_bytes <= end) {
-      FillBlock(blocks, index, out + (block_begin - begin));
+      FillBlock(blocks, drawn, out + (block_begin - begin));
       continue;
     }
-    FillBlock(blocks, index, partial);
+    FillBlock(blocks, drawn, partial);
     const uint64_t from = std::max(block_begin, begin), to = std::min(block_begin + block_bytes, end);
     std::memcpy(out + (from - begin), partial + (from - block_begin), to - from);
   }
 }
 
-void FillRouter(TensorType, uint64_t row_elements, uint64_t seed, uint64_t begin, uint64_t length, uint8_t* out) {
-  // Uniform in [-1, 1): the top 53 bits.
-  const auto uniform = [](uint64_t word) { return static_cast<double>(word >> 11) * 0x1p-52 - 1; };
-  uint64_t scaled_row = UINT64_MAX;
-  double scale = 0;
+void FillRouter(uint64_t row_elements, uint64_t seed, uint64_t begin, uint64_t length, uint8_t* out) {
+  const double scale = std::sqrt(3.0 / static_cast<double>(row_elements));  // a uniform in [-1, 1) has a variance of 1/3
   uint64_t done = 0;
   while (done < length) {
-    const uint64_t element = (begin + done) / 4, in_element = (begin + done) % 4, row = element / row_elements;
-    if (row != scaled_row) {
-      // The sum of twelve uniforms is nearly normal, with a variance of 12 / 3.
-      double normal = 0;
-      for (uint64_t i = 0; i < 12; ++i) normal += uniform(RandomWord(~seed, row * 12 + i)) / 2;
-      scale = std::exp(kRouterSpread * normal) * std::sqrt(3.0 / static_cast<double>(row_elements));
-      scaled_row = row;
-    }
-    const auto value = static_cast<float>(uniform(RandomWord(seed, element)) * scale);
+    const uint64_t element = (begin + done) / 4, in_element = (begin + done) % 4;
+    const double uniform = static_cast<double>(RandomWord(seed, element) >> 11) * 0x1p-52 - 1;  // the top 53 bits
+    const auto value = static_cast<float>(uniform * scale);
     const uint64_t bytes = std::min(4 - in_element, length - done);
     std::memcpy(out + done, reinterpret_cast<const uint8_t*>(&value) + in_element, bytes);
     done += bytes;

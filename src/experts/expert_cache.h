@@ -44,7 +44,7 @@ class ExpertCache {
   static constexpr uint32_t kChunkBytes = 1024 * 1024;
   static constexpr unsigned kDepth = 8;
   // Tokens after which a use counts half.
-  static constexpr double kHalfLife = 128;
+  static constexpr double kHalfLife = 16;
 
   // `arena_bytes` of memory, which the caller has paid for, are divided among the layers: those of equal slot
   // size share slots, in proportion to their bytes. Files must outlive the cache. Errors: of the system.
