@@ -31,7 +31,7 @@ Status BeginUse(ExpertUse& use, const ggml_tensor& ids, ExpertCache* cache, size
   }
   if (use.way == ExpertUse::Way::kCached) {
     const auto held = static_cast<uint64_t>(
-        std::count_if(experts.begin(), experts.end(), [&](uint32_t expert) { return cache->Holds(use.layer, expert); }));
+        std::count_if(experts.begin(), experts.end(), [&](uint32_t expert) { return cache->Ready(use.layer, expert); }));
     auto pins = cache->Demand(use.layer, experts);
     if (pins.ok()) {
       counts.chosen += experts.size();
@@ -44,7 +44,7 @@ Status BeginUse(ExpertUse& use, const ggml_tensor& ids, ExpertCache* cache, size
   }
   use.streamed = experts;
   if (cache != nullptr) {
-    use.cached = cache->PinReady(use.layer, experts);
+    use.cached = cache->PinHeld(use.layer, experts);
     for (size_t i = 0; i < use.cached.size(); ++i) std::erase(use.streamed, use.cached.expert(i));
     // The most chosen come first.
     use.adopted = cache->Adopt(use.layer, use.streamed, (cache->free_slots(use.layer) + layers_left - 1) / std::max<size_t>(1, layers_left));

@@ -47,7 +47,7 @@ ExpertUse::Way ChooseWay(uint32_t experts, int64_t per_token, int64_t tokens, ui
 // Counters of one pass.
 struct ExpertCounts {
   uint64_t chosen = 0;                 // experts of layers that took the cache's way
-  uint64_t hits = 0;                   // of those: in the cache, or on the way there, when they were chosen
+  uint64_t hits = 0;                   // of those: in the cache when they were chosen
 };
 
 // Reads the router's choice, and pins or requests what the cache has or is to have. `cache` may be null.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <numeric>
 
 #include <fmt/format.h>
 
@@ -18,13 +19,8 @@ uint64_t Capacity(const ExpertSlices& slices) {
   return AlignUp(slices.bytes, kPageBytes) + (in_pages ? 0 : kPageBytes);
 }
 
-uint64_t JobOf(uint32_t slot, size_t slice) { return uint64_t{slot} << 32 | slice; }
-
-// A request's tag: slot, slice and its length in pages.
-constexpr unsigned kLengthBits = 16;
-constexpr unsigned kSliceBits = 16;
-uint64_t Tag(uint64_t job, uint32_t length) {
-  return (job >> 32) << (kSliceBits + kLengthBits) | (job & UINT32_MAX) << kLengthBits | length / kPageBytes;
+size_t CountExperts(const std::vector<ExpertLayout>& layers) {
+  return std::accumulate(layers.begin(), layers.end(), size_t{0}, [](size_t sum, const ExpertLayout& layer) { return sum + layer.experts; });
 }
 
 }  // namespace
@@ -36,23 +32,17 @@ uint64_t ExpertLayout::SlotBytes() const {
 }
 
 bool ExpertCache::Slot::idle() const {
-  return std::all_of(slices.begin(), slices.end(), [](const Slice& slice) { return slice.finished == slice.span; });
+  return std::all_of(slices.begin(), slices.end(),
+                     [this](const Slice& slice) { return slice.finished == (prefetch ? slice.issued : slice.span); });
 }
 
 ExpertCache::ExpertCache(std::unique_ptr<Reader> reader, Region arena, std::vector<ExpertLayout> layers)
     : reader_(std::move(reader)),
       arena_(std::move(arena)),
       layers_(std::move(layers)),
-      heat_(
-          [this] {
-            uint32_t experts = 0;
-            for (const ExpertLayout& layer : layers_) {
-              first_expert_.push_back(experts);
-              experts += layer.experts;
-            }
-            return experts;
-          }(),
-          kHalfLife) {}
+      heat_(CountExperts(layers_), kHalfLife),
+      popularity_(CountExperts(layers_), kPopularityHalfLife),
+      flights_(reader_->depth()) {}
 
 Result<std::unique_ptr<ExpertCache>> ExpertCache::Start(std::unique_ptr<Reader> reader, std::vector<ExpertLayout> layers,
                                                         uint64_t arena_bytes) {
@@ -102,9 +92,11 @@ void ExpertCache::DivideArena(uint64_t arena_bytes) {
   for (const ExpertLayout& layer : layers_) {
     class_of_.push_back(class_of_size[layer.SlotBytes()]);
     most_slices = std::max(most_slices, layer.slices.size());
+    first_expert_.push_back(static_cast<uint32_t>(slot_of_.size()));
     slot_of_.resize(slot_of_.size() + layer.experts, kNone);
   }
   for (Slot& slot : slots_) slot.slices.reserve(most_slices);
+  prefetches_.reserve(slots_.size());
 }
 
 uint32_t ExpertCache::slots(uint32_t layer) const { return classes_[class_of_[layer]].slots; }
@@ -113,6 +105,27 @@ bool ExpertCache::Holds(uint32_t layer, uint32_t expert) const {
   const std::lock_guard lock(mutex_);
   const uint32_t slot = SlotOf(layer, expert);
   return slot != kNone && slots_[slot].error.ok();
+}
+
+bool ExpertCache::Ready(uint32_t layer, uint32_t expert) const {
+  const std::lock_guard lock(mutex_);
+  const uint32_t slot = SlotOf(layer, expert);
+  return slot != kNone && slots_[slot].missing == 0;
+}
+
+void ExpertCache::BeginPass(double tokens) {
+  heat_.Age(tokens);
+  popularity_.Age(tokens);
+}
+
+void ExpertCache::Touch(uint32_t layer, uint32_t expert, double tokens) {
+  heat_.Touch(first_expert_[layer] + expert, tokens);
+  popularity_.Touch(first_expert_[layer] + expert, tokens);
+}
+
+void ExpertCache::Recall(uint32_t layer, uint32_t expert, double popularity) {
+  heat_.Touch(first_expert_[layer] + expert, popularity * (kHalfLife / kPopularityHalfLife));
+  popularity_.Touch(first_expert_[layer] + expert, popularity);
 }
 
 uint32_t ExpertCache::free_slots(uint32_t layer) const {
@@ -130,7 +143,8 @@ uint8_t* ExpertCache::SliceMemory(const Slot& slot, size_t slice) const {
   return reinterpret_cast<uint8_t*>(arena_.data()) + at;
 }
 
-void ExpertCache::Occupy(uint32_t index, uint32_t layer, uint32_t expert) {
+// Without `read` its caller fills it.
+void ExpertCache::Occupy(uint32_t index, uint32_t layer, uint32_t expert, bool read) {
   Slot& slot = slots_[index];
   const ExpertLayout& layout = layers_[layer];
   slot.layer = layer;
@@ -138,9 +152,12 @@ void ExpertCache::Occupy(uint32_t index, uint32_t layer, uint32_t expert) {
   slot.pins = 1;
   slot.error = {};
   slot.missing = static_cast<uint32_t>(layout.slices.size());
+  slot.prefetch = read;
   slot.slices.assign(layout.slices.size(), {});
   for (size_t i = 0; i < layout.slices.size(); ++i) {
-    slot.slices[i].lead = (layout.slices[i].offset + expert * layout.slices[i].bytes) % kPageBytes;
+    Slice& slice = slot.slices[i];
+    slice.lead = (layout.slices[i].offset + expert * layout.slices[i].bytes) % kPageBytes;
+    if (read) slice.span = AlignUp(slice.lead + layout.slices[i].bytes, kPageBytes);
   }
   SlotOf(layer, expert) = index;
 }
@@ -149,6 +166,7 @@ void ExpertCache::Empty(uint32_t index) {
   Slot& slot = slots_[index];
   if (slot.expert == kNone) return;
   if (slot.missing == 0) ready_bytes_ -= classes_[slot.owner_class].slot_bytes;
+  if (slot.prefetch) std::erase(prefetches_, index);
   SlotOf(slot.layer, slot.expert) = kNone;
   slot.expert = kNone;
 }
@@ -189,42 +207,44 @@ Result<ExpertCache::Pins> ExpertCache::Demand(uint32_t layer, std::span<const ui
     if (pins.slots_[i] != kNone) continue;
     uint32_t slot = Coldest(of);
     while (slot == kNone && std::any_of(slots.begin(), slots.end(), [](const Slot& s) { return s.pins == 0; })) {
+      needs_slot_ = true;
       progress_.wait(lock);
       slot = Coldest(of);
     }
+    needs_slot_ = false;
     if (slot == kNone) {
+      work_.notify_one();
       for (const uint32_t index : taken) Empty(index);
       std::erase_if(pins.slots_, [&](uint32_t s) { return s == kNone || std::find(taken.begin(), taken.end(), s) != taken.end(); });
       lock.unlock();
       return Status(Code::kOutOfBudget, fmt::format("{} experts are needed at once and the cache has {} slots of their size", experts.size(), of.slots));
     }
     Empty(slot);
-    Occupy(slot, layer, experts[i]);
+    Occupy(slot, layer, experts[i], true);
     pins.slots_[i] = slot;
     taken.push_back(slot);
   }
-  for (size_t slice = 0; slice < layers_[layer].slices.size(); ++slice) {
-    for (const uint32_t slot : taken) {
-      Slice& wanted = slots_[slot].slices[slice];
-      wanted.span = AlignUp(wanted.lead + layers_[layer].slices[slice].bytes, kPageBytes);
-      wanted_.push_back(JobOf(slot, slice));
-    }
-  }
-  lock.unlock();
-  if (!taken.empty()) work_.notify_one();
+  Want(layer, pins.slots_);
   return pins;
 }
 
-ExpertCache::Pins ExpertCache::PinReady(uint32_t layer, std::span<const uint32_t> experts) {
+// Not so a slot that its caller fills (Adopt), or one whose read failed.
+bool ExpertCache::Expects(uint32_t index) const {
+  const Slot& slot = slots_[index];
+  return slot.error.ok() && (slot.missing == 0 || slot.slices.front().span > 0);
+}
+
+ExpertCache::Pins ExpertCache::PinHeld(uint32_t layer, std::span<const uint32_t> experts) {
   Pins pins;
   pins.cache_ = this;
   const std::lock_guard lock(mutex_);
   for (const uint32_t expert : experts) {
     const uint32_t slot = SlotOf(layer, expert);
-    if (slot == kNone || slots_[slot].missing > 0) continue;
+    if (slot == kNone || !Expects(slot)) continue;
     ++slots_[slot].pins;
     pins.slots_.push_back(slot);
   }
+  Want(layer, pins.slots_);
   return pins;
 }
 
@@ -238,7 +258,7 @@ ExpertCache::Pins ExpertCache::Adopt(uint32_t layer, std::span<const uint32_t> e
     if (SlotOf(layer, expert) != kNone) continue;
     const uint32_t slot = Coldest(of);
     if (slot == kNone || slots_[slot].expert != kNone) break;
-    Occupy(slot, layer, expert);
+    Occupy(slot, layer, expert, false);
     pins.slots_.push_back(slot);
   }
   return pins;
@@ -319,67 +339,6 @@ void ExpertCache::Pins::Fill(size_t i, size_t slice, uint64_t from, std::span<co
   if (filled.filled < whole) return;
   filled.arrived = true;
   if (--slot.missing == 0) cache_->ready_bytes_ += cache_->classes_[slot.owner_class].slot_bytes;
-}
-
-bool ExpertCache::NextRequest(ReadRequest& request) {
-  if (stop_ || wanted_.empty()) return false;
-  const uint64_t job = wanted_.front();
-  Slot& slot = slots_[job >> 32];
-  const size_t index = job & UINT32_MAX;
-  Slice& slice = slot.slices[index];
-  const ExpertSlices& source = layers_[slot.layer].slices[index];
-  request.file = source.file;
-  request.offset = source.offset + slot.expert * source.bytes - slice.lead + slice.issued;
-  request.length = static_cast<uint32_t>(std::min<uint64_t>(kChunkBytes, slice.span - slice.issued));
-  request.destination = SliceMemory(slot, index) + slice.issued;
-  request.tag = Tag(job, request.length);
-  slice.issued += request.length;
-  if (slice.issued == slice.span) wanted_.pop_front();
-  return true;
-}
-
-void ExpertCache::Finish(const ReadResult& result) {
-  const auto index = static_cast<uint32_t>(result.tag >> (kSliceBits + kLengthBits));
-  const size_t which = result.tag >> kLengthBits & ((1u << kSliceBits) - 1);
-  const uint64_t length = (result.tag & ((1u << kLengthBits) - 1)) * kPageBytes;
-  Slot& slot = slots_[index];
-  Slice& slice = slot.slices[which];
-  slice.finished += length;
-  if (result.status.ok()) {
-    bytes_read_ += length;
-  } else {
-    ++reads_failed_;
-    if (slot.error.ok()) slot.error = result.status;
-  }
-  if (slice.finished == slice.span && slot.error.ok()) {
-    slice.arrived = true;
-    if (--slot.missing == 0) ready_bytes_ += classes_[slot.owner_class].slot_bytes;
-  }
-  if (!slot.error.ok() && slot.pins == 0 && slot.idle()) Empty(index);
-}
-
-void ExpertCache::Run() {
-  std::vector<ReadRequest> requests;
-  std::vector<ReadResult> results;
-  std::unique_lock lock(mutex_);
-  while (true) {
-    requests.clear();
-    ReadRequest request;
-    while (reader_->in_flight() + requests.size() < reader_->depth() && NextRequest(request)) requests.push_back(request);
-    if (requests.empty() && reader_->in_flight() == 0) {
-      if (stop_) return;
-      work_.wait(lock);
-      continue;
-    }
-    lock.unlock();
-    if (!requests.empty()) reader_->Submit(requests);
-    results.clear();
-    reader_->Collect(true, results);
-    lock.lock();
-    reads_retried_ = reader_->retries();
-    for (const ReadResult& result : results) Finish(result);
-    progress_.notify_all();
-  }
 }
 
 }  // namespace headrace

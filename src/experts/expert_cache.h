@@ -10,6 +10,7 @@
 #include <mutex>
 #include <span>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/status.h"
@@ -37,14 +38,25 @@ struct ExpertLayout {
   uint64_t SlotBytes() const;
 };
 
+// One expert of one layer.
+struct ExpertName {
+  uint32_t layer = 0;
+  uint32_t expert = 0;
+};
+
 // One thread at a time uses a cache; another one, its own, reads.
 class ExpertCache {
  public:
   // The bytes of one read and the number in flight that reach the speed of the disk.
   static constexpr uint32_t kChunkBytes = 1024 * 1024;
   static constexpr unsigned kDepth = 8;
+  // The same of reads ahead (Prefetch), so that a read on demand soon has the disk to itself.
+  static constexpr uint32_t kPrefetchChunkBytes = 256 * 1024;
+  static constexpr unsigned kPrefetchDepth = 2;
   // Tokens after which a use counts half.
   static constexpr double kHalfLife = 16;
+  // The same for what is worth knowing in the next run.
+  static constexpr double kPopularityHalfLife = 1024;
 
   // `arena_bytes` of memory, which the caller has paid for, are divided among the layers: those of equal slot
   // size share slots, in proportion to their bytes. Files must outlive the cache. Errors: of the system.
@@ -58,8 +70,10 @@ class ExpertCache {
   const std::vector<ExpertLayout>& layers() const { return layers_; }
   // Slots that the experts of a layer can use.
   uint32_t slots(uint32_t layer) const;
-  // The expert is in memory, or on its way there.
+  // The expert is in memory, or on its way there, be it that its reads wait for others.
   bool Holds(uint32_t layer, uint32_t expert) const;
+  // All of it is in memory.
+  bool Ready(uint32_t layer, uint32_t expert) const;
 
   // Experts of one layer that stay in memory as long as this lives. Goes before its cache.
   class Pins {
@@ -86,17 +100,27 @@ class ExpertCache {
   };
 
   // A pass begins that computes so many tokens.
-  void BeginPass(double tokens) { heat_.Age(tokens); }
+  void BeginPass(double tokens);
   // The expert was chosen by that many of them.
-  void Touch(uint32_t layer, uint32_t expert, double tokens) { heat_.Touch(first_expert_[layer] + expert, tokens); }
+  void Touch(uint32_t layer, uint32_t expert, double tokens);
+  // Decides who goes first.
   double Heat(uint32_t layer, uint32_t expert) const { return heat_[first_expert_[layer] + expert]; }
+  // What Touch says, remembered longer.
+  double Popularity(uint32_t layer, uint32_t expert) const { return popularity_[first_expert_[layer] + expert]; }
+  // The popularity that an earlier cache knew, and the heat of an expert that is used as steadily.
+  void Recall(uint32_t layer, uint32_t expert, double popularity);
 
   // All of these experts, each named once. Absent ones are requested together, the first slice of all before
   // the second, in the place of the coldest experts that are not pinned. Errors: kOutOfBudget when that needs
   // more slots than there are without pins; nothing has changed then.
   Result<Pins> Demand(uint32_t layer, std::span<const uint32_t> experts);
-  // Those of the experts that are in memory.
-  Pins PinReady(uint32_t layer, std::span<const uint32_t> experts);
+  // Those of the experts that are in memory or on their way there; reads of theirs that wait go first from now on.
+  Pins PinHeld(uint32_t layer, std::span<const uint32_t> experts);
+  // Reads experts ahead, the first first, while nobody waits for a read: into free slots, or those of experts
+  // whose heat is below `give_up_below` and which are not pinned. They are not pinned and can be given up
+  // again before they are read. One that is demanded meanwhile is read on demand from then on. One whose read
+  // fails is forgotten, unless it was demanded: then it is read once more. Returns for how many there was room.
+  size_t Prefetch(std::span<const ExpertName> experts, double give_up_below = 0);
   // Free slots for at most that many absent experts, the first first; nothing is given up for them. The caller
   // fills every slice, in any order, each from its first byte to its last; an expert that is not complete
   // when the pins go is forgotten.
@@ -133,9 +157,18 @@ class ExpertCache {
     uint32_t expert = kNone;  // kNone: free
     uint32_t pins = 0;
     uint32_t missing = 0;     // slices that have not arrived
+    bool prefetch = false;    // nobody waits for them: what is unread is asked for in prefetches_ alone
     Status error;
     std::vector<Slice> slices;
-    bool idle() const;        // nothing is read into it
+    bool idle() const;        // nothing is read into it, nor will be without being asked for again
+  };
+  // A read that the reader has, or is to get once more. Its tag is the index in flights_.
+  struct Flight {
+    uint32_t slot = kNone;    // kNone: there is none
+    uint32_t slice = 0;
+    bool prefetch = false;    // nobody waited when it began
+    bool again = false;
+    ReadRequest request;
   };
 
   ExpertCache(std::unique_ptr<Reader> reader, Region arena, std::vector<ExpertLayout> layers);
@@ -143,12 +176,15 @@ class ExpertCache {
   uint8_t* SliceMemory(const Slot& slot, size_t slice) const;
   uint32_t& SlotOf(uint32_t layer, uint32_t expert) { return slot_of_[first_expert_[layer] + expert]; }
   uint32_t SlotOf(uint32_t layer, uint32_t expert) const { return slot_of_[first_expert_[layer] + expert]; }
-  void Occupy(uint32_t slot, uint32_t layer, uint32_t expert);   // needs mutex_
+  void Occupy(uint32_t slot, uint32_t layer, uint32_t expert, bool read);  // needs mutex_
   void Empty(uint32_t slot);                                     // needs mutex_
   uint32_t Coldest(const Class& of) const;                       // needs mutex_
+  bool Expects(uint32_t slot) const;                             // needs mutex_
+  void Want(uint32_t layer, std::span<const uint32_t> slots);    // needs mutex_
   void Unpin(std::span<const uint32_t> slots);
   void Run();
   bool NextRequest(ReadRequest& request);                        // needs mutex_
+  ReadRequest Begin(uint32_t slot, uint32_t slice, bool prefetch);  // needs mutex_
   void Finish(const ReadResult& result);                         // needs mutex_
 
   const std::unique_ptr<Reader> reader_;    // the thread's own
@@ -157,14 +193,17 @@ class ExpertCache {
   std::vector<uint32_t> first_expert_;      // of each layer, in slot_of_ and heat_
   std::vector<uint32_t> class_of_;          // of each layer
   std::vector<Class> classes_;
-  ExpertHeat heat_;                         // the user's thread alone
+  ExpertHeat heat_, popularity_;            // the user's thread alone
 
   mutable std::mutex mutex_;                // guards all below
   mutable std::condition_variable progress_;
   std::condition_variable work_;
   std::vector<Slot> slots_;
   std::vector<uint32_t> slot_of_;           // kNone: absent
-  std::deque<uint64_t> wanted_;             // slices to read: slot << 32 | slice
+  std::deque<std::pair<uint32_t, uint32_t>> wanted_;  // slices to read on demand: slot, slice
+  std::vector<uint32_t> prefetches_;        // slots to read ahead; has room for all
+  std::vector<Flight> flights_;             // as many as the reader takes
+  bool needs_slot_ = false;                 // somebody waits until nothing is read into one
   uint64_t bytes_read_ = 0, reads_failed_ = 0, reads_retried_ = 0, ready_bytes_ = 0;
   bool stop_ = false;
 

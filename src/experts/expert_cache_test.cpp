@@ -3,9 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
+#include <condition_variable>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <random>
+#include <thread>
 
 #include "base/size.h"
 #include "io/faulty_reader.h"
@@ -15,6 +19,50 @@ namespace headrace {
 namespace {
 
 constexpr uint64_t kFileBytes = 4 * kMiB + 100;
+
+// The real reader behind a gate: notes the reads in the order in which they begin, and holds their results back.
+class GateReader final : public Reader {
+ public:
+  explicit GateReader(std::unique_ptr<Reader> base) : base_(std::move(base)) {}
+  std::string_view name() const override { return base_->name(); }
+  unsigned depth() const override { return base_->depth(); }
+  unsigned in_flight() const override { return base_->in_flight(); }
+  uint64_t retries() const override { return base_->retries(); }
+  void Submit(std::span<const ReadRequest> requests) override {
+    {
+      const std::lock_guard lock(mutex_);
+      for (const ReadRequest& request : requests) offsets_.push_back(request.offset);
+    }
+    begun_.notify_all();
+    base_->Submit(requests);
+  }
+  void Collect(bool block, std::vector<ReadResult>& results) override {
+    {
+      std::unique_lock lock(mutex_);
+      opened_.wait(lock, [this] { return open_; });
+    }
+    base_->Collect(block, results);
+  }
+
+  void Open() {
+    const std::lock_guard lock(mutex_);
+    open_ = true;
+    opened_.notify_all();
+  }
+  // The offsets of all reads so far, at least `count`.
+  std::vector<uint64_t> Begun(size_t count) {
+    std::unique_lock lock(mutex_);
+    begun_.wait(lock, [&] { return offsets_.size() >= count; });
+    return offsets_;
+  }
+
+ private:
+  const std::unique_ptr<Reader> base_;
+  std::mutex mutex_;
+  std::condition_variable begun_, opened_;
+  std::vector<uint64_t> offsets_;
+  bool open_ = false;
+};
 
 // Two layers of eight experts with three slices each, not aligned to pages, and one layer of larger ones.
 class ExpertCacheTest : public ::testing::Test {
@@ -30,13 +78,19 @@ class ExpertCacheTest : public ::testing::Test {
                {{slices(2 * kMiB, 1'200 * 1024), slices(2 * kMiB + 1'200 * 1024, 4096)}, 1}};
   }
 
-  void Start(uint64_t arena_bytes, const std::string& faults = "") {
+  // With a gate the cache's reads return when it is opened.
+  void Start(uint64_t arena_bytes, const std::string& faults = "", bool gated = false) {
     auto reader = MakeReader(ReaderKind::kAuto, ExpertCache::kDepth);
     ASSERT_TRUE(reader.ok());
     if (!faults.empty()) {
       const auto spec = ParseFaultSpec(faults);
       ASSERT_TRUE(spec.ok()) << spec.status().message();
       *reader = MakeFaultyReader(std::move(*reader), *spec);
+    }
+    if (gated) {
+      auto gate = std::make_unique<GateReader>(std::move(*reader));
+      gate_ = gate.get();
+      *reader = std::move(gate);
     }
     auto cache = ExpertCache::Start(std::move(*reader), layers_, arena_bytes);
     ASSERT_TRUE(cache.ok()) << cache.status().message();
@@ -64,10 +118,26 @@ class ExpertCacheTest : public ::testing::Test {
     }
   }
 
+  // Blocks until an expert that is being read ahead is in memory.
+  void AwaitReady(const ExpertName& name) {
+    while (!cache_->Ready(name.layer, name.expert)) std::this_thread::yield();
+  }
+
+  // Where the reads of {layer, expert, slice} begin.
+  std::vector<uint64_t> Pages(const std::vector<std::array<uint32_t, 3>>& slices) const {
+    std::vector<uint64_t> offsets;
+    for (const auto& [layer, expert, slice] : slices) {
+      const ExpertSlices& source = layers_[layer].slices[slice];
+      offsets.push_back(AlignDown(source.offset + expert * source.bytes, kPageBytes));
+    }
+    return offsets;
+  }
+
   TestDirectory directory_;
   std::unique_ptr<SourceFile> file_;
   std::vector<ExpertLayout> layers_;
   std::unique_ptr<ExpertCache> cache_;
+  GateReader* gate_ = nullptr;  // the cache's
 };
 
 TEST_F(ExpertCacheTest, DeliversTheBytesOfWhatIsDemanded) {
@@ -177,7 +247,7 @@ TEST_F(ExpertCacheTest, AdoptsWhatPassesByIntoFreeSlotsOnly) {
     ExpertCache::Pins adopted = cache_->Adopt(0, {{0u, 3u, 4u, 5u}}, 9);
     ASSERT_EQ(adopted.size(), 2u);  // 0 is there already, and then the slots are taken
     EXPECT_EQ(adopted.expert(0), 3u);
-    EXPECT_EQ(cache_->PinReady(0, {{3u}}).size(), 0u);
+    EXPECT_EQ(cache_->PinHeld(0, {{3u}}).size(), 0u);
     for (size_t slice = 0; slice < 3; ++slice) {
       const ExpertSlices& source = layers_[0].slices[slice];
       std::vector<uint8_t> bytes(source.bytes);
@@ -186,10 +256,165 @@ TEST_F(ExpertCacheTest, AdoptsWhatPassesByIntoFreeSlotsOnly) {
       adopted.Fill(0, slice, 1000, std::span(bytes).subspan(1000));
     }
   }
-  ExpertCache::Pins ready = cache_->PinReady(0, {{3u, 4u}});
+  ExpertCache::Pins ready = cache_->PinHeld(0, {{3u, 4u}});
   ASSERT_EQ(ready.size(), 1u);  // 4 was not filled
   ASSERT_NO_FATAL_FAILURE(CheckAll(ready, 0));
   EXPECT_EQ(cache_->free_slots(0), 1u);
+}
+
+TEST_F(ExpertCacheTest, ReadsAheadIntoFreeSlotsOnly) {
+  ASSERT_NO_FATAL_FAILURE(Start(ArenaFor(4)));
+  {
+    auto present = cache_->Demand(0, {{0u}});
+    ASSERT_TRUE(present.ok());
+    ASSERT_NO_FATAL_FAILURE(CheckAll(*present, 0));
+  }
+  const ExpertName names[] = {{0, 0}, {0, 3}, {1, 3}, {0, 4}, {1, 5}};
+  EXPECT_EQ(cache_->Prefetch(names), 3u);  // one is there already, and for the last there is no room
+  EXPECT_TRUE(cache_->Holds(0, 0) && cache_->Holds(0, 3) && cache_->Holds(1, 3) && cache_->Holds(0, 4));
+  EXPECT_FALSE(cache_->Holds(1, 5));
+  AwaitReady(names[3]);
+  const uint64_t read = cache_->bytes_read();
+  auto pins = cache_->Demand(0, {{0u, 3u, 4u}});
+  ASSERT_TRUE(pins.ok());
+  ASSERT_NO_FATAL_FAILURE(CheckAll(*pins, 0));
+  EXPECT_EQ(cache_->bytes_read(), read);
+  EXPECT_EQ(cache_->ready_bytes(), 4 * layers_[0].SlotBytes());
+}
+
+TEST_F(ExpertCacheTest, ReadsAheadInThePlaceOfColderExpertsWhenToldTo) {
+  ASSERT_NO_FATAL_FAILURE(Start(ArenaFor(3)));
+  for (const uint32_t expert : {0, 1, 2}) {
+    cache_->Touch(0, expert, expert + 1);
+    auto pins = cache_->Demand(0, {{expert}});
+    ASSERT_TRUE(pins.ok());
+    ASSERT_NO_FATAL_FAILURE(CheckAll(*pins, 0));
+  }
+  auto pinned = cache_->Demand(0, {{0u}});  // the coldest, but in use
+  ASSERT_TRUE(pinned.ok());
+  cache_->Touch(1, 6, 9);
+  const ExpertName names[] = {{1, 6}, {1, 7}};
+  EXPECT_EQ(cache_->Prefetch(names, 2.0), 0u);
+  EXPECT_EQ(cache_->Prefetch(names, 2.5), 1u);
+  EXPECT_TRUE(cache_->Holds(0, 0) && cache_->Holds(0, 2) && cache_->Holds(1, 6));
+  EXPECT_FALSE(cache_->Holds(0, 1) || cache_->Holds(1, 7));
+}
+
+// Each expert here has three slices of one read each.
+TEST_F(ExpertCacheTest, WhatIsDemandedIsReadBeforeWhatIsReadAhead) {
+  ASSERT_NO_FATAL_FAILURE(Start(ArenaFor(8), "", true));
+  const ExpertName names[] = {{0, 0}, {0, 1}, {0, 2}, {0, 3}};
+  EXPECT_EQ(cache_->Prefetch(names), 4u);
+  gate_->Begun(2);
+  auto later = cache_->Demand(1, {{5u, 6u}});
+  auto ahead = cache_->Demand(0, {{0u, 3u}});  // of which two slices are being read
+  ASSERT_TRUE(later.ok() && ahead.ok());
+  EXPECT_EQ(gate_->Begun(2), Pages({{0, 0, 0}, {0, 0, 1}})) << "more at once than may be read ahead";
+  gate_->Open();
+  ASSERT_NO_FATAL_FAILURE(CheckAll(*later, 1));
+  ASSERT_NO_FATAL_FAILURE(CheckAll(*ahead, 0));
+  EXPECT_EQ(gate_->Begun(18), Pages({{0, 0, 0}, {0, 0, 1},
+                                     {1, 5, 0}, {1, 6, 0}, {1, 5, 1}, {1, 6, 1}, {1, 5, 2}, {1, 6, 2},
+                                     {0, 3, 0}, {0, 3, 1}, {0, 0, 2}, {0, 3, 2},
+                                     {0, 1, 0}, {0, 1, 1}, {0, 1, 2}, {0, 2, 0}, {0, 2, 1}, {0, 2, 2}}));
+}
+
+TEST_F(ExpertCacheTest, WhatIsPinnedAsHeldIsReadFirstToo) {
+  ASSERT_NO_FATAL_FAILURE(Start(ArenaFor(8), "", true));
+  const ExpertName names[] = {{0, 0}, {0, 1}, {0, 2}};
+  EXPECT_EQ(cache_->Prefetch(names), 3u);
+  gate_->Begun(2);
+  EXPECT_FALSE(cache_->Ready(0, 2));
+  auto held = cache_->PinHeld(0, {{2u, 5u}});
+  ASSERT_EQ(held.size(), 1u);
+  gate_->Open();
+  ASSERT_NO_FATAL_FAILURE(CheckAll(held, 0));
+  EXPECT_TRUE(cache_->Ready(0, 2));
+  const std::vector<uint64_t> first = Pages({{0, 0, 0}, {0, 0, 1}, {0, 2, 0}, {0, 2, 1}, {0, 2, 2}});
+  auto begun = gate_->Begun(first.size());
+  begun.resize(first.size());
+  EXPECT_EQ(begun, first);
+}
+
+TEST_F(ExpertCacheTest, WhatWaitsToBeReadAheadMakesRoom) {
+  ASSERT_NO_FATAL_FAILURE(Start(ArenaFor(3), "", true));
+  const ExpertName names[] = {{0, 0}, {0, 1}, {0, 2}};
+  EXPECT_EQ(cache_->Prefetch(names), 3u);
+  gate_->Begun(2);
+  auto pins = cache_->Demand(1, {{5u, 6u}});  // the gate is closed: nothing has been read
+  ASSERT_TRUE(pins.ok());
+  EXPECT_TRUE(cache_->Holds(0, 0));
+  EXPECT_FALSE(cache_->Holds(0, 1) || cache_->Holds(0, 2));
+  gate_->Open();
+  ASSERT_NO_FATAL_FAILURE(CheckAll(*pins, 1));
+  pins->Release();
+  pins = cache_->Demand(1, {{0u, 1u, 2u}});  // all slots, one of which may still be read into
+  ASSERT_TRUE(pins.ok());
+  ASSERT_NO_FATAL_FAILURE(CheckAll(*pins, 1));
+}
+
+// Slice 1 of expert 2 in layer 0 fails as often as one read is tried.
+TEST_F(ExpertCacheTest, AFailedReadAheadIsForgotten) {
+  ASSERT_NO_FATAL_FAILURE(Start(ArenaFor(5), "range=364544-385024,times=3,errno=EIO"));
+  const ExpertName names[] = {{0, 2}, {0, 7}};
+  EXPECT_EQ(cache_->Prefetch(names), 2u);
+  AwaitReady(names[1]);
+  while (cache_->Holds(0, 2) || cache_->free_slots(0) != 4) std::this_thread::yield();
+  EXPECT_EQ(cache_->reads_failed(), 1u);
+  auto pins = cache_->Demand(0, {{2u, 7u}});
+  ASSERT_TRUE(pins.ok());
+  ASSERT_NO_FATAL_FAILURE(CheckAll(*pins, 0));
+}
+
+TEST_F(ExpertCacheTest, AFailedReadAheadFailsNobodyWhoWaitsForIt) {
+  ASSERT_NO_FATAL_FAILURE(Start(ArenaFor(5), "range=364544-385024,times=3,errno=EIO", true));
+  const ExpertName names[] = {{0, 2}};
+  EXPECT_EQ(cache_->Prefetch(names), 1u);
+  gate_->Begun(2);  // the second is the one that fails
+  auto pins = cache_->Demand(0, {{2u}});
+  ASSERT_TRUE(pins.ok());
+  gate_->Open();
+  ASSERT_NO_FATAL_FAILURE(CheckAll(*pins, 0));
+  EXPECT_EQ(cache_->reads_failed(), 1u);
+  EXPECT_EQ(gate_->Begun(4), Pages({{0, 2, 0}, {0, 2, 1}, {0, 2, 1}, {0, 2, 2}}));
+}
+
+TEST_F(ExpertCacheTest, ReadingAheadAndOnDemandAtRandomWithFaults) {
+  ASSERT_NO_FATAL_FAILURE(Start(ArenaFor(6), "after=30,times=400,errno=EIO"));
+  std::mt19937 random(11);
+  int failed = 0;
+  for (int i = 0; i < 600; ++i) {
+    const uint32_t layer = random() % 2, expert = random() % 8;
+    cache_->BeginPass(1);
+    cache_->Touch(layer, expert, 1);
+    const ExpertName names[] = {{layer, (expert + 1) % 8}, {1 - layer, expert}, {0, static_cast<uint32_t>(random() % 8)}};
+    cache_->Prefetch(names, random() % 3);
+    std::vector<uint32_t> experts = {expert, (expert + 3) % 8, (expert + 5) % 8};
+    auto pins = random() % 8 == 0 ? cache_->PinHeld(layer, experts) : cache_->Demand(layer, experts);
+    ASSERT_TRUE(pins.ok()) << pins.status().message();
+    if (random() % 4 == 0) continue;
+    for (size_t slice = 0; slice < 3; ++slice) {
+      const size_t waiting[] = {pins->size() - 1};
+      if (pins->size() > 0 && !pins->WaitForAny(slice, waiting).ok()) ++failed;
+    }
+    if (i > 500) {
+      ASSERT_NO_FATAL_FAILURE(CheckAll(*pins, layer));
+    }
+  }
+  EXPECT_GT(failed, 0) << "no read on demand failed";
+  EXPECT_LT(failed, 400);
+}
+
+TEST_F(ExpertCacheTest, PopularityOutlivesHeatAndIsRecalled) {
+  ASSERT_NO_FATAL_FAILURE(Start(ArenaFor(8)));
+  cache_->Touch(1, 4, 100);
+  cache_->BeginPass(1024);
+  cache_->Touch(1, 5, 1);
+  EXPECT_NEAR(cache_->Popularity(1, 4), 50, 1e-9);
+  EXPECT_LT(cache_->Heat(1, 4), cache_->Heat(1, 5));
+  cache_->Recall(0, 2, 64);
+  EXPECT_NEAR(cache_->Popularity(0, 2), 64, 1e-9);
+  EXPECT_NEAR(cache_->Heat(0, 2), 1, 1e-9);
 }
 
 TEST_F(ExpertCacheTest, LayersOfOtherSizesHaveSlotsOfTheirOwn) {
@@ -209,6 +434,13 @@ TEST_F(ExpertCacheTest, LayersOfOtherSizesHaveSlotsOfTheirOwn) {
 TEST_F(ExpertCacheTest, EndsWhileReadsAreInFlight) {
   ASSERT_NO_FATAL_FAILURE(Start(ArenaFor(8), "delay_us=3000"));
   ASSERT_TRUE(cache_->Demand(0, {{0u, 1u, 2u, 3u, 4u, 5u, 6u, 7u}}).ok());
+  cache_.reset();
+}
+
+TEST_F(ExpertCacheTest, EndsWhileMuchIsToBeReadAhead) {
+  ASSERT_NO_FATAL_FAILURE(Start(ArenaFor(8), "delay_us=3000"));
+  const ExpertName names[] = {{0, 0}, {0, 1}, {0, 2}, {1, 0}, {1, 1}, {1, 2}};
+  EXPECT_EQ(cache_->Prefetch(names), 6u);
   cache_.reset();
 }
 

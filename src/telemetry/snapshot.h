@@ -52,7 +52,7 @@ struct Snapshot {
   Counter reads_retried{0};
   // Sums over all passes. An expert is counted once for each layer and narrow pass (decode) that chose it.
   Counter experts_chosen{0};
-  Counter expert_hits{0};                   // of those: in memory, or on the way there
+  Counter expert_hits{0};                   // of those: in memory when they were chosen
   Counter expert_bytes_read{0};             // into the cache
   Counter pass_ns{0};                       // wall time inside the engine's graph computation
   Counter wait_ns{0};                       // of that: waiting for the disk

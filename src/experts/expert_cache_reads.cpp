@@ -1,0 +1,145 @@
+// What the cache reads, and in which order: the thread of the cache and the queues that feed it.
+#include <algorithm>
+
+#include "experts/expert_cache.h"
+
+namespace headrace {
+
+// Somebody waits for these slots now: asks for what is unread, the first slice of all before the second.
+void ExpertCache::Want(uint32_t layer, std::span<const uint32_t> slots) {
+  const size_t before = wanted_.size();
+  for (uint32_t slice = 0; slice < layers_[layer].slices.size(); ++slice) {
+    for (const uint32_t index : slots) {
+      const Slot& slot = slots_[index];
+      if (slot.prefetch && slot.slices[slice].issued < slot.slices[slice].span) wanted_.emplace_back(index, slice);
+    }
+  }
+  for (const uint32_t index : slots) {
+    if (slots_[index].prefetch) std::erase(prefetches_, index);
+    slots_[index].prefetch = false;
+  }
+  if (wanted_.size() > before) work_.notify_one();
+}
+
+size_t ExpertCache::Prefetch(std::span<const ExpertName> experts, double give_up_below) {
+  size_t room = 0;
+  std::vector<uint32_t> taken(classes_.size());  // of each class: no slot before is free
+  const std::lock_guard lock(mutex_);
+  for (const auto& [layer, expert] : experts) {
+    if (SlotOf(layer, expert) != kNone) continue;
+    const Class& of = classes_[class_of_[layer]];
+    uint32_t& at = taken[class_of_[layer]];
+    while (at < of.slots && slots_[of.first_slot + at].expert != kNone) ++at;
+    uint32_t index = of.first_slot + at;
+    if (at == of.slots) {
+      index = give_up_below > 0 ? Coldest(of) : kNone;
+      if (index == kNone || Heat(slots_[index].layer, slots_[index].expert) >= give_up_below) continue;
+      Empty(index);
+    }
+    Occupy(index, layer, expert, true);
+    slots_[index].pins = 0;
+    prefetches_.push_back(index);
+    ++room;
+  }
+  if (room > 0) work_.notify_one();
+  return room;
+}
+
+ReadRequest ExpertCache::Begin(uint32_t index, uint32_t which, bool prefetch) {
+  const auto flight = std::find_if(flights_.begin(), flights_.end(), [](const Flight& f) { return f.slot == kNone; });
+  Slot& slot = slots_[index];
+  Slice& slice = slot.slices[which];
+  const ExpertSlices& source = layers_[slot.layer].slices[which];
+  const uint32_t chunk = prefetch ? kPrefetchChunkBytes : kChunkBytes;
+  *flight = {index, which, prefetch, false, {}};
+  flight->request.file = source.file;
+  flight->request.offset = source.offset + slot.expert * source.bytes - slice.lead + slice.issued;
+  flight->request.length = static_cast<uint32_t>(std::min<uint64_t>(chunk, slice.span - slice.issued));
+  flight->request.destination = SliceMemory(slot, which) + slice.issued;
+  flight->request.tag = static_cast<uint64_t>(flight - flights_.begin());
+  slice.issued += flight->request.length;
+  return flight->request;
+}
+
+// What somebody waits for goes first; only when all of that has arrived, something is read ahead.
+bool ExpertCache::NextRequest(ReadRequest& request) {
+  if (stop_) return false;
+  unsigned flying = 0;
+  for (Flight& flight : flights_) {
+    flying += flight.slot != kNone;
+    if (!flight.again) continue;
+    flight.again = false;
+    request = flight.request;
+    return true;
+  }
+  if (!wanted_.empty()) {
+    const auto [slot, slice] = wanted_.front();
+    request = Begin(slot, slice, false);
+    if (slots_[slot].slices[slice].issued == slots_[slot].slices[slice].span) wanted_.pop_front();
+    return true;
+  }
+  const bool waits = std::any_of(flights_.begin(), flights_.end(), [](const Flight& f) { return f.slot != kNone && !f.prefetch; });
+  if (prefetches_.empty() || waits || needs_slot_ || flying >= kPrefetchDepth) return false;
+  const uint32_t index = prefetches_.front();
+  Slot& slot = slots_[index];
+  const auto unread = [](const Slice& slice) { return slice.issued < slice.span; };
+  const auto slice = std::find_if(slot.slices.begin(), slot.slices.end(), unread);
+  request = Begin(index, static_cast<uint32_t>(slice - slot.slices.begin()), true);
+  if (std::none_of(slice, slot.slices.end(), unread)) {
+    prefetches_.erase(prefetches_.begin());
+    slot.prefetch = false;
+  }
+  return true;
+}
+
+void ExpertCache::Finish(const ReadResult& result) {
+  Flight& flight = flights_[result.tag];
+  const uint32_t index = flight.slot;
+  Slot& slot = slots_[index];
+  if (!result.status.ok()) {
+    ++reads_failed_;
+    if (flight.prefetch && slot.pins > 0 && slot.error.ok()) {
+      flight.prefetch = false;
+      flight.again = true;
+      return;
+    }
+    if (slot.error.ok()) slot.error = result.status;
+    if (slot.prefetch) std::erase(prefetches_, index);
+  } else {
+    bytes_read_ += flight.request.length;
+  }
+  Slice& slice = slot.slices[flight.slice];
+  slice.finished += flight.request.length;
+  flight.slot = kNone;
+  if (slice.finished == slice.span && slot.error.ok()) {
+    slice.arrived = true;
+    if (--slot.missing == 0) ready_bytes_ += classes_[slot.owner_class].slot_bytes;
+  }
+  if (!slot.error.ok() && slot.pins == 0 && slot.idle()) Empty(index);
+}
+
+void ExpertCache::Run() {
+  std::vector<ReadRequest> requests;
+  std::vector<ReadResult> results;
+  std::unique_lock lock(mutex_);
+  while (true) {
+    requests.clear();
+    ReadRequest request;
+    while (reader_->in_flight() + requests.size() < reader_->depth() && NextRequest(request)) requests.push_back(request);
+    if (requests.empty() && reader_->in_flight() == 0) {
+      if (stop_) return;
+      work_.wait(lock);
+      continue;
+    }
+    lock.unlock();
+    if (!requests.empty()) reader_->Submit(requests);
+    results.clear();
+    reader_->Collect(true, results);
+    lock.lock();
+    reads_retried_ = reader_->retries();
+    for (const ReadResult& result : results) Finish(result);
+    progress_.notify_all();
+  }
+}
+
+}  // namespace headrace
