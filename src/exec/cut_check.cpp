@@ -69,14 +69,21 @@ void Describe(ggml_tensor& tensor, ggml_type type, size_t element_bytes, void* d
   }
 }
 
-bool CompareExperts(ExpertProduct& product, ggml_backend_t backend, const Weight& weight, int64_t tokens) {
+bool CompareExperts(const GgmlApi& api, ExpertProduct& product, ggml_backend_t backend, const Weight& weight,
+                    ggml_backend_buffer_t layout, int64_t tokens) {
   const auto group = static_cast<int64_t>(kRowGroup);
   const int64_t rows = std::min(weight.tensor.ne[1], 3 * group), experts = std::min<int64_t>(weight.tensor.ne[2], 2);
-  // The first rows of the first experts, where they are mapped.
-  ggml_tensor source = weight.tensor;
-  source.view_src = nullptr;
-  source.ne[1] = rows;
+  // The first rows of the first experts, one behind the other.
+  const size_t row_bytes = weight.tensor.nb[1], matrix_bytes = static_cast<size_t>(rows) * row_bytes;
+  std::vector<uint8_t> copies(static_cast<size_t>(experts) * matrix_bytes), packed(copies.size());
+  for (int64_t expert = 0; expert < experts; ++expert) {
+    std::memcpy(copies.data() + static_cast<size_t>(expert) * matrix_bytes,
+                static_cast<const uint8_t*>(weight.tensor.data) + static_cast<size_t>(expert) * weight.tensor.nb[2], matrix_bytes);
+  }
+  if (layout != nullptr) PackRows(api, weight.tensor, rows * experts, copies.data(), packed.data(), layout);
+  ggml_tensor source = TileOf(api, weight.tensor, rows, layout != nullptr ? packed.data() : copies.data(), layout);
   source.ne[2] = experts;
+  source.nb[3] = source.nb[2] * static_cast<size_t>(experts);
 
   std::vector<float> values(static_cast<size_t>(source.ne[0] * tokens));
   for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i * 37 % 101) / 101.0f - 0.5f;
@@ -103,9 +110,9 @@ bool CompareExperts(ExpertProduct& product, ggml_backend_t backend, const Weight
   std::vector<uint8_t> scratch(ExpertProduct::ScratchBytes(node, tokens));
   for (int64_t expert = 0; expert < experts; ++expert) {
     for (int64_t row = 0; row < rows; row += group) {
-      const uint8_t* data = static_cast<const uint8_t*>(source.data) + static_cast<size_t>(expert) * source.nb[2] + static_cast<size_t>(row) * source.nb[1];
+      const uint8_t* data = copies.data() + static_cast<size_t>(expert) * matrix_bytes + static_cast<size_t>(row) * row_bytes;
       const ExpertRows work{static_cast<uint64_t>(row), static_cast<uint64_t>(std::min(group, rows - row)), data,
-                            choice->pairs(static_cast<uint32_t>(expert))};
+                            choice->pairs(static_cast<uint32_t>(expert)), layout, false};
       if (product.Multiply(backend, node, {&work, 1}, scratch) != GGML_STATUS_SUCCESS) return false;
     }
   }
@@ -114,8 +121,14 @@ bool CompareExperts(ExpertProduct& product, ggml_backend_t backend, const Weight
 
 }  // namespace
 
-bool ExpertPiecesEqualWhole(ExpertProduct& product, ggml_backend_t backend, const Weight& weight) {
-  return CompareExperts(product, backend, weight, 1) && CompareExperts(product, backend, weight, 11);
+bool ExpertPiecesEqualWhole(const GgmlApi& api, ExpertProduct& product, ggml_backend_t backend, const Weight& weight) {
+  // A narrow batch may use the file's layout where a wide one uses the packed one.
+  for (ggml_backend_buffer_t layout : {static_cast<ggml_backend_buffer_t>(nullptr), weight.packed}) {
+    for (const int64_t tokens : {1, 11}) {
+      if (!CompareExperts(api, product, backend, weight, layout, tokens)) return false;
+    }
+  }
+  return true;
 }
 
 bool PiecesEqualWhole(const GgmlApi& api, Product& product, ggml_backend_t backend, const Weight& weight) {

@@ -13,6 +13,6 @@ namespace headrace {
 bool PiecesEqualWhole(const GgmlApi& api, Product& product, ggml_backend_t backend, const Weight& weight);
 
 // The same for single experts: at most 192 rows of each of two.
-bool ExpertPiecesEqualWhole(ExpertProduct& product, ggml_backend_t backend, const Weight& weight);
+bool ExpertPiecesEqualWhole(const GgmlApi& api, ExpertProduct& product, ggml_backend_t backend, const Weight& weight);
 
 }  // namespace headrace

@@ -4,7 +4,6 @@
 #include <chrono>
 #include <cstring>
 #include <exception>
-#include <numeric>
 
 #include <fmt/format.h>
 
@@ -53,8 +52,8 @@ Executor::Executor(const GgmlApi& api, const Config& config, uint64_t limit_byte
       layouts_(config.kernels == Kernels::kPlain ? nullptr : std::make_unique<PackedLayouts>(api, api.backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU))),
       weights_(api, layouts_.get(), limit_bytes),
       product_(api),
-      expert_product_(api),
-      choice_(config.kernels, config.disk_bytes_per_s) {
+      choice_(config.kernels, config.disk_bytes_per_s),
+      expert_multiplier_(api, choice_) {
   snapshot_->budget_bytes = limit_bytes;
   if (config.trace_path.empty()) return;
   auto trace = RouterTraceWriter::Create(config.trace_path);
@@ -210,7 +209,7 @@ uint64_t Executor::ExpertSegmentBytes() const {
 bool Executor::EngineCanBeCut(const Takeover& takeover) {
   const Weight& weight = *takeover.weight;
   if (!checked_.emplace(weight.tensor.type, weight.experts, weight.packed != nullptr).second) return true;
-  if (weight.experts ? ExpertPiecesEqualWhole(expert_product_, takeover.backend, weight)
+  if (weight.experts ? ExpertPiecesEqualWhole(api_, expert_multiplier_.product(), takeover.backend, weight)
                      : PiecesEqualWhole(api_, product_, takeover.backend, weight)) {
     return true;
   }
@@ -369,74 +368,22 @@ Status Executor::ExecuteExperts(Takeover& takeover) {
     if (trace_ != nullptr && use.tokens == 1) trace_->Write(use.layer, use.choice.experts());
     if (use.way != ExpertUse::Way::kCached) AnnounceChosen(use);
   }
-  HEADRACE_RETURN_IF_ERROR(MultiplyCached(takeover));
+  const std::span scratch(reinterpret_cast<uint8_t*>(scratch_.data()), scratch_.bytes());
+  const auto cached = expert_multiplier_.MultiplyCached(takeover, scratch, times_);
+  if (!cached.ok()) return cached.status();
+  HEADRACE_RETURN_IF_ERROR(Check(*cached, takeover));
   for (const SegmentRows& segment : takeover.segments) {
     if (failed_compute_ != GGML_STATUS_SUCCESS) return {};
-    HEADRACE_RETURN_IF_ERROR(MultiplyStreamed(takeover, segment));
+    const auto arrival = Await(segment.rows * takeover.weight->cut.row_bytes);
+    if (!arrival.ok()) return arrival.status();
+    HEADRACE_RETURN_IF_ERROR(Check(expert_multiplier_.MultiplyStreamed(takeover, segment, arrival->data, scratch, times_), takeover));
+    prefetcher_->Pop();
   }
   if (&takeover == &takeovers_[use.last]) {
     use.cached.Release();
     use.adopted.Release();
   }
   return {};
-}
-
-// The experts that are in memory first, then the others as they arrive.
-Status Executor::MultiplyCached(const Takeover& takeover) {
-  const ExpertUse& use = *takeover.experts;
-  const auto rows = static_cast<uint64_t>(takeover.weight->tensor.ne[1]);
-  std::vector<size_t> waiting(use.cached.size()), absent;
-  std::iota(waiting.begin(), waiting.end(), size_t{0});
-  std::vector<ExpertRows> work;
-  while (!waiting.empty() && failed_compute_ == GGML_STATUS_SUCCESS) {
-    work.clear();
-    absent.clear();
-    for (const size_t i : waiting) {
-      if (const uint8_t* data = use.cached.data(i, takeover.slice)) {
-        work.push_back({0, rows, data, use.choice.pairs(use.cached.expert(i))});
-      } else {
-        absent.push_back(i);
-      }
-    }
-    if (work.empty()) {
-      const uint64_t start = Now();
-      const Status arrived = use.cached.WaitForAny(takeover.slice, absent);
-      times_.wait_ns += Now() - start;
-      HEADRACE_RETURN_IF_ERROR(arrived);
-    } else {
-      HEADRACE_RETURN_IF_ERROR(MultiplyExperts(takeover, work));
-    }
-    waiting.swap(absent);
-  }
-  return {};
-}
-
-// Rows of one expert from the ring; nobody may have chosen it, when it was read before the router chose.
-Status Executor::MultiplyStreamed(const Takeover& takeover, const SegmentRows& segment) {
-  ExpertUse& use = *takeover.experts;
-  const auto matrix = static_cast<uint64_t>(takeover.weight->tensor.ne[1]);
-  const auto expert = static_cast<uint32_t>(segment.first_row / matrix);
-  const uint64_t first_row = segment.first_row % matrix, row_bytes = takeover.weight->cut.row_bytes;
-  const auto arrival = Await(segment.rows * row_bytes);
-  if (!arrival.ok()) return arrival.status();
-  if (use.Streams(expert)) {
-    const ExpertRows work{first_row, segment.rows, arrival->data, use.choice.pairs(expert)};
-    HEADRACE_RETURN_IF_ERROR(MultiplyExperts(takeover, {&work, 1}));
-    for (size_t i = 0; i < use.adopted.size(); ++i) {
-      if (use.adopted.expert(i) != expert) continue;
-      use.adopted.Fill(i, takeover.slice, first_row * row_bytes, {arrival->data, segment.rows * row_bytes});
-    }
-  }
-  prefetcher_->Pop();
-  return {};
-}
-
-Status Executor::MultiplyExperts(const Takeover& takeover, std::span<const ExpertRows> work) {
-  const uint64_t start = Now();
-  const ggml_status status = expert_product_.Multiply(takeover.backend, *takeover.node, work,
-                                                      {reinterpret_cast<uint8_t*>(scratch_.data()), scratch_.bytes()});
-  times_.kernel_ns += Now() - start;
-  return Check(status, takeover);
 }
 
 Result<Prefetcher::Arrival> Executor::Await(uint64_t bytes) {
@@ -592,7 +539,7 @@ void Executor::Account(uint64_t wall_ns) {
   add(snapshot.experts_chosen, expert_counts_.chosen);
   add(snapshot.expert_hits, expert_counts_.hits);
   snapshot.resident_bytes = weights_.resident_bytes();
-  snapshot.repack_ns = product_.move_ns();
+  snapshot.repack_ns = product_.move_ns() + expert_multiplier_.pack_ns();
   add(snapshot.passes, 1);
   add(snapshot.pass_ns, wall_ns);
   add(snapshot.wait_ns, times_.wait_ns);

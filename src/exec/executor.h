@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "base/config.h"
-#include "exec/expert_product.h"
+#include "exec/expert_multiplier.h"
 #include "exec/expert_store.h"
 #include "exec/expert_use.h"
 #include "exec/ggml_api.h"
@@ -59,13 +59,6 @@ class Executor {
   void Forget(const void* address, uint64_t bytes) noexcept;
 
  private:
-  struct Times {
-    uint64_t wait_ns = 0;
-    uint64_t kernel_ns = 0;
-    uint64_t takeover_ns = 0;   // all of the above and headrace's own code
-    uint64_t packed_bytes = 0;
-  };
-
   struct Candidate {
     Takeover takeover;
     Origin origin;
@@ -85,9 +78,6 @@ class Executor {
   void Announce();
   void AnnounceChosen(const ExpertUse& use);
   Status ExecuteExperts(Takeover& takeover);
-  Status MultiplyCached(const Takeover& takeover);
-  Status MultiplyStreamed(const Takeover& takeover, const SegmentRows& segment);
-  Status MultiplyExperts(const Takeover& takeover, std::span<const ExpertRows> work);
   // Rows of one weight that lie together in memory in one layout, to be multiplied at once.
   struct Run {
     uint64_t first_row = 0;
@@ -116,8 +106,8 @@ class Executor {
   WeightStore weights_;
   ExpertStore experts_;
   Product product_;
-  ExpertProduct expert_product_;
   KernelChoice choice_;
+  ExpertMultiplier expert_multiplier_;
   Reservation ring_reservation_;
   std::unique_ptr<Prefetcher> prefetcher_;
   Reservation scratch_reservation_;
@@ -136,7 +126,7 @@ class Executor {
   HostCallback host_;
   Status failure_;
   ggml_status failed_compute_ = GGML_STATUS_SUCCESS;
-  Times times_;
+  PassTimes times_;
   ExpertCounts expert_counts_;
   std::unique_ptr<RouterTraceWriter> trace_;  // of narrow passes; null: not asked for
 };

@@ -2,20 +2,26 @@
 #pragma once
 
 #include <cstdint>
+#include <list>
 #include <span>
 #include <vector>
 
+#include "exec/column_copy.h"
 #include "exec/ggml_api.h"
+#include "exec/packed_layout.h"
 #include "exec/router_choice.h"
+#include "exec/row_move.h"
 
 namespace headrace {
 
-// Rows [first_row, first_row + rows) of one expert's matrix in the file's layout, and who chose it.
+// Rows [first_row, first_row + rows) of one expert's matrix, and who chose it.
 struct ExpertRows {
   uint64_t first_row = 0;
   uint64_t rows = 0;
   const uint8_t* data = nullptr;
   std::span<const ExpertPair> pairs;
+  ggml_backend_buffer_t layout = nullptr;  // whose kernels multiply; null: the file's
+  bool packed = false;                     // data is in it already
 };
 
 // Multiplies with the host's own CPU backend. One thread at a time.
@@ -30,47 +36,43 @@ class ExpertProduct {
   ExpertProduct(const ExpertProduct&) = delete;
   ExpertProduct& operator=(const ExpertProduct&) = delete;
 
-  // Memory that a node needs to gather the columns of an expert that `tokens` tokens chose.
+  // Memory that a node needs to gather the columns of an expert that `tokens` tokens chose, beside one group
+  // of its rows that are converted to another layout.
   static uint64_t ScratchBytes(const ggml_tensor& node, int64_t tokens);
 
-  // Computes the products into their place in node.data. An expert that several tokens chose has its columns
-  // gathered in `scratch`; with less than ScratchBytes for them it is multiplied a few columns at a time.
+  // Computes the products into their place in node.data. In `scratch`, rows are brought into their layout, and the
+  // columns of an expert that several tokens chose are gathered; with less than ScratchBytes for them it is
+  // multiplied a few columns at a time.
   ggml_status Multiply(ggml_backend_t backend, const ggml_tensor& node, std::span<const ExpertRows> work,
                        std::span<uint8_t> scratch);
+
+  // Brings all rows of one expert from the file's layout into `layout`, where they are.
+  ggml_status PackInPlace(ggml_backend_t backend, const ggml_tensor& weight, uint8_t* data, ggml_backend_buffer_t layout,
+                          std::span<uint8_t> scratch);
 
   // The node as it is, with all its experts where its weight says.
   bool MultiplyWhole(ggml_backend_t backend, ggml_tensor& node);
 
+  uint64_t pack_ns() const;
+
  private:
-  // Copies columns between the node's places and consecutive ones, by all threads.
-  struct ColumnsTask {
-    const ggml_tensor* strided = nullptr;  // [.., per token, tokens]
-    std::span<const ExpertPair> pairs;
-    uint64_t offset = 0;                   // in each strided column, bytes
-    uint64_t bytes = 0;                    // of each column
-    uint8_t* consecutive = nullptr;
-    bool gather = false;
-  };
   struct Piece {
+    Piece(const GgmlApi& api, ggml_context* context) : move(api, context), gather(api, context), scatter(api, context) {}
     ggml_tensor weight, columns, ids, product;
-    ColumnsTask gather, scatter;
-    ggml_tensor* gather_node = nullptr;
-    ggml_tensor* scatter_node = nullptr;
+    RowMove move;
+    ColumnCopy gather, scatter;
   };
 
-  static void RunColumns(ggml_tensor* result, int thread, int threads, void* task);
-  Piece& NextPiece(const ggml_tensor& node, const ExpertRows& work);
-  void AddInPlace(const ggml_tensor& node, const ExpertRows& work, const ExpertPair& pair);
-  void AddGathered(const ggml_tensor& node, const ExpertRows& work, std::span<const ExpertPair> pairs, uint8_t* scratch);
+  uint8_t* Pack(const ggml_tensor& weight, uint64_t rows, const uint8_t* data, ggml_backend_buffer_t layout, uint8_t* scratch);
+  void AddPiece(const ggml_tensor& node, const ExpertRows& work, uint8_t* scratch);
   ggml_status Flush(ggml_backend_t backend);
 
   const GgmlApi& api_;
   ggml_context* context_;
   ggml_cgraph* graph_;
-  std::vector<Piece> pieces_;
-  size_t used_ = 0;
+  std::list<Piece> pieces_;            // which graph nodes point at
+  std::list<Piece>::iterator next_;    // the first that is unused
   std::vector<int32_t> zeros_;
-  float column_result_[4] = {};
 };
 
 }  // namespace headrace

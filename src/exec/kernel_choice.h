@@ -22,6 +22,11 @@ class KernelChoice {
     return columns >= kWideColumns || !decided_ || pack_narrow_;
   }
 
+  // The same for experts, wherever they come from; and whether the cache holds them repacked. Narrow batches gain
+  // little from repacked experts with few threads, and every one that is read would be converted.
+  bool PackExperts(int64_t tokens) const { return kernels_ == Kernels::kRepack || (kernels_ == Kernels::kAuto && tokens >= kWideColumns); }
+  bool CachePackedExperts() const { return kernels_ == Kernels::kRepack; }
+
   // What a pass showed; the first pass that streamed anything decides about narrow batches, for good: from
   // then on the same input gives the same bits. Repacking hides when the disk takes longer for the
   // streamed bytes than the processor for converting and multiplying.

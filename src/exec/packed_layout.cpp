@@ -15,14 +15,17 @@ PackedLayouts::~PackedLayouts() {
   for (ggml_backend_buffer_t buffer : buffers_) api_.backend_buffer_free(buffer);
 }
 
-ggml_backend_buffer_t PackedLayouts::Choose(const ggml_tensor& weight) const {
+ggml_backend_buffer_t PackedLayouts::Choose(const ggml_tensor& weight, bool experts) const {
   // The question that llama.cpp's loader asks: a product with a batch of 512 columns.
-  ggml_tensor columns{};
+  ggml_tensor columns{}, ids{};
   columns.type = GGML_TYPE_F32;
   columns.ne[0] = weight.ne[0];
-  columns.ne[1] = 512;
-  columns.ne[2] = weight.ne[2];
+  columns.ne[1] = experts ? 1 : 512;
+  columns.ne[2] = experts ? 512 : weight.ne[2];
   columns.ne[3] = weight.ne[3];
+  ids.type = GGML_TYPE_I32;
+  ids.ne[0] = ids.ne[2] = ids.ne[3] = 1;
+  ids.ne[1] = 512;
   columns.nb[0] = sizeof(float);
   for (int i = 1; i < GGML_MAX_DIMS; ++i) columns.nb[i] = columns.nb[i - 1] * static_cast<size_t>(columns.ne[i - 1]);
   for (ggml_backend_buffer_t buffer : buffers_) {
@@ -32,17 +35,19 @@ ggml_backend_buffer_t PackedLayouts::Choose(const ggml_tensor& weight) const {
     candidate.extra = nullptr;
     ggml_tensor product{};
     product.type = GGML_TYPE_F32;
-    product.op = GGML_OP_MUL_MAT;
+    product.op = experts ? GGML_OP_MUL_MAT_ID : GGML_OP_MUL_MAT;
     product.src[0] = &candidate;
     product.src[1] = &columns;
+    product.src[2] = experts ? &ids : nullptr;
     product.ne[0] = weight.ne[1];
     product.ne[1] = columns.ne[1];
-    product.ne[2] = product.ne[3] = 1;
+    product.ne[2] = experts ? columns.ne[2] : 1;
+    product.ne[3] = 1;
     if (!api_.backend_dev_supports_op(device_, &product)) continue;
     const ggml_tensor bound = TileOf(api_, weight, weight.ne[1], nullptr, buffer);
     if (bound.extra == nullptr) return nullptr;
     const size_t packed_bytes = api_.backend_buffer_get_alloc_size(buffer, &bound);
-    return packed_bytes == api_.nbytes(&weight) ? buffer : nullptr;
+    return packed_bytes == api_.nbytes(&bound) ? buffer : nullptr;
   }
   return nullptr;
 }

@@ -23,9 +23,9 @@ class PackedLayouts {
   PackedLayouts(const PackedLayouts&) = delete;
   PackedLayouts& operator=(const PackedLayouts&) = delete;
 
-  // The buffer that stands for the layout stock would use for this weight, null when it has none (or one
-  // that needs more bytes than the weight itself, which is left out).
-  ggml_backend_buffer_t Choose(const ggml_tensor& weight) const;
+  // The buffer that stands for the layout stock would use for this weight of a MUL_MAT, or MUL_MAT_ID when it holds
+  // experts; null when it has none (or one that needs more bytes than the weight itself, which is left out).
+  ggml_backend_buffer_t Choose(const ggml_tensor& weight, bool experts) const;
 
  private:
   const GgmlApi& api_;

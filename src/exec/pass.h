@@ -12,6 +12,14 @@ namespace headrace {
 
 struct ExpertUse;
 
+// Where the time of one pass went, and what it converted.
+struct PassTimes {
+  uint64_t wait_ns = 0;       // for the disk
+  uint64_t kernel_ns = 0;
+  uint64_t takeover_ns = 0;   // all of the above and headrace's own code
+  uint64_t packed_bytes = 0;
+};
+
 // Rows of a weight that are read in one piece. `keep` rows become resident on the way.
 struct SegmentRows {
   uint64_t first_row = 0;

@@ -1,8 +1,6 @@
 #include "exec/product.h"
 
 #include <algorithm>
-#include <chrono>
-#include <cstring>
 
 #include "base/size.h"
 #include "plan/residency.h"
@@ -24,37 +22,10 @@ Cut CutOf(const GgmlApi& api, const ggml_tensor& weight) {
   return {static_cast<uint64_t>(weight.ne[1] * weight.ne[2] * weight.ne[3]), row_bytes, true};
 }
 
-Product::Product(const GgmlApi& api) : api_(api) {
-  context_ = api_.init({256 * kKiB, nullptr, true});
-  move_node_ = api_.custom_4d(context_, GGML_TYPE_F32, 4, 1, 1, 1, nullptr, 0, &Product::RunMove, GGML_N_TASKS_MAX, &task_);
-  move_node_->data = move_result_;
-  move_node_->flags |= GGML_TENSOR_FLAG_COMPUTE;
-  graph_ = api_.new_graph_custom(context_, kGraphNodes, false);
-  task_.api = &api_;
-}
+Product::Product(const GgmlApi& api)
+    : api_(api), context_(api.init({256 * kKiB, nullptr, true})), move_(api, context_), graph_(api.new_graph_custom(context_, kGraphNodes, false)) {}
 
 Product::~Product() { api_.free(context_); }
-
-void Product::RunMove(ggml_tensor*, int thread, int threads, void* argument) {
-  MoveTask& task = *static_cast<MoveTask*>(argument);
-  const auto start = std::chrono::steady_clock::now();
-  const uint64_t groups = (task.rows + kRowGroup - 1) / kRowGroup;
-  const auto t = static_cast<uint64_t>(thread), n = static_cast<uint64_t>(threads);
-  const uint64_t begin = std::min(task.rows, groups * t / n * kRowGroup);
-  const uint64_t end = std::min(task.rows, groups * (t + 1) / n * kRowGroup);
-  if (begin < end) {
-    const uint8_t* from = static_cast<const uint8_t*>(task.move.from) + begin * task.row_bytes;
-    uint8_t* to = static_cast<uint8_t*>(task.move.to) + begin * task.row_bytes;
-    if (task.packed != nullptr) {
-      PackRows(*task.api, *task.weight, static_cast<int64_t>(end - begin), from, to, task.packed);
-    } else {
-      std::memcpy(to, from, (end - begin) * task.row_bytes);
-    }
-  }
-  if (thread == 0) {
-    task.nanoseconds = static_cast<uint64_t>((std::chrono::steady_clock::now() - start).count());
-  }
-}
 
 // `matrices` consecutive matrices of the weight when they are whole, or rows of one.
 void Product::AddPiece(const ggml_tensor& node, uint64_t matrix, uint64_t matrices, uint64_t row, uint64_t rows, void* data,
@@ -115,23 +86,11 @@ void Product::CutPieces(const ggml_tensor& node, uint64_t first_row, uint64_t ro
   }
 }
 
-void Product::AddMove(const ggml_tensor& weight, uint64_t rows, ggml_backend_buffer_t packed, const Move& move) {
-  task_.weight = &weight;
-  task_.rows = rows;
-  task_.row_bytes = CutOf(api_, weight).row_bytes;
-  task_.move = move;
-  task_.packed = packed;
-  task_.nanoseconds = 0;
-  api_.graph_add_node(graph_, move_node_);
-}
-
 ggml_status Product::MoveRows(ggml_backend_t backend, const ggml_tensor& weight, uint64_t rows,
                               ggml_backend_buffer_t packed, const Move& move) {
   api_.graph_clear(graph_);
-  AddMove(weight, rows, packed, move);
-  const ggml_status status = api_.backend_graph_compute(backend, graph_);
-  move_ns_ += task_.nanoseconds;
-  return status;
+  api_.graph_add_node(graph_, move_.Node(weight, rows, move.from, move.to, packed));
+  return api_.backend_graph_compute(backend, graph_);
 }
 
 ggml_status Product::Multiply(ggml_backend_t backend, const ggml_tensor& node, uint64_t first_row, uint64_t rows,
@@ -156,7 +115,7 @@ ggml_status Product::Multiply(ggml_backend_t backend, const ggml_tensor& node, u
   api_.graph_clear(graph_);
   size_t nodes = 0;
   if (move != nullptr) {
-    AddMove(*node.src[0], rows, packed, *move);
+    api_.graph_add_node(graph_, move_.Node(*node.src[0], rows, move->from, move->to, packed));
     ++nodes;
   }
   ggml_status status = GGML_STATUS_SUCCESS;
@@ -172,9 +131,7 @@ ggml_status Product::Multiply(ggml_backend_t backend, const ggml_tensor& node, u
     api_.graph_add_node(graph_, &piece.product);
     ++nodes;
   }
-  status = api_.backend_graph_compute(backend, graph_);
-  if (move != nullptr) move_ns_ += task_.nanoseconds;
-  return status;
+  return api_.backend_graph_compute(backend, graph_);
 }
 
 }  // namespace headrace

@@ -7,6 +7,7 @@
 
 #include "exec/ggml_api.h"
 #include "exec/packed_layout.h"
+#include "exec/row_move.h"
 
 namespace headrace {
 
@@ -48,38 +49,24 @@ class Product {
                        const Move& move);
 
   // Time that moves took, as seen by the first thread.
-  uint64_t move_ns() const { return move_ns_; }
+  uint64_t move_ns() const { return move_.nanoseconds(); }
 
  private:
-  struct MoveTask {
-    const GgmlApi* api = nullptr;
-    const ggml_tensor* weight = nullptr;
-    uint64_t rows = 0;
-    uint64_t row_bytes = 0;
-    Move move;
-    ggml_backend_buffer_t packed = nullptr;
-    uint64_t nanoseconds = 0;
-  };
   struct Piece {
     ggml_tensor weight;
     ggml_tensor columns;
     ggml_tensor product;
   };
 
-  void AddMove(const ggml_tensor& weight, uint64_t rows, ggml_backend_buffer_t packed, const Move& move);
-  static void RunMove(ggml_tensor* result, int thread, int threads, void* task);
   void AddPiece(const ggml_tensor& node, uint64_t matrix, uint64_t matrices, uint64_t row, uint64_t rows, void* data,
                 ggml_backend_buffer_t packed);
   void CutPieces(const ggml_tensor& node, uint64_t first_row, uint64_t rows, uint8_t* data, ggml_backend_buffer_t packed);
 
   const GgmlApi& api_;
   ggml_context* context_;
-  ggml_tensor* move_node_;
+  RowMove move_;
   ggml_cgraph* graph_;
-  MoveTask task_;
   std::vector<Piece> pieces_;
-  float move_result_[4] = {};
-  uint64_t move_ns_ = 0;
 };
 
 }  // namespace headrace

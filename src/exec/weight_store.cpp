@@ -24,7 +24,7 @@ Weight* WeightStore::FindOrAdd(const ggml_tensor& tensor, const Origin& origin, 
   weight.origin = origin;
   weight.cut = CutOf(api_, tensor);
   weight.experts = experts;
-  if (layouts_ != nullptr && weight.cut.by_rows && !experts) weight.packed = layouts_->Choose(tensor);
+  if (layouts_ != nullptr && weight.cut.by_rows) weight.packed = layouts_->Choose(tensor, experts);
   by_address_.emplace(tensor.data, &weight);
   changed_ = true;
   return &weight;

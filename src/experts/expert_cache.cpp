@@ -269,7 +269,7 @@ void ExpertCache::Unpin(std::span<const uint32_t> slots) {
   for (const uint32_t index : slots) {
     Slot& slot = slots_[index];
     const bool reading = !slot.idle();
-    if (--slot.pins == 0 && slot.missing > 0 && !reading) Empty(index);
+    if (--slot.pins == 0 && (slot.missing > 0 || !slot.error.ok()) && !reading) Empty(index);
   }
 }
 
@@ -313,6 +313,27 @@ const uint8_t* ExpertCache::Pins::data(size_t i, size_t slice) const {
   const std::lock_guard lock(cache_->mutex_);
   const Slot& slot = cache_->slots_[slots_[i]];
   return slot.slices[slice].arrived ? cache_->SliceMemory(slot, slice) + slot.slices[slice].lead : nullptr;
+}
+
+SlotArray ExpertCache::Pins::array(size_t i, size_t slice) const {
+  const Slot& slot = cache_->slots_[slots_[i]];
+  const Class& of = cache_->classes_[slot.owner_class];
+  const uint8_t* const own = cache_->SliceMemory(slot, slice) + slot.slices[slice].lead;
+  return {own - place(i) * of.slot_bytes, of.slot_bytes, of.slots};
+}
+
+uint32_t ExpertCache::Pins::place(size_t i) const { return slots_[i] - cache_->classes_[cache_->slots_[slots_[i]].owner_class].first_slot; }
+
+uint8_t* ExpertCache::Pins::Convert(size_t i, size_t slice) {
+  Slot& slot = cache_->slots_[slots_[i]];
+  slot.slices[slice].converted = true;
+  return cache_->SliceMemory(slot, slice) + slot.slices[slice].lead;
+}
+
+void ExpertCache::Pins::Spoil(size_t i) {
+  const std::lock_guard lock(cache_->mutex_);
+  Slot& slot = cache_->slots_[slots_[i]];
+  if (slot.error.ok()) slot.error = Status(Code::kCancelled, "an expert was not converted");
 }
 
 Status ExpertCache::Pins::WaitForAny(size_t slice, std::span<const size_t> waiting) const {

@@ -44,6 +44,13 @@ struct ExpertName {
   uint32_t expert = 0;
 };
 
+// Slots of one size as an array of equally spaced matrices: a slice of each, wherever it begins.
+struct SlotArray {
+  const uint8_t* first = nullptr;
+  uint64_t stride = 0;      // bytes
+  uint32_t count = 0;
+};
+
 // One thread at a time uses a cache; another one, its own, reads.
 class ExpertCache {
  public:
@@ -87,6 +94,15 @@ class ExpertCache {
     uint32_t expert(size_t i) const;
     // The bytes of the i-th expert in a slice, null until they have arrived.
     const uint8_t* data(size_t i, size_t slice) const;
+    // The array that it is an element of, and its place there. Experts are in the same array when its `first` is
+    // the same: their slices then begin at the same place within a page.
+    SlotArray array(size_t i, size_t slice) const;
+    uint32_t place(size_t i) const;
+    // Arrived bytes may be converted once, where they are: Convert remembers it and returns them. One whose
+    // conversion fails is forgotten when its pins go, after Spoil.
+    bool converted(size_t i, size_t slice) const { return cache_->slots_[slots_[i]].slices[slice].converted; }
+    uint8_t* Convert(size_t i, size_t slice);
+    void Spoil(size_t i);
     // Blocks until one of `waiting` (indices below size()) has arrived. Errors: the read's.
     Status WaitForAny(size_t slice, std::span<const size_t> waiting) const;
     // Copies the i-th expert's bytes [from, from + bytes) of a slice into its slot (see Adopt).
@@ -150,6 +166,7 @@ class ExpertCache {
     uint64_t finished = 0;
     uint64_t filled = 0;      // by the caller
     bool arrived = false;
+    bool converted = false;   // the user's thread alone
   };
   struct Slot {
     uint32_t owner_class = 0;

@@ -1,0 +1,124 @@
+#include "exec/expert_multiplier.h"
+
+#include <algorithm>
+#include <chrono>
+#include <numeric>
+
+namespace headrace {
+namespace {
+
+// Adds the time until it goes to `nanoseconds`.
+class Stopwatch {
+ public:
+  explicit Stopwatch(uint64_t& nanoseconds) : nanoseconds_(nanoseconds) {}
+  ~Stopwatch() { nanoseconds_ += static_cast<uint64_t>((std::chrono::steady_clock::now() - start_).count()); }
+
+ private:
+  uint64_t& nanoseconds_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace
+
+Result<ggml_status> ExpertMultiplier::MultiplyCached(const Takeover& takeover, std::span<uint8_t> scratch, PassTimes& times) {
+  const ExpertUse& use = *takeover.experts;
+  std::vector<size_t> waiting(use.cached.size()), ready, absent;
+  std::iota(waiting.begin(), waiting.end(), size_t{0});
+  while (!waiting.empty()) {
+    ready.clear();
+    absent.clear();
+    for (const size_t i : waiting) (use.cached.data(i, takeover.slice) != nullptr ? ready : absent).push_back(i);
+    if (ready.empty()) {
+      const Stopwatch waited(times.wait_ns);
+      HEADRACE_RETURN_IF_ERROR(use.cached.WaitForAny(takeover.slice, absent));
+    } else {
+      const Stopwatch computed(times.kernel_ns);
+      const ggml_status status = MultiplyReady(takeover, ready, scratch, times);
+      if (status != GGML_STATUS_SUCCESS) return status;
+    }
+    waiting.swap(absent);
+  }
+  return GGML_STATUS_SUCCESS;
+}
+
+ggml_status ExpertMultiplier::MultiplyReady(const Takeover& takeover, std::span<const size_t> ready, std::span<uint8_t> scratch,
+                                            PassTimes& times) {
+  const ExpertUse& use = *takeover.experts;
+  if (choice_.CachePackedExperts() && takeover.weight->packed != nullptr) {
+    const ggml_status status = ConvertCached(takeover, ready, scratch, times);
+    if (status != GGML_STATUS_SUCCESS) return status;
+  }
+  if (use.way != ExpertUse::Way::kCached) return MultiplyPieces(takeover, ready, scratch, times);
+  // One product for those that begin at the same place within a page: all, when an expert is whole pages.
+  std::vector<size_t> left(ready.begin(), ready.end()), together;
+  while (!left.empty()) {
+    const SlotArray slots = use.cached.array(left.front(), takeover.slice);
+    const auto others = std::stable_partition(left.begin(), left.end(), [&](size_t i) { return use.cached.array(i, takeover.slice).first == slots.first; });
+    together.assign(left.begin(), others);
+    left.erase(left.begin(), others);
+    size_t pairs = 0;
+    for (const size_t i : together) pairs += use.choice.pairs(use.cached.expert(i)).size();
+    const bool fits = slots.count <= SlotProduct::kMostSlots && SlotProduct::ScratchBytes(*takeover.node, pairs) <= scratch.size();
+    const ggml_status status = fits ? MultiplySlots(takeover, together, scratch) : MultiplyPieces(takeover, together, scratch, times);
+    if (status != GGML_STATUS_SUCCESS) return status;
+  }
+  return GGML_STATUS_SUCCESS;
+}
+
+ggml_status ExpertMultiplier::ConvertCached(const Takeover& takeover, std::span<const size_t> ready, std::span<uint8_t> scratch,
+                                            PassTimes& times) {
+  ExpertCache::Pins& cached = takeover.experts->cached;
+  const Weight& weight = *takeover.weight;
+  for (const size_t i : ready) {
+    if (cached.converted(i, takeover.slice)) continue;
+    const ggml_status status = product_.PackInPlace(takeover.backend, weight.tensor, cached.Convert(i, takeover.slice), weight.packed, scratch);
+    times.packed_bytes += weight.tensor.nb[2];
+    if (status == GGML_STATUS_SUCCESS) continue;
+    cached.Spoil(i);
+    return status;
+  }
+  return GGML_STATUS_SUCCESS;
+}
+
+ggml_status ExpertMultiplier::MultiplySlots(const Takeover& takeover, std::span<const size_t> ready, std::span<uint8_t> scratch) {
+  const ExpertUse& use = *takeover.experts;
+  chosen_.clear();
+  for (const size_t i : ready) chosen_.push_back({use.cached.place(i), use.choice.pairs(use.cached.expert(i))});
+  ggml_backend_buffer_t layout = choice_.CachePackedExperts() ? takeover.weight->packed : nullptr;
+  return slots_.Multiply(takeover.backend, *takeover.node, use.cached.array(ready.front(), takeover.slice), layout, chosen_, scratch);
+}
+
+ggml_status ExpertMultiplier::MultiplyPieces(const Takeover& takeover, std::span<const size_t> ready, std::span<uint8_t> scratch,
+                                             PassTimes& times) {
+  const ExpertUse& use = *takeover.experts;
+  const auto rows = static_cast<uint64_t>(takeover.weight->tensor.ne[1]);
+  ggml_backend_buffer_t layout = choice_.PackExperts(use.tokens) ? takeover.weight->packed : nullptr;
+  std::vector<ExpertRows> work;
+  for (const size_t i : ready) {
+    const bool packed = use.cached.converted(i, takeover.slice);
+    work.push_back({0, rows, use.cached.data(i, takeover.slice), use.choice.pairs(use.cached.expert(i)), layout, packed});
+    if (layout != nullptr && !packed) times.packed_bytes += takeover.weight->tensor.nb[2];
+  }
+  return product_.Multiply(takeover.backend, *takeover.node, work, scratch);
+}
+
+ggml_status ExpertMultiplier::MultiplyStreamed(const Takeover& takeover, const SegmentRows& segment, const uint8_t* data,
+                                               std::span<uint8_t> scratch, PassTimes& times) {
+  ExpertUse& use = *takeover.experts;
+  const auto matrix = static_cast<uint64_t>(takeover.weight->tensor.ne[1]);
+  const auto expert = static_cast<uint32_t>(segment.first_row / matrix);
+  const uint64_t first_row = segment.first_row % matrix, row_bytes = takeover.weight->cut.row_bytes;
+  if (!use.Streams(expert)) return GGML_STATUS_SUCCESS;
+  ggml_backend_buffer_t layout = choice_.PackExperts(use.tokens) ? takeover.weight->packed : nullptr;
+  const ExpertRows work{first_row, segment.rows, data, use.choice.pairs(expert), layout, false};
+  if (layout != nullptr) times.packed_bytes += segment.rows * row_bytes;
+  const Stopwatch computed(times.kernel_ns);
+  const ggml_status status = product_.Multiply(takeover.backend, *takeover.node, {&work, 1}, scratch);
+  for (size_t i = 0; i < use.adopted.size(); ++i) {
+    if (use.adopted.expert(i) != expert) continue;
+    use.adopted.Fill(i, takeover.slice, first_row * row_bytes, {data, segment.rows * row_bytes});
+  }
+  return status;
+}
+
+}  // namespace headrace
