@@ -25,9 +25,17 @@ std::vector<uint64_t> NextUses(std::span<const RouterStep> trace, uint64_t exper
   return next;
 }
 
+bool BeginsPass(std::span<const RouterStep> trace, size_t i) { return i == 0 || trace[i].layer <= trace[i - 1].layer; }
+
 }  // namespace
 
-ReplayResult Replay(std::span<const RouterStep> trace, uint64_t slots, ReplayPolicy policy, double half_life) {
+uint64_t CountPasses(std::span<const RouterStep> trace) {
+  uint64_t passes = 0;
+  for (size_t i = 0; i < trace.size(); ++i) passes += BeginsPass(trace, i);
+  return passes;
+}
+
+ReplayResult Replay(std::span<const RouterStep> trace, uint64_t slots, ReplayPolicy policy, double half_life, uint64_t counted_passes) {
   uint64_t layers = 0, experts = 0;
   for (const RouterStep& step : trace) {
     layers = std::max<uint64_t>(layers, step.layer + 1);
@@ -52,17 +60,23 @@ ReplayResult Replay(std::span<const RouterStep> trace, uint64_t slots, ReplayPol
     }
     return 0.0;
   };
-  uint64_t position = 0, number = 0;
+  const uint64_t passes = CountPasses(trace);
+  const uint64_t filling = passes - std::min(passes, counted_passes);
+  uint64_t position = 0, number = 0, pass = 0;
   for (size_t i = 0; i < trace.size(); ++i) {
     const RouterStep& step = trace[i];
     ++number;
-    if (i == 0 || step.layer <= trace[i - 1].layer) heat.Age(1);
+    if (BeginsPass(trace, i)) {
+      heat.Age(1);
+      ++pass;
+    }
     for (const uint32_t expert : step.experts) {
       const size_t key = step.layer * experts + expert;
       heat.Touch(key, 1);
       last_use[key] = step_of[key] = number;
       if (policy == ReplayPolicy::kOptimum) next_use[key] = next[position];
       ++position;
+      if (pass <= filling) continue;
       ++result.chosen;
       result.hits += resident[key];
     }

@@ -22,9 +22,13 @@ struct ReplayResult {
   double rate() const { return chosen == 0 ? 0 : static_cast<double>(hits) / static_cast<double>(chosen); }
 };
 
+// Passes in a trace: one ends where the layer number falls or stays.
+uint64_t CountPasses(std::span<const RouterStep> trace);
+
 // `slots` for the experts of all layers together. The experts of one step are never given up for each other;
-// when they are more than the slots, those beyond are misses. A pass ends where the layer number falls or stays.
-// `half_life` in passes, for kHeat.
-ReplayResult Replay(std::span<const RouterStep> trace, uint64_t slots, ReplayPolicy policy, double half_life = 0);
+// when they are more than the slots, those beyond are misses. `half_life` in passes, for kHeat. Only the last
+// `counted_passes` count; those before fill the cache.
+ReplayResult Replay(std::span<const RouterStep> trace, uint64_t slots, ReplayPolicy policy, double half_life = 0,
+                    uint64_t counted_passes = UINT64_MAX);
 
 }  // namespace headrace

@@ -33,6 +33,20 @@ TEST(Replay, ACycleDefeatsLruAndNotTheOptimum) {
   EXPECT_GT(Replay(Sequence(cycle), 3, ReplayPolicy::kOptimum).rate(), 0.6);
 }
 
+// In a cycle of two everything after the first round is a hit.
+TEST(Replay, TheFirstPassesFillTheCache) {
+  const auto trace = Sequence({0, 1, 0, 1, 0, 1});
+  EXPECT_EQ(CountPasses(trace), 6u);
+  EXPECT_EQ(CountPasses(std::vector<RouterStep>{{0, {1}}, {1, {1}}, {3, {1}}, {0, {1}}}), 2u);
+  for (const ReplayPolicy policy : {ReplayPolicy::kLru, ReplayPolicy::kHeat, ReplayPolicy::kOptimum}) {
+    EXPECT_EQ(Replay(trace, 2, policy, 8).hits, 4u);
+    const ReplayResult last = Replay(trace, 2, policy, 8, 3);
+    EXPECT_EQ(last.chosen, 3u);
+    EXPECT_EQ(last.hits, 3u);
+    EXPECT_EQ(Replay(trace, 2, policy, 8, 100).chosen, 6u);
+  }
+}
+
 TEST(Replay, HeatKeepsWhatIsUsedOften) {
   std::vector<uint32_t> experts;
   for (uint32_t i = 0; i < 400; ++i) experts.insert(experts.end(), {0, 1, 100 + i % 50, 200 + i % 50});
