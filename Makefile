@@ -23,7 +23,7 @@ test: all
 test-slow: all
 	ctest --test-dir $(BUILD)/release --output-on-failure -L slow
 
-# Generates 4 GB models and measures: about 50 minutes, 9 GB of disk, root for the memory group.
+# Generates models of 4 and 5 GB and measures: about two hours, 14 GB of disk, root for the memory group.
 bench: all
 	bench/run.sh $(BUILD)/release "$(ENGINE)"
 

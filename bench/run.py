@@ -22,11 +22,13 @@ EXAMPLES = """scenarios:
   small     the same model in --small-memory
   passive   a model that fits, and mode off, against stock in pairs
   load      loading and planning sparse files of 4 GB and 400 GB, and the model
+  experts   a mixture of experts: decode beside stock and perfect foresight, with --budgets budgets, prompts of 1024
 
 examples:
-  make bench                                           everything: about an hour for both types, 9 GB of disk
+  make bench                                           everything: about two hours, 14 GB of disk
   bench/run.py build/release build/engine --quick      does it work: a few minutes, written to build/bench-quick
   bench/run.py build/release build/engine --only decode --types q4_0
+  bench/run.py build/release build/engine --only experts --repetitions 2 --budgets 5
   bench/run.py --report                                tables and plots again from the raw rows
 
 Root is needed for the memory group (cgroup v1 or v2), for emptying the page cache and for setting
@@ -38,7 +40,7 @@ def parse_arguments():
     parser.add_argument("build", nargs="?", metavar="BUILD_DIR", help="the release build, for instance build/release")
     parser.add_argument("engine", nargs="?", metavar="ENGINE_PREFIX", help="llama.cpp, for instance build/engine")
     parser.add_argument("--only", action="append", choices=list(scenarios.ALL), metavar="SCENARIO", help="one of them; may be repeated")
-    parser.add_argument("--decode-tokens", type=int, help="tokens of a decode run (default 32)")
+    parser.add_argument("--decode-tokens", type=int, help="tokens of a decode run (default 32; experts 64)")
     parser.add_argument("--quick", action="store_true", help="one repetition, few tokens; documentation stays as it is")
     parser.add_argument("--report", action="store_true", help="measure nothing, write tables and plots from the rows")
     parser.add_argument("--repetitions", type=int, help="default 3")
@@ -48,6 +50,8 @@ def parse_arguments():
     parser.add_argument("--ram", type=parse_size, default="1500M", help="headrace's budget for weights in it (default 1500M)")
     parser.add_argument("--small-memory", type=parse_size, default="700M", help="of the scenario small (default 700M)")
     parser.add_argument("--small-ram", type=parse_size, default="350M", help="headrace's budget in it (default 350M)")
+    parser.add_argument("--experts-preset", default="moe-5g", help="shape of the scenario experts' model (default moe-5g)")
+    parser.add_argument("--budgets", type=int, help="of the scenario experts, from the least to everything (default 8)")
     parser.add_argument("--models", metavar="DIR", help="where generated models are kept (default beside BUILD_DIR: bench-models)")
     parser.add_argument("--results", metavar="DIR", help="raw rows and plots (default bench/results)")
     parser.add_argument("--docs", metavar="FILE", help="page whose tables are replaced (default docs/benchmarks.md)")
@@ -56,6 +60,8 @@ def parse_arguments():
         parser.error("name BUILD_DIR and ENGINE_PREFIX, or use --report")
     if arguments.repetitions is not None and arguments.repetitions < 1:
         parser.error("--repetitions must be 1 or more")
+    if arguments.budgets is not None and arguments.budgets < 2:
+        parser.error("--budgets must be 2 or more")
     arguments.types = arguments.types.split(",")
     if not set(arguments.types) <= {"q4_0", "q4_k"}:
         parser.error("--types: q4_0, q4_k or q4_0,q4_k")
@@ -73,6 +79,9 @@ class Settings:
         self.small_memory_bytes, self.small_ram_bytes = arguments.small_memory, arguments.small_ram
         self.decode_tokens = arguments.decode_tokens or (4 if quick else 32)
         self.prompts = [64] if quick else [512, 64]
+        self.experts_preset, self.budgets = arguments.experts_preset, arguments.budgets or (4 if quick else 8)
+        self.experts_tokens = arguments.decode_tokens or (8 if quick else 64)
+        self.experts_prompt = 64 if quick else 1024
         self.limit_s, self.sweep_s = (1, 0.05) if quick else (6, 0.3)
         self.passive_preset = "tiny" if quick else "mid"
         self.passive_rounds, self.passive_inner = (2, 2) if quick else (12, 5)

@@ -18,7 +18,7 @@ class Outcome:
     @property
     def reason(self):
         """The last lines that the child said, without folders of this machine: rows are published."""
-        noise = ("load_backend:", "ggml_backend_load_best:")
+        noise = ("load_backend:", "ggml_backend_load_best:", "headrace: pass ")
         lines = [line for line in self.stderr.splitlines() if line.strip() and not line.startswith(noise)]
         return re.sub(r"(/[\w.+~-]+)+/", "", " | ".join(lines[-3:]))[-400:]
 

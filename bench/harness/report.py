@@ -3,7 +3,7 @@
 import json
 import os
 
-from . import figures, rows as raw, svg, tables
+from . import expert_figures, expert_tables, figures, rows as raw, svg, tables
 from .figures import measured
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
@@ -12,7 +12,7 @@ OURS = ["headrace-auto", "headrace-repack", "headrace-plain"]
 
 def write(results, docs):
     """Regenerates the page. A page without markers, or none, gets them at its end."""
-    data = {name: raw.load(results, name) for name in ("decode", "prompt", "small", "passive", "load")}
+    data = {name: raw.load(results, name) for name in ("decode", "prompt", "small", "passive", "load", "experts")}
     plots = _plots(results, data)
     lines = _machine(results) + _goals(data)
     relative = os.path.relpath(results, os.path.dirname(os.path.abspath(docs)))
@@ -22,13 +22,14 @@ def write(results, docs):
         ("Little memory", data["small"], tables.decode_like),
         ("Nothing to stream", data["passive"], tables.passive),
         ("Loading", data["load"], tables.load),
+        ("Experts", data["experts"], expert_tables.render),
     ]
     for heading, rows, render in sections:
         if not rows:
             continue
         lines += [f"### {heading}", ""]
-        if heading.lower() in plots:
-            lines += [f"![{heading}]({relative}/{plots[heading.lower()]})", ""]
+        for plot in plots.get(heading.lower(), []):
+            lines += [f"![{heading}]({relative}/{plot})", ""]
         if any(row["status"] == "uncapped" for row in rows):
             lines += ["These runs were **not capped**: no memory group could be made.", ""]
         lines += render(rows)
@@ -96,7 +97,8 @@ def _goals(data):
         ratio = figures.paired(_best(own), measured(own, variant="stock-ram-repack"))
         if ratio:
             goal(f"{model}: prompt of 512 ÷ stock in RAM", "≥ 0.95", ratio.text("{:.3f}"), ratio.median >= 0.95)
-    capped = [r for r in measured(decode + prompt + small) if r["variant"] in OURS and r["peak_bytes"]]
+    expert_tables.goals(data["experts"], goal)
+    capped = [r for r in measured(decode + prompt + small + data["experts"]) if r["variant"] in OURS and r["peak_bytes"]]
     for limit in sorted({r["memory_limit_bytes"] for r in capped if r["memory_limit_bytes"]}, reverse=True):
         within = [r for r in capped if r["memory_limit_bytes"] == limit]
         peak, hits = max(r["peak_bytes"] for r in within), max(r["limit_hits"] for r in within)
@@ -129,19 +131,26 @@ def _kind(name):
 
 
 def _plots(results, data):
-    """Writes the charts; {scenario: file name} of those that have data."""
+    """Writes the charts; {scenario: [file name]} of those that have data."""
     written = {}
+
+    def write(scenario, name, image):
+        written.setdefault(scenario, []).append(name)
+        with open(os.path.join(results, name), "w") as file:
+            file.write(image)
+
     for name, note in (("decode", "tokens per second, median; thin line: least to greatest; dashed: the disk's limit for these bytes"),
-                       ("prompt", "tokens per second, median; thin line: least to greatest; green: without a memory limit")):
+                       ("prompt", "tokens per second, median; thin line: least to greatest; green: without a memory limit"),
+                       ("experts", "tokens per second, median; thin line: least to greatest; dashed: with perfect foresight")):
         rows, groups = data[name], []
         for model in figures.ordered(rows, "model"):
             for test in figures.ordered([r for r in rows if r["model"] == model], "test"):
                 own = [r for r in rows if r["model"] == model and r["test"] == test]
                 groups.append((tables.title(model, test), [bar for v in tables.variants(own) if (bar := _bar(own, v, name))]))
         if any(bars for _heading, bars in groups):
-            written[name] = name + ".svg"
-            with open(os.path.join(results, written[name]), "w") as file:
-                file.write(svg.chart(f"{name.capitalize()} in a memory limit", note, groups))
+            write(name, name + ".svg", svg.chart(f"{name.capitalize()} in a memory limit", note, groups))
+    if curve := expert_tables.curve(data["experts"]):
+        write("experts", "experts-budgets.svg", curve)
     return written
 
 
@@ -151,6 +160,16 @@ def _bar(own, variant, scenario):
         dead = tables.failure([r for r in own if r["variant"] == variant])
         return svg.Bar(tables.LABELS[variant], _kind(variant), 0, 0, 0, dead)
     speed = figures.speeds(done)
-    limits = figures.spread(figures.limit_tokens_per_s(own, row) for row in done)
-    reach = limits.median if limits and scenario == "decode" else None
+    reach = _reach(own, done, scenario)
     return svg.Bar(tables.LABELS[variant], _kind(variant), speed.median, speed.low, speed.high, "", reach)
+
+
+def _reach(own, done, scenario):
+    """What could be reached, for the dashed line; None where nothing is known."""
+    if scenario == "decode":
+        limits = figures.spread(figures.limit_tokens_per_s(own, row) for row in done)
+    elif scenario == "experts":
+        limits = figures.spread(expert_figures.bound(own, row) for row in measured(done, variant=expert_figures.DECODE) if row["counted_passes"])
+    else:
+        limits = None
+    return limits.median if limits else None

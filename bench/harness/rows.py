@@ -18,6 +18,10 @@ COLUMNS = [
     "streamed_bytes_per_pass", "ring_bytes", "scratch_bytes", "passes", "bytes_read", "reads_failed", "reads_retried",
     "pass_ns", "wait_ns", "kernel_ns", "repack_ns", "own_ns",
     "decode_passes", "decode_ns", "decode_wait_ns", "decode_own_ns", "decode_bytes",
+    "expert_bytes", "expert_cache_bytes", "expert_resident_bytes", "experts_chosen", "expert_hits", "expert_bytes_read",
+    # of the passes whose speed counts, and the same choices with perfect foresight (traces.py)
+    "counted_passes", "counted_chosen", "counted_hits", "counted_bytes_read", "optimum_slots", "optimum_hits",
+    "all_experts", "popular_share", "again_share",
 ]
 
 

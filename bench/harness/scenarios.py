@@ -17,7 +17,7 @@ RAM_PLAIN = Variant("stock-ram-plain", capped=False, repack=0)
 
 def _turned(variants, repetition):
     """Another order in every repetition, so that nothing profits from its place."""
-    shift = repetition % len(variants)
+    shift = repetition % max(1, len(variants))
     return variants[shift:] + variants[:shift]
 
 
@@ -28,10 +28,10 @@ def _mmap_rivals(prompt):
     return [Variant(v.name, repack=0, read_ahead_kib=v.read_ahead_kib, warmup=False, once=True) for v in (STOCK_128K, STOCK_8M)]
 
 
-def _streaming(session, rows, path, model, test, memory_bytes, budget_bytes, rivals, in_ram):
+def _streaming(session, rows, path, model, test, memory_bytes, budget_bytes, rivals, in_ram, ours=HEADRACE, discarded=0):
     """Repetitions of: rivals; read limit, headrace, read limit, headrace, …; stock in RAM."""
     def measure(variant, repetition):
-        session.llama_bench(rows, variant, path, model, [test], repetition, memory_bytes, budget_bytes)
+        session.llama_bench(rows, variant, path, model, [test], repetition, memory_bytes, budget_bytes, discarded=discarded)
 
     name = f"{test[0]}{test[1]}"
     for repetition in range(session.settings.repetitions):
@@ -39,7 +39,7 @@ def _streaming(session, rows, path, model, test, memory_bytes, budget_bytes, riv
             if repetition == 0 or not variant.once:
                 measure(variant, repetition)
         session.read_limit(rows, path, model, name, repetition)
-        for variant in _turned(HEADRACE, repetition):
+        for variant in _turned(ours, repetition):
             measure(variant, repetition)
             session.read_limit(rows, path, model, name, repetition)
         for variant in in_ram:
@@ -112,6 +112,55 @@ def load(session, rows):
                 _load_once(session, rows, name, argv + [path], environment, model, repetition)
 
 
+def experts(session, rows):
+    """A mixture of experts: decode in the group beside stock and perfect foresight, decode with other budgets, prompts."""
+    settings = session.settings
+    model = settings.experts_preset
+    path = session.model(model, "q4_0")
+    plan = session.plan(path)
+    budgets = _budgets(session, plan)
+    _say_how_long(session, plan, len(budgets))
+    tokens = ("tg", settings.experts_tokens)
+    group = (settings.memory_bytes, settings.ram_bytes)
+    # A token needs what the tokens before have left in memory: the first repetition fills it and does not count.
+    traced = Variant("headrace-auto", streams=True, kernels="auto", traced=True)
+    _streaming(session, rows, path, model, tokens, *group, _mmap_rivals(False), [RAM_REPACK, RAM_PLAIN], [traced], discarded=1)
+    room = settings.memory_bytes - settings.ram_bytes
+    variant = Variant("headrace-budget", streams=True, kernels="auto", traced=True)
+    for repetition in range(settings.repetitions):
+        session.read_limit(rows, path, model, "tg%d" % tokens[1], repetition)
+        for budget in _turned(budgets, repetition):
+            session.llama_bench(rows, variant, path, model, [tokens], repetition, budget + room, budget, discarded=1)
+        session.read_limit(rows, path, model, "tg%d" % tokens[1], repetition)
+    plain_and_auto = [v for v in HEADRACE if v.kernels != "repack"]
+    _streaming(session, rows, path, model, ("pp", settings.experts_prompt), *group, [], [RAM_REPACK, RAM_PLAIN], plain_and_auto)
+
+
+def _budgets(session, plan):
+    """From the least to everything in memory, closer together where memory is little. Those that this machine has."""
+    floor, weights = plan["smallest_budget_bytes"], plan["model"]["weight_bytes"]
+    everything = int(weights * 1.06) + min(96 << 20, weights // 7)  # experts in whole pages, read-ahead, scratch
+    steps = session.settings.budgets - 1
+    budgets = [floor + int((everything - floor) * (i / steps) ** 1.5) for i in range(steps + 1)]
+    fitting = [b for b in budgets if b + session.settings.memory_bytes - session.settings.ram_bytes <= machine.memory_bytes("MemAvailable")]
+    if len(fitting) < len(budgets):
+        session.say(f"budgets beyond {(fitting or [0])[-1] / 2**30:.1f} GiB skipped: this machine has not so much free memory")
+    return fitting
+
+
+def _say_how_long(session, plan, budgets):
+    """A guess from the bytes that a token needs: stock reads them at 0.3 GB/s, a half-filled cache at what amounts to 4 GB/s."""
+    settings, token_bytes = session.settings, plan["model"]["active_expert_bytes"] + plan["model"]["managed_bytes"]
+    passes = 2 * settings.experts_tokens
+    stock = 2 * (5 + passes * token_bytes / 0.3e9)
+    ours = (1 + budgets) * (5 + passes * token_bytes / 4e9)
+    in_ram = 2 * (15 + passes * token_bytes / 5e9)
+    prompts = 4 * (10 + 2 * settings.experts_prompt / 60)
+    limits = 7 * (settings.limit_s + 1)
+    seconds = settings.repetitions * (stock + ours + in_ram + prompts + limits)
+    session.say(f"{settings.repetitions} x {9 + budgets} runs: about {max(1, round(seconds / 60))} minutes")
+
+
 def _load_once(session, rows, name, argv, environment, model, repetition):
     # The first round is cold and shows what is read; the others are warm and show the time of the code itself.
     dropped = machine.drop_caches() if repetition == 0 else False
@@ -130,4 +179,4 @@ def _load_once(session, rows, name, argv, environment, model, repetition):
     session.say(f"{model:>11} load {name:<20} {load_ms:9.1f} ms {'' if outcome.status == 'ok' else outcome.reason}")
 
 
-ALL = {"decode": decode, "prompt": prompt, "small": small, "passive": passive, "load": load}
+ALL = {"decode": decode, "prompt": prompt, "small": small, "passive": passive, "load": load, "experts": experts}

@@ -5,7 +5,7 @@ import os
 import tempfile
 from dataclasses import dataclass, field
 
-from . import child, machine
+from . import child, machine, traces
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class Variant:
     warmup: bool = True
     once: bool = False             # first repetition only: slow, and compared with nothing in pairs
     may_die: bool = False          # being killed is a result
+    traced: bool = False           # the experts that it chose are replayed with perfect foresight
     environment: dict = field(default_factory=dict, hash=False)
 
 
@@ -28,21 +29,21 @@ class Tools:
     """Paths of the programs. Raises FileNotFoundError with what to do."""
 
     def __init__(self, build, engine):
-        self.library = self._need(os.path.join(build, "src", "libheadrace.so"), "make all")
+        self.library = self.need(os.path.join(build, "src", "libheadrace.so"), "make all")
         self.command = os.path.join(build, "src", "headrace")
-        for name in ("make-model", "read-limit", "snapshot-json", "load-time"):
-            path = self._need(os.path.join(build, "bench", "headrace-" + name), "make all")
+        for name in ("make-model", "read-limit", "snapshot-json", "load-time", "replay"):
+            path = self.need(os.path.join(build, "bench", "headrace-" + name), "make all")
             setattr(self, name.replace("-", "_"), path)
         folders = [os.path.join(engine, "usr", "bin"), os.path.join(engine, "bin")]
         found = [os.path.join(f, "llama-bench") for f in folders if os.path.exists(os.path.join(f, "llama-bench"))]
-        self.llama_bench = self._need(found[0] if found else os.path.join(folders[0], "llama-bench"),
+        self.llama_bench = self.need(found[0] if found else os.path.join(folders[0], "llama-bench"),
                                       "scripts/install-engine.sh, or name llama.cpp's prefix")
         help_text = child.run([self.llama_bench, "--help"], timeout_s=60).stdout
         self.has_repack = "--repack" in help_text
         self.mmap_options = ["--load-mode", "mmap"] if "--load-mode" in help_text else ["-mmp", "1"]
 
     @staticmethod
-    def _need(path, remedy):
+    def need(path, remedy):
         if not os.path.exists(path):
             raise FileNotFoundError(f"{path} is missing: {remedy}")
         return os.path.abspath(path)
@@ -71,6 +72,14 @@ class Session:
                 raise RuntimeError(f"no model: {made.reason}")
         return path
 
+    def plan(self, path):
+        """What `headrace plan` says about a model."""
+        self.tools.need(self.tools.command, "make all")
+        printed = child.run([self.tools.command, "plan", "--flash-mode", "on", "--ram", str(self.settings.ram_bytes), "--json", path])
+        if printed.status != "ok":
+            raise RuntimeError(f"no plan: {printed.reason}")
+        return json.loads(printed.stdout)
+
     # Output
 
     def say(self, line):
@@ -94,9 +103,10 @@ class Session:
 
     # Runs
 
-    def llama_bench(self, rows, variant, path, model, tests, repetition, limit_bytes=0, budget_bytes=0, inner=1):
-        """llama-bench in a process of its own; tests are ('pp', 512) or ('tg', 32). One row each."""
-        argv = [self.tools.llama_bench, "-m", path, "-r", str(inner), "-o", "json", *self.tools.mmap_options]
+    def llama_bench(self, rows, variant, path, model, tests, repetition, limit_bytes=0, budget_bytes=0, inner=1, discarded=0):
+        """llama-bench in a process of its own; tests are ('pp', 512) or ('tg', 32). One row each. The median of `inner`
+        repetitions counts, after `discarded` ones that fill caches."""
+        argv = [self.tools.llama_bench, "-m", path, "-r", str(discarded + inner), "-o", "json", *self.tools.mmap_options]
         prompts = [str(n) for kind, n in tests if kind == "pp"] or ["0"]
         decodes = [str(n) for kind, n in tests if kind == "tg"] or ["0"]
         argv += ["-p", ",".join(prompts), "-n", ",".join(decodes)]
@@ -110,23 +120,27 @@ class Session:
             return
         dropped = machine.drop_caches() if capped else False
         with tempfile.TemporaryDirectory(prefix="headrace-bench-") as scratch:
-            environment, snapshot = dict(variant.environment), os.path.join(scratch, "snapshot")
+            environment, snapshot, trace = dict(variant.environment), os.path.join(scratch, "snapshot"), os.path.join(scratch, "trace")
             if variant.streams:
                 environment.update(LD_PRELOAD=self.tools.library, HEADRACE_FLASH_MODE="on",
                                    HEADRACE_RAM=str(budget_bytes), HEADRACE_KERNELS=variant.kernels,
                                    HEADRACE_SNAPSHOT=snapshot)
                 if path in self._shapes:
                     environment["HEADRACE_DISK"] = str(int(self._shapes[path]["bytes_per_s"]))
+            if variant.traced:
+                environment.update(traces.environment(trace))
             try:
                 outcome = self._run_in_group(argv, environment, limit_bytes if capped else 0)
             finally:
                 self.read_ahead.restore()
             counted = self._snapshot(snapshot) if variant.streams else {}
-        if variant.streams and outcome.status == "ok" and not counted.get("streamed_bytes_per_pass"):
+            if variant.traced and outcome.status == "ok":
+                counted.update(traces.counted(self.tools.replay, trace, outcome, counted, inner * sum(n for _kind, n in tests)))
+        if variant.streams and outcome.status == "ok" and not (counted.get("streamed_bytes_per_pass") or counted.get("expert_bytes")):
             outcome.status, outcome.stderr = "failed", "it did not stream: " + outcome.reason
         if capped and not self.groups.version and outcome.status == "ok":
             outcome.status = "uncapped"
-        results = self._parse(outcome)
+        results = self._parse(outcome, discarded)
         for kind, count in tests:
             result = results.get((kind, count), {})
             common = {"model": model, "test": f"{kind}{count}", "repetition": repetition,
@@ -151,8 +165,8 @@ class Session:
         return json.loads(printed.stdout) if printed.status == "ok" else {}
 
     @staticmethod
-    def _parse(outcome):
-        """{(kind, count): figures} of llama-bench's JSON; the median over its inner repetitions."""
+    def _parse(outcome, discarded):
+        """{(kind, count): figures} of llama-bench's JSON; the median over its inner repetitions that count."""
         results = {}
         try:
             printed = json.loads(outcome.stdout) if outcome.stdout.strip() else []
@@ -160,7 +174,7 @@ class Session:
             printed = []  # killed in the middle
         for test in printed:
             kind, count = ("pp", test["n_prompt"]) if test["n_prompt"] else ("tg", test["n_gen"])
-            samples = sorted(test["samples_ns"])
+            samples = sorted(test["samples_ns"][discarded:])
             middle = (samples[(len(samples) - 1) // 2] + samples[len(samples) // 2]) / 2
             results[(kind, count)] = {"tokens": count, "tokens_per_s": round(count * 1e9 / middle, 5),
                                       "threads": test.get("n_threads", "")}

@@ -40,9 +40,13 @@ def chart(title, note, groups):
         for bar in bars:
             parts += _bar(bar, y, plot / top)
             y += BAR_HEIGHT + BAR_GAP
-    height = y + 14
+    return page(title, note, y + 14, parts)
+
+
+def page(title, note, height, parts, style=STYLE):
+    """The image around its parts."""
     return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img">\n'
-            f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n"
+            f"<title>{escape(title)}</title>\n<style>{style}</style>\n"
             f'<text class="title" x="12" y="24">{escape(title)}</text>\n'
             f'<text class="note" x="12" y="44">{escape(note)}</text>\n' + "\n".join(parts) + "\n</svg>\n")
 

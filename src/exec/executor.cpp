@@ -565,6 +565,7 @@ void Executor::Account(uint64_t wall_ns) {
   if (undecided && choice_.decided()) {
     LogDebug(fmt::format("streamed weights use {} kernels for narrow batches", choice_.pack_narrow() ? "repacked" : "plain"));
   }
+  // The benchmark reads this line and the next (bench/harness/traces.py).
   LogDebug(fmt::format("pass {}: {} columns, {:.1f} ms: {:.1f} waiting for the disk, {:.1f} in kernels ({:.1f} repacking), {:.1f} own; {} streamed",
                        snapshot.passes.load(), columns_, wall_ns / 1e6, times_.wait_ns / 1e6, times_.kernel_ns / 1e6,
                        (snapshot.repack_ns - packed_before) / 1e6, own_ns / 1e6, FormatSize(streamed_bytes)));
