@@ -16,13 +16,13 @@ def render(rows):
 
 
 def _expert_cells(done):
-    """Hits, Belady's hits, ÷ Belady, read per token."""
+    """Hits, Belady's hits, ÷ Belady, read per token and what Belady's cache would read."""
     if not done:
         return [""] * 4
     def middle(function):
         return median(function(row) for row in done)
     return [f"{middle(experts.hits):.1%}", f"{middle(experts.optimum_hits):.1%}", text(experts.of_optimum(done), "{:.3f}"),
-            f"{figures.digits(middle(experts.bytes_per_token) / 1e6)} MB"]
+            f"{figures.digits(middle(experts.bytes_per_token) / 1e6)} ({figures.digits(middle(experts.optimum_bytes_per_token) / 1e6)}) MB"]
 
 
 def _decode(rows, model):
@@ -42,7 +42,7 @@ def _decode(rows, model):
         return []
     limit = spread(row["bytes_per_s"] / GB for row in measured(rows, variant="limit"))
     test = figures.ordered(rows, "test")[0]
-    header = ["", "÷ bound", "÷ best stock mmap", "tokens/s", "bound, tokens/s", "hits", "Belady's hits", "÷ Belady", "read per token",
+    header = ["", "÷ bound", "÷ best stock mmap", "tokens/s", "bound, tokens/s", "hits", "Belady's hits", "÷ Belady", "read per token (Belady)",
               "peak memory", "limit hits"]
     return ([f"**{tables.title(model, test)}**" + (f" (read limit {text(limit)} GB/s)" if limit else ""), ""]
             + tables.table(header, lines) + _skew(measured(rows, variant=experts.DECODE)))
@@ -67,7 +67,7 @@ def _budgets(rows, model):
     if not lines:
         return []
     header = ["budget", "of the weights", "÷ fastest smaller budget", "÷ bound", "tokens/s", "hits", "Belady's hits", "÷ Belady",
-              "read per token", "peak memory", "limit hits"]
+              "read per token (Belady)", "peak memory", "limit hits"]
     return [f"**{str(model).upper()}, decode with other budgets**", ""] + tables.table(header, lines)
 
 
