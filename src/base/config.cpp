@@ -15,6 +15,7 @@ constexpr const char* kKernels = "HEADRACE_KERNELS";
 constexpr const char* kDebug = "HEADRACE_DEBUG";
 constexpr const char* kSnapshot = "HEADRACE_SNAPSHOT";
 constexpr const char* kTrace = "HEADRACE_TRACE";
+constexpr const char* kRemember = "HEADRACE_REMEMBER";
 constexpr const char* kReader = "HEADRACE_READER";
 constexpr const char* kDisk = "HEADRACE_DISK";
 constexpr const char* kFault = "HEADRACE_FAULT";
@@ -70,10 +71,12 @@ Result<Config> ParseConfig(const Getenv& getenv) {
     if (!parsed) return Invalid(kKernels, kernels, "auto, plain or repack");
     config.kernels = *parsed;
   }
-  if (const char* debug = get(kDebug)) {
-    const std::string text = debug;
-    if (text != "0" && text != "1") return Invalid(kDebug, debug, "0 or 1");
-    config.debug = text == "1";
+  for (const auto& [name, flag] : {std::pair{kDebug, &config.debug}, std::pair{kRemember, &config.remember}}) {
+    const char* value = get(name);
+    if (value == nullptr) continue;
+    const std::string text = value;
+    if (text != "0" && text != "1") return Invalid(name, value, "0 or 1");
+    *flag = text == "1";
   }
   if (const char* snapshot = get(kSnapshot)) config.snapshot_path = snapshot;
   if (const char* trace = get(kTrace)) config.trace_path = trace;
@@ -94,7 +97,8 @@ Result<Config> ParseConfig(const Getenv& getenv) {
 
 std::vector<std::pair<std::string, std::string>> Config::ToEnvironment() const {
   std::vector<std::pair<std::string, std::string>> variables = {
-      {kFlashMode, ToString(flash_mode)}, {kKernels, ToString(kernels)}, {kDebug, debug ? "1" : "0"}, {kReader, reader}};
+      {kFlashMode, ToString(flash_mode)}, {kKernels, ToString(kernels)}, {kDebug, debug ? "1" : "0"},
+      {kRemember, remember ? "1" : "0"}, {kReader, reader}};
   if (weights_bytes > 0) variables.emplace_back(kRam, std::to_string(weights_bytes));
   if (!snapshot_path.empty()) variables.emplace_back(kSnapshot, snapshot_path);
   if (!trace_path.empty()) variables.emplace_back(kTrace, trace_path);

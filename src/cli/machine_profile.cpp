@@ -2,17 +2,15 @@
 
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <unistd.h>
 
 #include <cmath>
-#include <cstdlib>
 #include <ctime>
-#include <filesystem>
-#include <fstream>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/cache_directory.h"
+#include "base/small_file.h"
 #include "cli/machine_measure.h"
 #include "cli/system_info.h"
 
@@ -85,11 +83,8 @@ std::string RenderProfiles(const ProfileEntries& entries) {
 }
 
 std::string ProfilePath() {
-  const char* cache = std::getenv("XDG_CACHE_HOME");
-  if (cache != nullptr && *cache != '\0') return std::string(cache) + "/headrace/machine.json";
-  const char* home = std::getenv("HOME");
-  if (home != nullptr && *home != '\0') return std::string(home) + "/.cache/headrace/machine.json";
-  return "";
+  const std::string directory = CacheDirectory();
+  return directory.empty() ? "" : directory + "/machine.json";
 }
 
 std::optional<ProfileEntry> LoadProfile(const std::string& path, const std::string& key, int64_t now) {
@@ -108,16 +103,7 @@ void StoreProfile(const std::string& path, const std::string& key, const Profile
   ProfileEntries entries;
   if (const auto text = ReadTextFile(path)) entries = ParseProfiles(*text);
   entries[key] = entry;
-  std::error_code error;
-  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), error);
-  const std::string temporary = fmt::format("{}.{}", path, getpid());
-  std::ofstream file(temporary, std::ios::binary);
-  file << RenderProfiles(entries);
-  file.close();
-  if (file) {
-    std::filesystem::rename(temporary, path, error);
-  }
-  if (!file || error) std::filesystem::remove(temporary, error);
+  [[maybe_unused]] const Status harmless = ReplaceFile(path, RenderProfiles(entries));
 }
 
 Result<ProfileEntry> MachineProfileFor(const std::string& model_path, const std::string& engine_version, bool fresh) {

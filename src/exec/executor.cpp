@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "base/cache_directory.h"
 #include "base/log.h"
 #include "base/size.h"
 #include "exec/cut_check.h"
@@ -51,6 +52,7 @@ Executor::Executor(const GgmlApi& api, const Config& config, uint64_t limit_byte
       snapshot_(snapshot),
       layouts_(config.kernels == Kernels::kPlain ? nullptr : std::make_unique<PackedLayouts>(api, api.backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU))),
       weights_(api, layouts_.get(), limit_bytes),
+      experts_(config.remember ? std::optional(CacheDirectory()) : std::nullopt),
       product_(api),
       choice_(config.kernels, config.disk_bytes_per_s),
       expert_multiplier_(api, choice_) {
@@ -490,6 +492,11 @@ void Executor::Forget(const void* address, uint64_t bytes) noexcept {
   scratch_reservation_.Release();
   takeovers_.clear();
   snapshot_->state = Snapshot::kPassive;
+}
+
+void Executor::Leave() noexcept {
+  const std::unique_lock lock(mutex_, std::try_to_lock);
+  if (lock.owns_lock()) experts_.Save();
 }
 
 void Executor::PublishPlan() {

@@ -58,6 +58,9 @@ class Executor {
   // The address range is about to be unmapped.
   void Forget(const void* address, uint64_t bytes) noexcept;
 
+  // The process ends: keeps what was learned, unless a thread still computes.
+  void Leave() noexcept;
+
  private:
   struct Candidate {
     Takeover takeover;

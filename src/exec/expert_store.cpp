@@ -20,7 +20,11 @@ uint32_t ExpertStore::FindOrAdd(const std::vector<const Weight*>& weights) {
 }
 
 Status ExpertStore::EnsureCache(WeightStore& weights, uint64_t bytes, const OpenReaderFunction& open_reader) {
-  if (!changed_ && bytes == granted_bytes_) return {};
+  if (!changed_ && bytes == granted_bytes_) {
+    if (cache_ != nullptr) keeper_.SaveRarely(*cache_);
+    return {};
+  }
+  if (cache_ != nullptr) keeper_.Take(*cache_);
   cache_.reset();
   reservation_.Release();
   changed_ = false;
@@ -40,10 +44,17 @@ Status ExpertStore::EnsureCache(WeightStore& weights, uint64_t bytes, const Open
   if (!cache.ok()) return cache.status();
   reservation_ = std::move(*reservation);
   cache_ = std::move(*cache);
+  keeper_.Give(*cache_);
   return {};
 }
 
+void ExpertStore::Save() noexcept {
+  if (cache_ != nullptr) keeper_.Save(*cache_);
+}
+
 void ExpertStore::Clear() {
+  Save();
+  keeper_.Forget();
   cache_.reset();
   reservation_.Release();
   layers_.clear();

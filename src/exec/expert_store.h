@@ -4,8 +4,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
+#include "exec/heat_keeper.h"
 #include "exec/weight_store.h"
 #include "experts/expert_cache.h"
 
@@ -14,21 +18,28 @@ namespace headrace {
 // One owner at a time (the pass that runs).
 class ExpertStore {
  public:
+  // `directory`: where it is kept which experts were popular (HeatKeeper).
+  explicit ExpertStore(std::optional<std::string> directory) : keeper_(std::move(directory)) {}
+
   using OpenReaderFunction = std::function<Result<std::unique_ptr<Reader>>(unsigned depth)>;
 
   // The number of the layer whose experts these weights hold, in the order of their use; added when it is new.
   uint32_t FindOrAdd(const std::vector<const Weight*>& weights);
-  // A cache for all layers in at most `bytes` of the store's budget: the present one when nothing changed.
+  // A cache for all layers in at most `bytes` of the store's budget: the present one when nothing changed. A new
+  // one reads ahead what the last one, or an earlier run, used most.
   Status EnsureCache(WeightStore& weights, uint64_t bytes, const OpenReaderFunction& open_reader);
   // Null when there are no experts, or too little memory for any.
   ExpertCache* cache() const { return cache_.get(); }
   // What the cache may use, 0 without one.
   uint64_t cache_bytes() const { return reservation_.bytes(); }
-  // Forgets all layers, before the files of one go. No pins may be left.
+  // Keeps what was learned for the next run.
+  void Save() noexcept;
+  // Saves, and forgets all layers, before the files of one go. No pins may be left.
   void Clear();
 
  private:
   std::vector<ExpertLayout> layers_;
+  HeatKeeper keeper_;
   bool changed_ = false;
   uint64_t granted_bytes_ = 0;
   Reservation reservation_;            // before the cache that it pays for

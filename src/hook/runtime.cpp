@@ -69,6 +69,13 @@ Runtime::Runtime() {
     runtime.any_streams_ = false;
     has_mappings_ = false;
   });
+  // For a host that ends without unloading its models.
+  std::atexit([] { Get().Leave(); });
+}
+
+void Runtime::Leave() noexcept {
+  const std::unique_lock lock(mutex_, std::try_to_lock);
+  if (lock.owns_lock() && any_streams_ && executor_ != nullptr) executor_->Leave();
 }
 
 Status Runtime::Configure(const Config& config) {

@@ -64,6 +64,7 @@ class Runtime {
   };
 
   Runtime();
+  void Leave() noexcept;
   bool LoadEngine(void* caller);                               // needs mutex_
   uint64_t PassiveBytes(const Model* but) const;               // needs mutex_
   Model* FindModel(FileIdentity file);                         // needs mutex_

@@ -8,9 +8,11 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
+#include "base/hash.h"
 #include "base/size.h"
 
 namespace headrace {
@@ -84,6 +86,24 @@ Status SourceFile::CheckUnchanged() const {
     return Status(Code::kChanged, fmt::format("{}: changed while in use: it was written to", path_));
   }
   return Status();
+}
+
+Result<uint64_t> SourceFile::Fingerprint() const {
+  constexpr uint64_t kSamples = 16;
+  constexpr uint64_t kSampleBytes = 4 * kPageBytes;
+  alignas(kPageBytes) char sample[kSampleBytes];
+  uint64_t hash = HashBytes({reinterpret_cast<const char*>(&size_), sizeof size_});
+  const uint64_t last = size_ - std::min(size_, kSampleBytes);
+  for (uint64_t i = 0; i < kSamples; ++i) {
+    const uint64_t offset = AlignDown(last / (kSamples - 1) * i, kPageBytes);
+    ssize_t got = 0;
+    do {
+      got = ::pread(fd(), sample, sizeof sample, static_cast<off_t>(offset));
+    } while (got < 0 && errno == EINTR);
+    if (got < 0) return SystemError(path_, "read", errno);
+    hash = HashBytes({sample, static_cast<size_t>(got)}, hash);
+  }
+  return hash;
 }
 
 void SourceFile::DropCache(uint64_t offset, uint64_t length) const {

@@ -54,7 +54,8 @@ std::map<std::string, std::string> StreamingEnvironment(uint64_t budget_bytes, b
   return {{"LD_PRELOAD", LibraryPath()},
           {"HEADRACE_FLASH_MODE", "on"},
           {"HEADRACE_RAM", std::to_string(budget_bytes)},
-          {"HEADRACE_KERNELS", repack ? "repack" : "plain"}};
+          {"HEADRACE_KERNELS", repack ? "repack" : "plain"},
+          {"HEADRACE_REMEMBER", "0"}};  // a run must not depend on those before, nor write into the user's folders
 }
 
 EngineRun RunDumper(std::vector<std::string> arguments, std::map<std::string, std::string> environment,
