@@ -9,7 +9,7 @@ from .group import parse_size
 # One or two lines of HEADRACE_DEBUG for each pass. The statistics are sums over the whole run: these tell the passes that
 # count from those that filled the cache.
 STREAMED = re.compile(r"headrace: pass (\d+): .*; ([\d.]+ \w+) streamed$")
-EXPERTS = re.compile(r"headrace: pass (\d+): (\d+) of \d+ experts were in memory, ([\d.]+ \w+) read$")
+EXPERTS = re.compile(r"headrace: pass (\d+): (\d+) of \d+ experts were in memory, ([\d.]+ \w+) read; ")
 
 
 def environment(trace):

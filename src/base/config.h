@@ -34,6 +34,7 @@ struct Config {
   bool debug = false;             // say what was decided, on standard error
   std::string snapshot_path;      // file for the telemetry snapshot, "" for none
   std::string trace_path;         // file for the routers' choices (experts/router_trace.h), "" for none
+  bool look_ahead = true;         // read the experts that the next layer will probably choose (exec/router_foresight.h)
   bool remember = true;           // keep which experts are popular for the next run (experts/heat_file.h)
   std::string reader = "auto";    // auto, uring, pread; "buffered" is pread without O_DIRECT
   std::string faults;             // reads that are to go wrong, for tests (io/faulty_reader.h); "" for none
@@ -44,7 +45,7 @@ struct Config {
 };
 
 // HEADRACE_FLASH_MODE, HEADRACE_RAM, HEADRACE_KERNELS, HEADRACE_DEBUG, HEADRACE_SNAPSHOT, HEADRACE_TRACE,
-// HEADRACE_REMEMBER, HEADRACE_READER, HEADRACE_DISK, HEADRACE_FAULT. Without HEADRACE_FLASH_MODE and HEADRACE_RAM
+// HEADRACE_LOOK_AHEAD, HEADRACE_REMEMBER, HEADRACE_READER, HEADRACE_DISK, HEADRACE_FAULT. Without HEADRACE_FLASH_MODE and HEADRACE_RAM
 // the mode is off; with HEADRACE_RAM alone it is auto. Errors: kInvalidArgument naming the variable and its value.
 using Getenv = std::function<const char*(const char*)>;
 Result<Config> ParseConfig(const Getenv& getenv);

@@ -39,6 +39,7 @@ TEST(Config, SurvivesTheEnvironment) {
   config.kernels = Kernels::kRepack;
   config.debug = true;
   config.snapshot_path = "/dev/shm/x";
+  config.look_ahead = false;
   config.remember = false;
   config.reader = "buffered";
   config.disk_bytes_per_s = 5e9;
@@ -51,6 +52,7 @@ TEST(Config, SurvivesTheEnvironment) {
   EXPECT_EQ(back->kernels, config.kernels);
   EXPECT_EQ(back->debug, config.debug);
   EXPECT_EQ(back->snapshot_path, config.snapshot_path);
+  EXPECT_EQ(back->look_ahead, config.look_ahead);
   EXPECT_EQ(back->remember, config.remember);
   EXPECT_EQ(back->reader, config.reader);
   EXPECT_EQ(back->disk_bytes_per_s, config.disk_bytes_per_s);
@@ -62,7 +64,7 @@ TEST(Config, RefusesNamingTheVariable) {
                                                {"HEADRACE_FLASH_MODE", "maybe"},
                                                {"HEADRACE_KERNELS", "fast"},
                                                {"HEADRACE_DEBUG", "yes"},
-                                               {"HEADRACE_REMEMBER", "2"},
+                                               {"HEADRACE_LOOK_AHEAD", "2"}, {"HEADRACE_REMEMBER", "2"},
                                                {"HEADRACE_READER", "tape"},
                                                {"HEADRACE_DISK", "-1"}}) {
     const auto config = Parse({{name, value}});

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstring>
 #include <exception>
+#include <limits>
 
 #include <fmt/format.h>
 
@@ -166,7 +167,14 @@ void Executor::GroupExperts() {
     takeover.slice = weights[at].size();
     weights[at].push_back(takeover.weight);
   }
-  for (size_t at = 0; at < uses_.size(); ++at) uses_[at].layer = experts_.FindOrAdd(weights[at]);
+  for (size_t at = 0; at < uses_.size(); ++at) {
+    ExpertUse& use = uses_[at];
+    use.layer = experts_.FindOrAdd(weights[at]);
+    if (use.tokens != 1 || !config_.look_ahead) continue;
+    use.router = FindRouter(*takeovers_[use.first].node->src[2], use.experts);
+    const auto router = std::find_if(takeovers_.begin(), takeovers_.end(), [&](const Takeover& t) { return t.node == use.router.product; });
+    if (router != takeovers_.end()) use.router_weight = router->weight;
+  }
 }
 
 // Decides what each takeover reads, as far as it is known before the routers have chosen.
@@ -362,6 +370,22 @@ Status Executor::Execute(Takeover& takeover) {
   return Multiply(takeover, run, nullptr);
 }
 
+// Reads what the next layer will probably choose, while this one computes and the disk would idle.
+void Executor::Foresee(const Takeover& takeover) {
+  const ExpertUse& use = *takeover.experts;
+  if (!foresees_ || use.way != ExpertUse::Way::kCached || use.tokens != 1 || &use == &uses_.back()) return;
+  ExpertUse& next = uses_[static_cast<size_t>(&use - uses_.data()) + 1];
+  if (next.way != ExpertUse::Way::kCached || next.router_weight == nullptr) return;
+  const uint64_t start = Now();
+  next.foreseen = ForeseeExperts(product_, takeover.backend, next.router, *next.router_weight, *takeover.node->src[1],
+                                 static_cast<size_t>(next.per_token));
+  times_.kernel_ns += Now() - start;
+  std::vector<ExpertName> names;
+  for (const uint32_t expert : next.foreseen) names.push_back({next.layer, expert});
+  experts_.cache()->DropPrefetches();
+  experts_.cache()->Prefetch(names, std::numeric_limits<double>::infinity());
+}
+
 Status Executor::ExecuteExperts(Takeover& takeover) {
   ExpertUse& use = *takeover.experts;
   if (!use.begun) {
@@ -369,6 +393,7 @@ Status Executor::ExecuteExperts(Takeover& takeover) {
     HEADRACE_RETURN_IF_ERROR(BeginUse(use, *takeover.node->src[2], experts_.cache(), later + 1, expert_counts_));
     if (trace_ != nullptr && use.tokens == 1) trace_->Write(use.layer, use.choice.experts());
     if (use.way != ExpertUse::Way::kCached) AnnounceChosen(use);
+    Foresee(takeover);
   }
   const std::span scratch(reinterpret_cast<uint8_t*>(scratch_.data()), scratch_.bytes());
   const auto cached = expert_multiplier_.MultiplyCached(takeover, scratch, times_);
@@ -577,8 +602,9 @@ void Executor::Account(uint64_t wall_ns) {
                        snapshot.passes.load(), columns_, wall_ns / 1e6, times_.wait_ns / 1e6, times_.kernel_ns / 1e6,
                        (snapshot.repack_ns - packed_before) / 1e6, own_ns / 1e6, FormatSize(streamed_bytes)));
   if (expert_counts_.chosen > 0) {
-    LogDebug(fmt::format("pass {}: {} of {} experts were in memory, {} read", snapshot.passes.load(), expert_counts_.hits,
-                         expert_counts_.chosen, FormatSize(read_by_cache)));
+    foresees_ = read_by_cache > 0;
+    LogDebug(fmt::format("pass {}: {} of {} experts were in memory, {} read; {} of {} foreseen", snapshot.passes.load(), expert_counts_.hits,
+                         expert_counts_.chosen, FormatSize(read_by_cache), expert_counts_.foreseen_rightly, expert_counts_.foreseen));
   }
   snapshot.state = Snapshot::kStreaming;
 }

@@ -81,6 +81,7 @@ class Executor {
   void Announce();
   void AnnounceChosen(const ExpertUse& use);
   Status ExecuteExperts(Takeover& takeover);
+  void Foresee(const Takeover& takeover);
   // Rows of one weight that lie together in memory in one layout, to be multiplied at once.
   struct Run {
     uint64_t first_row = 0;
@@ -131,6 +132,7 @@ class Executor {
   ggml_status failed_compute_ = GGML_STATUS_SUCCESS;
   PassTimes times_;
   ExpertCounts expert_counts_;
+  bool foresees_ = true;             // the last narrow pass read experts
   std::unique_ptr<RouterTraceWriter> trace_;  // of narrow passes; null: not asked for
 };
 

@@ -26,6 +26,9 @@ Status BeginUse(ExpertUse& use, const ggml_tensor& ids, ExpertCache* cache, size
   use.choice = std::move(*choice);
   use.begun = true;
   const std::vector<uint32_t>& experts = use.choice.experts();
+  counts.foreseen += use.foreseen.size();
+  counts.foreseen_rightly += static_cast<uint64_t>(
+      std::count_if(use.foreseen.begin(), use.foreseen.end(), [&](uint32_t expert) { return use.choice.Chosen(expert); }));
   if (cache != nullptr) {
     for (const uint32_t expert : experts) cache->Touch(use.layer, expert, static_cast<double>(use.choice.pairs(expert).size()));
   }

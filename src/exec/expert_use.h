@@ -11,6 +11,7 @@
 
 #include "exec/expert_product.h"
 #include "exec/pass.h"
+#include "exec/router_foresight.h"
 #include "exec/router_choice.h"
 #include "experts/expert_cache.h"
 
@@ -29,6 +30,9 @@ struct ExpertUse {
   int64_t per_token = 0;
   size_t first = 0, last = 0;          // takeovers of the pass, which are not always neighbours
   Way way = Way::kOnDemand;
+  RouterPath router;
+  const Weight* router_weight = nullptr;  // null: not one of the pass's weights
+  std::vector<uint32_t> foreseen;      // experts that the layer before expected
 
   // From the first takeover's turn on.
   bool begun = false;
@@ -48,6 +52,8 @@ ExpertUse::Way ChooseWay(uint32_t experts, int64_t per_token, int64_t tokens, ui
 struct ExpertCounts {
   uint64_t chosen = 0;                 // experts of layers that took the cache's way
   uint64_t hits = 0;                   // of those: in the cache when they were chosen
+  uint64_t foreseen = 0;               // by the layer before
+  uint64_t foreseen_rightly = 0;
 };
 
 // Reads the router's choice, and pins or requests what the cache has or is to have. `cache` may be null.

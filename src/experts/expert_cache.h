@@ -137,6 +137,8 @@ class ExpertCache {
   // again before they are read. One that is demanded meanwhile is read on demand from then on. One whose read
   // fails is forgotten, unless it was demanded: then it is read once more. Returns for how many there was room.
   size_t Prefetch(std::span<const ExpertName> experts, double give_up_below = 0);
+  // Forgets what was to be read ahead and is not being read yet.
+  void DropPrefetches();
   // Free slots for at most that many absent experts, the first first; nothing is given up for them. The caller
   // fills every slice, in any order, each from its first byte to its last; an expert that is not complete
   // when the pins go is forgotten.

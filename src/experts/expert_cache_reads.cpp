@@ -45,6 +45,16 @@ size_t ExpertCache::Prefetch(std::span<const ExpertName> experts, double give_up
   return room;
 }
 
+void ExpertCache::DropPrefetches() {
+  const std::lock_guard lock(mutex_);
+  const std::vector<uint32_t> queued = prefetches_;
+  for (const uint32_t index : queued) {
+    const Slot& slot = slots_[index];
+    const bool begun = std::any_of(slot.slices.begin(), slot.slices.end(), [](const Slice& slice) { return slice.issued > 0; });
+    if (!begun && slot.pins == 0) Empty(index);
+  }
+}
+
 ReadRequest ExpertCache::Begin(uint32_t index, uint32_t which, bool prefetch) {
   const auto flight = std::find_if(flights_.begin(), flights_.end(), [](const Flight& f) { return f.slot == kNone; });
   Slot& slot = slots_[index];

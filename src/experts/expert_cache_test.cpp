@@ -353,6 +353,19 @@ TEST_F(ExpertCacheTest, WhatWaitsToBeReadAheadMakesRoom) {
   ASSERT_NO_FATAL_FAILURE(CheckAll(*pins, 1));
 }
 
+TEST_F(ExpertCacheTest, WhatIsNotBeingReadAheadYetCanBeDropped) {
+  ASSERT_NO_FATAL_FAILURE(Start(ArenaFor(8), "", true));
+  const ExpertName names[] = {{0, 0}, {0, 1}, {0, 2}};
+  EXPECT_EQ(cache_->Prefetch(names), 3u);
+  gate_->Begun(2);
+  cache_->DropPrefetches();
+  EXPECT_TRUE(cache_->Holds(0, 0));
+  EXPECT_FALSE(cache_->Holds(0, 1) || cache_->Holds(0, 2));
+  EXPECT_EQ(cache_->free_slots(0), 7u);
+  gate_->Open();
+  AwaitReady(names[0]);
+}
+
 // Slice 1 of expert 2 in layer 0 fails as often as one read is tried.
 TEST_F(ExpertCacheTest, AFailedReadAheadIsForgotten) {
   ASSERT_NO_FATAL_FAILURE(Start(ArenaFor(5), "range=364544-385024,times=3,errno=EIO"));

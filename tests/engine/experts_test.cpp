@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <regex>
 #include <set>
 #include <tuple>
 
@@ -120,6 +121,30 @@ TEST(ExpertKernels, TheDefaultGivesTheSameBitsWithEveryBudget) {
     EXPECT_TRUE(SameBytes(first, RunStreamed(work, part * FileBytes(kExperts) / 4, automatic))) << part << " quarters";
   }
   EXPECT_NE(first.dump, RunStreamed(work, FileBytes(kExperts) / 2).dump) << "the default repacked nothing";
+}
+
+// The next layer's router, applied to what this one sees, mostly chooses as it does in its turn.
+TEST(ExpertForesight, IsMostlyRightAndChangesNoBit) {
+  Work work = ExpertWork(false);
+  work.decode = 40;
+  const uint64_t budget = FileBytes(kExperts) / 2;
+  const EngineRun stock = RunStock(work);
+  for (const bool on : {false, true}) {
+    const EngineRun run = RunStreamed(work, budget, {{"HEADRACE_LOOK_AHEAD", on ? "1" : "0"}, {"HEADRACE_DEBUG", "1"}});
+    EXPECT_TRUE(SameBytes(stock, run));
+    uint64_t right = 0, foreseen = 0;
+    const std::regex line("read; ([0-9]+) of ([0-9]+) foreseen");
+    for (std::sregex_iterator it(run.child.err.begin(), run.child.err.end(), line); it != std::sregex_iterator(); ++it) {
+      right += std::stoul((*it)[1]);
+      foreseen += std::stoul((*it)[2]);
+    }
+    if (!on) {
+      EXPECT_EQ(foreseen, 0u);
+      continue;
+    }
+    EXPECT_GT(foreseen, 500u) << run.child.Describe();
+    EXPECT_GT(right, foreseen / 2);
+  }
 }
 
 TEST(ExpertKernels, EvalCallbackSeesEqualProducts) {
