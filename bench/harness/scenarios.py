@@ -112,6 +112,9 @@ def load(session, rows):
                 _load_once(session, rows, name, argv + [path], environment, model, repetition)
 
 
+FILLING_TOKENS = 288  # after which few tokens choose an expert for the first time
+
+
 def experts(session, rows):
     """A mixture of experts: decode in the group beside stock and perfect foresight, decode with other budgets, prompts."""
     settings = session.settings
@@ -130,7 +133,9 @@ def experts(session, rows):
     for repetition in range(settings.repetitions):
         session.read_limit(rows, path, model, "tg%d" % tokens[1], repetition)
         for budget in _turned(budgets, repetition):
-            session.llama_bench(rows, variant, path, model, [tokens], repetition, budget + room, budget, discarded=1)
+            # A large cache is filled late: until then tokens wait for memory that nobody touched before.
+            discarded = 1 if budget == budgets[0] else -(-FILLING_TOKENS // tokens[1])
+            session.llama_bench(rows, variant, path, model, [tokens], repetition, budget + room, budget, discarded=discarded)
         session.read_limit(rows, path, model, "tg%d" % tokens[1], repetition)
     plain_and_auto = [v for v in HEADRACE if v.kernels != "repack"]
     _streaming(session, rows, path, model, ("pp", settings.experts_prompt), *group, [], [RAM_REPACK, RAM_PLAIN], plain_and_auto)

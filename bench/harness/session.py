@@ -124,7 +124,7 @@ class Session:
             if variant.streams:
                 environment.update(LD_PRELOAD=self.tools.library, HEADRACE_FLASH_MODE="on",
                                    HEADRACE_RAM=str(budget_bytes), HEADRACE_KERNELS=variant.kernels,
-                                   HEADRACE_SNAPSHOT=snapshot)
+                                   HEADRACE_SNAPSHOT=snapshot, HEADRACE_REMEMBER="0")
                 if path in self._shapes:
                     environment["HEADRACE_DISK"] = str(int(self._shapes[path]["bytes_per_s"]))
             if variant.traced:
