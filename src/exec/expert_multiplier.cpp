@@ -83,9 +83,18 @@ ggml_status ExpertMultiplier::ConvertCached(const Takeover& takeover, std::span<
 ggml_status ExpertMultiplier::MultiplySlots(const Takeover& takeover, std::span<const size_t> ready, std::span<uint8_t> scratch) {
   const ExpertUse& use = *takeover.experts;
   chosen_.clear();
-  for (const size_t i : ready) chosen_.push_back({use.cached.place(i), use.choice.pairs(use.cached.expert(i))});
+  // The slots from the first to the last that are used: the kernel's work grows with their number.
+  uint32_t first = UINT32_MAX, last = 0;
+  for (const size_t i : ready) {
+    first = std::min(first, use.cached.place(i));
+    last = std::max(last, use.cached.place(i));
+  }
+  for (const size_t i : ready) chosen_.push_back({use.cached.place(i) - first, use.choice.pairs(use.cached.expert(i))});
+  SlotArray slots = use.cached.array(ready.front(), takeover.slice);
+  slots.first += first * slots.stride;
+  slots.count = last - first + 1;
   ggml_backend_buffer_t layout = choice_.CachePackedExperts() ? takeover.weight->packed : nullptr;
-  return slots_.Multiply(takeover.backend, *takeover.node, use.cached.array(ready.front(), takeover.slice), layout, chosen_, scratch);
+  return slots_.Multiply(takeover.backend, *takeover.node, slots, layout, chosen_, scratch);
 }
 
 ggml_status ExpertMultiplier::MultiplyPieces(const Takeover& takeover, std::span<const size_t> ready, std::span<uint8_t> scratch,

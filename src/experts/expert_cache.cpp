@@ -171,13 +171,24 @@ void ExpertCache::Empty(uint32_t index) {
   slot.expert = kNone;
 }
 
+// Free slots are taken from a layer's own place on: while nothing is given up its experts lie close together, and
+// one product over them spans few slots. kNone: there is none.
+uint32_t ExpertCache::FreeSlot(const Class& of, uint32_t layer) const {
+  const auto home = static_cast<uint32_t>(uint64_t{of.slots} * layer / layers_.size());
+  for (uint32_t i = 0; i < of.slots; ++i) {
+    const uint32_t index = of.first_slot + (home + i) % of.slots;
+    if (slots_[index].expert == kNone) return index;
+  }
+  return kNone;
+}
+
 // A free slot, or else that of the coldest expert that nobody uses and nothing reads into; kNone: there is none.
-uint32_t ExpertCache::Coldest(const Class& of) const {
+uint32_t ExpertCache::FreeOrColdest(const Class& of, uint32_t layer) const {
+  if (const uint32_t free = FreeSlot(of, layer); free != kNone) return free;
   uint32_t coldest = kNone;
   double least = 0;
   for (uint32_t i = of.first_slot; i < of.first_slot + of.slots; ++i) {
     const Slot& slot = slots_[i];
-    if (slot.expert == kNone) return i;
     if (slot.pins > 0 || !slot.idle()) continue;
     const double heat = heat_[first_expert_[slot.layer] + slot.expert];
     if (coldest == kNone || heat < least) {
@@ -205,11 +216,11 @@ Result<ExpertCache::Pins> ExpertCache::Demand(uint32_t layer, std::span<const ui
   }
   for (size_t i = 0; i < experts.size(); ++i) {
     if (pins.slots_[i] != kNone) continue;
-    uint32_t slot = Coldest(of);
+    uint32_t slot = FreeOrColdest(of, layer);
     while (slot == kNone && std::any_of(slots.begin(), slots.end(), [](const Slot& s) { return s.pins == 0; })) {
       needs_slot_ = true;
       progress_.wait(lock);
-      slot = Coldest(of);
+      slot = FreeOrColdest(of, layer);
     }
     needs_slot_ = false;
     if (slot == kNone) {
@@ -256,8 +267,8 @@ ExpertCache::Pins ExpertCache::Adopt(uint32_t layer, std::span<const uint32_t> e
   for (const uint32_t expert : experts) {
     if (pins.size() == most) break;
     if (SlotOf(layer, expert) != kNone) continue;
-    const uint32_t slot = Coldest(of);
-    if (slot == kNone || slots_[slot].expert != kNone) break;
+    const uint32_t slot = FreeSlot(of, layer);
+    if (slot == kNone) break;
     Occupy(slot, layer, expert, false);
     pins.slots_.push_back(slot);
   }

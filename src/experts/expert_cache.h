@@ -197,7 +197,8 @@ class ExpertCache {
   uint32_t SlotOf(uint32_t layer, uint32_t expert) const { return slot_of_[first_expert_[layer] + expert]; }
   void Occupy(uint32_t slot, uint32_t layer, uint32_t expert, bool read);  // needs mutex_
   void Empty(uint32_t slot);                                     // needs mutex_
-  uint32_t Coldest(const Class& of) const;                       // needs mutex_
+  uint32_t FreeSlot(const Class& of, uint32_t layer) const;      // needs mutex_
+  uint32_t FreeOrColdest(const Class& of, uint32_t layer) const;  // needs mutex_
   bool Expects(uint32_t slot) const;                             // needs mutex_
   void Want(uint32_t layer, std::span<const uint32_t> slots);    // needs mutex_
   void Unpin(std::span<const uint32_t> slots);

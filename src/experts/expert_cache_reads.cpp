@@ -23,19 +23,17 @@ void ExpertCache::Want(uint32_t layer, std::span<const uint32_t> slots) {
 
 size_t ExpertCache::Prefetch(std::span<const ExpertName> experts, double give_up_below) {
   size_t room = 0;
-  std::vector<uint32_t> taken(classes_.size());  // of each class: no slot before is free
   const std::lock_guard lock(mutex_);
   for (const auto& [layer, expert] : experts) {
     if (SlotOf(layer, expert) != kNone) continue;
     const Class& of = classes_[class_of_[layer]];
-    uint32_t& at = taken[class_of_[layer]];
-    while (at < of.slots && slots_[of.first_slot + at].expert != kNone) ++at;
-    uint32_t index = of.first_slot + at;
-    if (at == of.slots) {
-      index = give_up_below > 0 ? Coldest(of) : kNone;
-      if (index == kNone || Heat(slots_[index].layer, slots_[index].expert) >= give_up_below) continue;
-      Empty(index);
+    uint32_t index = FreeSlot(of, layer);
+    if (index == kNone && give_up_below > 0) {
+      index = FreeOrColdest(of, layer);
+      if (index != kNone && Heat(slots_[index].layer, slots_[index].expert) >= give_up_below) index = kNone;
+      if (index != kNone) Empty(index);
     }
+    if (index == kNone) continue;
     Occupy(index, layer, expert, true);
     slots_[index].pins = 0;
     prefetches_.push_back(index);
