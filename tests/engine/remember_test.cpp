@@ -23,7 +23,9 @@ class Remember : public ::testing::Test {
   }
 
   EngineRun Run(uint64_t budget, const std::map<std::string, std::string>& more = {}) {
-    std::map<std::string, std::string> environment = {{"HEADRACE_REMEMBER", "1"}, {"XDG_CACHE_HOME", cache_}, {"HEADRACE_DEBUG", "1"}};
+    // Without foresight every expert that is used is missed once.
+    std::map<std::string, std::string> environment = {
+        {"HEADRACE_REMEMBER", "1"}, {"HEADRACE_LOOK_AHEAD", "0"}, {"XDG_CACHE_HOME", cache_}, {"HEADRACE_DEBUG", "1"}};
     for (const auto& [name, value] : more) environment[name] = value;
     return RunStreamed(work_, budget, environment);
   }
