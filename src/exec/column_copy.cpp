@@ -12,6 +12,8 @@ uint8_t* ColumnAt(const ggml_tensor& tensor, const ExpertPair& pair) {
   return static_cast<uint8_t*>(tensor.data) + use * tensor.nb[1] + static_cast<size_t>(pair.token) * tensor.nb[2];
 }
 
+uint64_t ColumnBytes(const ggml_tensor& tensor) { return static_cast<uint64_t>(tensor.ne[0]) * tensor.nb[0]; }
+
 ColumnCopy::ColumnCopy(const GgmlApi& api, ggml_context* context) : node_(NewCustomNode(api, context, &ColumnCopy::Run, this)) {}
 
 ggml_tensor* ColumnCopy::Gather(const ggml_tensor& tensor, std::span<const ExpertPair> pairs, uint64_t bytes, uint8_t* consecutive) {

@@ -13,6 +13,9 @@ namespace headrace {
 // Where a token's column for one of its experts begins, in a tensor [.., per token or 1, tokens].
 uint8_t* ColumnAt(const ggml_tensor& tensor, const ExpertPair& pair);
 
+// Bytes of one column of it.
+uint64_t ColumnBytes(const ggml_tensor& tensor);
+
 class ColumnCopy {
  public:
   // `context` makes the node and outlives it. The object must not move.

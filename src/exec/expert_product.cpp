@@ -16,8 +16,6 @@ constexpr uint64_t kFewestRows = kRowGroup;
 // Rows in their layout, columns and results each begin at a page.
 constexpr uint64_t kScratchPages = 3;
 
-uint64_t ColumnBytes(const ggml_tensor& node) { return static_cast<uint64_t>(node.src[1]->ne[0]) * node.src[1]->nb[0]; }
-
 }  // namespace
 
 ExpertProduct::ExpertProduct(const GgmlApi& api) : api_(api) {
@@ -79,8 +77,8 @@ void ExpertProduct::AddPiece(const ggml_tensor& node, const ExpertRows& work, ui
       tensor.nb[3] = tensor.nb[2] * columns;
     };
     place(piece.columns, scratch);
-    place(piece.product, scratch + AlignUp(ColumnBytes(node) * columns, kPageBytes));
-    api_.graph_add_node(graph_, piece.gather.Gather(*node.src[1], work.pairs, ColumnBytes(node), scratch));
+    place(piece.product, scratch + AlignUp(ColumnBytes(*node.src[1]) * columns, kPageBytes));
+    api_.graph_add_node(graph_, piece.gather.Gather(*node.src[1], work.pairs, ColumnBytes(*node.src[1]), scratch));
     api_.graph_add_node(graph_, &piece.product);
     api_.graph_add_node(graph_, piece.scatter.Scatter(node, work.pairs, offset, work.rows * node.nb[0], static_cast<uint8_t*>(piece.product.data)));
   }
@@ -103,7 +101,7 @@ bool ExpertProduct::MultiplyWhole(ggml_backend_t backend, ggml_tensor& node) {
 
 uint64_t ExpertProduct::ScratchBytes(const ggml_tensor& node, int64_t tokens) {
   const uint64_t rows = std::min(static_cast<uint64_t>(node.ne[0]), kFewestRows);
-  return kScratchPages * kPageBytes + rows * node.src[0]->nb[1] + static_cast<uint64_t>(tokens) * (ColumnBytes(node) + rows * node.nb[0]);
+  return kScratchPages * kPageBytes + rows * node.src[0]->nb[1] + static_cast<uint64_t>(tokens) * (ColumnBytes(*node.src[1]) + rows * node.nb[0]);
 }
 
 ggml_status ExpertProduct::Multiply(ggml_backend_t backend, const ggml_tensor& node, std::span<const ExpertRows> work,
@@ -115,7 +113,7 @@ ggml_status ExpertProduct::Multiply(ggml_backend_t backend, const ggml_tensor& n
   if (zeros_.size() < most) zeros_.assign(most, 0);
   const auto less = [](uint64_t from, uint64_t amount) { return from - std::min(from, amount); };
   const uint64_t room = less(scratch.size(), kScratchPages * kPageBytes);
-  const uint64_t column_bytes = ColumnBytes(node), result_bytes = node.nb[0], row_bytes = node.src[0]->nb[1];
+  const uint64_t column_bytes = ColumnBytes(*node.src[1]), result_bytes = node.nb[0], row_bytes = node.src[0]->nb[1];
   for (const ExpertRows& all : work) {
     const uint64_t packing = all.layout != nullptr && !all.packed ? row_bytes : 0;  // bytes of scratch for each row
     // All columns at once, and as many rows as then have room for themselves and their results.

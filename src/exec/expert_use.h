@@ -11,8 +11,8 @@
 
 #include "exec/expert_product.h"
 #include "exec/pass.h"
-#include "exec/router_foresight.h"
 #include "exec/router_choice.h"
+#include "exec/router_foresight.h"
 #include "experts/expert_cache.h"
 
 namespace headrace {

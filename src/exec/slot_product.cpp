@@ -3,11 +3,6 @@
 #include "base/size.h"
 
 namespace headrace {
-namespace {
-
-uint64_t ColumnBytes(const ggml_tensor& tensor) { return static_cast<uint64_t>(tensor.ne[0]) * tensor.nb[0]; }
-
-}  // namespace
 
 SlotProduct::SlotProduct(const GgmlApi& api)
     : api_(api),

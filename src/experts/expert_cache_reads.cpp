@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "experts/expert_cache.h"
+#include "io/read_loop.h"
 
 namespace headrace {
 
@@ -27,13 +28,11 @@ size_t ExpertCache::Prefetch(std::span<const ExpertName> experts, double give_up
   for (const auto& [layer, expert] : experts) {
     if (SlotOf(layer, expert) != kNone) continue;
     const Class& of = classes_[class_of_[layer]];
-    uint32_t index = FreeSlot(of, layer);
-    if (index == kNone && give_up_below > 0) {
-      index = FreeOrColdest(of, layer);
-      if (index != kNone && Heat(slots_[index].layer, slots_[index].expert) >= give_up_below) index = kNone;
-      if (index != kNone) Empty(index);
-    }
+    const uint32_t index = give_up_below > 0 ? FreeOrColdest(of, layer) : FreeSlot(of, layer);
     if (index == kNone) continue;
+    const Slot& slot = slots_[index];
+    if (slot.expert != kNone && Heat(slot.layer, slot.expert) >= give_up_below) continue;
+    Empty(index);
     Occupy(index, layer, expert, true);
     slots_[index].pins = 0;
     prefetches_.push_back(index);
@@ -127,27 +126,12 @@ void ExpertCache::Finish(const ReadResult& result) {
 }
 
 void ExpertCache::Run() {
-  std::vector<ReadRequest> requests;
-  std::vector<ReadResult> results;
-  std::unique_lock lock(mutex_);
-  while (true) {
-    requests.clear();
-    ReadRequest request;
-    while (reader_->in_flight() + requests.size() < reader_->depth() && NextRequest(request)) requests.push_back(request);
-    if (requests.empty() && reader_->in_flight() == 0) {
-      if (stop_) return;
-      work_.wait(lock);
-      continue;
-    }
-    lock.unlock();
-    if (!requests.empty()) reader_->Submit(requests);
-    results.clear();
-    reader_->Collect(true, results);
-    lock.lock();
-    reads_retried_ = reader_->retries();
-    for (const ReadResult& result : results) Finish(result);
-    progress_.notify_all();
-  }
+  RunReadLoop(*reader_, mutex_, work_, stop_, [this](ReadRequest& request) { return NextRequest(request); },
+              [this](const std::vector<ReadResult>& results) {
+                reads_retried_ = reader_->retries();
+                for (const ReadResult& result : results) Finish(result);
+                progress_.notify_all();
+              });
 }
 
 }  // namespace headrace

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/size.h"
+#include "io/read_loop.h"
 #include "io/read_thread.h"
 
 namespace headrace {
@@ -169,31 +170,14 @@ void Prefetcher::Finish(const ReadResult& result) {
 }
 
 void Prefetcher::Run() {
-  std::vector<ReadRequest> requests;
-  std::vector<ReadResult> results;
-  std::unique_lock lock(mutex_);
-  while (true) {
-    requests.clear();
-    ReadRequest request;
-    while (reader_->in_flight() + requests.size() < reader_->depth() && NextRequest(request)) {
-      requests.push_back(request);
-    }
-    if (requests.empty() && reader_->in_flight() == 0) {
-      if (stop_) return;
-      work_.wait(lock);
-      continue;
-    }
-    lock.unlock();
-    if (!requests.empty()) reader_->Submit(requests);
-    results.clear();
-    reader_->Collect(true, results);
-    reads_retried_.store(reader_->retries(), std::memory_order_relaxed);
-    lock.lock();
-    for (const ReadResult& result : results) Finish(result);
-    const bool current_ready =
-        !entries_.empty() && (!entries_.front().error.ok() || entries_.front().arrived_bytes() >= awaited_);
-    if (!admitting_ || (awaited_ > 0 && current_ready)) progress_.notify_all();
-  }
+  RunReadLoop(*reader_, mutex_, work_, stop_, [this](ReadRequest& request) { return NextRequest(request); },
+              [this](const std::vector<ReadResult>& results) {
+                reads_retried_.store(reader_->retries(), std::memory_order_relaxed);
+                for (const ReadResult& result : results) Finish(result);
+                const bool current_ready =
+                    !entries_.empty() && (!entries_.front().error.ok() || entries_.front().arrived_bytes() >= awaited_);
+                if (!admitting_ || (awaited_ > 0 && current_ready)) progress_.notify_all();
+              });
 }
 
 }  // namespace headrace
