@@ -15,7 +15,7 @@ constexpr const char* kUsage =
     "Loads MODEL with mmap through llama.cpp's C API and prints one JSON object: load_ms, the pages and\n"
     "blocks that were read for it. --metadata-only loads no weights (llama_model_params.no_alloc): what the\n"
     "engine itself needs for any model of this shape.\n\n"
-    "Example: LD_PRELOAD=libheadrace.so HEADRACE_RAM=1G headrace-load-time model.gguf\n";
+    "Example: LD_PRELOAD=libheadrace.so HEADRACE_WEIGHTS_RAM=1G headrace-load-time model.gguf\n";
 
 // Errors are the engine's own lines; the rest would drown them.
 void LogErrors(ggml_log_level level, const char* text, void*) {

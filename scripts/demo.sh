@@ -14,7 +14,7 @@ generate() { "$headrace" run --raw --engine "$engine" "$@" "$model" -p "$prompt"
 # Repacked kernels, as the unstreamed run uses.
 echo "Streaming $(basename "$model") with 4 MiB for its 11 MiB of weights:"
 echo
-generate --flash-mode on --ram 4M --kernels repack >"$out/streamed" 2>"$out/summary" || { cat "$out/streamed" "$out/summary" >&2; exit 1; }
+generate --flash-mode on --weights-ram 4M --kernels repack >"$out/streamed" 2>"$out/summary" || { cat "$out/streamed" "$out/summary" >&2; exit 1; }
 cat "$out/streamed"
 echo
 cat "$out/summary"

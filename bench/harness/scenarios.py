@@ -84,8 +84,8 @@ def passive(session, rows):
         Variant("stock", capped=False),
         Variant("stock-again", capped=False),
         Variant("preloaded", capped=False, environment=preload),
-        Variant("mode-off", capped=False, environment={**preload, "HEADRACE_FLASH_MODE": "off", "HEADRACE_RAM": "64M"}),
-        Variant("model-fits", capped=False, environment={**preload, "HEADRACE_FLASH_MODE": "auto", "HEADRACE_RAM": fits}),
+        Variant("mode-off", capped=False, environment={**preload, "HEADRACE_FLASH_MODE": "off", "HEADRACE_WEIGHTS_RAM": "64M"}),
+        Variant("model-fits", capped=False, environment={**preload, "HEADRACE_FLASH_MODE": "auto", "HEADRACE_WEIGHTS_RAM": fits}),
     ]
     tests = [("pp", 64), ("tg", 32)]
     for repetition in range(settings.passive_rounds):
@@ -97,13 +97,13 @@ def load(session, rows):
     """Loading and planning must not depend on the file's size: sparse files, whose weights are holes. A real model shows
     what is read from disk."""
     settings = session.settings
-    preload = {"LD_PRELOAD": session.tools.library, "HEADRACE_FLASH_MODE": "on", "HEADRACE_RAM": str(settings.ram_bytes)}
+    preload = {"LD_PRELOAD": session.tools.library, "HEADRACE_FLASH_MODE": "on", "HEADRACE_WEIGHTS_RAM": str(settings.ram_bytes)}
     variants = {
         "engine-metadata": ([session.tools.load_time, "--metadata-only"], {}),
         "headrace-load": ([session.tools.load_time], preload),
     }
     if os.path.exists(session.tools.command):
-        variants["headrace-plan"] = ([session.tools.command, "plan", "--ram", str(settings.ram_bytes), "--json"], {})
+        variants["headrace-plan"] = ([session.tools.command, "plan", "--weights-ram", str(settings.ram_bytes), "--json"], {})
     paths = {"sparse-" + size: session.model("sparse", "q4_0", "--size", size) for size in settings.sparse_sizes}
     paths[settings.preset] = session.model(settings.preset, settings.types[0])
     for repetition in range(settings.load_rounds):

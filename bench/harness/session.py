@@ -123,7 +123,7 @@ class Session:
             environment, snapshot, trace = dict(variant.environment), os.path.join(scratch, "snapshot"), os.path.join(scratch, "trace")
             if variant.streams:
                 environment.update(LD_PRELOAD=self.tools.library, HEADRACE_FLASH_MODE="on",
-                                   HEADRACE_RAM=str(budget_bytes), HEADRACE_KERNELS=variant.kernels,
+                                   HEADRACE_WEIGHTS_RAM=str(budget_bytes), HEADRACE_KERNELS=variant.kernels,
                                    HEADRACE_SNAPSHOT=snapshot, HEADRACE_REMEMBER="0")
                 if path in self._shapes:
                     environment["HEADRACE_DISK"] = str(int(self._shapes[path]["bytes_per_s"]))

@@ -34,8 +34,10 @@ struct headrace_config {
   size_t struct_size;     /* sizeof(struct headrace_config) */
   int flash_mode;         /* enum headrace_flash_mode */
   int kernels;            /* enum headrace_kernels */
-  double flash_ram_gb;    /* memory for weights in GiB; 0: half of the available memory */
+  double flash_ram_gb;    /* memory for weights in GiB; 0: what ram_gb leaves */
   int flash_debug;        /* 1: say on standard error what was decided */
+  double ram_gb;          /* memory for the whole process in GiB; 0: without flash_ram_gb what the machine and its
+                             limits (cgroups, ulimit) leave, less a tenth, with it no limit but that one */
 };
 
 struct headrace_stats {
@@ -54,7 +56,7 @@ struct headrace_stats {
   uint64_t kernel_ns;     /* of that: in ggml's kernels, repacking included */
 };
 
-/* The defaults: mode auto, kernels auto, half of the available memory. */
+/* The defaults: mode auto, kernels auto, all memory that the machine and its limits leave but a tenth. */
 HEADRACE_API void headrace_config_default(struct headrace_config* config);
 
 /* Returns 0, or -1 with headrace_last_error() when a value is out of range, struct_size is unknown, or a

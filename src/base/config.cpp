@@ -1,6 +1,7 @@
 #include "base/config.h"
 
 #include <cstdlib>
+#include <tuple>
 
 #include <fmt/format.h>
 
@@ -11,6 +12,8 @@ namespace {
 
 constexpr const char* kFlashMode = "HEADRACE_FLASH_MODE";
 constexpr const char* kRam = "HEADRACE_RAM";
+constexpr const char* kWeightsRam = "HEADRACE_WEIGHTS_RAM";
+constexpr const char* kRest = "HEADRACE_REST";
 constexpr const char* kKernels = "HEADRACE_KERNELS";
 constexpr const char* kDebug = "HEADRACE_DEBUG";
 constexpr const char* kSnapshot = "HEADRACE_SNAPSHOT";
@@ -49,19 +52,32 @@ const char* ToString(Kernels kernels) {
   return kernels == Kernels::kAuto ? "auto" : kernels == Kernels::kPlain ? "plain" : "repack";
 }
 
+Result<uint64_t> ParseRam(const std::string& name, const std::string& text, bool may_be_auto) {
+  if (may_be_auto && text == "auto") return Config::kAutomatic;
+  const auto bytes = ParseSize(text);
+  if (!bytes.ok()) return Status(bytes.status().code(), fmt::format("{}: {}", name, bytes.status().message()));
+  if (*bytes > 0) return *bytes;
+  return Status(Code::kInvalidArgument, fmt::format("{} {} is not understood: write a size above zero, for instance 8G{}", name, text,
+                                                    may_be_auto ? ", or auto" : ""));
+}
+
 Result<Config> ParseConfig(const Getenv& getenv) {
   const auto get = [&](const char* name) -> const char* {
     const char* value = getenv(name);
     return value != nullptr && *value != '\0' ? value : nullptr;
   };
   Config config;
-  if (const char* ram = get(kRam)) {
-    const auto bytes = ParseSize(ram);
-    if (!bytes.ok()) return Status(bytes.status().code(), fmt::format("{}: {}", kRam, bytes.status().message()));
-    if (*bytes == 0) return Invalid(kRam, ram, "a size above zero, for instance 8G");
-    config.weights_bytes = *bytes;
-    config.flash_mode = FlashMode::kAuto;
+  for (const auto& [name, bytes, may_be_auto] : {std::tuple{kWeightsRam, &config.weights_bytes, false},
+                                                 std::tuple{kRam, &config.process_bytes, true},
+                                                 std::tuple{kRest, &config.rest_bytes, false}}) {
+    const char* text = get(name);
+    if (text == nullptr) continue;
+    const auto parsed = ParseRam(name, text, may_be_auto);
+    if (!parsed.ok()) return parsed.status();
+    *bytes = *parsed;
   }
+  if (get(kWeightsRam) != nullptr && get(kRam) == nullptr) config.process_bytes = 0;
+  if (get(kWeightsRam) != nullptr || get(kRam) != nullptr) config.flash_mode = FlashMode::kAuto;
   if (const char* mode = get(kFlashMode)) {
     const auto parsed = ParseFlashMode(mode);
     if (!parsed) return Invalid(kFlashMode, mode, "auto, on or off");
@@ -100,7 +116,9 @@ std::vector<std::pair<std::string, std::string>> Config::ToEnvironment() const {
   std::vector<std::pair<std::string, std::string>> variables = {
       {kFlashMode, ToString(flash_mode)}, {kKernels, ToString(kernels)}, {kDebug, debug ? "1" : "0"},
       {kLookAhead, look_ahead ? "1" : "0"}, {kRemember, remember ? "1" : "0"}, {kReader, reader}};
-  if (weights_bytes > 0) variables.emplace_back(kRam, std::to_string(weights_bytes));
+  if (process_bytes > 0) variables.emplace_back(kRam, process_bytes == kAutomatic ? "auto" : std::to_string(process_bytes));
+  if (weights_bytes > 0) variables.emplace_back(kWeightsRam, std::to_string(weights_bytes));
+  if (rest_bytes > 0) variables.emplace_back(kRest, std::to_string(rest_bytes));
   if (!snapshot_path.empty()) variables.emplace_back(kSnapshot, snapshot_path);
   if (!trace_path.empty()) variables.emplace_back(kTrace, trace_path);
   if (disk_bytes_per_s > 0) variables.emplace_back(kDisk, std::to_string(static_cast<uint64_t>(disk_bytes_per_s)));

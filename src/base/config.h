@@ -27,9 +27,15 @@ enum class Kernels {
 };
 
 struct Config {
+  static constexpr uint64_t kAutomatic = UINT64_MAX;
+
   FlashMode flash_mode = FlashMode::kOff;
-  uint64_t weights_bytes = 0;     // memory for weights: resident share, ring and scratch. 0: half of the
-                                  // memory that is available when the first model is loaded
+  // Memory for the whole process; kAutomatic: what is available when the first model is loaded, without a margin
+  // (memory/available.h); 0: weights_bytes is the only limit.
+  uint64_t process_bytes = kAutomatic;
+  uint64_t weights_bytes = 0;     // memory for weights: resident share, ring and scratch. 0: what the process's
+                                  // limit leaves
+  uint64_t rest_bytes = 0;        // foretold use of the process beside weights; 0: only measured
   Kernels kernels = Kernels::kAuto;
   bool debug = false;             // say what was decided, on standard error
   std::string snapshot_path;      // file for the telemetry snapshot, "" for none
@@ -44,12 +50,14 @@ struct Config {
   std::vector<std::pair<std::string, std::string>> ToEnvironment() const;
 };
 
-// HEADRACE_FLASH_MODE, HEADRACE_RAM, HEADRACE_KERNELS, HEADRACE_DEBUG, HEADRACE_SNAPSHOT, HEADRACE_TRACE,
-// HEADRACE_LOOK_AHEAD, HEADRACE_REMEMBER, HEADRACE_READER, HEADRACE_DISK, HEADRACE_FAULT. Without HEADRACE_FLASH_MODE and HEADRACE_RAM
-// the mode is off; with HEADRACE_RAM alone it is auto. Errors: kInvalidArgument naming the variable and its value.
+// HEADRACE_FLASH_MODE, HEADRACE_RAM (a size or auto), HEADRACE_WEIGHTS_RAM, HEADRACE_REST, HEADRACE_KERNELS, HEADRACE_DEBUG,
+// HEADRACE_SNAPSHOT, HEADRACE_TRACE, HEADRACE_LOOK_AHEAD, HEADRACE_REMEMBER, HEADRACE_READER, HEADRACE_DISK, HEADRACE_FAULT. Without HEADRACE_FLASH_MODE
+// and either RAM the mode is off; with one of these alone it is auto. Errors: kInvalidArgument naming the variable and its value.
 using Getenv = std::function<const char*(const char*)>;
 Result<Config> ParseConfig(const Getenv& getenv);
 
+// The bytes of a size above zero, or of "auto" kAutomatic. Errors: kInvalidArgument naming `name` and the value.
+Result<uint64_t> ParseRam(const std::string& name, const std::string& text, bool may_be_auto);
 std::optional<FlashMode> ParseFlashMode(const std::string& text);
 std::optional<Kernels> ParseKernels(const std::string& text);
 const char* ToString(FlashMode mode);

@@ -49,21 +49,25 @@ void LearnPromptSpeed(const BenchReport& report, const ModelSetup& model) {
 int Bench(BenchOptions options, const std::vector<std::string>& rest) {
   auto model = PrepareModel(options.arguments.model, options.flash);
   if (!model.ok()) return Fail(model.status());
-  DebugModel(*model);
   auto engine = PrepareEngine(options.engine, {"llama-bench"}, model->config.flash_mode);
   if (!engine.ok()) return Fail(engine.status().message(), kExitNotFound);
   const auto known = QueryOptions(engine->program);
   if (!known.ok()) return Fail(known.status().message(), kExitNotExecutable);
-  options.arguments.streams = model->streams;
   options.arguments.rest = rest;
   if (!options.threads.empty()) options.arguments.threads = options.threads;
+  if (model->config.flash_mode != FlashMode::kOff) {
+    const Status settled = SettleMemory(&engine->engine, BenchMemoryArguments(options.arguments), *model);
+    if (!settled.ok()) return Fail(settled);
+    SayDecision(*model);
+  }
+  options.arguments.streams = model->streams();
   auto arguments = BuildBenchArguments(options.arguments, *known);
   if (!arguments.ok()) return Fail(arguments.status());
 
   BenchReport report;
   report.model = model->path;
   report.engine_version = QueryVersion(engine->engine);
-  report.budget_bytes = model->config.weights_bytes;
+  report.budget_bytes = model->memory.weights_budget_bytes;
   {
     ProgressLine progress;
     progress.Show("measuring the disk");
@@ -86,8 +90,8 @@ int Bench(BenchOptions options, const std::vector<std::string>& rest) {
     output += text;
     return true;
   };
-  session.config = model->config;
-  session.library = engine->library;
+  session.config = model->LibraryConfig();
+  session.library = session.config.flash_mode == FlashMode::kOff ? "" : engine->library;
   const auto result = RunSession(std::move(session));
   if (!result.ok()) return Fail(result.status().message(), kExitNotExecutable);
   if (model->config.debug) fmt::print(stderr, "{}", output);

@@ -87,7 +87,7 @@ Status ExamineDisk(const std::string& path, DoctorFacts& facts) {
 void ExamineSystem(DoctorFacts& facts) {
   if (const auto text = ReadTextFile("/proc/meminfo")) facts.memory = ParseMeminfo(*text);
   facts.cgroup = FindCgroupLimit(ReadTextFile);
-  facts.available = FindAvailableMemory(ReadTextFile);
+  facts.available = FindAvailableMemory(ReadTextFile, ReadAddressLimits());
   rlimit locked{};
   if (getrlimit(RLIMIT_MEMLOCK, &locked) == 0 && locked.rlim_cur != RLIM_INFINITY) facts.memlock_bytes = locked.rlim_cur;
   facts.huge_pages = ParseSelected(ReadTextFile("/sys/kernel/mm/transparent_hugepage/enabled").value_or(""));

@@ -54,7 +54,8 @@ Check CheckMemory(const DoctorFacts& facts) {
   if (facts.memory) value += fmt::format(" of {}", FormatSize(facts.memory->total_bytes));
   const bool little = facts.available.bytes < kGiB;
   return {"memory", value, little ? Verdict::kNote : Verdict::kGood,
-          fmt::format("without --ram, {} ({}) go to weights{}", FormatSize(facts.available.bytes / 2), "half",
+          fmt::format("without --ram a process gets {}, a tenth less ({}){}",
+                      FormatSize(facts.available.bytes - MarginBytes(facts.available.bytes)), facts.available.limited_by,
                       little ? "; close other programs, or use a model with smaller matrices" : "")};
 }
 
@@ -63,7 +64,7 @@ Check CheckCgroup(const DoctorFacts& facts) {
   const CgroupLimit& limit = *facts.cgroup;
   return {"memory_limit", fmt::format("{} by cgroup v{}, {} of it free", FormatSize(limit.limit_bytes), limit.version, FormatSize(limit.available_bytes())),
           limit.available_bytes() < kGiB ? Verdict::kNote : Verdict::kGood,
-          fmt::format("above it the kernel kills the engine; --ram leaves room for the KV cache and buffers ({})", limit.directory)};
+          fmt::format("above it the kernel kills the engine; --ram auto stays below ({})", limit.directory)};
 }
 
 Check CheckMemlock(const DoctorFacts& facts) {

@@ -10,6 +10,8 @@
 #include "cli/engine_probe.h"
 #include "cli/machine_measure.h"
 #include "cli/system_info.h"
+#include "memory/available.h"
+#include "memory/cgroup.h"
 
 namespace headrace::cli {
 

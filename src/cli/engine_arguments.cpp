@@ -72,8 +72,7 @@ Result<std::vector<std::string>> BuildRunArguments(const RunArguments& run, cons
   if (run.settings.context) {
     builder.Required({"-c", "--ctx-size"}, run.settings.context);
   } else if (!builder.SetByUser({"-c", "--ctx-size"})) {
-    const uint64_t context = run.model_context == 0 ? kDefaultContext : std::min(run.model_context, kDefaultContext);
-    builder.Default({"-c", "--ctx-size"}, std::to_string(context));
+    builder.Default({"-c", "--ctx-size"}, std::to_string(DefaultContext(run.model_context)));
   }
 
   // The warm-up pass would read the whole model before the prompt does; fitting would load it once more.
@@ -96,6 +95,14 @@ Result<std::vector<std::string>> BuildRunArguments(const RunArguments& run, cons
     builder.Default({"-lv", "--verbosity"}, "1");
   }
   return builder.Finish();
+}
+
+std::vector<std::string> BenchMemoryArguments(const BenchArguments& bench) {
+  std::vector<std::string> arguments = {"-m", AsPath(bench.model), "-c",
+                                        std::to_string(std::max({bench.prompt_tokens, bench.decode_tokens, 1u}))};
+  // Lists of values are measured one after the other; the last one given here stands for them.
+  for (std::string argument : bench.rest) arguments.push_back(argument.substr(argument.rfind(',') + 1));
+  return arguments;
 }
 
 Result<std::vector<std::string>> BuildBenchArguments(const BenchArguments& bench, const OptionNames& known) {

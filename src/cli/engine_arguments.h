@@ -37,6 +37,10 @@ struct RunArguments {
 // Context in tokens where neither the user nor the model asks for less: a model's own maximum (131072 and
 // more) would take a KV cache larger than many machines' memory.
 inline constexpr uint64_t kDefaultContext = 4096;
+// `model_context` is the model's own, 0 unknown.
+constexpr uint64_t DefaultContext(uint64_t model_context) {
+  return model_context == 0 || model_context > kDefaultContext ? kDefaultContext : model_context;
+}
 
 // Arguments for llama-completion (one answer) or llama-cli (chat). Options that `known` does not list are
 // left out, but those the user asked for are an error (kUnsupported). What `rest` sets is not set twice.
@@ -51,6 +55,8 @@ struct BenchArguments {
   bool streams = false;
   std::vector<std::string> rest;
 };
+// The same wishes as another program would be told them, for EngineSimulation.
+std::vector<std::string> BenchMemoryArguments(const BenchArguments& bench);
 // Arguments for llama-bench with JSON output.
 Result<std::vector<std::string>> BuildBenchArguments(const BenchArguments& bench, const OptionNames& known);
 

@@ -42,6 +42,24 @@ std::string ModelArgument(const std::vector<std::string>& arguments) {
   return "";
 }
 
+// Programs whose context is what -c says, or the model's own.
+bool IsGenerator(const std::string& program) {
+  const std::string name = std::filesystem::path(program).filename().string();
+  return name == "llama-server" || name == "llama-cli" || name == "llama-completion" || name == "llama-mtmd-cli";
+}
+
+// llama-server keeps up to 8 GiB of prompts' states: a process that has too little memory for its weights keeps none
+// unless its user wants it.
+void KeepPromptCacheSmall(LaunchSpec& launch) {
+  constexpr const char* kVariable = "LLAMA_ARG_CACHE_RAM";
+  if (!launch.program.ends_with("llama-server") || std::getenv(kVariable) != nullptr ||
+      OptionValue(launch.arguments, {"-cram", "--cache-ram"})) {
+    return;
+  }
+  launch.environment.emplace_back(kVariable, "0");
+  fmt::print(stderr, "headrace: the server's prompt cache is off, its memory goes to weights; --cache-ram MIB gives it some\n");
+}
+
 int Exec(const ExecOptions& options, const std::vector<std::string>& words) {
   if (words.empty()) {
     return Fail("exec needs a program; write headrace exec [options] -- PROGRAM ARGS, for instance headrace exec --ram 8G -- "
@@ -50,7 +68,8 @@ int Exec(const ExecOptions& options, const std::vector<std::string>& words) {
   if (words.front().starts_with('-')) {
     return Fail(fmt::format("exec has no option {}; see headrace exec --help", words.front()), kExitUsage);
   }
-  auto resolved = ResolveConfig(options.flash, [](const char* name) { return std::getenv(name); }, FindAvailableMemory(ReadTextFile));
+  auto resolved = ResolveConfig(options.flash, [](const char* name) { return std::getenv(name); },
+                                FindAvailableMemory(ReadTextFile, ReadAddressLimits()));
   if (!resolved.ok()) return Fail(resolved.status());
   Config& config = resolved->config;
 
@@ -68,11 +87,17 @@ int Exec(const ExecOptions& options, const std::vector<std::string>& words) {
   }
   session.launch.program = *program;
   session.launch.arguments.assign(words.begin() + 1, words.end());
-  if (const std::string model = ModelArgument(session.launch.arguments); !model.empty() && engine.ok()) {
-    std::error_code error;
-    const bool streams = config.flash_mode == FlashMode::kOn ||
-                         (config.flash_mode == FlashMode::kAuto && std::filesystem::file_size(model, error) > config.weights_bytes);
-    if (streams) AddDiskSpeed(model, *engine, config);
+  const std::string model_path = ModelArgument(session.launch.arguments);
+  if (config.flash_mode != FlashMode::kOff && engine.ok() && !model_path.empty() && IsGenerator(*program)) {
+    auto model = PrepareModel(model_path, options.flash);
+    if (!model.ok()) return Fail(model.status());
+    if (const Status settled = SettleMemory(&*engine, session.launch.arguments, *model); !settled.ok()) return Fail(settled);
+    SayDecision(*model);
+    config = model->LibraryConfig();
+    if (model->streams()) {
+      AddDiskSpeed(model_path, *engine, config);
+      KeepPromptCacheSmall(session.launch);
+    }
   }
   if (config.debug) {
     fmt::print(stderr, "headrace: {} {}\n", *program, fmt::join(session.launch.arguments, " "));

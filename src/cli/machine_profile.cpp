@@ -11,8 +11,8 @@
 
 #include "base/cache_directory.h"
 #include "base/small_file.h"
+#include "base/text_file.h"
 #include "cli/machine_measure.h"
-#include "cli/system_info.h"
 
 namespace headrace::cli {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "base/size.h"
 #include "cli/machine_measure.h"
-#include "cli/system_info.h"
+#include "base/text_file.h"
 #include "cli/temporary_tree.h"
 
 namespace headrace::cli {

@@ -13,7 +13,8 @@
 namespace headrace::cli {
 
 Result<ModelSetup> PrepareModel(const std::string& path, const FlashOptions& options) {
-  auto resolved = ResolveConfig(options, [](const char* name) { return std::getenv(name); }, FindAvailableMemory(ReadTextFile));
+  auto resolved = ResolveConfig(options, [](const char* name) { return std::getenv(name); },
+                                FindAvailableMemory(ReadTextFile, ReadAddressLimits()));
   if (!resolved.ok()) return resolved.status();
   auto catalogue = ReadCatalogue(path);
   if (!catalogue.ok()) return catalogue.status();
@@ -22,10 +23,50 @@ Result<ModelSetup> PrepareModel(const std::string& path, const FlashOptions& opt
   setup.catalogue = std::move(*catalogue);
   setup.weights = SelectWeights(setup.catalogue);
   setup.config = resolved->config;
-  setup.ram_origin = resolved->ram_origin;
-  setup.streams = WillStream(setup.config.flash_mode, setup.catalogue, setup.config.weights_bytes);
-  if (setup.streams) HEADRACE_RETURN_IF_ERROR(CheckBudget(setup.weights, setup.config.weights_bytes));
+  setup.limits = resolved->limits;
   return setup;
+}
+
+Config ModelSetup::LibraryConfig() const {
+  Config library = config;
+  if (library.flash_mode == FlashMode::kAuto) library.flash_mode = memory.streams ? FlashMode::kOn : FlashMode::kOff;
+  library.rest_bytes = memory.rest_bytes();
+  return library;
+}
+
+Status SettleMemory(const Engine* engine, const std::vector<std::string>& arguments, ModelSetup& model) {
+  if (const auto batch = OptionValue(arguments, {"-ub", "--ubatch-size"})) {
+    if (const uint64_t tokens = std::strtoull(batch->c_str(), nullptr, 10); tokens > 0) model.weights.batch_tokens = tokens;
+  }
+  std::optional<EngineMemory> foretold;
+  TryArguments try_arguments;
+  uint64_t context = 0;
+  ProgressLine progress;
+  progress.Show("asking the engine what it will allocate");
+  auto simulation = engine == nullptr ? Result<EngineSimulation>(Status(Code::kNotFound, "no engine was found"))
+                                      : EngineSimulation::Prepare(*engine, arguments);
+  if (simulation.ok()) {
+    const auto memory = simulation->Run();
+    if (memory.ok()) {
+      foretold = *memory;
+    } else {
+      simulation = memory.status();
+    }
+  }
+  if (simulation.ok()) {
+    context = simulation->context_tokens() > 0 ? simulation->context_tokens() : model.catalogue.context_length;
+    try_arguments = [&](const std::vector<std::string>& more) -> std::optional<EngineMemory> {
+      auto memory = simulation->Run(more);
+      return memory.ok() ? std::optional<EngineMemory>(*memory) : std::nullopt;
+    };
+  }
+  model.memory = DivideMemory(model.limits, model.weights, model.catalogue.weight_bytes(), foretold);
+  const Status enough = CheckMemory(model.memory, model.limits, model.weights, context, try_arguments);
+  progress.Show("");
+  if (!simulation.ok() && model.config.debug) {
+    fmt::print(stderr, "headrace: what the engine will allocate is not foretold, only measured: {}\n", simulation.status().message());
+  }
+  return enough;
 }
 
 Result<EngineSetup> PrepareEngine(const std::string& engine_option, std::initializer_list<const char*> programs,
@@ -71,11 +112,8 @@ void AddDiskSpeed(const std::string& model_path, const Engine& engine, Config& c
   }
 }
 
-void DebugModel(const ModelSetup& model) {
-  if (!model.config.debug) return;
-  fmt::print(stderr, "headrace: budget {} ({}), weights {}, flash mode {}: {}\n", FormatSize(model.config.weights_bytes),
-             model.ram_origin, FormatSize(model.catalogue.weight_bytes()), ToString(model.config.flash_mode),
-             model.streams ? "weights will stream" : "nothing to stream");
+void SayDecision(const ModelSetup& model) {
+  fmt::print(stderr, "headrace: {}\n", DescribeDecision(model.memory, model.limits));
 }
 
 void DebugEngine(const EngineSetup& engine, const std::vector<std::string>& arguments, const Config& config) {

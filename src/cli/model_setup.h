@@ -1,11 +1,12 @@
-// What run, plan and bench do before anything is started: the model's catalogue is read, the budget is
-// settled and checked, the engine and the library are found.
+// What run, plan and bench do before anything is started: the model's catalogue is read, the engine and the library
+// are found, the memory is divided and checked.
 #pragma once
 
 #include <string>
 
 #include "base/status.h"
 #include "cli/engine_locator.h"
+#include "cli/memory_budget.h"
 #include "cli/model_weights.h"
 #include "cli/options.h"
 #include "gguf/catalogue.h"
@@ -17,12 +18,21 @@ struct ModelSetup {
   Catalogue catalogue;
   ModelWeights weights;
   Config config;
-  std::string ram_origin;
-  bool streams = false;      // WillStream
+  MemoryLimits limits;
+  MemoryBudget memory;       // of SettleMemory
+
+  bool streams() const { return memory.streams; }
+  // What the library is told: what was decided here, so that both agree.
+  Config LibraryConfig() const;
 };
 
-// Errors: those of ReadCatalogue, ResolveConfig and, when the model will stream, CheckBudget.
+// Errors: those of ReadCatalogue and ResolveConfig.
 Result<ModelSetup> PrepareModel(const std::string& path, const FlashOptions& options);
+
+// Divides the memory. `arguments` are the engine's, with the model among them; without an engine, or with one that
+// cannot simulate its allocations, only the weights are known, and a line says so when debugging.
+// Errors: those of CheckMemory.
+Status SettleMemory(const Engine* engine, const std::vector<std::string>& arguments, ModelSetup& model);
 
 struct EngineSetup {
   SearchPaths paths;
@@ -39,8 +49,9 @@ Result<EngineSetup> PrepareEngine(const std::string& engine_option, std::initial
 // Without a measurement it stays 0, which is only said when debugging.
 void AddDiskSpeed(const std::string& model_path, const Engine& engine, Config& config);
 
-// Lines about what was decided, on standard error, when `config.debug` is set.
-void DebugModel(const ModelSetup& model);
+// The line about what was decided about the memory, on standard error.
+void SayDecision(const ModelSetup& model);
+// Lines about what will be started, on standard error, when `config.debug` is set.
 void DebugEngine(const EngineSetup& engine, const std::vector<std::string>& arguments, const Config& config);
 
 }  // namespace headrace::cli

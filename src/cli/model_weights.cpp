@@ -2,10 +2,6 @@
 
 #include <algorithm>
 
-#include <fmt/format.h>
-
-#include "base/size.h"
-
 namespace headrace::cli {
 namespace {
 
@@ -42,6 +38,8 @@ ModelWeights SelectWeights(const Catalogue& catalogue) {
     (extent.experts ? result.expert_bytes : result.managed_bytes) += tensor.bytes;
     result.active_parameters += Elements(tensor) * (extent.experts ? share : 1);
     if (extent.experts) result.active_expert_bytes += static_cast<uint64_t>(static_cast<double>(tensor.bytes) * share);
+    // Its activations and the results of one row group (exec/expert_product.h).
+    if (extent.experts) result.token_column_bytes = std::max(result.token_column_bytes, (tensor.shape[0] + kRowGroup) * sizeof(float));
     const uint64_t group = std::min(kRowGroup, extent.rows) * extent.row_bytes;
     if (group > result.widest_group_bytes) {
       result.widest_group_bytes = group;
@@ -59,21 +57,6 @@ ModelWeights SelectWeights(const Catalogue& catalogue) {
   }
   if (output != nullptr) add(*output);
   return result;
-}
-
-bool WillStream(FlashMode mode, const Catalogue& catalogue, uint64_t budget_bytes) {
-  if (mode == FlashMode::kOff) return false;
-  return mode == FlashMode::kOn || catalogue.weight_bytes() > budget_bytes;
-}
-
-Status CheckBudget(const ModelWeights& weights, uint64_t budget_bytes) {
-  const uint64_t floor = FloorBytes(weights.extents);
-  if (budget_bytes >= floor) return {};
-  return Status(Code::kOutOfBudget,
-                fmt::format("a budget of {} is too small: {} needs {} for 3 reads of {} rows ({} each) and one repacked copy; "
-                            "give at least --ram {}K",
-                            FormatSize(budget_bytes), weights.widest, FormatSize(floor), kRowGroup,
-                            FormatSize(weights.widest_group_bytes), AlignUp(floor, kKiB) / kKiB));
 }
 
 }  // namespace headrace::cli

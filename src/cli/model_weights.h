@@ -5,7 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "base/config.h"
 #include "gguf/catalogue.h"
 #include "plan/residency.h"
 
@@ -17,18 +16,18 @@ struct ModelWeights {
   uint64_t expert_bytes = 0;           // of those that are
   uint64_t active_expert_bytes = 0;    // of the experts that one token uses
   uint64_t other_bytes = 0;            // embeddings (rows are looked up), norms, biases: left to the mapping
+  uint64_t token_column_bytes = 0;     // scratch for a token's column of one expert, 0 without experts
+  uint64_t batch_tokens = 512;         // of the widest batch: llama.cpp's default --ubatch-size
   double active_parameters = 0;        // multiplied per token, chosen experts included
   std::string widest;                  // name of the weight that decides the smallest budget
   uint64_t widest_group_bytes = 0;     // of one row group of it
+
+  uint64_t column_bytes() const { return token_column_bytes * batch_tokens; }
+  // The smallest memory for weights that works.
+  uint64_t floor_bytes() const { return FloorBytes(extents, column_bytes()); }
 };
 
 // A model without output.weight multiplies with its token embedding, which is then managed too.
 ModelWeights SelectWeights(const Catalogue& catalogue);
-
-// Whether the library will stream this model: mode on, or auto and the weights larger than the budget.
-bool WillStream(FlashMode mode, const Catalogue& catalogue, uint64_t budget_bytes);
-
-// kOutOfBudget with the arithmetic and what to do, when `budget_bytes` cannot stream these weights.
-Status CheckBudget(const ModelWeights& weights, uint64_t budget_bytes);
 
 }  // namespace headrace::cli

@@ -2,8 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include "base/size.h"
-
 namespace headrace::cli {
 namespace {
 
@@ -61,29 +59,6 @@ TEST(SelectWeights, ExpertsAreCountedApart) {
   EXPECT_EQ(weights.active_expert_bytes, 2u * 256 * 64 * 2);
   EXPECT_EQ(weights.managed_bytes, SelectWeights(Dense()).managed_bytes);
   EXPECT_DOUBLE_EQ(weights.active_parameters - SelectWeights(Dense()).active_parameters, 256 * 64 * 2);
-}
-
-TEST(WillStream, ByModeAndSize) {
-  const Catalogue catalogue = Dense();
-  const uint64_t bytes = catalogue.weight_bytes();
-  EXPECT_FALSE(WillStream(FlashMode::kOff, catalogue, 1));
-  EXPECT_TRUE(WillStream(FlashMode::kOn, catalogue, bytes * 2));
-  EXPECT_FALSE(WillStream(FlashMode::kAuto, catalogue, bytes));
-  EXPECT_TRUE(WillStream(FlashMode::kAuto, catalogue, bytes - 1));
-}
-
-TEST(CheckBudget, SaysTheArithmeticAndTheSuggestionWorks) {
-  const ModelWeights weights = SelectWeights(Dense());
-  const uint64_t floor = FloorBytes(weights.extents);
-  EXPECT_TRUE(CheckBudget(weights, floor).ok());
-  const Status status = CheckBudget(weights, floor - 1);
-  EXPECT_EQ(status.code(), Code::kOutOfBudget);
-  EXPECT_NE(status.message().find("blk.0.ffn_down.weight"), std::string::npos);
-  const size_t at = status.message().find("--ram ");
-  ASSERT_NE(at, std::string::npos);
-  const auto suggested = ParseSize(status.message().substr(at + 6));
-  ASSERT_TRUE(suggested.ok()) << status.message();
-  EXPECT_TRUE(CheckBudget(weights, *suggested).ok());
 }
 
 }  // namespace

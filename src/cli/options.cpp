@@ -7,9 +7,6 @@
 namespace headrace::cli {
 namespace {
 
-// Without memory information there is nothing to take half of.
-constexpr uint64_t kFallbackBytes = 2 * kGiB;
-
 Status Invalid(const char* option, const std::string& value, const char* expected) {
   return Status(Code::kInvalidArgument, fmt::format("{} {} is not understood; write {}", option, value, expected));
 }
@@ -18,10 +15,14 @@ Status Invalid(const char* option, const std::string& value, const char* expecte
 
 void AddFlashOptions(CLI::App& command, FlashOptions& options) {
   command.add_option("--ram", options.ram,
-                     "Memory for weights, for instance 8G or 512MiB (default: half of the available memory; also HEADRACE_RAM)")
+                     "Memory for the whole process, for instance 8G or 512MiB; auto (the default) is all that is available within "
+                     "the limits of cgroups and ulimit, less a tenth (also HEADRACE_RAM)")
+      ->type_name("SIZE|auto");
+  command.add_option("--weights-ram", options.weights_ram,
+                     "Memory for weights alone (default: what --ram leaves beside all else; also HEADRACE_WEIGHTS_RAM)")
       ->type_name("SIZE");
   command.add_option("--flash-mode", options.flash_mode,
-                     "Flash weight streaming: auto streams a model larger than --ram, on every model, off none (default auto)")
+                     "Flash weight streaming: auto streams a model that does not fit in --ram, on every model, off none (default auto)")
       ->type_name("auto|on|off");
   command.add_option("--kernels", options.kernels,
                      "Kernels for weights: plain gives the bits of llama.cpp --repack 0, repack those of --repack 1, auto the "
@@ -41,14 +42,18 @@ Result<ResolvedConfig> ResolveConfig(const FlashOptions& options, const Getenv& 
   const auto visible = [&](const char* name) -> const char* {
     const std::string variable = name;
     if (variable == "HEADRACE_RAM" && !options.ram.empty()) return nullptr;
+    if (variable == "HEADRACE_WEIGHTS_RAM" && !options.weights_ram.empty()) return nullptr;
+    if (variable == "HEADRACE_REST") return nullptr;  // the launcher's own
     if (variable == "HEADRACE_FLASH_MODE" && !options.flash_mode.empty()) return nullptr;
     if (variable == "HEADRACE_KERNELS" && !options.kernels.empty()) return nullptr;
     return getenv(name);
   };
   auto parsed = ParseConfig(visible);
   if (!parsed.ok()) return parsed.status();
-  ResolvedConfig resolved{*parsed, "HEADRACE_RAM"};
+  ResolvedConfig resolved{*parsed, {}};
   Config& config = resolved.config;
+  MemoryLimits& limits = resolved.limits;
+  const bool process_given = !options.ram.empty() || visible("HEADRACE_RAM") != nullptr;
   config.snapshot_path.clear();
 
   const char* mode_variable = visible("HEADRACE_FLASH_MODE");
@@ -65,17 +70,27 @@ Result<ResolvedConfig> ResolveConfig(const FlashOptions& options, const Getenv& 
     config.kernels = *kernels;
   }
   if (!options.ram.empty()) {
-    const auto bytes = ParseSize(options.ram);
-    if (!bytes.ok()) return Status(bytes.status().code(), "--ram: " + bytes.status().message());
-    if (*bytes == 0) return Invalid("--ram", options.ram, "a size above zero, for instance 8G");
+    const auto bytes = ParseRam("--ram", options.ram, true);
+    if (!bytes.ok()) return bytes.status();
+    config.process_bytes = *bytes;
+  }
+  if (!options.weights_ram.empty()) {
+    const auto bytes = ParseRam("--weights-ram", options.weights_ram, false);
+    if (!bytes.ok()) return bytes.status();
     config.weights_bytes = *bytes;
-    resolved.ram_origin = "--ram";
-  } else if (config.weights_bytes == 0 && available.bytes > 0) {
-    config.weights_bytes = available.bytes / 2;
-    resolved.ram_origin = fmt::format("half of the available {} ({})", FormatSize(available.bytes), available.limited_by);
-  } else if (config.weights_bytes == 0) {
-    config.weights_bytes = kFallbackBytes;
-    resolved.ram_origin = "a default, as the system does not tell its memory";
+    if (!process_given) config.process_bytes = 0;
+  }
+  limits.flash_mode = config.flash_mode;
+  limits.weights_bytes = config.weights_bytes;
+  limits.weights_origin = options.weights_ram.empty() ? "HEADRACE_WEIGHTS_RAM" : "--weights-ram";
+  limits.process_bytes = config.process_bytes;
+  limits.process_origin = options.ram.empty() ? "HEADRACE_RAM" : "--ram";
+  if (config.process_bytes == Config::kAutomatic) {
+    limits.process_bytes = AutomaticLimit(available, std::nullopt);
+    limits.process_origin = available.limited_by.empty()
+                                ? "auto: the system does not tell its memory"
+                                : fmt::format("auto: {} of {}, less {}", FormatSize(available.bytes), available.limited_by,
+                                              FormatSize(MarginBytes(available.bytes)));
   }
   config.debug = config.debug || options.debug;
   return resolved;

@@ -9,28 +9,31 @@
 
 #include "base/config.h"
 #include "base/status.h"
-#include "cli/system_info.h"
+#include "cli/memory_budget.h"
+#include "memory/available.h"
 
 namespace headrace::cli {
 
 struct FlashOptions {
   std::string ram;         // "" when absent, as all the others
+  std::string weights_ram;
   std::string flash_mode;
   std::string kernels;
   bool debug = false;
 };
 
-// --ram, --flash-mode, --kernels, --debug.
+// --ram, --weights-ram, --flash-mode, --kernels, --debug.
 void AddFlashOptions(CLI::App& command, FlashOptions& options);
 // --engine, also HEADRACE_ENGINE.
 void AddEngineOption(CLI::App& command, std::string& engine);
 
 struct ResolvedConfig {
-  Config config;             // weights_bytes is never 0 unless the mode is off
-  std::string ram_origin;    // "--ram", "HEADRACE_RAM" or "half of the available memory (...)"
+  Config config;
+  MemoryLimits limits;       // of config, with what kAutomatic is now
 };
 
-// Options go before environment variables, those before defaults: mode auto, half of the available memory.
+// Options go before environment variables, those before defaults: mode auto, all available memory but a margin; with
+// memory for weights alone, no limit on the process.
 // Errors: kInvalidArgument naming the option and its value.
 Result<ResolvedConfig> ResolveConfig(const FlashOptions& options, const Getenv& getenv, const AvailableMemory& available);
 

@@ -25,15 +25,30 @@ TEST(ResolveConfig, Defaults) {
   ASSERT_TRUE(resolved.ok());
   EXPECT_EQ(resolved->config.flash_mode, FlashMode::kAuto);
   EXPECT_EQ(resolved->config.kernels, Kernels::kAuto);
-  EXPECT_EQ(resolved->config.weights_bytes, 4 * kGiB);
+  EXPECT_EQ(resolved->config.process_bytes, Config::kAutomatic) << "the library keeps looking";
+  EXPECT_EQ(resolved->config.weights_bytes, 0u);
+  EXPECT_EQ(resolved->limits.process_bytes, 8 * kGiB - 8 * kGiB / 10);
+  EXPECT_EQ(resolved->limits.process_origin, "auto: 8.00 GiB of free memory, less 819 MiB");
   EXPECT_FALSE(resolved->config.debug);
-  EXPECT_EQ(resolved->ram_origin, "half of the available 8.00 GiB (free memory)");
 }
 
 TEST(ResolveConfig, UnknownMemoryStillGivesABudget) {
   const auto resolved = Resolve({}, {}, {});
   ASSERT_TRUE(resolved.ok());
-  EXPECT_EQ(resolved->config.weights_bytes, 2 * kGiB);
+  EXPECT_EQ(resolved->limits.process_bytes, kUnknownMemoryLimit);
+}
+
+TEST(ResolveConfig, MemoryForWeightsAloneIsTheOnlyLimit) {
+  auto resolved = Resolve({"", "1G"}, {{"HEADRACE_WEIGHTS_RAM", "2G"}});
+  ASSERT_TRUE(resolved.ok());
+  EXPECT_EQ(resolved->limits.weights_bytes, kGiB);
+  EXPECT_EQ(resolved->limits.weights_origin, "--weights-ram");
+  EXPECT_EQ(resolved->limits.process_bytes, 0u);
+  EXPECT_EQ(Resolve({"auto", "1G"})->limits.process_bytes, 8 * kGiB - 8 * kGiB / 10);
+  EXPECT_EQ(Resolve({"", "1G"}, {{"HEADRACE_RAM", "3G"}})->limits.process_bytes, 3 * kGiB);
+  resolved = Resolve({}, {{"HEADRACE_WEIGHTS_RAM", "2G"}});
+  EXPECT_EQ(resolved->limits.weights_bytes, 2 * kGiB);
+  EXPECT_EQ(resolved->limits.weights_origin, "HEADRACE_WEIGHTS_RAM");
 }
 
 TEST(ResolveConfig, EnvironmentThenOptions) {
@@ -41,13 +56,13 @@ TEST(ResolveConfig, EnvironmentThenOptions) {
       {"HEADRACE_RAM", "1G"}, {"HEADRACE_FLASH_MODE", "on"}, {"HEADRACE_KERNELS", "plain"}, {"HEADRACE_SNAPSHOT", "/tmp/foreign"}};
   auto resolved = Resolve({}, variables);
   ASSERT_TRUE(resolved.ok());
-  EXPECT_EQ(resolved->config.weights_bytes, kGiB);
+  EXPECT_EQ(resolved->config.process_bytes, kGiB);
   EXPECT_EQ(resolved->config.flash_mode, FlashMode::kOn);
   EXPECT_EQ(resolved->config.kernels, Kernels::kPlain);
   EXPECT_EQ(resolved->config.snapshot_path, "");
-  resolved = Resolve({"2G", "off", "repack", true}, variables);
+  resolved = Resolve({"2G", "", "off", "repack", true}, variables);
   ASSERT_TRUE(resolved.ok());
-  EXPECT_EQ(resolved->config.weights_bytes, 2 * kGiB);
+  EXPECT_EQ(resolved->config.process_bytes, 2 * kGiB);
   EXPECT_EQ(resolved->config.flash_mode, FlashMode::kOff);
   EXPECT_EQ(resolved->config.kernels, Kernels::kRepack);
   EXPECT_TRUE(resolved->config.debug);
@@ -60,7 +75,8 @@ TEST(ResolveConfig, AWrongVariableThatAnOptionOverridesDoesNoHarm) {
 
 TEST(ResolveConfig, NamesTheWrongOption) {
   const std::pair<FlashOptions, const char*> cases[] = {
-      {{"lots"}, "--ram"}, {{"0"}, "--ram"}, {{"-1G"}, "--ram"}, {{"1G", "maybe"}, "--flash-mode"}, {{"1G", "on", "fast"}, "--kernels"}};
+      {{"lots"}, "--ram"}, {{"0"}, "--ram"}, {{"-1G"}, "--ram"}, {{"1G", "auto"}, "--weights-ram"},
+      {{"1G", "", "maybe"}, "--flash-mode"}, {{"1G", "", "on", "fast"}, "--kernels"}};
   for (const auto& [options, name] : cases) {
     const auto resolved = Resolve(options);
     ASSERT_FALSE(resolved.ok()) << name;

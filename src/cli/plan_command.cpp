@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "cli/engine_arguments.h"
 #include "cli/engine_probe.h"
 #include "cli/exit_status.h"
 #include "cli/machine_profile.h"
@@ -16,9 +17,13 @@ namespace {
 
 constexpr const char* kExamples = R"(
 Examples:
-  headrace plan model.gguf                     with half of the available memory
-  headrace plan model.gguf --ram 8G            with 8 GiB for weights
+  headrace plan model.gguf                     with nine tenths of the available memory
+  headrace plan model.gguf --ram 8G            with 8 GiB for the whole process
+  headrace plan model.gguf --ram 8G -c 32768 -- -ctk q8_0 -ctv q8_0      another context, a quantized KV cache
+  headrace plan model.gguf --ram 8G -- -md draft.gguf                    a draft model beside it
   headrace plan model.gguf --ram 8G --json     for programs: sizes in bytes
+
+After -- come options of llama.cpp's own, as for `headrace run`: those that change what it allocates count.
 
 Nothing of the model but its headers is read, and at most 256 MB of it to measure the disk; the machine's
 speeds are kept for 30 days in ~/.cache/headrace/machine.json.
@@ -27,19 +32,23 @@ speeds are kept for 30 days in ~/.cache/headrace/machine.json.
 struct PlanOptions {
   std::string model;
   std::string engine;
+  std::string context;
   uint64_t prompt_tokens = 512;
   bool json = false;
   bool measure = false;
   FlashOptions flash;
 };
 
-int Plan(const PlanOptions& options) {
+int Plan(const PlanOptions& options, const std::vector<std::string>& rest) {
   auto model = PrepareModel(options.model, options.flash);
   if (!model.ok()) return Fail(model.status());
-  DebugModel(*model);
   // Without an engine the disk can still be measured; kernel speeds belong to an engine.
   const auto engine = LocateEngine(SystemSearchPaths(options.engine));
   if (!engine.ok() && !options.engine.empty()) return Fail(engine.status().message(), kExitNotFound);
+  std::vector<std::string> arguments = {"-m", options.model, "-c", options.context};
+  if (options.context.empty()) arguments.back() = std::to_string(DefaultContext(model->catalogue.context_length));
+  arguments.insert(arguments.end(), rest.begin(), rest.end());
+  if (const Status settled = SettleMemory(engine.ok() ? &*engine : nullptr, arguments, *model); !settled.ok()) return Fail(settled);
   std::optional<ProfileEntry> machine;
   {
     ProgressLine progress;
@@ -53,7 +62,8 @@ int Plan(const PlanOptions& options) {
       fmt::print(stderr, "headrace: {}\n", profile.status().message());
     }
   }
-  const auto report = MakePlanReport(std::move(*model), machine, options.prompt_tokens);
+  const auto report = MakePlanReport(std::move(*model), machine, options.prompt_tokens,
+                                     OptionValue(arguments, {"-c", "--ctx-size"}).value_or(""));
   if (!report.ok()) return Fail(report.status());
   fmt::print("{}", options.json ? RenderPlanJson(*report) : RenderPlanText(*report));
   return kExitOk;
@@ -66,13 +76,14 @@ void AddPlanCommand(CLI::App& app, CommandLine& line) {
   command->footer(kExamples);
   const auto options = std::make_shared<PlanOptions>();
   command->add_option("model", options->model, "GGUF file; any part of a split model")->required()->type_name("MODEL");
+  command->add_option("-c,--ctx-size", options->context, "Context in tokens (default: the model's, at most 4096)")->type_name("N");
   command->add_option("--prompt-tokens", options->prompt_tokens, "Length of the prompt to predict for")
       ->type_name("N")->check(CLI::Range(uint64_t{1}, uint64_t{1} << 30))->capture_default_str();
   command->add_flag("--json", options->json, "Machine-readable output");
   command->add_flag("--measure", options->measure, "Measure the machine again instead of using what is known");
   AddFlashOptions(*command, options->flash);
   AddEngineOption(*command, options->engine);
-  command->callback([options, &line] { line.action = [options] { return Plan(*options); }; });
+  command->callback([options, &line] { line.action = [options, &line] { return Plan(*options, line.rest); }; });
 }
 
 }  // namespace headrace::cli

@@ -21,17 +21,40 @@ std::string Parameters(uint64_t count) {
   return value >= 1e9 ? fmt::format("{:.1f} B", value / 1e9) : fmt::format("{:.1f} M", value / 1e6);
 }
 
+// The parts of the process.
+std::string RenderProcess(const PlanReport& report) {
+  using Align = TextTable::Align;
+  const MemoryBudget& memory = report.model.memory;
+  const EngineMemory& engine = *memory.engine;
+  TextTable table({Align::kLeft, Align::kRight, Align::kLeft});
+  const auto row = [&](const char* name, uint64_t bytes, const std::string& note) {
+    if (bytes > 0) table.AddRow({name, FormatSize(bytes), note});
+  };
+  row("weights", memory.weights_budget_bytes, memory.streams ? "of " + FormatSize(memory.weight_bytes) + ": see below" : "all of them");
+  row("KV cache", engine.context_bytes, report.context_tokens.empty() ? "and states" : fmt::format("and states, for {} tokens", report.context_tokens));
+  row("buffers", engine.compute_bytes, "of the computation");
+  row("engine", engine.engine_bytes, "code, vocabulary, threads");
+  row("projector", engine.projector_bytes, "its weights; what it computes with comes on top");
+  row("prompt cache", engine.prompt_cache_bytes, "of the server");
+  row("streaming", memory.streams ? kStreamingBytes : 0, "the library's code and threads");
+  row("process", memory.peak_bytes(), "the most that it will use");
+  row("least", memory.least_bytes, "that works, by streaming");
+  row("everything", memory.everything_bytes, "with which nothing streams");
+  return table.Render();
+}
+
 bool KnowsPrompt(const PlanReport& report) { return report.machine && report.machine->prompt_flops_per_s > 0; }
 
 Json NumberOrNull(double value) { return value > 0 ? Json(value) : Json(); }
 
 }  // namespace
 
-Result<PlanReport> MakePlanReport(ModelSetup model, const std::optional<ProfileEntry>& machine, uint64_t prompt_tokens) {
+Result<PlanReport> MakePlanReport(ModelSetup model, const std::optional<ProfileEntry>& machine, uint64_t prompt_tokens,
+                                  const std::string& context_tokens) {
   PlanReport report;
-  report.smallest_budget_bytes = FloorBytes(model.weights.extents);
-  if (model.streams) {
-    auto plan = PlanResidency(model.weights.extents, model.config.weights_bytes);
+  report.smallest_budget_bytes = model.weights.floor_bytes();
+  if (model.streams()) {
+    auto plan = PlanResidency(model.weights.extents, model.memory.weights_budget_bytes, model.weights.column_bytes());
     if (!plan.ok()) return plan.status();
     report.plan = std::move(*plan);
   } else {
@@ -44,6 +67,7 @@ Result<PlanReport> MakePlanReport(ModelSetup model, const std::optional<ProfileE
   report.model = std::move(model);
   report.machine = machine;
   report.prompt_tokens = prompt_tokens;
+  report.context_tokens = context_tokens;
   return report;
 }
 
@@ -56,12 +80,8 @@ std::string RenderPlanText(const PlanReport& report) {
                                  model.catalogue.name.empty() ? "" : " \"" + model.catalogue.name + "\"",
                                  Parameters(model.catalogue.parameters()), model.catalogue.dominant_type(),
                                  FormatSize(model.catalogue.weight_bytes()));
-  text += model.streams ? fmt::format("streams within a budget of {} ({})\n\n", FormatSize(model.config.weights_bytes), model.ram_origin)
-                        : fmt::format("does not stream: {}\n\n",
-                                      model.config.flash_mode == FlashMode::kOff
-                                          ? "flash mode off"
-                                          : fmt::format("it fits the budget of {} ({})", FormatSize(model.config.weights_bytes),
-                                                        model.ram_origin));
+  text += DescribeDecision(model.memory, model.limits) + "\n\n";
+  if (model.memory.engine) text += RenderProcess(report) + "\n";
   TextTable memory({Align::kLeft, Align::kRight, Align::kRight, Align::kLeft});
   const auto row = [&](const char* name, uint64_t bytes, const std::string& share, const std::string& note) {
     memory.AddRow({name, FormatSize(bytes), share, note});
@@ -69,11 +89,11 @@ std::string RenderPlanText(const PlanReport& report) {
   const uint64_t cached = std::min(report.plan.expert_cache_bytes, weights.expert_bytes);
   row("resident", report.plan.resident_bytes, Percent(report.plan.resident_bytes, weights.managed_bytes), "kept in memory");
   row("streamed", report.plan.streamed_bytes, Percent(report.plan.streamed_bytes, weights.managed_bytes), "read once per pass");
-  if (weights.expert_bytes > 0 && model.streams) {
+  if (weights.expert_bytes > 0 && model.streams()) {
     row("experts", weights.expert_bytes, "", fmt::format("of these {} for each token", FormatSize(weights.active_expert_bytes)));
     row("expert cache", cached, Percent(cached, weights.expert_bytes), "for those in use");
   }
-  if (model.streams) {
+  if (model.streams()) {
     row("ring", report.plan.ring_bytes, "", "what is read ahead of the computation");
     row("scratch", report.plan.scratch_bytes, "", "for one repacked piece");
   }
@@ -118,9 +138,24 @@ std::string RenderPlanJson(const PlanReport& report) {
                    {"active_expert_bytes", model.weights.active_expert_bytes},
                    {"mapped_bytes", model.weights.other_bytes}};
   json["flash_mode"] = ToString(model.config.flash_mode);
-  json["streams"] = model.streams;
-  json["budget_bytes"] = model.config.weights_bytes;
-  json["budget_origin"] = model.ram_origin;
+  json["streams"] = model.streams();
+  const MemoryBudget& memory = model.memory;
+  const auto part = [&](uint64_t EngineMemory::* bytes) { return memory.engine ? Json((*memory.engine).*bytes) : Json(); };
+  json["decision"] = DescribeDecision(memory, model.limits);
+  json["budget_bytes"] = memory.weights_budget_bytes;
+  json["memory"] = {{"limit_bytes", model.limits.process_bytes > 0 ? Json(model.limits.process_bytes) : Json()},
+                    {"limit_origin", model.limits.process_bytes > 0 ? model.limits.process_origin : model.limits.weights_origin},
+                    {"weight_bytes", memory.weight_bytes},
+                    {"weights_budget_bytes", memory.weights_budget_bytes},
+                    {"context_bytes", part(&EngineMemory::context_bytes)},
+                    {"compute_bytes", part(&EngineMemory::compute_bytes)},
+                    {"engine_bytes", part(&EngineMemory::engine_bytes)},
+                    {"projector_bytes", part(&EngineMemory::projector_bytes)},
+                    {"prompt_cache_bytes", part(&EngineMemory::prompt_cache_bytes)},
+                    {"streaming_bytes", memory.streams ? kStreamingBytes : 0},
+                    {"peak_bytes", memory.engine ? Json(memory.peak_bytes()) : Json()},
+                    {"least_bytes", memory.engine ? Json(memory.least_bytes) : Json()},
+                    {"everything_bytes", memory.engine ? Json(memory.everything_bytes) : Json()}};
   json["smallest_budget_bytes"] = report.smallest_budget_bytes;
   json["smallest_budget_weight"] = model.weights.widest;
   json["plan"] = {{"resident_bytes", report.plan.resident_bytes},

@@ -18,10 +18,12 @@ struct PlanReport {
   std::optional<ProfileEntry> machine;    // none when it could not be measured
   Prediction prediction;
   uint64_t prompt_tokens = 0;
+  std::string context_tokens;             // as asked for
 };
 
 // Errors: kOutOfBudget of the planner.
-Result<PlanReport> MakePlanReport(ModelSetup model, const std::optional<ProfileEntry>& machine, uint64_t prompt_tokens);
+Result<PlanReport> MakePlanReport(ModelSetup model, const std::optional<ProfileEntry>& machine, uint64_t prompt_tokens,
+                                  const std::string& context_tokens = "");
 
 std::string RenderPlanText(const PlanReport& report);
 // Sizes in bytes, speeds per second; unknown numbers are null. The keys are stable.

@@ -28,9 +28,8 @@ ModelSetup Model(uint64_t budget, FlashMode mode) {
   }
   setup.weights = SelectWeights(setup.catalogue);
   setup.config.flash_mode = mode;
-  setup.config.weights_bytes = budget;
-  setup.ram_origin = "--ram";
-  setup.streams = WillStream(mode, setup.catalogue, budget);
+  setup.limits = {mode, 0, budget, "", "--weights-ram"};
+  setup.memory = DivideMemory(setup.limits, setup.weights, setup.catalogue.weight_bytes(), std::nullopt);
   return setup;
 }
 
@@ -49,7 +48,7 @@ TEST(PlanReport, StreamedModelAddsUp) {
   EXPECT_TRUE(json["machine"]["prompt_flops_per_s"].is_null());
   const std::string text = RenderPlanText(*report);
   EXPECT_TRUE(Has(text, "until `headrace bench`")) << text;
-  EXPECT_TRUE(Has(text, "streams within a budget of 32.0 MiB (--ram)")) << text;
+  EXPECT_TRUE(Has(text, "weights stream, 64.0 MiB of weights exceed 32.0 MiB for weights (--weights-ram)")) << text;
 }
 
 TEST(PlanReport, ModelThatFitsAndUnknownMachine) {
@@ -60,7 +59,29 @@ TEST(PlanReport, ModelThatFitsAndUnknownMachine) {
   EXPECT_EQ(json["plan"]["streamed_bytes_per_pass"], 0);
   EXPECT_TRUE(json["machine"].is_null());
   EXPECT_TRUE(json["prediction"]["decode_tokens_per_s"].is_null());
-  EXPECT_TRUE(Has(RenderPlanText(*report), "does not stream: it fits the budget"));
+  EXPECT_TRUE(Has(RenderPlanText(*report), "all in memory, nothing streams: 64.0 MiB of weights fit in 1.00 GiB for weights"));
+}
+
+TEST(PlanReport, PartsOfTheProcessAddUp) {
+  ModelSetup model = Model(0, FlashMode::kAuto);
+  model.limits = {FlashMode::kAuto, 100 * kMiB, 0, "--ram", ""};
+  EngineMemory engine;
+  engine.context_bytes = 30 * kMiB;
+  engine.compute_bytes = 20 * kMiB;
+  engine.engine_bytes = 10 * kMiB;
+  model.memory = DivideMemory(model.limits, model.weights, model.catalogue.weight_bytes(), engine);
+  const auto report = MakePlanReport(std::move(model), std::nullopt, 512, "4096");
+  ASSERT_TRUE(report.ok());
+  const Json memory = Json::parse(RenderPlanJson(*report))["memory"];
+  EXPECT_EQ(memory["limit_bytes"], 100 * kMiB);
+  EXPECT_EQ(memory["weights_budget_bytes"], 37 * kMiB);
+  EXPECT_EQ(memory["peak_bytes"], 100 * kMiB);
+  EXPECT_EQ(memory["everything_bytes"], 124 * kMiB);
+  EXPECT_EQ(memory["least_bytes"].get<uint64_t>(), 63 * kMiB + FloorBytes(report->model.weights.extents));
+  const std::string text = RenderPlanText(*report);
+  EXPECT_TRUE(Has(text, "weights stream, 64.0 MiB of weights and 63.0 MiB for the rest (KV cache 30.0 MiB, buffers 20.0 MiB, "
+                        "engine 10.0 MiB, streaming 3.00 MiB) exceed 100 MiB (--ram); weights get 37.0 MiB")) << text;
+  EXPECT_TRUE(Has(text, "for 4096 tokens")) << text;
 }
 
 TEST(PlanReport, ABudgetBelowTheFloorIsAnError) {

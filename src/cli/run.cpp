@@ -18,14 +18,15 @@ namespace {
 
 constexpr const char* kExamples = R"(
 Examples:
-  headrace run model.gguf                          chat, with a budget of half of the available memory
-  headrace run model.gguf --ram 4G                 chat within 4 GiB for weights
+  headrace run model.gguf                          chat, in nine tenths of the available memory
+  headrace run model.gguf --ram 4G                 chat within 4 GiB for the whole process
   headrace run model.gguf -p "Why is the sky blue?"      one answer on standard output
   headrace run model.gguf -p "Once upon a time" --raw -n 64 --temp 0
   headrace run model.gguf --ram 4G -- --top-k 20 --cache-type-k q8_0     options of llama.cpp's own
 
-Without -p it starts llama-cli, with it llama-completion. After a run four lines on standard error say what
-was resident, what was streamed and how fast; --quiet leaves them out.
+Without -p it starts llama-cli, with it llama-completion. One line on standard error says whether weights stream
+and why, and after a run that streams some lines say what was resident, what was streamed and how fast; --quiet
+leaves them out.
 )";
 
 struct RunOptions {
@@ -53,7 +54,6 @@ int Run(const RunOptions& options, bool has_prompt, const std::vector<std::strin
   if (has_prompt && !options.prompt_file.empty()) return Fail("-p and -f both give a prompt; leave one out", kExitUsage);
   auto model = PrepareModel(options.model, options.flash);
   if (!model.ok()) return Fail(model.status());
-  DebugModel(*model);
   const bool one_answer = has_prompt || !options.prompt_file.empty();
   // Releases before llama-completion did both with llama-cli.
   auto engine = one_answer ? PrepareEngine(options.engine, {"llama-completion", "llama-cli"}, model->config.flash_mode)
@@ -68,7 +68,6 @@ int Run(const RunOptions& options, bool has_prompt, const std::vector<std::strin
   if (!options.prompt_file.empty()) run.prompt_file = options.prompt_file;
   run.use_chat_template = model->catalogue.has_chat_template && !options.raw;
   run.model_context = model->catalogue.context_length;
-  run.streams = model->streams;
   run.debug = model->config.debug;
   const auto given = [](const std::string& text) { return text.empty() ? std::nullopt : std::optional<std::string>(text); };
   run.settings = {given(options.tokens), given(options.context), given(options.threads), given(options.seed),
@@ -76,15 +75,23 @@ int Run(const RunOptions& options, bool has_prompt, const std::vector<std::strin
   run.rest = rest;
   auto arguments = BuildRunArguments(run, *known);
   if (!arguments.ok()) return Fail(arguments.status());
-
-  if (model->streams) AddDiskSpeed(options.model, engine->engine, model->config);
+  if (model->config.flash_mode != FlashMode::kOff) {
+    if (const Status settled = SettleMemory(&engine->engine, *arguments, *model); !settled.ok()) return Fail(settled);
+    if (!options.quiet) SayDecision(*model);
+  }
+  if (model->streams()) {
+    run.streams = true;
+    arguments = BuildRunArguments(run, *known);
+    if (!arguments.ok()) return Fail(arguments.status());
+    AddDiskSpeed(options.model, engine->engine, model->config);
+  }
   DebugEngine(*engine, *arguments, model->config);
 
   Session session;
   session.launch.program = engine->program;
   session.launch.arguments = std::move(*arguments);
-  session.config = model->config;
-  session.library = engine->library;
+  session.config = model->LibraryConfig();
+  session.library = session.config.flash_mode == FlashMode::kOff ? "" : engine->library;
   AnswerFilter filter;
   if (one_answer) {
     session.owns_terminal = true;
@@ -94,7 +101,7 @@ int Run(const RunOptions& options, bool has_prompt, const std::vector<std::strin
   const auto result = RunSession(std::move(session));
   if (!result.ok()) return Fail(result.status().message(), kExitNotExecutable);
   if (one_answer) WriteAll(filter.Finish());
-  if (!options.quiet && (model->streams || model->config.debug)) PrintSummary(*result);
+  if (!options.quiet && model->streams()) PrintSummary(*result);
   return ReportEnd(*result, model->config, std::filesystem::path(engine->program).filename().string());
 }
 
@@ -108,7 +115,7 @@ void AddRunCommand(CLI::App& app, CommandLine& line) {
   const CLI::Option* prompt = command->add_option("-p,--prompt", options->prompt, "Prompt: print one answer and end")->type_name("TEXT");
   command->add_option("-f,--file", options->prompt_file, "Prompt from a file, instead of -p")->type_name("FILE");
   command->add_flag("--raw", options->raw, "Continue the prompt's text although the model has a chat template");
-  command->add_flag("-q,--quiet", options->quiet, "No summary after the run");
+  command->add_flag("-q,--quiet", options->quiet, "No lines about what was decided and how it went");
   command->add_option("-n,--predict", options->tokens, "Most tokens to generate")->type_name("N");
   command->add_option("-c,--ctx-size", options->context, "Context in tokens (default: the model's, at most 4096)")->type_name("N");
   command->add_option("-t,--threads", options->threads, "Threads (default: llama.cpp's)")->type_name("N");

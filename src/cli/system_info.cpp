@@ -1,12 +1,9 @@
 #include "cli/system_info.h"
 
 #include <charconv>
-#include <fstream>
 #include <utility>
 
 #include <fmt/format.h>
-
-#include "base/size.h"
 
 namespace headrace::cli {
 namespace {
@@ -30,46 +27,6 @@ void ForEachLine(std::string_view text, F&& f) {
 }
 
 }  // namespace
-
-std::optional<std::string> ReadTextFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return std::nullopt;
-  std::string text(kMiB, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (file.bad()) return std::nullopt;
-  text.resize(static_cast<size_t>(file.gcount()));
-  return text;
-}
-
-std::optional<MemoryInfo> ParseMeminfo(std::string_view text) {
-  MemoryInfo info;
-  std::optional<uint64_t> total;
-  std::optional<uint64_t> available;
-  ForEachLine(text, [&](std::string_view line) {
-    const auto field = [&](std::string_view name) -> std::optional<uint64_t> {
-      if (!line.starts_with(name)) return std::nullopt;
-      return ParseNumber(line.substr(name.size()));
-    };
-    if (const auto kib = field("MemTotal:")) total = *kib * kKiB;
-    if (const auto kib = field("MemAvailable:")) available = *kib * kKiB;
-  });
-  if (!total || !available) return std::nullopt;
-  return MemoryInfo{*total, *available};
-}
-
-AvailableMemory FindAvailableMemory(const ReadText& read) {
-  AvailableMemory result;
-  if (const auto text = read("/proc/meminfo")) {
-    if (const auto info = ParseMeminfo(*text)) result = {info->available_bytes, "free memory"};
-  }
-  if (const auto limit = FindCgroupLimit(read)) {
-    if (result.bytes == 0 || limit->available_bytes() < result.bytes) {
-      result = {limit->available_bytes(),
-                fmt::format("cgroup v{} limit of {}", limit->version, FormatSize(limit->limit_bytes))};
-    }
-  }
-  return result;
-}
 
 std::set<std::string> ParseCpuFlags(std::string_view cpuinfo) {
   std::set<std::string> flags;

@@ -45,19 +45,19 @@ bool IsExpertProduct(const ggml_tensor& node) {
 
 }  // namespace
 
-Executor::Executor(const GgmlApi& api, const Config& config, uint64_t limit_bytes, MappingTable& mappings,
+Executor::Executor(const GgmlApi& api, const Config& config, const WeightsAllowance& allowance, MappingTable& mappings,
                    SnapshotWriter& snapshot)
     : api_(api),
       config_(config),
+      allowance_(allowance),
       mappings_(mappings),
       snapshot_(snapshot),
       layouts_(config.kernels == Kernels::kPlain ? nullptr : std::make_unique<PackedLayouts>(api, api.backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU))),
-      weights_(api, layouts_.get(), limit_bytes),
+      weights_(api, layouts_.get()),
       experts_(config.remember ? std::optional(CacheDirectory()) : std::nullopt),
       product_(api),
       choice_(config.kernels, config.disk_bytes_per_s),
       expert_multiplier_(api, choice_) {
-  snapshot_->budget_bytes = limit_bytes;
   if (config.trace_path.empty()) return;
   auto trace = RouterTraceWriter::Create(config.trace_path);
   if (trace.ok()) {
@@ -136,7 +136,11 @@ Status Executor::Prepare(std::vector<Candidate> candidates) {
     if (takeover.experts == nullptr || takeover.experts->tokens == 1) continue;
     column_bytes = std::max(column_bytes, ExpertProduct::ScratchBytes(*takeover.node, takeover.experts->tokens));
   }
-  HEADRACE_RETURN_IF_ERROR(weights_.Replan(column_bytes));
+  weights_.SetLimit(allowance_.Bytes());
+  snapshot_->budget_bytes = weights_.limit();
+  if (const Status planned = weights_.Replan(column_bytes); !planned.ok()) {
+    return Status(planned.code(), fmt::format("{} ({})", planned.message(), allowance_.Describe()));
+  }
   HEADRACE_RETURN_IF_ERROR(EnsureMemory());
   Schedule();
   PublishPlan();

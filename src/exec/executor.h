@@ -29,6 +29,7 @@
 #include "exec/product.h"
 #include "exec/weight_store.h"
 #include "experts/router_trace.h"
+#include "memory/weights_allowance.h"
 #include "stream/prefetcher.h"
 #include "telemetry/snapshot.h"
 
@@ -44,8 +45,8 @@ class Executor {
  public:
   using ComputeFunction = ggml_status (*)(ggml_backend_sched_t, ggml_cgraph*);
 
-  // `api`, `mappings` and `snapshot` outlive the executor. `limit_bytes` is the memory for weights.
-  Executor(const GgmlApi& api, const Config& config, uint64_t limit_bytes, MappingTable& mappings,
+  // All but `config` outlive the executor. `allowance` is asked before each pass.
+  Executor(const GgmlApi& api, const Config& config, const WeightsAllowance& allowance, MappingTable& mappings,
            SnapshotWriter& snapshot);
   ~Executor();
 
@@ -100,6 +101,7 @@ class Executor {
 
   const GgmlApi& api_;
   const Config config_;
+  const WeightsAllowance& allowance_;
   MappingTable& mappings_;
   SnapshotWriter& snapshot_;
 

@@ -57,6 +57,13 @@ bool MappingTable::HasModel(uint32_t model) const {
   return std::any_of(mappings_.begin(), mappings_.end(), [&](const auto& entry) { return entry.second.origin.model == model; });
 }
 
+uint64_t MappingTable::bytes() const {
+  const std::lock_guard lock(mutex_);
+  uint64_t bytes = 0;
+  for (const auto& [begin, mapping] : mappings_) bytes += mapping.end - begin;
+  return bytes;
+}
+
 bool MappingTable::empty() const {
   const std::lock_guard lock(mutex_);
   return mappings_.empty();

@@ -29,6 +29,7 @@ class MappingTable {
   std::optional<Origin> Find(const void* address, uint64_t bytes) const;
   bool Overlaps(const void* address, uint64_t bytes) const;
   bool HasModel(uint32_t model) const;
+  uint64_t bytes() const;
   bool empty() const;
 
  private:

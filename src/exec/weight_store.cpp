@@ -7,8 +7,7 @@
 
 namespace headrace {
 
-WeightStore::WeightStore(const GgmlApi& api, const PackedLayouts* layouts, uint64_t limit_bytes)
-    : api_(api), layouts_(layouts), budget_(limit_bytes) {}
+WeightStore::WeightStore(const GgmlApi& api, const PackedLayouts* layouts) : api_(api), layouts_(layouts), budget_(0) {}
 
 Weight* WeightStore::FindOrAdd(const ggml_tensor& tensor, const Origin& origin, bool experts) {
   const auto [begin, end] = by_address_.equal_range(tensor.data);
@@ -56,6 +55,11 @@ void WeightStore::Remove(const void* address, uint64_t bytes) {
     it = weights_.erase(it);
     changed_ = true;
   }
+}
+
+void WeightStore::SetLimit(uint64_t bytes) {
+  budget_.SetLimit(bytes);
+  changed_ = changed_ || bytes < plan_.total_bytes();
 }
 
 Status WeightStore::Replan(uint64_t column_bytes) {

@@ -38,7 +38,7 @@ struct Weight {
 class WeightStore {
  public:
   // `layouts` is null when resident weights keep the file's layout.
-  WeightStore(const GgmlApi& api, const PackedLayouts* layouts, uint64_t limit_bytes);
+  WeightStore(const GgmlApi& api, const PackedLayouts* layouts);
 
   // The weight of a product's src[0], added when it is new. `origin` says where its bytes lie.
   Weight* FindOrAdd(const ggml_tensor& tensor, const Origin& origin, bool experts);
@@ -47,6 +47,9 @@ class WeightStore {
   bool Any(const void* address, uint64_t bytes) const;
   bool empty() const { return weights_.empty(); }
 
+  // What the next Replan may plan with. A plan that needs no more than this stays as it is.
+  void SetLimit(uint64_t bytes);
+  uint64_t limit() const { return budget_.limit(); }
   // Decides anew what stays resident when weights came or went since the last time, or the columns of a batch
   // need more scratch (PlanResidency) than any before. Shrinks what must shrink; the plan's ring and scratch are the caller's to allocate, with Charge. Errors: kOutOfBudget.
   Status Replan(uint64_t column_bytes);

@@ -16,7 +16,7 @@ thread_local std::string t_configure_error;
 extern "C" {
 
 void headrace_config_default(headrace_config* config) {
-  *config = {sizeof(headrace_config), HEADRACE_FLASH_AUTO, HEADRACE_KERNELS_AUTO, 0, 0};
+  *config = {sizeof(headrace_config), HEADRACE_FLASH_AUTO, HEADRACE_KERNELS_AUTO, 0, 0, 0};
 }
 
 int headrace_configure(const headrace_config* config) {
@@ -27,13 +27,15 @@ int headrace_configure(const headrace_config* config) {
   if (config == nullptr || config->struct_size != sizeof(headrace_config)) return refuse("headrace_config has an unknown struct_size");
   if (config->flash_mode < HEADRACE_FLASH_OFF || config->flash_mode > HEADRACE_FLASH_ON) return refuse("flash_mode must be off, auto or on");
   if (config->kernels < HEADRACE_KERNELS_AUTO || config->kernels > HEADRACE_KERNELS_REPACK) return refuse("kernels must be auto, plain or repack");
-  if (!std::isfinite(config->flash_ram_gb) || config->flash_ram_gb < 0 || config->flash_ram_gb > 1e6) {
-    return refuse("flash_ram_gb must be a number of GiB, 0 for half of the available memory");
-  }
+  const auto gibibytes = [](double value) { return static_cast<uint64_t>(value * static_cast<double>(headrace::kGiB)); };
+  const auto valid = [](double value) { return std::isfinite(value) && value >= 0 && value <= 1e6; };
+  if (!valid(config->flash_ram_gb)) return refuse("flash_ram_gb must be a number of GiB, 0 for what ram_gb leaves");
+  if (!valid(config->ram_gb)) return refuse("ram_gb must be a number of GiB, 0 for what the machine has");
   headrace::Config parsed;
   parsed.flash_mode = static_cast<headrace::FlashMode>(config->flash_mode);
   parsed.kernels = static_cast<headrace::Kernels>(config->kernels);
-  parsed.weights_bytes = static_cast<uint64_t>(config->flash_ram_gb * static_cast<double>(headrace::kGiB));
+  parsed.weights_bytes = gibibytes(config->flash_ram_gb);
+  if (config->ram_gb > 0 || parsed.weights_bytes > 0) parsed.process_bytes = gibibytes(config->ram_gb);
   parsed.debug = config->flash_debug != 0;
   const headrace::Status status = headrace::Runtime::Get().Configure(parsed);
   return status.ok() ? 0 : refuse(status.message());

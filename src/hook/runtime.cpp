@@ -31,6 +31,19 @@ std::string PathOf(int fd) {
   return length > 0 ? std::string(path, static_cast<size_t>(length)) : std::string();
 }
 
+std::unique_ptr<WeightsAllowance> MakeAllowance(const Config& config) {
+  WeightsAllowance::Limits limits;
+  if (config.process_bytes == Config::kAutomatic) {
+    const auto own = ReadProcessMemory(ReadTextFile);
+    limits.process_bytes = AutomaticLimit(FindAvailableMemory(ReadTextFile, ReadAddressLimits()), own);
+  } else if (config.process_bytes > 0) {
+    limits.process_bytes = config.process_bytes;
+  }
+  if (config.weights_bytes > 0) limits.weights_bytes = config.weights_bytes;
+  limits.foretold_rest_bytes = config.rest_bytes;
+  return std::make_unique<WeightsAllowance>(limits, ReadTextFile);
+}
+
 // A part of a split model that lies under another name, as in a download cache, is judged by itself.
 Result<Catalogue> CatalogueOfOnePart(const std::string& path) {
   auto header = ReadFileHeader(path);
@@ -116,13 +129,13 @@ Runtime::Model* Runtime::FindModel(FileIdentity file) {
   return nullptr;
 }
 
-// Memory that models which fit take from the budget.
-uint64_t Runtime::PassiveBytes(const Model* but) const {
+// Tells the allowance what models that fit take.
+void Runtime::CountPassive() {
   uint64_t bytes = 0;
   for (const Model& model : models_) {
-    if (&model != but && !model.streams && model.mapped_ranges > 0) bytes += model.weight_bytes;
+    if (!model.streams && model.mapped_ranges > 0) bytes += model.weight_bytes;
   }
-  return bytes;
+  if (allowance_ != nullptr) allowance_->SetPassive(bytes, passive_mappings_.bytes());
 }
 
 // Decides about a model that is about to be loaded; null when its file cannot be read, which the engine
@@ -146,15 +159,13 @@ Runtime::Model* Runtime::Judge(const std::string& path) {
       if (::stat(file.path.c_str(), &info) == 0) model->files.push_back(IdentityOf(info));
     }
   }
-  if (limit_bytes_ == 0) {
-    limit_bytes_ = config_.weights_bytes != 0 ? config_.weights_bytes : AvailableMemoryBytes() / 2;
-  }
+  if (allowance_ == nullptr) allowance_ = MakeAllowance(config_);
   model_seen_ = true;
-  const uint64_t left = limit_bytes_ - std::min(limit_bytes_, PassiveBytes(model));
+  const uint64_t left = allowance_->Bytes();
   // Beside a model that streams, every other one is managed too: the planner keeps small ones resident.
   model->streams = config_.flash_mode == FlashMode::kOn || any_streams() || model->weight_bytes > left;
-  LogDebug(fmt::format("{}: {} of weights, {} of memory for them: {}", path, FormatSize(model->weight_bytes),
-                       FormatSize(left), model->streams ? "streams" : "fits, nothing to do"));
+  LogDebug(fmt::format("{}: {} of weights, {} of memory for them ({}): {}", path, FormatSize(model->weight_bytes),
+                       FormatSize(left), allowance_->Describe(), model->streams ? "streams" : "fits, nothing to do"));
   return model;
 }
 
@@ -199,6 +210,7 @@ void Runtime::OnMapped(const void* address, uint64_t bytes, int fd, uint64_t off
     has_mappings_ = true;
     if (!model->streams) {
       passive_mappings_.Add(address, bytes, {nullptr, offset, model->number});
+      CountPassive();
       return;
     }
     const auto access = config_.reader == "buffered" ? SourceFile::Access::kBuffered : SourceFile::Access::kDirect;
@@ -236,6 +248,7 @@ void Runtime::OnUnmap(const void* address, uint64_t bytes) noexcept {
       if (model.streams) snapshot_->models = snapshot_->models - 1;
     }
   }
+  CountPassive();
   has_mappings_ = !mappings_.empty() || !passive_mappings_.empty();
   if (mappings_.empty() && any_streams_) {
     any_streams_ = false;
@@ -263,8 +276,7 @@ ggml_status Runtime::Compute(ggml_backend_sched_t sched, ggml_cgraph* graph, Exe
   try {
     const std::lock_guard lock(mutex_);
     if (executor_ == nullptr) {
-      const uint64_t limit = limit_bytes_ - std::min(limit_bytes_, PassiveBytes(nullptr));
-      executor_ = std::make_shared<Executor>(*api_, config_, limit, mappings_, snapshot_);
+      executor_ = std::make_shared<Executor>(*api_, config_, *allowance_, mappings_, snapshot_);
     }
     executor = executor_;
     if (const auto it = host_callbacks_.find(sched); it != host_callbacks_.end()) host = it->second;

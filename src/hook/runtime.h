@@ -15,6 +15,7 @@
 #include "exec/executor.h"
 #include "exec/ggml_api.h"
 #include "exec/mapping_table.h"
+#include "memory/weights_allowance.h"
 #include "telemetry/snapshot.h"
 
 namespace headrace {
@@ -66,7 +67,7 @@ class Runtime {
   Runtime();
   void Leave() noexcept;
   bool LoadEngine(void* caller);                               // needs mutex_
-  uint64_t PassiveBytes(const Model* but) const;               // needs mutex_
+  void CountPassive();                                         // needs mutex_
   Model* FindModel(FileIdentity file);                         // needs mutex_
   Model* Judge(const std::string& path);                       // needs mutex_
   void Note(const Status& status);                             // needs mutex_
@@ -82,7 +83,7 @@ class Runtime {
   mutable std::mutex mutex_;                                   // guards all below
   Config config_;
   bool model_seen_ = false;
-  uint64_t limit_bytes_ = 0;
+  std::unique_ptr<WeightsAllowance> allowance_;               // from the first model on
   std::unique_ptr<GgmlApi> api_;
   std::list<Model> models_;
   uint32_t next_model_ = 0;

@@ -52,6 +52,16 @@ Result<Reservation> Budget::Reserve(uint64_t bytes, std::string_view what) {
   return Reservation(this, bytes, what);
 }
 
+uint64_t Budget::limit() const {
+  std::lock_guard lock(mutex_);
+  return limit_bytes_;
+}
+
+void Budget::SetLimit(uint64_t bytes) {
+  std::lock_guard lock(mutex_);
+  limit_bytes_ = bytes;
+}
+
 uint64_t Budget::used() const {
   std::lock_guard lock(mutex_);
   return used_bytes_;
@@ -63,20 +73,20 @@ uint64_t Budget::peak() const {
 }
 
 Status Budget::Charge(uint64_t bytes, std::string_view what) {
-  uint64_t used = 0;
+  uint64_t used = 0, limit = 0, left = 0;
   {
     std::lock_guard lock(mutex_);
-    if (bytes <= limit_bytes_ - used_bytes_) {  // used <= limit always, so this cannot wrap around
+    left = limit_bytes_ - std::min(limit_bytes_, used_bytes_);
+    if (bytes <= left) {
       used_bytes_ += bytes;
       peak_bytes_ = std::max(peak_bytes_, used_bytes_);
       return Status();
     }
     used = used_bytes_;
+    limit = limit_bytes_;
   }
-  return Status(
-      Code::kOutOfBudget,
-      fmt::format("{} needs {}, but {} of the limit of {} are in use: {} are left", what, FormatSize(bytes),
-                  FormatSize(used), FormatSize(limit_bytes_), FormatSize(limit_bytes_ - used)));
+  return Status(Code::kOutOfBudget, fmt::format("{} needs {}, but {} of the limit of {} are in use: {} are left", what, FormatSize(bytes),
+                                                FormatSize(used), FormatSize(limit), FormatSize(left)));
 }
 
 void Budget::Refund(uint64_t bytes) {

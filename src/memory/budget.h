@@ -53,7 +53,9 @@ class Budget {
   // Charges `bytes` for `what` ("ring", "resident weights"). Errors: kOutOfBudget with the arithmetic.
   Result<Reservation> Reserve(uint64_t bytes, std::string_view what);
 
-  uint64_t limit() const { return limit_bytes_; }
+  uint64_t limit() const;
+  // From now on. When more is in use, nothing is taken away: charges are refused until it is below.
+  void SetLimit(uint64_t bytes);
   uint64_t used() const;
   // The most that was ever in use at once.
   uint64_t peak() const;
@@ -63,8 +65,8 @@ class Budget {
   Status Charge(uint64_t bytes, std::string_view what);
   void Refund(uint64_t bytes);
 
-  const uint64_t limit_bytes_;
   mutable std::mutex mutex_;
+  uint64_t limit_bytes_;       // guarded by mutex_
   uint64_t used_bytes_ = 0;  // guarded by mutex_
   uint64_t peak_bytes_ = 0;  // guarded by mutex_
 };

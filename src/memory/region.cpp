@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <new>
@@ -13,6 +14,8 @@
 
 namespace headrace {
 namespace {
+
+std::atomic<uint64_t> g_committed_bytes{0};
 
 // The preloaded library defines mmap itself, so its own memory comes straight from the kernel.
 std::byte* MapAnonymous(uint64_t bytes) {
@@ -54,10 +57,13 @@ Region& Region::operator=(Region&& other) noexcept {
 void Region::Unmap() {
   // In a forked child the mapping does not exist and its addresses may be somebody else's.
   if (data_ != nullptr && owner_ == ::getpid()) UnmapRange(data_, bytes_);
+  g_committed_bytes -= committed_bytes_;
   data_ = nullptr;
   bytes_ = 0;
   committed_bytes_ = 0;
 }
+
+uint64_t Region::CommittedInProcess() { return g_committed_bytes; }
 
 Result<Region> Region::Reserve(uint64_t bytes) {
   if (bytes == 0) return Status(Code::kInvalidArgument, "cannot reserve a region of 0 bytes");
@@ -123,6 +129,7 @@ void Region::Decommit(uint64_t offset, uint64_t bytes) {
 }
 
 void Region::Mark(uint64_t begin, uint64_t end, bool committed) {
+  const uint64_t committed_before = committed_bytes_;
   for (uint64_t page = begin / kPageBytes; page < end / kPageBytes;) {
     auto& huge = committed_[page / kPagesPerHuge];
     const uint64_t stop = std::min(end / kPageBytes, (page / kPagesPerHuge + 1) * kPagesPerHuge);
@@ -135,6 +142,7 @@ void Region::Mark(uint64_t begin, uint64_t end, bool committed) {
     }
     committed_bytes_ += (huge.count() - before) * kPageBytes;  // modulo 2^64: also counts downwards
   }
+  g_committed_bytes += committed_bytes_ - committed_before;
 }
 
 }  // namespace headrace

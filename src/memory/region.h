@@ -39,6 +39,8 @@ class Region {
   std::byte* data() const { return data_; }
   uint64_t bytes() const { return bytes_; }
   uint64_t committed_bytes() const { return committed_bytes_; }
+  // Of all regions of this process together. Thread-safe.
+  static uint64_t CommittedInProcess();
 
   // Makes every page that [offset, offset + bytes) touches readable and writable. New pages read as zero
   // and use no memory until touched; committed ones keep their content. The caller has charged the

@@ -96,10 +96,10 @@ void Spread(std::span<const WeightExtent> weights, uint32_t model, uint64_t shar
 
 }  // namespace
 
-uint64_t FloorBytes(std::span<const WeightExtent> weights) {
+uint64_t FloorBytes(std::span<const WeightExtent> weights, uint64_t column_bytes) {
   if (weights.empty()) return 0;
   const uint64_t group = WidestGroup(weights);
-  return kRingSegments * SpanBytes(group) + AlignUp(group, kPageBytes);
+  return kRingSegments * SpanBytes(group) + AlignUp(std::max(group, column_bytes), kPageBytes);
 }
 
 Result<ResidencyPlan> PlanResidency(std::span<const WeightExtent> weights, uint64_t budget_bytes, uint64_t column_bytes) {

@@ -46,8 +46,8 @@ struct ResidencyPlan {
 };
 
 // The smallest budget that works: room for three segments of one row group of the widest weight in the
-// ring and one in scratch, page-aligned.
-uint64_t FloorBytes(std::span<const WeightExtent> weights);
+// ring and one, or the columns of an expert (see PlanResidency), in scratch, page-aligned.
+uint64_t FloorBytes(std::span<const WeightExtent> weights, uint64_t column_bytes = 0);
 
 // Weights in the order of a pass. The plan's total_bytes() never exceeds `budget_bytes`. `column_bytes` of
 // scratch are wanted for the widest batch: the columns of one expert.

@@ -181,5 +181,14 @@ TEST(Prediction, PromptPassesReadTheStreamedShareOnceEach) {
   EXPECT_DOUBLE_EQ(prediction.first_token_s, 4 + 3);
 }
 
+TEST(Residency, TheFloorHasRoomForAnExpertsColumns) {
+  const std::vector<WeightExtent> weights = {{64, 4096, 0, true}};
+  constexpr uint64_t kColumns = 5 * kMiB;
+  const uint64_t floor = FloorBytes(weights, kColumns);
+  EXPECT_TRUE(PlanResidency(weights, floor, kColumns).ok());
+  EXPECT_FALSE(PlanResidency(weights, floor - 1, kColumns).ok());
+  EXPECT_FALSE(PlanResidency(weights, FloorBytes(weights), kColumns).ok());
+}
+
 }  // namespace
 }  // namespace headrace

@@ -76,12 +76,12 @@ TEST_F(Cli, BadOptions) {
 }
 
 TEST_F(Cli, ABudgetTooSmallSaysTheArithmeticAndWhatWorks) {
-  for (const char* command : {"run", "plan", "bench"}) ExpectError({command, Model(), "--ram", "4K"}, 2, "give at least --ram ");
-  const std::string message = Run({"plan", Model(), "--ram", "4K"}).err;
-  const std::string key = "--ram ";
+  for (const char* command : {"run", "plan", "bench"}) ExpectError({command, Model(), "--weights-ram", "4K"}, 2, "give at least --weights-ram ");
+  const std::string message = Run({"plan", Model(), "--weights-ram", "4K"}).err;
+  const std::string key = "--weights-ram ";
   std::string size = message.substr(message.rfind(key) + key.size());
   size.erase(size.find_last_not_of('\n') + 1);
-  EXPECT_EQ(Run({"plan", Model(), "--ram", size}).status, 0) << size;
+  EXPECT_EQ(Run({"plan", Model(), "--weights-ram", size}).status, 0) << size;
 }
 
 TEST_F(Cli, NoEngine) {
@@ -111,7 +111,7 @@ TEST_F(Cli, ExecGivesTheProgramsStatus) {
 
 TEST_F(Cli, ExecSetsUpThatChildAlone) {
   environment_["LD_PRELOAD"] = "libm.so.6";
-  Outcome outcome = Run({"exec", "--ram", "3M", "--", "sh", "-c", "echo \"$LD_PRELOAD $HEADRACE_RAM $HEADRACE_FLASH_MODE\""});
+  Outcome outcome = Run({"exec", "--weights-ram", "3M", "--", "sh", "-c", "echo \"$LD_PRELOAD $HEADRACE_WEIGHTS_RAM $HEADRACE_FLASH_MODE\""});
   EXPECT_TRUE(Has(outcome.out, "libheadrace.so")) << outcome.out;
   EXPECT_TRUE(Has(outcome.out, ":libm.so.6 3145728 auto")) << outcome.out;
   outcome = Run({"exec", "--flash-mode", "off", "--", "sh", "-c", "echo \"$LD_PRELOAD\""});
@@ -124,7 +124,7 @@ TEST_F(Cli, FlashModeOnThatStreamsNothingIsAnError) {
 }
 
 TEST_F(Cli, PlanIsReadableByProgramsAndCachesTheMachine) {
-  const Outcome outcome = Run({"plan", Model(), "--ram", "6M", "--json"});
+  const Outcome outcome = Run({"plan", Model(), "--weights-ram", "6M", "--json"});
   ASSERT_EQ(outcome.status, 0) << outcome.err;
   const auto json = nlohmann::json::parse(outcome.out, nullptr, false);
   ASSERT_TRUE(json.is_object()) << outcome.out;
@@ -135,7 +135,7 @@ TEST_F(Cli, PlanIsReadableByProgramsAndCachesTheMachine) {
   EXPECT_TRUE(std::filesystem::exists(cache));
   // Corrupt: measured again, not an error.
   tree_.File("home/.cache/headrace/machine.json", "{{{");
-  EXPECT_EQ(Run({"plan", Model(), "--ram", "6M"}).status, 0);
+  EXPECT_EQ(Run({"plan", Model(), "--weights-ram", "6M"}).status, 0);
   std::ifstream file(cache);
   EXPECT_TRUE(Has(std::string(std::istreambuf_iterator<char>(file), {}), "disk_bytes_per_s"));
 }

@@ -51,6 +51,7 @@ class RunningCommand {
   void SignalGroup(int signal) const;
   void SignalCommand(int signal) const;
   Outcome Finish();
+  pid_t pid() const { return pid_; }
 
  private:
   pid_t pid_ = -1;

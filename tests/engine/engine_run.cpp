@@ -53,7 +53,7 @@ std::string LibraryPath() {
 std::map<std::string, std::string> StreamingEnvironment(uint64_t budget_bytes, bool repack) {
   return {{"LD_PRELOAD", LibraryPath()},
           {"HEADRACE_FLASH_MODE", "on"},
-          {"HEADRACE_RAM", std::to_string(budget_bytes)},
+          {"HEADRACE_WEIGHTS_RAM", std::to_string(budget_bytes)},
           {"HEADRACE_KERNELS", repack ? "repack" : "plain"},
           {"HEADRACE_REMEMBER", "0"}};  // a run must not depend on those before, nor write into the user's folders
 }
@@ -65,7 +65,7 @@ EngineRun RunDumper(std::vector<std::string> arguments, std::map<std::string, st
   const std::string dump = stem + ".dump";
   const std::string snapshot = stem + ".snapshot";
   arguments.insert(arguments.end(), {"--out", dump});
-  if (environment.count("HEADRACE_RAM") > 0) environment.emplace("HEADRACE_SNAPSHOT", snapshot);
+  if (environment.count("HEADRACE_WEIGHTS_RAM") > 0) environment.emplace("HEADRACE_SNAPSHOT", snapshot);
   ChildOptions options;
   options.environment = std::move(environment);
   options.timeout = timeout;

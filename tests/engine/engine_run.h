@@ -35,14 +35,14 @@ struct EngineRun {
   std::optional<SnapshotView> snapshot;  // of a preloaded run that wrote one
 };
 
-// Environment variables of a preloaded run: HEADRACE_FLASH_MODE=on, HEADRACE_RAM=budget_bytes.
+// Environment variables of a preloaded run: HEADRACE_FLASH_MODE=on, HEADRACE_WEIGHTS_RAM=budget_bytes.
 std::map<std::string, std::string> StreamingEnvironment(uint64_t budget_bytes, bool repack);
 
 // cgroup_procs: a cgroup that the child enters, or "".
 EngineRun RunStock(const Work& work, const std::string& cgroup_procs = "");
 EngineRun RunStreamed(const Work& work, uint64_t budget_bytes, const std::map<std::string, std::string>& more = {},
                       const std::string& cgroup_procs = "");
-// Any program that takes --out FILE, with these variables and, with HEADRACE_RAM, a snapshot.
+// Any program that takes --out FILE, with these variables and, with HEADRACE_WEIGHTS_RAM, a snapshot.
 EngineRun RunDumper(std::vector<std::string> arguments, std::map<std::string, std::string> environment,
                     std::chrono::seconds timeout = std::chrono::seconds(120), const std::string& cgroup_procs = "");
 

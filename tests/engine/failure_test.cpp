@@ -174,8 +174,8 @@ TEST(Budgets, NotANumber) {
   work.prompts = {7};
   const EngineRun stock = RunStock(work);
   const std::vector<std::pair<std::string, std::string>> wrong = {
-      {"HEADRACE_RAM", "lots"},        {"HEADRACE_RAM", "-1"},         {"HEADRACE_RAM", "0"},
-      {"HEADRACE_RAM", "99999999999999999999"}, {"HEADRACE_FLASH_MODE", "maybe"}, {"HEADRACE_KERNELS", "fast"},
+      {"HEADRACE_WEIGHTS_RAM", "lots"},        {"HEADRACE_WEIGHTS_RAM", "-1"},         {"HEADRACE_WEIGHTS_RAM", "0"},
+      {"HEADRACE_WEIGHTS_RAM", "99999999999999999999"}, {"HEADRACE_FLASH_MODE", "maybe"}, {"HEADRACE_KERNELS", "fast"},
       {"HEADRACE_READER", "tape"}};
   for (const auto& [name, value] : wrong) {
     SCOPED_TRACE(name + "=" + value);

@@ -2,56 +2,18 @@
 // stays below. Needs root and a memory controller.
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <csignal>
-#include <fstream>
 
 #include "base/descriptor.h"
 #include "base/size.h"
 #include "engine_run.h"
+#include "memory/memory_group_test.h"
 #include "models.h"
 
 namespace headrace::testing {
 namespace {
-
-// A memory cgroup (version 1 or 2) of its own with a limit; removed at the end.
-class MemoryGroup {
- public:
-  explicit MemoryGroup(uint64_t limit_bytes) {
-    const std::string name = "headrace-test-" + std::to_string(getpid());
-    version1_ = access("/sys/fs/cgroup/memory/memory.limit_in_bytes", F_OK) == 0;
-    path_ = (version1_ ? "/sys/fs/cgroup/memory/" : "/sys/fs/cgroup/") + name;
-    if (mkdir(path_.c_str(), 0755) != 0) {
-      path_.clear();
-      return;
-    }
-    usable_ = Write(version1_ ? "memory.limit_in_bytes" : "memory.max", limit_bytes);
-  }
-  ~MemoryGroup() {
-    if (!path_.empty()) rmdir(path_.c_str());
-  }
-  bool usable() const { return usable_; }
-  std::string procs() const { return path_ + "/cgroup.procs"; }
-  uint64_t Peak() const { return Read(version1_ ? "memory.max_usage_in_bytes" : "memory.peak"); }
-
- private:
-  bool Write(const char* file, uint64_t value) const {
-    std::ofstream stream(path_ + "/" + file);
-    stream << value << std::flush;
-    return stream.good();
-  }
-  uint64_t Read(const char* file) const {
-    std::ifstream stream(path_ + "/" + file);
-    uint64_t value = 0;
-    stream >> value;
-    return value;
-  }
-  std::string path_;
-  bool version1_ = false;
-  bool usable_ = false;
-};
 
 // Some 630 MiB of random weights, from the benchmarks' generator.
 ModelFile MidSizeModel() {

@@ -21,9 +21,11 @@ std::ostream& operator<<(std::ostream& out, const Setting& setting) { return out
 std::vector<Setting> Settings() {
   return {{"nothing", {}},
           {"off", {{"HEADRACE_FLASH_MODE", "off"}}},
-          {"off_with_budget", {{"HEADRACE_FLASH_MODE", "off"}, {"HEADRACE_RAM", "2M"}}},
-          {"budget_above_model", {{"HEADRACE_RAM", "1G"}}},
-          {"auto_with_budget_above_model", {{"HEADRACE_FLASH_MODE", "auto"}, {"HEADRACE_RAM", "1G"}, {"HEADRACE_KERNELS", "plain"}}},
+          {"off_with_budget", {{"HEADRACE_FLASH_MODE", "off"}, {"HEADRACE_WEIGHTS_RAM", "2M"}}},
+          {"process_budget_above_model", {{"HEADRACE_RAM", "1G"}}},
+          {"process_budget_auto", {{"HEADRACE_RAM", "auto"}}},
+          {"budget_above_model", {{"HEADRACE_WEIGHTS_RAM", "1G"}}},
+          {"auto_with_budget_above_model", {{"HEADRACE_FLASH_MODE", "auto"}, {"HEADRACE_WEIGHTS_RAM", "1G"}, {"HEADRACE_KERNELS", "plain"}}},
           {"other_variables_alone", {{"HEADRACE_KERNELS", "plain"}, {"HEADRACE_READER", "uring"}}}};
 }
 

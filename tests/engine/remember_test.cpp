@@ -102,7 +102,7 @@ TEST_F(Remember, NothingIsWrittenWhenSwitchedOffOrPassive) {
   const std::map<std::string, std::string> settings[] = {
       {{"HEADRACE_REMEMBER", "0"}},
       {{"HEADRACE_FLASH_MODE", "off"}},
-      {{"HEADRACE_FLASH_MODE", "auto"}, {"HEADRACE_RAM", "1G"}},
+      {{"HEADRACE_FLASH_MODE", "auto"}, {"HEADRACE_WEIGHTS_RAM", "1G"}},
   };
   for (const auto& setting : settings) {
     EXPECT_TRUE(SameBytes(stock, Run(half, setting)));

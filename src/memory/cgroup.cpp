@@ -1,12 +1,11 @@
-// FindCgroupLimit of system_info.h: both versions of control groups, as Linux mounts them.
+#include "memory/cgroup.h"
+
 #include <algorithm>
 #include <charconv>
 #include <sstream>
 #include <vector>
 
-#include "cli/system_info.h"
-
-namespace headrace::cli {
+namespace headrace {
 namespace {
 
 // A mounted hierarchy that can hold memory limits.
@@ -96,7 +95,9 @@ uint64_t PageCache(const ReadText& read, const std::string& directory, int versi
 
 std::optional<CgroupLimit> LimitOf(const ReadText& read, const std::string& directory, int version) {
   const bool v2 = version == 2;
-  const auto limit = ReadBytes(read, directory + (v2 ? "/memory.max" : "/memory.limit_in_bytes"));
+  auto limit = ReadBytes(read, directory + (v2 ? "/memory.max" : "/memory.limit_in_bytes"));
+  // Above memory.high the kernel does not kill but slows the group down until it is below.
+  if (const auto high = v2 ? ReadBytes(read, directory + "/memory.high") : std::nullopt) limit = std::min(limit.value_or(*high), *high);
   if (!limit) return std::nullopt;
   CgroupLimit result{version, directory, *limit};
   result.used_bytes = ReadBytes(read, directory + (v2 ? "/memory.current" : "/memory.usage_in_bytes")).value_or(0);
@@ -127,4 +128,4 @@ std::optional<CgroupLimit> FindCgroupLimit(const ReadText& read) {
   return tightest;
 }
 
-}  // namespace headrace::cli
+}  // namespace headrace

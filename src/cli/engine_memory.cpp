@@ -1,0 +1,163 @@
+#include "cli/engine_memory.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <sstream>
+
+#include <fmt/format.h>
+
+#include "base/size.h"
+#include "cli/exit_status.h"
+#include "cli/launcher.h"
+
+namespace headrace::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct MemoryOption {
+  const char* name;
+  bool has_value;
+};
+constexpr MemoryOption kMemoryOptions[] = {
+    {"-c", true},   {"--ctx-size", true},   {"-b", true},    {"--batch-size", true},   {"-ub", true},   {"--ubatch-size", true},
+    {"-np", true},  {"--parallel", true},   {"-ctk", true},  {"--cache-type-k", true}, {"-ctv", true},  {"--cache-type-v", true},
+    {"-fa", true},  {"--flash-attn", true}, {"-t", true},    {"--threads", true},      {"-ngl", true},  {"--gpu-layers", true},
+    {"-dev", true}, {"--device", true},     {"-ncmoe", true}, {"--n-cpu-moe", true},   {"-ot", true},   {"--override-tensor", true},
+    {"-sm", true},  {"--split-mode", true}, {"-ts", true},   {"--tensor-split", true}, {"-mg", true},   {"--main-gpu", true},
+    {"--n-gpu-layers", true},               {"--override-kv", true},                   {"--swa-full", false},
+    {"-nkvo", false},                       {"--no-kv-offload", false},                {"-cmoe", false}, {"--cpu-moe", false},
+};
+constexpr std::initializer_list<const char*> kModel = {"-m", "--model"};
+constexpr std::initializer_list<const char*> kDraft = {"-md", "--model-draft", "--spec-draft-model"};
+constexpr std::initializer_list<const char*> kProjector = {"-mm", "--mmproj"};
+
+// What a program that generates has beside what one that simulates has: threads, samplers, headrace's library; and
+// for each token of the context its text and its place in the cache. Measured with llama-completion.
+constexpr uint64_t kGeneratorBytes = 2 * kMiB;
+constexpr uint64_t kTokenBytes = 320;
+
+uint64_t FileSize(const std::string& path) {
+  std::error_code error;
+  const auto bytes = fs::file_size(path, error);
+  return error ? 0 : bytes;
+}
+
+// 0 for none, and for what is no number.
+uint64_t Number(const std::optional<std::string>& text) {
+  uint64_t number = 0;
+  if (text) std::from_chars(text->data(), text->data() + text->size(), number);
+  return number;
+}
+
+std::string LastLine(std::string_view text) {
+  while (!text.empty() && text.back() == '\n') text.remove_suffix(1);
+  text.remove_prefix(text.rfind('\n') == std::string_view::npos ? 0 : text.rfind('\n') + 1);
+  return OneLine(text);
+}
+
+}  // namespace
+
+std::vector<std::string> MemoryArguments(const std::vector<std::string>& arguments, const OptionNames& known) {
+  std::vector<std::string> result;
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const auto option = std::find_if(std::begin(kMemoryOptions), std::end(kMemoryOptions),
+                                     [&](const MemoryOption& candidate) { return arguments[i] == candidate.name; });
+    if (option == std::end(kMemoryOptions)) continue;
+    const bool complete = !option->has_value || i + 1 < arguments.size();
+    if (complete && known.Has(option->name)) {
+      result.push_back(arguments[i]);
+      if (option->has_value) result.push_back(arguments[i + 1]);
+    }
+    if (option->has_value) ++i;
+  }
+  return result;
+}
+
+std::optional<std::string> OptionValue(const std::vector<std::string>& arguments, std::initializer_list<const char*> names) {
+  for (size_t i = arguments.size(); i-- > 1;) {
+    if (std::find(names.begin(), names.end(), arguments[i - 1]) != names.end()) return arguments[i];
+  }
+  return std::nullopt;
+}
+
+std::optional<EngineMemory> ParseFitPrint(std::string_view output) {
+  std::stringstream lines{std::string(output)};
+  for (std::string line; std::getline(lines, line);) {
+    std::stringstream words(line);
+    std::string device, more;
+    uint64_t model = 0, context = 0, compute = 0;
+    if (!(words >> device >> model >> context >> compute) || (words >> more)) continue;
+    if (device != "Host" && device != "host") continue;
+    // Whole MiB, rounded down.
+    EngineMemory memory;
+    memory.context_bytes = context * kMiB;
+    memory.compute_bytes = compute * kMiB + kMiB / 2;
+    return memory;
+  }
+  return std::nullopt;
+}
+
+Result<EngineSimulation> EngineSimulation::Prepare(const Engine& engine, const std::vector<std::string>& arguments) {
+  EngineSimulation simulation;
+  auto program = LocateProgram("llama-fit-params", &engine, SearchPaths());
+  if (!program.ok()) return program.status();
+  const auto known = QueryOptions(*program);
+  if (!known.ok()) return known.status();
+  if (!known->Has("-fitp")) {
+    return Status(Code::kUnsupported, fmt::format("{} is too old to say what would be allocated", *program));
+  }
+  simulation.program_ = std::move(*program);
+  simulation.arguments_ = MemoryArguments(arguments, *known);
+  simulation.model_ = OptionValue(arguments, kModel).value_or("");
+  simulation.draft_ = OptionValue(arguments, kDraft).value_or("");
+  simulation.projector_ = OptionValue(arguments, kProjector).value_or("");
+  simulation.draft_type_k_ = OptionValue(arguments, {"-ctkd", "--cache-type-k-draft", "--spec-draft-type-k"}).value_or("");
+  simulation.draft_type_v_ = OptionValue(arguments, {"-ctvd", "--cache-type-v-draft", "--spec-draft-type-v"}).value_or("");
+  simulation.prompt_cache_bytes_ = Number(OptionValue(arguments, {"-cram", "--cache-ram"})) * kMiB;
+  return simulation;
+}
+
+Result<EngineMemory> EngineSimulation::RunOne(const std::vector<std::string>& arguments) const {
+  auto all = arguments;
+  all.insert(all.end(), {"-fitp", "on"});
+  const auto result = Capture(program_, all, true);
+  if (!result.ok()) return result.status();
+  if (auto memory = ParseFitPrint(result->output)) return *memory;
+  return Status(Code::kUnsupported, fmt::format("{} does not say what would be allocated: {}", program_, LastLine(result->output)));
+}
+
+Result<EngineMemory> EngineSimulation::Run(const std::vector<std::string>& more) const {
+  auto arguments = arguments_;
+  arguments.insert(arguments.end(), {"-m", model_});
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  auto memory = RunOne(arguments);
+  if (!memory.ok()) return memory;
+  if (!draft_.empty()) {
+    arguments.insert(arguments.end(), {"-m", draft_});
+    for (const auto& [name, value] : {std::pair{"-ctk", draft_type_k_}, std::pair{"-ctv", draft_type_v_}}) {
+      arguments.insert(arguments.end(), {name, value.empty() ? "f16" : value});
+    }
+    const auto draft = RunOne(arguments);
+    if (!draft.ok()) return draft;
+    memory->context_bytes += draft->context_bytes;
+    memory->compute_bytes += draft->compute_bytes;
+    memory->draft_weight_bytes = FileSize(draft_);
+  }
+  memory->prompt_cache_bytes = prompt_cache_bytes_;
+  if (!projector_.empty()) memory->projector_bytes = FileSize(projector_);
+  // The largest child so far is a simulation: the others print their help.
+  rusage usage{};
+  getrusage(RUSAGE_CHILDREN, &usage);
+  memory->engine_bytes = static_cast<uint64_t>(usage.ru_maxrss) * kKiB + kGeneratorBytes + kTokenBytes * context_tokens();
+  return memory;
+}
+
+uint64_t EngineSimulation::context_tokens() const {
+  return Number(OptionValue(arguments_, {"-c", "--ctx-size"}));
+}
+
+}  // namespace headrace::cli

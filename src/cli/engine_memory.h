@@ -1,0 +1,62 @@
+// What the engine will allocate beside weights, learned without reading them: its program llama-fit-params loads a
+// model's header, simulates all allocations for the given options and prints their sizes. So every architecture
+// is right (sliding windows, recurrent states, compressed caches) that the engine itself gets right.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "cli/engine_locator.h"
+#include "cli/engine_probe.h"
+
+namespace headrace::cli {
+
+struct EngineMemory {
+  uint64_t context_bytes = 0;   // KV caches and recurrent states
+  uint64_t compute_bytes = 0;   // activations, logits, masks
+  uint64_t engine_bytes = 0;    // code, vocabulary, threads
+  uint64_t projector_bytes = 0; // weights of a multimodal projector, which do not stream
+  uint64_t prompt_cache_bytes = 0;  // of a server, when one was asked for
+  uint64_t draft_weight_bytes = 0;
+
+  // All but weights that can stream.
+  uint64_t rest_bytes() const { return context_bytes + compute_bytes + engine_bytes + projector_bytes + prompt_cache_bytes; }
+};
+
+// Of a program's arguments, in their order, those that change what it allocates and that `known` (of
+// llama-fit-params) lists. Pure.
+std::vector<std::string> MemoryArguments(const std::vector<std::string>& arguments, const OptionNames& known);
+// The value of the last of these options in the arguments, nullopt when none is there. Pure.
+std::optional<std::string> OptionValue(const std::vector<std::string>& arguments, std::initializer_list<const char*> names);
+
+// The host's line of "DEVICE MODEL CONTEXT COMPUTE" (MiB); only context_bytes and compute_bytes are set. Pure.
+std::optional<EngineMemory> ParseFitPrint(std::string_view output);
+
+class EngineSimulation {
+ public:
+  // `arguments` are those of the program that will run, -m with the model among them. Errors: kNotFound when the
+  // engine has no llama-fit-params, kUnsupported when it cannot print sizes.
+  static Result<EngineSimulation> Prepare(const Engine& engine, const std::vector<std::string>& arguments);
+
+  // With `more` arguments behind the others. A draft model and a projector are included. Takes some tenths of a
+  // second. Errors: kUnsupported with the engine's last line.
+  Result<EngineMemory> Run(const std::vector<std::string>& more = {}) const;
+
+  // Tokens of context that were asked for, 0: as many as the model knows.
+  uint64_t context_tokens() const;
+
+ private:
+  Result<EngineMemory> RunOne(const std::vector<std::string>& arguments) const;
+
+  std::string program_;
+  std::vector<std::string> arguments_;    // without -m
+  std::string model_, draft_, projector_; // paths, "" for none
+  std::string draft_type_k_, draft_type_v_;
+  uint64_t prompt_cache_bytes_ = 0;
+};
+
+}  // namespace headrace::cli

@@ -1,0 +1,103 @@
+#include "cli/memory_budget.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "base/size.h"
+
+namespace headrace::cli {
+namespace {
+
+// Nobody wants to talk with less.
+constexpr uint64_t kShortestContext = 256;
+
+// "1412M": a size that the options take, rounded up.
+std::string OptionSize(uint64_t bytes) {
+  return bytes < 16 * kMiB ? fmt::format("{}K", AlignUp(bytes, kKiB) / kKiB) : fmt::format("{}M", AlignUp(bytes, kMiB) / kMiB);
+}
+
+}  // namespace
+
+MemoryBudget DivideMemory(const MemoryLimits& limits, const ModelWeights& weights, uint64_t weight_bytes,
+                          const std::optional<EngineMemory>& engine) {
+  MemoryBudget budget;
+  budget.engine = engine;
+  budget.weight_bytes = weight_bytes + (engine ? engine->draft_weight_bytes : 0);
+  budget.everything_bytes = budget.weight_bytes + budget.rest_bytes();
+  const auto room = [&] {
+    const uint64_t process = limits.process_bytes - std::min(limits.process_bytes, budget.rest_bytes());
+    return std::min(limits.process_bytes > 0 ? process : UINT64_MAX, limits.weights_bytes > 0 ? limits.weights_bytes : UINT64_MAX);
+  };
+  budget.streams = limits.flash_mode == FlashMode::kOn || (limits.flash_mode == FlashMode::kAuto && budget.weight_bytes > room());
+  budget.weights_budget_bytes = budget.streams ? room() : budget.weight_bytes;
+  budget.least_bytes = weights.floor_bytes() + (engine ? engine->rest_bytes() + kStreamingBytes : 0);
+  return budget;
+}
+
+std::string DescribeRest(const MemoryBudget& budget) {
+  const EngineMemory& engine = *budget.engine;
+  std::string text = fmt::format("KV cache {}, buffers {}, engine {}", FormatSize(engine.context_bytes), FormatSize(engine.compute_bytes),
+                                 FormatSize(engine.engine_bytes));
+  const auto part = [&](const char* name, uint64_t bytes) {
+    if (bytes > 0) text += fmt::format(", {} {}", name, FormatSize(bytes));
+  };
+  part("projector", engine.projector_bytes);
+  part("prompt cache", engine.prompt_cache_bytes);
+  part("streaming", budget.streams ? kStreamingBytes : 0);
+  return text;
+}
+
+std::string DescribeDecision(const MemoryBudget& budget, const MemoryLimits& limits) {
+  const std::string weights = FormatSize(budget.weight_bytes) + " of weights";
+  const std::string sum = budget.engine ? fmt::format("{} and {} for the rest ({})", weights, FormatSize(budget.rest_bytes()),
+                                                      DescribeRest(budget))
+                                        : weights;
+  const bool weights_alone = limits.weights_bytes > 0 && (limits.process_bytes == 0 || budget.weight_bytes > limits.weights_bytes);
+  const std::string limit = weights_alone ? fmt::format("{} for weights ({})", FormatSize(limits.weights_bytes), limits.weights_origin)
+                                          : fmt::format("{} ({})", FormatSize(limits.process_bytes), limits.process_origin);
+  if (limits.flash_mode == FlashMode::kOff) return fmt::format("nothing streams, as --flash-mode off says: {}", sum);
+  if (!budget.streams) return fmt::format("all in memory, nothing streams: {} fit in {}", sum, limit);
+  const std::string why = limits.flash_mode == FlashMode::kOn ? fmt::format("as --flash-mode on says: {} of {}", sum, limit)
+                                                              : fmt::format("{} exceed {}", sum, limit);
+  return fmt::format("weights stream, {}; weights get {}", why, FormatSize(budget.weights_budget_bytes));
+}
+
+Status CheckMemory(const MemoryBudget& budget, const MemoryLimits& limits, const ModelWeights& weights, uint64_t context_tokens,
+                   const TryArguments& try_arguments) {
+  const uint64_t floor = weights.floor_bytes();
+  if (!budget.streams || budget.weights_budget_bytes >= floor) return {};
+  const bool columns = weights.column_bytes() > weights.widest_group_bytes;
+  const std::string needs = fmt::format("{} for weights at least (3 reads of {} rows of {}, {} each, and {})", FormatSize(floor), kRowGroup,
+                                        weights.widest, FormatSize(weights.widest_group_bytes),
+                                        columns ? fmt::format("an expert's columns for {} tokens", weights.batch_tokens) : "one repacked copy");
+  if (limits.weights_bytes > 0 && limits.weights_bytes < floor) {
+    return Status(Code::kOutOfBudget, fmt::format("{} ({}) is too little: streaming needs {}; give at least --weights-ram {}",
+                                                  FormatSize(limits.weights_bytes), limits.weights_origin, needs, OptionSize(floor)));
+  }
+  std::string message = fmt::format("{} ({}) is too little: ", FormatSize(limits.process_bytes), limits.process_origin);
+  if (budget.engine) {
+    message += fmt::format("{}, {} = {}", needs, DescribeRest(budget), FormatSize(budget.least_bytes));
+  } else {
+    message += fmt::format("streaming needs {} beside the KV cache, the buffers and the engine itself", needs);
+  }
+  message += fmt::format("; give at least --ram {}", OptionSize(budget.least_bytes));
+  if (!budget.engine || !try_arguments) return Status(Code::kOutOfBudget, message);
+  const auto works = [&](const std::vector<std::string>& more) {
+    const auto engine = try_arguments(more);
+    return engine && engine->rest_bytes() + kStreamingBytes + floor <= limits.process_bytes;
+  };
+  for (uint64_t tokens = context_tokens / 2; tokens >= kShortestContext; tokens /= 2) {
+    if (!works({"-c", std::to_string(tokens)})) continue;
+    message += fmt::format(", or a shorter context: -c {}", tokens);
+    break;
+  }
+  const std::vector<std::string> quantized = {"-ctk", "q8_0", "-ctv", "q8_0"};
+  if (works(quantized)) message += fmt::format(", or a quantized KV cache: -- {}", fmt::join(quantized, " "));
+  const std::vector<std::string> narrow = {"-ub", "64"};
+  if (works(narrow)) message += fmt::format(", or smaller batches: -- {}", fmt::join(narrow, " "));
+  return Status(Code::kOutOfBudget, message);
+}
+
+}  // namespace headrace::cli

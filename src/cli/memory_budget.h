@@ -1,0 +1,57 @@
+// Divides the memory that the user gave among weights and the rest of the process, and decides whether the weights
+// stream. Pure, but for the engine's simulations that look for a remedy.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "base/config.h"
+#include "base/size.h"
+#include "base/status.h"
+#include "cli/engine_memory.h"
+#include "cli/model_weights.h"
+
+namespace headrace::cli {
+
+struct MemoryLimits {
+  FlashMode flash_mode = FlashMode::kAuto;
+  uint64_t process_bytes = 0;   // for the whole process, 0: no limit
+  uint64_t weights_bytes = 0;   // for weights alone, 0: what the process's limit leaves
+  std::string process_origin;   // "--ram"
+  std::string weights_origin;   // "--weights-ram"
+};
+
+// What streaming itself takes beside its weights: the library's code, its threads, the disk's queues.
+inline constexpr uint64_t kStreamingBytes = 3 * kMiB;
+
+struct MemoryBudget {
+  bool streams = false;
+  uint64_t weight_bytes = 0;           // of all models: what has to be in memory, or streams
+  uint64_t weights_budget_bytes = 0;   // for them; weight_bytes when they do not stream
+  std::optional<EngineMemory> engine;  // none: not foretold
+  uint64_t least_bytes = 0;            // the smallest limit on the process that works, by streaming
+  uint64_t everything_bytes = 0;       // and the smallest with which nothing streams
+
+  uint64_t rest_bytes() const { return engine ? engine->rest_bytes() + (streams ? kStreamingBytes : 0) : 0; }
+  // What the process will use at most.
+  uint64_t peak_bytes() const { return rest_bytes() + weights_budget_bytes; }
+};
+
+// `weight_bytes` of the model, without a draft's. Never fails: CheckMemory judges the result.
+MemoryBudget DivideMemory(const MemoryLimits& limits, const ModelWeights& weights, uint64_t weight_bytes,
+                          const std::optional<EngineMemory>& engine);
+
+// "KV cache 1.00 GiB, buffers 132 MiB, engine 24.0 MiB". The budget has an engine.
+std::string DescribeRest(const MemoryBudget& budget);
+// One line about what was decided and why.
+std::string DescribeDecision(const MemoryBudget& budget, const MemoryLimits& limits);
+
+// The engine's allocations if these arguments were added; nullopt when they cannot work.
+using TryArguments = std::function<std::optional<EngineMemory>(const std::vector<std::string>& more)>;
+// kOutOfBudget with the arithmetic and what would work, when the budget is below what streaming needs.
+// `context_tokens` is what `engine` was simulated for.
+Status CheckMemory(const MemoryBudget& budget, const MemoryLimits& limits, const ModelWeights& weights, uint64_t context_tokens,
+                   const TryArguments& try_arguments);
+
+}  // namespace headrace::cli

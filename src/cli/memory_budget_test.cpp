@@ -1,0 +1,96 @@
+#include "cli/memory_budget.h"
+
+#include <gtest/gtest.h>
+
+#include "base/size.h"
+
+namespace headrace::cli {
+namespace {
+
+// One weight of 256 MiB whose floor is about 4 MiB.
+ModelWeights Weights() {
+  ModelWeights weights;
+  weights.extents = {{16384, 16384, 0, false}};
+  weights.managed_bytes = weights.extents[0].bytes();
+  weights.widest = "output.weight";
+  weights.widest_group_bytes = kRowGroup * 16384;
+  return weights;
+}
+constexpr uint64_t kWeightBytes = 256 * kMiB;
+
+EngineMemory Engine(uint64_t context_bytes) {
+  EngineMemory engine;
+  engine.context_bytes = context_bytes;
+  engine.compute_bytes = 50 * kMiB;
+  engine.engine_bytes = 20 * kMiB;
+  return engine;
+}
+
+MemoryLimits Process(uint64_t bytes, FlashMode mode = FlashMode::kAuto) { return {mode, bytes, 0, "--ram", "--weights-ram"}; }
+
+MemoryBudget Divide(const MemoryLimits& limits, const EngineMemory& engine = Engine(30 * kMiB)) {
+  return DivideMemory(limits, Weights(), kWeightBytes, engine);
+}
+
+TEST(DivideMemory, WeightsGetWhatTheRestLeaves) {
+  const MemoryBudget budget = Divide(Process(300 * kMiB));
+  EXPECT_TRUE(budget.streams);
+  EXPECT_EQ(budget.weights_budget_bytes, 200 * kMiB - kStreamingBytes);
+  EXPECT_EQ(budget.peak_bytes(), 300 * kMiB);
+  EXPECT_EQ(budget.everything_bytes, 356 * kMiB);
+  EXPECT_EQ(budget.least_bytes, FloorBytes(Weights().extents) + 100 * kMiB + kStreamingBytes);
+}
+
+TEST(DivideMemory, StreamsExactlyWhenWeightsAndRestDoNotFit) {
+  EXPECT_FALSE(Divide(Process(356 * kMiB)).streams);
+  EXPECT_TRUE(Divide(Process(356 * kMiB - 1)).streams);
+  EXPECT_TRUE(Divide(Process(kGiB, FlashMode::kOn)).streams);
+  EXPECT_FALSE(Divide(Process(kMiB, FlashMode::kOff)).streams);
+  EXPECT_EQ(Divide(Process(kGiB)).peak_bytes(), 356 * kMiB) << "no more than there is";
+  EXPECT_FALSE(Divide({FlashMode::kAuto, 0, kWeightBytes, "", ""}).streams);
+  EXPECT_TRUE(Divide({FlashMode::kAuto, 0, kWeightBytes - 1, "", ""}).streams);
+}
+
+TEST(DivideMemory, BothLimitsHold) {
+  EXPECT_EQ(Divide({FlashMode::kAuto, 300 * kMiB, 150 * kMiB, "", ""}).weights_budget_bytes, 150 * kMiB);
+  EXPECT_EQ(Divide({FlashMode::kAuto, 200 * kMiB, 150 * kMiB, "", ""}).weights_budget_bytes, 100 * kMiB - kStreamingBytes);
+}
+
+TEST(DivideMemory, DraftAndProjectorCount) {
+  EngineMemory engine = Engine(30 * kMiB);
+  engine.draft_weight_bytes = 10 * kMiB;
+  engine.projector_bytes = 5 * kMiB;
+  EXPECT_EQ(Divide(Process(kGiB), engine).everything_bytes, 371 * kMiB);
+}
+
+TEST(CheckMemory, SaysTheArithmeticAndOnlyRemediesThatWork) {
+  const MemoryLimits limits = Process(110 * kMiB);
+  const MemoryBudget budget = Divide(limits, Engine(400 * kMiB));
+  const auto proportional = [](const std::vector<std::string>& more) -> std::optional<EngineMemory> {
+    if (more[0] == "-c") return Engine(400 * kMiB * std::stoull(more[1]) / 8192);
+    if (more[0] == "-ub") return std::nullopt;
+    return Engine(200 * kMiB);
+  };
+  const Status status = CheckMemory(budget, limits, Weights(), 8192, proportional);
+  EXPECT_EQ(status.code(), Code::kOutOfBudget);
+  const std::string& text = status.message();
+  EXPECT_NE(text.find("110 MiB (--ram) is too little: 4.01 MiB for weights at least"), std::string::npos) << text;
+  EXPECT_NE(text.find("KV cache 400 MiB, buffers 50.0 MiB, engine 20.0 MiB, streaming 3.00 MiB = 477 MiB"), std::string::npos) << text;
+  EXPECT_NE(text.find("give at least --ram 478M"), std::string::npos) << text;
+  EXPECT_NE(text.find("-c 512"), std::string::npos) << text;
+  EXPECT_EQ(text.find("quantized"), std::string::npos) << "it would not be enough: " << text;
+  EXPECT_EQ(text.find("-ub"), std::string::npos) << text;
+  EXPECT_TRUE(CheckMemory(Divide(Process(478 * kMiB), Engine(400 * kMiB)), Process(478 * kMiB), Weights(), 8192, proportional).ok());
+  EXPECT_FALSE(CheckMemory(Divide(Process(477 * kMiB), Engine(400 * kMiB)), Process(477 * kMiB), Weights(), 8192, proportional).ok());
+}
+
+TEST(CheckMemory, WeightsAloneNameTheirOption) {
+  const MemoryLimits limits{FlashMode::kAuto, 0, kMiB, "", "--weights-ram"};
+  const Status status = CheckMemory(Divide(limits), limits, Weights(), 0, nullptr);
+  EXPECT_EQ(status.code(), Code::kOutOfBudget);
+  EXPECT_NE(status.message().find("give at least --weights-ram "), std::string::npos) << status.message();
+  EXPECT_NE(status.message().find("output.weight"), std::string::npos) << status.message();
+}
+
+}  // namespace
+}  // namespace headrace::cli

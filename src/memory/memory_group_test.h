@@ -1,0 +1,56 @@
+// A real memory cgroup for a test, removed at its end. Needs root and a memory controller.
+#pragma once
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <fstream>
+#include <string>
+
+namespace headrace {
+
+class MemoryGroup {
+ public:
+  // Without a limit when that is 0; inside of `parent`, which outlives it, when there is one.
+  explicit MemoryGroup(uint64_t limit_bytes, const MemoryGroup* parent = nullptr) {
+    version1_ = access("/sys/fs/cgroup/memory/memory.limit_in_bytes", F_OK) == 0;
+    const std::string root = version1_ ? "/sys/fs/cgroup/memory" : "/sys/fs/cgroup";
+    path_ = parent != nullptr ? parent->path_ + "/inner" : root + "/headrace-test-" + std::to_string(getpid());
+    if (mkdir(path_.c_str(), 0755) != 0) {
+      path_.clear();
+      return;
+    }
+    usable_ = limit_bytes == 0 || SetLimit(limit_bytes);
+  }
+  ~MemoryGroup() {
+    if (!path_.empty()) rmdir(path_.c_str());
+  }
+  MemoryGroup(const MemoryGroup&) = delete;
+  MemoryGroup& operator=(const MemoryGroup&) = delete;
+
+  bool usable() const { return usable_; }
+  const std::string& path() const { return path_; }
+  std::string procs() const { return path_ + "/cgroup.procs"; }
+  bool SetLimit(uint64_t bytes) const { return Write(version1_ ? "memory.limit_in_bytes" : "memory.max", bytes); }
+  // The most that was charged at once, page cache included.
+  uint64_t Peak() const { return Read(version1_ ? "memory.max_usage_in_bytes" : "memory.peak"); }
+
+ private:
+  bool Write(const char* file, uint64_t value) const {
+    std::ofstream stream(path_ + "/" + file);
+    stream << value << std::flush;
+    return stream.good();
+  }
+  uint64_t Read(const char* file) const {
+    std::ifstream stream(path_ + "/" + file);
+    uint64_t value = 0;
+    stream >> value;
+    return value;
+  }
+  std::string path_;
+  bool version1_ = false;
+  bool usable_ = false;
+};
+
+}  // namespace headrace

@@ -1,0 +1,138 @@
+// What `headrace plan` foretells of a process's memory, beside what the real engine then uses.
+//
+// Measured is the largest sum, over samples of the running engine, of its anonymous and shared memory and its file
+// pages without those of models: what the kernel cannot drop without swapping, and code. Contexts are filled, and
+// batches narrow: an engine that reserves logits for all tokens of a batch does not touch those of a prompt.
+#include <sys/stat.h>
+
+#include <atomic>
+#include <chrono>
+#include <fstream>
+#include <sstream>
+#include <thread>
+
+#include <nlohmann/json.hpp>
+
+#include "base/size.h"
+#include "command_runner.h"
+
+namespace headrace::cli {
+namespace {
+
+// Of one process in bytes; 0 when it is gone.
+uint64_t MemoryWithoutModels(const std::string& process) {
+  std::ifstream mappings(process + "/smaps");
+  uint64_t kib = 0;
+  bool model = false;
+  for (std::string line; std::getline(mappings, line);) {
+    std::istringstream words(line);
+    std::string first;
+    words >> first;
+    if (first.find('-') != std::string::npos && first.back() != ':') {
+      model = line.ends_with(".gguf");
+    } else if (first == "Rss:" && !model) {
+      uint64_t rss = 0;
+      words >> rss;
+      kib += rss;
+    }
+  }
+  return kib * kKiB;
+}
+
+// The largest of a command's children, sampled until the command ends.
+class PeakOfChildren {
+ public:
+  explicit PeakOfChildren(pid_t command)
+      : sampler_([this, command] {
+          const std::string process = "/proc/" + std::to_string(command);
+          while (!done_) {
+            std::ifstream children(process + "/task/" + std::to_string(command) + "/children");
+            for (std::string child; children >> child;) peak_ = std::max(peak_, MemoryWithoutModels("/proc/" + child));
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
+          }
+        }) {}
+  uint64_t Finish() {
+    done_ = true;
+    sampler_.join();
+    return peak_;
+  }
+
+ private:
+  std::atomic<bool> done_{false};
+  uint64_t peak_ = 0;
+  std::thread sampler_;  // last: it uses the others
+};
+
+struct Case {
+  std::string name;
+  std::string model;     // "" for the generated one
+  uint64_t context = 0;
+  std::string ram;
+};
+
+class MemoryPrediction : public CommandTest, public testing::WithParamInterface<Case> {
+ protected:
+  void SetUp() override {
+    CommandTest::SetUp();
+    if (Run({"engine"}).status != 0) GTEST_SKIP() << "no llama.cpp in " << HEADRACE_ENGINE_PREFIX;
+  }
+
+  static std::string Bundled(const std::string& name) { return std::string(HEADRACE_SOURCE_DIR) + "/models/" + name; }
+
+  // Fills a context: the bundled models' tokenizer makes 30 tokens of a sentence, the generated ones' 106.
+  std::string Prompt(uint64_t context, uint64_t tokens_of_sentence) {
+    std::string text;
+    for (uint64_t i = 0; i < (context - 20) / tokens_of_sentence; ++i) {
+      text += "It is a truth universally acknowledged, that a single man in possession of a good fortune, must be in want of a wife. ";
+    }
+    return tree_.File("prompt.txt", text);
+  }
+
+  nlohmann::json Plan(const std::string& model, const std::string& ram, uint64_t context, std::vector<std::string> rest) {
+    std::vector<std::string> arguments = {"plan", model, "--ram", ram, "-c", std::to_string(context), "--json", "--"};
+    arguments.insert(arguments.end(), rest.begin(), rest.end());
+    const Outcome plan = Run(arguments);
+    EXPECT_EQ(plan.status, 0) << plan.err;
+    return nlohmann::json::parse(plan.out, nullptr, false);
+  }
+
+  void ExpectForetold(const nlohmann::json& plan, uint64_t measured, const std::string& what) {
+    const auto foretold = plan["memory"]["peak_bytes"].get<double>();
+    EXPECT_NEAR(static_cast<double>(measured), foretold, 0.05 * foretold) << what << "\n" << plan["decision"];
+    RecordProperty("foretold", std::to_string(foretold));
+    RecordProperty("measured", std::to_string(measured));
+  }
+};
+
+TEST_P(MemoryPrediction, WithinFivePercent) {
+  const Case& test = GetParam();
+  std::string model = test.model.empty() ? tree_.Path("tiny.gguf") : Bundled(test.model);
+  if (test.model.empty()) {
+    struct stat info {};
+    if (stat(HEADRACE_MAKE_MODEL, &info) != 0) GTEST_SKIP() << "headrace-make-model is not built (HEADRACE_BENCH)";
+    ASSERT_EQ(Shell(HEADRACE_MAKE_MODEL " --preset tiny --quiet " + model).status, 0);
+  }
+  const std::vector<std::string> engine = {"-ub", "128"};
+  const auto plan = Plan(model, test.ram, test.context, engine);
+  RunningCommand command = Start({"run", model, "--ram", test.ram, "-c", std::to_string(test.context), "-f",
+                                  Prompt(test.context, test.model.empty() ? 106 : 30), "-n", "4", "--raw", "--temp", "0", "--", engine[0], engine[1]});
+  PeakOfChildren peak(command.pid());
+  const Outcome outcome = command.Finish();
+  const uint64_t measured = peak.Finish();
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  const bool streamed = outcome.err.find("streamed per pass") != std::string::npos;
+  EXPECT_EQ(streamed, plan["streams"].get<bool>()) << outcome.err;
+  ExpectForetold(plan, measured, outcome.err);
+}
+
+std::string NameOf(const testing::TestParamInfo<Case>& info) { return info.param.name; }
+
+INSTANTIATE_TEST_SUITE_P(Short, MemoryPrediction,
+                         testing::Values(Case{"dense", "austen-dense-q4_0.gguf", 512, "34M"}, Case{"moe", "austen-moe-q4_0.gguf", 512, "32M"},
+                                         Case{"generated", "", 512, "29M"}, Case{"dense_that_fits", "austen-dense-q4_0.gguf", 512, "1G"}), NameOf);
+INSTANTIATE_TEST_SUITE_P(Slow, MemoryPrediction,
+                         testing::Values(Case{"dense", "austen-dense-q4_0.gguf", 8192, "82M"}, Case{"moe", "austen-moe-q4_0.gguf", 8192, "57M"},
+                                         Case{"generated", "", 8192, "47M"}), NameOf);
+
+}  // namespace
+}  // namespace headrace::cli
