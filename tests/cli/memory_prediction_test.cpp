@@ -68,6 +68,7 @@ struct Case {
   std::string model;     // "" for the generated one
   uint64_t context = 0;
   std::string ram;
+  friend void PrintTo(const Case& test, std::ostream* out) { *out << test.model << " with " << test.context << " tokens in " << test.ram; }
 };
 
 class MemoryPrediction : public CommandTest, public testing::WithParamInterface<Case> {
