@@ -18,6 +18,7 @@ Examples:
   headrace run model.gguf --ram 8G -p "Why is the sky blue?"
   headrace plan model.gguf --ram 8G
   headrace exec --ram 8G -- llama-server -m model.gguf
+  headrace top
 
 Everything after -- goes to llama.cpp's program. headrace COMMAND --help says more.
 
@@ -35,9 +36,9 @@ int ReportParse(const CLI::App& app, const CLI::ParseError& error) {
   return Fail(fmt::format("{}; see {} --help", error.what(), command), kExitUsage);
 }
 
-int Run(int argc, const char* const* argv) {
+int Run(int argc, const char* const* argv, const std::vector<AddCommand>& more) {
   CommandLine line;
-  const auto app = MakeApp(line);
+  const auto app = MakeApp(line, more);
   std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
   const auto dashes = std::find(words.begin(), words.end(), "--");
   line.has_rest = dashes != words.end();
@@ -59,13 +60,14 @@ int Run(int argc, const char* const* argv) {
 
 }  // namespace
 
-std::unique_ptr<CLI::App> MakeApp(CommandLine& line) {
+std::unique_ptr<CLI::App> MakeApp(CommandLine& line, const std::vector<AddCommand>& more) {
   auto app = std::make_unique<CLI::App>(
       "Runs language models (GGUF) that are larger than memory: flash weight streaming for llama.cpp", "headrace");
   app->footer(std::string(kFooter) + kExitStatusHelp);
   app->set_version_flag("--version", "headrace " HEADRACE_VERSION);
   app->require_subcommand(1);
   AddRunCommand(*app, line);
+  for (const AddCommand add : more) add(*app, line);
   AddExecCommand(*app, line);
   AddPlanCommand(*app, line);
   AddBenchCommand(*app, line);
@@ -75,9 +77,9 @@ std::unique_ptr<CLI::App> MakeApp(CommandLine& line) {
   return app;
 }
 
-int RunCommandLine(int argc, const char* const* argv) noexcept {
+int RunCommandLine(int argc, const char* const* argv, const std::vector<AddCommand>& more) noexcept {
   try {
-    return Run(argc, argv);
+    return Run(argc, argv, more);
   } catch (const std::bad_alloc&) {
     return Fail("out of memory; close other programs and try again", kExitFailure);
   } catch (const std::exception& error) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 
@@ -9,10 +10,13 @@
 
 namespace headrace::cli {
 
+// Adds a subcommand that lives outside cli/.
+using AddCommand = void (*)(CLI::App& app, CommandLine& line);
+
 // Parses, acts, and returns the exit status. Nothing is thrown.
-int RunCommandLine(int argc, const char* const* argv) noexcept;
+int RunCommandLine(int argc, const char* const* argv, const std::vector<AddCommand>& more = {}) noexcept;
 
 // The parser with all subcommands; `line` outlives it.
-std::unique_ptr<CLI::App> MakeApp(CommandLine& line);
+std::unique_ptr<CLI::App> MakeApp(CommandLine& line, const std::vector<AddCommand>& more = {});
 
 }  // namespace headrace::cli

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "cli/exit_status.h"
+#include "telemetry/snapshot_files.h"
 
 namespace headrace::cli {
 namespace {
@@ -18,19 +19,12 @@ namespace {
 class SnapshotFile {
  public:
   SnapshotFile() {
-    const char* temporary = std::getenv("TMPDIR");
-    for (const char* folder : {"/dev/shm", temporary, "/tmp"}) {
-      if (folder == nullptr || *folder == '\0') continue;
-      std::string path = std::string(folder) + "/headrace-XXXXXX";
-      const int fd = mkstemp(path.data());
-      if (fd < 0) continue;
-      close(fd);
-      path_ = path;
-      return;
-    }
+    auto created = CreateSnapshotFile();
+    if (created.ok()) path_ = std::move(*created);
   }
   ~SnapshotFile() {
-    if (!path_.empty()) unlink(path_.c_str());
+    if (path_.empty()) return;
+    for (const std::string& path : SnapshotFilesOf(path_)) unlink(path.c_str());
   }
   SnapshotFile(const SnapshotFile&) = delete;
   SnapshotFile& operator=(const SnapshotFile&) = delete;
@@ -38,12 +32,17 @@ class SnapshotFile {
   // "" when none could be created: the run then goes without statistics.
   const std::string& path() const { return path_; }
 
-  // Opened anew each time: of several programs under one session the last to stream is shown.
+  // Of several programs under one session the last to stream is shown.
   std::optional<Statistics> Read() const {
-    if (path_.empty()) return std::nullopt;
-    const auto view = SnapshotView::Open(path_);
-    if (!view.ok()) return std::nullopt;
-    return ReadStatistics(**view);
+    std::optional<Statistics> shown;
+    if (path_.empty()) return shown;
+    for (const std::string& path : SnapshotFilesOf(path_)) {
+      const auto view = SnapshotView::Open(path);
+      if (!view.ok()) continue;
+      Statistics statistics = ReadStatistics(**view);
+      if (!shown || statistics.streamed()) shown = std::move(statistics);
+    }
+    return shown;
   }
 
  private:

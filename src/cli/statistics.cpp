@@ -39,6 +39,7 @@ Statistics ReadStatistics(const Snapshot& snapshot) {
   s.scratch_bytes = get(snapshot.scratch_bytes);
   s.expert_bytes = get(snapshot.expert_bytes);
   s.expert_cache_bytes = get(snapshot.expert_cache_bytes);
+  s.expert_resident_bytes = get(snapshot.expert_resident_bytes);
   s.experts_chosen = get(snapshot.experts_chosen);
   s.expert_hits = get(snapshot.expert_hits);
   s.expert_bytes_read = get(snapshot.expert_bytes_read);
@@ -48,10 +49,23 @@ Statistics ReadStatistics(const Snapshot& snapshot) {
   s.reads_retried = get(snapshot.reads_retried);
   s.pass_ns = get(snapshot.pass_ns);
   s.wait_ns = get(snapshot.wait_ns);
+  s.kernel_ns = get(snapshot.kernel_ns);
+  s.repack_ns = get(snapshot.repack_ns);
+  s.own_ns = get(snapshot.own_ns);
   s.decode_passes = get(snapshot.decode_passes);
   s.decode_ns = get(snapshot.decode_ns);
   s.decode_wait_ns = get(snapshot.decode_wait_ns);
   s.decode_bytes = get(snapshot.decode_bytes);
+  s.decode_kernel_ns = get(snapshot.decode_kernel_ns);
+  s.decode_weight_bytes = get(snapshot.decode_weight_bytes);
+  s.tokens = get(snapshot.tokens);
+  s.errors = get(snapshot.errors);
+  s.process_id = get(snapshot.process_id);
+  s.process_limit_bytes = get(snapshot.process_limit_bytes);
+  s.process_bytes = get(snapshot.process_bytes);
+  s.probed_disk_bytes_per_s = get(snapshot.probed_disk_bytes_per_s);
+  s.model_device = get(snapshot.model_device);
+  s.model.assign(snapshot.model, strnlen(snapshot.model, sizeof snapshot.model));
   s.last_error.assign(snapshot.last_error, strnlen(snapshot.last_error, sizeof snapshot.last_error));
   return s;
 }

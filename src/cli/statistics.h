@@ -23,6 +23,7 @@ struct Statistics {
   uint64_t scratch_bytes = 0;
   uint64_t expert_bytes = 0;        // of weight_bytes
   uint64_t expert_cache_bytes = 0;
+  uint64_t expert_resident_bytes = 0;
   uint64_t experts_chosen = 0;
   uint64_t expert_hits = 0;
   uint64_t expert_bytes_read = 0;
@@ -32,10 +33,23 @@ struct Statistics {
   uint64_t reads_retried = 0;
   uint64_t pass_ns = 0;
   uint64_t wait_ns = 0;
+  uint64_t kernel_ns = 0;           // repacking included
+  uint64_t repack_ns = 0;
+  uint64_t own_ns = 0;
   uint64_t decode_passes = 0;
   uint64_t decode_ns = 0;
   uint64_t decode_wait_ns = 0;
   uint64_t decode_bytes = 0;
+  uint64_t decode_kernel_ns = 0;
+  uint64_t decode_weight_bytes = 0; // weights multiplied, streamed or resident
+  uint64_t tokens = 0;              // of prompts, of decode, of all sequences
+  uint64_t errors = 0;
+  uint64_t process_id = 0;
+  uint64_t process_limit_bytes = 0; // 0: none
+  uint64_t process_bytes = 0;       // at the start of the last pass
+  uint64_t probed_disk_bytes_per_s = 0;  // 0: unknown
+  uint64_t model_device = 0;        // st_dev of the model's file
+  std::string model;                // file name
   std::string last_error;
 
   // A model was streamed, at least in part.

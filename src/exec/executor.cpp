@@ -21,6 +21,8 @@ uint64_t Now() {
   return static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
 }
 
+void Add(Snapshot::Counter& counter, uint64_t amount) { counter.fetch_add(amount, std::memory_order_relaxed); }
+
 Result<std::unique_ptr<Reader>> OpenReader(const Config& config, unsigned depth) {
   const ReaderKind kind = config.reader == "uring" ? ReaderKind::kUring
                           : config.reader == "auto" ? ReaderKind::kAuto
@@ -57,7 +59,10 @@ Executor::Executor(const GgmlApi& api, const Config& config, const WeightsAllowa
       experts_(config.remember ? std::optional(CacheDirectory()) : std::nullopt),
       product_(api),
       choice_(config.kernels, config.disk_bytes_per_s),
-      expert_multiplier_(api, choice_) {
+      expert_multiplier_(api, choice_),
+      read_accounted_(snapshot->bytes_read),
+      expert_read_accounted_(snapshot->expert_bytes_read) {
+  snapshot->probed_disk_bytes_per_s = static_cast<uint64_t>(config.disk_bytes_per_s);
   if (config.trace_path.empty()) return;
   auto trace = RouterTraceWriter::Create(config.trace_path);
   if (trace.ok()) {
@@ -76,13 +81,16 @@ ggml_status Executor::Compute(ggml_backend_sched_t sched, ggml_cgraph* graph, Co
     if (candidates.empty()) return compute(sched, graph);
     const std::lock_guard lock(mutex_);
     const uint64_t start = Now();
-    times_ = {};
+    times_ = published_ = {};
+    published_at_ = start;
     expert_counts_ = {};
     if (const Status ready = Prepare(std::move(candidates)); !ready.ok()) return Fail(ready);
     if (!usable_) return compute(sched, graph);
     times_.takeover_ns = Now() - start;
     const ggml_status status = RunPass(sched, graph, compute, host);
-    if (status == GGML_STATUS_SUCCESS) Account(Now() - start);
+    const uint64_t end = Now();
+    Publish(end);
+    if (status == GGML_STATUS_SUCCESS) Account(end - start);
     return status;
   } catch (const std::exception& error) {
     return Fail(Status(Code::kInternal, fmt::format("the pass was given up: {}", error.what())));
@@ -138,6 +146,8 @@ Status Executor::Prepare(std::vector<Candidate> candidates) {
   }
   weights_.SetLimit(allowance_.Bytes());
   snapshot_->budget_bytes = weights_.limit();
+  snapshot_->process_limit_bytes = allowance_.process_limit();
+  snapshot_->process_bytes = allowance_.UsedBytes();
   if (const Status planned = weights_.Replan(column_bytes); !planned.ok()) {
     return Status(planned.code(), fmt::format("{} ({})", planned.message(), allowance_.Describe()));
   }
@@ -186,8 +196,11 @@ void Executor::Schedule() {
   std::vector<std::vector<SegmentRows>> next;
   SchedulePass(takeovers_, weights_.plan().segment_bytes, next);
   columns_ = 0;
+  multiplied_bytes_ = 0;
   for (const Takeover& takeover : takeovers_) {
     const ggml_tensor& node = *takeover.node;
+    const ExpertUse* use = takeover.experts;
+    multiplied_bytes_ += use == nullptr ? takeover.weight->bytes() : takeover.weight->bytes() / use->experts * static_cast<uint64_t>(use->per_token);
     const int64_t columns = takeover.experts != nullptr ? takeover.experts->tokens : node.ne[1] * node.ne[2] * node.ne[3];
     columns_ = std::max(columns_, columns);
   }
@@ -315,7 +328,9 @@ bool Executor::Ask(ggml_tensor* node) {
       failure_ = Status(Code::kInternal, fmt::format("the pass was given up: {}", error.what()));
     }
   }
-  times_.takeover_ns += Now() - start;
+  const uint64_t end = Now();
+  times_.takeover_ns += end - start;
+  Publish(end);
   taken_ = node;
   taken_op_ = node->op;
   node->op = GGML_OP_NONE;
@@ -546,55 +561,72 @@ void Executor::PublishPlan() {
   if (const Weight* weight = weights_.Largest()) {
     const std::string& path = weight->origin.file->path();
     std::strncpy(snapshot.model, path.substr(path.rfind('/') + 1).c_str(), sizeof snapshot.model - 1);
+    snapshot.model_device = weight->origin.file->identity().device;
+  }
+}
+
+// Adds what happened since the last time, after each product: whoever watches sees a pass that takes seconds move.
+// It costs 0.1 us where a product takes hundreds (bench/telemetry_cost.cpp).
+void Executor::Publish(uint64_t now) {
+  Snapshot& snapshot = *snapshot_;
+  const uint64_t wait_ns = times_.wait_ns - published_.wait_ns, kernel_ns = times_.kernel_ns - published_.kernel_ns;
+  const uint64_t takeover_ns = times_.takeover_ns - published_.takeover_ns;
+  Add(snapshot.pass_ns, now - published_at_);
+  Add(snapshot.wait_ns, wait_ns);
+  Add(snapshot.kernel_ns, kernel_ns);
+  Add(snapshot.own_ns, takeover_ns - std::min(takeover_ns, wait_ns + kernel_ns));
+  published_ = times_;
+  published_at_ = now;
+  if (snapshot.state == Snapshot::kLoading) snapshot.resident_bytes = weights_.resident_bytes();
+  if (prefetcher_ != nullptr) {
+    Add(snapshot.bytes_read, ring_read_.Advance(prefetcher_->bytes_read()));
+    Add(snapshot.reads_failed, ring_failed_.Advance(prefetcher_->reads_failed()));
+    Add(snapshot.reads_retried, ring_retried_.Advance(prefetcher_->reads_retried()));
+  }
+  if (const ExpertCache* const cache = experts_.cache()) {
+    const uint64_t read = cache_read_.Advance(cache->bytes_read());
+    Add(snapshot.bytes_read, read);
+    Add(snapshot.expert_bytes_read, read);
+    Add(snapshot.reads_failed, cache_failed_.Advance(cache->reads_failed()));
+    Add(snapshot.reads_retried, cache_retried_.Advance(cache->reads_retried()));
   }
 }
 
 void Executor::Account(uint64_t wall_ns) {
   Snapshot& snapshot = *snapshot_;
-  const auto add = [](Snapshot::Counter& counter, uint64_t amount) { counter.fetch_add(amount, std::memory_order_relaxed); };
   const uint64_t own_ns = times_.takeover_ns - std::min(times_.takeover_ns, times_.wait_ns + times_.kernel_ns);
-  const uint64_t read_before = snapshot.bytes_read;
-  const uint64_t packed_before = snapshot.repack_ns;
-  const ExpertCache* const cache = experts_.cache();
-  uint64_t read_by_cache = 0;
-  snapshot.bytes_read = prefetcher_->bytes_read();
-  snapshot.reads_failed = prefetcher_->reads_failed();
-  snapshot.reads_retried = prefetcher_->reads_retried();
-  if (cache != nullptr) {
-    read_by_cache = cache->bytes_read() - std::min(cache->bytes_read(), snapshot.expert_bytes_read.load());
-    snapshot.expert_bytes_read = cache->bytes_read();
-    snapshot.expert_resident_bytes = cache->ready_bytes();
-    snapshot.bytes_read += cache->bytes_read();
-    snapshot.reads_failed += cache->reads_failed();
-    snapshot.reads_retried += cache->reads_retried();
-  }
+  const uint64_t repack_ns = repack_.Advance(product_.move_ns() + expert_multiplier_.pack_ns());
+  const uint64_t read_by_pass = snapshot.bytes_read - read_accounted_;
+  const uint64_t read_by_cache = snapshot.expert_bytes_read - expert_read_accounted_;
+  read_accounted_ += read_by_pass;
+  expert_read_accounted_ += read_by_cache;
+  if (const ExpertCache* const cache = experts_.cache()) snapshot.expert_resident_bytes = cache->ready_bytes();
   uint64_t streamed_bytes = 0;
   for (const Takeover& takeover : takeovers_) {
     for (const SegmentRows& rows : takeover.segments) streamed_bytes += rows.rows * takeover.weight->cut.row_bytes;
   }
-  add(snapshot.experts_chosen, expert_counts_.chosen);
-  add(snapshot.expert_hits, expert_counts_.hits);
+  Add(snapshot.experts_chosen, expert_counts_.chosen);
+  Add(snapshot.expert_hits, expert_counts_.hits);
   snapshot.resident_bytes = weights_.resident_bytes();
-  snapshot.repack_ns = product_.move_ns() + expert_multiplier_.pack_ns();
-  add(snapshot.passes, 1);
-  add(snapshot.pass_ns, wall_ns);
-  add(snapshot.wait_ns, times_.wait_ns);
-  add(snapshot.kernel_ns, times_.kernel_ns);
-  add(snapshot.own_ns, own_ns);
+  Add(snapshot.repack_ns, repack_ns);
+  Add(snapshot.passes, 1);
+  Add(snapshot.tokens, static_cast<uint64_t>(columns_));
   const bool loading = snapshot.state == Snapshot::kLoading;
   if (columns_ == 1 && !loading) {
-    add(snapshot.decode_passes, 1);
-    add(snapshot.decode_ns, wall_ns);
-    add(snapshot.decode_wait_ns, times_.wait_ns);
-    add(snapshot.decode_own_ns, own_ns);
-    add(snapshot.decode_bytes, streamed_bytes + read_by_cache);
+    Add(snapshot.decode_passes, 1);
+    Add(snapshot.decode_ns, wall_ns);
+    Add(snapshot.decode_wait_ns, times_.wait_ns);
+    Add(snapshot.decode_kernel_ns, times_.kernel_ns);
+    Add(snapshot.decode_own_ns, own_ns);
+    Add(snapshot.decode_bytes, streamed_bytes + read_by_cache);
+    Add(snapshot.decode_weight_bytes, multiplied_bytes_);
   }
   const bool undecided = !choice_.decided();
   choice_.Observe({.columns = columns_,
-                   .bytes_read = snapshot.bytes_read - read_before,
+                   .bytes_read = read_by_pass,
                    .wall_ns = wall_ns,
                    .packed_bytes = times_.packed_bytes,
-                   .pack_ns = snapshot.repack_ns - packed_before,
+                   .pack_ns = repack_ns,
                    .streamed_bytes = weights_.plan().streamed_bytes,
                    .weight_bytes = weights_.weight_bytes()});
   snapshot.kernels = choice_.pack_narrow() ? Snapshot::kRepack : Snapshot::kPlain;
@@ -604,7 +636,7 @@ void Executor::Account(uint64_t wall_ns) {
   // The benchmark reads this line and the next (bench/harness/traces.py).
   LogDebug(fmt::format("pass {}: {} columns, {:.1f} ms: {:.1f} waiting for the disk, {:.1f} in kernels ({:.1f} repacking), {:.1f} own; {} streamed",
                        snapshot.passes.load(), columns_, wall_ns / 1e6, times_.wait_ns / 1e6, times_.kernel_ns / 1e6,
-                       (snapshot.repack_ns - packed_before) / 1e6, own_ns / 1e6, FormatSize(streamed_bytes)));
+                       repack_ns / 1e6, own_ns / 1e6, FormatSize(streamed_bytes)));
   if (expert_counts_.chosen > 0) {
     foresees_ = read_by_cache > 0;
     LogDebug(fmt::format("pass {}: {} of {} experts were in memory, {} read; {} of {} foreseen", snapshot.passes.load(), expert_counts_.hits,

@@ -32,6 +32,7 @@
 #include "memory/weights_allowance.h"
 #include "stream/prefetcher.h"
 #include "telemetry/snapshot.h"
+#include "telemetry/tally.h"
 
 namespace headrace {
 
@@ -97,6 +98,7 @@ class Executor {
   Status CheckFiles() const;
   ggml_status Fail(const Status& status);
   void PublishPlan();
+  void Publish(uint64_t now);
   void Account(uint64_t wall_ns);
 
   const GgmlApi& api_;
@@ -124,6 +126,7 @@ class Executor {
   std::vector<ExpertUse> uses_;      // of the layers with experts, in graph order
   std::vector<Segment> next_;        // what the prefetcher reads for a pass that follows
   int64_t columns_ = 0;              // of the widest batch
+  uint64_t multiplied_bytes_ = 0;    // of weights, if that batch is one column wide
   std::vector<const SourceFile*> files_;
   size_t turn_ = 0;                  // the takeover whose turn is next
   ggml_tensor* taken_ = nullptr;     // node that is a no-op at present
@@ -133,7 +136,13 @@ class Executor {
   Status failure_;
   ggml_status failed_compute_ = GGML_STATUS_SUCCESS;
   PassTimes times_;
+  PassTimes published_;              // what the snapshot has of them
+  uint64_t published_at_ = 0;
   ExpertCounts expert_counts_;
+  // What the snapshot has of the counters of the prefetcher and of the experts' cache.
+  Tally ring_read_, ring_failed_, ring_retried_, cache_read_, cache_failed_, cache_retried_, repack_;
+  uint64_t read_accounted_ = 0;      // bytes, up to the last pass
+  uint64_t expert_read_accounted_ = 0;  // of these, by the experts' cache
   bool foresees_ = true;             // the last narrow pass read experts
   std::unique_ptr<RouterTraceWriter> trace_;  // of narrow passes; null: not asked for
 };

@@ -17,6 +17,7 @@
 #include "gguf/file_header.h"
 #include "hook/engine_symbols.h"
 #include "memory/available.h"
+#include "telemetry/snapshot_files.h"
 
 namespace headrace {
 namespace {
@@ -81,6 +82,8 @@ Runtime::Runtime() {
     runtime.enabled_ = false;
     runtime.any_streams_ = false;
     has_mappings_ = false;
+    runtime.own_snapshot_ = false;
+    runtime.snapshot_.LeaveToParent();
   });
   // For a host that ends without unloading its models.
   std::atexit([] { Get().Leave(); });
@@ -89,6 +92,16 @@ Runtime::Runtime() {
 void Runtime::Leave() noexcept {
   const std::unique_lock lock(mutex_, std::try_to_lock);
   if (lock.owns_lock() && any_streams_ && executor_ != nullptr) executor_->Leave();
+  if (own_snapshot_) ::unlink(snapshot_.path().c_str());
+}
+
+// Makes the statistics visible to `headrace top` where nobody said which file they are to go to.
+void Runtime::Publish() {
+  if (snapshot_.mapped() || !config_.snapshot_path.empty()) return;
+  const auto path = CreateSnapshotFile();
+  const Status mapped = path.ok() ? snapshot_.MapFile(*path) : path.status();
+  own_snapshot_ = mapped.ok();
+  if (!mapped.ok()) LogDebug(mapped.message());
 }
 
 Status Runtime::Configure(const Config& config) {
@@ -227,6 +240,7 @@ void Runtime::OnMapped(const void* address, uint64_t bytes, int fd, uint64_t off
       LogWarning(fmt::format("{}: this file system has no O_DIRECT; reading through the page cache, which is slower", file->path()));
     }
     mappings_.Add(address, bytes, {std::make_shared<SourceFile>(std::move(*file)), offset, model->number});
+    if (!any_streams()) Publish();
     any_streams_ = true;
     snapshot_->models = snapshot_->models + 1;
   } catch (const std::exception& error) {

@@ -68,6 +68,7 @@ class Runtime {
   void Leave() noexcept;
   bool LoadEngine(void* caller);                               // needs mutex_
   void CountPassive();                                         // needs mutex_
+  void Publish();                                              // needs mutex_
   Model* FindModel(FileIdentity file);                         // needs mutex_
   Model* Judge(const std::string& path);                       // needs mutex_
   void Note(const Status& status);                             // needs mutex_
@@ -79,6 +80,7 @@ class Runtime {
   MappingTable mappings_;                                      // of streaming models
   MappingTable passive_mappings_;                              // of models that fit
   SnapshotWriter snapshot_;
+  bool own_snapshot_ = false;                                  // its file is ours to remove
 
   mutable std::mutex mutex_;                                   // guards all below
   Config config_;

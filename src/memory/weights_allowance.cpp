@@ -57,6 +57,11 @@ uint64_t WeightsAllowance::Bytes() const {
   return bytes;
 }
 
+uint64_t WeightsAllowance::UsedBytes() const {
+  const auto own = ReadProcessMemory(read_);
+  return own ? code_bytes_ + own->anonymous_bytes : 0;
+}
+
 void WeightsAllowance::SetPassive(uint64_t weight_bytes, uint64_t mapped_bytes) {
   const std::lock_guard lock(mutex_);
   passive_bytes_ = weight_bytes;

@@ -32,6 +32,8 @@ class WeightsAllowance {
   // For the weights of streaming models, all together.
   uint64_t Bytes() const;
   uint64_t process_limit() const { return limits_.process_bytes.value_or(0); }  // 0: none
+  // What the process holds now of what counts: anonymous memory, and its code.
+  uint64_t UsedBytes() const;
   // Models that fit and are left to the engine: their weights, and how much of them is mapped and not copied.
   void SetPassive(uint64_t weight_bytes, uint64_t mapped_bytes);
   // "1.50 GiB for the process - 412 MiB for all but weights", for errors and debugging.

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "base/descriptor.h"
 #include "base/status.h"
 
 namespace headrace {
@@ -15,7 +16,7 @@ namespace headrace {
 // reader sees each number whole, not all numbers of one instant. Times are nanoseconds, sizes bytes.
 struct Snapshot {
   static constexpr uint64_t kMagic = 0x3145434152444148;  // "HADRACE1"
-  static constexpr uint32_t kVersion = 2;
+  static constexpr uint32_t kVersion = 3;
 
   enum State : uint32_t {
     kPassive = 0,    // loaded, nothing to stream: stock llama.cpp runs
@@ -36,6 +37,10 @@ struct Snapshot {
   std::atomic<uint32_t> models{0};          // models that stream now
 
   Counter budget_bytes{0};                  // memory for weights that was granted
+  Counter process_limit_bytes{0};           // memory for the whole process; 0: no limit but the one for weights
+  Counter process_bytes{0};                 // what it held at the start of the last pass: anonymous memory and code
+  Counter probed_disk_bytes_per_s{0};       // the disk's measured speed, 0: unknown
+  Counter model_device{0};                  // st_dev of the largest model's file
   Counter weight_bytes{0};                  // weights under headrace's management
   Counter resident_target_bytes{0};         // what the plan keeps resident
   Counter resident_bytes{0};                // what is resident by now
@@ -46,11 +51,14 @@ struct Snapshot {
   Counter expert_cache_bytes{0};            // memory for them
   Counter expert_resident_bytes{0};         // what is in it by now
 
+  // Sums over all passes, brought up to date after each product, `passes` and `tokens` after each pass.
   Counter passes{0};
+  Counter tokens{0};                        // columns of all passes: of prompts, of decode, of all sequences
+  Counter errors{0};                        // failed passes, engines that do not fit, and the like
   Counter bytes_read{0};
   Counter reads_failed{0};
   Counter reads_retried{0};
-  // Sums over all passes. An expert is counted once for each layer and narrow pass (decode) that chose it.
+  // An expert is counted once for each layer and narrow pass (decode) that chose it.
   Counter experts_chosen{0};
   Counter expert_hits{0};                   // of those: in memory when they were chosen
   Counter expert_bytes_read{0};             // into the cache
@@ -63,14 +71,16 @@ struct Snapshot {
   Counter decode_passes{0};
   Counter decode_ns{0};
   Counter decode_wait_ns{0};
+  Counter decode_kernel_ns{0};
   Counter decode_own_ns{0};
   Counter decode_bytes{0};                  // streamed bytes consumed
+  Counter decode_weight_bytes{0};           // weights multiplied, streamed or resident
 
   char model[256] = {};                     // file name of the largest model
   char last_error[512] = {};                // "" when none; the first one stays
 };
 
-// Keeps the first error for whoever reads the snapshot.
+// Counts an error, and keeps the first one's text for whoever reads the snapshot.
 void SetLastError(Snapshot& snapshot, const std::string& message);
 
 // The writer's end. The object lives in a mapped file, or in private memory when there is none.
@@ -81,32 +91,43 @@ class SnapshotWriter {
   SnapshotWriter(const SnapshotWriter&) = delete;
   SnapshotWriter& operator=(const SnapshotWriter&) = delete;
 
-  // Creates (or empties) the file and moves the snapshot into it. Call before other threads use it.
+  // Creates (or empties) the file, or `path`.PID where another process that lives writes that one, and moves the
+  // snapshot with its content into it. The file is locked as long as this process lives. Only once; one thread
+  // at a time, while no other one counts.
   Status MapFile(const std::string& path);
+  bool mapped() const { return !path_.empty(); }
+  // The file that was mapped.
+  const std::string& path() const { return path_; }
+  // In a forked child: the file is the parent's alone.
+  void LeaveToParent();
 
-  Snapshot& operator*() { return *snapshot_; }
-  const Snapshot& operator*() const { return *snapshot_; }
-  Snapshot* operator->() { return snapshot_; }
+  Snapshot& operator*() { return *snapshot_.load(std::memory_order_relaxed); }
+  const Snapshot& operator*() const { return *snapshot_.load(std::memory_order_relaxed); }
+  Snapshot* operator->() { return snapshot_.load(std::memory_order_relaxed); }
 
  private:
-  std::unique_ptr<Snapshot> owned_;
-  Snapshot* snapshot_;
+  const std::unique_ptr<Snapshot> owned_;   // stays: a thread may still look at it
+  std::atomic<Snapshot*> snapshot_;
+  Descriptor lock_;
+  std::string path_;
 };
 
-// The reader's end: a mapped view of a writer's file, valid after the writer ended too.
+// The reader's end: what a writer's file held when it was read, also after the writer ended.
 class SnapshotView {
  public:
-  // kNotFound while the writer has not created it; kCorrupt when it is not a snapshot of this version.
+  // Reads a copy, so that nobody who writes the file can disturb the reader. kNotFound while the writer has not
+  // created it, kPermission, kUnsupported when it is of another version of headrace, kCorrupt when it is no snapshot.
   static Result<SnapshotView> Open(const std::string& path);
-  SnapshotView(SnapshotView&& other) noexcept;
-  SnapshotView& operator=(SnapshotView&&) = delete;
-  ~SnapshotView();
   const Snapshot& operator*() const { return *snapshot_; }
-  const Snapshot* operator->() const { return snapshot_; }
+  const Snapshot* operator->() const { return snapshot_.get(); }
+  // The process that writes it lived when it was read.
+  bool alive() const { return alive_; }
+  uint32_t user() const { return user_; }   // whose file it is
 
  private:
-  explicit SnapshotView(const Snapshot* snapshot) : snapshot_(snapshot) {}
-  const Snapshot* snapshot_;
+  std::unique_ptr<Snapshot> snapshot_;
+  bool alive_ = false;
+  uint32_t user_ = 0;
 };
 
 }  // namespace headrace

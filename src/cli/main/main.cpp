@@ -1,3 +1,4 @@
 #include "cli/command_line.h"
+#include "top/top_command.h"
 
-int main(int argc, char** argv) { return headrace::cli::RunCommandLine(argc, argv); }
+int main(int argc, char** argv) { return headrace::cli::RunCommandLine(argc, argv, {headrace::top::AddTopCommand}); }
