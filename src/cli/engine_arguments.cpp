@@ -1,7 +1,6 @@
 #include "cli/engine_arguments.h"
 
 #include <algorithm>
-#include <initializer_list>
 
 #include <fmt/format.h>
 
@@ -9,28 +8,41 @@ namespace headrace::cli {
 namespace {
 
 // Names of one option; the first that the engine knows is used.
-using Names = std::initializer_list<const char*>;
+using Names = std::vector<const char*>;
 
 class Builder {
  public:
   Builder(const OptionNames& known, const std::vector<std::string>& rest) : known_(known), rest_(rest) {}
 
   // A default of ours: left out where the engine does not know it or the user set it after --.
-  void Default(Names names, std::optional<std::string> value = std::nullopt) {
+  void Default(const Names& names, std::optional<std::string> value = std::nullopt) {
     if (!SetByUser(names)) Add(names, std::move(value));
   }
   // The user's wish: an engine that does not know it is an error.
-  void Required(Names names, const std::optional<std::string>& value) {
+  void Required(const Names& names, const std::optional<std::string>& value) {
     if (!value || !status_.ok()) return;
     if (!Add(names, value)) {
       status_ = Status(Code::kUnsupported,
                        fmt::format("this llama.cpp does not know {}; leave it out or install another release with "
-                                   "`headrace engine install`", *names.begin()));
+                                   "`headrace engine install`", names.front()));
     }
   }
-  bool SetByUser(Names names) const {
-    return std::any_of(names.begin(), names.end(),
-                       [&](const char* name) { return std::find(rest_.begin(), rest_.end(), name) != rest_.end(); });
+  // Wishes that are less than the user's own; all of one option count, or none.
+  void File(const std::vector<EngineOption>& options) {
+    const std::vector<std::string> before = arguments_;
+    for (const EngineOption& option : options) {
+      const bool said = std::any_of(option.names.begin(), option.names.end(),
+                                    [&](const char* name) { return std::find(before.begin(), before.end(), name) != before.end(); });
+      // Keys of the model are overridden one by one.
+      if (said || (SetByUser(option.names) && option.names.front() != std::string_view("--override-kv"))) continue;
+      Required(option.names, option.value);
+    }
+    for (const EngineOption& option : options) by_file_.insert(by_file_.end(), option.names.begin(), option.names.end());
+  }
+  bool SetByUser(const Names& names) const {
+    return std::any_of(names.begin(), names.end(), [&](const char* name) {
+      return std::find(rest_.begin(), rest_.end(), name) != rest_.end() || std::find(by_file_.begin(), by_file_.end(), name) != by_file_.end();
+    });
   }
   Result<std::vector<std::string>> Finish() {
     if (!status_.ok()) return status_;
@@ -39,7 +51,7 @@ class Builder {
   }
 
  private:
-  bool Add(Names names, std::optional<std::string> value) {
+  bool Add(const Names& names, std::optional<std::string> value) {
     for (const char* name : names) {
       if (!known_.Has(name)) continue;
       arguments_.emplace_back(name);
@@ -52,6 +64,7 @@ class Builder {
   const OptionNames& known_;
   const std::vector<std::string>& rest_;
   std::vector<std::string> arguments_;
+  std::vector<std::string> by_file_;
   Status status_;
 };
 
@@ -69,9 +82,12 @@ Result<std::vector<std::string>> BuildRunArguments(const RunArguments& run, cons
   builder.Required({"-t", "--threads"}, run.settings.threads);
   builder.Required({"-s", "--seed"}, run.settings.seed);
   builder.Required({"--temp"}, run.settings.temperature);
-  if (run.settings.context) {
-    builder.Required({"-c", "--ctx-size"}, run.settings.context);
-  } else if (!builder.SetByUser({"-c", "--ctx-size"})) {
+  builder.Required({"-c", "--ctx-size"}, run.settings.context);
+  if (!run.system_prompt.empty() && !builder.SetByUser({"-sys", "--system-prompt", "-sysf", "--system-prompt-file"})) {
+    builder.Required({"-sys", "--system-prompt"}, run.system_prompt);
+  }
+  builder.File(run.defaults);
+  if (!run.settings.context && !builder.SetByUser({"-c", "--ctx-size"})) {
     builder.Default({"-c", "--ctx-size"}, std::to_string(DefaultContext(run.model_context)));
   }
 

@@ -8,6 +8,7 @@
 
 #include "base/status.h"
 #include "cli/engine_probe.h"
+#include "cli/modelfile.h"
 
 namespace headrace::cli {
 
@@ -29,6 +30,8 @@ struct RunArguments {
   bool streams = false;                    // weights will be streamed: the mapping must be kept
   bool debug = false;                      // let the engine log
   EngineSettings settings;
+  std::string system_prompt;               // "" for none
+  std::vector<EngineOption> defaults;      // a Modelfile's: what settings and rest say goes before
   std::vector<std::string> rest;           // everything after --
 
   bool one_answer() const { return prompt.has_value() || prompt_file.has_value(); }

@@ -77,6 +77,29 @@ TEST_F(RunArgumentsTest, ChatTemplateAnswersOneTurn) {
   EXPECT_FALSE(Contains(built, {"-no-cnv"}));
 }
 
+TEST_F(RunArgumentsTest, AModelfilesWishesComeAfterTheUsersOwn) {
+  run_.defaults = {{{"--temp", "--temperature"}, "0.5"}, {{"-c", "--ctx-size"}, "512"}, {{"-s", "--seed"}, "7"}, {{"-f", "--file"}, "a"}, {{"-f", "--file"}, "b"}};
+  const Arguments file = Build();
+  for (const Arguments& part : {Arguments{"--temp", "0.5"}, {"-c", "512"}, {"-s", "7"}, {"-f", "a", "-f", "b"}}) EXPECT_TRUE(Contains(file, part));
+  EXPECT_FALSE(Contains(file, {"-c", "4096"}));
+  run_.settings.seed = "8";
+  run_.settings.context = "64";
+  run_.rest = {"--temperature", "1"};
+  const Arguments own = Build();
+  for (const Arguments& part : {Arguments{"-s", "8"}, {"-c", "64"}, {"--temperature", "1"}}) EXPECT_TRUE(Contains(own, part));
+  for (const Arguments& part : {Arguments{"-s", "7"}, {"-c", "512"}, {"--temp", "0.5"}}) EXPECT_FALSE(Contains(own, part));
+  run_.defaults = {{{"--no-such"}, "1"}};
+  EXPECT_EQ(BuildRunArguments(run_, ParseHelp(kHelp)).status().code(), Code::kUnsupported);
+}
+
+TEST_F(RunArgumentsTest, ASystemPrompt) {
+  const OptionNames known = ParseHelp(std::string(kHelp) + "-sys,  --system-prompt PROMPT  system\n");
+  run_.system_prompt = "You are Jane.";
+  EXPECT_TRUE(Contains(*BuildRunArguments(run_, known), {"-sys", "You are Jane."}));
+  run_.rest = {"--system-prompt", "You are Emma."};
+  EXPECT_FALSE(Contains(*BuildRunArguments(run_, known), {"-sys"}));
+}
+
 TEST_F(RunArgumentsTest, ChatHasNeitherPromptNorMode) {
   run_.prompt.reset();
   const Arguments built = Build();

@@ -5,11 +5,14 @@
 #include <filesystem>
 #include <memory>
 
+#include <fmt/format.h>
+
 #include "cli/answer_filter.h"
 #include "cli/engine_arguments.h"
 #include "cli/engine_probe.h"
 #include "cli/exit_status.h"
 #include "cli/model_setup.h"
+#include "cli/modelfile_use.h"
 #include "cli/options.h"
 #include "cli/session.h"
 
@@ -23,6 +26,7 @@ Examples:
   headrace run model.gguf -p "Why is the sky blue?"      one answer on standard output
   headrace run model.gguf -p "Once upon a time" --raw -n 64 --temp 0
   headrace run model.gguf --ram 4G -- --top-k 20 --cache-type-k q8_0     options of llama.cpp's own
+  headrace run --modelfile Modelfile               the model, its settings and its budget from a file (docs/modelfile.md)
 
 Without -p it starts llama-cli, with it llama-completion. One line on standard error says whether weights stream
 and why, and after a run that streams some lines say what was resident, what was streamed and how fast; --quiet
@@ -31,6 +35,8 @@ leaves them out.
 
 struct RunOptions {
   std::string model;
+  std::string modelfile;
+  bool no_modelfile = false;
   std::string prompt;
   std::string prompt_file;
   bool raw = false;
@@ -50,10 +56,23 @@ bool WriteAll(std::string_view text) {
   return true;
 }
 
-int Run(const RunOptions& options, bool has_prompt, const std::vector<std::string>& rest) {
+// What the Modelfile says about streaming, where no option does.
+void ApplyFlash(const Modelfile& file, FlashOptions& flash) {
+  if (file.flash_mode && flash.flash_mode.empty()) flash.flash_mode = ToString(*file.flash_mode);
+  if (file.flash_ram_gb > 0 && flash.weights_ram.empty()) flash.weights_ram = fmt::format("{:.6f}G", file.flash_ram_gb);
+}
+
+int Run(RunOptions options, bool has_prompt, const std::vector<std::string>& rest) {
   if (has_prompt && !options.prompt_file.empty()) return Fail("-p and -f both give a prompt; leave one out", kExitUsage);
+  const auto file = FindModelfile(options.model, options.modelfile, !options.no_modelfile);
+  if (!file.ok()) return Fail(file.status());
+  options.model = file->model;
+  ApplyFlash(file->file, options.flash);
   auto model = PrepareModel(options.model, options.flash);
   if (!model.ok()) return Fail(model.status());
+  if (file->file.look_ahead) model->config.look_ahead = *file->file.look_ahead;
+  auto defaults = EngineOptionsOf(*file, model->catalogue);
+  if (!defaults.ok()) return Fail(defaults.status());
   const bool one_answer = has_prompt || !options.prompt_file.empty();
   // Releases before llama-completion did both with llama-cli.
   auto engine = one_answer ? PrepareEngine(options.engine, {"llama-completion", "llama-cli"}, model->config.flash_mode)
@@ -72,7 +91,17 @@ int Run(const RunOptions& options, bool has_prompt, const std::vector<std::strin
   const auto given = [](const std::string& text) { return text.empty() ? std::nullopt : std::optional<std::string>(text); };
   run.settings = {given(options.tokens), given(options.context), given(options.threads), given(options.seed),
                   given(options.temperature)};
+  run.defaults = std::move(*defaults);
   run.rest = rest;
+  std::vector<std::string> notes = DescribeModelfile(*file, model->catalogue);
+  if (run.one_answer() && !run.use_chat_template) {
+    if (!file->file.system.empty()) notes.push_back("SYSTEM is left out: a text that is continued without a chat template has no system prompt");
+  } else {
+    run.system_prompt = file->file.system;
+  }
+  if (!options.quiet) {
+    for (const std::string& note : notes) fmt::print(stderr, "headrace: {}\n", note);
+  }
   auto arguments = BuildRunArguments(run, *known);
   if (!arguments.ok()) return Fail(arguments.status());
   if (model->config.flash_mode != FlashMode::kOff) {
@@ -111,7 +140,11 @@ void AddRunCommand(CLI::App& app, CommandLine& line) {
   CLI::App* command = app.add_subcommand("run", "Chat with a model, or answer one prompt");
   command->footer(kExamples);
   const auto options = std::make_shared<RunOptions>();
-  command->add_option("model", options->model, "GGUF file; any part of a split model")->required()->type_name("MODEL");
+  command->add_option("model", options->model, "GGUF file; any part of a split model")->type_name("MODEL");
+  CLI::Option* modelfile = command->add_option("--modelfile", options->modelfile, "Take the model and its settings from this file (docs/modelfile.md); a file "
+                                                                                    "named Modelfile beside the model counts by itself")
+                               ->type_name("FILE");
+  command->add_flag("--no-modelfile", options->no_modelfile, "Leave a Modelfile beside the model out")->excludes(modelfile);
   const CLI::Option* prompt = command->add_option("-p,--prompt", options->prompt, "Prompt: print one answer and end")->type_name("TEXT");
   command->add_option("-f,--file", options->prompt_file, "Prompt from a file, instead of -p")->type_name("FILE");
   command->add_flag("--raw", options->raw, "Continue the prompt's text although the model has a chat template");

@@ -80,8 +80,8 @@ TEST(DetailView, ScrollsToItsEnd) {
   Row row = MakeRow(7);
   row.process.statistics.last_error = "read of model.gguf failed";
   EXPECT_TRUE(Has(Joined(DetailView(row, 0, 120, 40)), "the first: read of model.gguf failed"));
-  EXPECT_FALSE(Has(Joined(DetailView(row, 0, 80, 6)), "model.gguf failed"));
-  EXPECT_TRUE(Has(Joined(DetailView(row, 99, 80, 6)), "model.gguf failed"));
+  EXPECT_FALSE(Has(Joined(DetailView(row, 0, 120, 6)), "model.gguf failed"));
+  EXPECT_TRUE(Has(Joined(DetailView(row, 99, 120, 6)), "model.gguf failed"));
 }
 
 TEST(RenderText, HasRowsAdviceAndNotes) {

@@ -1,0 +1,247 @@
+#include "cli/modelfile.h"
+
+#include <random>
+
+#include <gtest/gtest.h>
+
+#include "cli/modelfile_lines.h"
+#include "cli/modelfile_use.h"
+#include "cli/temporary_tree.h"
+
+namespace headrace::cli {
+namespace {
+
+bool Has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+Modelfile Parsed(std::string_view text) {
+  auto file = ParseModelfile(text, "Modelfile");
+  EXPECT_TRUE(file.ok()) << file.status().message();
+  return file.ok() ? std::move(*file) : Modelfile();
+}
+
+// The message of the error, which begins with the line's place.
+void ExpectError(std::string_view text, size_t line, const std::string& part) {
+  const auto file = ParseModelfile(text, "Modelfile");
+  ASSERT_FALSE(file.ok()) << text;
+  EXPECT_EQ(file.status().code(), Code::kInvalidArgument);
+  EXPECT_TRUE(file.status().message().starts_with("Modelfile:" + std::to_string(line) + ": ")) << file.status().message();
+  EXPECT_TRUE(Has(file.status().message(), part)) << file.status().message();
+}
+
+std::string ValueOf(const Modelfile& file, const std::string& name) {
+  for (const EngineOption& option : file.options) {
+    if (option.names.front() == name) return option.value;
+  }
+  return "(none)";
+}
+
+TEST(ParseModelfile, AllThatHasAMeaning) {
+  const Modelfile file = Parsed(R"(# a comment
+FROM ./model.gguf
+
+SYSTEM You are "Jane".
+PARAMETER temperature 0.7
+PARAMETER top_k 20
+PARAMETER num_ctx 8192
+PARAMETER stop "<|end|>"
+PARAMETER stop   Human:
+ADAPTER ./lora.gguf
+FLASH on
+FLASH_RAM_GB 6.5
+FLASH_PREFETCH_LAYERS 0
+FLASH_TOP_K 4
+FLASH_EVICTION heat
+LICENSE """
+MIT
+"""
+)");
+  EXPECT_EQ(file.from, "./model.gguf");
+  EXPECT_EQ(file.system, "You are \"Jane\".");
+  EXPECT_EQ(file.adapter, "./lora.gguf");
+  EXPECT_EQ(file.flash_mode, FlashMode::kOn);
+  EXPECT_DOUBLE_EQ(file.flash_ram_gb, 6.5);
+  EXPECT_EQ(file.look_ahead, false);
+  EXPECT_EQ(file.experts_used, 4u);
+  EXPECT_EQ(ValueOf(file, "--temp"), "0.7");
+  EXPECT_EQ(ValueOf(file, "--top-k"), "20");
+  EXPECT_EQ(ValueOf(file, "-c"), "8192");
+  std::vector<std::string> stops;
+  for (const EngineOption& option : file.options) {
+    if (option.names.front() == std::string("-r")) stops.push_back(option.value);
+  }
+  EXPECT_EQ(stops, (std::vector<std::string>{"<|end|>", "Human:"}));
+  EXPECT_TRUE(file.warnings.empty());
+  EXPECT_EQ(file.settings.size(), 12u);
+}
+
+TEST(ParseModelfile, AnEmptyFileSetsNothing) {
+  for (const char* text : {"", "\n\n", "# only this", "\xef\xbb\xbf# with a mark", "  \t \r\n"}) EXPECT_TRUE(Parsed(text).settings.empty());
+}
+
+TEST(ParseModelfile, KeywordsInAnyCaseAndWindowsLines) {
+  const Modelfile file = Parsed("\xef\xbb\xbf"
+                                "from C.gguf\r\nParameter TEMPERATURE 1\r\nflash OFF\r\nsystem \"\"\"one\r\ntwo\"\"\"\r\n");
+  EXPECT_EQ(file.from, "C.gguf");
+  EXPECT_EQ(ValueOf(file, "--temp"), "1");
+  EXPECT_EQ(file.flash_mode, FlashMode::kOff);
+  EXPECT_EQ(file.system, "one\ntwo");
+}
+
+TEST(ParseModelfile, Quotes) {
+  EXPECT_EQ(Parsed("SYSTEM \"\"\"\n# no comment\nFROM here\n\"\"\"\nFROM x").system, "\n# no comment\nFROM here\n");
+  EXPECT_EQ(Parsed("SYSTEM \"\"\"a \"quoted\" word\"\"\"").system, "a \"quoted\" word");
+  EXPECT_EQ(Parsed("SYSTEM \"one\ntwo\"").system, "one\ntwo");
+  EXPECT_EQ(Parsed("SYSTEM \"\"").system, "");
+  EXPECT_EQ(Parsed("SYSTEM \"\"\"\"\"\"").system, "");
+  EXPECT_EQ(Parsed("SYSTEM   blanks around  ").system, "blanks around");
+  EXPECT_EQ(Parsed("PARAMETER stop \" of\"").options.front().value, " of");
+  ExpectError("FROM x\nSYSTEM \"\"\"no end\nFROM y\n", 2, "has no end; close it with \"\"\"");
+  ExpectError("SYSTEM \"no end\nFROM y\n", 1, "has no end");
+  ExpectError("PARAMETER stop \"no end\nPARAMETER stop \"x\"", 1, "has no end");
+}
+
+TEST(ParseModelfile, TheLastOfANameCounts) {
+  const Modelfile file = Parsed("PARAMETER top_k 1\nPARAMETER top_k 2\nSYSTEM a\nSYSTEM b\nFLASH on\nFLASH auto");
+  EXPECT_EQ(file.options.size(), 1u);
+  EXPECT_EQ(ValueOf(file, "--top-k"), "2");
+  EXPECT_EQ(file.system, "b");
+  EXPECT_EQ(file.flash_mode, FlashMode::kAuto);
+  EXPECT_EQ(file.settings.size(), 3u);
+  ExpectError("FROM a\nFROM b", 2, "second FROM");
+  ExpectError("ADAPTER a\nADAPTER b", 2, "second ADAPTER");
+}
+
+TEST(ParseModelfile, UnknownNamesListTheKnownOnes) {
+  ExpectError("\nFLASH_SPEED 9", 2, "FLASH, FLASH_RAM_GB, FLASH_THREADS, FLASH_PREFETCH_LAYERS, FLASH_TOP_K, FLASH_EVICTION");
+  ExpectError("FLASHY on", 1, "FLASH_RAM_GB");
+  ExpectError("FORM x", 1, "FROM, SYSTEM, PARAMETER");
+  ExpectError("PARAMETER temprature 1", 1, "temperature, top_k");
+  ExpectError("PARAMETER num_gqa 8", 1, "after -- on the command line");
+}
+
+TEST(ParseModelfile, ValuesThatHaveNoMeaningSayWhy) {
+  ExpectError("FLASH maybe", 1, "auto, on or off");
+  for (const char* value : {"0", "-1", "8G", "nan", "inf", "1e99", "many"}) ExpectError(std::string("FLASH_RAM_GB ") + value, 1, "GiB");
+  ExpectError("FLASH_THREADS 8", 1, "PARAMETER num_thread");
+  ExpectError("FLASH_PREFETCH_LAYERS 3", 1, "one layer ahead");
+  ExpectError("FLASH_PREFETCH_LAYERS x", 1, "0 or 1");
+  ExpectError("FLASH_EVICTION lru", 1, "docs/experts-policy.md");
+  ExpectError("FLASH_TOP_K 0", 1, "from 1");
+  ExpectError("PARAMETER temperature hot", 1, "temperature hot is not understood; write a number from 0");
+  ExpectError("PARAMETER top_k 1.5", 1, "whole number");
+  ExpectError("PARAMETER top_p 2", 1, "from 0 to 1");
+  ExpectError("PARAMETER num_ctx 0", 1, "from 1");
+  ExpectError("PARAMETER use_mmap false", 1, "leave it out");
+  ExpectError("FROM", 1, "FROM has no value");
+  ExpectError("PARAMETER stop", 1, "PARAMETER stop has no value");
+  ExpectError("FROM \"\"", 1, "GGUF");
+}
+
+TEST(ParseModelfile, WhatIsLeftOutIsSaid) {
+  const Modelfile file = Parsed("TEMPLATE \"\"\"{{ .Prompt }}\n\"\"\"\nMESSAGE user Hello\nREQUIRES 0.6");
+  ASSERT_EQ(file.warnings.size(), 2u);
+  EXPECT_TRUE(file.warnings[0].starts_with("Modelfile:1: TEMPLATE is left out")) << file.warnings[0];
+  EXPECT_TRUE(file.warnings[1].starts_with("Modelfile:3: MESSAGE is left out")) << file.warnings[1];
+}
+
+TEST(ParseModelfile, NulAndLengthAreErrors) {
+  ExpectError(std::string_view("FROM x\nSYS\0TEM", 14), 2, "NUL");
+  EXPECT_FALSE(ParseModelfile(std::string(kMostModelfileBytes + 1, 'x'), "m").ok());
+  // A line of nearly a mebibyte is only long.
+  const std::string line = "SYSTEM " + std::string(1'000'000, 'x');
+  EXPECT_EQ(Parsed(line).system.size(), 1'000'000u);
+  EXPECT_LT(Parsed(line).settings.front().size(), 100u);
+  const auto unknown = ParseModelfile(std::string(1'000'000, 'y') + " x", "m");
+  ASSERT_FALSE(unknown.ok());
+  EXPECT_LT(unknown.status().message().size(), 400u);
+}
+
+// Whatever bytes come: a value or an error of one printable line, never a crash.
+TEST(ParseModelfile, HostileInput) {
+  const std::string seed = "FROM ./m.gguf\nSYSTEM \"\"\"a\nb\"\"\"\nPARAMETER temperature 0.5\nPARAMETER stop \"x\"\nFLASH on\nFLASH_RAM_GB 4\n"
+                           "FLASH_TOP_K 2\nMESSAGE user hi\n# c\n";
+  const std::string alphabet("\0\n\r\t \"#\xff\x80\x1b" "FLASHPARAMETER_0123456789.-e", 40);
+  std::mt19937 random(1);
+  size_t errors = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    std::string text = seed;
+    for (unsigned changes = random() % 8 + 1; changes > 0; --changes) {
+      const size_t at = random() % (text.size() + 1);
+      const std::string bytes(random() % 3 == 0 ? random() % 50 : 1, alphabet[random() % alphabet.size()]);
+      switch (random() % 3) {
+        case 0: text.insert(at, bytes); break;
+        case 1: text.erase(at, random() % 20); break;
+        default: text.replace(at, std::min(bytes.size(), text.size() - at), bytes);
+      }
+    }
+    const auto file = ParseModelfile(text, "m");
+    if (file.ok()) continue;
+    ++errors;
+    const std::string& message = file.status().message();
+    ASSERT_TRUE(message.starts_with("m:")) << message;
+    for (const char c : message) ASSERT_TRUE(c >= 0x20 && c < 0x7f) << message;
+  }
+  EXPECT_GT(errors, 5'000u);
+  EXPECT_LT(errors, 20'000u);
+}
+
+class FindModelfileTest : public testing::Test {
+ protected:
+  std::string ErrorOf(const std::string& model, const std::string& file, bool beside = true) {
+    const auto use = FindModelfile(model, file, beside);
+    return use.ok() ? "" : use.status().message();
+  }
+  TemporaryTree tree_;
+};
+
+TEST_F(FindModelfileTest, FromNamesTheModelBesideIt) {
+  const std::string model = tree_.File("sub/m.gguf", "x"), file = tree_.File("sub/My", "FROM m.gguf\n");
+  const auto use = FindModelfile("", file, true);
+  ASSERT_TRUE(use.ok()) << use.status().message();
+  EXPECT_EQ(std::filesystem::canonical(use->model), std::filesystem::canonical(model));
+  EXPECT_EQ(FindModelfile("other.gguf", file, true)->model, "other.gguf") << "the command line wins";
+  EXPECT_TRUE(Has(ErrorOf("", tree_.File("A", "FROM llama3:8b\n")), "is no file"));
+  EXPECT_TRUE(Has(ErrorOf("", tree_.File("B", "FLASH on\n")), "no FROM line"));
+  EXPECT_TRUE(Has(ErrorOf("", tree_.File("C", "FROM sub/m.gguf\nADAPTER none.gguf\n")), "ADAPTER none.gguf is no file"));
+  EXPECT_TRUE(Has(ErrorOf("", ""), "a model is needed"));
+  EXPECT_NE(ErrorOf("", tree_.Path("absent")), "");
+}
+
+TEST_F(FindModelfileTest, BesideTheModel) {
+  const std::string model = tree_.File("m.gguf", "x"), other = tree_.File("other.gguf", "y");
+  EXPECT_EQ(FindModelfile(model, "", true)->path, "");
+  tree_.File("Modelfile", "FROM ./m.gguf\nFLASH on\n");
+  EXPECT_EQ(FindModelfile(model, "", true)->path, tree_.Path("Modelfile"));
+  EXPECT_EQ(FindModelfile(model, "", false)->path, "");
+  EXPECT_EQ(FindModelfile(other, "", true)->path, "") << "it is another model's";
+  tree_.File("Modelfile", "FLASH on\n");
+  EXPECT_EQ(FindModelfile(other, "", true)->file.flash_mode, FlashMode::kOn) << "it is any model's";
+  tree_.File("Modelfile", "FLASH_X on\n");
+  EXPECT_TRUE(Has(ErrorOf(model, ""), "--no-modelfile"));
+  EXPECT_EQ(ErrorOf(model, "", false), "");
+}
+
+TEST(EngineOptionsOf, ExpertsForEachToken) {
+  ModelfileUse use;
+  use.path = "Modelfile";
+  use.adapter = "l.gguf";
+  use.file = Parsed("PARAMETER top_k 3\nFLASH_TOP_K 2");
+  Catalogue catalogue;
+  catalogue.architecture = "qwen3moe";
+  EXPECT_TRUE(Has(EngineOptionsOf(use, catalogue).status().message(), "no mixture of experts"));
+  catalogue.experts = 8;
+  catalogue.experts_used = 4;
+  const auto options = EngineOptionsOf(use, catalogue);
+  ASSERT_TRUE(options.ok());
+  ASSERT_EQ(options->size(), 3u);
+  EXPECT_EQ((*options)[1].value, "l.gguf");
+  EXPECT_EQ((*options)[2].value, "qwen3moe.expert_used_count=int:2");
+  const auto lines = DescribeModelfile(use, catalogue);
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_TRUE(Has(lines[1], "answers change")) << lines[1];
+  catalogue.experts = 1;
+  EXPECT_TRUE(Has(EngineOptionsOf(use, catalogue).status().message(), "more than the model's 1 experts"));
+}
+
+}  // namespace
+}  // namespace headrace::cli

@@ -1,0 +1,98 @@
+// run with a Modelfile, by the real engine.
+#include <algorithm>
+#include <filesystem>
+
+#include "command_runner.h"
+
+namespace headrace::cli {
+namespace {
+
+bool Has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+class ModelfileRun : public CommandTest {
+ protected:
+  void SetUp() override {
+    CommandTest::SetUp();
+    if (Run({"engine"}).status != 0) GTEST_SKIP() << "no llama.cpp in " << HEADRACE_ENGINE_PREFIX;
+    for (const char* name : {"austen-dense-q4_0.gguf", "austen-moe-q4_0.gguf"}) {
+      std::filesystem::copy_file(std::filesystem::path(Model()).parent_path() / name, tree_.Path(name));
+    }
+    model_ = tree_.Path("austen-dense-q4_0.gguf");
+  }
+  Outcome Answer(std::vector<std::string> words, const std::vector<std::string>& more = {}) {
+    words.insert(words.begin(), "run");
+    words.insert(words.end(), {"-p", "It is a truth"});
+    words.insert(words.end(), more.begin(), more.end());
+    return Run(words);
+  }
+  std::string model_;
+};
+
+TEST_F(ModelfileRun, SettingsCountAsIfTheyWereOptions) {
+  const std::string file = tree_.File("My", "FROM ./austen-dense-q4_0.gguf\nPARAMETER temperature 0\nPARAMETER num_predict 16\nFLASH on\nFLASH_RAM_GB 0.004\n"
+                                            "PARAMETER num_ctx 256\nFLASH_PREFETCH_LAYERS 1\nFLASH_EVICTION heat\nLICENSE MIT\n");
+  const Outcome from_file = Answer({"--modelfile", file, "--raw"});
+  ASSERT_EQ(from_file.status, 0) << from_file.err;
+  const Outcome options = Answer({model_, "--raw"}, {"--temp", "0", "-n", "16", "-c", "256", "--flash-mode", "on", "--weights-ram", "0.004G"});
+  EXPECT_EQ(from_file.out, options.out);
+  EXPECT_TRUE(Has(from_file.err, "My, where no option says otherwise: temperature 0, num_predict 16, FLASH on")) << from_file.err;
+  EXPECT_TRUE(Has(from_file.err, "streamed per pass")) << from_file.err;
+  EXPECT_EQ(Answer({"--modelfile", file, "--raw", "-q"}).err, "");
+  // Options win.
+  const Outcome other = Answer({"--modelfile", file, "--raw", "-q"}, {"-n", "3", "--flash-mode", "off"});
+  EXPECT_EQ(other.status, 0) << other.err;
+  EXPECT_LT(other.out.size(), from_file.out.size());
+  EXPECT_TRUE(from_file.out.starts_with(other.out.substr(0, other.out.find_last_not_of("\n") + 1))) << other.out;
+}
+
+TEST_F(ModelfileRun, BesideTheModel) {
+  tree_.File("Modelfile", "PARAMETER temperature 0\nPARAMETER num_predict 4\n");
+  const Outcome beside = Answer({model_, "--raw"});
+  EXPECT_TRUE(Has(beside.err, "Modelfile, where no option says otherwise: temperature 0, num_predict 4")) << beside.err;
+  EXPECT_EQ(beside.out, Answer({model_, "--raw", "-q", "--no-modelfile"}, {"--temp", "0", "-n", "4"}).out);
+  tree_.File("Modelfile", "FLASH_SPEED 4\n");
+  ExpectError({"run", model_, "-p", "x"}, 2, "Modelfile:1: there is no FLASH_SPEED");
+  tree_.File("Modelfile", "FROM austen-moe-q4_0.gguf\nFLASH_SPEED 4\n");
+  ExpectError({"run", model_, "-p", "x"}, 2, "Modelfile:2: there is no FLASH_SPEED");
+  tree_.File("Modelfile", "FROM austen-moe-q4_0.gguf\nPARAMETER num_predict 4\n");
+  EXPECT_FALSE(Has(Answer({model_, "--raw"}, {"-n", "2"}).err, "Modelfile"));
+}
+
+TEST_F(ModelfileRun, SystemAndStop) {
+  const std::string file = tree_.File("My", "FROM austen-dense-q4_0.gguf\nPARAMETER temperature 0\nPARAMETER num_predict 24\n");
+  const std::string system = tree_.File("Sys", "FROM austen-dense-q4_0.gguf\nPARAMETER temperature 0\nPARAMETER num_predict 24\nSYSTEM \"\"\"Mr. Darcy\nspeaks\"\"\"\n");
+  const std::string plain = Answer({"--modelfile", file, "-q"}).out;
+  EXPECT_NE(plain, Answer({"--modelfile", system, "-q"}).out);
+  EXPECT_EQ(Answer({"--modelfile", system, "-q"}).out, Answer({"--modelfile", file, "-q"}, {"--", "-sys", "Mr. Darcy\nspeaks"}).out);
+  EXPECT_TRUE(Has(Answer({"--modelfile", system, "--raw"}).err, "SYSTEM is left out"));
+  // Stops at a text of the answer.
+  ASSERT_GT(plain.size(), 20u);
+  const std::string stop = plain.substr(10, 3);
+  for (const char* mode : {"-q", "--raw"}) {
+    const std::string whole = Answer({"--modelfile", file, mode}).out;
+    const std::string mark = whole.substr(mode == std::string("-q") ? 10 : 25, 3);
+    const Outcome cut = Answer({"--modelfile", tree_.File("Stop", "FROM austen-dense-q4_0.gguf\nPARAMETER temperature 0\nPARAMETER num_predict 24\nPARAMETER stop \"" + mark + "\"\n"), mode});
+    EXPECT_LT(cut.out.size(), whole.size()) << mode << ": " << mark << "\n" << cut.out << cut.err;
+  }
+}
+
+TEST_F(ModelfileRun, FewerExpertsChangeTheAnswerAndSaySo) {
+  const std::string text = "FROM austen-moe-q4_0.gguf\nPARAMETER temperature 0\nPARAMETER num_predict 24\nFLASH on\nFLASH_RAM_GB 0.004\n";
+  const Outcome all = Answer({"--modelfile", tree_.File("All", text), "--raw"}), one = Answer({"--modelfile", tree_.File("One", text + "FLASH_TOP_K 1\n"), "--raw"});
+  ASSERT_EQ(one.status, 0) << one.err;
+  EXPECT_NE(all.out, one.out);
+  EXPECT_TRUE(Has(one.err, "FLASH_TOP_K 1 instead of the model's 4 experts for each token: its answers change")) << one.err;
+  EXPECT_FALSE(Has(all.err, "answers change")) << all.err;
+  ExpectError({"run", model_, "--modelfile", tree_.Path("One"), "-p", "x"}, 2, "no mixture of experts");
+}
+
+TEST_F(ModelfileRun, Errors) {
+  ExpectError({"run"}, 2, "a model is needed");
+  ExpectError({"run", "--modelfile", tree_.Path("absent")}, 2, "absent");
+  ExpectError({"run", "--modelfile", tree_.File("F", "FROM llama3\n")}, 2, "write the path of a GGUF file");
+  ExpectError({"run", "--modelfile", tree_.File("G", "FROM austen-dense-q4_0.gguf\nFLASH_THREADS 4\n")}, 2, "G:2: FLASH_THREADS has no meaning here");
+  ExpectError({"run", model_, "--modelfile", "x", "--no-modelfile"}, 2, "--no-modelfile");
+}
+
+}  // namespace
+}  // namespace headrace::cli
