@@ -38,6 +38,16 @@ TEST(WeightsAllowance, AllocationsCountBeforeTheyAreTouched) {
   EXPECT_NEAR(static_cast<double>(allowance.Bytes()), static_cast<double>(before), kSlack) << "given back";
 }
 
+TEST(WeightsAllowance, UsedIsWhatWasTouched) {
+  const WeightsAllowance allowance(Process(2 * kGiB), ReadTextFile);
+  const uint64_t before = allowance.UsedBytes();
+  EXPECT_GT(before, kMiB);
+  const std::unique_ptr<char[]> block(new char[256 * kMiB]);
+  EXPECT_NEAR(static_cast<double>(allowance.UsedBytes()), static_cast<double>(before), kSlack);
+  std::memset(block.get(), 1, 256 * kMiB);
+  EXPECT_NEAR(static_cast<double>(allowance.UsedBytes()), static_cast<double>(before + 256 * kMiB), kSlack);
+}
+
 TEST(WeightsAllowance, WeightsThemselvesAreNotTheRest) {
   const WeightsAllowance allowance(Process(2 * kGiB), ReadTextFile);
   const uint64_t before = allowance.Bytes();

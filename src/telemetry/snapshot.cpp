@@ -55,20 +55,20 @@ Status SnapshotWriter::MapFile(const std::string& path) {
   const auto failed = [&](const char* what) {
     return Status(Code::kIo, fmt::format("cannot {} the statistics file {}: {}", what, name, std::strerror(errno)));
   };
-  const auto open = [&] { return Descriptor(::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)); };
-  Descriptor fd = open();
+  const auto open = [&](int flags) { return Descriptor(::open(name.c_str(), O_RDWR | O_CLOEXEC | flags, 0600)); };
+  Descriptor fd = open(O_CREAT);
   if (!fd.valid()) return failed("create");
   struct flock lock {};
   // A file system without locks is used all the same: only `headrace top` does not show it.
   if (Lock(fd.get(), F_OFD_SETLK, lock) != 0 && (errno == EAGAIN || errno == EACCES)) {
     name = fmt::format("{}.{}", path, ::getpid());
-    fd = open();
+    fd = open(O_CREAT | O_EXCL);  // a name that others can foresee
     if (!fd.valid()) return failed("create");
     [[maybe_unused]] const int alone = Lock(fd.get(), F_OFD_SETLK, lock);
   }
   if (::ftruncate(fd.get(), 0) != 0 || ::ftruncate(fd.get(), sizeof(Snapshot)) != 0) return failed("size");
   // A mapping keeps its open file, and so the lock, in a forked child too: it gets an open file of its own.
-  const Descriptor mapped_fd = open();
+  const Descriptor mapped_fd = open(0);
   if (!mapped_fd.valid()) return failed("open");
   void* address = ::mmap(nullptr, sizeof(Snapshot), PROT_READ | PROT_WRITE, MAP_SHARED, mapped_fd.get(), 0);
   if (address == MAP_FAILED) return failed("map");

@@ -66,6 +66,10 @@ TEST_P(Faults, DiskThatFailsForEver) {
   ExpectNoWrongOutput(run);
   EXPECT_GE(4 - Rounds(run, "0"), 2u) << "the passes after the fault must fail\n" << run.child.Describe();
   ExpectOneLineEach(run, "austen-dense-q4_0.gguf");
+  ASSERT_TRUE(run.snapshot);
+  EXPECT_EQ((*run.snapshot)->errors.load(), 4 - Rounds(run, "0"));
+  EXPECT_GE((*run.snapshot)->reads_failed.load(), 1u);
+  EXPECT_FALSE(run.snapshot->alive());
 }
 
 TEST_P(Faults, DiskThatFailsFromTheStart) {
