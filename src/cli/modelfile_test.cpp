@@ -80,11 +80,11 @@ TEST(ParseModelfile, AnEmptyFileSetsNothing) {
 
 TEST(ParseModelfile, KeywordsInAnyCaseAndWindowsLines) {
   const Modelfile file = Parsed("\xef\xbb\xbf"
-                                "from C.gguf\r\nParameter TEMPERATURE 1\r\nflash OFF\r\nsystem \"\"\"one\r\ntwo\"\"\"\r\n");
+                                "from C.gguf\r\nParameter TEMPERATURE 1\r\nflash OFF\r\nsystem \"\"\"one\r\ntwo\r\nthree\"\"\"\r\n");
   EXPECT_EQ(file.from, "C.gguf");
   EXPECT_EQ(ValueOf(file, "--temp"), "1");
   EXPECT_EQ(file.flash_mode, FlashMode::kOff);
-  EXPECT_EQ(file.system, "one\ntwo");
+  EXPECT_EQ(file.system, "one\ntwo\nthree");
 }
 
 TEST(ParseModelfile, Quotes) {
