@@ -38,6 +38,7 @@ struct headrace_config {
   int flash_debug;        /* 1: say on standard error what was decided */
   double ram_gb;          /* memory for the whole process in GiB; 0: without flash_ram_gb what the machine and its
                              limits (cgroups, ulimit) leave, less a tenth, with it no limit but that one */
+  int lock;               /* 1: lock the memory of weights, so that it is never swapped */
 };
 
 struct headrace_stats {
@@ -62,6 +63,11 @@ HEADRACE_API void headrace_config_default(struct headrace_config* config);
 /* Returns 0, or -1 with headrace_last_error() when a value is out of range, struct_size is unknown, or a
  * model was loaded before. */
 HEADRACE_API int headrace_configure(const struct headrace_config* config);
+
+/* Replaces flash_ram_gb, also while a model computes: what is over it is given back at once or, in a running pass, before its next
+ * product; what is below it is filled by the passes that follow. Results stay the same bits. Below the least
+ * that streaming needs, that is used. Returns 0, or -1 with headrace_last_error() for a value that is not above 0. */
+HEADRACE_API int headrace_set_flash_ram_gb(double flash_ram_gb);
 
 /* Fills *stats. Returns 0, or -1 when struct_size is unknown. */
 HEADRACE_API int headrace_get_stats(struct headrace_stats* stats);

@@ -18,6 +18,7 @@ constexpr const char* kKernels = "HEADRACE_KERNELS";
 constexpr const char* kDebug = "HEADRACE_DEBUG";
 constexpr const char* kSnapshot = "HEADRACE_SNAPSHOT";
 constexpr const char* kTrace = "HEADRACE_TRACE";
+constexpr const char* kLock = "HEADRACE_LOCK";
 constexpr const char* kLookAhead = "HEADRACE_LOOK_AHEAD";
 constexpr const char* kRemember = "HEADRACE_REMEMBER";
 constexpr const char* kReader = "HEADRACE_READER";
@@ -88,7 +89,7 @@ Result<Config> ParseConfig(const Getenv& getenv) {
     if (!parsed) return Invalid(kKernels, kernels, "auto, plain or repack");
     config.kernels = *parsed;
   }
-  for (const auto& [name, flag] : {std::pair{kDebug, &config.debug}, std::pair{kLookAhead, &config.look_ahead}, std::pair{kRemember, &config.remember}}) {
+  for (const auto& [name, flag] : {std::pair{kDebug, &config.debug}, std::pair{kLock, &config.lock}, std::pair{kLookAhead, &config.look_ahead}, std::pair{kRemember, &config.remember}}) {
     const char* value = get(name);
     if (value == nullptr) continue;
     const std::string text = value;
@@ -115,7 +116,7 @@ Result<Config> ParseConfig(const Getenv& getenv) {
 std::vector<std::pair<std::string, std::string>> Config::ToEnvironment() const {
   std::vector<std::pair<std::string, std::string>> variables = {
       {kFlashMode, ToString(flash_mode)}, {kKernels, ToString(kernels)}, {kDebug, debug ? "1" : "0"},
-      {kLookAhead, look_ahead ? "1" : "0"}, {kRemember, remember ? "1" : "0"}, {kReader, reader}};
+      {kLock, lock ? "1" : "0"}, {kLookAhead, look_ahead ? "1" : "0"}, {kRemember, remember ? "1" : "0"}, {kReader, reader}};
   if (process_bytes > 0) variables.emplace_back(kRam, process_bytes == kAutomatic ? "auto" : std::to_string(process_bytes));
   if (weights_bytes > 0) variables.emplace_back(kWeightsRam, std::to_string(weights_bytes));
   if (rest_bytes > 0) variables.emplace_back(kRest, std::to_string(rest_bytes));

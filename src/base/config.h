@@ -40,6 +40,7 @@ struct Config {
   bool debug = false;             // say what was decided, on standard error
   std::string snapshot_path;      // file for the telemetry snapshot, "" for none
   std::string trace_path;         // file for the routers' choices (experts/router_trace.h), "" for none
+  bool lock = false;              // lock the memory of weights, so that it is never swapped
   bool look_ahead = true;         // read the experts that the next layer will probably choose (exec/router_foresight.h)
   bool remember = true;           // keep which experts are popular for the next run (experts/heat_file.h)
   std::string reader = "auto";    // auto, uring, pread; "buffered" is pread without O_DIRECT
@@ -51,7 +52,7 @@ struct Config {
 };
 
 // HEADRACE_FLASH_MODE, HEADRACE_RAM (a size or auto), HEADRACE_WEIGHTS_RAM, HEADRACE_REST, HEADRACE_KERNELS, HEADRACE_DEBUG,
-// HEADRACE_SNAPSHOT, HEADRACE_TRACE, HEADRACE_LOOK_AHEAD, HEADRACE_REMEMBER, HEADRACE_READER, HEADRACE_DISK, HEADRACE_FAULT. Without HEADRACE_FLASH_MODE
+// HEADRACE_SNAPSHOT, HEADRACE_LOCK, HEADRACE_TRACE, HEADRACE_LOOK_AHEAD, HEADRACE_REMEMBER, HEADRACE_READER, HEADRACE_DISK, HEADRACE_FAULT. Without HEADRACE_FLASH_MODE
 // and either RAM the mode is off; with one of these alone it is auto. Errors: kInvalidArgument naming the variable and its value.
 using Getenv = std::function<const char*(const char*)>;
 Result<Config> ParseConfig(const Getenv& getenv);

@@ -56,6 +56,7 @@ TEST(Config, SurvivesTheEnvironment) {
   config.kernels = Kernels::kRepack;
   config.debug = true;
   config.snapshot_path = "/dev/shm/x";
+  config.lock = true;
   config.look_ahead = false;
   config.remember = false;
   config.reader = "buffered";
@@ -71,6 +72,7 @@ TEST(Config, SurvivesTheEnvironment) {
   EXPECT_EQ(back->kernels, config.kernels);
   EXPECT_EQ(back->debug, config.debug);
   EXPECT_EQ(back->snapshot_path, config.snapshot_path);
+  EXPECT_EQ(back->lock, config.lock);
   EXPECT_EQ(back->look_ahead, config.look_ahead);
   EXPECT_EQ(back->remember, config.remember);
   EXPECT_EQ(back->reader, config.reader);
@@ -84,7 +86,7 @@ TEST(Config, RefusesNamingTheVariable) {
                                                {"HEADRACE_FLASH_MODE", "maybe"},
                                                {"HEADRACE_KERNELS", "fast"},
                                                {"HEADRACE_DEBUG", "yes"},
-                                               {"HEADRACE_LOOK_AHEAD", "2"}, {"HEADRACE_REMEMBER", "2"},
+                                               {"HEADRACE_LOCK", "all"}, {"HEADRACE_LOOK_AHEAD", "2"}, {"HEADRACE_REMEMBER", "2"},
                                                {"HEADRACE_READER", "tape"},
                                                {"HEADRACE_DISK", "-1"}}) {
     const auto config = Parse({{name, value}});

@@ -28,6 +28,7 @@ void AddFlashOptions(CLI::App& command, FlashOptions& options) {
                      "Kernels for weights: plain gives the bits of llama.cpp --repack 0, repack those of --repack 1, auto the "
                      "faster (default auto)")
       ->type_name("auto|plain|repack");
+  command.add_flag("--lock", options.lock, "Lock the memory of weights, so that it is never swapped (also HEADRACE_LOCK=1)");
   command.add_flag("--debug", options.debug, "Say what was decided, and let the engine log");
 }
 
@@ -93,6 +94,7 @@ Result<ResolvedConfig> ResolveConfig(const FlashOptions& options, const Getenv& 
                                               FormatSize(MarginBytes(available.bytes)));
   }
   config.debug = config.debug || options.debug;
+  config.lock = config.lock || options.lock;
   return resolved;
 }
 

@@ -19,10 +19,11 @@ struct FlashOptions {
   std::string weights_ram;
   std::string flash_mode;
   std::string kernels;
+  bool lock = false;
   bool debug = false;
 };
 
-// --ram, --weights-ram, --flash-mode, --kernels, --debug.
+// --ram, --weights-ram, --flash-mode, --kernels, --lock, --debug.
 void AddFlashOptions(CLI::App& command, FlashOptions& options);
 // --engine, also HEADRACE_ENGINE.
 void AddEngineOption(CLI::App& command, std::string& engine);

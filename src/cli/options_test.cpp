@@ -60,11 +60,12 @@ TEST(ResolveConfig, EnvironmentThenOptions) {
   EXPECT_EQ(resolved->config.flash_mode, FlashMode::kOn);
   EXPECT_EQ(resolved->config.kernels, Kernels::kPlain);
   EXPECT_EQ(resolved->config.snapshot_path, "");
-  resolved = Resolve({"2G", "", "off", "repack", true}, variables);
+  resolved = Resolve({"2G", "", "off", "repack", true, true}, variables);
   ASSERT_TRUE(resolved.ok());
   EXPECT_EQ(resolved->config.process_bytes, 2 * kGiB);
   EXPECT_EQ(resolved->config.flash_mode, FlashMode::kOff);
   EXPECT_EQ(resolved->config.kernels, Kernels::kRepack);
+  EXPECT_TRUE(resolved->config.lock);
   EXPECT_TRUE(resolved->config.debug);
 }
 

@@ -21,8 +21,6 @@ uint64_t Now() {
   return static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
 }
 
-void Add(Snapshot::Counter& counter, uint64_t amount) { counter.fetch_add(amount, std::memory_order_relaxed); }
-
 Result<std::unique_ptr<Reader>> OpenReader(const Config& config, unsigned depth) {
   const ReaderKind kind = config.reader == "uring" ? ReaderKind::kUring
                           : config.reader == "auto" ? ReaderKind::kAuto
@@ -47,7 +45,7 @@ bool IsExpertProduct(const ggml_tensor& node) {
 
 }  // namespace
 
-Executor::Executor(const GgmlApi& api, const Config& config, const WeightsAllowance& allowance, MappingTable& mappings,
+Executor::Executor(const GgmlApi& api, const Config& config, WeightsAllowance& allowance, MappingTable& mappings,
                    SnapshotWriter& snapshot)
     : api_(api),
       config_(config),
@@ -60,15 +58,24 @@ Executor::Executor(const GgmlApi& api, const Config& config, const WeightsAllowa
       product_(api),
       choice_(config.kernels, config.disk_bytes_per_s),
       expert_multiplier_(api, choice_),
-      read_accounted_(snapshot->bytes_read),
-      expert_read_accounted_(snapshot->expert_bytes_read) {
+      account_(snapshot, weights_, experts_) {
   snapshot->probed_disk_bytes_per_s = static_cast<uint64_t>(config.disk_bytes_per_s);
-  if (config.trace_path.empty()) return;
-  auto trace = RouterTraceWriter::Create(config.trace_path);
-  if (trace.ok()) {
-    trace_ = std::move(*trace);
+  if (!config.trace_path.empty()) {
+    auto trace = RouterTraceWriter::Create(config.trace_path);
+    if (trace.ok()) {
+      trace_ = std::move(*trace);
+    } else {
+      LogWarning(trace.status().message());
+    }
+  }
+  auto watch = MemoryWatch::Start([this] {
+    allowance_.Refresh();
+    FollowAllowance();
+  });
+  if (watch.ok()) {
+    watch_ = std::move(*watch);
   } else {
-    LogWarning(trace.status().message());
+    LogWarning("the budget does not follow what memory is available: " + watch.status().message());
   }
 }
 
@@ -81,15 +88,13 @@ ggml_status Executor::Compute(ggml_backend_sched_t sched, ggml_cgraph* graph, Co
     if (candidates.empty()) return compute(sched, graph);
     const std::lock_guard lock(mutex_);
     const uint64_t start = Now();
-    times_ = published_ = {};
-    published_at_ = start;
-    expert_counts_ = {};
+    account_.Begin(start);
     if (const Status ready = Prepare(std::move(candidates)); !ready.ok()) return Fail(ready);
     if (!usable_) return compute(sched, graph);
-    times_.takeover_ns = Now() - start;
+    account_.times.takeover_ns = Now() - start;
     const ggml_status status = RunPass(sched, graph, compute, host);
     const uint64_t end = Now();
-    Publish(end);
+    account_.Publish(end, prefetcher_.get());
     if (status == GGML_STATUS_SUCCESS) Account(end - start);
     return status;
   } catch (const std::exception& error) {
@@ -140,20 +145,84 @@ Status Executor::Prepare(std::vector<Candidate> candidates) {
   if (!usable_) return {};
   GroupExperts();
   uint64_t column_bytes = 0;
+  columns_ = 0;
+  multiplied_bytes_ = 0;
   for (const Takeover& takeover : takeovers_) {
-    if (takeover.experts == nullptr || takeover.experts->tokens == 1) continue;
-    column_bytes = std::max(column_bytes, ExpertProduct::ScratchBytes(*takeover.node, takeover.experts->tokens));
+    const ggml_tensor& node = *takeover.node;
+    const ExpertUse* const use = takeover.experts;
+    columns_ = std::max(columns_, use != nullptr ? use->tokens : node.ne[1] * node.ne[2] * node.ne[3]);
+    multiplied_bytes_ += use == nullptr ? takeover.weight->bytes() : takeover.weight->bytes() / use->experts * static_cast<uint64_t>(use->per_token);
+    if (use != nullptr && use->tokens > 1) column_bytes = std::max(column_bytes, ExpertProduct::ScratchBytes(node, use->tokens));
   }
-  weights_.SetLimit(allowance_.Bytes());
+  weights_.SetLimit(LimitNow());
   snapshot_->budget_bytes = weights_.limit();
-  snapshot_->process_limit_bytes = allowance_.process_limit();
+  snapshot_->process_limit_bytes = allowance_.process_limit() == UINT64_MAX ? 0 : allowance_.process_limit();
   snapshot_->process_bytes = allowance_.UsedBytes();
   if (const Status planned = weights_.Replan(column_bytes); !planned.ok()) {
     return Status(planned.code(), fmt::format("{} ({})", planned.message(), allowance_.Describe()));
   }
+  over_allowance_ = false;
   HEADRACE_RETURN_IF_ERROR(EnsureMemory());
-  Schedule();
-  PublishPlan();
+  if (ExpertCache* const cache = experts_.cache()) cache->BeginPass(static_cast<double>(columns_));
+  Schedule(0);
+  const bool loading = std::any_of(takeovers_.begin(), takeovers_.end(), [](const Takeover& takeover) {
+    return std::any_of(takeover.segments.begin(), takeover.segments.end(), [](const SegmentRows& rows) { return rows.keep; });
+  });
+  snapshot_->state = loading ? Snapshot::kLoading : Snapshot::kStreaming;
+  account_.PublishPlan(files_);
+  return {};
+}
+
+// What weights may use now. A model that streams already goes on with the least that works, however short memory is: the
+// kernel may find it elsewhere.
+uint64_t Executor::LimitNow() {
+  const uint64_t allowed = allowance_.Bytes();
+  if (prefetcher_ == nullptr) return allowed;
+  const uint64_t floor = weights_.floor_bytes();
+  if (allowed < floor && !short_of_memory_) {
+    LogWarning(fmt::format("memory is short: {} are left for weights ({}), streaming goes on with the least that works, {}",
+                           FormatSize(allowed), allowance_.Describe(), FormatSize(floor)));
+  }
+  short_of_memory_ = allowed < floor;
+  return std::max(allowed, floor);
+}
+
+void Executor::FollowAllowance() noexcept {
+  try {
+    if (allowance_.Bytes() >= planned_bytes_) return;
+    over_allowance_ = true;
+    const std::unique_lock lock(mutex_, std::try_to_lock);
+    if (!lock.owns_lock()) return;
+    if (const auto given = GiveBack(); !given.ok()) Fail(given.status());
+  } catch (const std::exception& error) {
+    LogWarning(error.what());
+  }
+}
+
+// True when the plan has become smaller. Between two products, or two passes; no experts are pinned.
+Result<bool> Executor::GiveBack() {
+  if (!over_allowance_.exchange(false) || prefetcher_ == nullptr) return false;
+  weights_.SetLimit(LimitNow());
+  snapshot_->budget_bytes = weights_.limit();
+  if (!weights_.must_shrink()) return false;
+  LogDebug(fmt::format("gives back {}: weights may use {} now ({})", FormatSize(weights_.plan().total_bytes() - weights_.limit()),
+                       FormatSize(weights_.limit()), allowance_.Describe()));
+  HEADRACE_RETURN_IF_ERROR(weights_.Replan(0));
+  HEADRACE_RETURN_IF_ERROR(EnsureMemory());
+  account_.PublishPlan(files_);
+  snapshot_->resident_bytes = weights_.resident_bytes();
+  return true;
+}
+
+// The rest of the pass reads what is no longer resident.
+Status Executor::GiveBackWithinPass() {
+  const bool pinned = std::any_of(uses_.begin(), uses_.end(), [this](const ExpertUse& use) { return use.begun && use.last >= turn_; });
+  if (pinned) return {};
+  const auto given = GiveBack();
+  if (!given.ok()) return given.status();
+  if (!*given) return {};
+  Schedule(turn_);
+  Announce();
   return {};
 }
 
@@ -191,23 +260,13 @@ void Executor::GroupExperts() {
   }
 }
 
-// Decides what each takeover reads, as far as it is known before the routers have chosen.
-void Executor::Schedule() {
+// Decides what each takeover from the first on reads, as far as it is known before the routers have chosen.
+void Executor::Schedule(size_t first) {
   std::vector<std::vector<SegmentRows>> next;
-  SchedulePass(takeovers_, weights_.plan().segment_bytes, next);
-  columns_ = 0;
-  multiplied_bytes_ = 0;
-  for (const Takeover& takeover : takeovers_) {
-    const ggml_tensor& node = *takeover.node;
-    const ExpertUse* use = takeover.experts;
-    multiplied_bytes_ += use == nullptr ? takeover.weight->bytes() : takeover.weight->bytes() / use->experts * static_cast<uint64_t>(use->per_token);
-    const int64_t columns = takeover.experts != nullptr ? takeover.experts->tokens : node.ne[1] * node.ne[2] * node.ne[3];
-    columns_ = std::max(columns_, columns);
-  }
-  ExpertCache* const cache = experts_.cache();
-  if (cache != nullptr) cache->BeginPass(static_cast<double>(columns_));
+  SchedulePass(takeovers_, first, weights_.plan().segment_bytes, next);
+  const ExpertCache* const cache = experts_.cache();
   for (ExpertUse& use : uses_) {
-    use.way = ChooseWay(use.experts, use.per_token, use.tokens, cache == nullptr ? 0 : cache->slots(use.layer));
+    if (!use.begun) use.way = ChooseWay(use.experts, use.per_token, use.tokens, cache == nullptr ? 0 : cache->slots(use.layer));
   }
   next_.clear();
   bool foreseen = true;  // all that the next pass reads
@@ -218,9 +277,9 @@ void Executor::Schedule() {
       const auto matrix = static_cast<uint64_t>(takeover.weight->tensor.ne[1]);
       for (uint32_t expert = 0; use->way == ExpertUse::Way::kStreamed && expert < use->experts; ++expert) {
         if (cache != nullptr && cache->Holds(use->layer, expert)) continue;
-        CutSegments(*takeover.weight, expert * matrix, (expert + 1) * matrix, ExpertSegmentBytes(), false, takeover.segments);
+        CutSegments(*takeover.weight, expert * matrix, (expert + 1) * matrix, ExpertSegmentBytes(), false, next[i]);
       }
-      next[i] = takeover.segments;
+      if (i >= first) takeover.segments = next[i];
     }
     for (const SegmentRows& rows : next[i]) next_.push_back(SegmentOf(*takeover.weight, rows));
   }
@@ -252,8 +311,9 @@ Status Executor::EnsureMemory() {
   const bool unchanged =
       prefetcher_ != nullptr && ring_reservation_.bytes() == plan.ring_bytes && scratch_reservation_.bytes() == plan.scratch_bytes;
   // What goes is given back before anything is charged: any of the three may grow by what another shrinks.
+  planned_bytes_ = plan.total_bytes();
   if (!unchanged) {
-    prefetcher_.reset();
+    DropPrefetcher();
     scratch_ = {};
     ring_reservation_.Release();
     scratch_reservation_.Release();
@@ -287,6 +347,11 @@ Status Executor::EnsureMemory() {
   return {};
 }
 
+void Executor::DropPrefetcher() {
+  if (prefetcher_ != nullptr) account_.Retire(*prefetcher_);
+  prefetcher_.reset();
+}
+
 ggml_status Executor::RunPass(ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunction compute,
                               const HostCallback& host) {
   turn_ = 0;
@@ -303,7 +368,8 @@ ggml_status Executor::RunPass(ggml_backend_sched_t sched, ggml_cgraph* graph, Co
   if (failure_.ok() && status == GGML_STATUS_SUCCESS) failure_ = CheckFiles();
   uses_.clear();
   const bool complete = turn_ == takeovers_.size();
-  if (!failure_.ok() || failed_compute_ != GGML_STATUS_SUCCESS || !complete) prefetcher_->Reset();
+  const bool failed = !failure_.ok() || failed_compute_ != GGML_STATUS_SUCCESS || !complete;
+  if (failed && prefetcher_ != nullptr) prefetcher_->Reset();
   if (!failure_.ok()) return Fail(failure_);
   return failed_compute_ != GGML_STATUS_SUCCESS ? failed_compute_ : status;
 }
@@ -323,14 +389,15 @@ bool Executor::Ask(ggml_tensor* node) {
   const uint64_t start = Now();
   if (failure_.ok() && failed_compute_ == GGML_STATUS_SUCCESS) {
     try {
-      failure_ = Execute(takeover);
+      if (over_allowance_) failure_ = GiveBackWithinPass();
+      if (failure_.ok()) failure_ = Execute(takeover);
     } catch (const std::exception& error) {
       failure_ = Status(Code::kInternal, fmt::format("the pass was given up: {}", error.what()));
     }
   }
   const uint64_t end = Now();
-  times_.takeover_ns += end - start;
-  Publish(end);
+  account_.times.takeover_ns += end - start;
+  account_.Publish(end, prefetcher_.get());
   taken_ = node;
   taken_op_ = node->op;
   node->op = GGML_OP_NONE;
@@ -398,7 +465,7 @@ void Executor::Foresee(const Takeover& takeover) {
   const uint64_t start = Now();
   next.foreseen = ForeseeExperts(product_, takeover.backend, next.router, *next.router_weight, *takeover.node->src[1],
                                  static_cast<size_t>(next.per_token));
-  times_.kernel_ns += Now() - start;
+  account_.times.kernel_ns += Now() - start;
   std::vector<ExpertName> names;
   for (const uint32_t expert : next.foreseen) names.push_back({next.layer, expert});
   experts_.cache()->DropPrefetches();
@@ -409,20 +476,20 @@ Status Executor::ExecuteExperts(Takeover& takeover) {
   ExpertUse& use = *takeover.experts;
   if (!use.begun) {
     const auto later = static_cast<size_t>(&uses_.back() - &use);
-    HEADRACE_RETURN_IF_ERROR(BeginUse(use, *takeover.node->src[2], experts_.cache(), later + 1, expert_counts_));
+    HEADRACE_RETURN_IF_ERROR(BeginUse(use, *takeover.node->src[2], experts_.cache(), later + 1, account_.counts));
     if (trace_ != nullptr && use.tokens == 1) trace_->Write(use.layer, use.choice.experts());
     if (use.way != ExpertUse::Way::kCached) AnnounceChosen(use);
     Foresee(takeover);
   }
   const std::span scratch(reinterpret_cast<uint8_t*>(scratch_.data()), scratch_.bytes());
-  const auto cached = expert_multiplier_.MultiplyCached(takeover, scratch, times_);
+  const auto cached = expert_multiplier_.MultiplyCached(takeover, scratch, account_.times);
   if (!cached.ok()) return cached.status();
   HEADRACE_RETURN_IF_ERROR(Check(*cached, takeover));
   for (const SegmentRows& segment : takeover.segments) {
     if (failed_compute_ != GGML_STATUS_SUCCESS) return {};
     const auto arrival = Await(segment.rows * takeover.weight->cut.row_bytes);
     if (!arrival.ok()) return arrival.status();
-    HEADRACE_RETURN_IF_ERROR(Check(expert_multiplier_.MultiplyStreamed(takeover, segment, arrival->data, scratch, times_), takeover));
+    HEADRACE_RETURN_IF_ERROR(Check(expert_multiplier_.MultiplyStreamed(takeover, segment, arrival->data, scratch, account_.times), takeover));
     prefetcher_->Pop();
   }
   if (&takeover == &takeovers_[use.last]) {
@@ -435,7 +502,7 @@ Status Executor::ExecuteExperts(Takeover& takeover) {
 Result<Prefetcher::Arrival> Executor::Await(uint64_t bytes) {
   const uint64_t start = Now();
   auto arrival = prefetcher_->Await(bytes);
-  times_.wait_ns += Now() - start;
+  account_.times.wait_ns += Now() - start;
   return arrival;
 }
 
@@ -470,12 +537,12 @@ Status Executor::ExecuteSegment(const Takeover& takeover, const SegmentRows& seg
       run = {segment.first_row, 0, to, packed};
     }
     run.rows += segment.rows;
-    if (packed != nullptr) times_.packed_bytes += segment.rows * row_bytes;
+    if (packed != nullptr) account_.times.packed_bytes += segment.rows * row_bytes;
     const Move move{data, to};
     if (gather) {
       const uint64_t moving = Now();
       const Status moved = Check(product_.MoveRows(takeover.backend, weight.tensor, segment.rows, packed, move), takeover);
-      times_.kernel_ns += Now() - moving;
+      account_.times.kernel_ns += Now() - moving;
       HEADRACE_RETURN_IF_ERROR(moved);
     } else {
       HEADRACE_RETURN_IF_ERROR(Multiply(takeover, run, &move));
@@ -496,7 +563,7 @@ Status Executor::Multiply(const Takeover& takeover, Run& run, const Move* move) 
   const uint64_t start = Now();
   const ggml_status status =
       product_.Multiply(takeover.backend, *takeover.node, run.first_row, run.rows, run.data, run.packed, move);
-  times_.kernel_ns += Now() - start;
+  account_.times.kernel_ns += Now() - start;
   run = {};
   return Check(status, takeover);
 }
@@ -527,14 +594,16 @@ void Executor::Forget(const void* address, uint64_t bytes) noexcept {
   if (prefetcher_ != nullptr) prefetcher_->Reset();
   if (!weights_.Any(address, bytes)) return;
   uses_.clear();  // their pins, before the cache goes
+  takeovers_.clear();
+  files_.clear();
   experts_.Clear();
   weights_.Remove(address, bytes);
   if (!weights_.empty()) return;
-  prefetcher_.reset();
+  DropPrefetcher();
+  planned_bytes_ = 0;
   scratch_ = {};
   ring_reservation_.Release();
   scratch_reservation_.Release();
-  takeovers_.clear();
   snapshot_->state = Snapshot::kPassive;
 }
 
@@ -543,106 +612,13 @@ void Executor::Leave() noexcept {
   if (lock.owns_lock()) experts_.Save();
 }
 
-void Executor::PublishPlan() {
-  Snapshot& snapshot = *snapshot_;
-  const ResidencyPlan& plan = weights_.plan();
-  const bool loading = std::any_of(takeovers_.begin(), takeovers_.end(), [](const Takeover& takeover) {
-    return std::any_of(takeover.segments.begin(), takeover.segments.end(), [](const SegmentRows& rows) { return rows.keep; });
-  });
-  snapshot.state = loading ? Snapshot::kLoading : Snapshot::kStreaming;
-  snapshot.weight_bytes = weights_.weight_bytes();
-  snapshot.resident_target_bytes = plan.resident_bytes;
-  snapshot.streamed_bytes_per_pass = plan.streamed_bytes;
-  snapshot.ring_bytes = plan.ring_bytes;
-  snapshot.scratch_bytes = plan.scratch_bytes;
-  snapshot.expert_bytes = weights_.expert_bytes();
-  snapshot.expert_cache_bytes = experts_.cache_bytes();
-  snapshot.direct_io = std::all_of(files_.begin(), files_.end(), [](const SourceFile* file) { return file->direct(); });
-  if (const Weight* weight = weights_.Largest()) {
-    const std::string& path = weight->origin.file->path();
-    std::strncpy(snapshot.model, path.substr(path.rfind('/') + 1).c_str(), sizeof snapshot.model - 1);
-    snapshot.model_device = weight->origin.file->identity().device;
-  }
-}
-
-// Adds what happened since the last time, after each product: whoever watches sees a pass that takes seconds move.
-// It costs 0.1 us where a product takes hundreds (bench/telemetry_cost.cpp).
-void Executor::Publish(uint64_t now) {
-  Snapshot& snapshot = *snapshot_;
-  const uint64_t wait_ns = times_.wait_ns - published_.wait_ns, kernel_ns = times_.kernel_ns - published_.kernel_ns;
-  const uint64_t takeover_ns = times_.takeover_ns - published_.takeover_ns;
-  Add(snapshot.pass_ns, now - published_at_);
-  Add(snapshot.wait_ns, wait_ns);
-  Add(snapshot.kernel_ns, kernel_ns);
-  Add(snapshot.own_ns, takeover_ns - std::min(takeover_ns, wait_ns + kernel_ns));
-  published_ = times_;
-  published_at_ = now;
-  if (snapshot.state == Snapshot::kLoading) snapshot.resident_bytes = weights_.resident_bytes();
-  if (prefetcher_ != nullptr) {
-    Add(snapshot.bytes_read, ring_read_.Advance(prefetcher_->bytes_read()));
-    Add(snapshot.reads_failed, ring_failed_.Advance(prefetcher_->reads_failed()));
-    Add(snapshot.reads_retried, ring_retried_.Advance(prefetcher_->reads_retried()));
-  }
-  if (const ExpertCache* const cache = experts_.cache()) {
-    const uint64_t read = cache_read_.Advance(cache->bytes_read());
-    Add(snapshot.bytes_read, read);
-    Add(snapshot.expert_bytes_read, read);
-    Add(snapshot.reads_failed, cache_failed_.Advance(cache->reads_failed()));
-    Add(snapshot.reads_retried, cache_retried_.Advance(cache->reads_retried()));
-  }
-}
-
 void Executor::Account(uint64_t wall_ns) {
-  Snapshot& snapshot = *snapshot_;
-  const uint64_t own_ns = times_.takeover_ns - std::min(times_.takeover_ns, times_.wait_ns + times_.kernel_ns);
-  const uint64_t repack_ns = repack_.Advance(product_.move_ns() + expert_multiplier_.pack_ns());
-  const uint64_t read_by_pass = snapshot.bytes_read - read_accounted_;
-  const uint64_t read_by_cache = snapshot.expert_bytes_read - expert_read_accounted_;
-  read_accounted_ += read_by_pass;
-  expert_read_accounted_ += read_by_cache;
-  if (const ExpertCache* const cache = experts_.cache()) snapshot.expert_resident_bytes = cache->ready_bytes();
-  uint64_t streamed_bytes = 0;
+  PassAccount::Pass pass{columns_, wall_ns, 0, multiplied_bytes_, product_.move_ns() + expert_multiplier_.pack_ns()};
   for (const Takeover& takeover : takeovers_) {
-    for (const SegmentRows& rows : takeover.segments) streamed_bytes += rows.rows * takeover.weight->cut.row_bytes;
+    for (const SegmentRows& rows : takeover.segments) pass.streamed_bytes += rows.rows * takeover.weight->cut.row_bytes;
   }
-  Add(snapshot.experts_chosen, expert_counts_.chosen);
-  Add(snapshot.expert_hits, expert_counts_.hits);
-  snapshot.resident_bytes = weights_.resident_bytes();
-  Add(snapshot.repack_ns, repack_ns);
-  Add(snapshot.passes, 1);
-  Add(snapshot.tokens, static_cast<uint64_t>(columns_));
-  const bool loading = snapshot.state == Snapshot::kLoading;
-  if (columns_ == 1 && !loading) {
-    Add(snapshot.decode_passes, 1);
-    Add(snapshot.decode_ns, wall_ns);
-    Add(snapshot.decode_wait_ns, times_.wait_ns);
-    Add(snapshot.decode_kernel_ns, times_.kernel_ns);
-    Add(snapshot.decode_own_ns, own_ns);
-    Add(snapshot.decode_bytes, streamed_bytes + read_by_cache);
-    Add(snapshot.decode_weight_bytes, multiplied_bytes_);
-  }
-  const bool undecided = !choice_.decided();
-  choice_.Observe({.columns = columns_,
-                   .bytes_read = read_by_pass,
-                   .wall_ns = wall_ns,
-                   .packed_bytes = times_.packed_bytes,
-                   .pack_ns = repack_ns,
-                   .streamed_bytes = weights_.plan().streamed_bytes,
-                   .weight_bytes = weights_.weight_bytes()});
-  snapshot.kernels = choice_.pack_narrow() ? Snapshot::kRepack : Snapshot::kPlain;
-  if (undecided && choice_.decided()) {
-    LogDebug(fmt::format("streamed weights use {} kernels for narrow batches", choice_.pack_narrow() ? "repacked" : "plain"));
-  }
-  // The benchmark reads this line and the next (bench/harness/traces.py).
-  LogDebug(fmt::format("pass {}: {} columns, {:.1f} ms: {:.1f} waiting for the disk, {:.1f} in kernels ({:.1f} repacking), {:.1f} own; {} streamed",
-                       snapshot.passes.load(), columns_, wall_ns / 1e6, times_.wait_ns / 1e6, times_.kernel_ns / 1e6,
-                       repack_ns / 1e6, own_ns / 1e6, FormatSize(streamed_bytes)));
-  if (expert_counts_.chosen > 0) {
-    foresees_ = read_by_cache > 0;
-    LogDebug(fmt::format("pass {}: {} of {} experts were in memory, {} read; {} of {} foreseen", snapshot.passes.load(), expert_counts_.hits,
-                         expert_counts_.chosen, FormatSize(read_by_cache), expert_counts_.foreseen_rightly, expert_counts_.foreseen));
-  }
-  snapshot.state = Snapshot::kStreaming;
+  const uint64_t read_by_cache = account_.Finish(pass, choice_);
+  if (account_.counts.chosen > 0) foresees_ = read_by_cache > 0;
 }
 
 }  // namespace headrace

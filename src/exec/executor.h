@@ -26,13 +26,14 @@
 #include "exec/mapping_table.h"
 #include "exec/packed_layout.h"
 #include "exec/pass.h"
+#include "exec/pass_account.h"
 #include "exec/product.h"
 #include "exec/weight_store.h"
 #include "experts/router_trace.h"
+#include "memory/memory_watch.h"
 #include "memory/weights_allowance.h"
 #include "stream/prefetcher.h"
 #include "telemetry/snapshot.h"
-#include "telemetry/tally.h"
 
 namespace headrace {
 
@@ -46,8 +47,8 @@ class Executor {
  public:
   using ComputeFunction = ggml_status (*)(ggml_backend_sched_t, ggml_cgraph*);
 
-  // All but `config` outlive the executor. `allowance` is asked before each pass.
-  Executor(const GgmlApi& api, const Config& config, const WeightsAllowance& allowance, MappingTable& mappings,
+  // All but `config` outlive the executor. `allowance` is asked before each pass, and followed while the executor lives.
+  Executor(const GgmlApi& api, const Config& config, WeightsAllowance& allowance, MappingTable& mappings,
            SnapshotWriter& snapshot);
   ~Executor();
 
@@ -56,6 +57,10 @@ class Executor {
   // GGML_STATUS_FAILED or ALLOC_FAILED; the results are then not to be used. noexcept: hosts are C.
   ggml_status Compute(ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunction compute,
                       const HostCallback& host) noexcept;
+
+  // Memory may have become short: gives back what is over the allowance, at once when no pass runs, else before the pass's
+  // next product. The executor's own watch asks for it several times a second.
+  void FollowAllowance() noexcept;
 
   // The address range is about to be unmapped.
   void Forget(const void* address, uint64_t bytes) noexcept;
@@ -71,7 +76,10 @@ class Executor {
   std::vector<Candidate> FindCandidates(ggml_backend_sched_t sched, ggml_cgraph* graph) const;
   Status Prepare(std::vector<Candidate> candidates);
   void GroupExperts();
-  void Schedule();
+  void Schedule(size_t first);
+  uint64_t LimitNow();
+  Result<bool> GiveBack();
+  Status GiveBackWithinPass();
   Status EnsureMemory();
   bool EngineCanBeCut(const Takeover& takeover);
   uint64_t ExpertSegmentBytes() const;
@@ -97,18 +105,21 @@ class Executor {
   Status Check(ggml_status status, const Takeover& takeover);
   Status CheckFiles() const;
   ggml_status Fail(const Status& status);
-  void PublishPlan();
-  void Publish(uint64_t now);
+  void DropPrefetcher();
   void Account(uint64_t wall_ns);
 
   const GgmlApi& api_;
   const Config config_;
-  const WeightsAllowance& allowance_;
+  WeightsAllowance& allowance_;
   MappingTable& mappings_;
   SnapshotWriter& snapshot_;
 
+  std::atomic<uint64_t> planned_bytes_{0};    // that the present plan uses
+  std::atomic<bool> over_allowance_{false};   // was seen; the pass gives back before its next product
+
   std::mutex mutex_;                 // one pass at a time; guards all below
   std::set<std::tuple<ggml_type, bool, bool>> checked_;  // tensor type, of experts, packed: what the cut check saw
+  bool short_of_memory_ = false;     // the allowance is below what works, and it was said
   bool usable_ = true;               // false: everything is left to the mapping
   std::unique_ptr<PackedLayouts> layouts_;
   WeightStore weights_;
@@ -120,6 +131,8 @@ class Executor {
   std::unique_ptr<Prefetcher> prefetcher_;
   Reservation scratch_reservation_;
   Region scratch_;                   // rows in a packed layout, or columns of one expert
+
+  PassAccount account_;
 
   // Of the pass that runs.
   std::vector<Takeover> takeovers_;  // in graph order
@@ -135,16 +148,10 @@ class Executor {
   HostCallback host_;
   Status failure_;
   ggml_status failed_compute_ = GGML_STATUS_SUCCESS;
-  PassTimes times_;
-  PassTimes published_;              // what the snapshot has of them
-  uint64_t published_at_ = 0;
-  ExpertCounts expert_counts_;
-  // What the snapshot has of the counters of the prefetcher and of the experts' cache.
-  Tally ring_read_, ring_failed_, ring_retried_, cache_read_, cache_failed_, cache_retried_, repack_;
-  uint64_t read_accounted_ = 0;      // bytes, up to the last pass
-  uint64_t expert_read_accounted_ = 0;  // of these, by the experts' cache
   bool foresees_ = true;             // the last narrow pass read experts
   std::unique_ptr<RouterTraceWriter> trace_;  // of narrow passes; null: not asked for
+
+  std::unique_ptr<MemoryWatch> watch_;  // last: it uses all else
 };
 
 }  // namespace headrace

@@ -24,18 +24,22 @@ Status ExpertStore::EnsureCache(WeightStore& weights, uint64_t bytes, const Open
     if (cache_ != nullptr) keeper_.SaveRarely(*cache_);
     return {};
   }
-  if (cache_ != nullptr) keeper_.Take(*cache_);
-  cache_.reset();
-  reservation_.Release();
-  changed_ = false;
-  granted_bytes_ = bytes;
   uint64_t all = 0, largest = 0;
   for (const ExpertLayout& layer : layers_) {
     all += layer.SlotBytes() * layer.experts;
     largest = std::max(largest, layer.SlotBytes());
   }
-  const uint64_t arena = AlignDown(std::min(bytes, all), kPageBytes);
-  if (arena < largest || arena == 0) return {};
+  uint64_t arena = AlignDown(std::min(bytes, all), kPageBytes);
+  if (arena < largest) arena = 0;
+  if (cache_ != nullptr && !changed_ && arena > 0) {
+    granted_bytes_ = bytes;
+    return Resize(arena);
+  }
+  if (cache_ != nullptr) keeper_.Take(*cache_);
+  Drop();
+  changed_ = false;
+  granted_bytes_ = bytes;
+  if (arena == 0) return {};
   auto reservation = weights.Charge(arena, "experts");
   if (!reservation.ok()) return reservation.status();
   auto reader = open_reader(ExpertCache::kDepth);
@@ -48,6 +52,27 @@ Status ExpertStore::EnsureCache(WeightStore& weights, uint64_t bytes, const Open
   return {};
 }
 
+void ExpertStore::Drop() {
+  bytes_read_ = bytes_read();
+  reads_failed_ = reads_failed();
+  reads_retried_ = reads_retried();
+  cache_.reset();
+  reservation_.Release();
+}
+
+// Charged before it grows, given back after it has shrunk.
+Status ExpertStore::Resize(uint64_t arena) {
+  const uint64_t before = reservation_.bytes();
+  if (arena > before) HEADRACE_RETURN_IF_ERROR(reservation_.Grow(arena - before));
+  const Status resized = cache_->Resize(arena);
+  const uint64_t after = resized.ok() ? arena : before;
+  return reservation_.bytes() > after ? reservation_.Shrink(reservation_.bytes() - after) : resized;
+}
+
+uint64_t ExpertStore::bytes_read() const { return bytes_read_ + (cache_ != nullptr ? cache_->bytes_read() : 0); }
+uint64_t ExpertStore::reads_failed() const { return reads_failed_ + (cache_ != nullptr ? cache_->reads_failed() : 0); }
+uint64_t ExpertStore::reads_retried() const { return reads_retried_ + (cache_ != nullptr ? cache_->reads_retried() : 0); }
+
 void ExpertStore::Save() noexcept {
   if (cache_ != nullptr) keeper_.Save(*cache_);
 }
@@ -55,8 +80,7 @@ void ExpertStore::Save() noexcept {
 void ExpertStore::Clear() {
   Save();
   keeper_.Forget();
-  cache_.reset();
-  reservation_.Release();
+  Drop();
   layers_.clear();
   changed_ = false;
   granted_bytes_ = 0;

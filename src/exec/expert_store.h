@@ -26,22 +26,31 @@ class ExpertStore {
   // The number of the layer whose experts these weights hold, in the order of their use; added when it is new.
   uint32_t FindOrAdd(const std::vector<const Weight*>& weights);
   // A cache for all layers in at most `bytes` of the store's budget: the present one when nothing changed. A new
-  // one reads ahead what the last one, or an earlier run, used most.
+  // one reads ahead what the last one, or an earlier run, used most; one of another size keeps its hottest experts. No
+  // pins may be left.
   Status EnsureCache(WeightStore& weights, uint64_t bytes, const OpenReaderFunction& open_reader);
   // Null when there are no experts, or too little memory for any.
   ExpertCache* cache() const { return cache_.get(); }
   // What the cache may use, 0 without one.
   uint64_t cache_bytes() const { return reservation_.bytes(); }
+  // Of all caches so far.
+  uint64_t bytes_read() const;
+  uint64_t reads_failed() const;
+  uint64_t reads_retried() const;
   // Keeps what was learned for the next run.
   void Save() noexcept;
   // Saves, and forgets all layers, before the files of one go. No pins may be left.
   void Clear();
 
  private:
+  Status Resize(uint64_t arena);
+  void Drop();
+
   std::vector<ExpertLayout> layers_;
   HeatKeeper keeper_;
   bool changed_ = false;
   uint64_t granted_bytes_ = 0;
+  uint64_t bytes_read_ = 0, reads_failed_ = 0, reads_retried_ = 0;  // by caches that are gone
   Reservation reservation_;            // before the cache that it pays for
   std::unique_ptr<ExpertCache> cache_;
 };

@@ -21,7 +21,7 @@ Segment SegmentOf(const Weight& weight, const SegmentRows& rows) {
   return {weight.origin.file.get(), weight.origin.offset + rows.first_row * weight.cut.row_bytes, rows.rows * weight.cut.row_bytes};
 }
 
-void SchedulePass(std::vector<Takeover>& takeovers, uint64_t segment_limit, std::vector<std::vector<SegmentRows>>& next) {
+void SchedulePass(std::vector<Takeover>& takeovers, size_t first, uint64_t segment_limit, std::vector<std::vector<SegmentRows>>& next) {
   next.assign(takeovers.size(), {});
   // A weight can be used more than once in a pass: its second use finds resident what the first kept.
   std::unordered_map<const Weight*, uint64_t> resident;
@@ -29,8 +29,13 @@ void SchedulePass(std::vector<Takeover>& takeovers, uint64_t segment_limit, std:
     Takeover& takeover = takeovers[i];
     if (takeover.experts != nullptr) continue;
     const Weight& weight = *takeover.weight;
+    if (i < first) {
+      CutSegments(weight, std::max(weight.target_rows, weight.resident_rows), weight.cut.rows, segment_limit, false, next[i]);
+      continue;
+    }
     uint64_t& rows = resident.try_emplace(&weight, weight.resident_rows).first->second;
     takeover.resident_rows = rows;
+    takeover.segments.clear();
     const uint64_t kept = std::max(weight.target_rows, rows);
     CutSegments(weight, rows, kept, segment_limit, true, takeover.segments);
     CutSegments(weight, kept, weight.cut.rows, segment_limit, false, takeover.segments);

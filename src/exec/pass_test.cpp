@@ -23,7 +23,7 @@ struct Scheduled {
 Scheduled Schedule(std::vector<Weight*> weights, uint64_t segment_limit) {
   Scheduled scheduled;
   for (Weight* weight : weights) scheduled.takeovers.emplace_back().weight = weight;
-  SchedulePass(scheduled.takeovers, segment_limit, scheduled.next);
+  SchedulePass(scheduled.takeovers, 0, segment_limit, scheduled.next);
   return scheduled;
 }
 
@@ -58,6 +58,24 @@ TEST(SchedulePass, ASecondUseFindsResidentWhatTheFirstKept) {
   EXPECT_EQ(pass.takeovers[1].resident_rows, 256u);
   EXPECT_TRUE(pass.next[0].empty());
   EXPECT_TRUE(pass.next[1].empty());
+}
+
+TEST(SchedulePass, TheRestOfAPassIsScheduledAnewWhenItsWeightsHaveShrunk) {
+  Weight had_its_turn, waits;
+  Make(had_its_turn, 256, 256, 256);
+  Make(waits, 256, 192, 256);
+  Scheduled pass = Schedule({&had_its_turn, &waits, &had_its_turn}, kMiB);
+  had_its_turn.resident_rows = had_its_turn.target_rows = 64;
+  waits.resident_rows = waits.target_rows = 128;
+  SchedulePass(pass.takeovers, 1, kMiB, pass.next);
+  EXPECT_TRUE(pass.takeovers[0].segments.empty()) << "as it was";
+  EXPECT_EQ(pass.takeovers[1].resident_rows, 128u);
+  ASSERT_EQ(pass.takeovers[1].segments.size(), 1u);
+  EXPECT_EQ(pass.takeovers[1].segments[0].first_row, 128u);
+  EXPECT_FALSE(pass.takeovers[1].segments[0].keep);
+  EXPECT_EQ(pass.takeovers[2].resident_rows, 64u);
+  ASSERT_EQ(pass.next[0].size(), 1u);
+  EXPECT_EQ(pass.next[0][0].first_row, 64u) << "the next pass";
 }
 
 TEST(SchedulePass, WhatCannotBeCutIsOneSegment) {

@@ -59,11 +59,12 @@ void WeightStore::Remove(const void* address, uint64_t bytes) {
 
 void WeightStore::SetLimit(uint64_t bytes) {
   budget_.SetLimit(bytes);
-  changed_ = changed_ || bytes < plan_.total_bytes();
+  const bool wants_more = plan_.streamed_bytes > 0 || plan_.expert_cache_bytes > 0;
+  const bool grown = bytes > planned_limit_ && bytes - planned_limit_ >= planned_limit_ / 16;
+  changed_ = changed_ || must_shrink() || (wants_more && grown);
 }
 
-Status WeightStore::Replan(uint64_t column_bytes) {
-  if (!changed_ && column_bytes <= column_bytes_) return {};
+std::vector<WeightExtent> WeightStore::Extents() const {
   std::vector<WeightExtent> extents;
   extents.reserve(weights_.size());
   // The planner numbers models from 0 without gaps.
@@ -72,10 +73,18 @@ Status WeightStore::Replan(uint64_t column_bytes) {
     const auto model = models.emplace(weight.origin.model, static_cast<uint32_t>(models.size())).first->second;
     extents.push_back({weight.cut.rows, weight.cut.row_bytes, model, weight.experts});
   }
+  return extents;
+}
+
+uint64_t WeightStore::floor_bytes() const { return FloorBytes(Extents(), column_bytes_); }
+
+Status WeightStore::Replan(uint64_t column_bytes) {
+  if (!changed_ && column_bytes <= column_bytes_) return {};
   const uint64_t columns = std::max(column_bytes, column_bytes_);
-  auto plan = PlanResidency(extents, budget_.limit(), columns);
+  auto plan = PlanResidency(Extents(), budget_.limit(), columns);
   if (!plan.ok()) return plan.status();
   column_bytes_ = columns;
+  planned_limit_ = budget_.limit();
   plan_ = std::move(*plan);
   size_t i = 0;
   for (Weight& weight : weights_) {

@@ -47,8 +47,13 @@ class WeightStore {
   bool Any(const void* address, uint64_t bytes) const;
   bool empty() const { return weights_.empty(); }
 
-  // What the next Replan may plan with. A plan that needs no more than this stays as it is.
+  // What the next Replan may plan with. A plan that needs no more than this stays as it is, unless it could keep more
+  // and the limit has grown by a sixteenth.
   void SetLimit(uint64_t bytes);
+  // Whether Replan would shrink the present plan.
+  bool must_shrink() const { return budget_.limit() < plan_.total_bytes(); }
+  // The least limit with which the present weights can be planned.
+  uint64_t floor_bytes() const;
   uint64_t limit() const { return budget_.limit(); }
   // Decides anew what stays resident when weights came or went since the last time, or the columns of a batch
   // need more scratch (PlanResidency) than any before. Shrinks what must shrink; the plan's ring and scratch are the caller's to allocate, with Charge. Errors: kOutOfBudget.
@@ -65,6 +70,8 @@ class WeightStore {
   Status Commit(Weight& weight);
 
  private:
+  std::vector<WeightExtent> Extents() const;
+
   const GgmlApi& api_;
   const PackedLayouts* layouts_;
   Budget budget_;
@@ -72,6 +79,7 @@ class WeightStore {
   std::unordered_multimap<const void*, Weight*> by_address_;
   ResidencyPlan plan_;
   uint64_t column_bytes_ = 0;              // that the plan has room for
+  uint64_t planned_limit_ = 0;
   bool changed_ = false;
 };
 

@@ -36,22 +36,23 @@ bool ExpertCache::Slot::idle() const {
                      [this](const Slice& slice) { return slice.finished == (prefetch ? slice.issued : slice.span); });
 }
 
-ExpertCache::ExpertCache(std::unique_ptr<Reader> reader, Region arena, std::vector<ExpertLayout> layers)
+ExpertCache::ExpertCache(std::unique_ptr<Reader> reader, std::vector<ExpertLayout> layers)
     : reader_(std::move(reader)),
-      arena_(std::move(arena)),
       layers_(std::move(layers)),
       heat_(CountExperts(layers_), kHalfLife),
       popularity_(CountExperts(layers_), kPopularityHalfLife),
-      flights_(reader_->depth()) {}
+      flights_(reader_->depth()) {
+  MakeSlots();
+}
 
 Result<std::unique_ptr<ExpertCache>> ExpertCache::Start(std::unique_ptr<Reader> reader, std::vector<ExpertLayout> layers,
                                                         uint64_t arena_bytes) {
-  arena_bytes = AlignDown(arena_bytes, kPageBytes);
-  auto arena = Region::Reserve(arena_bytes);
+  std::unique_ptr<ExpertCache> cache(new ExpertCache(std::move(reader), std::move(layers)));
+  auto arena = Region::Reserve(std::accumulate(cache->classes_.begin(), cache->classes_.end(), uint64_t{0},
+                                               [](uint64_t sum, const Class& of) { return sum + of.expert_bytes(); }));
   if (!arena.ok()) return arena.status();
-  HEADRACE_RETURN_IF_ERROR(arena->Commit(0, arena_bytes));
-  std::unique_ptr<ExpertCache> cache(new ExpertCache(std::move(reader), std::move(*arena), std::move(layers)));
-  cache->DivideArena(arena_bytes);
+  cache->arena_ = std::move(*arena);
+  HEADRACE_RETURN_IF_ERROR(cache->Resize(arena_bytes));
   auto thread = StartReadThread("headrace-expert", [raw = cache.get()] { raw->Run(); });
   if (!thread.ok()) return thread.status();
   cache->thread_ = std::move(*thread);
@@ -67,26 +68,18 @@ ExpertCache::~ExpertCache() {
   if (thread_.joinable()) thread_.join();
 }
 
-void ExpertCache::DivideArena(uint64_t arena_bytes) {
-  std::map<uint64_t, uint64_t> bytes_of_size;  // slot size -> bytes of all experts of that size
-  uint64_t total = 0;
-  for (const ExpertLayout& layer : layers_) {
-    bytes_of_size[layer.SlotBytes()] += layer.SlotBytes() * layer.experts;
-    total += layer.SlotBytes() * layer.experts;
-  }
-  uint64_t offset = 0;
+void ExpertCache::MakeSlots() {
+  std::map<uint64_t, uint32_t> experts_of_size;
+  for (const ExpertLayout& layer : layers_) experts_of_size[layer.SlotBytes()] += layer.experts;
   std::map<uint64_t, uint32_t> class_of_size;
-  for (const auto& [size, bytes] : bytes_of_size) {
-    Class& added = classes_.emplace_back();
-    added.slot_bytes = size;
-    added.arena_offset = offset;
-    added.first_slot = static_cast<uint32_t>(slots_.size());
-    const double share = static_cast<double>(arena_bytes) * (static_cast<double>(bytes) / static_cast<double>(total));
-    added.slots = static_cast<uint32_t>(std::min(bytes / size, static_cast<uint64_t>(share) / size));
-    offset += added.slots * size;
-    class_of_size[size] = static_cast<uint32_t>(classes_.size() - 1);
-    slots_.resize(slots_.size() + added.slots);
-    for (uint32_t i = 0; i < added.slots; ++i) slots_[added.first_slot + i].owner_class = class_of_size[size];
+  uint64_t offset = 0;
+  for (const auto& [size, experts] : experts_of_size) {
+    const auto number = static_cast<uint32_t>(classes_.size());
+    class_of_size[size] = number;
+    classes_.push_back({size, offset, static_cast<uint32_t>(slots_.size()), experts, 0});
+    offset += classes_.back().expert_bytes();
+    slots_.resize(slots_.size() + experts);
+    for (uint32_t i = 0; i < experts; ++i) slots_[classes_.back().first_slot + i].owner_class = number;
   }
   size_t most_slices = 0;
   for (const ExpertLayout& layer : layers_) {
@@ -97,6 +90,78 @@ void ExpertCache::DivideArena(uint64_t arena_bytes) {
   }
   for (Slot& slot : slots_) slot.slices.reserve(most_slices);
   prefetches_.reserve(slots_.size());
+}
+
+// The slots of one size that so much memory has beside the others'.
+uint32_t ExpertCache::ShareOf(const Class& of, uint64_t arena_bytes) const {
+  const double share = static_cast<double>(arena_bytes) * (static_cast<double>(of.expert_bytes()) / static_cast<double>(arena_.bytes()));
+  return std::min(of.most, static_cast<uint32_t>(static_cast<uint64_t>(share) / of.slot_bytes));
+}
+
+Status ExpertCache::Resize(uint64_t arena_bytes) {
+  std::unique_lock lock(mutex_);
+  std::vector<uint32_t> before;
+  for (const Class& of : classes_) before.push_back(of.slots);
+  // All that shrinks before anything grows.
+  for (Class& of : classes_) {
+    if (const uint32_t slots = ShareOf(of, arena_bytes); slots < of.slots) Shrink(of, slots, lock);
+  }
+  for (Class& of : classes_) {
+    const uint32_t slots = ShareOf(of, arena_bytes);
+    if (slots <= of.slots) continue;
+    const Status committed = arena_.Commit(of.arena_offset + of.slots * of.slot_bytes, (slots - of.slots) * of.slot_bytes);
+    if (!committed.ok()) {
+      for (size_t i = 0; i < classes_.size(); ++i) {
+        if (before[i] < classes_[i].slots) Shrink(classes_[i], before[i], lock);
+      }
+      return committed;
+    }
+    of.slots = slots;
+  }
+  return {};
+}
+
+// The hottest experts that have arrived move into the slots that stay, in the place of the coldest there.
+void ExpertCache::Shrink(Class& of, uint32_t slots, std::unique_lock<std::mutex>& lock) {
+  const auto heat = [this](uint32_t index) { return Heat(slots_[index].layer, slots_[index].expert); };
+  const std::vector<uint32_t> queued = prefetches_;
+  for (const uint32_t index : queued) {
+    if (slots_[index].idle()) Empty(index);
+  }
+  needs_slot_ = true;  // begins no more reads ahead
+  progress_.wait(lock, [&] {
+    return std::all_of(slots_.begin() + of.first_slot, slots_.begin() + of.first_slot + of.slots,
+                       [](const Slot& slot) { return slot.expert == kNone || slot.idle(); });
+  });
+  needs_slot_ = false;
+  std::vector<uint32_t> leave, stay;  // hottest first, coldest first
+  for (uint32_t index = of.first_slot; index < of.first_slot + of.slots; ++index) {
+    const bool goes = index >= of.first_slot + slots;
+    if (slots_[index].expert != kNone && slots_[index].missing > 0) Empty(index);
+    if (!goes || slots_[index].expert != kNone) (goes ? leave : stay).push_back(index);
+  }
+  std::sort(leave.begin(), leave.end(), [&](uint32_t a, uint32_t b) { return heat(a) > heat(b); });
+  std::sort(stay.begin(), stay.end(), [&](uint32_t a, uint32_t b) {
+    const bool a_free = slots_[a].expert == kNone, b_free = slots_[b].expert == kNone;
+    return a_free != b_free ? a_free : !a_free && heat(a) < heat(b);
+  });
+  for (size_t i = 0; i < leave.size(); ++i) {
+    const bool better = i < stay.size() && (slots_[stay[i]].expert == kNone || heat(leave[i]) > heat(stay[i]));
+    if (better) Relocate(leave[i], stay[i]);
+    Empty(leave[i]);
+  }
+  of.slots = slots;
+  arena_.Decommit(of.arena_offset + slots * of.slot_bytes, (of.most - slots) * of.slot_bytes);
+  work_.notify_one();
+}
+
+void ExpertCache::Relocate(uint32_t from, uint32_t to) {
+  Empty(to);
+  const uint64_t bytes = classes_[slots_[from].owner_class].slot_bytes;
+  slots_[to] = slots_[from];
+  std::memcpy(SliceMemory(slots_[to], 0), SliceMemory(slots_[from], 0), bytes);
+  SlotOf(slots_[from].layer, slots_[from].expert) = to;
+  slots_[from].expert = kNone;
 }
 
 uint32_t ExpertCache::slots(uint32_t layer) const { return classes_[class_of_[layer]].slots; }

@@ -66,13 +66,18 @@ class ExpertCache {
   static constexpr double kPopularityHalfLife = 1024;
 
   // `arena_bytes` of memory, which the caller has paid for, are divided among the layers: those of equal slot
-  // size share slots, in proportion to their bytes. Files must outlive the cache. Errors: of the system.
+  // size share slots, in proportion to their bytes. Address space is reserved for all experts. Files must outlive
+  // the cache. Errors: of the system.
   static Result<std::unique_ptr<ExpertCache>> Start(std::unique_ptr<Reader> reader, std::vector<ExpertLayout> layers,
                                                     uint64_t arena_bytes);
   // Stops after the reads in flight.
   ~ExpertCache();
   ExpertCache(const ExpertCache&) = delete;
   ExpertCache& operator=(const ExpertCache&) = delete;
+
+  // Grows or shrinks to that much memory. The hottest experts stay, some of them at another place: there must be no
+  // pins. What is being read ahead may be forgotten. Errors: of the system; the cache is then no larger than before.
+  Status Resize(uint64_t arena_bytes);
 
   const std::vector<ExpertLayout>& layers() const { return layers_; }
   // Slots that the experts of a layer can use.
@@ -154,12 +159,15 @@ class ExpertCache {
  private:
   static constexpr uint32_t kNone = UINT32_MAX;
 
-  // Slots of one size.
+  // Slots of one size: as many as there are experts, of which the first `slots` have memory.
   struct Class {
     uint64_t slot_bytes = 0;
     uint64_t arena_offset = 0;
     uint32_t first_slot = 0;
+    uint32_t most = 0;
     uint32_t slots = 0;
+
+    uint64_t expert_bytes() const { return slot_bytes * most; }
   };
   struct Slice {
     uint64_t lead = 0;        // of its first byte in the first page
@@ -190,8 +198,11 @@ class ExpertCache {
     ReadRequest request;
   };
 
-  ExpertCache(std::unique_ptr<Reader> reader, Region arena, std::vector<ExpertLayout> layers);
-  void DivideArena(uint64_t arena_bytes);
+  ExpertCache(std::unique_ptr<Reader> reader, std::vector<ExpertLayout> layers);
+  void MakeSlots();
+  uint32_t ShareOf(const Class& of, uint64_t arena_bytes) const;
+  void Shrink(Class& of, uint32_t slots, std::unique_lock<std::mutex>& lock);
+  void Relocate(uint32_t from, uint32_t to);                     // needs mutex_
   uint8_t* SliceMemory(const Slot& slot, size_t slice) const;
   uint32_t& SlotOf(uint32_t layer, uint32_t expert) { return slot_of_[first_expert_[layer] + expert]; }
   uint32_t SlotOf(uint32_t layer, uint32_t expert) const { return slot_of_[first_expert_[layer] + expert]; }
@@ -208,7 +219,7 @@ class ExpertCache {
   void Finish(const ReadResult& result);                         // needs mutex_
 
   const std::unique_ptr<Reader> reader_;    // the thread's own
-  const Region arena_;
+  Region arena_;
   const std::vector<ExpertLayout> layers_;
   std::vector<uint32_t> first_expert_;      // of each layer, in slot_of_ and heat_
   std::vector<uint32_t> class_of_;          // of each layer

@@ -457,5 +457,60 @@ TEST_F(ExpertCacheTest, EndsWhileMuchIsToBeReadAhead) {
   cache_.reset();
 }
 
+// Sixteen experts of layers 0 and 1 with heat in the order of their names; `hot` slots remain.
+TEST_F(ExpertCacheTest, ShrinkingKeepsTheHottestAndGrowingKeepsAll) {
+  Start(ArenaFor(16));
+  const std::vector<uint32_t> all = {0, 1, 2, 3, 4, 5, 6, 7};
+  cache_->BeginPass(1);
+  for (const uint32_t layer : {0u, 1u}) {
+    // Hot ones are spread over all slots.
+    for (const uint32_t expert : all) cache_->Touch(layer, expert, 1 + (expert * 5 + layer * 3) % 8);
+    auto pins = cache_->Demand(layer, all);
+    ASSERT_TRUE(pins.ok());
+    CheckAll(*pins, layer);
+  }
+  ASSERT_EQ(cache_->slots(0), 16u);
+  const uint64_t read = cache_->bytes_read();
+  std::vector<ExpertName> names;
+  for (const uint32_t layer : {0u, 1u}) {
+    for (const uint32_t expert : all) names.push_back({layer, expert});
+  }
+  std::stable_sort(names.begin(), names.end(),
+                   [&](const ExpertName& a, const ExpertName& b) { return cache_->Heat(a.layer, a.expert) > cache_->Heat(b.layer, b.expert); });
+  for (const uint32_t slots : {6u, 16u}) {
+    ASSERT_TRUE(cache_->Resize(ArenaFor(slots)).ok());
+    EXPECT_EQ(cache_->slots(0), slots);
+    EXPECT_EQ(cache_->ready_bytes(), 6 * layers_[0].SlotBytes());
+    for (size_t i = 0; i < names.size(); ++i) {
+      EXPECT_EQ(cache_->Ready(names[i].layer, names[i].expert), i < 6) << i << " of " << slots;
+      if (i >= 6) continue;
+      auto pins = cache_->Demand(names[i].layer, std::span(&names[i].expert, 1));
+      ASSERT_TRUE(pins.ok());
+      CheckAll(*pins, names[i].layer);
+    }
+  }
+  EXPECT_EQ(cache_->bytes_read(), read) << "what stayed was not read again";
+  auto pins = cache_->Demand(0, all);
+  ASSERT_TRUE(pins.ok());
+  CheckAll(*pins, 0);
+}
+
+TEST_F(ExpertCacheTest, ShrinkingWaitsForReadsAndForgetsThem) {
+  Start(ArenaFor(16), "", true);
+  std::vector<ExpertName> names;
+  for (const uint32_t expert : {0u, 1u, 2u, 3u, 4u, 5u, 6u, 7u}) names.push_back({0, expert});
+  ASSERT_EQ(cache_->Prefetch(names), 8u);
+  gate_->Begun(ExpertCache::kPrefetchDepth);
+  std::thread opener([this] { gate_->Open(); });
+  ASSERT_TRUE(cache_->Resize(ArenaFor(2)).ok());
+  opener.join();
+  EXPECT_EQ(cache_->slots(0), 2u);
+  const std::vector<uint32_t> two = {7, 3};
+  auto pins = cache_->Demand(0, two);
+  ASSERT_TRUE(pins.ok());
+  CheckAll(*pins, 0);
+  EXPECT_EQ(cache_->ready_bytes(), 2 * layers_[0].SlotBytes());
+}
+
 }  // namespace
 }  // namespace headrace

@@ -11,34 +11,43 @@ namespace {
 
 thread_local std::string t_configure_error;
 
+int Refuse(std::string why) {
+  t_configure_error = std::move(why);
+  return -1;
+}
+
+uint64_t Gibibytes(double value) { return static_cast<uint64_t>(value * static_cast<double>(headrace::kGiB)); }
+bool Valid(double gibibytes) { return std::isfinite(gibibytes) && gibibytes >= 0 && gibibytes <= 1e6; }
+
 }  // namespace
 
 extern "C" {
 
 void headrace_config_default(headrace_config* config) {
-  *config = {sizeof(headrace_config), HEADRACE_FLASH_AUTO, HEADRACE_KERNELS_AUTO, 0, 0, 0};
+  *config = {sizeof(headrace_config), HEADRACE_FLASH_AUTO, HEADRACE_KERNELS_AUTO, 0, 0, 0, 0};
 }
 
 int headrace_configure(const headrace_config* config) {
-  const auto refuse = [](std::string why) {
-    t_configure_error = std::move(why);
-    return -1;
-  };
-  if (config == nullptr || config->struct_size != sizeof(headrace_config)) return refuse("headrace_config has an unknown struct_size");
-  if (config->flash_mode < HEADRACE_FLASH_OFF || config->flash_mode > HEADRACE_FLASH_ON) return refuse("flash_mode must be off, auto or on");
-  if (config->kernels < HEADRACE_KERNELS_AUTO || config->kernels > HEADRACE_KERNELS_REPACK) return refuse("kernels must be auto, plain or repack");
-  const auto gibibytes = [](double value) { return static_cast<uint64_t>(value * static_cast<double>(headrace::kGiB)); };
-  const auto valid = [](double value) { return std::isfinite(value) && value >= 0 && value <= 1e6; };
-  if (!valid(config->flash_ram_gb)) return refuse("flash_ram_gb must be a number of GiB, 0 for what ram_gb leaves");
-  if (!valid(config->ram_gb)) return refuse("ram_gb must be a number of GiB, 0 for what the machine has");
+  if (config == nullptr || config->struct_size != sizeof(headrace_config)) return Refuse("headrace_config has an unknown struct_size");
+  if (config->flash_mode < HEADRACE_FLASH_OFF || config->flash_mode > HEADRACE_FLASH_ON) return Refuse("flash_mode must be off, auto or on");
+  if (config->kernels < HEADRACE_KERNELS_AUTO || config->kernels > HEADRACE_KERNELS_REPACK) return Refuse("kernels must be auto, plain or repack");
+  if (!Valid(config->flash_ram_gb)) return Refuse("flash_ram_gb must be a number of GiB, 0 for what ram_gb leaves");
+  if (!Valid(config->ram_gb)) return Refuse("ram_gb must be a number of GiB, 0 for what the machine has");
   headrace::Config parsed;
   parsed.flash_mode = static_cast<headrace::FlashMode>(config->flash_mode);
   parsed.kernels = static_cast<headrace::Kernels>(config->kernels);
-  parsed.weights_bytes = gibibytes(config->flash_ram_gb);
-  if (config->ram_gb > 0 || parsed.weights_bytes > 0) parsed.process_bytes = gibibytes(config->ram_gb);
+  parsed.weights_bytes = Gibibytes(config->flash_ram_gb);
+  if (config->ram_gb > 0 || parsed.weights_bytes > 0) parsed.process_bytes = Gibibytes(config->ram_gb);
   parsed.debug = config->flash_debug != 0;
+  parsed.lock = config->lock != 0;
   const headrace::Status status = headrace::Runtime::Get().Configure(parsed);
-  return status.ok() ? 0 : refuse(status.message());
+  return status.ok() ? 0 : Refuse(status.message());
+}
+
+int headrace_set_flash_ram_gb(double flash_ram_gb) {
+  if (!Valid(flash_ram_gb) || Gibibytes(flash_ram_gb) == 0) return Refuse("flash_ram_gb must be a number of GiB above 0");
+  headrace::Runtime::Get().SetWeightsLimit(Gibibytes(flash_ram_gb));
+  return 0;
 }
 
 int headrace_get_stats(headrace_stats* stats) {

@@ -17,6 +17,7 @@
 #include "gguf/file_header.h"
 #include "hook/engine_symbols.h"
 #include "memory/available.h"
+#include "memory/region.h"
 #include "telemetry/snapshot_files.h"
 
 namespace headrace {
@@ -34,15 +35,11 @@ std::string PathOf(int fd) {
 
 std::unique_ptr<WeightsAllowance> MakeAllowance(const Config& config) {
   WeightsAllowance::Limits limits;
-  if (config.process_bytes == Config::kAutomatic) {
-    const auto own = ReadProcessMemory(ReadTextFile);
-    limits.process_bytes = AutomaticLimit(FindAvailableMemory(ReadTextFile, ReadAddressLimits()), own);
-  } else if (config.process_bytes > 0) {
-    limits.process_bytes = config.process_bytes;
-  }
+  limits.automatic = config.process_bytes == Config::kAutomatic;
+  if (config.process_bytes > 0 && !limits.automatic) limits.process_bytes = config.process_bytes;
   if (config.weights_bytes > 0) limits.weights_bytes = config.weights_bytes;
   limits.foretold_rest_bytes = config.rest_bytes;
-  return std::make_unique<WeightsAllowance>(limits, ReadTextFile);
+  return std::make_unique<WeightsAllowance>(limits, ReadAddressLimits(), ReadTextFile);
 }
 
 // A part of a split model that lies under another name, as in a download cache, is judged by itself.
@@ -113,6 +110,17 @@ Status Runtime::Configure(const Config& config) {
   return {};
 }
 
+void Runtime::SetWeightsLimit(uint64_t bytes) {
+  std::shared_ptr<Executor> executor;
+  {
+    const std::lock_guard lock(mutex_);
+    config_.weights_bytes = bytes;
+    if (allowance_ != nullptr) allowance_->SetWeightsLimit(bytes);
+    executor = executor_;
+  }
+  if (executor != nullptr) executor->FollowAllowance();
+}
+
 void Runtime::Note(const Status& status) {
   LogWarning(status.message());
   SetLastError(*snapshot_, status.message());
@@ -172,7 +180,10 @@ Runtime::Model* Runtime::Judge(const std::string& path) {
       if (::stat(file.path.c_str(), &info) == 0) model->files.push_back(IdentityOf(info));
     }
   }
-  if (allowance_ == nullptr) allowance_ = MakeAllowance(config_);
+  if (allowance_ == nullptr) {
+    allowance_ = MakeAllowance(config_);
+    Region::LockFromNowOn(config_.lock);
+  }
   model_seen_ = true;
   const uint64_t left = allowance_->Bytes();
   // Beside a model that streams, every other one is managed too: the planner keeps small ones resident.

@@ -34,6 +34,9 @@ class Runtime {
   // For programs that link the library. Error: kInvalidArgument after the first model.
   Status Configure(const Config& config);
 
+  // Replaces the limit on weights, also while models compute.
+  void SetWeightsLimit(uint64_t bytes);
+
   // A model file's header is about to be read by this thread: decides whether the model streams.
   // `caller` is code of the engine, through which its functions are found.
   void OnModelHeader(const std::string& path, void* caller) noexcept;

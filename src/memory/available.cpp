@@ -59,13 +59,20 @@ AvailableMemory FindAvailableMemory(const ReadText& read, const AddressLimits& l
   return result;
 }
 
-uint64_t MarginBytes(uint64_t available_bytes) {
-  return std::min(available_bytes, std::max(available_bytes / 10, 64 * kMiB));
-}
+uint64_t MarginBytes(uint64_t bytes) { return std::min(bytes, std::max(bytes / 10, 64 * kMiB)); }
+
+uint64_t LeastMarginBytes(uint64_t bytes) { return std::min(bytes, std::max(bytes / 32, 64 * kMiB)); }
 
 uint64_t AutomaticLimit(const AvailableMemory& available, const std::optional<ProcessMemory>& own) {
-  if (available.bytes == 0 && available.limited_by.empty()) return kUnknownMemoryLimit;
-  return available.bytes - MarginBytes(available.bytes) + (own ? own->anonymous_bytes : 0);
+  if (available.unknown()) return kUnknownMemoryLimit;
+  const uint64_t whole = available.bytes + (own ? own->anonymous_bytes : 0);
+  return whole - MarginBytes(whole);
+}
+
+uint64_t HardLimit(const AvailableMemory& available, const std::optional<ProcessMemory>& own) {
+  if (available.unknown()) return UINT64_MAX;
+  const uint64_t whole = available.bytes + (own ? own->anonymous_bytes : 0);
+  return whole - LeastMarginBytes(whole);
 }
 
 }  // namespace headrace

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -16,6 +17,13 @@ namespace headrace {
 namespace {
 
 std::atomic<uint64_t> g_committed_bytes{0};
+std::atomic<bool> g_locked{false};
+
+struct Announced {
+  explicit Announced(uint64_t count) : bytes(count) { g_committed_bytes += bytes; }
+  ~Announced() { g_committed_bytes -= bytes; }
+  const uint64_t bytes;
+};
 
 // The preloaded library defines mmap itself, so its own memory comes straight from the kernel.
 std::byte* MapAnonymous(uint64_t bytes) {
@@ -65,6 +73,23 @@ void Region::Unmap() {
 
 uint64_t Region::CommittedInProcess() { return g_committed_bytes; }
 
+void Region::LockFromNowOn(bool lock) { g_locked = lock; }
+
+// Pages are locked when they are touched first. What was committed before keeps its access on an error.
+Status Region::Lock(uint64_t begin, uint64_t end) {
+  if (::mlock2(data_ + begin, end - begin, MLOCK_ONFAULT) == 0) return {};
+  const int error = errno;
+  for (uint64_t page = begin; page < end; page += kPageBytes) {
+    if (!committed_[page / kHugePageBytes][page % kHugePageBytes / kPageBytes]) ::mprotect(data_ + page, kPageBytes, PROT_NONE);
+  }
+  if (error != ENOMEM && error != EPERM && error != EAGAIN) return SystemError("lock", end - begin, error);
+  rlimit limit{};
+  ::getrlimit(RLIMIT_MEMLOCK, &limit);
+  return Status(Code::kOutOfBudget,
+                fmt::format("cannot lock {} of memory beside {}: {} may be locked (ulimit -l); raise that limit, use less memory or do not lock",
+                            FormatSize(end - begin), FormatSize(g_committed_bytes - (end - begin)), FormatSize(limit.rlim_cur)));
+}
+
 Result<Region> Region::Reserve(uint64_t bytes) {
   if (bytes == 0) return Status(Code::kInvalidArgument, "cannot reserve a region of 0 bytes");
   // No address space of this size exists; also keeps the rounding below from wrapping around.
@@ -99,8 +124,11 @@ Status Region::Commit(uint64_t offset, uint64_t bytes) {
   if (bytes == 0) return Status();
   const uint64_t begin = AlignDown(offset, kPageBytes);
   const uint64_t end = AlignUp(offset + bytes, kPageBytes);
-  if (::mprotect(data_ + begin, end - begin, PROT_READ | PROT_WRITE) != 0) {
-    return SystemError("commit", end - begin, errno);
+  // Counted before it is there: whoever measures the process meanwhile takes none of it for something else's.
+  const Announced announced(end - begin);
+  if (::mprotect(data_ + begin, end - begin, PROT_READ | PROT_WRITE) != 0) return SystemError("commit", end - begin, errno);
+  if (g_locked) {
+    if (const Status locked = Lock(begin, end); !locked.ok()) return locked;
   }
   Mark(begin, end, true);
 
@@ -123,6 +151,7 @@ void Region::Decommit(uint64_t offset, uint64_t bytes) {
   if (begin >= end) return;
   // Neither call can fail on a mapping of ours but for a lack of mappings (when the range is split); the
   // pages then stay accessible, yet their memory is gone, which is what was promised.
+  if (g_locked) ::munlock(data_ + begin, end - begin);
   ::madvise(data_ + begin, end - begin, MADV_DONTNEED);
   [[maybe_unused]] const int refused = ::mprotect(data_ + begin, end - begin, PROT_NONE);
   Mark(begin, end, false);

@@ -42,10 +42,13 @@ class Region {
   // Of all regions of this process together. Thread-safe.
   static uint64_t CommittedInProcess();
 
+  // Whether memory that is committed from now on is locked (never swapped) when it is touched. Thread-safe.
+  static void LockFromNowOn(bool lock);
+
   // Makes every page that [offset, offset + bytes) touches readable and writable. New pages read as zero
   // and use no memory until touched; committed ones keep their content. The caller has charged the
-  // pages. Errors: kInvalidArgument outside of the region, kOutOfBudget or kIo from the system; the
-  // commitment is then as before.
+  // pages. Errors: kInvalidArgument outside of the region, kOutOfBudget or kIo from the system, or where
+  // so much may not be locked; the commitment is then as before.
   Status Commit(uint64_t offset, uint64_t bytes);
 
   // Gives the memory of the whole pages inside [offset, offset + bytes) back; they may not be touched
@@ -56,6 +59,7 @@ class Region {
   static constexpr uint64_t kPagesPerHuge = kHugePageBytes / kPageBytes;
 
   void Unmap();
+  Status Lock(uint64_t begin, uint64_t end);
   void Mark(uint64_t begin, uint64_t end, bool committed);
 
   std::byte* data_ = nullptr;

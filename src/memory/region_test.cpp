@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -180,6 +181,23 @@ TEST(Region, ReportsWhatCannotBeReserved) {
   }
 }
 
+struct Locking {
+  Locking() { Region::LockFromNowOn(true); }
+  ~Locking() { Region::LockFromNowOn(false); }
+};
+
+TEST(Region, LocksWhatIsTouched) {
+  const Locking locking;
+  Region region = MustReserve(8 * kMiB);
+  if (!region.Commit(0, 4 * kMiB).ok()) GTEST_SKIP() << "memory cannot be locked here (ulimit -l)";
+  EXPECT_EQ(Smaps(region, "Locked"), 0u);
+  std::memset(region.data(), 1, 4 * kMiB);
+  EXPECT_EQ(Smaps(region, "Locked"), 4 * kMiB);
+  region.Decommit(2 * kMiB, 2 * kMiB);
+  EXPECT_EQ(Smaps(region, "Locked"), 2 * kMiB);
+  EXPECT_EQ(Rss(region), 2 * kMiB);
+}
+
 // In a child, so that the expected signals end only that.
 int ExitOfChild(void (*body)(Region&), Region& region) {
   const pid_t child = ::fork();
@@ -212,6 +230,24 @@ TEST(Region, UncommittedPagesFault) {
                 },
                 unused),
             SIGSEGV);
+}
+
+TEST(Region, SaysWhatMayBeLocked) {
+  Region unused;
+  const int exit = ExitOfChild(
+      [](Region&) {
+        const rlimit limit{64 * kKiB, 64 * kKiB};
+        if (::setrlimit(RLIMIT_MEMLOCK, &limit) != 0 || (::geteuid() == 0 && ::setresuid(65534, 65534, 65534) != 0)) ::_exit(1);
+        Region::LockFromNowOn(true);
+        Region region = MustReserve(kMiB);
+        if (!region.Commit(0, 32 * kKiB).ok()) ::_exit(2);
+        const Status refused = region.Commit(16 * kKiB, 512 * kKiB);
+        if (refused.code() != Code::kOutOfBudget || refused.message().find("64.0 KiB may be locked (ulimit -l)") == std::string::npos) ::_exit(3);
+        if (region.committed_bytes() != 32 * kKiB) ::_exit(4);
+        region.data()[31 * kKiB] = std::byte{1};
+      },
+      unused);
+  EXPECT_EQ(exit, 0);
 }
 
 TEST(Region, AForkedChildDoesNotUnmapWhatIsNotItsOwn) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/size.h"
+#include "memory/available.h"
 #include "memory/region.h"
 
 namespace headrace {
@@ -17,16 +18,54 @@ constexpr uint64_t kStepBytes = kMiB;
 // threads) for the largest case and hardly touches them: 13 MiB were measured.
 constexpr uint64_t kUnusedStructureBytes = 32 * kMiB;
 
+// Parts of the limit by which it must fall or rise to count: what is available wavers. The margins are larger.
+constexpr uint64_t kFallPart = 64;
+constexpr uint64_t kRisePart = 16;
+
 uint64_t Left(uint64_t whole, uint64_t part) { return whole - std::min(whole, part); }
 
 }  // namespace
 
-WeightsAllowance::WeightsAllowance(const Limits& limits, ReadText read) : limits_(limits), read_(std::move(read)) {
+WeightsAllowance::WeightsAllowance(const Limits& limits, const AddressLimits& address_limits, ReadText read, Clock::time_point now)
+    : limits_(limits),
+      read_(std::move(read)),
+      weights_limit_(limits.weights_bytes.value_or(UINT64_MAX)) {
   const ProcessMemory own = ReadProcessMemory(read_).value_or(ProcessMemory());
   code_bytes_ = own.file_bytes;
   unused_bytes_ = Left(own.private_bytes, own.anonymous_bytes);
   unused_stack_bytes_ = UnusedStackBytes(read_);
+  if (limits_.process_bytes) {
+    most_bytes_ = *limits_.process_bytes;
+  } else if (limits_.automatic) {
+    // Limits of address space do not change while the process runs, but what it reserves is charged to them.
+    const AvailableMemory all = FindAvailableMemory(read_, address_limits);
+    if (all.unknown() || all.bytes < FindAvailableMemory(read_, {}).bytes) most_bytes_ = AutomaticLimit(all, own);
+  }
+  Refresh(now);
 }
+
+void WeightsAllowance::Refresh(Clock::time_point now) {
+  AvailableMemory available = FindAvailableMemory(read_, {});
+  const auto own = ReadProcessMemory(read_);
+  const auto pressure = limits_.automatic ? read_("/proc/pressure/memory") : std::nullopt;
+  const std::lock_guard lock(mutex_);
+  uint64_t ceiling = UINT64_MAX;
+  if (!available.unknown()) {
+    const uint64_t whole = limits_.automatic ? AutomaticLimit(available, own) : HardLimit(available, own);
+    const double held_back = brake_.Update(pressure ? ParseFullStall(*pressure) : std::nullopt, now);
+    ceiling = whole - static_cast<uint64_t>(held_back * static_cast<double>(whole));
+  }
+  while (!ceilings_.empty() && now - ceilings_.front().first > kRiseTime) ceilings_.pop_front();
+  ceilings_.emplace_back(now, ceiling);
+  uint64_t lowest = most_bytes_;
+  for (const auto& [when, bytes] : ceilings_) lowest = std::min(lowest, bytes);
+  const uint64_t present = process_limit_;
+  const bool falls = lowest < present - present / kFallPart;
+  const bool rises = lowest > present && lowest - present >= present / kRisePart;
+  if (falls || rises) process_limit_ = lowest;
+}
+
+void WeightsAllowance::SetWeightsLimit(uint64_t bytes) { weights_limit_ = bytes; }
 
 uint64_t WeightsAllowance::RestBytes() const {
   uint64_t passive = 0, passive_copied = 0;
@@ -36,25 +75,29 @@ uint64_t WeightsAllowance::RestBytes() const {
     passive_copied = Left(passive_bytes_, passive_mapped_bytes_);
   }
   uint64_t rest = 0;
+  const uint64_t committed = Region::CommittedInProcess();
   if (const auto own = ReadProcessMemory(read_)) {
     const uint64_t unused = unused_bytes_ + Left(UnusedStackBytes(read_), unused_stack_bytes_);
-    const uint64_t not_rest = Region::CommittedInProcess() + passive_copied;
+    // Another thread may commit or give back meanwhile.
+    const uint64_t not_rest = std::max(committed, Region::CommittedInProcess()) + passive_copied;
     rest = code_bytes_ + Left(own->private_bytes, unused + not_rest);
     if (limits_.foretold_rest_bytes > 0) {
       rest = std::max(Left(rest, kUnusedStructureBytes), code_bytes_ + Left(own->anonymous_bytes, not_rest));
     }
   }
-  return AlignUp(std::max(rest, limits_.foretold_rest_bytes) + passive, std::max(kStepBytes, process_limit() / 128));
+  const uint64_t limit = process_limit();
+  const uint64_t step = limit == UINT64_MAX ? kStepBytes : std::max(kStepBytes, limit / 128);
+  return AlignUp(std::max(rest, limits_.foretold_rest_bytes) + passive, step);
 }
 
 uint64_t WeightsAllowance::Bytes() const {
-  uint64_t bytes = UINT64_MAX;
-  if (limits_.process_bytes) bytes = Left(*limits_.process_bytes, RestBytes());
-  if (limits_.weights_bytes) {
+  const uint64_t limit = process_limit();
+  uint64_t passive = 0;
+  {
     const std::lock_guard lock(mutex_);
-    bytes = std::min(bytes, Left(*limits_.weights_bytes, passive_bytes_));
+    passive = passive_bytes_;
   }
-  return bytes;
+  return std::min(limit == UINT64_MAX ? limit : Left(limit, RestBytes()), weights_limit_ == UINT64_MAX ? UINT64_MAX : Left(weights_limit_, passive));
 }
 
 uint64_t WeightsAllowance::UsedBytes() const {
@@ -70,12 +113,13 @@ void WeightsAllowance::SetPassive(uint64_t weight_bytes, uint64_t mapped_bytes) 
 
 std::string WeightsAllowance::Describe() const {
   std::string text;
-  if (limits_.process_bytes) {
-    text = fmt::format("{} for the process - {} for all but weights", FormatSize(*limits_.process_bytes), FormatSize(RestBytes()));
+  const uint64_t process = process_limit(), weights = weights_limit_;
+  if (limits_.process_bytes || weights == UINT64_MAX || process < weights) {
+    const bool short_of = process < most_bytes_ && !limits_.automatic;
+    text = fmt::format("{} for the process{} - {} for all but weights", FormatSize(process), short_of ? ", since no more is available" : "",
+                       FormatSize(RestBytes()));
   }
-  if (limits_.weights_bytes) {
-    text += fmt::format("{}{} for weights", text.empty() ? "" : ", at most ", FormatSize(*limits_.weights_bytes));
-  }
+  if (weights != UINT64_MAX) text += fmt::format("{}{} for weights", text.empty() ? "" : ", at most ", FormatSize(weights));
   return text;
 }
 

@@ -1,12 +1,18 @@
-// How many bytes weights may use now: what the limit on the whole process leaves beside everything else in it.
+// How many bytes weights may use now: what the limit on the whole process leaves beside everything else in it, and no
+// more than what the machine and its control groups have at present.
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <cstdint>
+#include <deque>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "base/text_file.h"
+#include "memory/pressure.h"
 #include "memory/process_memory.h"
 
 namespace headrace {
@@ -17,23 +23,34 @@ namespace headrace {
 // allocations that are counted before they are used. What somebody has foretold of it counts from the start; more is
 // counted when more is allocated than that and the engine's usual slack, or when it is in memory already.
 //
+// What is available changes: other processes take memory, a group's limit is lowered. Refresh looks again. A fall counts at
+// once, a rise when it has lasted for kRiseTime. The user's own limits are never exceeded.
+//
 // Thread-safe.
 class WeightsAllowance {
  public:
   struct Limits {
     std::optional<uint64_t> process_bytes;  // of the whole process
+    bool automatic = false;                 // the process gets what is available, less a margin
     std::optional<uint64_t> weights_bytes;  // of weights alone
     uint64_t foretold_rest_bytes = 0;       // 0: nobody has
   };
+  static constexpr std::chrono::milliseconds kRiseTime{2000};
+  using Clock = std::chrono::steady_clock;
 
   // Made before the first model is mapped: what the process holds then is taken for its code and structures.
-  WeightsAllowance(const Limits& limits, ReadText read);
+  WeightsAllowance(const Limits& limits, const AddressLimits& address_limits, ReadText read, Clock::time_point now = Clock::now());
 
-  // For the weights of streaming models, all together.
+  // For the weights of streaming models, all together, as of the last Refresh.
   uint64_t Bytes() const;
-  uint64_t process_limit() const { return limits_.process_bytes.value_or(0); }  // 0: none
+  // For the whole process; UINT64_MAX: none.
+  uint64_t process_limit() const { return process_limit_.load(std::memory_order_relaxed); }
   // What the process holds now of what counts: anonymous memory, and its code.
   uint64_t UsedBytes() const;
+  // Looks at what is available now.
+  void Refresh(Clock::time_point now = Clock::now());
+  // Replaces the limit of weights alone.
+  void SetWeightsLimit(uint64_t bytes);
   // Models that fit and are left to the engine: their weights, and how much of them is mapped and not copied.
   void SetPassive(uint64_t weight_bytes, uint64_t mapped_bytes);
   // "1.50 GiB for the process - 412 MiB for all but weights", for errors and debugging.
@@ -43,11 +60,16 @@ class WeightsAllowance {
   uint64_t RestBytes() const;
 
   const Limits limits_;
+  uint64_t most_bytes_ = UINT64_MAX;     // for the whole process, whatever is available later
   const ReadText read_;
+  std::atomic<uint64_t> process_limit_{UINT64_MAX};  // UINT64_MAX: none
+  std::atomic<uint64_t> weights_limit_{UINT64_MAX};
   uint64_t code_bytes_ = 0;        // in memory when this was made
   uint64_t unused_bytes_ = 0;      // private, but not memory when this was made: stacks, what libraries hold ready
   uint64_t unused_stack_bytes_ = 0;  // part of that
   mutable std::mutex mutex_;
+  PressureBrake brake_;                  // guarded by mutex_
+  std::deque<std::pair<Clock::time_point, uint64_t>> ceilings_;  // of the last kRiseTime; guarded by mutex_
   uint64_t passive_bytes_ = 0;     // guarded by mutex_
   uint64_t passive_mapped_bytes_ = 0;  // guarded by mutex_
 };

@@ -5,15 +5,26 @@
 //     alternate   two models (--second) or two contexts of one, decoding in turn
 //     parallel    the same, each in a thread of its own
 //     reload      load, compute, free; twice over both models
+//     cycles      load, compute, free, --rounds times; says what the process holds after each
+//     resize      prompts and tokens in --rounds, while a thread changes headrace's budget again and again, between
+//                 --least and --most KiB; nothing changes without headrace
 //     callback    an eval callback that asks for --nodes all|some|products|none and hashes what it sees
 //     abort       an abort callback that fires in the middle of the second of three prompts
 //     rounds      --rounds N prompts; before round --at the model file is changed: --change truncate,
 //                 overwrite, delete, replace or none. Says "round I code C" and goes on after an error.
+#include <dlfcn.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <filesystem>
 #include <functional>
+#include <iterator>
+#include <random>
 #include <thread>
 
 #include "ggml-backend.h"
@@ -94,6 +105,57 @@ void Reload(const Setup& setup) {
       Compute(session, setup, dump, "round " + std::to_string(round));
     }
   }
+}
+
+// "round 3: 12 descriptors, 4 threads, 210 mappings, 51234 KiB"
+void SayHoldings(int round) {
+  const auto entries = [](const char* directory) {
+    const auto all = std::filesystem::directory_iterator(directory);
+    return std::distance(std::filesystem::begin(all), std::filesystem::end(all));
+  };
+  std::ifstream maps("/proc/self/maps");
+  const auto mappings = std::count(std::istreambuf_iterator<char>(maps), {}, '\n');
+  malloc_trim(0);  // what is freed and kept for later is nobody's
+  long size = 0, resident = 0, shared = 0;
+  std::ifstream("/proc/self/statm") >> size >> resident >> shared;
+  std::printf("round %d: %td descriptors, %td threads, %td mappings, %ld KiB\n", round, entries("/proc/self/fd"), entries("/proc/self/task"),
+              mappings, (resident - shared) * 4);
+}
+
+void Cycles(const Setup& setup, int rounds) {
+  for (int round = 0; round < rounds; ++round) {
+    {
+      const Model model = LoadModel(setup.model, setup.repack);
+      Session session(model.get(), setup.session);
+      Expect(session.Prompt(setup.prompt), "prompt");
+      for (int step = 0; step < setup.decode; ++step) Expect(session.Step(), "step");
+    }
+    SayHoldings(round);
+  }
+}
+
+void Resize(const Setup& setup, int rounds, int least_kib, int most_kib) {
+  const auto set = reinterpret_cast<int (*)(double)>(dlsym(RTLD_DEFAULT, "headrace_set_flash_ram_gb"));
+  std::atomic<bool> done{false};
+  std::atomic<uint64_t> changes{0};
+  std::thread changer([&] {
+    std::mt19937 random(1);
+    std::uniform_real_distribution<double> kib(least_kib, most_kib);
+    while (set != nullptr && !done) {
+      if (set(kib(random) / (1024 * 1024)) != 0) Die("the budget cannot be changed");
+      ++changes;
+      std::this_thread::sleep_for(std::chrono::milliseconds(3));
+    }
+  });
+  {
+    const Model model = LoadModel(setup.model, setup.repack);
+    Session session(model.get(), setup.session);
+    DumpWriter dump(setup.out);
+    for (int round = 0; round < rounds; ++round) Compute(session, setup, dump, "round " + std::to_string(round));
+  }
+  done = true;
+  changer.join();
+  if (set != nullptr && changes < 10) Die("the budget changed %llu times only", static_cast<unsigned long long>(changes));
 }
 
 // The host's eval callback: every question in order, and the bytes of the nodes it answered true for.
@@ -210,7 +272,7 @@ int main(int argc, char** argv) {
   if (argc < 2) Die("host_scenarios SCENARIO --model A.gguf --out FILE ...");
   const std::string scenario = argv[1];
   const Options options(argc, argv, 2, {"--model", "--second", "--out", "--repack", "--threads", "--prompt", "--decode",
-                                        "--nodes", "--rounds", "--at", "--change"});
+                                        "--nodes", "--rounds", "--at", "--change", "--least", "--most"});
   Setup setup{options.Text("--model", ""), options.Text("--second", ""), options.Text("--out", "/dev/null"),
               options.Int("--repack", 0) != 0, options.Int("--prompt", 20), options.Int("--decode", 6), {}};
   setup.session.threads = options.Int("--threads", 2);
@@ -222,6 +284,10 @@ int main(int argc, char** argv) {
     Parallel(setup);
   } else if (scenario == "reload") {
     Reload(setup);
+  } else if (scenario == "cycles") {
+    Cycles(setup, options.Int("--rounds", 100));
+  } else if (scenario == "resize") {
+    Resize(setup, options.Int("--rounds", 6), options.Int("--least", 1024), options.Int("--most", 16384));
   } else if (scenario == "callback") {
     Callback(setup, options.Text("--nodes", "all"));
   } else if (scenario == "abort") {

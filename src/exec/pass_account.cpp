@@ -1,0 +1,126 @@
+#include "exec/pass_account.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "base/size.h"
+
+namespace headrace {
+namespace {
+
+void Add(Snapshot::Counter& counter, uint64_t amount) { counter.fetch_add(amount, std::memory_order_relaxed); }
+
+}  // namespace
+
+PassAccount::PassAccount(SnapshotWriter& snapshot, const WeightStore& weights, const ExpertStore& experts)
+    : snapshot_(snapshot),
+      weights_(weights),
+      experts_(experts),
+      read_accounted_(snapshot->bytes_read),
+      expert_read_accounted_(snapshot->expert_bytes_read) {}
+
+void PassAccount::Begin(uint64_t now_ns) {
+  times = published_ = {};
+  published_at_ = now_ns;
+  counts = {};
+}
+
+void PassAccount::PublishPlan(std::span<const SourceFile* const> files) {
+  Snapshot& snapshot = *snapshot_;
+  const ResidencyPlan& plan = weights_.plan();
+  snapshot.weight_bytes = weights_.weight_bytes();
+  snapshot.resident_target_bytes = plan.resident_bytes;
+  snapshot.streamed_bytes_per_pass = plan.streamed_bytes;
+  snapshot.ring_bytes = plan.ring_bytes;
+  snapshot.scratch_bytes = plan.scratch_bytes;
+  snapshot.expert_bytes = weights_.expert_bytes();
+  snapshot.expert_cache_bytes = experts_.cache_bytes();
+  snapshot.direct_io = std::all_of(files.begin(), files.end(), [](const SourceFile* file) { return file->direct(); });
+  if (const Weight* weight = weights_.Largest()) {
+    const std::string& path = weight->origin.file->path();
+    std::strncpy(snapshot.model, path.substr(path.rfind('/') + 1).c_str(), sizeof snapshot.model - 1);
+    snapshot.model_device = weight->origin.file->identity().device;
+  }
+}
+
+void PassAccount::Publish(uint64_t now_ns, const Prefetcher* prefetcher) {
+  Snapshot& snapshot = *snapshot_;
+  const uint64_t wait_ns = times.wait_ns - published_.wait_ns, kernel_ns = times.kernel_ns - published_.kernel_ns;
+  const uint64_t takeover_ns = times.takeover_ns - published_.takeover_ns;
+  Add(snapshot.pass_ns, now_ns - published_at_);
+  Add(snapshot.wait_ns, wait_ns);
+  Add(snapshot.kernel_ns, kernel_ns);
+  Add(snapshot.own_ns, takeover_ns - std::min(takeover_ns, wait_ns + kernel_ns));
+  published_ = times;
+  published_at_ = now_ns;
+  if (snapshot.state == Snapshot::kLoading) snapshot.resident_bytes = weights_.resident_bytes();
+  if (prefetcher != nullptr) {
+    Add(snapshot.bytes_read, ring_read_.Advance(prefetcher->bytes_read()));
+    Add(snapshot.reads_failed, ring_failed_.Advance(prefetcher->reads_failed()));
+    Add(snapshot.reads_retried, ring_retried_.Advance(prefetcher->reads_retried()));
+  }
+  const uint64_t read = cache_read_.Advance(experts_.bytes_read());
+  Add(snapshot.bytes_read, read);
+  Add(snapshot.expert_bytes_read, read);
+  Add(snapshot.reads_failed, cache_failed_.Advance(experts_.reads_failed()));
+  Add(snapshot.reads_retried, cache_retried_.Advance(experts_.reads_retried()));
+}
+
+void PassAccount::Retire(const Prefetcher& prefetcher) {
+  Publish(published_at_, &prefetcher);
+  ring_read_ = ring_failed_ = ring_retried_ = {};
+}
+
+uint64_t PassAccount::Finish(const Pass& pass, KernelChoice& choice) {
+  Snapshot& snapshot = *snapshot_;
+  const uint64_t own_ns = times.takeover_ns - std::min(times.takeover_ns, times.wait_ns + times.kernel_ns);
+  const uint64_t repack_ns = repack_.Advance(pass.moved_ns);
+  const uint64_t read_by_pass = snapshot.bytes_read - read_accounted_;
+  const uint64_t read_by_cache = snapshot.expert_bytes_read - expert_read_accounted_;
+  read_accounted_ += read_by_pass;
+  expert_read_accounted_ += read_by_cache;
+  if (const ExpertCache* const cache = experts_.cache()) snapshot.expert_resident_bytes = cache->ready_bytes();
+  Add(snapshot.experts_chosen, counts.chosen);
+  Add(snapshot.expert_hits, counts.hits);
+  snapshot.resident_bytes = weights_.resident_bytes();
+  Add(snapshot.repack_ns, repack_ns);
+  Add(snapshot.passes, 1);
+  Add(snapshot.tokens, static_cast<uint64_t>(pass.columns));
+  const bool loading = snapshot.state == Snapshot::kLoading;
+  if (pass.columns == 1 && !loading) {
+    Add(snapshot.decode_passes, 1);
+    Add(snapshot.decode_ns, pass.wall_ns);
+    Add(snapshot.decode_wait_ns, times.wait_ns);
+    Add(snapshot.decode_kernel_ns, times.kernel_ns);
+    Add(snapshot.decode_own_ns, own_ns);
+    Add(snapshot.decode_bytes, pass.streamed_bytes + read_by_cache);
+    Add(snapshot.decode_weight_bytes, pass.multiplied_bytes);
+  }
+  const bool undecided = !choice.decided();
+  choice.Observe({.columns = pass.columns,
+                   .bytes_read = read_by_pass,
+                   .wall_ns = pass.wall_ns,
+                   .packed_bytes = times.packed_bytes,
+                   .pack_ns = repack_ns,
+                   .streamed_bytes = weights_.plan().streamed_bytes,
+                   .weight_bytes = weights_.weight_bytes()});
+  snapshot.kernels = choice.pack_narrow() ? Snapshot::kRepack : Snapshot::kPlain;
+  if (undecided && choice.decided()) {
+    LogDebug(fmt::format("streamed weights use {} kernels for narrow batches", choice.pack_narrow() ? "repacked" : "plain"));
+  }
+  // The benchmark reads this line and the next (bench/harness/traces.py).
+  LogDebug(fmt::format("pass {}: {} columns, {:.1f} ms: {:.1f} waiting for the disk, {:.1f} in kernels ({:.1f} repacking), {:.1f} own; {} streamed",
+                       snapshot.passes.load(), pass.columns, pass.wall_ns / 1e6, times.wait_ns / 1e6, times.kernel_ns / 1e6,
+                       repack_ns / 1e6, own_ns / 1e6, FormatSize(pass.streamed_bytes)));
+  if (counts.chosen > 0) {
+    LogDebug(fmt::format("pass {}: {} of {} experts were in memory, {} read; {} of {} foreseen", snapshot.passes.load(), counts.hits,
+                         counts.chosen, FormatSize(read_by_cache), counts.foreseen_rightly, counts.foreseen));
+  }
+  snapshot.state = Snapshot::kStreaming;
+  return read_by_cache;
+}
+
+}  // namespace headrace

@@ -1,0 +1,60 @@
+// The account of a pass: where its time and its bytes went. Keeps the telemetry snapshot.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "exec/expert_store.h"
+#include "exec/expert_use.h"
+#include "exec/kernel_choice.h"
+#include "exec/pass.h"
+#include "exec/weight_store.h"
+#include "stream/prefetcher.h"
+#include "telemetry/snapshot.h"
+#include "telemetry/tally.h"
+
+namespace headrace {
+
+// One owner at a time (the pass that runs).
+class PassAccount {
+ public:
+  // All outlive it.
+  PassAccount(SnapshotWriter& snapshot, const WeightStore& weights, const ExpertStore& experts);
+
+  // Of the pass that runs: whoever spends adds.
+  PassTimes times;
+  ExpertCounts counts;
+
+  // A pass begins. Times are those of the steady clock, in nanoseconds.
+  void Begin(uint64_t now_ns);
+  // A plan was made for models of these files.
+  void PublishPlan(std::span<const SourceFile* const> files);
+  // Adds what happened since the last time, after each product: whoever watches sees a pass that takes seconds move.
+  // It costs 0.1 us where a product takes hundreds (bench/telemetry_cost.cpp). `prefetcher` may be null.
+  void Publish(uint64_t now_ns, const Prefetcher* prefetcher);
+  // The prefetcher is about to go, and its counters with it.
+  void Retire(const Prefetcher& prefetcher);
+
+  struct Pass {
+    int64_t columns = 0;             // of the widest batch
+    uint64_t wall_ns = 0;
+    uint64_t streamed_bytes = 0;     // through the ring
+    uint64_t multiplied_bytes = 0;   // of weights, if that batch is one column wide
+    uint64_t moved_ns = 0;           // spent on repacking since the executor exists
+  };
+  // A pass has succeeded, and all of it was published. Tells `choice` what it cost. Returns what the experts' cache read.
+  uint64_t Finish(const Pass& pass, KernelChoice& choice);
+
+ private:
+  SnapshotWriter& snapshot_;
+  const WeightStore& weights_;
+  const ExpertStore& experts_;
+  PassTimes published_;              // what the snapshot has of times
+  uint64_t published_at_ = 0;
+  // What the snapshot has of the counters of others.
+  Tally ring_read_, ring_failed_, ring_retried_, cache_read_, cache_failed_, cache_retried_, repack_;
+  uint64_t read_accounted_ = 0;      // bytes, up to the last pass
+  uint64_t expert_read_accounted_ = 0;  // of these, by the experts' cache
+};
+
+}  // namespace headrace
