@@ -33,6 +33,29 @@ class MemoryGroup {
   const std::string& path() const { return path_; }
   std::string procs() const { return path_ + "/cgroup.procs"; }
   bool SetLimit(uint64_t bytes) const { return Write(version1_ ? "memory.limit_in_bytes" : "memory.max", bytes); }
+  // Lowers the limit in steps, as version 1 refuses a limit that is below what is in use; `wait` runs between them. False
+  // when it does not get there.
+  template <typename Wait>
+  bool LowerLimit(uint64_t from, uint64_t to, Wait wait) const {
+    for (uint64_t limit = from; limit > to;) {
+      const uint64_t next = limit - limit / 10 < to ? to : limit - limit / 10;
+      if (SetLimit(next)) {
+        limit = next;
+      } else if (!wait()) {
+        return false;
+      }
+    }
+    return true;
+  }
+  // How often the kernel has killed for want of memory here.
+  uint64_t OomKills() const {
+    std::ifstream stream(path_ + (version1_ ? "/memory.oom_control" : "/memory.events"));
+    uint64_t value = 0;
+    for (std::string name; stream >> name >> value;) {
+      if (name == "oom_kill") return value;
+    }
+    return 0;
+  }
   // The most that was charged at once, page cache included.
   uint64_t Peak() const { return Read(version1_ ? "memory.max_usage_in_bytes" : "memory.peak"); }
 

@@ -22,6 +22,7 @@ void CommandTest::SetUp() {
   environment_["HOME"] = tree_.Path("home");
   environment_["HEADRACE_ENGINE"] = HEADRACE_ENGINE_PREFIX;
   environment_["HEADRACE"] = HEADRACE_COMMAND;
+  environment_["OMP_WAIT_POLICY"] = "passive";  // several tests run at once
 }
 
 Outcome CommandTest::Run(const std::vector<std::string>& arguments) { return Start(arguments).Finish(); }

@@ -1,67 +1,15 @@
-// What `headrace plan` foretells of a process's memory, beside what the real engine then uses.
-//
-// Measured is the largest sum, over samples of the running engine, of its anonymous and shared memory and its file
-// pages without those of models: what the kernel cannot drop without swapping, and code. Contexts are filled, and
+// What `headrace plan` foretells of a process's memory, beside what the real engine then uses. Contexts are filled, and
 // batches narrow: an engine that reserves logits for all tokens of a batch does not touch those of a prompt.
 #include <sys/stat.h>
-
-#include <atomic>
-#include <chrono>
-#include <fstream>
-#include <sstream>
-#include <thread>
 
 #include <nlohmann/json.hpp>
 
 #include "base/size.h"
+#include "children_memory.h"
 #include "command_runner.h"
 
 namespace headrace::cli {
 namespace {
-
-// Of one process in bytes; 0 when it is gone.
-uint64_t MemoryWithoutModels(const std::string& process) {
-  std::ifstream mappings(process + "/smaps");
-  uint64_t kib = 0;
-  bool model = false;
-  for (std::string line; std::getline(mappings, line);) {
-    std::istringstream words(line);
-    std::string first;
-    words >> first;
-    if (first.find('-') != std::string::npos && first.back() != ':') {
-      model = line.ends_with(".gguf");
-    } else if (first == "Rss:" && !model) {
-      uint64_t rss = 0;
-      words >> rss;
-      kib += rss;
-    }
-  }
-  return kib * kKiB;
-}
-
-// The largest of a command's children, sampled until the command ends.
-class PeakOfChildren {
- public:
-  explicit PeakOfChildren(pid_t command)
-      : sampler_([this, command] {
-          const std::string process = "/proc/" + std::to_string(command);
-          while (!done_) {
-            std::ifstream children(process + "/task/" + std::to_string(command) + "/children");
-            for (std::string child; children >> child;) peak_ = std::max(peak_, MemoryWithoutModels("/proc/" + child));
-            std::this_thread::sleep_for(std::chrono::milliseconds(10));
-          }
-        }) {}
-  uint64_t Finish() {
-    done_ = true;
-    sampler_.join();
-    return peak_;
-  }
-
- private:
-  std::atomic<bool> done_{false};
-  uint64_t peak_ = 0;
-  std::thread sampler_;  // last: it uses the others
-};
 
 struct Case {
   std::string name;

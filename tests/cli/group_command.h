@@ -1,0 +1,45 @@
+// The command in a memory cgroup, on generated models.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "command_runner.h"
+#include "memory/memory_group_test.h"
+
+namespace headrace::cli {
+
+class GroupTest : public CommandTest {
+ protected:
+  void SetUp() override {
+    CommandTest::SetUp();
+    if (geteuid() != 0) GTEST_SKIP() << "needs root to make a memory cgroup";
+    if (Run({"engine"}).status != 0) GTEST_SKIP() << "no llama.cpp in " << HEADRACE_ENGINE_PREFIX;
+    struct stat info {};
+    if (stat(HEADRACE_MAKE_MODEL, &info) != 0) GTEST_SKIP() << "headrace-make-model is not built (HEADRACE_BENCH)";
+  }
+
+  // A model of random weights, kept for other tests.
+  std::string Generated(const std::string& preset) {
+    const std::string path = std::string(HEADRACE_TEST_CACHE) + "/" + preset + ".gguf";
+    std::filesystem::create_directories(HEADRACE_TEST_CACHE);
+    if (!std::filesystem::exists(path)) {
+      const std::string part = path + "." + std::to_string(getpid());
+      EXPECT_EQ(Shell(HEADRACE_MAKE_MODEL " --quiet --force --preset " + preset + " " + part + " && mv " + part + " " + path).status, 0);
+    }
+    return path;
+  }
+
+  // Starts `headrace ARGUMENTS` in the group.
+  RunningCommand StartIn(const MemoryGroup& group, const std::vector<std::string>& arguments) {
+    environment_["GROUP"] = group.procs();
+    std::vector<std::string> words = {"/bin/sh", "-c", "echo $$ > \"$GROUP\" && exec \"$HEADRACE\" \"$@\"", "sh"};
+    words.insert(words.end(), arguments.begin(), arguments.end());
+    return RunningCommand(words, environment_);
+  }
+};
+
+}  // namespace headrace::cli
