@@ -39,7 +39,7 @@ TEST(WeightsAllowance, AllocationsCountBeforeTheyAreTouched) {
 }
 
 TEST(WeightsAllowance, UsedIsWhatWasTouched) {
-  const WeightsAllowance allowance(Process(2 * kGiB), ReadTextFile);
+  const WeightsAllowance allowance(Process(2 * kGiB), {}, ReadTextFile);
   const uint64_t before = allowance.UsedBytes();
   EXPECT_GT(before, kMiB);
   const std::unique_ptr<char[]> block(new char[256 * kMiB]);
