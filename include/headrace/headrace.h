@@ -39,6 +39,9 @@ struct headrace_config {
   double ram_gb;          /* memory for the whole process in GiB; 0: without flash_ram_gb what the machine and its
                              limits (cgroups, ulimit) leave, less a tenth, with it no limit but that one */
   int lock;               /* 1: lock the memory of weights, so that it is never swapped */
+  const char* kv_dir;     /* folder on a disk for a KV cache larger than kv_ram_gb; null: it stays in memory */
+  double kv_ram_gb;       /* memory for KV caches in GiB; 0: a quarter of that for the whole process */
+  double kv_disk_max_gb;  /* most that KV caches may take of the disk; 0: what is free */
 };
 
 struct headrace_stats {
@@ -57,7 +60,8 @@ struct headrace_stats {
   uint64_t kernel_ns;     /* of that: in ggml's kernels, repacking included */
 };
 
-/* The defaults: mode auto, kernels auto, all memory that the machine and its limits leave but a tenth. */
+/* The defaults: mode auto, kernels auto, all memory that the machine and its limits leave but a tenth, KV caches in
+   memory. */
 HEADRACE_API void headrace_config_default(struct headrace_config* config);
 
 /* Returns 0, or -1 with headrace_last_error() when a value is out of range, struct_size is unknown, or a

@@ -15,6 +15,9 @@ constexpr const char* kRam = "HEADRACE_RAM";
 constexpr const char* kWeightsRam = "HEADRACE_WEIGHTS_RAM";
 constexpr const char* kRest = "HEADRACE_REST";
 constexpr const char* kKernels = "HEADRACE_KERNELS";
+constexpr const char* kKvDir = "HEADRACE_KV_DIR";
+constexpr const char* kKvRam = "HEADRACE_KV_RAM";
+constexpr const char* kKvDiskMax = "HEADRACE_KV_DISK_MAX";
 constexpr const char* kDebug = "HEADRACE_DEBUG";
 constexpr const char* kSnapshot = "HEADRACE_SNAPSHOT";
 constexpr const char* kTrace = "HEADRACE_TRACE";
@@ -70,7 +73,9 @@ Result<Config> ParseConfig(const Getenv& getenv) {
   Config config;
   for (const auto& [name, bytes, may_be_auto] : {std::tuple{kWeightsRam, &config.weights_bytes, false},
                                                  std::tuple{kRam, &config.process_bytes, true},
-                                                 std::tuple{kRest, &config.rest_bytes, false}}) {
+                                                 std::tuple{kRest, &config.rest_bytes, false},
+                                                 std::tuple{kKvRam, &config.kv_ram_bytes, false},
+                                                 std::tuple{kKvDiskMax, &config.kv_disk_max_bytes, false}}) {
     const char* text = get(name);
     if (text == nullptr) continue;
     const auto parsed = ParseRam(name, text, may_be_auto);
@@ -89,6 +94,7 @@ Result<Config> ParseConfig(const Getenv& getenv) {
     if (!parsed) return Invalid(kKernels, kernels, "auto, plain or repack");
     config.kernels = *parsed;
   }
+  if (const char* folder = get(kKvDir)) config.kv_dir = folder;
   for (const auto& [name, flag] : {std::pair{kDebug, &config.debug}, std::pair{kLock, &config.lock}, std::pair{kLookAhead, &config.look_ahead}, std::pair{kRemember, &config.remember}}) {
     const char* value = get(name);
     if (value == nullptr) continue;
@@ -120,6 +126,9 @@ std::vector<std::pair<std::string, std::string>> Config::ToEnvironment() const {
   if (process_bytes > 0) variables.emplace_back(kRam, process_bytes == kAutomatic ? "auto" : std::to_string(process_bytes));
   if (weights_bytes > 0) variables.emplace_back(kWeightsRam, std::to_string(weights_bytes));
   if (rest_bytes > 0) variables.emplace_back(kRest, std::to_string(rest_bytes));
+  if (!kv_dir.empty()) variables.emplace_back(kKvDir, kv_dir);
+  if (kv_ram_bytes > 0) variables.emplace_back(kKvRam, std::to_string(kv_ram_bytes));
+  if (kv_disk_max_bytes > 0) variables.emplace_back(kKvDiskMax, std::to_string(kv_disk_max_bytes));
   if (!snapshot_path.empty()) variables.emplace_back(kSnapshot, snapshot_path);
   if (!trace_path.empty()) variables.emplace_back(kTrace, trace_path);
   if (disk_bytes_per_s > 0) variables.emplace_back(kDisk, std::to_string(static_cast<uint64_t>(disk_bytes_per_s)));

@@ -55,6 +55,9 @@ TEST(Config, SurvivesTheEnvironment) {
   config.rest_bytes = 1234567;
   config.kernels = Kernels::kRepack;
   config.debug = true;
+  config.kv_dir = "/var/tmp";
+  config.kv_ram_bytes = 23456789;
+  config.kv_disk_max_bytes = 34567890;
   config.snapshot_path = "/dev/shm/x";
   config.lock = true;
   config.look_ahead = false;
@@ -71,6 +74,9 @@ TEST(Config, SurvivesTheEnvironment) {
   EXPECT_EQ(back->rest_bytes, config.rest_bytes);
   EXPECT_EQ(back->kernels, config.kernels);
   EXPECT_EQ(back->debug, config.debug);
+  EXPECT_EQ(back->kv_dir, config.kv_dir);
+  EXPECT_EQ(back->kv_ram_bytes, config.kv_ram_bytes);
+  EXPECT_EQ(back->kv_disk_max_bytes, config.kv_disk_max_bytes);
   EXPECT_EQ(back->snapshot_path, config.snapshot_path);
   EXPECT_EQ(back->lock, config.lock);
   EXPECT_EQ(back->look_ahead, config.look_ahead);
@@ -87,6 +93,8 @@ TEST(Config, RefusesNamingTheVariable) {
                                                {"HEADRACE_KERNELS", "fast"},
                                                {"HEADRACE_DEBUG", "yes"},
                                                {"HEADRACE_LOCK", "all"}, {"HEADRACE_LOOK_AHEAD", "2"}, {"HEADRACE_REMEMBER", "2"},
+                                               {"HEADRACE_KV_RAM", "0"},
+                                               {"HEADRACE_KV_DISK_MAX", "all"},
                                                {"HEADRACE_READER", "tape"},
                                                {"HEADRACE_DISK", "-1"}}) {
     const auto config = Parse({{name, value}});

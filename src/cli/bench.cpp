@@ -49,13 +49,13 @@ void LearnPromptSpeed(const BenchReport& report, const ModelSetup& model) {
 int Bench(BenchOptions options, const std::vector<std::string>& rest) {
   auto model = PrepareModel(options.arguments.model, options.flash);
   if (!model.ok()) return Fail(model.status());
-  auto engine = PrepareEngine(options.engine, {"llama-bench"}, model->config.flash_mode);
+  auto engine = PrepareEngine(options.engine, {"llama-bench"}, model->config);
   if (!engine.ok()) return Fail(engine.status().message(), kExitNotFound);
   const auto known = QueryOptions(engine->program);
   if (!known.ok()) return Fail(known.status().message(), kExitNotExecutable);
   options.arguments.rest = rest;
   if (!options.threads.empty()) options.arguments.threads = options.threads;
-  if (model->config.flash_mode != FlashMode::kOff) {
+  if (model->config.wants_library()) {
     const Status settled = SettleMemory(&engine->engine, BenchMemoryArguments(options.arguments), *model);
     if (!settled.ok()) return Fail(settled);
     SayDecision(*model);
@@ -91,7 +91,7 @@ int Bench(BenchOptions options, const std::vector<std::string>& rest) {
     return true;
   };
   session.config = model->LibraryConfig();
-  session.library = session.config.flash_mode == FlashMode::kOff ? "" : engine->library;
+  session.library = session.config.wants_library() ? engine->library : "";
   const auto result = RunSession(std::move(session));
   if (!result.ok()) return Fail(result.status().message(), kExitNotExecutable);
   if (model->config.debug) fmt::print(stderr, "{}", output);

@@ -16,7 +16,8 @@
 namespace headrace::cli {
 
 struct EngineMemory {
-  uint64_t context_bytes = 0;   // KV caches and recurrent states
+  uint64_t context_bytes = 0;   // KV caches and recurrent states, as far as they are in memory
+  uint64_t context_file_bytes = 0;  // all of them, when they live in a file; else 0
   uint64_t compute_bytes = 0;   // activations, logits, masks
   uint64_t engine_bytes = 0;    // code, vocabulary, threads
   uint64_t projector_bytes = 0; // weights of a multimodal projector, which do not stream

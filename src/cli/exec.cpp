@@ -80,7 +80,7 @@ int Exec(const ExecOptions& options, const std::vector<std::string>& words) {
   if (!program.ok()) return Fail(program.status().message(), kExitNotFound);
 
   Session session;
-  if (config.flash_mode != FlashMode::kOff) {
+  if (config.wants_library()) {
     auto library = LocateLibrary(paths);
     if (!library.ok()) return Fail(library.status().message(), kExitNotFound);
     session.library = std::move(*library);
@@ -88,7 +88,7 @@ int Exec(const ExecOptions& options, const std::vector<std::string>& words) {
   session.launch.program = *program;
   session.launch.arguments.assign(words.begin() + 1, words.end());
   const std::string model_path = ModelArgument(session.launch.arguments);
-  if (config.flash_mode != FlashMode::kOff && engine.ok() && !model_path.empty() && IsGenerator(*program)) {
+  if (config.wants_library() && engine.ok() && !model_path.empty() && IsGenerator(*program)) {
     auto model = PrepareModel(model_path, options.flash);
     if (!model.ok()) return Fail(model.status());
     if (const Status settled = SettleMemory(&*engine, session.launch.arguments, *model); !settled.ok()) return Fail(settled);

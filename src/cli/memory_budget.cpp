@@ -1,6 +1,7 @@
 #include "cli/memory_budget.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -36,10 +37,23 @@ MemoryBudget DivideMemory(const MemoryLimits& limits, const ModelWeights& weight
   return budget;
 }
 
+Status PutContextInFile(const MemoryLimits& limits, uint64_t model_layers, EngineMemory& engine) {
+  if (limits.kv_bytes == 0 || engine.context_bytes <= limits.kv_bytes) return {};
+  engine.context_file_bytes = std::exchange(engine.context_bytes, limits.kv_bytes);
+  // The largest layer has at least the mean. A draft's layers are not counted here, its keys and values are.
+  const uint64_t layer = model_layers == 0 || engine.draft_weight_bytes > 0 ? 0 : engine.context_file_bytes / model_layers;
+  if (layer <= limits.kv_bytes) return {};
+  return Status(Code::kOutOfBudget, fmt::format("{} of memory for the KV cache are too little: it has {} for {} layers, and the keys and values "
+                                                "of one layer are needed at a time; give at least --kv-ram {}, or make the KV cache "
+                                                "smaller: a smaller context (-c), quantized keys and values (-ctk q8_0 -ctv q8_0)",
+                                                FormatSize(limits.kv_bytes), FormatSize(engine.context_file_bytes), model_layers, OptionSize(layer)));
+}
+
 std::string DescribeRest(const MemoryBudget& budget) {
   const EngineMemory& engine = *budget.engine;
-  std::string text = fmt::format("KV cache {}, buffers {}, engine {}", FormatSize(engine.context_bytes), FormatSize(engine.compute_bytes),
-                                 FormatSize(engine.engine_bytes));
+  const std::string in_file = engine.context_file_bytes == 0 ? "" : fmt::format(" (in memory; {} in a file)", FormatSize(engine.context_file_bytes));
+  std::string text = fmt::format("KV cache {}{}, buffers {}, engine {}", FormatSize(engine.context_bytes), in_file,
+                                 FormatSize(engine.compute_bytes), FormatSize(engine.engine_bytes));
   const auto part = [&](const char* name, uint64_t bytes) {
     if (bytes > 0) text += fmt::format(", {} {}", name, FormatSize(bytes));
   };

@@ -20,6 +20,7 @@ struct MemoryLimits {
   uint64_t weights_bytes = 0;   // for weights alone, 0: what the process's limit leaves
   std::string process_origin;   // "--ram"
   std::string weights_origin;   // "--weights-ram"
+  uint64_t kv_bytes = 0;        // for KV caches, where larger ones live in files; 0: none does
 };
 
 // What streaming itself takes beside its weights: the library's code, its threads, the disk's queues.
@@ -41,6 +42,10 @@ struct MemoryBudget {
 // `weight_bytes` of the model, without a draft's. Never fails: CheckMemory judges the result.
 MemoryBudget DivideMemory(const MemoryLimits& limits, const ModelWeights& weights, uint64_t weight_bytes,
                           const std::optional<EngineMemory>& engine);
+
+// With a folder for KV caches: at most limits.kv_bytes of them are in memory. `model_layers`: 0 when unknown. kOutOfBudget when
+// one layer's keys and values alone are certainly larger; the library, which knows them, checks again.
+Status PutContextInFile(const MemoryLimits& limits, uint64_t model_layers, EngineMemory& engine);
 
 // "KV cache 1.00 GiB, buffers 132 MiB, engine 24.0 MiB". The budget has an engine.
 std::string DescribeRest(const MemoryBudget& budget);

@@ -63,6 +63,43 @@ TEST(DivideMemory, DraftAndProjectorCount) {
   EXPECT_EQ(Divide(Process(kGiB), engine).everything_bytes, 371 * kMiB);
 }
 
+// 400 MiB of keys and values.
+TEST(PutContextInFile, MemoryForKvCachesBoundsTheirPart) {
+  MemoryLimits limits = Process(300 * kMiB);
+  EngineMemory engine = Engine(400 * kMiB);
+  EXPECT_TRUE(PutContextInFile(limits, 10, engine).ok());
+  EXPECT_EQ(engine.context_bytes, 400 * kMiB) << "no folder for them";
+  limits.kv_bytes = 400 * kMiB;
+  EXPECT_TRUE(PutContextInFile(limits, 10, engine).ok());
+  EXPECT_EQ(engine.context_file_bytes, 0u) << "it fits";
+  limits.kv_bytes = 60 * kMiB;
+  EXPECT_TRUE(PutContextInFile(limits, 10, engine).ok());
+  EXPECT_EQ(engine.context_bytes, 60 * kMiB);
+  EXPECT_EQ(engine.context_file_bytes, 400 * kMiB);
+  const MemoryBudget budget = Divide(limits, engine);
+  EXPECT_EQ(budget.weights_budget_bytes, 170 * kMiB - kStreamingBytes);
+  EXPECT_NE(DescribeRest(budget).find("KV cache 60.0 MiB (in memory; 400 MiB in a file), "), std::string::npos) << DescribeRest(budget);
+}
+
+TEST(PutContextInFile, OneLayerMustFit) {
+  MemoryLimits limits = Process(300 * kMiB);
+  limits.kv_bytes = 40 * kMiB;
+  EngineMemory engine = Engine(400 * kMiB);
+  EXPECT_TRUE(PutContextInFile(limits, 10, engine).ok());
+  engine = Engine(400 * kMiB);
+  limits.kv_bytes -= 1;
+  const Status status = PutContextInFile(limits, 10, engine);
+  EXPECT_EQ(status.code(), Code::kOutOfBudget);
+  EXPECT_NE(status.message().find("400 MiB for 10 layers"), std::string::npos) << status.message();
+  EXPECT_NE(status.message().find("--kv-ram 40M"), std::string::npos) << status.message();
+  // Where the layers' number says nothing, the library decides.
+  engine = Engine(400 * kMiB);
+  EXPECT_TRUE(PutContextInFile(limits, 0, engine).ok());
+  engine = Engine(400 * kMiB);
+  engine.draft_weight_bytes = kMiB;
+  EXPECT_TRUE(PutContextInFile(limits, 10, engine).ok());
+}
+
 TEST(CheckMemory, SaysTheArithmeticAndOnlyRemediesThatWork) {
   const MemoryLimits limits = Process(110 * kMiB);
   const MemoryBudget budget = Divide(limits, Engine(400 * kMiB));

@@ -45,10 +45,12 @@ Status SettleMemory(const Engine* engine, const std::vector<std::string>& argume
   progress.Show("asking the engine what it will allocate");
   auto simulation = engine == nullptr ? Result<EngineSimulation>(Status(Code::kNotFound, "no engine was found"))
                                       : EngineSimulation::Prepare(*engine, arguments);
+  Status kv_fits;
   if (simulation.ok()) {
     const auto memory = simulation->Run();
     if (memory.ok()) {
       foretold = *memory;
+      kv_fits = PutContextInFile(model.limits, model.catalogue.layers, *foretold);
     } else {
       simulation = memory.status();
     }
@@ -57,11 +59,12 @@ Status SettleMemory(const Engine* engine, const std::vector<std::string>& argume
     context = simulation->context_tokens() > 0 ? simulation->context_tokens() : model.catalogue.context_length;
     try_arguments = [&](const std::vector<std::string>& more) -> std::optional<EngineMemory> {
       auto memory = simulation->Run(more);
-      return memory.ok() ? std::optional<EngineMemory>(*memory) : std::nullopt;
+      if (!memory.ok() || !PutContextInFile(model.limits, model.catalogue.layers, *memory).ok()) return std::nullopt;
+      return *memory;
     };
   }
   model.memory = DivideMemory(model.limits, model.weights, model.catalogue.weight_bytes(), foretold);
-  const Status enough = CheckMemory(model.memory, model.limits, model.weights, context, try_arguments);
+  const Status enough = kv_fits.ok() ? CheckMemory(model.memory, model.limits, model.weights, context, try_arguments) : kv_fits;
   progress.Show("");
   if (!simulation.ok() && model.config.debug) {
     fmt::print(stderr, "headrace: what the engine will allocate is not foretold, only measured: {}\n", simulation.status().message());
@@ -70,7 +73,7 @@ Status SettleMemory(const Engine* engine, const std::vector<std::string>& argume
 }
 
 Result<EngineSetup> PrepareEngine(const std::string& engine_option, std::initializer_list<const char*> programs,
-                                  FlashMode mode) {
+                                  const Config& config) {
   EngineSetup setup;
   setup.paths = SystemSearchPaths(engine_option);
   auto engine = LocateEngine(setup.paths);
@@ -91,7 +94,7 @@ Result<EngineSetup> PrepareEngine(const std::string& engine_option, std::initial
     }
   }
   if (setup.program.empty()) return missing;
-  if (mode != FlashMode::kOff) {
+  if (config.wants_library()) {
     auto library = LocateLibrary(setup.paths);
     if (!library.ok()) return library.status();
     setup.library = std::move(*library);

@@ -31,19 +31,19 @@ Result<ModelSetup> PrepareModel(const std::string& path, const FlashOptions& opt
 
 // Divides the memory. `arguments` are the engine's, with the model among them; without an engine, or with one that
 // cannot simulate its allocations, only the weights are known, and a line says so when debugging.
-// Errors: those of CheckMemory.
+// Errors: those of CheckMemory and PutContextInFile.
 Status SettleMemory(const Engine* engine, const std::vector<std::string>& arguments, ModelSetup& model);
 
 struct EngineSetup {
   SearchPaths paths;
   Engine engine;
   std::string program;       // of the engine, the first of those asked for that it has
-  std::string library;       // "" with flash mode off
+  std::string library;       // "" when it would have nothing to do
 };
 
 // Errors: kNotFound and kUnsupported of the locator; callers exit with kExitNotFound.
 Result<EngineSetup> PrepareEngine(const std::string& engine_option, std::initializer_list<const char*> programs,
-                                  FlashMode mode);
+                                  const Config& config);
 
 // Fills config.disk_bytes_per_s from the machine profile, measuring it once for a disk; keeps one that is set.
 // Without a measurement it stays 0, which is only said when debugging.

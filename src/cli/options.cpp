@@ -1,14 +1,37 @@
 #include "cli/options.h"
 
+#include <tuple>
+
 #include <fmt/format.h>
 
 #include "base/size.h"
+#include "kv/kv_file.h"
 
 namespace headrace::cli {
 namespace {
 
 Status Invalid(const char* option, const std::string& value, const char* expected) {
   return Status(Code::kInvalidArgument, fmt::format("{} {} is not understood; write {}", option, value, expected));
+}
+
+// --kv-dir and its sizes. `limits` are those of `config`.
+Status ResolveKv(const FlashOptions& options, const AvailableMemory& available, Config& config, MemoryLimits& limits) {
+  if (!options.kv_dir.empty()) config.kv_dir = options.kv_dir;
+  for (const auto& [name, text, bytes] : {std::tuple{"--kv-ram", &options.kv_ram, &config.kv_ram_bytes},
+                                          std::tuple{"--kv-disk-max", &options.kv_disk_max, &config.kv_disk_max_bytes}}) {
+    if (text->empty()) continue;
+    const auto parsed = ParseRam(name, *text, false);
+    if (!parsed.ok()) return parsed.status();
+    *bytes = *parsed;
+  }
+  if (config.kv_dir.empty()) {
+    if (config.kv_ram_bytes + config.kv_disk_max_bytes == 0) return {};
+    return Status(Code::kInvalidArgument, "--kv-ram and --kv-disk-max are for a KV cache in a file; name a folder on a disk for it with --kv-dir");
+  }
+  HEADRACE_RETURN_IF_ERROR(KvFile::CheckFolder(config.kv_dir));
+  config.kv_ram_bytes = config.KvRam(limits.process_bytes > 0 ? limits.process_bytes : AutomaticLimit(available, std::nullopt));
+  limits.kv_bytes = config.kv_ram_bytes;
+  return {};
 }
 
 }  // namespace
@@ -28,6 +51,14 @@ void AddFlashOptions(CLI::App& command, FlashOptions& options) {
                      "Kernels for weights: plain gives the bits of llama.cpp --repack 0, repack those of --repack 1, auto the "
                      "faster (default auto)")
       ->type_name("auto|plain|repack");
+  command.add_option("--kv-dir", options.kv_dir,
+                     "Folder on a disk for a KV cache that is larger than --kv-ram (default: it stays in memory; also HEADRACE_KV_DIR)")
+      ->type_name("DIR");
+  command.add_option("--kv-ram", options.kv_ram,
+                     "With --kv-dir: memory for the KV cache, a part of --ram, for instance 2G (default: a quarter of --ram)")
+      ->type_name("SIZE");
+  command.add_option("--kv-disk-max", options.kv_disk_max, "With --kv-dir: most that the KV cache may take of the disk (default: what is free)")
+      ->type_name("SIZE");
   command.add_flag("--lock", options.lock, "Lock the memory of weights, so that it is never swapped (also HEADRACE_LOCK=1)");
   command.add_flag("--debug", options.debug, "Say what was decided, and let the engine log");
 }
@@ -46,6 +77,8 @@ Result<ResolvedConfig> ResolveConfig(const FlashOptions& options, const Getenv& 
     if (variable == "HEADRACE_WEIGHTS_RAM" && !options.weights_ram.empty()) return nullptr;
     if (variable == "HEADRACE_REST") return nullptr;  // the launcher's own
     if (variable == "HEADRACE_FLASH_MODE" && !options.flash_mode.empty()) return nullptr;
+    if (variable == "HEADRACE_KV_RAM" && !options.kv_ram.empty()) return nullptr;
+    if (variable == "HEADRACE_KV_DISK_MAX" && !options.kv_disk_max.empty()) return nullptr;
     if (variable == "HEADRACE_KERNELS" && !options.kernels.empty()) return nullptr;
     return getenv(name);
   };
@@ -93,6 +126,7 @@ Result<ResolvedConfig> ResolveConfig(const FlashOptions& options, const Getenv& 
                                 : fmt::format("auto: {} of {}, less {}", FormatSize(available.bytes), available.limited_by,
                                               FormatSize(MarginBytes(available.bytes)));
   }
+  HEADRACE_RETURN_IF_ERROR(ResolveKv(options, available, config, limits));
   config.debug = config.debug || options.debug;
   config.lock = config.lock || options.lock;
   return resolved;

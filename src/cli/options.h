@@ -21,9 +21,12 @@ struct FlashOptions {
   std::string kernels;
   bool lock = false;
   bool debug = false;
+  std::string kv_dir;
+  std::string kv_ram;
+  std::string kv_disk_max;
 };
 
-// --ram, --weights-ram, --flash-mode, --kernels, --lock, --debug.
+// --ram, --weights-ram, --flash-mode, --kernels, --lock, --debug, --kv-dir, --kv-ram, --kv-disk-max.
 void AddFlashOptions(CLI::App& command, FlashOptions& options);
 // --engine, also HEADRACE_ENGINE.
 void AddEngineOption(CLI::App& command, std::string& engine);
@@ -34,8 +37,8 @@ struct ResolvedConfig {
 };
 
 // Options go before environment variables, those before defaults: mode auto, all available memory but a margin; with
-// memory for weights alone, no limit on the process.
-// Errors: kInvalidArgument naming the option and its value.
+// memory for weights alone, no limit on the process; with a folder for KV caches, a quarter of the process for them.
+// Errors: kInvalidArgument naming the option and its value; for --kv-dir those of KvFile::CheckFolder.
 Result<ResolvedConfig> ResolveConfig(const FlashOptions& options, const Getenv& getenv, const AvailableMemory& available);
 
 // What one run of the command is about to do: filled by the subcommand that was chosen.

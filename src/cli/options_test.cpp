@@ -74,6 +74,32 @@ TEST(ResolveConfig, AWrongVariableThatAnOptionOverridesDoesNoHarm) {
   EXPECT_TRUE(Resolve({"1G"}, {{"HEADRACE_RAM", "lots"}}).ok());
 }
 
+TEST(ResolveConfig, KvCacheInAFile) {
+  FlashOptions options;
+  options.kv_dir = ".";
+  options.kv_ram = "2G";
+  auto resolved = Resolve(options, {{"HEADRACE_KV_DISK_MAX", "9G"}, {"HEADRACE_KV_RAM", "lots"}});
+  ASSERT_TRUE(resolved.ok()) << resolved.status().message();
+  EXPECT_EQ(resolved->config.kv_dir, ".");
+  EXPECT_EQ(resolved->config.kv_ram_bytes, 2 * kGiB);
+  EXPECT_EQ(resolved->config.kv_disk_max_bytes, 9 * kGiB);
+  EXPECT_EQ(resolved->limits.kv_bytes, 2 * kGiB);
+  options.kv_ram = "";
+  EXPECT_EQ(Resolve(options)->limits.kv_bytes, (8 * kGiB - 8 * kGiB / 10) / 4) << "a quarter of what auto allows";
+  EXPECT_EQ(Resolve(options)->config.kv_ram_bytes, Resolve(options)->limits.kv_bytes) << "the library is told";
+  options.ram = "2G";
+  EXPECT_EQ(Resolve(options)->limits.kv_bytes, kGiB / 2);
+  options.ram = "";
+  options.weights_ram = "1G";
+  EXPECT_EQ(Resolve(options)->limits.kv_bytes, (8 * kGiB - 8 * kGiB / 10) / 4);
+  EXPECT_EQ(Resolve({})->limits.kv_bytes, 0u);
+  options.kv_ram = "0";
+  EXPECT_NE(Resolve(options).status().message().find("--kv-ram"), std::string::npos);
+  // A folder that cannot be used is said before anything starts; a size without a folder too.
+  EXPECT_EQ(Resolve({}, {{"HEADRACE_KV_DIR", "/nonexistent/folder"}}).status().code(), Code::kNotFound);
+  EXPECT_NE(Resolve({}, {{"HEADRACE_KV_RAM", "1G"}}).status().message().find("--kv-dir"), std::string::npos);
+}
+
 TEST(ResolveConfig, NamesTheWrongOption) {
   const std::pair<FlashOptions, const char*> cases[] = {
       {{"lots"}, "--ram"}, {{"0"}, "--ram"}, {{"-1G"}, "--ram"}, {{"1G", "auto"}, "--weights-ram"},

@@ -31,7 +31,9 @@ std::string RenderProcess(const PlanReport& report) {
     if (bytes > 0) table.AddRow({name, FormatSize(bytes), note});
   };
   row("weights", memory.weights_budget_bytes, memory.streams ? "of " + FormatSize(memory.weight_bytes) + ": see below" : "all of them");
-  row("KV cache", engine.context_bytes, report.context_tokens.empty() ? "and states" : fmt::format("and states, for {} tokens", report.context_tokens));
+  row("KV cache", engine.context_bytes,
+      (engine.context_file_bytes > 0 ? fmt::format("in memory; {} in a file", FormatSize(engine.context_file_bytes)) : "and states") +
+          (report.context_tokens.empty() ? "" : fmt::format(", for {} tokens", report.context_tokens)));
   row("buffers", engine.compute_bytes, "of the computation");
   row("engine", engine.engine_bytes, "code, vocabulary, threads");
   row("projector", engine.projector_bytes, "its weights; what it computes with comes on top");
@@ -148,6 +150,7 @@ std::string RenderPlanJson(const PlanReport& report) {
                     {"weight_bytes", memory.weight_bytes},
                     {"weights_budget_bytes", memory.weights_budget_bytes},
                     {"context_bytes", part(&EngineMemory::context_bytes)},
+                    {"context_file_bytes", part(&EngineMemory::context_file_bytes)},
                     {"compute_bytes", part(&EngineMemory::compute_bytes)},
                     {"engine_bytes", part(&EngineMemory::engine_bytes)},
                     {"projector_bytes", part(&EngineMemory::projector_bytes)},

@@ -84,6 +84,24 @@ TEST(PlanReport, PartsOfTheProcessAddUp) {
   EXPECT_TRUE(Has(text, "for 4096 tokens")) << text;
 }
 
+TEST(PlanReport, KvCacheInAFileCountsWithItsMemory) {
+  ModelSetup model = Model(0, FlashMode::kAuto);
+  model.limits = {FlashMode::kAuto, 100 * kMiB, 0, "--ram", ""};
+  EngineMemory engine;
+  engine.compute_bytes = 20 * kMiB;
+  engine.context_bytes = 30 * kMiB;
+  engine.context_file_bytes = 120 * kMiB;
+  model.memory = DivideMemory(model.limits, model.weights, model.catalogue.weight_bytes(), engine);
+  const auto report = MakePlanReport(std::move(model), std::nullopt, 512, "4096");
+  ASSERT_TRUE(report.ok());
+  const Json memory = Json::parse(RenderPlanJson(*report))["memory"];
+  EXPECT_EQ(memory["context_bytes"], 30 * kMiB);
+  EXPECT_EQ(memory["context_file_bytes"], 120 * kMiB);
+  EXPECT_EQ(memory["everything_bytes"], 114 * kMiB) << "what is in the file does not count";
+  const std::string text = RenderPlanText(*report);
+  EXPECT_TRUE(Has(text, "in memory; 120 MiB in a file, for 4096 tokens")) << text;
+}
+
 TEST(PlanReport, ABudgetBelowTheFloorIsAnError) {
   const auto report = MakePlanReport(Model(64 * kKiB, FlashMode::kOn), std::nullopt, 512);
   ASSERT_FALSE(report.ok());

@@ -25,6 +25,7 @@ Examples:
   headrace run model.gguf --ram 4G                 chat within 4 GiB for the whole process
   headrace run model.gguf -p "Why is the sky blue?"      one answer on standard output
   headrace run model.gguf -p "Once upon a time" --raw -n 64 --temp 0
+  headrace run model.gguf -c 131072 --kv-dir /var/tmp --kv-ram 2G      a context whose KV cache is larger than memory
   headrace run model.gguf --ram 4G -- --top-k 20 --cache-type-k q8_0     options of llama.cpp's own
   headrace run --modelfile Modelfile               the model, its settings and its budget from a file (docs/modelfile.md)
 
@@ -75,8 +76,8 @@ int Run(RunOptions options, bool has_prompt, const std::vector<std::string>& res
   if (!defaults.ok()) return Fail(defaults.status());
   const bool one_answer = has_prompt || !options.prompt_file.empty();
   // Releases before llama-completion did both with llama-cli.
-  auto engine = one_answer ? PrepareEngine(options.engine, {"llama-completion", "llama-cli"}, model->config.flash_mode)
-                           : PrepareEngine(options.engine, {"llama-cli"}, model->config.flash_mode);
+  auto engine = one_answer ? PrepareEngine(options.engine, {"llama-completion", "llama-cli"}, model->config)
+                           : PrepareEngine(options.engine, {"llama-cli"}, model->config);
   if (!engine.ok()) return Fail(engine.status().message(), kExitNotFound);
   const auto known = QueryOptions(engine->program);
   if (!known.ok()) return Fail(known.status().message(), kExitNotExecutable);
@@ -104,7 +105,7 @@ int Run(RunOptions options, bool has_prompt, const std::vector<std::string>& res
   }
   auto arguments = BuildRunArguments(run, *known);
   if (!arguments.ok()) return Fail(arguments.status());
-  if (model->config.flash_mode != FlashMode::kOff) {
+  if (model->config.wants_library()) {
     if (const Status settled = SettleMemory(&engine->engine, *arguments, *model); !settled.ok()) return Fail(settled);
     if (!options.quiet) SayDecision(*model);
   }
@@ -120,7 +121,7 @@ int Run(RunOptions options, bool has_prompt, const std::vector<std::string>& res
   session.launch.program = engine->program;
   session.launch.arguments = std::move(*arguments);
   session.config = model->LibraryConfig();
-  session.library = session.config.flash_mode == FlashMode::kOff ? "" : engine->library;
+  session.library = session.config.wants_library() ? engine->library : "";
   AnswerFilter filter;
   if (one_answer) {
     session.owns_terminal = true;
@@ -130,7 +131,8 @@ int Run(RunOptions options, bool has_prompt, const std::vector<std::string>& res
   const auto result = RunSession(std::move(session));
   if (!result.ok()) return Fail(result.status().message(), kExitNotExecutable);
   if (one_answer) WriteAll(filter.Finish());
-  if (!options.quiet && model->streams()) PrintSummary(*result);
+  const bool kv_in_file = result->statistics && result->statistics->kv_bytes_written > 0;
+  if (!options.quiet && (model->streams() || kv_in_file)) PrintSummary(*result);
   return ReportEnd(*result, model->config, std::filesystem::path(engine->program).filename().string());
 }
 

@@ -22,6 +22,33 @@ const char* KernelName(uint32_t kernels) {
   }
 }
 
+// What was resident, streamed and read, and how fast.
+std::vector<std::string> WeightLines(const Statistics& s) {
+  if (!s.streamed()) return {"nothing was streamed: the weights fit the budget, or flash weight streaming is off"};
+  std::vector<std::string> lines;
+  lines.push_back(fmt::format("{} of {} {}weights resident, {} streamed per pass (budget {})", FormatSize(s.resident_bytes),
+                              FormatSize(s.weight_bytes - s.expert_bytes), s.expert_bytes > 0 ? "shared " : "", FormatSize(s.streamed_bytes_per_pass), FormatSize(s.budget_bytes)));
+  if (s.expert_bytes > 0) {
+    lines.push_back(fmt::format("experts {}, {} for those in use", FormatSize(s.expert_bytes), FormatSize(s.expert_cache_bytes)) +
+                    (s.experts_chosen == 0 ? ""
+                                           : fmt::format(": {:.0f} % of {} choices were in memory, {} read for the others",
+                                                         100 * Ratio(s.expert_hits, s.experts_chosen), s.experts_chosen,
+                                                         FormatSize(s.expert_bytes_read))));
+  }
+  // Bytes per nanosecond are GB/s.
+  lines.push_back(fmt::format("{} read in {} passes at {:.2f} GB/s{}, {} kernels{}", FormatSize(s.bytes_read), s.passes,
+                              Ratio(s.bytes_read, s.pass_ns), s.direct_io ? "" : " through the page cache", KernelName(s.kernels),
+                              s.reads_retried == 0 ? "" : fmt::format(", {} reads repeated", s.reads_retried)));
+  if (s.decode_passes > 0 && s.decode_ns > 0) {
+    lines.push_back(fmt::format("decode {:.2f} tokens/s over {} tokens, disk at {:.2f} GB/s, {:.0f} % of the time waiting for it",
+                                1e9 * Ratio(s.decode_passes, s.decode_ns), s.decode_passes, Ratio(s.decode_bytes, s.decode_ns),
+                                100 * Ratio(s.decode_wait_ns, s.decode_ns)));
+  } else {
+    lines.push_back(fmt::format("{:.0f} % of the time waiting for the disk", 100 * Ratio(s.wait_ns, s.pass_ns)));
+  }
+  return lines;
+}
+
 }  // namespace
 
 Statistics ReadStatistics(const Snapshot& snapshot) {
@@ -66,6 +93,10 @@ Statistics ReadStatistics(const Snapshot& snapshot) {
   s.probed_disk_bytes_per_s = get(snapshot.probed_disk_bytes_per_s);
   s.model_device = get(snapshot.model_device);
   s.model.assign(snapshot.model, strnlen(snapshot.model, sizeof snapshot.model));
+  s.kv_ram_bytes = get(snapshot.kv_ram_bytes);
+  s.kv_bytes_read = get(snapshot.kv_bytes_read);
+  s.kv_bytes_written = get(snapshot.kv_bytes_written);
+  s.kv_wait_ns = get(snapshot.kv_wait_ns);
   s.last_error.assign(snapshot.last_error, strnlen(snapshot.last_error, sizeof snapshot.last_error));
   return s;
 }
@@ -77,27 +108,10 @@ std::string ProgressText(const Statistics& s) {
 }
 
 std::vector<std::string> SummaryLines(const Statistics& s) {
-  if (!s.streamed()) return {"nothing was streamed: the weights fit the budget, or flash weight streaming is off"};
-  std::vector<std::string> lines;
-  lines.push_back(fmt::format("{} of {} {}weights resident, {} streamed per pass (budget {})", FormatSize(s.resident_bytes),
-                              FormatSize(s.weight_bytes - s.expert_bytes), s.expert_bytes > 0 ? "shared " : "", FormatSize(s.streamed_bytes_per_pass), FormatSize(s.budget_bytes)));
-  if (s.expert_bytes > 0) {
-    lines.push_back(fmt::format("experts {}, {} for those in use", FormatSize(s.expert_bytes), FormatSize(s.expert_cache_bytes)) +
-                    (s.experts_chosen == 0 ? ""
-                                           : fmt::format(": {:.0f} % of {} choices were in memory, {} read for the others",
-                                                         100 * Ratio(s.expert_hits, s.experts_chosen), s.experts_chosen,
-                                                         FormatSize(s.expert_bytes_read))));
-  }
-  // Bytes per nanosecond are GB/s.
-  lines.push_back(fmt::format("{} read in {} passes at {:.2f} GB/s{}, {} kernels{}", FormatSize(s.bytes_read), s.passes,
-                              Ratio(s.bytes_read, s.pass_ns), s.direct_io ? "" : " through the page cache", KernelName(s.kernels),
-                              s.reads_retried == 0 ? "" : fmt::format(", {} reads repeated", s.reads_retried)));
-  if (s.decode_passes > 0 && s.decode_ns > 0) {
-    lines.push_back(fmt::format("decode {:.2f} tokens/s over {} tokens, disk at {:.2f} GB/s, {:.0f} % of the time waiting for it",
-                                1e9 * Ratio(s.decode_passes, s.decode_ns), s.decode_passes, Ratio(s.decode_bytes, s.decode_ns),
-                                100 * Ratio(s.decode_wait_ns, s.decode_ns)));
-  } else {
-    lines.push_back(fmt::format("{:.0f} % of the time waiting for the disk", 100 * Ratio(s.wait_ns, s.pass_ns)));
+  std::vector<std::string> lines = WeightLines(s);
+  if (s.kv_bytes_written > 0) {
+    lines.push_back(fmt::format("KV cache in a file with {} of memory: {} computed, {} read again, {:.1f} s waiting for it", FormatSize(s.kv_ram_bytes),
+                                FormatSize(s.kv_bytes_written), FormatSize(s.kv_bytes_read), static_cast<double>(s.kv_wait_ns) / 1e9));
   }
   return lines;
 }

@@ -50,6 +50,10 @@ struct Statistics {
   uint64_t probed_disk_bytes_per_s = 0;  // 0: unknown
   uint64_t model_device = 0;        // st_dev of the model's file
   std::string model;                // file name
+  uint64_t kv_ram_bytes = 0;
+  uint64_t kv_bytes_read = 0;
+  uint64_t kv_bytes_written = 0;
+  uint64_t kv_wait_ns = 0;
   std::string last_error;
 
   // A model was streamed, at least in part.

@@ -19,7 +19,9 @@ Status CheckLayout(const GgmlApi& api) {
     return Status(Code::kUnsupported, fmt::format("its ggml_tensor has {} bytes, headrace was built for {}",
                                                   api.tensor_overhead() - kObjectHeaderBytes, sizeof(ggml_tensor)));
   }
-  for (const auto& [op, name] : {std::pair{GGML_OP_MUL_MAT, "MUL_MAT"}, {GGML_OP_CUSTOM, "CUSTOM"}, {GGML_OP_NONE, "NONE"}}) {
+  for (const auto& [op, name] : {std::pair{GGML_OP_MUL_MAT, "MUL_MAT"}, {GGML_OP_CUSTOM, "CUSTOM"}, {GGML_OP_NONE, "NONE"},
+                                {GGML_OP_VIEW, "VIEW"}, {GGML_OP_RESHAPE, "RESHAPE"}, {GGML_OP_PERMUTE, "PERMUTE"},
+                                {GGML_OP_TRANSPOSE, "TRANSPOSE"}, {GGML_OP_SET_ROWS, "SET_ROWS"}}) {
     if (std::strcmp(api.op_name(op), name) != 0) {
       return Status(Code::kUnsupported, fmt::format("its operation {} is {}, not {}", static_cast<int>(op), api.op_name(op), name));
     }
@@ -49,6 +51,9 @@ Result<GgmlApi> LoadGgmlApi(const std::function<void*(const char*)>& find) {
   HEADRACE_LOAD(type_name);
   HEADRACE_LOAD(nbytes);
   HEADRACE_LOAD(row_size);
+  HEADRACE_LOAD(type_size);
+  HEADRACE_LOAD(get_first_tensor);
+  HEADRACE_LOAD(get_next_tensor);
   HEADRACE_LOAD(init);
   HEADRACE_LOAD(free);
   HEADRACE_LOAD(new_tensor_2d);
@@ -71,8 +76,13 @@ Result<GgmlApi> LoadGgmlApi(const std::function<void*(const char*)>& find) {
   HEADRACE_LOAD(backend_buft_alloc_buffer);
   HEADRACE_LOAD(backend_buffer_get_alloc_size);
   HEADRACE_LOAD(backend_buffer_init_tensor);
+  HEADRACE_LOAD(backend_buffer_get_size);
   HEADRACE_LOAD(backend_buffer_free);
   HEADRACE_LOAD(backend_tensor_set);
+  HEADRACE_LOAD(backend_tensor_alloc);
+  HEADRACE_LOAD(backend_view_init);
+  HEADRACE_LOAD(backend_cpu_buffer_type);
+  HEADRACE_LOAD(backend_cpu_buffer_from_ptr);
 #undef HEADRACE_LOAD
   if (!missing.empty()) return Status(Code::kUnsupported, "it has no function " + missing);
   HEADRACE_RETURN_IF_ERROR(CheckLayout(api));

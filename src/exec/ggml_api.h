@@ -19,6 +19,9 @@ struct GgmlApi {
   decltype(&::ggml_type_name) type_name;
   decltype(&::ggml_nbytes) nbytes;
   decltype(&::ggml_row_size) row_size;
+  decltype(&::ggml_type_size) type_size;
+  decltype(&::ggml_get_first_tensor) get_first_tensor;
+  decltype(&::ggml_get_next_tensor) get_next_tensor;
   decltype(&::ggml_init) init;
   decltype(&::ggml_free) free;
   decltype(&::ggml_new_tensor_2d) new_tensor_2d;
@@ -41,8 +44,13 @@ struct GgmlApi {
   decltype(&::ggml_backend_buft_alloc_buffer) backend_buft_alloc_buffer;
   decltype(&::ggml_backend_buffer_get_alloc_size) backend_buffer_get_alloc_size;
   decltype(&::ggml_backend_buffer_init_tensor) backend_buffer_init_tensor;
+  decltype(&::ggml_backend_buffer_get_size) backend_buffer_get_size;
   decltype(&::ggml_backend_buffer_free) backend_buffer_free;
   decltype(&::ggml_backend_tensor_set) backend_tensor_set;
+  decltype(&::ggml_backend_tensor_alloc) backend_tensor_alloc;
+  decltype(&::ggml_backend_view_init) backend_view_init;
+  decltype(&::ggml_backend_cpu_buffer_type) backend_cpu_buffer_type;
+  decltype(&::ggml_backend_cpu_buffer_from_ptr) backend_cpu_buffer_from_ptr;
 };
 
 // Looks every function up with `find` (which returns null for an unknown name) and checks that this

@@ -24,7 +24,7 @@ bool Valid(double gibibytes) { return std::isfinite(gibibytes) && gibibytes >= 0
 extern "C" {
 
 void headrace_config_default(headrace_config* config) {
-  *config = {sizeof(headrace_config), HEADRACE_FLASH_AUTO, HEADRACE_KERNELS_AUTO, 0, 0, 0, 0};
+  *config = {sizeof(headrace_config), HEADRACE_FLASH_AUTO, HEADRACE_KERNELS_AUTO, 0, 0, 0, 0, nullptr, 0, 0};
 }
 
 int headrace_configure(const headrace_config* config) {
@@ -33,11 +33,16 @@ int headrace_configure(const headrace_config* config) {
   if (config->kernels < HEADRACE_KERNELS_AUTO || config->kernels > HEADRACE_KERNELS_REPACK) return Refuse("kernels must be auto, plain or repack");
   if (!Valid(config->flash_ram_gb)) return Refuse("flash_ram_gb must be a number of GiB, 0 for what ram_gb leaves");
   if (!Valid(config->ram_gb)) return Refuse("ram_gb must be a number of GiB, 0 for what the machine has");
+  if (!Valid(config->kv_ram_gb)) return Refuse("kv_ram_gb must be a number of GiB, 0 for a quarter of the memory for the process");
+  if (!Valid(config->kv_disk_max_gb)) return Refuse("kv_disk_max_gb must be a number of GiB, 0 for what is free");
   headrace::Config parsed;
   parsed.flash_mode = static_cast<headrace::FlashMode>(config->flash_mode);
   parsed.kernels = static_cast<headrace::Kernels>(config->kernels);
   parsed.weights_bytes = Gibibytes(config->flash_ram_gb);
   if (config->ram_gb > 0 || parsed.weights_bytes > 0) parsed.process_bytes = Gibibytes(config->ram_gb);
+  if (config->kv_dir != nullptr) parsed.kv_dir = config->kv_dir;
+  parsed.kv_ram_bytes = Gibibytes(config->kv_ram_gb);
+  parsed.kv_disk_max_bytes = Gibibytes(config->kv_disk_max_gb);
   parsed.debug = config->flash_debug != 0;
   parsed.lock = config->lock != 0;
   const headrace::Status status = headrace::Runtime::Get().Configure(parsed);

@@ -10,7 +10,7 @@ namespace {
 ggml_status Compute(ggml_backend_sched_t sched, ggml_cgraph* graph, headrace::Executor::ComputeFunction real) {
   if (real == nullptr) return GGML_STATUS_FAILED;
   headrace::Runtime& runtime = headrace::Runtime::Get();
-  if (!runtime.any_streams()) return real(sched, graph);
+  if (!runtime.any_streams() && runtime.kv_store() == nullptr) return real(sched, graph);
   return runtime.Compute(sched, graph, real);
 }
 
@@ -31,13 +31,13 @@ HEADRACE_SEAM ggml_status ggml_backend_sched_graph_compute(ggml_backend_sched_t 
 HEADRACE_SEAM void ggml_backend_sched_set_eval_callback(ggml_backend_sched_t sched, ggml_backend_sched_eval_callback callback,
                                                         void* user_data) {
   headrace::Runtime& runtime = headrace::Runtime::Get();
-  if (runtime.enabled()) runtime.SetHostCallback(sched, {callback, user_data});
+  if (runtime.watches()) runtime.SetHostCallback(sched, {callback, user_data});
   if (const auto real = HEADRACE_BEHIND(ggml_backend_sched_set_eval_callback)) real(sched, callback, user_data);
 }
 
 HEADRACE_SEAM void ggml_backend_sched_free(ggml_backend_sched_t sched) {
   headrace::Runtime& runtime = headrace::Runtime::Get();
-  if (runtime.enabled()) runtime.ForgetScheduler(sched);
+  if (runtime.watches()) runtime.ForgetScheduler(sched);
   if (const auto real = HEADRACE_BEHIND(ggml_backend_sched_free)) real(sched);
 }
 

@@ -33,6 +33,11 @@ std::string PathOf(int fd) {
   return length > 0 ? std::string(path, static_cast<size_t>(length)) : std::string();
 }
 
+uint64_t AutomaticLimitNow() {
+  const auto own = ReadProcessMemory(ReadTextFile);
+  return AutomaticLimit(FindAvailableMemory(ReadTextFile, ReadAddressLimits()), own);
+}
+
 std::unique_ptr<WeightsAllowance> MakeAllowance(const Config& config) {
   WeightsAllowance::Limits limits;
   limits.automatic = config.process_bytes == Config::kAutomatic;
@@ -67,17 +72,17 @@ Runtime::Runtime() {
     Note(config.status());
     return;
   }
-  config_ = std::move(*config);
-  if (config_.debug) SetLogLevel(LogLevel::kDebug);
+  Use(*config);
   if (!config_.snapshot_path.empty()) {
     if (const Status mapped = snapshot_.MapFile(config_.snapshot_path); !mapped.ok()) Note(mapped);
   }
-  enabled_ = config_.flash_mode != FlashMode::kOff;
   // A forked child has neither the reading thread nor the resident memory: there the mapping alone serves.
   ::pthread_atfork(nullptr, nullptr, [] {
     Runtime& runtime = Get();
     runtime.enabled_ = false;
     runtime.any_streams_ = false;
+    runtime.keeps_kv_ = false;
+    runtime.kv_in_use_ = nullptr;
     has_mappings_ = false;
     runtime.own_snapshot_ = false;
     runtime.snapshot_.LeaveToParent();
@@ -104,10 +109,15 @@ void Runtime::Publish() {
 Status Runtime::Configure(const Config& config) {
   const std::lock_guard lock(mutex_);
   if (model_seen_) return Status(Code::kInvalidArgument, "headrace must be configured before the first model is loaded");
+  Use(config);
+  return {};
+}
+
+void Runtime::Use(const Config& config) {
   config_ = config;
   SetLogLevel(config.debug ? LogLevel::kDebug : LogLevel::kWarning);
   enabled_ = config.flash_mode != FlashMode::kOff;
-  return {};
+  keeps_kv_ = !config.kv_dir.empty();
 }
 
 void Runtime::SetWeightsLimit(uint64_t bytes) {
@@ -137,6 +147,7 @@ bool Runtime::LoadEngine(void* caller) {
                                                  "install the one that headrace was built for with `headrace engine install`",
                                                  api.status().message())));
     enabled_ = false;
+    keeps_kv_ = false;
     return false;
   }
   api_ = std::make_unique<GgmlApi>(*api);
@@ -285,6 +296,40 @@ bool Runtime::Streams(const void* address, uint64_t bytes) const {
   return any_streams() && mappings_.Overlaps(address, bytes);
 }
 
+void Runtime::MakeKvStore() {
+  if (allowance_ == nullptr) allowance_ = MakeAllowance(config_);
+  model_seen_ = true;
+  const uint64_t limit = allowance_->process_limit() > 0 ? allowance_->process_limit() : AutomaticLimitNow();
+  kv_store_ = std::make_unique<KvStore>(*api_, config_, config_.KvRam(limit), *allowance_, snapshot_);
+}
+
+ggml_backend_buffer_t Runtime::AllocateTensors(ggml_context* context, ggml_backend_buffer_type_t type, AllocateFunction allocate,
+                                               void* caller) noexcept {
+  if (!keeps_kv_) return allocate(context, type);
+  try {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!LoadEngine(caller)) return allocate(context, type);
+      if (kv_store_ == nullptr) MakeKvStore();
+    }
+    if (!kv_store_->IsKvCache(context, type)) return allocate(context, type);
+    kv_in_use_ = kv_store_.get();
+    const auto in_file = kv_store_->Allocate(context);
+    if (!in_file.ok()) {
+      const std::lock_guard lock(mutex_);
+      Note(in_file.status());
+      return nullptr;
+    }
+    if (*in_file != nullptr) return *in_file;
+    const ggml_backend_buffer_t buffer = allocate(context, type);
+    if (buffer != nullptr) kv_store_->Keep(buffer);
+    return buffer;
+  } catch (const std::exception& error) {
+    LogWarning(error.what());
+    return nullptr;
+  }
+}
+
 void Runtime::SetHostCallback(ggml_backend_sched_t sched, HostCallback callback) {
   const std::lock_guard lock(mutex_);
   host_callbacks_[sched] = callback;
@@ -296,15 +341,27 @@ void Runtime::ForgetScheduler(ggml_backend_sched_t sched) {
 }
 
 ggml_status Runtime::Compute(ggml_backend_sched_t sched, ggml_cgraph* graph, Executor::ComputeFunction compute) noexcept {
-  std::shared_ptr<Executor> executor;
   HostCallback host;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto it = host_callbacks_.find(sched); it != host_callbacks_.end()) host = it->second;
+  }
+  if (KvStore* const store = kv_store()) {
+    return store->Compute(sched, graph, host, [&](const HostCallback& callback) { return ComputeWeights(sched, graph, compute, callback); });
+  }
+  return ComputeWeights(sched, graph, compute, host);
+}
+
+ggml_status Runtime::ComputeWeights(ggml_backend_sched_t sched, ggml_cgraph* graph, Executor::ComputeFunction compute,
+                                    const HostCallback& host) {
+  if (!any_streams()) return compute(sched, graph);
+  std::shared_ptr<Executor> executor;
   try {
     const std::lock_guard lock(mutex_);
     if (executor_ == nullptr) {
       executor_ = std::make_shared<Executor>(*api_, config_, *allowance_, mappings_, snapshot_);
     }
     executor = executor_;
-    if (const auto it = host_callbacks_.find(sched); it != host_callbacks_.end()) host = it->second;
   } catch (const std::exception& error) {
     LogWarning(error.what());
     return GGML_STATUS_FAILED;

@@ -14,6 +14,7 @@
 #include "base/config.h"
 #include "exec/executor.h"
 #include "exec/ggml_api.h"
+#include "exec/kv_store.h"
 #include "exec/mapping_table.h"
 #include "memory/weights_allowance.h"
 #include "telemetry/snapshot.h"
@@ -30,6 +31,9 @@ class Runtime {
   // False without a configuration and after an engine was found that headrace does not fit: every seam
   // then passes straight through.
   bool enabled() const { return enabled_.load(std::memory_order_relaxed); }
+
+  // Whether anything was asked of the library: weights that may stream, or a folder for KV caches.
+  bool watches() const { return enabled() || keeps_kv_.load(std::memory_order_relaxed); }
 
   // For programs that link the library. Error: kInvalidArgument after the first model.
   Status Configure(const Config& config);
@@ -52,6 +56,13 @@ class Runtime {
   bool Streams(const void* address, uint64_t bytes) const;
   bool any_streams() const { return any_streams_.load(std::memory_order_acquire); }
 
+  // The tensors of a context are about to be allocated; a KV cache may get a file. Null: it cannot be had.
+  using AllocateFunction = ggml_backend_buffer_t (*)(ggml_context*, ggml_backend_buffer_type_t);
+  ggml_backend_buffer_t AllocateTensors(ggml_context* context, ggml_backend_buffer_type_t type, AllocateFunction allocate,
+                                        void* caller) noexcept;
+  // Null until the first KV cache for which a folder was given.
+  KvStore* kv_store() const { return kv_in_use_.load(std::memory_order_acquire); }
+
   void SetHostCallback(ggml_backend_sched_t sched, HostCallback callback);
   void ForgetScheduler(ggml_backend_sched_t sched);
   ggml_status Compute(ggml_backend_sched_t sched, ggml_cgraph* graph, Executor::ComputeFunction compute) noexcept;
@@ -69,7 +80,11 @@ class Runtime {
 
   Runtime();
   void Leave() noexcept;
+  void Use(const Config& config);
+  ggml_status ComputeWeights(ggml_backend_sched_t sched, ggml_cgraph* graph, Executor::ComputeFunction compute,
+                             const HostCallback& host);
   bool LoadEngine(void* caller);                               // needs mutex_
+  void MakeKvStore();                                          // needs mutex_
   void CountPassive();                                         // needs mutex_
   void Publish();                                              // needs mutex_
   Model* FindModel(FileIdentity file);                         // needs mutex_
@@ -80,6 +95,8 @@ class Runtime {
 
   std::atomic<bool> enabled_{false};
   std::atomic<bool> any_streams_{false};
+  std::atomic<bool> keeps_kv_{false};
+  std::atomic<KvStore*> kv_in_use_{nullptr};
   MappingTable mappings_;                                      // of streaming models
   MappingTable passive_mappings_;                              // of models that fit
   SnapshotWriter snapshot_;
@@ -94,6 +111,7 @@ class Runtime {
   uint32_t next_model_ = 0;
   std::shared_ptr<Executor> executor_;                         // shared: a thread may compute with it while
                                                                // another unloads the last model
+  std::unique_ptr<KvStore> kv_store_;                          // never reset
   std::unordered_map<ggml_backend_sched_t, HostCallback> host_callbacks_;
 };
 

@@ -58,6 +58,15 @@ class MemoryGroup {
   }
   // The most that was charged at once, page cache included.
   uint64_t Peak() const { return Read(version1_ ? "memory.max_usage_in_bytes" : "memory.peak"); }
+  // Processes of the group that the kernel killed for want of memory.
+  uint64_t Kills() const {
+    std::ifstream stream(path_ + (version1_ ? "/memory.oom_control" : "/memory.events"));
+    uint64_t value = 0;
+    for (std::string key; stream >> key >> value;) {
+      if (key == "oom_kill") return value;
+    }
+    return UINT64_MAX;
+  }
 
  private:
   bool Write(const char* file, uint64_t value) const {

@@ -68,11 +68,12 @@ void WeightsAllowance::Refresh(Clock::time_point now) {
 void WeightsAllowance::SetWeightsLimit(uint64_t bytes) { weights_limit_ = bytes; }
 
 uint64_t WeightsAllowance::RestBytes() const {
-  uint64_t passive = 0, passive_copied = 0;
+  uint64_t passive = 0, passive_copied = 0, in_memory = code_bytes_;
   {
     const std::lock_guard lock(mutex_);
     passive = passive_bytes_;
     passive_copied = Left(passive_bytes_, passive_mapped_bytes_);
+    in_memory += file_cache_bytes_;
   }
   uint64_t rest = 0;
   const uint64_t committed = Region::CommittedInProcess();
@@ -80,9 +81,9 @@ uint64_t WeightsAllowance::RestBytes() const {
     const uint64_t unused = unused_bytes_ + Left(UnusedStackBytes(read_), unused_stack_bytes_);
     // Another thread may commit or give back meanwhile.
     const uint64_t not_rest = std::max(committed, Region::CommittedInProcess()) + passive_copied;
-    rest = code_bytes_ + Left(own->private_bytes, unused + not_rest);
+    rest = in_memory + Left(own->private_bytes, unused + not_rest);
     if (limits_.foretold_rest_bytes > 0) {
-      rest = std::max(Left(rest, kUnusedStructureBytes), code_bytes_ + Left(own->anonymous_bytes, not_rest));
+      rest = std::max(Left(rest, kUnusedStructureBytes), in_memory + Left(own->anonymous_bytes, not_rest));
     }
   }
   const uint64_t limit = process_limit();
@@ -109,6 +110,11 @@ void WeightsAllowance::SetPassive(uint64_t weight_bytes, uint64_t mapped_bytes) 
   const std::lock_guard lock(mutex_);
   passive_bytes_ = weight_bytes;
   passive_mapped_bytes_ = mapped_bytes;
+}
+
+void WeightsAllowance::SetFileCaches(uint64_t bytes) {
+  const std::lock_guard lock(mutex_);
+  file_cache_bytes_ = bytes;
 }
 
 std::string WeightsAllowance::Describe() const {

@@ -20,7 +20,8 @@ namespace headrace {
 // Everything but the weights of streaming models is the rest: code, the engine's own structures, KV caches, compute
 // buffers, projectors, models that fit. It is measured each time it is asked for, as the private memory that is
 // allocated (touched or not) beside the memory of Regions, which holds the weights: it can only grow by
-// allocations that are counted before they are used. What somebody has foretold of it counts from the start; more is
+// allocations that are counted before they are used. Shared mappings of files are no private memory: a KV cache in a
+// file counts with the memory meant for it. What somebody has foretold of it counts from the start; more is
 // counted when more is allocated than that and the engine's usual slack, or when it is in memory already.
 //
 // What is available changes: other processes take memory, a group's limit is lowered. Refresh looks again. A fall counts at
@@ -53,6 +54,8 @@ class WeightsAllowance {
   void SetWeightsLimit(uint64_t bytes);
   // Models that fit and are left to the engine: their weights, and how much of them is mapped and not copied.
   void SetPassive(uint64_t weight_bytes, uint64_t mapped_bytes);
+  // Memory that caches in shared mappings of files may hold: the process's statistics do not tell it from their size.
+  void SetFileCaches(uint64_t bytes);
   // "1.50 GiB for the process - 412 MiB for all but weights", for errors and debugging.
   std::string Describe() const;
 
@@ -72,6 +75,7 @@ class WeightsAllowance {
   std::deque<std::pair<Clock::time_point, uint64_t>> ceilings_;  // of the last kRiseTime; guarded by mutex_
   uint64_t passive_bytes_ = 0;     // guarded by mutex_
   uint64_t passive_mapped_bytes_ = 0;  // guarded by mutex_
+  uint64_t file_cache_bytes_ = 0;  // guarded by mutex_
 };
 
 }  // namespace headrace

@@ -1,10 +1,14 @@
 #include "memory/weights_allowance.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <cstring>
 #include <memory>
 
 #include <gtest/gtest.h>
 
+#include "base/descriptor.h"
 #include "base/size.h"
 #include "base/text_file_test.h"
 #include "memory/region.h"
@@ -58,6 +62,25 @@ TEST(WeightsAllowance, WeightsThemselvesAreNotTheRest) {
   EXPECT_NEAR(static_cast<double>(allowance.Bytes()), static_cast<double>(before), kSlack);
   region->Decommit(0, 256 * kMiB);
   EXPECT_NEAR(static_cast<double>(allowance.Bytes()), static_cast<double>(before), kSlack);
+}
+
+// A mapping of a file, as a KV cache in one: neither its size nor what is touched of it, but what it was allowed.
+TEST(WeightsAllowance, CachesInFilesCountWithTheMemoryMeantForThem) {
+  for (const uint64_t foretold : {uint64_t{0}, kMiB}) {
+    WeightsAllowance allowance(Process(2 * kGiB, foretold), ReadTextFile);
+    const uint64_t before = allowance.Bytes();
+    constexpr uint64_t kBlock = 256 * kMiB;
+    const Descriptor file(memfd_create("cache", MFD_CLOEXEC));
+    ASSERT_EQ(ftruncate(file.get(), kBlock), 0);
+    void* const cache = mmap(nullptr, kBlock, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
+    ASSERT_NE(cache, MAP_FAILED);
+    std::memset(cache, 1, kBlock / 2);
+    EXPECT_NEAR(static_cast<double>(allowance.Bytes()), static_cast<double>(before), kSlack);
+    allowance.SetFileCaches(160 * kMiB);
+    EXPECT_NEAR(static_cast<double>(allowance.Bytes()), static_cast<double>(before - 160 * kMiB), kSlack + 32 * kMiB);
+    EXPECT_LT(allowance.Bytes(), before - 100 * kMiB);
+    munmap(cache, kBlock);
+  }
 }
 
 TEST(WeightsAllowance, WhatIsForetoldCountsFromTheStart) {

@@ -76,6 +76,12 @@ struct Snapshot {
   Counter decode_bytes{0};                  // streamed bytes consumed
   Counter decode_weight_bytes{0};           // weights multiplied, streamed or resident
 
+  Counter kv_ram_bytes{0};                  // memory meant for KV caches, 0 without a folder for them
+  Counter kv_file_bytes{0};                 // of KV caches that live in files now
+  Counter kv_bytes_read{0};                 // from those files
+  Counter kv_bytes_written{0};              // keys and values that were computed into them
+  Counter kv_wait_ns{0};                    // of pass_ns where weights stream too: waiting for keys and values
+
   char model[256] = {};                     // file name of the largest model
   char last_error[512] = {};                // "" when none; the first one stays
 };

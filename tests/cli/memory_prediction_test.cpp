@@ -16,6 +16,7 @@ struct Case {
   std::string model;     // "" for the generated one
   uint64_t context = 0;
   std::string ram;
+  std::string kv_ram = "";  // "": the KV cache stays in memory
   friend void PrintTo(const Case& test, std::ostream* out) { *out << test.model << " with " << test.context << " tokens in " << test.ram; }
 };
 
@@ -37,9 +38,14 @@ class MemoryPrediction : public CommandTest, public testing::WithParamInterface<
     return tree_.File("prompt.txt", text);
   }
 
-  nlohmann::json Plan(const std::string& model, const std::string& ram, uint64_t context, std::vector<std::string> rest) {
-    std::vector<std::string> arguments = {"plan", model, "--ram", ram, "-c", std::to_string(context), "--json", "--"};
-    arguments.insert(arguments.end(), rest.begin(), rest.end());
+  // What both commands are told.
+  static std::vector<std::string> Options(const Case& test) {
+    std::vector<std::string> options = {"--ram", test.ram, "-c", std::to_string(test.context)};
+    if (!test.kv_ram.empty()) options.insert(options.end(), {"--kv-dir", HEADRACE_TEST_FOLDER, "--kv-ram", test.kv_ram});
+    return options;
+  }
+
+  nlohmann::json Plan(std::vector<std::string> arguments) {
     const Outcome plan = Run(arguments);
     EXPECT_EQ(plan.status, 0) << plan.err;
     return nlohmann::json::parse(plan.out, nullptr, false);
@@ -61,16 +67,21 @@ TEST_P(MemoryPrediction, WithinFivePercent) {
     if (stat(HEADRACE_MAKE_MODEL, &info) != 0) GTEST_SKIP() << "headrace-make-model is not built (HEADRACE_BENCH)";
     ASSERT_EQ(Shell(HEADRACE_MAKE_MODEL " --preset tiny --quiet " + model).status, 0);
   }
-  const std::vector<std::string> engine = {"-ub", "128"};
-  const auto plan = Plan(model, test.ram, test.context, engine);
-  RunningCommand command = Start({"run", model, "--ram", test.ram, "-c", std::to_string(test.context), "-f",
-                                  Prompt(test.context, test.model.empty() ? 106 : 30), "-n", "4", "--raw", "--temp", "0", "--", engine[0], engine[1]});
+  std::vector<std::string> plan_arguments = {"plan", model, "--json"};
+  std::vector<std::string> run_arguments = {"run", model, "-f", Prompt(test.context, test.model.empty() ? 106 : 30), "-n", "4", "--raw", "--temp", "0"};
+  for (auto* arguments : {&plan_arguments, &run_arguments}) {
+    for (const std::string& option : Options(test)) arguments->push_back(option);
+    arguments->insert(arguments->end(), {"--", "-ub", "128"});
+  }
+  const auto plan = Plan(plan_arguments);
+  RunningCommand command = Start(run_arguments);
   PeakOfChildren peak(command.pid());
   const Outcome outcome = command.Finish();
   const uint64_t measured = peak.Finish();
   ASSERT_EQ(outcome.status, 0) << outcome.err;
   const bool streamed = outcome.err.find("streamed per pass") != std::string::npos;
   EXPECT_EQ(streamed, plan["streams"].get<bool>()) << outcome.err;
+  EXPECT_EQ(outcome.err.find("KV cache in a file") != std::string::npos, plan["memory"]["context_file_bytes"].get<uint64_t>() > 0);
   ExpectForetold(plan, measured, outcome.err);
 }
 
@@ -78,7 +89,8 @@ std::string NameOf(const testing::TestParamInfo<Case>& info) { return info.param
 
 INSTANTIATE_TEST_SUITE_P(Short, MemoryPrediction,
                          testing::Values(Case{"dense", "austen-dense-q4_0.gguf", 512, "34M"}, Case{"moe", "austen-moe-q4_0.gguf", 512, "32M"},
-                                         Case{"generated", "", 512, "29M"}, Case{"dense_that_fits", "austen-dense-q4_0.gguf", 512, "1G"}), NameOf);
+                                         Case{"generated", "", 512, "29M"}, Case{"dense_that_fits", "austen-dense-q4_0.gguf", 512, "1G"},
+                                         Case{"kv_in_a_file", "austen-dense-q4_0.gguf", 2048, "38M", "3M"}), NameOf);
 INSTANTIATE_TEST_SUITE_P(Slow, MemoryPrediction,
                          testing::Values(Case{"dense", "austen-dense-q4_0.gguf", 8192, "82M"}, Case{"moe", "austen-moe-q4_0.gguf", 8192, "57M"},
                                          Case{"generated", "", 8192, "47M"}), NameOf);

@@ -1,9 +1,12 @@
 // run and bench with the real engine and the bundled model.
 #include <algorithm>
 #include <csignal>
+#include <filesystem>
 #include <sstream>
 
 #include <nlohmann/json.hpp>
+
+#include <unistd.h>
 
 #include "command_runner.h"
 
@@ -18,11 +21,20 @@ class RunCommand : public CommandTest {
     CommandTest::SetUp();
     if (Run({"engine"}).status != 0) GTEST_SKIP() << "no llama.cpp in " << HEADRACE_ENGINE_PREFIX;
   }
+  // On a disk: the temporary folder may lie in memory.
+  std::string Folder() {
+    std::filesystem::create_directories(folder_);
+    return folder_;
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
   Outcome Generate(std::vector<std::string> options, const std::string& model = Model()) {
     std::vector<std::string> arguments = {"run", model, "-p", "It is a truth", "-n", "24", "--temp", "0", "--raw"};
     arguments.insert(arguments.end(), options.begin(), options.end());
     return Run(arguments);
   }
+
+ private:
+  const std::string folder_ = std::string(HEADRACE_TEST_FOLDER) + "/kv." + std::to_string(getpid());
 };
 
 TEST_F(RunCommand, StreamedTextEqualsUnstreamedText) {
@@ -43,6 +55,58 @@ TEST_F(RunCommand, StreamedTextEqualsUnstreamedText) {
     EXPECT_TRUE(Has(streamed.err, "streamed per pass")) << streamed.err;
     EXPECT_TRUE(Has(streamed.err, "tokens/s")) << streamed.err;
   }
+}
+
+// The context of 512 tokens needs 3 MiB in 6 layers.
+TEST_F(RunCommand, KvCacheInAFile) {
+  std::vector<std::string> options = {"-c", "512", "--kernels", "repack", "--kv-ram", "600K", "--kv-dir", Folder(), "--flash-mode", "off"};
+  const Outcome stock = Generate({"-c", "512", "--flash-mode", "off"});
+  const Outcome alone = Generate(options);
+  options.back() = "on";
+  options.insert(options.end(), {"--weights-ram", "4M"});
+  const Outcome streaming = Generate(options);
+  for (const Outcome* outcome : {&alone, &streaming}) {
+    ASSERT_EQ(outcome->status, 0) << outcome->err;
+    EXPECT_EQ(outcome->out, stock.out);
+    EXPECT_TRUE(Has(outcome->err, "KV cache 600 KiB (in memory; 3.00 MiB in a file)")) << outcome->err;
+    EXPECT_TRUE(Has(outcome->err, "KV cache in a file with 600 KiB of memory")) << outcome->err;
+  }
+}
+
+// The first before anything is loaded.
+TEST_F(RunCommand, KvCacheThatCannotBeKept) {
+  std::vector<std::string> options = {"-c", "512", "--kv-dir", Folder(), "--kv-ram", "500K"};
+  Outcome refused = Generate(options);
+  EXPECT_NE(refused.status, 0);
+  EXPECT_TRUE(Has(refused.err, "give at least --kv-ram 512K")) << refused.err;
+  EXPECT_EQ(refused.out, "");
+  options.back() = "512K";
+  options.insert(options.end(), {"--kv-disk-max", "2M"});
+  refused = Generate(options);
+  EXPECT_NE(refused.status, 0);
+  EXPECT_TRUE(Has(refused.err, "--kv-disk-max allows 2.00 MiB")) << refused.err;
+  EXPECT_EQ(refused.out, "");
+}
+
+using SlowRunCommand = RunCommand;
+
+// llama-completion's own file for a prompt, with weights that stream and a KV cache in a file.
+TEST_F(SlowRunCommand, PromptCachesOfTheEngine) {
+  const std::string cache = Folder() + "/prompt.cache";
+  const std::vector<std::string> streaming = {"-c", "512", "--kernels", "repack", "--kv-ram", "600K", "--kv-dir", Folder(), "--flash-mode", "on", "--weights-ram", "4M"};
+  const std::vector<std::string> file = {"--", "--prompt-cache", cache, "--prompt-cache-all"};
+  auto options = streaming;
+  options.insert(options.end(), file.begin(), file.end());
+  const Outcome first = Generate(options);
+  ASSERT_EQ(first.status, 0) << first.err;
+  ASSERT_TRUE(std::filesystem::exists(cache)) << first.err;
+  const Outcome second = Generate(options);
+  EXPECT_EQ(second.status, 0) << second.err;
+  EXPECT_EQ(second.out, first.out);
+  // Saved under headrace, used without it.
+  std::vector<std::string> stock = {"-c", "512", "--flash-mode", "off"};
+  stock.insert(stock.end(), file.begin(), file.end());
+  EXPECT_EQ(Generate(stock).out, first.out);
 }
 
 TEST_F(RunCommand, QuietAndAutoWithAModelThatFits) {
