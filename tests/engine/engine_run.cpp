@@ -65,7 +65,7 @@ EngineRun RunDumper(std::vector<std::string> arguments, std::map<std::string, st
   const std::string dump = stem + ".dump";
   const std::string snapshot = stem + ".snapshot";
   arguments.insert(arguments.end(), {"--out", dump});
-  if (environment.count("HEADRACE_WEIGHTS_RAM") > 0) environment.emplace("HEADRACE_SNAPSHOT", snapshot);
+  if (environment.count("HEADRACE_WEIGHTS_RAM") + environment.count("HEADRACE_KV_DIR") > 0) environment.emplace("HEADRACE_SNAPSHOT", snapshot);
   ChildOptions options;
   options.environment = std::move(environment);
   options.timeout = timeout;

@@ -74,7 +74,9 @@ Session::Session(llama_model* model, const SessionOptions& options, uint32_t see
   params.n_batch = params.n_ctx;
   params.n_ubatch = static_cast<uint32_t>(options.ubatch);
   params.n_seq_max = static_cast<uint32_t>(options.sequences);
-  params.kv_unified = true;
+  params.kv_unified = options.unified;
+  params.type_k = params.type_v = options.cache_type;
+  if (!options.flash_attention) params.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED;
   params.n_threads = params.n_threads_batch = options.threads;
   params.embeddings = options.embeddings || !llama_model_has_decoder(model);
   if (options.embeddings) {
@@ -94,6 +96,50 @@ void Session::Clear() {
   if (llama_memory_t memory = llama_get_memory(context_.get())) llama_memory_clear(memory, true);
   random_ = seed_ * 0x9e3779b97f4a7c15ull + 1;
   past_ = outputs_ = 0;
+}
+
+void Session::Shift(int keep, int count) {
+  llama_memory_t memory = llama_get_memory(context_.get());
+  for (int s = 0; s < options_.sequences; ++s) {
+    if (!llama_memory_seq_rm(memory, s, keep, keep + count)) Die("cannot remove positions");
+    llama_memory_seq_add(memory, s, keep + count, -1, -count);
+  }
+  past_ -= count;
+}
+
+void Session::CopyFirst() {
+  llama_memory_t memory = llama_get_memory(context_.get());
+  for (int s = 1; s < options_.sequences; ++s) {
+    llama_memory_seq_rm(memory, s, -1, -1);
+    llama_memory_seq_cp(memory, 0, s, -1, -1);
+  }
+}
+
+std::vector<uint8_t> Session::Save() {
+  std::vector<uint8_t> state(llama_state_get_size(context_.get()));
+  if (llama_state_get_data(context_.get(), state.data(), state.size()) != state.size()) Die("cannot save the state");
+  saved_past_ = past_;
+  return state;
+}
+
+void Session::Restore(const std::vector<uint8_t>& state) {
+  if (llama_state_set_data(context_.get(), state.data(), state.size()) != state.size()) Die("cannot restore the state");
+  past_ = saved_past_;
+}
+
+void Session::SaveFile(const std::string& path) {
+  // Only the number of the tokens matters here: they are the positions.
+  const std::vector<llama_token> tokens(static_cast<size_t>(past_));
+  if (llama_state_seq_save_file(context_.get(), path.c_str(), 0, tokens.data(), tokens.size()) == 0) Die("cannot save %s", path.c_str());
+}
+
+void Session::LoadFile(const std::string& path) {
+  std::vector<llama_token> tokens(static_cast<size_t>(options_.context_tokens));
+  size_t count = 0;
+  if (llama_state_seq_load_file(context_.get(), path.c_str(), 0, tokens.data(), tokens.size(), &count) == 0) {
+    Die("cannot load %s", path.c_str());
+  }
+  past_ = static_cast<int>(count);
 }
 
 llama_token Session::NextToken() {

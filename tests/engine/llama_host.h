@@ -48,6 +48,9 @@ struct SessionOptions {
   int sequences = 1;
   bool embeddings = false;
   bool mean_pooling = false;  // with embeddings: one vector for a sequence
+  bool unified = true;        // one pool of KV cells for all sequences
+  ggml_type cache_type = GGML_TYPE_F16;  // of keys and values
+  bool flash_attention = true;           // else values are stored transposed
   ggml_backend_sched_eval_callback cb_eval = nullptr;
   void* cb_eval_data = nullptr;
   ggml_abort_callback abort = nullptr;
@@ -66,6 +69,17 @@ class Session {
   int Prompt(int count);
   // One llama_decode of the tokens that the last outputs make most probable, one for each sequence.
   int Step();
+
+  // Takes `count` positions from `keep` on out of every sequence and moves the later ones up.
+  void Shift(int keep, int count);
+  // Makes all sequences equal the first one.
+  void CopyFirst();
+  // The state as the engine saves it to a file, and back; the pseudo-random tokens go on.
+  std::vector<uint8_t> Save();
+  void Restore(const std::vector<uint8_t>& state);
+  // The same of the first sequence in a file, as prompt caches and slots are saved. Loading needs no prompt before.
+  void SaveFile(const std::string& path);
+  void LoadFile(const std::string& path);
 
   // Appends the outputs of the last call: logits and, if asked for or the only ones, embeddings.
   void Dump(DumpWriter& dump, const std::string& label);
@@ -92,6 +106,7 @@ class Session {
   uint64_t random_ = 0;
   std::unique_ptr<llama_context, FreeContext> context_;
   int past_ = 0;        // positions in every sequence
+  int saved_past_ = 0;
   int outputs_ = 0;     // of the last call
   int sequences_ = 1;   // that the outputs belong to
 };
