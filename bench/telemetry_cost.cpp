@@ -88,7 +88,7 @@ int main(int argc, char** argv) {
   reader.join();
   ::unlink(path->c_str());
   // Each pass reads the process's memory once more for the statistics.
-  const WeightsAllowance allowance({uint64_t{1} << 40, std::nullopt, 0}, ReadTextFile);
+  const WeightsAllowance allowance({.process_bytes = uint64_t{1} << 40}, {}, ReadTextFile);
   const double memory = NanosecondsEach(static_cast<uint64_t>(seconds * 1e5), [&] { writer->process_bytes = allowance.UsedBytes(); });
 
   nlohmann::json result = {{"product_ns", alone}, {"product_watched_ns", watched}, {"looks", looks.load()}, {"pass_ns", memory}};

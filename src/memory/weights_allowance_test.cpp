@@ -67,7 +67,7 @@ TEST(WeightsAllowance, WeightsThemselvesAreNotTheRest) {
 // A mapping of a file, as a KV cache in one: neither its size nor what is touched of it, but what it was allowed.
 TEST(WeightsAllowance, CachesInFilesCountWithTheMemoryMeantForThem) {
   for (const uint64_t foretold : {uint64_t{0}, kMiB}) {
-    WeightsAllowance allowance(Process(2 * kGiB, foretold), ReadTextFile);
+    WeightsAllowance allowance(Process(2 * kGiB, foretold), {}, ReadTextFile);
     const uint64_t before = allowance.Bytes();
     constexpr uint64_t kBlock = 256 * kMiB;
     const Descriptor file(memfd_create("cache", MFD_CLOEXEC));
