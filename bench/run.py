@@ -47,7 +47,7 @@ def parse_arguments():
     parser.add_argument("--types", default="q4_0,q4_k", help="q4_0, q4_k or both (default)")
     parser.add_argument("--preset", default="llama-4g", help="shape of the model (headrace-make-model --help; default llama-4g)")
     parser.add_argument("--memory", type=parse_size, default="2G", help="limit of the memory group (default 2G)")
-    parser.add_argument("--ram", type=parse_size, default="1500M", help="headrace's budget for weights in it (default 1500M)")
+    parser.add_argument("--weights-ram", type=parse_size, default="1500M", help="headrace's budget for weights in it (default 1500M)")
     parser.add_argument("--small-memory", type=parse_size, default="700M", help="of the scenario small (default 700M)")
     parser.add_argument("--small-ram", type=parse_size, default="350M", help="headrace's budget in it (default 350M)")
     parser.add_argument("--experts-preset", default="moe-5g", help="shape of the scenario experts' model (default moe-5g)")
@@ -75,7 +75,7 @@ class Settings:
         quick = arguments.quick
         self.repetitions = arguments.repetitions or (1 if quick else 3)
         self.types, self.preset = arguments.types, arguments.preset
-        self.memory_bytes, self.ram_bytes = arguments.memory, arguments.ram
+        self.memory_bytes, self.ram_bytes = arguments.memory, arguments.weights_ram
         self.small_memory_bytes, self.small_ram_bytes = arguments.small_memory, arguments.small_ram
         self.decode_tokens = arguments.decode_tokens or (4 if quick else 32)
         self.prompts = [64] if quick else [512, 64]

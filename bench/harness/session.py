@@ -75,7 +75,7 @@ class Session:
     def plan(self, path):
         """What `headrace plan` says about a model."""
         self.tools.need(self.tools.command, "make all")
-        printed = child.run([self.tools.command, "plan", "--flash-mode", "on", "--ram", str(self.settings.ram_bytes), "--json", path])
+        printed = child.run([self.tools.command, "plan", "--flash-mode", "on", "--weights-ram", str(self.settings.ram_bytes), "--json", path])
         if printed.status != "ok":
             raise RuntimeError(f"no plan: {printed.reason}")
         return json.loads(printed.stdout)

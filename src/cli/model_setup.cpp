@@ -9,6 +9,7 @@
 #include "cli/engine_probe.h"
 #include "cli/machine_profile.h"
 #include "cli/session.h"
+#include "memory/region.h"
 
 namespace headrace::cli {
 
@@ -68,6 +69,10 @@ Status SettleMemory(const Engine* engine, const std::vector<std::string>& argume
   progress.Show("");
   if (!simulation.ok() && model.config.debug) {
     fmt::print(stderr, "headrace: what the engine will allocate is not foretold, only measured: {}\n", simulation.status().message());
+  }
+  if (enough.ok() && model.config.lock && model.streams()) {
+    const Status locked = Region::MayLock(model.memory.weights_budget_bytes);
+    if (!locked.ok()) return Status(locked.code(), "--lock: " + locked.message());
   }
   return enough;
 }

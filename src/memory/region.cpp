@@ -41,6 +41,16 @@ Status SystemError(const char* action, uint64_t bytes, int error) {
                 fmt::format("cannot {} {} of memory: {}", action, FormatSize(bytes), std::strerror(error)));
 }
 
+Status LockError(uint64_t bytes, uint64_t locked, int error) {
+  if (error != ENOMEM && error != EPERM && error != EAGAIN) return SystemError("lock", bytes, error);
+  rlimit limit{};
+  ::getrlimit(RLIMIT_MEMLOCK, &limit);
+  const std::string beside = locked > 0 ? fmt::format(" beside {}", FormatSize(locked)) : "";
+  return Status(Code::kOutOfBudget,
+                fmt::format("cannot lock {} of memory{}: {} may be locked (ulimit -l); raise that limit, use less memory or do not lock",
+                            FormatSize(bytes), beside, FormatSize(limit.rlim_cur)));
+}
+
 }  // namespace
 
 Region::Region(Region&& other) noexcept
@@ -82,12 +92,16 @@ Status Region::Lock(uint64_t begin, uint64_t end) {
   for (uint64_t page = begin; page < end; page += kPageBytes) {
     if (!committed_[page / kHugePageBytes][page % kHugePageBytes / kPageBytes]) ::mprotect(data_ + page, kPageBytes, PROT_NONE);
   }
-  if (error != ENOMEM && error != EPERM && error != EAGAIN) return SystemError("lock", end - begin, error);
-  rlimit limit{};
-  ::getrlimit(RLIMIT_MEMLOCK, &limit);
-  return Status(Code::kOutOfBudget,
-                fmt::format("cannot lock {} of memory beside {}: {} may be locked (ulimit -l); raise that limit, use less memory or do not lock",
-                            FormatSize(end - begin), FormatSize(g_committed_bytes - (end - begin)), FormatSize(limit.rlim_cur)));
+  return LockError(end - begin, g_committed_bytes - (end - begin), error);
+}
+
+// Tried with memory that is never touched: privileges lift the limit.
+Status Region::MayLock(uint64_t bytes) {
+  bytes = AlignUp(bytes, kPageBytes);
+  auto region = Reserve(bytes);
+  if (!region.ok()) return region.status();
+  if (::mprotect(region->data_, bytes, PROT_READ | PROT_WRITE) != 0) return SystemError("lock", bytes, errno);
+  return ::mlock2(region->data_, bytes, MLOCK_ONFAULT) == 0 ? Status() : LockError(bytes, 0, errno);
 }
 
 Result<Region> Region::Reserve(uint64_t bytes) {

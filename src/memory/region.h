@@ -45,6 +45,9 @@ class Region {
   // Whether memory that is committed from now on is locked (never swapped) when it is touched. Thread-safe.
   static void LockFromNowOn(bool lock);
 
+  // Whether this process may lock so much. Errors: kOutOfBudget saying what may be locked.
+  static Status MayLock(uint64_t bytes);
+
   // Makes every page that [offset, offset + bytes) touches readable and writable. New pages read as zero
   // and use no memory until touched; committed ones keep their content. The caller has charged the
   // pages. Errors: kInvalidArgument outside of the region, kOutOfBudget or kIo from the system, or where

@@ -244,6 +244,7 @@ TEST(Region, SaysWhatMayBeLocked) {
         const Status refused = region.Commit(16 * kKiB, 512 * kKiB);
         if (refused.code() != Code::kOutOfBudget || refused.message().find("64.0 KiB may be locked (ulimit -l)") == std::string::npos) ::_exit(3);
         if (region.committed_bytes() != 32 * kKiB) ::_exit(4);
+        if (!Region::MayLock(16 * kKiB).ok() || Region::MayLock(kMiB).code() != Code::kOutOfBudget) ::_exit(5);
         region.data()[31 * kKiB] = std::byte{1};
       },
       unused);

@@ -8,6 +8,8 @@
 //     cycles      load, compute, free, --rounds times; says what the process holds after each
 //     resize      prompts and tokens in --rounds, while a thread changes headrace's budget again and again, between
 //                 --least and --most KiB; nothing changes without headrace
+//     together    a target (--model), a draft (--second), two contexts of the target and one for embeddings, in turn; says the
+//                 most that the process held, without pages of models
 //     callback    an eval callback that asks for --nodes all|some|products|none and hashes what it sees
 //     abort       an abort callback that fires in the middle of the second of three prompts
 //     rounds      --rounds N prompts; before round --at the model file is changed: --change truncate,
@@ -158,6 +160,49 @@ void Resize(const Setup& setup, int rounds, int least_kib, int most_kib) {
   if (set != nullptr && changes < 10) Die("the budget changed %llu times only", static_cast<unsigned long long>(changes));
 }
 
+// Anonymous memory and code; model files are mapped and can be dropped.
+long HeldKib() {
+  std::ifstream mappings("/proc/self/smaps");
+  long kib = 0;
+  bool model = false;
+  for (std::string line; std::getline(mappings, line);) {
+    long value = 0;
+    if (line.find("kB") == std::string::npos && line.find('-') != std::string::npos) {
+      model = line.size() > 5 && line.compare(line.size() - 5, 5, ".gguf") == 0;
+    } else if (!model && std::sscanf(line.c_str(), "Rss: %ld kB", &value) == 1) {
+      kib += value;
+    }
+  }
+  return kib;
+}
+
+void Together(const Setup& setup) {
+  const Model target = LoadModel(setup.model, setup.repack);
+  const Model draft = LoadModel(setup.second, setup.repack);
+  DumpWriter dump(setup.out);
+  long most = 0;
+  const auto compute = [&](Session& session, const std::string& label) {
+    Compute(session, setup, dump, label);
+    most = std::max(most, HeldKib());
+  };
+  Session first(target.get(), setup.session, 1);
+  compute(first, "first");
+  Session guesses(draft.get(), setup.session, 2);
+  compute(guesses, "draft");
+  Session second(target.get(), setup.session, 3);
+  compute(second, "second");
+  SessionOptions pooled = setup.session;
+  pooled.embeddings = pooled.mean_pooling = true;
+  Session vectors(target.get(), pooled, 4);
+  for (int round = 0; round < 2; ++round) {
+    vectors.Clear();
+    Expect(vectors.Prompt(setup.prompt), "embeddings");
+    vectors.Dump(dump, "embeddings");
+    for (Session* session : {&first, &guesses, &second}) compute(*session, "again");
+  }
+  std::printf("held %ld KiB\n", most);
+}
+
 // The host's eval callback: every question in order, and the bytes of the nodes it answered true for.
 struct Recorder {
   std::string nodes;
@@ -288,6 +333,8 @@ int main(int argc, char** argv) {
     Cycles(setup, options.Int("--rounds", 100));
   } else if (scenario == "resize") {
     Resize(setup, options.Int("--rounds", 6), options.Int("--least", 1024), options.Int("--most", 16384));
+  } else if (scenario == "together") {
+    Together(setup);
   } else if (scenario == "callback") {
     Callback(setup, options.Text("--nodes", "all"));
   } else if (scenario == "abort") {

@@ -35,5 +35,28 @@ TEST_P(Resizes, Dense) { Compare("austen-dense-q4_0.gguf", 2048, 14 * 1024, {"--
 
 TEST_P(Resizes, Experts) { Compare("austen-moe-q4_0.gguf", 3072, 14 * 1024, {"--prompt", "40"}); }
 
+// Everything that a process has at once, and a limit on the whole of it. Each context takes some of it from the weights.
+TEST_P(Resizes, ADraftTwoContextsAndEmbeddingsInOneBudget) {
+  const std::vector<std::string> scenario = {HEADRACE_HOST_SCENARIOS, "together", "--model", BundledModel("austen-dense-q4_0.gguf"),
+                                             "--second", BundledModel("austen-draft-f16.gguf"), "--repack", Repack()};
+  const auto held = [](const EngineRun& run) {
+    long kib = 0;
+    EXPECT_EQ(std::sscanf(run.child.out.c_str(), "held %ld KiB", &kib), 1) << run.child.Describe();
+    return kib;
+  };
+  const EngineRun stock = RunDumper(scenario, {});
+  auto environment = StreamingEnvironment(1u << 30, GetParam());
+  long most = 0;
+  for (const long limit_mib : {180, 300}) {
+    environment["HEADRACE_RAM"] = std::to_string(limit_mib) + "M";
+    const EngineRun run = RunDumper(scenario, environment);
+    EXPECT_TRUE(SameBytes(stock, run));
+    EXPECT_TRUE(ReallyManaged(run, uint64_t(limit_mib) << 20, 20));
+    EXPECT_LE(held(run), limit_mib * 1024);
+    EXPECT_GT(held(run), most) << "a larger budget is used";
+    most = held(run);
+  }
+}
+
 }  // namespace
 }  // namespace headrace::testing
