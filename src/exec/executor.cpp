@@ -178,13 +178,14 @@ Status Executor::Prepare(std::vector<Candidate> candidates) {
 uint64_t Executor::LimitNow() {
   const uint64_t allowed = allowance_.Bytes();
   if (prefetcher_ == nullptr) return allowed;
-  const uint64_t floor = weights_.floor_bytes();
-  if (allowed < floor && !short_of_memory_) {
-    LogWarning(fmt::format("memory is short: {} are left for weights ({}), streaming goes on with the least that works, {}",
-                           FormatSize(allowed), allowance_.Describe(), FormatSize(floor)));
+  const uint64_t limit = std::max({allowed, weights_.floor_bytes(), std::min(allowance_.BytesWhenShort(), planned_bytes_.load())});
+  const bool is_short = limit > allowed;
+  if (is_short && !short_of_memory_) {
+    LogWarning(fmt::format("memory is short: {} are left for weights ({}), streaming goes on with {}", FormatSize(allowed),
+                           allowance_.Describe(), FormatSize(limit)));
   }
-  short_of_memory_ = allowed < floor;
-  return std::max(allowed, floor);
+  short_of_memory_ = is_short;
+  return limit;
 }
 
 void Executor::FollowAllowance() noexcept {

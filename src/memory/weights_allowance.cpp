@@ -106,6 +106,12 @@ uint64_t WeightsAllowance::UsedBytes() const {
   return own ? code_bytes_ + own->anonymous_bytes : 0;
 }
 
+uint64_t WeightsAllowance::BytesWhenShort() const {
+  const uint64_t committed = Region::CommittedInProcess();
+  const uint64_t rest = Left(UsedBytes(), committed);
+  return std::min({Left(process_limit(), rest) / 2, weights_limit_.load(), kShortBytes});
+}
+
 void WeightsAllowance::SetPassive(uint64_t weight_bytes, uint64_t mapped_bytes) {
   const std::lock_guard lock(mutex_);
   passive_bytes_ = weight_bytes;

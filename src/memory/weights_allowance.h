@@ -44,6 +44,10 @@ class WeightsAllowance {
 
   // For the weights of streaming models, all together, as of the last Refresh.
   uint64_t Bytes() const;
+  // When Bytes() is too little: half of what the limit leaves beside the memory that the rest really holds, for the rest does not
+  // touch all that it allocates. At most kShortBytes, with which the disk still runs at its speed.
+  static constexpr uint64_t kShortBytes = uint64_t{64} << 20;
+  uint64_t BytesWhenShort() const;
   // For the whole process; UINT64_MAX: none.
   uint64_t process_limit() const { return process_limit_.load(std::memory_order_relaxed); }
   // What the process holds now of what counts: anonymous memory, and its code.

@@ -168,6 +168,16 @@ TEST(WeightsAllowance, ANamedLimitIsNeverExceededAndGivesWayToWhatThereIs) {
   EXPECT_EQ(weights.Bytes(), 2 * kGiB);
 }
 
+TEST(WeightsAllowance, WhenItIsShortHalfOfWhatIsReallyFree) {
+  Machine machine(8 * kGiB);
+  // 512 MiB are held, 2 GiB are foretold.
+  EXPECT_EQ(WeightsAllowance(Process(kGiB, 2 * kGiB), {}, machine.Reader()).Bytes(), 0u);
+  const uint64_t held = Region::CommittedInProcess() + 576 * kMiB;
+  EXPECT_EQ(WeightsAllowance(Process(held + 80 * kMiB, 2 * kGiB), {}, machine.Reader()).BytesWhenShort(), 40 * kMiB);
+  EXPECT_EQ(WeightsAllowance(Process(held + kGiB, 2 * kGiB), {}, machine.Reader()).BytesWhenShort(), 64 * kMiB);
+  EXPECT_EQ(WeightsAllowance(Process(400 * kMiB, 2 * kGiB), {}, machine.Reader()).BytesWhenShort(), 0u);
+}
+
 TEST(WeightsAllowance, HoldsBackWhileProgramsWaitForMemory) {
   Machine machine(8 * kGiB);
   machine.SetStall(0);

@@ -1,11 +1,13 @@
 // The budget follows what there is while a model generates: real memory cgroups whose limits move, other processes that take
 // memory. The text stays that of an undisturbed run, and the kernel never has to kill.
 #include <sys/mman.h>
+#include <sys/swap.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <functional>
@@ -115,6 +117,50 @@ TEST_P(MemoryFollows, AProcessThatTakesMemory) {
   const Outcome streamed = command.Finish();
   ASSERT_EQ(streamed.status, 0) << streamed.err;
   EXPECT_EQ(group.OomKills(), 0u);
+}
+
+// A swap file for the whole system while this lives.
+class SwapFile {
+ public:
+  explicit SwapFile(const std::string& path) : path_(path) {
+    const std::string make = "dd if=/dev/zero of=" + path + " bs=1M count=512 2>/dev/null && chmod 600 " + path + " && mkswap " + path + " >/dev/null";
+    usable_ = std::system(make.c_str()) == 0 && swapon(path.c_str(), 0) == 0;
+  }
+  ~SwapFile() {
+    if (usable_) swapoff(path_.c_str());
+    unlink(path_.c_str());
+  }
+  bool usable() const { return usable_; }
+
+ private:
+  const std::string path_;
+  bool usable_ = false;
+};
+
+class SlowMemoryFollows : public GroupTest {};
+
+// With swap the kernel accepts a limit that is far below what is in use. What it swaps out of the weights is given up: what stays
+// in swap is the engine's own, of which it needs little.
+TEST_F(SlowMemoryFollows, WeightsAreNotSwapped) {
+  const SwapFile swap(tree_.Path("swap"));
+  if (!swap.usable()) GTEST_SKIP() << "no swap can be added here";
+  const std::string model = Generated("mid");
+  MemoryGroup group(600 * kMiB);
+  if (!group.usable()) GTEST_SKIP() << "cannot make a memory cgroup here";
+  const auto generate = [&](const char* limit, const char* size) {
+    return std::vector<std::string>{"run", model, "-p", "It is a truth", "-n", "150", "--temp", "0", "--raw", "--kernels", "plain", limit, size};
+  };
+  RunningCommand command = StartIn(group, generate("--ram", "auto"));
+  const auto memory = [&] { return MemoryOfChildren(command.pid()); };
+  ASSERT_TRUE(Await(command, [&] { return memory() > 300 * kMiB; })) << command.Finish().err;
+  ASSERT_TRUE(group.SetLimit(300 * kMiB));
+  EXPECT_TRUE(Await(command, [&] { return memory() + SwappedOfChildren(command.pid()) < 250 * kMiB; })) << "most of the weights are in neither";
+  const uint64_t swapped = SwappedOfChildren(command.pid());
+  EXPECT_LT(swapped, 120 * kMiB);
+  const Outcome streamed = command.Finish();
+  ASSERT_EQ(streamed.status, 0) << streamed.err;
+  EXPECT_EQ(group.OomKills(), 0u);
+  EXPECT_EQ(streamed.out, Run(generate("--weights-ram", "200M")).out);
 }
 
 std::string NameOf(const testing::TestParamInfo<Size>& info) { return std::string(info.param.preset) == "mid" ? "mid" : "large"; }
