@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "cli/capture.h"
 #include "cli/command_line.h"
-#include "cli/launcher.h"
 #include "cli/temporary_tree.h"
 
 namespace headrace::cli {
@@ -30,7 +30,7 @@ TEST_F(Completion, BashAcceptsTheScript) {
   const std::string script = tree_.File("completion", BashCompletion(*app_));
   const auto result = Capture("/bin/bash", {"-n", script}, true);
   ASSERT_TRUE(result.ok()) << result.status().message();
-  EXPECT_EQ(result->outcome.exit_status, 0);
+  EXPECT_EQ(result->exit_status, 0);
   EXPECT_EQ(result->output, "");
 }
 

@@ -133,4 +133,37 @@ Result<std::vector<std::string>> BuildBenchArguments(const BenchArguments& bench
   return builder.Finish();
 }
 
+Result<std::vector<std::string>> BuildServerArguments(const ServerArguments& server, const OptionNames& known) {
+  Builder builder(known, server.rest);
+  const auto given = [](const std::string& text) { return text.empty() ? std::nullopt : std::optional<std::string>(text); };
+  builder.Required({"-m", "--model"}, AsPath(server.model));
+  builder.Required({"--host"}, server.socket);
+  builder.Required({"-a", "--alias"}, server.alias);
+  if (!builder.SetByUser({"--ctx-size"})) builder.Default({"-c"}, std::to_string(server.context));
+  if (server.slots) builder.Required({"-np", "--parallel"}, std::to_string(*server.slots));
+  builder.Required({"-ctk", "--cache-type-k"}, server.kv_cache_type);
+  builder.Required({"-ctv", "--cache-type-v"}, server.kv_cache_type);
+  builder.Required({"-md", "--model-draft"}, given(server.draft_model));
+  // Newer releases draft only when told how.
+  if (!server.draft_model.empty()) builder.Default({"--spec-type"}, "draft-simple");
+  builder.Required({"-mm", "--mmproj"}, given(server.projector));
+  if (server.embedding) {
+    builder.Default({"--embeddings", "--embedding"});
+    // Without pooling there is no vector for a text, and a completion crashes llama-server 0.7.0.
+    if (!server.has_pooling) builder.Default({"--pooling"}, "mean");
+  }
+  if (server.reranking) builder.Default({"--reranking", "--rerank"});
+  builder.Default({"--metrics"});
+  builder.Default({"--no-ui", "--no-webui"});
+  builder.Default({"--no-warmup"});
+  if (!builder.SetByUser({"-fit"})) builder.Default({"--fit"}, "off");
+  if (server.streams && !builder.SetByUser({"-lm", "--no-mmap", "--mmap"})) builder.Default({"--load-mode"}, "mmap");
+  // By default it keeps up to 8 GiB of old prompts: memory that nobody granted.
+  if (!builder.SetByUser({"-cram"})) builder.Default({"--cache-ram"}, "0");
+  if (!builder.SetByUser({"-v", "--verbose", "--log-verbose", "--verbosity", "--log-verbosity"})) {
+    builder.Default({"-lv", "--verbosity"}, server.debug ? "3" : "1");
+  }
+  return builder.Finish();
+}
+
 }  // namespace headrace::cli

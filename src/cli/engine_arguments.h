@@ -63,4 +63,22 @@ std::vector<std::string> BenchMemoryArguments(const BenchArguments& bench);
 // Arguments for llama-bench with JSON output.
 Result<std::vector<std::string>> BuildBenchArguments(const BenchArguments& bench, const OptionNames& known);
 
+struct ServerArguments {
+  std::string model;
+  std::string socket;                      // path of a unix socket, ending in ".sock"
+  std::string alias;                       // the model's name in answers
+  uint64_t context = 0;                    // tokens, of all slots together
+  std::optional<uint64_t> slots;
+  std::optional<std::string> kv_cache_type;
+  std::string draft_model, projector;      // paths, "" for none
+  bool embedding = false;
+  bool has_pooling = false;                // the model says how its embeddings are made
+  bool reranking = false;
+  bool streams = false;
+  bool debug = false;
+  std::vector<std::string> rest;
+};
+// Arguments for llama-server with one model.
+Result<std::vector<std::string>> BuildServerArguments(const ServerArguments& server, const OptionNames& known);
+
 }  // namespace headrace::cli

@@ -162,5 +162,26 @@ TEST(BenchArguments, JsonAndSizes) {
             (Arguments{"-m", "m.gguf", "-o", "json", "-p", "512", "-r", "2", "-t", "2", "--load-mode", "mmap", "--n-gen", "5"}));
 }
 
+TEST(ServerArguments, OneModelOnASocket) {
+  const OptionNames known = ParseHelp("-m\n--host\n-a\n-c\n-np\n-ctk\n-ctv\n-md\n--spec-type\n-mm\n--embeddings\n--pooling\n--metrics\n"
+                                      "--no-warmup\n--load-mode\n--cache-ram\n-lv\n");
+  ServerArguments server{.model = "m.gguf", .socket = "/s.sock", .alias = "m", .context = 512};
+  EXPECT_EQ(*BuildServerArguments(server, known),
+            (Arguments{"-m", "m.gguf", "--host", "/s.sock", "-a", "m", "-c", "512", "--metrics", "--no-warmup", "--cache-ram", "0", "-lv", "1"}));
+  server.slots = 2;
+  server.kv_cache_type = "q8_0";
+  server.draft_model = "d.gguf";
+  server.projector = "p.gguf";
+  server.embedding = server.streams = true;
+  const Arguments all = *BuildServerArguments(server, known);
+  for (const Arguments& part : {Arguments{"-np", "2"}, {"-ctk", "q8_0", "-ctv", "q8_0"}, {"-md", "d.gguf", "--spec-type", "draft-simple"}, {"-mm", "p.gguf"},
+                                {"--embeddings", "--pooling", "mean"}, {"--load-mode", "mmap"}}) {
+    EXPECT_TRUE(Contains(all, part)) << part.front();
+  }
+  server.has_pooling = true;
+  EXPECT_FALSE(Contains(*BuildServerArguments(server, known), {"--pooling"})) << "the model's own";
+  EXPECT_FALSE(BuildServerArguments(server, ParseHelp("-m\n")).ok());
+}
+
 }  // namespace
 }  // namespace headrace::cli

@@ -1,7 +1,5 @@
 #include "cli/engine_memory.h"
 
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
@@ -10,8 +8,8 @@
 #include <fmt/format.h>
 
 #include "base/size.h"
+#include "cli/capture.h"
 #include "cli/exit_status.h"
-#include "cli/launcher.h"
 
 namespace headrace::cli {
 namespace {
@@ -126,11 +124,15 @@ Result<EngineMemory> EngineSimulation::RunOne(const std::vector<std::string>& ar
   all.insert(all.end(), {"-fitp", "on"});
   const auto result = Capture(program_, all, true);
   if (!result.ok()) return result.status();
-  if (auto memory = ParseFitPrint(result->output)) return *memory;
+  if (auto memory = ParseFitPrint(result->output)) {
+    memory->engine_bytes = result->peak_bytes;
+    return *memory;
+  }
   return Status(Code::kUnsupported, fmt::format("{} does not say what would be allocated: {}", program_, LastLine(result->output)));
 }
 
-Result<EngineMemory> EngineSimulation::Run(const std::vector<std::string>& more) const {
+Result<EngineMemory> EngineSimulation::Run(const std::vector<std::string>& more) {
+  if (const auto known = known_.find(more); known != known_.end()) return known->second;
   auto arguments = arguments_;
   arguments.insert(arguments.end(), {"-m", model_});
   arguments.insert(arguments.end(), more.begin(), more.end());
@@ -145,14 +147,13 @@ Result<EngineMemory> EngineSimulation::Run(const std::vector<std::string>& more)
     if (!draft.ok()) return draft;
     memory->context_bytes += draft->context_bytes;
     memory->compute_bytes += draft->compute_bytes;
+    memory->engine_bytes = std::max(memory->engine_bytes, draft->engine_bytes);
     memory->draft_weight_bytes = FileSize(draft_);
   }
   memory->prompt_cache_bytes = prompt_cache_bytes_;
   if (!projector_.empty()) memory->projector_bytes = FileSize(projector_);
-  // The largest child so far is a simulation: the others print their help.
-  rusage usage{};
-  getrusage(RUSAGE_CHILDREN, &usage);
-  memory->engine_bytes = static_cast<uint64_t>(usage.ru_maxrss) * kKiB + kGeneratorBytes + kTokenBytes * context_tokens();
+  memory->engine_bytes += kGeneratorBytes + kTokenBytes * context_tokens();
+  known_.emplace(more, *memory);
   return memory;
 }
 

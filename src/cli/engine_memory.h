@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -44,8 +45,8 @@ class EngineSimulation {
   static Result<EngineSimulation> Prepare(const Engine& engine, const std::vector<std::string>& arguments);
 
   // With `more` arguments behind the others. A draft model and a projector are included. Takes some tenths of a
-  // second. Errors: kUnsupported with the engine's last line.
-  Result<EngineMemory> Run(const std::vector<std::string>& more = {}) const;
+  // second, the second time nothing. Errors: kUnsupported with the engine's last line.
+  Result<EngineMemory> Run(const std::vector<std::string>& more = {});
 
   // Tokens of context that were asked for, 0: as many as the model knows.
   uint64_t context_tokens() const;
@@ -58,6 +59,7 @@ class EngineSimulation {
   std::string model_, draft_, projector_; // paths, "" for none
   std::string draft_type_k_, draft_type_v_;
   uint64_t prompt_cache_bytes_ = 0;
+  std::map<std::vector<std::string>, EngineMemory> known_;   // by `more`
 };
 
 }  // namespace headrace::cli

@@ -7,8 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "cli/capture.h"
 #include "cli/exit_status.h"
-#include "cli/launcher.h"
 
 namespace headrace::cli {
 namespace {
@@ -76,7 +76,7 @@ Result<OptionNames> QueryOptions(const std::string& program) {
   last.remove_prefix(last.rfind('\n') == std::string_view::npos ? 0 : last.rfind('\n') + 1);
   return Status(Code::kUnsupported,
                 fmt::format("{} --help lists no options (exit status {}: {}); run `headrace engine install` or choose "
-                            "another llama.cpp with --engine DIR", program, help->outcome.exit_status,
+                            "another llama.cpp with --engine DIR", program, help->exit_status,
                             last.empty() ? "no output" : OneLine(last)));
 }
 

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -64,37 +63,6 @@ struct Pipe {
   }
 };
 
-std::vector<char*> Pointers(std::vector<std::string>& strings) {
-  std::vector<char*> pointers;
-  for (std::string& text : strings) pointers.push_back(text.data());
-  pointers.push_back(nullptr);
-  return pointers;
-}
-
-// Never returns. Only async-signal-safe calls.
-[[noreturn]] void RunChild(const LaunchSpec& spec, const SignalGuard& signals, int stdout_fd, int failure_fd,
-                           char* const* arguments, char* const* environment, pid_t parent) {
-  prctl(PR_SET_PDEATHSIG, SIGTERM);
-  if (getppid() != parent) _exit(143);
-  const auto redirect = [](int from, int to) { return dup2(from, to) >= 0; };
-  bool ok = true;
-  if (spec.stdin_null || spec.stderr_null) {
-    const int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    ok = null_fd >= 0;
-    if (ok && spec.stdin_null) ok = redirect(null_fd, STDIN_FILENO);
-    if (ok && spec.stderr_null) ok = redirect(null_fd, STDERR_FILENO);
-  }
-  if (ok && stdout_fd >= 0) ok = redirect(stdout_fd, STDOUT_FILENO);
-  if (ok && spec.stderr_to_stdout) ok = redirect(STDOUT_FILENO, STDERR_FILENO);
-  if (ok) {
-    signals.Restore();
-    execve(spec.program.c_str(), arguments, environment);
-  }
-  const int error = errno;
-  [[maybe_unused]] const ssize_t written = write(failure_fd, &error, sizeof error);
-  _exit(127);
-}
-
 // Passes the signals on that the child did not get by itself.
 void Forward(int fd, pid_t child) {
   signalfd_siginfo info{};
@@ -154,38 +122,20 @@ LaunchOutcome Wait(pid_t child, const LaunchSpec& spec, const SignalGuard& signa
 }  // namespace
 
 Result<LaunchOutcome> Launch(const LaunchSpec& spec) {
-  std::vector<std::string> argument_texts{spec.program};
-  argument_texts.insert(argument_texts.end(), spec.arguments.begin(), spec.arguments.end());
-  std::vector<std::string> environment_texts = MergeEnvironment(environ, spec.environment);
-  const std::vector<char*> arguments = Pointers(argument_texts);
-  const std::vector<char*> environment = Pointers(environment_texts);
-
-  Pipe failure, output;
+  Pipe output;
   const SignalGuard signals;
-  if (signals.fd() < 0 || !failure.Open() || (spec.on_stdout && !output.Open())) {
+  if (signals.fd() < 0 || (spec.on_stdout && !output.Open())) {
     return Status(Code::kIo, fmt::format("cannot prepare to start {}: {}", spec.program, std::strerror(errno)));
   }
-  if (spec.on_stdout) fcntl(output.read.get(), F_SETFL, O_NONBLOCK);
-  std::fflush(nullptr);
-  const pid_t parent = getpid();
-  const pid_t child = fork();
-  if (child < 0) return Status(Code::kIo, fmt::format("cannot start {}: {}", spec.program, std::strerror(errno)));
-  if (child == 0) {
-    RunChild(spec, signals, output.write.get(), failure.write.get(), arguments.data(), environment.data(), parent);
+  StartSpec start = spec;
+  if (spec.on_stdout) {
+    fcntl(output.read.get(), F_SETFL, O_NONBLOCK);
+    start.stdout_fd = output.write.get();
   }
-  failure.write = Descriptor();
+  const auto child = StartProcess(start, [&signals] { signals.Restore(); });
   output.write = Descriptor();
-  int error = 0;
-  ssize_t count = 0;
-  do {
-    count = read(failure.read.get(), &error, sizeof error);
-  } while (count < 0 && errno == EINTR);
-  if (count == static_cast<ssize_t>(sizeof error)) {
-    waitpid(child, nullptr, 0);
-    const Code code = error == ENOENT ? Code::kNotFound : Code::kPermission;
-    return Status(code, fmt::format("cannot start {}: {}", spec.program, std::strerror(error)));
-  }
-  return Wait(child, spec, signals, std::move(output.read));
+  if (!child.ok()) return child.status();
+  return Wait(*child, spec, signals, std::move(output.read));
 }
 
 }  // namespace headrace::cli

@@ -19,6 +19,9 @@ std::string OptionSize(uint64_t bytes) {
   return bytes < 16 * kMiB ? fmt::format("{}K", AlignUp(bytes, kKiB) / kKiB) : fmt::format("{}M", AlignUp(bytes, kMiB) / kMiB);
 }
 
+std::vector<std::string> QuantizedCache() { return {"-ctk", "q8_0", "-ctv", "q8_0"}; }
+std::vector<std::string> NarrowBatches() { return {"-ub", "64"}; }
+
 }  // namespace
 
 MemoryBudget DivideMemory(const MemoryLimits& limits, const ModelWeights& weights, uint64_t weight_bytes,
@@ -78,40 +81,50 @@ std::string DescribeDecision(const MemoryBudget& budget, const MemoryLimits& lim
   return fmt::format("weights stream, {}; weights get {}", why, FormatSize(budget.weights_budget_bytes));
 }
 
-Status CheckMemory(const MemoryBudget& budget, const MemoryLimits& limits, const ModelWeights& weights, uint64_t context_tokens,
-                   const TryArguments& try_arguments) {
+std::optional<Shortage> FindShortage(const MemoryBudget& budget, const MemoryLimits& limits, const ModelWeights& weights,
+                                     uint64_t context_tokens, const TryArguments& try_arguments) {
   const uint64_t floor = weights.floor_bytes();
-  if (!budget.streams || budget.weights_budget_bytes >= floor) return {};
+  if (!budget.streams || budget.weights_budget_bytes >= floor) return std::nullopt;
+  Shortage shortage;
+  Remedies& remedies = shortage.remedies;
   const bool columns = weights.column_bytes() > weights.widest_group_bytes;
   const std::string needs = fmt::format("{} for weights at least (3 reads of {} rows of {}, {} each, and {})", FormatSize(floor), kRowGroup,
                                         weights.widest, FormatSize(weights.widest_group_bytes),
                                         columns ? fmt::format("an expert's columns for {} tokens", weights.batch_tokens) : "one repacked copy");
   if (limits.weights_bytes > 0 && limits.weights_bytes < floor) {
-    return Status(Code::kOutOfBudget, fmt::format("{} ({}) is too little: streaming needs {}; give at least --weights-ram {}",
-                                                  FormatSize(limits.weights_bytes), limits.weights_origin, needs, OptionSize(floor)));
+    shortage.arithmetic = fmt::format("{} ({}) is too little: streaming needs {}", FormatSize(limits.weights_bytes), limits.weights_origin, needs);
+    remedies.weights_bytes = floor;
+    return shortage;
   }
-  std::string message = fmt::format("{} ({}) is too little: ", FormatSize(limits.process_bytes), limits.process_origin);
+  shortage.arithmetic = fmt::format("{} ({}) is too little: ", FormatSize(limits.process_bytes), limits.process_origin);
   if (budget.engine) {
-    message += fmt::format("{}, {} = {}", needs, DescribeRest(budget), FormatSize(budget.least_bytes));
+    shortage.arithmetic += fmt::format("{}, {} = {}", needs, DescribeRest(budget), FormatSize(budget.least_bytes));
   } else {
-    message += fmt::format("streaming needs {} beside the KV cache, the buffers and the engine itself", needs);
+    shortage.arithmetic += fmt::format("streaming needs {} beside the KV cache, the buffers and the engine itself", needs);
   }
-  message += fmt::format("; give at least --ram {}", OptionSize(budget.least_bytes));
-  if (!budget.engine || !try_arguments) return Status(Code::kOutOfBudget, message);
+  remedies.process_bytes = budget.least_bytes;
+  if (!budget.engine || !try_arguments) return shortage;
   const auto works = [&](const std::vector<std::string>& more) {
     const auto engine = try_arguments(more);
     return engine && engine->rest_bytes() + kStreamingBytes + floor <= limits.process_bytes;
   };
-  for (uint64_t tokens = context_tokens / 2; tokens >= kShortestContext; tokens /= 2) {
-    if (!works({"-c", std::to_string(tokens)})) continue;
-    message += fmt::format(", or a shorter context: -c {}", tokens);
-    break;
+  for (uint64_t tokens = context_tokens / 2; tokens >= kShortestContext && remedies.context_tokens == 0; tokens /= 2) {
+    if (works({"-c", std::to_string(tokens)})) remedies.context_tokens = tokens;
   }
-  const std::vector<std::string> quantized = {"-ctk", "q8_0", "-ctv", "q8_0"};
-  if (works(quantized)) message += fmt::format(", or a quantized KV cache: -- {}", fmt::join(quantized, " "));
-  const std::vector<std::string> narrow = {"-ub", "64"};
-  if (works(narrow)) message += fmt::format(", or smaller batches: -- {}", fmt::join(narrow, " "));
-  return Status(Code::kOutOfBudget, message);
+  remedies.quantized_cache = works(QuantizedCache());
+  remedies.narrow_batches = works(NarrowBatches());
+  return shortage;
+}
+
+std::string DescribeShortage(const Shortage& shortage) {
+  const Remedies& remedies = shortage.remedies;
+  std::string text = shortage.arithmetic;
+  if (remedies.weights_bytes > 0) text += fmt::format("; give at least --weights-ram {}", OptionSize(remedies.weights_bytes));
+  if (remedies.process_bytes > 0) text += fmt::format("; give at least --ram {}", OptionSize(remedies.process_bytes));
+  if (remedies.context_tokens > 0) text += fmt::format(", or a shorter context: -c {}", remedies.context_tokens);
+  if (remedies.quantized_cache) text += fmt::format(", or a quantized KV cache: -- {}", fmt::join(QuantizedCache(), " "));
+  if (remedies.narrow_batches) text += fmt::format(", or smaller batches: -- {}", fmt::join(NarrowBatches(), " "));
+  return text;
 }
 
 }  // namespace headrace::cli

@@ -39,7 +39,7 @@ struct MemoryBudget {
   uint64_t peak_bytes() const { return rest_bytes() + weights_budget_bytes; }
 };
 
-// `weight_bytes` of the model, without a draft's. Never fails: CheckMemory judges the result.
+// `weight_bytes` of the model, without a draft's. Never fails: FindShortage judges the result.
 MemoryBudget DivideMemory(const MemoryLimits& limits, const ModelWeights& weights, uint64_t weight_bytes,
                           const std::optional<EngineMemory>& engine);
 
@@ -54,9 +54,24 @@ std::string DescribeDecision(const MemoryBudget& budget, const MemoryLimits& lim
 
 // The engine's allocations if these arguments were added; nullopt when they cannot work.
 using TryArguments = std::function<std::optional<EngineMemory>(const std::vector<std::string>& more)>;
-// kOutOfBudget with the arithmetic and what would work, when the budget is below what streaming needs.
-// `context_tokens` is what `engine` was simulated for.
-Status CheckMemory(const MemoryBudget& budget, const MemoryLimits& limits, const ModelWeights& weights, uint64_t context_tokens,
-                   const TryArguments& try_arguments);
+
+// What would work where the budget is too small, each for itself; 0 and false: would not help, or is not known.
+struct Remedies {
+  uint64_t process_bytes = 0;     // at least so much for the process
+  uint64_t weights_bytes = 0;     // or for weights
+  uint64_t context_tokens = 0;    // a shorter context
+  bool quantized_cache = false;   // a KV cache of q8_0
+  bool narrow_batches = false;    // -ub 64
+};
+
+struct Shortage {
+  std::string arithmetic;         // "100 MiB (--ram) is too little: ..."
+  Remedies remedies;
+};
+// Nullopt when the budget is enough. `context_tokens` is what `engine` was simulated for.
+std::optional<Shortage> FindShortage(const MemoryBudget& budget, const MemoryLimits& limits, const ModelWeights& weights,
+                                     uint64_t context_tokens, const TryArguments& try_arguments);
+// The arithmetic and the remedies as options of the command.
+std::string DescribeShortage(const Shortage& shortage);
 
 }  // namespace headrace::cli

@@ -100,7 +100,7 @@ TEST(PutContextInFile, OneLayerMustFit) {
   EXPECT_TRUE(PutContextInFile(limits, 10, engine).ok());
 }
 
-TEST(CheckMemory, SaysTheArithmeticAndOnlyRemediesThatWork) {
+TEST(FindShortage, SaysTheArithmeticAndOnlyRemediesThatWork) {
   const MemoryLimits limits = Process(110 * kMiB);
   const MemoryBudget budget = Divide(limits, Engine(400 * kMiB));
   const auto proportional = [](const std::vector<std::string>& more) -> std::optional<EngineMemory> {
@@ -108,25 +108,29 @@ TEST(CheckMemory, SaysTheArithmeticAndOnlyRemediesThatWork) {
     if (more[0] == "-ub") return std::nullopt;
     return Engine(200 * kMiB);
   };
-  const Status status = CheckMemory(budget, limits, Weights(), 8192, proportional);
-  EXPECT_EQ(status.code(), Code::kOutOfBudget);
-  const std::string& text = status.message();
+  const auto shortage = FindShortage(budget, limits, Weights(), 8192, proportional);
+  ASSERT_TRUE(shortage);
+  EXPECT_EQ(shortage->remedies.process_bytes, budget.least_bytes);
+  EXPECT_EQ(shortage->remedies.context_tokens, 512u);
+  EXPECT_FALSE(shortage->remedies.quantized_cache || shortage->remedies.narrow_batches);
+  const std::string text = DescribeShortage(*shortage);
   EXPECT_NE(text.find("110 MiB (--ram) is too little: 4.01 MiB for weights at least"), std::string::npos) << text;
   EXPECT_NE(text.find("KV cache 400 MiB, buffers 50.0 MiB, engine 20.0 MiB, streaming 3.00 MiB = 477 MiB"), std::string::npos) << text;
   EXPECT_NE(text.find("give at least --ram 478M"), std::string::npos) << text;
   EXPECT_NE(text.find("-c 512"), std::string::npos) << text;
   EXPECT_EQ(text.find("quantized"), std::string::npos) << "it would not be enough: " << text;
   EXPECT_EQ(text.find("-ub"), std::string::npos) << text;
-  EXPECT_TRUE(CheckMemory(Divide(Process(478 * kMiB), Engine(400 * kMiB)), Process(478 * kMiB), Weights(), 8192, proportional).ok());
-  EXPECT_FALSE(CheckMemory(Divide(Process(477 * kMiB), Engine(400 * kMiB)), Process(477 * kMiB), Weights(), 8192, proportional).ok());
+  EXPECT_FALSE(FindShortage(Divide(Process(478 * kMiB), Engine(400 * kMiB)), Process(478 * kMiB), Weights(), 8192, proportional));
+  EXPECT_TRUE(FindShortage(Divide(Process(477 * kMiB), Engine(400 * kMiB)), Process(477 * kMiB), Weights(), 8192, proportional));
 }
 
-TEST(CheckMemory, WeightsAloneNameTheirOption) {
+TEST(FindShortage, WeightsAloneNameTheirOption) {
   const MemoryLimits limits{FlashMode::kAuto, 0, kMiB, "", "--weights-ram"};
-  const Status status = CheckMemory(Divide(limits), limits, Weights(), 0, nullptr);
-  EXPECT_EQ(status.code(), Code::kOutOfBudget);
-  EXPECT_NE(status.message().find("give at least --weights-ram "), std::string::npos) << status.message();
-  EXPECT_NE(status.message().find("output.weight"), std::string::npos) << status.message();
+  const auto shortage = FindShortage(Divide(limits), limits, Weights(), 0, nullptr);
+  ASSERT_TRUE(shortage);
+  const std::string text = DescribeShortage(*shortage);
+  EXPECT_NE(text.find("give at least --weights-ram "), std::string::npos) << text;
+  EXPECT_NE(text.find("output.weight"), std::string::npos) << text;
 }
 
 }  // namespace

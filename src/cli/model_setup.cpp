@@ -14,8 +14,11 @@
 namespace headrace::cli {
 
 Result<ModelSetup> PrepareModel(const std::string& path, const FlashOptions& options) {
-  auto resolved = ResolveConfig(options, [](const char* name) { return std::getenv(name); },
-                                FindAvailableMemory(ReadTextFile, ReadAddressLimits()));
+  return PrepareModel(path, options, FindAvailableMemory(ReadTextFile, ReadAddressLimits()));
+}
+
+Result<ModelSetup> PrepareModel(const std::string& path, const FlashOptions& options, const AvailableMemory& available) {
+  auto resolved = ResolveConfig(options, [](const char* name) { return std::getenv(name); }, available);
   if (!resolved.ok()) return resolved.status();
   auto catalogue = ReadCatalogue(path);
   if (!catalogue.ok()) return catalogue.status();
@@ -36,16 +39,25 @@ Config ModelSetup::LibraryConfig() const {
 }
 
 Status SettleMemory(const Engine* engine, const std::vector<std::string>& arguments, ModelSetup& model) {
+  ProgressLine progress;
+  progress.Show("asking the engine what it will allocate");
+  auto simulation = engine == nullptr ? Result<EngineSimulation>(Status(Code::kNotFound, "no engine was found"))
+                                      : EngineSimulation::Prepare(*engine, arguments);
+  const Status enough = SettleMemory(simulation, arguments, model);
+  progress.Show("");
+  if (!simulation.ok() && model.config.debug) {
+    fmt::print(stderr, "headrace: what the engine will allocate is not foretold, only measured: {}\n", simulation.status().message());
+  }
+  return enough;
+}
+
+Status SettleMemory(Result<EngineSimulation>& simulation, const std::vector<std::string>& arguments, ModelSetup& model) {
   if (const auto batch = OptionValue(arguments, {"-ub", "--ubatch-size"})) {
     if (const uint64_t tokens = std::strtoull(batch->c_str(), nullptr, 10); tokens > 0) model.weights.batch_tokens = tokens;
   }
   std::optional<EngineMemory> foretold;
   TryArguments try_arguments;
   uint64_t context = 0;
-  ProgressLine progress;
-  progress.Show("asking the engine what it will allocate");
-  auto simulation = engine == nullptr ? Result<EngineSimulation>(Status(Code::kNotFound, "no engine was found"))
-                                      : EngineSimulation::Prepare(*engine, arguments);
   Status kv_fits;
   if (simulation.ok()) {
     const auto memory = simulation->Run();
@@ -65,16 +77,12 @@ Status SettleMemory(const Engine* engine, const std::vector<std::string>& argume
     };
   }
   model.memory = DivideMemory(model.limits, model.weights, model.catalogue.weight_bytes(), foretold);
-  const Status enough = kv_fits.ok() ? CheckMemory(model.memory, model.limits, model.weights, context, try_arguments) : kv_fits;
-  progress.Show("");
-  if (!simulation.ok() && model.config.debug) {
-    fmt::print(stderr, "headrace: what the engine will allocate is not foretold, only measured: {}\n", simulation.status().message());
-  }
-  if (enough.ok() && model.config.lock && model.streams()) {
-    const Status locked = Region::MayLock(model.memory.weights_budget_bytes);
-    if (!locked.ok()) return Status(locked.code(), "--lock: " + locked.message());
-  }
-  return enough;
+  if (!kv_fits.ok()) return kv_fits;
+  model.shortage = FindShortage(model.memory, model.limits, model.weights, context, try_arguments);
+  if (model.shortage) return Status(Code::kOutOfBudget, DescribeShortage(*model.shortage));
+  if (!model.config.lock || !model.streams()) return {};
+  const Status locked = Region::MayLock(model.memory.weights_budget_bytes);
+  return locked.ok() ? locked : Status(locked.code(), "--lock: " + locked.message());
 }
 
 Result<EngineSetup> PrepareEngine(const std::string& engine_option, std::initializer_list<const char*> programs,

@@ -2,10 +2,12 @@
 // are found, the memory is divided and checked.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "base/status.h"
 #include "cli/engine_locator.h"
+#include "cli/engine_memory.h"
 #include "cli/memory_budget.h"
 #include "cli/model_weights.h"
 #include "cli/options.h"
@@ -20,6 +22,7 @@ struct ModelSetup {
   Config config;
   MemoryLimits limits;
   MemoryBudget memory;       // of SettleMemory
+  std::optional<Shortage> shortage;
 
   bool streams() const { return memory.streams; }
   // What the library is told: what was decided here, so that both agree.
@@ -28,11 +31,15 @@ struct ModelSetup {
 
 // Errors: those of ReadCatalogue and ResolveConfig.
 Result<ModelSetup> PrepareModel(const std::string& path, const FlashOptions& options);
+// The same where not all of this machine's memory is free to take.
+Result<ModelSetup> PrepareModel(const std::string& path, const FlashOptions& options, const AvailableMemory& available);
 
 // Divides the memory. `arguments` are the engine's, with the model among them; without an engine, or with one that
 // cannot simulate its allocations, only the weights are known, and a line says so when debugging.
-// Errors: those of CheckMemory and PutContextInFile.
+// Errors: kOutOfBudget with the text of the shortage, and of PutContextInFile.
 Status SettleMemory(const Engine* engine, const std::vector<std::string>& arguments, ModelSetup& model);
+// The same with a simulation that was prepared for these arguments. Writes no line; thread-safe.
+Status SettleMemory(Result<EngineSimulation>& simulation, const std::vector<std::string>& arguments, ModelSetup& model);
 
 struct EngineSetup {
   SearchPaths paths;

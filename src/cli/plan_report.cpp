@@ -1,5 +1,7 @@
 #include "cli/plan_report.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -56,7 +58,11 @@ Result<PlanReport> MakePlanReport(ModelSetup model, const std::optional<ProfileE
   PlanReport report;
   report.smallest_budget_bytes = model.weights.floor_bytes();
   if (model.streams()) {
-    auto plan = PlanResidency(model.weights.extents, model.memory.weights_budget_bytes, model.weights.column_bytes());
+    // A draft model shares the budget, and is kept resident before its target.
+    const uint64_t budget = model.memory.weights_budget_bytes;
+    const uint64_t draft = model.memory.engine ? model.memory.engine->draft_weight_bytes : 0;
+    auto plan = PlanResidency(model.weights.extents, budget - std::min(draft, budget - std::min(budget, report.smallest_budget_bytes)),
+                              model.weights.column_bytes());
     if (!plan.ok()) return plan.status();
     report.plan = std::move(*plan);
   } else {
@@ -124,9 +130,7 @@ std::string RenderPlanText(const PlanReport& report) {
   return text + facts.Render();
 }
 
-std::string RenderPlanJson(const PlanReport& report) {
-  const ModelSetup& model = report.model;
-  const Prediction& prediction = report.prediction;
+nlohmann::json SetupJson(const ModelSetup& model) {
   Json json;
   json["model"] = {{"path", model.path},
                    {"architecture", model.catalogue.architecture},
@@ -159,11 +163,17 @@ std::string RenderPlanJson(const PlanReport& report) {
                     {"peak_bytes", memory.engine ? Json(memory.peak_bytes()) : Json()},
                     {"least_bytes", memory.engine ? Json(memory.least_bytes) : Json()},
                     {"everything_bytes", memory.engine ? Json(memory.everything_bytes) : Json()}};
-  json["smallest_budget_bytes"] = report.smallest_budget_bytes;
+  json["smallest_budget_bytes"] = model.weights.floor_bytes();
   json["smallest_budget_weight"] = model.weights.widest;
+  return json;
+}
+
+nlohmann::json PlanJson(const PlanReport& report) {
+  const Prediction& prediction = report.prediction;
+  Json json = SetupJson(report.model);
   json["plan"] = {{"resident_bytes", report.plan.resident_bytes},
                   {"streamed_bytes_per_pass", report.plan.streamed_bytes},
-                  {"expert_cache_bytes", std::min(report.plan.expert_cache_bytes, model.weights.expert_bytes)},
+                  {"expert_cache_bytes", std::min(report.plan.expert_cache_bytes, report.model.weights.expert_bytes)},
                   {"ring_bytes", report.plan.ring_bytes},
                   {"scratch_bytes", report.plan.scratch_bytes}};
   json["machine"] = nullptr;
@@ -174,11 +184,16 @@ std::string RenderPlanJson(const PlanReport& report) {
                        {"prompt_flops_per_s", NumberOrNull(report.machine->prompt_flops_per_s)}};
   }
   json["prediction"] = {{"decode_tokens_per_s", NumberOrNull(prediction.decode_tokens_per_s)},
+                        {"decode_tokens_per_s_range", {NumberOrNull(prediction.decode_low_tokens_per_s), NumberOrNull(prediction.decode_high_tokens_per_s)}},
                         {"disk_bound", prediction.disk_bound},
                         {"prompt_tokens", report.prompt_tokens},
                         {"prompt_tokens_per_s", KnowsPrompt(report) ? NumberOrNull(prediction.prompt_tokens_per_s) : Json()},
                         {"first_token_s", NumberOrNull(prediction.first_token_s)}};
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json;
+}
+
+std::string RenderPlanJson(const PlanReport& report) {
+  return PlanJson(report).dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace headrace::cli

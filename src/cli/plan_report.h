@@ -4,6 +4,8 @@
 #include <optional>
 #include <string>
 
+#include <nlohmann/json.hpp>
+
 #include "cli/machine_profile.h"
 #include "cli/model_setup.h"
 #include "plan/prediction.h"
@@ -27,6 +29,9 @@ Result<PlanReport> MakePlanReport(ModelSetup model, const std::optional<ProfileE
 
 std::string RenderPlanText(const PlanReport& report);
 // Sizes in bytes, speeds per second; unknown numbers are null. The keys are stable.
+nlohmann::json PlanJson(const PlanReport& report);
 std::string RenderPlanJson(const PlanReport& report);
+// Its part about the model and its memory, which is known too when the memory is too little to plan with.
+nlohmann::json SetupJson(const ModelSetup& model);
 
 }  // namespace headrace::cli

@@ -10,46 +10,9 @@
 #include <fmt/format.h>
 
 #include "cli/exit_status.h"
-#include "telemetry/snapshot_files.h"
+#include "cli/snapshot_file.h"
 
 namespace headrace::cli {
-namespace {
-
-// The file that the library reports into.
-class SnapshotFile {
- public:
-  SnapshotFile() {
-    auto created = CreateSnapshotFile();
-    if (created.ok()) path_ = std::move(*created);
-  }
-  ~SnapshotFile() {
-    if (path_.empty()) return;
-    for (const std::string& path : SnapshotFilesOf(path_)) unlink(path.c_str());
-  }
-  SnapshotFile(const SnapshotFile&) = delete;
-  SnapshotFile& operator=(const SnapshotFile&) = delete;
-
-  // "" when none could be created: the run then goes without statistics.
-  const std::string& path() const { return path_; }
-
-  // Of several programs under one session the last to stream is shown.
-  std::optional<Statistics> Read() const {
-    std::optional<Statistics> shown;
-    if (path_.empty()) return shown;
-    for (const std::string& path : SnapshotFilesOf(path_)) {
-      const auto view = SnapshotView::Open(path);
-      if (!view.ok()) continue;
-      Statistics statistics = ReadStatistics(**view);
-      if (!shown || statistics.streamed()) shown = std::move(statistics);
-    }
-    return shown;
-  }
-
- private:
-  std::string path_;
-};
-
-}  // namespace
 
 ProgressLine::ProgressLine() : terminal_(isatty(STDERR_FILENO) == 1) {}
 

@@ -30,6 +30,7 @@ void Append(const std::string& path, FileHeader header, Catalogue* catalogue) {
     catalogue->heads_kv = metadata.Number("attention.head_count_kv");
     catalogue->experts = metadata.Number("expert_count");
     catalogue->experts_used = metadata.Number("expert_used_count");
+    catalogue->pooling = metadata.Number("pooling_type");
     catalogue->vocabulary = metadata.vocabulary;
     catalogue->has_chat_template = metadata.has_chat_template;
   }

@@ -50,6 +50,7 @@ struct Catalogue {
   uint64_t heads_kv = 0;
   uint64_t experts = 0;
   uint64_t experts_used = 0;
+  uint64_t pooling = 0;                // llama_pooling_type of an embedding model; 0: none, it writes text
   uint64_t vocabulary = 0;             // number of tokenizer.ggml.tokens
   bool has_chat_template = false;
 

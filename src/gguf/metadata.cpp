@@ -19,7 +19,7 @@ constexpr uint64_t kMaxAlignment = 1 << 20;
 // Of the architecture: "llama.context_length".
 constexpr std::string_view kModelKeys[] = {
     "context_length",          "embedding_length", "block_count",       "attention.head_count",
-    "attention.head_count_kv", "expert_count",     "expert_used_count",
+    "attention.head_count_kv", "expert_count",     "expert_used_count", "pooling_type",
 };
 
 enum ValueType : uint32_t {

@@ -22,7 +22,12 @@ Prediction Predict(const ResidencyPlan& plan, const MachineProfile& machine, dou
 
   Prediction prediction;
   prediction.disk_bound = decode_disk_s > decode_s;
-  if (const double pass = std::max(decode_disk_s, decode_s); pass > 0) prediction.decode_tokens_per_s = 1 / pass;
+  if (const double pass = std::max(decode_disk_s, decode_s); pass > 0) {
+    prediction.decode_tokens_per_s = 1 / pass;
+    prediction.decode_low_tokens_per_s = kReachedShare / pass;
+    const double luckier_disk_s = Seconds(shared_streamed + absent * token_experts / 2, machine.disk_bytes_per_s);
+    prediction.decode_high_tokens_per_s = 1 / std::max(luckier_disk_s, decode_s);
+  }
 
   if (prompt_tokens == 0 || ubatch_tokens == 0) return prediction;
   const double passes = std::ceil(static_cast<double>(prompt_tokens) / static_cast<double>(ubatch_tokens));

@@ -16,8 +16,14 @@ struct MachineProfile {
   double repack_bytes_per_s = 0;   // all cores
 };
 
+// Of the limit; the benchmarks reached 0.8 to 0.97 (docs/benchmarks.md), and disks vary by a few percent.
+inline constexpr double kReachedShare = 0.75;
+
 struct Prediction {
   double decode_tokens_per_s = 0;
+  // What to expect: from kReachedShare of that on. With experts up to twice the disk's share of it, for models that
+  // prefer some experts; never above the memory's limit.
+  double decode_low_tokens_per_s = 0, decode_high_tokens_per_s = 0;
   double prompt_tokens_per_s = 0;
   double first_token_s = 0;        // for the prompt below, the first pass with nothing resident yet
   bool disk_bound = false;         // decode waits for the disk
