@@ -10,6 +10,7 @@ all: setup
 setup:
 	@scripts/install-packages.sh
 	@scripts/install-engine.sh "$(ENGINE)" --tests
+	@scripts/install-node-packages.sh "$(BUILD)/node"
 	@cmake -S . -B $(BUILD)/release -G Ninja -DCMAKE_BUILD_TYPE=Release -DHEADRACE_ENGINE="$(ENGINE)" >$(BUILD)/configure.log 2>&1 \
 	  || { cat $(BUILD)/configure.log >&2; exit 1; }
 

@@ -16,6 +16,7 @@ namespace {
 constexpr const char* kFooter = R"(
 Examples:
   headrace run model.gguf --ram 8G -p "Why is the sky blue?"
+  headrace serve --models-dir ~/models
   headrace plan model.gguf --ram 8G
   headrace exec --ram 8G -- llama-server -m model.gguf
   headrace top

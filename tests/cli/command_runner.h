@@ -53,6 +53,10 @@ class RunningCommand {
   Outcome Finish();
   pid_t pid() const { return pid_; }
 
+  pid_t id() const { return pid_; }
+  // Standard output, as far as WaitForOutput has read it.
+  const std::string& output() const { return seen_; }
+
  private:
   pid_t pid_ = -1;
   int out_ = -1;

@@ -1,4 +1,7 @@
 #include "cli/command_line.h"
+#include "serve/serve_command.h"
 #include "top/top_command.h"
 
-int main(int argc, char** argv) { return headrace::cli::RunCommandLine(argc, argv, {headrace::top::AddTopCommand}); }
+int main(int argc, char** argv) {
+  return headrace::cli::RunCommandLine(argc, argv, {headrace::serve::AddServeCommand, headrace::top::AddTopCommand});
+}

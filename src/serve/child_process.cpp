@@ -1,0 +1,155 @@
+#include "serve/child_process.h"
+
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <boost/asio/read_until.hpp>
+#include <boost/asio/streambuf.hpp>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <istream>
+
+#include <fmt/format.h>
+
+#include "base/descriptor.h"
+#include "cli/exit_status.h"
+#include "cli/launcher.h"
+
+namespace headrace::serve {
+namespace {
+
+constexpr Millis kReapTime{5000};
+constexpr Millis kLogTime{500};          // that the rest of the log may take after the end
+constexpr size_t kLongestLine = 4096;
+constexpr size_t kLongestError = 400;
+
+// In the new process before the program runs: our signal settings and our sockets are not its own.
+void ResetProcess() {
+  struct sigaction standard {};
+  standard.sa_handler = SIG_DFL;
+  sigaction(SIGPIPE, &standard, nullptr);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+  cli::KeepOnlyStandardStreams();
+}
+
+// The text of a line that llama.cpp marks as an error, "0.00.027.739 E llama_model_load: ...", else "".
+std::string ErrorText(const std::string& line) {
+  const size_t mark = line.find(" E ");
+  if (mark == std::string::npos || mark > 24) return "";
+  std::string text = cli::OneLine(line.substr(mark + 3));
+  if (text.size() > kLongestError) text.resize(kLongestError);
+  return text;
+}
+
+}  // namespace
+
+ChildProcess::ChildProcess(const Executor& executor, ChildSpec spec, int log_fd)
+    : spec_(std::move(spec)), ended_(executor, SIGCHLD), log_(executor, log_fd), changed_(executor) {}
+
+ChildProcess::~ChildProcess() {
+  if (!running()) return;
+  kill(pid_, SIGKILL);
+  waitpid(pid_, nullptr, 0);
+}
+
+Result<std::shared_ptr<ChildProcess>> ChildProcess::Start(const Executor& executor, ChildSpec spec) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) {
+    return Status(Code::kIo, fmt::format("cannot prepare to start {}: {}", spec.program, std::strerror(errno)));
+  }
+  const Descriptor log_write(ends[1]);
+  cli::StartSpec start;
+  start.program = spec.program;
+  start.arguments = spec.arguments;
+  start.environment = spec.environment;
+  start.stdin_null = true;
+  start.stdout_fd = log_write.get();
+  start.stderr_to_stdout = true;
+  start.own_group = true;
+  std::shared_ptr<ChildProcess> child(new ChildProcess(executor, std::move(spec), ends[0]));
+  const auto pid = cli::StartProcess(start, ResetProcess);
+  if (!pid.ok()) return pid.status();
+  child->pid_ = *pid;
+  const auto read = [](std::shared_ptr<ChildProcess> self) -> Task<> { co_await self->ReadLog(); };
+  const auto watch = [](std::shared_ptr<ChildProcess> self) -> Task<> { co_await self->WatchEnd(); };
+  Spawn(executor, read(child));
+  Spawn(executor, watch(child));
+  return child;
+}
+
+bool ChildProcess::Reap() {
+  if (!running()) return true;
+  if (waitpid(pid_, &end_, WNOHANG) != pid_) return false;
+  pid_ = -1;
+  return true;
+}
+
+Task<> ChildProcess::WatchEnd() {
+  while (!Reap()) {
+    ErrorCode ignored;
+    co_await ended_.async_wait(Into(ignored));
+  }
+  // What it wrote last says why; something that it started may hold the pipe open.
+  const auto limit = Clock::now() + kLogTime;
+  while (!log_ended_ && Clock::now() < limit) co_await changed_.WaitFor(kLogTime);
+  log_.close();
+  log_ended_ = true;
+  changed_.NotifyAll();
+}
+
+Task<> ChildProcess::ReadLog() {
+  asio::streambuf buffer(4 * kLongestLine);
+  while (true) {
+    ErrorCode error;
+    co_await asio::async_read_until(log_, buffer, '\n', Into(error));
+    if (error && error != asio::error::not_found && buffer.size() == 0) break;
+    std::istream stream(&buffer);
+    std::string line;
+    std::getline(stream, line);
+    TakeLine(std::move(line));
+    if (error && error != asio::error::not_found) break;
+  }
+  log_ended_ = true;
+  changed_.NotifyAll();
+}
+
+void ChildProcess::TakeLine(std::string line) {
+  if (first_error_.empty()) first_error_ = ErrorText(line);
+  constexpr std::string_view kOurs = "headrace: ";
+  const bool ours = line.starts_with(kOurs);
+  if (!ours && !spec_.debug) return;
+  if (ours) line.erase(0, kOurs.size());
+  if (line.size() > kLongestLine) line.resize(kLongestLine);
+  fmt::print(stderr, "headrace: [{}] {}\n", spec_.label, line);
+}
+
+Task<bool> ChildProcess::WaitForEnd(Millis time) {
+  const auto limit = Clock::now() + time;
+  while (running() || !log_ended_) {
+    const auto left = std::chrono::duration_cast<Millis>(limit - Clock::now());
+    if (left.count() <= 0) co_return false;
+    co_await changed_.WaitFor(left);
+  }
+  co_return true;
+}
+
+Task<> ChildProcess::Stop(Millis grace) {
+  const auto self = shared_from_this();
+  if (running()) kill(pid_, SIGTERM);
+  if (co_await WaitForEnd(grace)) co_return;
+  if (running()) kill(pid_, SIGKILL);
+  while (!co_await WaitForEnd(kReapTime)) {
+  }
+}
+
+std::string ChildProcess::DescribeEnd() const {
+  const std::string why = first_error_.empty() ? "" : ": " + first_error_;
+  if (WIFSIGNALED(end_)) return cli::DescribeSignal(WTERMSIG(end_)) + why;
+  return fmt::format("ended with status {}{}", WEXITSTATUS(end_), why);
+}
+
+}  // namespace headrace::serve

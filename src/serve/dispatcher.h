@@ -1,0 +1,29 @@
+// Finds who answers a request: the page, our own API, or a model.
+#pragma once
+
+#include "serve/exchange.h"
+#include "serve/model_manager.h"
+#include "serve/models_api.h"
+#include "serve/stats_api.h"
+
+namespace headrace::serve {
+
+// All arguments outlive it.
+class Dispatcher {
+ public:
+  Dispatcher(ModelManager& manager, ModelsApi& models, StatsApi& stats) : manager_(manager), models_(models), stats_(stats) {}
+
+  Task<> Handle(Exchange& exchange);
+
+ private:
+  // False when the path is none of ours.
+  Task<bool> HandleOwn(Exchange& exchange);
+  Task<> HandleModel(Exchange& exchange);
+  Task<> OpenAiModels(Exchange& exchange, std::string name);
+
+  ModelManager& manager_;
+  ModelsApi& models_;
+  StatsApi& stats_;
+};
+
+}  // namespace headrace::serve

@@ -1,0 +1,50 @@
+#include "serve/estimate.h"
+
+#include "cli/machine_profile.h"
+#include "cli/plan_report.h"
+#include "serve/remedies.h"
+
+namespace headrace::serve {
+Result<Json> EstimateJson(const Settings& settings, const ModelManager::Preview& preview, uint64_t prompt_tokens) {
+  const LoadPlan& plan = preview.plan;
+  const cli::ModelSetup& setup = plan.setup;
+  // Without streaming a model that does not fit can be tried: llama.cpp then reads its pages again and again.
+  const bool overfull = !setup.streams() && setup.limits.process_bytes > 0 && setup.memory.everything_bytes > setup.limits.process_bytes;
+  Json json;
+  if (plan.enough.ok()) {
+    const auto machine = cli::MachineProfileFor(setup.path, settings.engine_version);
+    const auto report = cli::MakePlanReport(setup, machine.ok() ? std::optional(*machine) : std::nullopt, prompt_tokens, std::to_string(plan.context));
+    if (!report.ok()) return report.status();
+    json = cli::PlanJson(*report);
+  } else {
+    json = cli::SetupJson(setup);
+  }
+  json["id"] = plan.entry.id;
+  json["fits"] = plan.enough.ok() && !overfull;
+  json["verdict"] = !json["fits"] ? "too_small" : setup.streams() ? "streams" : "fits";
+  json["reason"] = nullptr;
+  json["remedies"] = Json::array();
+  if (setup.shortage) {
+    json["reason"] = setup.shortage->arithmetic;
+    json["remedies"] = RemediesJson(setup.shortage->remedies);
+  } else if (!plan.enough.ok()) {
+    json["reason"] = plan.enough.message();
+  } else if (overfull) {
+    json["reason"] = json["decision"];
+    json["remedies"].push_back({{"flash_mode", "auto"}});
+  }
+  json["makes_room"] = preview.makes_room;
+  json["context_length"] = plan.context;
+  return json;
+}
+
+Result<ModelConfig> ConfigFromQuery(const Request& request, const ModelConfig& base) {
+  Json object = Json::object();
+  for (const auto& [name, text] : request.query) {
+    const Json value = Json::parse(text, nullptr, false);
+    object[name] = value.is_number() || value.is_boolean() || value.is_null() ? value : Json(text);
+  }
+  return ParseModelConfig(object, base, {"model", "prompt_tokens"});
+}
+
+}  // namespace headrace::serve

@@ -1,0 +1,119 @@
+#include "serve/http.h"
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <optional>
+
+namespace headrace::serve {
+namespace {
+
+// %41 and, in a query, "+". Nullopt when malformed.
+std::optional<std::string> Decode(std::string_view text, bool plus_is_blank) {
+  std::string result;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      result += plus_is_blank && text[i] == '+' ? ' ' : text[i];
+      continue;
+    }
+    unsigned value = 0;
+    const std::string_view digits = text.substr(i + 1, 2);
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
+    if (digits.size() != 2 || error != std::errc() || end != digits.data() + 2 || value == 0) return std::nullopt;
+    result += static_cast<char>(value);
+    i += 2;
+  }
+  return result;
+}
+
+const char* TypeOf(int status) {
+  switch (status) {
+    case 401: return "authentication_error";
+    case 403: return "permission_error";
+    case 404: return "not_found_error";
+    case 409: return "conflict_error";
+    case 503: return "unavailable_error";
+    default: return status < 500 ? "invalid_request_error" : "server_error";
+  }
+}
+
+}  // namespace
+
+bool EqualIgnoringCase(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](unsigned char x, unsigned char y) {
+           return std::tolower(x) == std::tolower(y);
+         });
+}
+
+std::string_view Request::Header(std::string_view name) const {
+  for (const auto& [key, value] : headers) {
+    if (EqualIgnoringCase(key, name)) return value;
+  }
+  return "";
+}
+
+std::string Request::Query(const std::string& name) const {
+  const auto it = query.find(name);
+  return it == query.end() ? "" : it->second;
+}
+
+bool ParseTarget(Request& request) {
+  std::string_view target = request.target;
+  target = target.substr(0, target.find('#'));
+  const size_t mark = std::min(target.find('?'), target.size());
+  const auto decoded_path = Decode(target.substr(0, mark), false);
+  if (!decoded_path || !decoded_path->starts_with('/')) return false;
+  request.path = *decoded_path;
+  std::string_view rest = target.substr(std::min(mark + 1, target.size()));
+  while (!rest.empty()) {
+    const size_t end = std::min(rest.find('&'), rest.size());
+    const std::string_view pair = rest.substr(0, end);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    const size_t equals = std::min(pair.find('='), pair.size());
+    const auto name = Decode(pair.substr(0, equals), true);
+    const auto value = Decode(pair.substr(std::min(equals + 1, pair.size())), true);
+    if (!name || !value) return false;
+    request.query[*name] = *value;
+  }
+  return true;
+}
+
+std::string Dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+Reply JsonReply(const Json& body, int status) {
+  Reply reply;
+  reply.status = status;
+  reply.body = Dump(body) + "\n";
+  return reply;
+}
+
+Json ErrorBody(int status, std::string_view message) {
+  return {{"error", {{"code", status}, {"message", std::string(message)}, {"type", TypeOf(status)}}}};
+}
+
+Reply ErrorReply(int status, std::string_view message) { return JsonReply(ErrorBody(status, message), status); }
+
+int HttpStatusOf(const Status& status) {
+  switch (status.code()) {
+    case Code::kOk: return 200;
+    case Code::kInvalidArgument:
+    case Code::kOutOfBudget:
+    case Code::kUnsupported: return 400;
+    case Code::kPermission: return 403;
+    case Code::kNotFound: return 404;
+    case Code::kCancelled: return 503;
+    case Code::kChanged: return 409;
+    case Code::kCorrupt:
+    case Code::kIo:
+    case Code::kInternal: break;
+  }
+  return 500;
+}
+
+Reply ErrorReply(const Status& status) {
+  Reply reply = ErrorReply(HttpStatusOf(status), status.message());
+  if (reply.status == 503) reply.headers.emplace_back("Retry-After", "1");
+  return reply;
+}
+
+}  // namespace headrace::serve

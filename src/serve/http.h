@@ -1,0 +1,59 @@
+// Requests, answers and errors of the server, apart from how they travel.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "base/status.h"
+
+namespace headrace::serve {
+
+using Json = nlohmann::json;
+
+struct Request {
+  std::string method;
+  std::string target;                                           // as it was sent
+  std::string path;                                             // decoded
+  std::map<std::string, std::string> query;                     // decoded; of repeated names the last
+  std::vector<std::pair<std::string, std::string>> headers;     // names as they were sent
+  std::string body;
+  unsigned version = 11;                                        // of HTTP: 10 or 11
+  bool keep_alive = true;
+
+  // The header of that name in any case, "" when absent.
+  std::string_view Header(std::string_view name) const;
+  // The parameter of the query, "" when absent.
+  std::string Query(const std::string& name) const;
+};
+
+// Fills path and query from `target`. False when an escape is malformed or hides a NUL.
+bool ParseTarget(Request& request);
+
+struct Reply {
+  int status = 200;
+  std::string content_type = "application/json";
+  std::string body;
+  std::vector<std::pair<std::string, std::string>> headers;
+};
+
+Reply JsonReply(const Json& body, int status = 200);
+
+// {"error": {"code", "message", "type"}}: the shape of llama-server's errors, which OpenAI's clients read too.
+Json ErrorBody(int status, std::string_view message);
+Reply ErrorReply(int status, std::string_view message);
+// 400, 403, 404, 409, 500 or 503, from the code.
+int HttpStatusOf(const Status& status);
+// 503 comes with Retry-After.
+Reply ErrorReply(const Status& status);
+
+// Text that any JSON reader takes: bytes that are no UTF-8 are replaced.
+std::string Dump(const Json& json);
+
+bool EqualIgnoringCase(std::string_view a, std::string_view b);
+
+}  // namespace headrace::serve

@@ -1,0 +1,58 @@
+#include "serve/http.h"
+
+#include <gtest/gtest.h>
+
+#include "serve/requested_model.h"
+
+namespace headrace::serve {
+namespace {
+
+TEST(Http, Targets) {
+  Request request;
+  request.target = "/a%20b/c?x=1&y=a+b%2f&z&x=2#part";
+  ASSERT_TRUE(ParseTarget(request));
+  EXPECT_EQ(request.path, "/a b/c");
+  EXPECT_EQ(request.Query("x"), "2");
+  EXPECT_EQ(request.Query("y"), "a b/");
+  EXPECT_EQ(request.Query("z"), "");
+  EXPECT_EQ(request.Query("none"), "");
+  for (const char* bad : {"", "x", "/%", "/%4", "/%zz", "/%00", "/?a=%0", "http://x/"}) {
+    Request wrong;
+    wrong.target = bad;
+    EXPECT_FALSE(ParseTarget(wrong)) << bad;
+  }
+}
+
+TEST(Http, ErrorsHaveTheShapeOfLlamaServers) {
+  const Reply reply = ErrorReply(Status(Code::kNotFound, "no \xff such"));
+  EXPECT_EQ(reply.status, 404);
+  const Json body = Json::parse(reply.body);
+  EXPECT_EQ(body["error"]["code"], 404);
+  EXPECT_EQ(body["error"]["type"], "not_found_error");
+  EXPECT_EQ(ErrorReply(Status(Code::kCancelled, "")).headers.front().first, "Retry-After");
+  EXPECT_EQ(ErrorReply(Status(Code::kOutOfBudget, "")).status, 400);
+  EXPECT_EQ(ErrorReply(Status(Code::kInternal, "")).status, 500);
+}
+
+Result<std::string> ModelIn(const std::string& body, const std::string& target = "/x", const std::string& type = "application/json") {
+  Request request;
+  request.target = target;
+  EXPECT_TRUE(ParseTarget(request));
+  request.headers = {{"content-type", type}};
+  request.body = body;
+  return RequestedModel(request);
+}
+
+TEST(RequestedModel, QueryThenBody) {
+  EXPECT_EQ(*ModelIn(R"({"model": "a", "messages": [{"model": "b"}]})"), "a");
+  EXPECT_EQ(*ModelIn(R"({"messages": [{"model": "b"}, [[1]]], "x": {"model": "c"}})"), "");
+  EXPECT_EQ(*ModelIn(R"({"model": "a"})", "/x?model=q"), "q");
+  EXPECT_EQ(*ModelIn(""), "");
+  EXPECT_EQ(*ModelIn(" \n"), "");
+  EXPECT_EQ(*ModelIn(R"({"model": null})"), "");
+  EXPECT_EQ(*ModelIn("--boundary", "/x", "multipart/form-data; boundary=boundary"), "");
+  for (const char* bad : {"{", "[]", "7", R"({"model": 7})", R"({"model": {"model": "a"}})", R"({"model": "a"} x)"}) EXPECT_FALSE(ModelIn(bad).ok()) << bad;
+}
+
+}  // namespace
+}  // namespace headrace::serve

@@ -1,0 +1,146 @@
+#include "serve/load_plan.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "base/size.h"
+#include "cli/engine_arguments.h"
+#include "cli/machine_profile.h"
+#include "serve/remedies.h"
+
+namespace headrace::serve {
+namespace {
+
+// The path of a model that another one names; `what` is for people.
+Result<ModelEntry> FindOther(ModelLibrary& library, const std::string& name, const char* what, bool projector) {
+  const auto found = library.Find(name);
+  if (!found) return Status(Code::kNotFound, fmt::format("there is no {} {}; GET /api/v1/models lists what there is", what, name));
+  if (!found->error.empty()) return Status(Code::kCorrupt, found->error);
+  if ((found->kind == ModelKind::kProjector) != projector) {
+    return Status(Code::kInvalidArgument, fmt::format("{} is a {} model, which cannot be a {}", name, ToString(found->kind), what));
+  }
+  return *found;
+}
+
+// The options for this model: what --ram gives to all models is what the others leave of it.
+cli::FlashOptions OptionsFor(const Settings& settings, const ModelConfig& config, const MemoryRoom& room) {
+  cli::FlashOptions options = ToFlashOptions(settings.flash, config);
+  if (!config.ram_gb && settings.total_bytes > 0) {
+    options.ram = std::to_string(settings.total_bytes - std::min(settings.total_bytes - 1, room.granted_bytes));
+  }
+  return options;
+}
+
+// Where the limits came from, in the words of who asks.
+void NameOrigins(const Settings& settings, const ModelConfig& config, const MemoryRoom& room, cli::MemoryLimits& limits) {
+  if (config.flash_ram_gb) limits.weights_origin = "flash_ram_gb";
+  if (config.ram_gb) {
+    limits.process_origin = "ram_gb";
+  } else if (settings.total_bytes > 0) {
+    limits.process_origin = settings.total_origin;
+    if (room.granted_bytes > 0) limits.process_origin += fmt::format(", less {} for other models", FormatSize(room.granted_bytes));
+  }
+}
+
+Result<std::vector<std::string>> ServerCommand(const Settings& settings, const LoadPlan& plan, const std::string& socket_path) {
+  cli::ServerArguments server;
+  server.model = plan.entry.path;
+  server.socket = socket_path;
+  server.alias = plan.entry.id;
+  server.context = plan.context;
+  server.slots = plan.asked.slots;
+  server.kv_cache_type = plan.asked.kv_cache_type;
+  server.draft_model = plan.draft_path;
+  server.projector = plan.projector_path;
+  server.embedding = plan.embedding;
+  server.has_pooling = plan.entry.has_pooling;
+  server.reranking = plan.entry.kind == ModelKind::kReranker;
+  server.streams = plan.must_stream();
+  server.debug = plan.config.debug;
+  server.rest = settings.rest;
+  return cli::BuildServerArguments(server, settings.known);
+}
+
+// With a budget for weights beyond what they need, streaming takes no more than all of them and its own buffers.
+uint64_t GrantedBytes(const cli::ModelSetup& setup) {
+  uint64_t weights = setup.memory.weights_budget_bytes;
+  if (setup.streams()) {
+    const auto plan = PlanResidency(setup.weights.extents, weights, setup.weights.column_bytes());
+    if (plan.ok()) weights = std::min(weights, setup.memory.weight_bytes + plan->ring_bytes + plan->scratch_bytes);
+  }
+  return setup.memory.rest_bytes() + weights;
+}
+
+}  // namespace
+
+Result<LoadPlan> PlanLoad(const Settings& settings, ModelLibrary& library, Simulations& simulations, const ModelEntry& entry,
+                          const ModelConfig& config, const MemoryRoom& room) {
+  if (!entry.error.empty()) return Status(Code::kCorrupt, entry.error);
+  if (entry.kind == ModelKind::kProjector) {
+    return Status(Code::kInvalidArgument, fmt::format("{} is a projector; load a model with it: \"projector\": \"{}\"", entry.id, entry.id));
+  }
+  auto setup = cli::PrepareModel(entry.path, OptionsFor(settings, config, room), room.available);
+  if (!setup.ok()) return setup.status();
+  NameOrigins(settings, config, room, setup->limits);
+  LoadPlan plan;
+  plan.entry = entry;
+  plan.asked = config;
+  plan.embedding = config.embedding.value_or(entry.kind == ModelKind::kEmbedding);
+  plan.context = config.context_length.value_or(cli::DefaultContext(entry.context_length));
+  if (config.draft_model && !config.draft_model->empty()) {
+    const auto draft = FindOther(library, *config.draft_model, "draft model", false);
+    if (!draft.ok()) return draft.status();
+    plan.draft_path = draft->path;
+  }
+  if (!config.projector) {
+    plan.projector_path = library.ProjectorBeside(entry);
+  } else if (!config.projector->empty()) {
+    const auto projector = FindOther(library, *config.projector, "projector", true);
+    if (!projector.ok()) return projector.status();
+    plan.projector_path = projector->path;
+  }
+  plan.setup = std::move(*setup);
+  const auto arguments = ServerCommand(settings, plan, "");
+  if (!arguments.ok()) return arguments.status();
+  auto& simulation = simulations.Get(settings.engine.engine, entry, *arguments);
+  if (!simulation.ok()) LogDebug(fmt::format("{}: what the engine will allocate is not foretold: {}", entry.id, simulation.status().message()));
+  plan.enough = cli::SettleMemory(simulation, *arguments, plan.setup);
+  if (plan.setup.shortage) plan.enough = Status(plan.enough.code(), ShortageText(*plan.setup.shortage));
+  plan.granted_bytes = GrantedBytes(plan.setup);
+  plan.crowds = plan.granted_bytes > room.available.bytes ||
+                (settings.total_bytes > 0 && plan.granted_bytes + room.granted_bytes > settings.total_bytes);
+  plan.config = plan.setup.LibraryConfig();
+  // What is available now, less what others were granted; the library would count that again.
+  plan.config.process_bytes = plan.setup.limits.process_bytes;
+  if (plan.must_stream() && plan.config.disk_bytes_per_s == 0) {
+    const auto profile = cli::MachineProfileFor(entry.path, settings.engine_version);
+    if (profile.ok()) plan.config.disk_bytes_per_s = profile->disk_bytes_per_s;
+  }
+  return plan;
+}
+
+Result<ChildSpec> MakeChild(const Settings& settings, const LoadPlan& plan, const std::string& socket_path,
+                            const std::string& snapshot_path) {
+  auto arguments = ServerCommand(settings, plan, socket_path);
+  if (!arguments.ok()) return arguments.status();
+
+  ChildSpec child;
+  child.label = plan.entry.id;
+  child.program = settings.engine.program;
+  child.arguments = std::move(*arguments);
+  child.debug = plan.config.debug;
+  Config config = plan.config;
+  config.snapshot_path = snapshot_path;
+  child.environment = config.ToEnvironment();
+  // ggml would start a debugger on a crashing process, and its requests would wait for that.
+  child.environment.emplace_back("GGML_NO_BACKTRACE", "1");
+  if (config.wants_library()) {
+    child.environment.emplace_back("LD_PRELOAD", cli::PreloadValue(std::getenv("LD_PRELOAD"), settings.engine.library));
+  }
+  return child;
+}
+
+}  // namespace headrace::serve

@@ -1,0 +1,52 @@
+// What is decided about a model before anything of it is started: whether it streams, with how much memory,
+// and the command line and environment of its llama-server.
+#pragma once
+
+#include <string>
+
+#include "base/status.h"
+#include "cli/model_setup.h"
+#include "memory/available.h"
+#include "serve/child_process.h"
+#include "serve/model_config.h"
+#include "serve/model_library.h"
+#include "serve/settings.h"
+#include "serve/simulations.h"
+
+namespace headrace::serve {
+
+struct LoadPlan {
+  ModelEntry entry;
+  ModelConfig asked;               // as it was asked for
+  cli::ModelSetup setup;           // its memory by part, and whether it streams: expected, and checked once it runs
+  Status enough;                   // kOutOfBudget with the arithmetic when the memory is too little
+  bool crowds = false;             // it would have more than what other models leave, because it was told to
+  Config config;                   // of the library
+  uint64_t granted_bytes = 0;      // memory that its process may come to hold
+  uint64_t context = 0;            // tokens
+  std::string draft_path, projector_path;
+  bool embedding = false;
+
+  // Streaming was asked for: a load without it has failed.
+  bool must_stream() const { return setup.streams(); }
+  const cli::MemoryBudget& memory() const { return setup.memory; }
+};
+
+// What a model that is loaded now could have.
+struct MemoryRoom {
+  AvailableMemory available;       // beyond what other models hold and were granted
+  uint64_t granted_bytes = 0;      // to other models
+};
+
+// Reads headers, lets the engine simulate its allocations, and measures the disk where it is not known yet (a second).
+// Too little memory is no error here: `enough` says it. Errors: those of PrepareModel; kNotFound for a draft or projector
+// that does not exist.
+Result<LoadPlan> PlanLoad(const Settings& settings, ModelLibrary& library, Simulations& simulations, const ModelEntry& entry,
+                          const ModelConfig& config, const MemoryRoom& room);
+
+// The process that serves it, reporting into `snapshot_path`. Errors: kUnsupported of an engine without one of
+// the options that were asked for.
+Result<ChildSpec> MakeChild(const Settings& settings, const LoadPlan& plan, const std::string& socket_path,
+                            const std::string& snapshot_path);
+
+}  // namespace headrace::serve

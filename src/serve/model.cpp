@@ -1,0 +1,185 @@
+#include "serve/model.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include <fmt/format.h>
+
+#include "base/size.h"
+#include "serve/child_client.h"
+#include "serve/http.h"
+
+namespace headrace::serve {
+namespace {
+
+constexpr Millis kPoll{50};
+constexpr Millis kGrace{5000}, kForcedGrace{300};   // for the end of a process
+constexpr Millis kFailureWait{2000};
+
+// Private and shared memory of a process in bytes, 0 when it is gone.
+uint64_t MemoryOf(pid_t process) {
+  std::ifstream status(fmt::format("/proc/{}/status", process));
+  std::string key, rest;
+  uint64_t bytes = 0;
+  for (uint64_t kib = 0; status >> key; std::getline(status, rest)) {
+    if ((key == "RssAnon:" || key == "RssShmem:") && status >> kib) bytes += kib * kKiB;
+  }
+  return bytes;
+}
+
+}  // namespace
+
+const char* ToString(ModelState state) {
+  switch (state) {
+    case ModelState::kLoading: return "loading";
+    case ModelState::kLoaded: return "loaded";
+    case ModelState::kStopping: return "stopping";
+    case ModelState::kCrashed: return "crashed";
+    case ModelState::kGone: return "unloaded";
+  }
+  return "";
+}
+
+Model::Model(const Executor& executor, const Settings& settings, LoadPlan plan, std::string socket_path)
+    : executor_(executor), settings_(settings), plan_(std::move(plan)), socket_path_(std::move(socket_path)), changed_(executor) {}
+
+void Model::SetState(ModelState state, std::string error) {
+  state_ = state;
+  error_ = std::move(error);
+  changed_.NotifyAll();
+}
+
+Task<Status> Model::Start() {
+  const auto self = shared_from_this();
+  const auto begin = Clock::now();
+  SetState(ModelState::kLoading);
+  Status status = co_await StartProcess();
+  if (status.ok()) status = co_await WaitUntilItAnswers();
+  if (status.ok()) status = co_await ComputeOnce();
+  if (status.ok()) status = CheckStreaming();
+  if (status.ok()) co_await AskProperties();
+  if (stop_) status = Status(Code::kCancelled, fmt::format("{} was unloaded while it was loaded", id()));
+  if (status.ok()) {
+    load_seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+    loaded_at = last_used_ = Clock::now();
+    SetState(ModelState::kLoaded);
+  } else if (child_ != nullptr) {
+    co_await child_->Stop(kGrace);
+  }
+  co_return status;
+}
+
+Task<Status> Model::StartProcess() {
+  unlink(socket_path_.c_str());
+  auto spec = MakeChild(settings_, plan_, socket_path_, snapshot_.path());
+  if (!spec.ok()) co_return spec.status();
+  auto child = ChildProcess::Start(executor_, std::move(*spec));
+  if (!child.ok()) co_return child.status();
+  child_ = std::move(*child);
+  co_return Status();
+}
+
+Task<Status> Model::WaitUntilItAnswers() {
+  while (!stop_) {
+    const auto health = co_await AskChild(socket_path_, "GET", "/health", "");
+    if (health.ok() && health->status == 200) co_return Status();
+    if (co_await child_->WaitForEnd(kPoll)) {
+      const auto statistics = ReadStatistics();
+      const std::string library = statistics ? statistics->last_error : "";
+      co_return Status(Code::kInternal, fmt::format("{} could not be loaded: llama-server {}{}{}", id(), child_->DescribeEnd(),
+                                                    library.empty() ? "" : "; ", library));
+    }
+  }
+  co_return Status();
+}
+
+// The first pass brings the resident weights in and shows whether streaming works. Its answer does not matter: not
+// every model answers every question.
+Task<Status> Model::ComputeOnce() {
+  std::string target = "/completion", body = R"({"prompt": "Hello", "n_predict": 1, "cache_prompt": false})";
+  if (plan_.entry.kind == ModelKind::kReranker) {
+    target = "/rerank";
+    body = R"({"query": "Hello", "documents": ["Hello"]})";
+  } else if (plan_.embedding) {
+    target = "/embedding";
+    body = R"({"content": "Hello"})";
+  }
+  if (stop_) co_return Status();
+  const auto answer = co_await AskChild(socket_path_, "POST", target, body);
+  if (answer.ok() || stop_) co_return Status();
+  if (co_await child_->WaitForEnd(kFailureWait)) {
+    co_return Status(Code::kInternal, fmt::format("{} could not compute: llama-server {}", id(), child_->DescribeEnd()));
+  }
+  co_return Status(Code::kInternal, fmt::format("{} could not compute: {}", id(), answer.status().message()));
+}
+
+Status Model::CheckStreaming() const {
+  if (!plan_.must_stream() || stop_) return {};
+  const auto statistics = ReadStatistics();
+  const auto failed = [&](const std::string& why) {
+    return Status(Code::kInternal, fmt::format("flash weight streaming was asked for {} and cannot be had: {}", id(), why));
+  };
+  if (statistics && !statistics->last_error.empty()) return failed(statistics->last_error);
+  if (statistics && statistics->streamed() && statistics->passes > 0) return {};
+  return failed("llama-server computed without it; its weights may be on a GPU or its llama.cpp of another kind: see `headrace doctor`");
+}
+
+Task<> Model::AskProperties() {
+  const auto answer = co_await AskChild(socket_path_, "GET", "/props", "");
+  if (!answer.ok() || answer->status != 200) co_return;
+  const Json props = Json::parse(answer->body, nullptr, false);
+  if (!props.is_object()) co_return;
+  const Json settings = props.value("default_generation_settings", Json::object());
+  if (const Json n = settings.value("n_ctx", Json()); n.is_number_unsigned()) context = n.get<uint64_t>();
+  if (const Json n = props.value("total_slots", Json()); n.is_number_unsigned()) slots = n.get<uint64_t>();
+}
+
+Task<> Model::Stop(bool force) {
+  const auto self = shared_from_this();
+  if (!stop_ && state_ == ModelState::kLoaded) SetState(ModelState::kStopping);
+  if (!force) {
+    while (requests_ > 0 && state_ == ModelState::kStopping && child_->running()) co_await changed_.Wait();
+  }
+  stop_ = true;
+  changed_.NotifyAll();
+  // llama-server does not end before its requests have.
+  const Millis grace = force ? kForcedGrace : kGrace;
+  if (child_ != nullptr) co_await child_->Stop(grace);
+  unlink(socket_path_.c_str());
+  if (state_ != ModelState::kGone) SetState(ModelState::kGone);
+}
+
+Task<std::string> Model::WaitForCrash() {
+  const auto self = shared_from_this();
+  constexpr Millis kLong{3'600'000};
+  while (!stop_ && !co_await child_->WaitForEnd(kLong)) {
+  }
+  co_return stop_ ? "" : child_->DescribeEnd();
+}
+
+Task<std::string> Model::DescribeFailure() {
+  const auto self = shared_from_this();
+  const auto child = child_;
+  if (stop_) co_return fmt::format("{} was unloaded", id());
+  if (co_await child->WaitForEnd(kFailureWait)) co_return fmt::format("the process of {} {}", id(), child->DescribeEnd());
+  co_return fmt::format("{} broke its answer off", id());
+}
+
+uint64_t Model::HeldBytes() const { return child_ != nullptr && child_->running() ? MemoryOf(child_->id()) : 0; }
+
+Lease::Lease(std::shared_ptr<Model> model) : model_(std::move(model)) {
+  ++model_->requests_;
+  ++model_->requests_in_all_;
+  model_->last_used_ = Clock::now();
+}
+
+Lease::~Lease() {
+  if (model_ == nullptr) return;
+  --model_->requests_;
+  model_->last_used_ = Clock::now();
+  model_->changed_.NotifyAll();
+}
+
+}  // namespace headrace::serve

@@ -1,0 +1,103 @@
+// A model that is loaded, or being loaded: its process, what it is doing, who uses it.
+#pragma once
+
+#include <algorithm>
+#include <memory>
+#include <string>
+
+#include "base/status.h"
+#include "cli/snapshot_file.h"
+#include "serve/child_process.h"
+#include "serve/load_plan.h"
+#include "serve/net.h"
+
+namespace headrace::serve {
+
+enum class ModelState {
+  kLoading,    // its process starts, or brings weights into memory
+  kLoaded,     // answers
+  kStopping,   // answers what it has accepted, takes nothing new
+  kCrashed,    // its process ended by itself; started again after a while
+  kGone,       // ended for good; error() says why if it was not asked for
+};
+const char* ToString(ModelState state);
+
+class Model : public std::enable_shared_from_this<Model> {
+ public:
+  Model(const Executor& executor, const Settings& settings, LoadPlan plan, std::string socket_path);
+
+  // Starts the process, waits until it answers, lets it compute once, and checks that weights were streamed where
+  // they must be. Status kCancelled after Stop. Also starts it again after a crash.
+  Task<Status> Start();
+  // Lets what runs finish (unless `force`), ends the process. The state is kGone afterwards.
+  Task<> Stop(bool force);
+  // Returns how the process of a loaded model has ended by itself; "" once Stop was called.
+  Task<std::string> WaitForCrash();
+
+  const std::string& id() const { return plan_.entry.id; }
+  const LoadPlan& plan() const { return plan_; }
+  const std::string& socket_path() const { return socket_path_; }
+  ModelState state() const { return state_; }
+  bool stopped() const { return stop_; }
+  void SetState(ModelState state, std::string error = "");
+  const std::string& error() const { return error_; }
+  Task<> WaitForChange() { return changed_.Wait(); }
+  Task<bool> WaitForChange(Millis time) { return changed_.WaitFor(time); }
+
+  // What became of the process while it had a request: for its answer. Waits a moment for it to end.
+  Task<std::string> DescribeFailure();
+
+  std::optional<cli::Statistics> ReadStatistics() const { return snapshot_.Read(); }
+  // Memory that its process holds. (Pages of a mapped file are the kernel's.)
+  uint64_t HeldBytes() const;
+  // Memory that it was granted and does not hold yet.
+  uint64_t UnusedBytes() const { return plan_.granted_bytes - std::min(plan_.granted_bytes, HeldBytes()); }
+
+  uint64_t slots = 0, context = 0;      // that its process told
+  double load_seconds = 0;
+  unsigned crashes = 0;                 // one after the other
+  uint64_t restarts = 0;                // in all
+  Clock::time_point retry_at{};         // of kCrashed
+  Clock::time_point loaded_at{};
+
+  int requests() const { return requests_; }
+  uint64_t requests_in_all() const { return requests_in_all_; }
+  Clock::time_point last_used() const { return last_used_; }
+
+ private:
+  friend class Lease;
+  Task<Status> StartProcess();
+  Task<Status> WaitUntilItAnswers();
+  Task<Status> ComputeOnce();
+  Status CheckStreaming() const;
+  Task<> AskProperties();
+
+  const Executor executor_;
+  const Settings& settings_;
+  const LoadPlan plan_;
+  const std::string socket_path_;
+  const cli::SnapshotFile snapshot_;
+  std::shared_ptr<ChildProcess> child_;
+  ModelState state_ = ModelState::kLoading;
+  bool stop_ = false;
+  std::string error_;
+  Wakeup changed_;                      // state or number of requests
+  int requests_ = 0;
+  uint64_t requests_in_all_ = 0;
+  Clock::time_point last_used_ = Clock::now();
+};
+
+// One request's hold on a model: it is not unloaded meanwhile, unless by force.
+class Lease {
+ public:
+  explicit Lease(std::shared_ptr<Model> model);
+  Lease(Lease&& other) noexcept = default;
+  Lease& operator=(Lease&&) = delete;
+  ~Lease();
+  Model& model() const { return *model_; }
+
+ private:
+  std::shared_ptr<Model> model_;
+};
+
+}  // namespace headrace::serve

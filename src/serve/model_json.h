@@ -1,0 +1,21 @@
+// Models as the API shows them. docs/server.md describes every key.
+#pragma once
+
+#include "serve/http.h"
+#include "serve/model.h"
+#include "serve/model_library.h"
+
+namespace headrace::serve {
+
+// What is in its file.
+Json EntryJson(const ModelEntry& entry);
+// What a loaded model runs with: "configuration" and "decision".
+Json InForceJson(const Model& model);
+// One element of GET /api/v1/models; `model` is null when it is not loaded.
+Json ModelJson(const ModelEntry& entry, const Model* model, const std::string& last_error, const Result<ModelConfig>& remembered);
+// How far loading is; `model` is null while it waits for its turn.
+Json ProgressJson(const std::string& id, const Model* model);
+// One element of GET /v1/models.
+Json OpenAiModelJson(const ModelEntry& entry, const Model* model);
+
+}  // namespace headrace::serve

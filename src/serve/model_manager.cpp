@@ -1,0 +1,303 @@
+#include "serve/model_manager.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "base/size.h"
+
+namespace headrace::serve {
+namespace {
+
+constexpr Millis kIdleCheck{250};
+constexpr Millis kFirstDelay{1000};
+constexpr Millis kLongestDelay{60'000};
+constexpr auto kStable = std::chrono::seconds(60);   // a crash after so long is a first one again
+constexpr unsigned kMostCrashes = 6;                 // one after the other, then it stays unloaded
+
+Millis DelayAfter(unsigned crashes) { return std::min(kLongestDelay, kFirstDelay * (1 << std::min(crashes - 1, 10u))); }
+
+bool Contains(const std::vector<std::string>& ids, const std::string& id) { return std::find(ids.begin(), ids.end(), id) != ids.end(); }
+
+}  // namespace
+
+// The right to load, given back at the end of the scope.
+class ModelManager::Turn {
+ public:
+  explicit Turn(ModelManager& manager) : manager_(manager) {}
+  ~Turn() {
+    manager_.turn_taken_ = false;
+    manager_.turn_free_.NotifyAll();
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+ private:
+  ModelManager& manager_;
+};
+
+ModelManager::ModelManager(const Executor& executor, asio::thread_pool& worker, const Settings& settings, ModelLibrary& library,
+                           const ConfigStore& store, std::string socket_folder)
+    : executor_(executor), worker_(worker), settings_(settings), library_(library), store_(store),
+      socket_folder_(std::move(socket_folder)), turn_free_(executor) {}
+
+void ModelManager::Begin() {
+  if (settings_.ttl.count() > 0) Spawn(executor_, UnloadIdle());
+}
+
+ModelPtr ModelManager::Get(const std::string& id) const {
+  const auto it = models_.find(id);
+  return it == models_.end() ? nullptr : it->second;
+}
+
+std::string ModelManager::LastError(const std::string& id) const {
+  const auto it = errors_.find(id);
+  return it == errors_.end() ? "" : it->second;
+}
+
+void ModelManager::Forget(const ModelPtr& model) {
+  const auto it = models_.find(model->id());
+  if (it != models_.end() && it->second == model) models_.erase(it);
+}
+
+Task<std::vector<ModelEntry>> ModelManager::Scan() {
+  std::vector<ModelEntry> entries;
+  co_await OnWorker(worker_, [&] { entries = library_.Scan(); });
+  co_return entries;
+}
+
+Task<std::optional<ModelEntry>> ModelManager::Find(std::string name) {
+  std::optional<ModelEntry> entry;
+  co_await OnWorker(worker_, [&] { entry = library_.Find(name); });
+  co_return entry;
+}
+
+Task<std::optional<std::string>> ModelManager::DefaultModel() {
+  if (!settings_.model.empty()) {
+    const auto entry = co_await Find(settings_.model);
+    if (entry) co_return entry->id;
+  }
+  ModelPtr last;
+  for (const auto& [id, model] : models_) {
+    if (last == nullptr || model->last_used() > last->last_used()) last = model;
+  }
+  if (last != nullptr) co_return last->id();
+  std::optional<std::string> only;
+  const auto entries = co_await Scan();
+  for (const ModelEntry& entry : entries) {
+    if (entry.kind == ModelKind::kProjector || !entry.error.empty()) continue;
+    if (only) co_return std::nullopt;
+    only = entry.id;
+  }
+  co_return only;
+}
+
+Task<MemoryRoom> ModelManager::RoomWithout(std::vector<std::string> gone) {
+  MemoryRoom room;
+  uint64_t promised = 0, freed = 0;
+  for (const auto& [id, model] : models_) {
+    if (Contains(gone, id)) {
+      freed += model->HeldBytes();
+    } else {
+      promised += model->UnusedBytes();
+      room.granted_bytes += model->plan().granted_bytes;
+    }
+  }
+  co_await OnWorker(worker_, [&] { room.available = FindAvailableMemory(ReadTextFile, ReadAddressLimits()); });
+  room.available.bytes += freed;
+  room.available.bytes -= std::min(room.available.bytes, promised);
+  if (promised > 0) room.available.limited_by += fmt::format(", less {} for other models", FormatSize(promised));
+  co_return room;
+}
+
+Task<Result<Lease>> ModelManager::Acquire(std::string name) {
+  std::string id = name;
+  while (!ending_) {
+    const ModelPtr model = Get(id);
+    if (model == nullptr) {
+      const auto entry = co_await Find(name);
+      if (!entry) co_return Status(Code::kNotFound, fmt::format("there is no model {}; GET /v1/models lists what there is", name));
+      if (entry->id != id) {
+        id = entry->id;
+        continue;
+      }
+      auto config = Remembered(*entry);
+      if (!config.ok()) co_return config.status();
+      const auto loaded = co_await Load(*entry, *config);
+      if (!loaded.ok()) co_return loaded.status();
+      continue;
+    }
+    switch (model->state()) {
+      case ModelState::kLoaded: co_return Lease(model);
+      case ModelState::kCrashed: {
+        const auto left = std::chrono::ceil<std::chrono::seconds>(model->retry_at - Clock::now()).count();
+        co_return Status(Code::kCancelled, fmt::format("the process of {} {}; it is started again in {} s", id, model->error(),
+                                                       std::max<int64_t>(left, 0)));
+      }
+      case ModelState::kLoading:
+      case ModelState::kStopping:
+        co_await model->WaitForChange();
+        if (model->state() == ModelState::kGone && !model->error().empty()) co_return Status(Code::kInternal, model->error());
+        break;
+      case ModelState::kGone: Forget(model); break;
+    }
+  }
+  co_return Status(Code::kCancelled, "the server is ending");
+}
+
+Task<> ModelManager::TakeTurn() {
+  while (turn_taken_) co_await turn_free_.Wait();
+  turn_taken_ = true;
+}
+
+Task<Result<ModelPtr>> ModelManager::Load(ModelEntry entry, ModelConfig config) {
+  co_await TakeTurn();
+  const Turn turn(*this);
+  auto result = co_await LoadInTurn(entry, config);
+  if (result.ok()) {
+    errors_.erase(entry.id);
+  } else if (result.status().code() != Code::kCancelled) {
+    errors_[entry.id] = result.status().message();
+    LogWarning(result.status().message());
+  }
+  co_return result;
+}
+
+Task<Result<LoadPlan>> ModelManager::Judge(ModelEntry entry, ModelConfig config, std::vector<std::string> gone) {
+  const auto room = co_await RoomWithout(std::move(gone));
+  std::optional<Result<LoadPlan>> plan;
+  co_await OnWorker(worker_, [&] { plan.emplace(PlanLoad(settings_, library_, simulations_, entry, config, room)); });
+  co_return std::move(*plan);
+}
+
+Task<Result<ModelManager::Preview>> ModelManager::Foresee(ModelEntry entry, ModelConfig config) {
+  std::vector<std::string> gone{entry.id};
+  const auto left = [&] { return std::count_if(models_.begin(), models_.end(), [&](const auto& model) { return !Contains(gone, model.first); }); };
+  while (static_cast<size_t>(left()) >= settings_.models_max) gone.push_back(LeastRecentlyUsed(gone)->id());
+  auto plan = co_await Judge(entry, config, gone);
+  while (plan.ok() && (!plan->enough.ok() || plan->crowds) && left() > 0) {
+    gone.push_back(LeastRecentlyUsed(gone)->id());
+    plan = co_await Judge(entry, config, gone);
+  }
+  if (!plan.ok()) co_return plan.status();
+  gone.erase(gone.begin());
+  co_return Preview{std::move(*plan), std::move(gone)};
+}
+
+Task<Result<ModelPtr>> ModelManager::LoadInTurn(ModelEntry entry, ModelConfig config) {
+  if (ending_) co_return Status(Code::kCancelled, "the server is ending");
+  const std::vector<std::string> itself{entry.id}, nobody;
+  const ModelPtr present = Get(entry.id);
+  if (present != nullptr && present->state() == ModelState::kLoaded && present->plan().asked == config) co_return present;
+  // What cannot be loaded must not end what runs.
+  const auto preview = co_await Foresee(entry, config);
+  if (!preview.ok()) co_return preview.status();
+  if (!preview->plan.enough.ok()) co_return preview->plan.enough;
+  if (present != nullptr) co_await StopModel(present, "to be loaded with another configuration");
+  while (models_.size() >= settings_.models_max) co_await StopModel(LeastRecentlyUsed(itself), fmt::format("to make room for {}", entry.id));
+  auto plan = co_await Judge(entry, config, nobody);
+  while (plan.ok() && (!plan->enough.ok() || plan->crowds) && !models_.empty()) {
+    co_await StopModel(LeastRecentlyUsed(itself), fmt::format("to make room for {}", entry.id));
+    plan = co_await Judge(entry, config, nobody);
+  }
+  if (plan.ok() && !plan->enough.ok()) co_return plan->enough;
+  if (!plan.ok()) co_return plan.status();
+  if (ending_) co_return Status(Code::kCancelled, "the server is ending");
+
+  const std::string socket_path = fmt::format("{}/{}.sock", socket_folder_, next_socket_++);
+  const auto model = std::make_shared<Model>(executor_, settings_, std::move(*plan), socket_path);
+  models_[entry.id] = model;
+  const Status status = co_await model->Start();
+  if (!status.ok()) {
+    Forget(model);
+    model->SetState(ModelState::kGone, status.message());
+    co_return status;
+  }
+  LogWarning(fmt::format("{} is loaded: {}", entry.id, DescribeDecision(model->plan().memory(), model->plan().setup.limits)));
+  Spawn(executor_, RestartAfterCrashes(model));
+  co_return model;
+}
+
+// Null only when nothing else is loaded. Those without requests first.
+ModelPtr ModelManager::LeastRecentlyUsed(const std::vector<std::string>& but) const {
+  ModelPtr found;
+  for (const auto& [id, model] : models_) {
+    if (Contains(but, id)) continue;
+    if (found == nullptr || std::pair(model->requests() > 0, model->last_used()) < std::pair(found->requests() > 0, found->last_used())) {
+      found = model;
+    }
+  }
+  return found;
+}
+
+Task<> ModelManager::StopModel(ModelPtr model, std::string why) {
+  if (model == nullptr) co_return;
+  LogWarning(fmt::format("unloading {} {}", model->id(), why));
+  co_await model->Stop(false);
+  Forget(model);
+}
+
+Task<> ModelManager::Unload(std::string id, bool force) {
+  const ModelPtr model = Get(id);
+  if (model == nullptr) co_return;
+  co_await model->Stop(force);
+  Forget(model);
+}
+
+Task<> ModelManager::StopAll(bool force) {
+  ending_ = true;
+  turn_free_.NotifyAll();
+  while (!models_.empty()) {
+    const ModelPtr model = models_.begin()->second;
+    co_await model->Stop(force);
+    Forget(model);
+  }
+}
+
+Task<> ModelManager::UnloadIdle() {
+  while (!ending_) {
+    co_await Sleep(kIdleCheck);
+    ModelPtr idle;
+    for (const auto& [id, model] : models_) {
+      if (model->state() == ModelState::kLoaded && model->requests() == 0 && Clock::now() - model->last_used() > settings_.ttl) idle = model;
+    }
+    if (idle != nullptr) co_await StopModel(idle, fmt::format("after {} s without a request", settings_.ttl.count()));
+  }
+}
+
+Task<> ModelManager::RestartAfterCrashes(ModelPtr model) {
+  while (true) {
+    const std::string end = co_await model->WaitForCrash();
+    if (model->stopped()) co_return;
+    model->crashes = Clock::now() - model->loaded_at > kStable ? 1 : model->crashes + 1;
+    if (model->crashes >= kMostCrashes) {
+      const std::string error = fmt::format("the process of {} {}; it crashed {} times one after the other and is not started again "
+                                            "until it is asked for", model->id(), end, model->crashes);
+      LogWarning(error);
+      errors_[model->id()] = error;
+      Forget(model);
+      co_await model->Stop(true);
+      co_return;
+    }
+    const Millis delay = DelayAfter(model->crashes);
+    model->retry_at = Clock::now() + delay;
+    model->SetState(ModelState::kCrashed, end);
+    LogWarning(fmt::format("the process of {} {}; it is started again in {} s", model->id(), end, delay.count() / 1000));
+    while (!model->stopped() && Clock::now() < model->retry_at) {
+      co_await model->WaitForChange(std::chrono::ceil<Millis>(model->retry_at - Clock::now()));
+    }
+    co_await TakeTurn();
+    const Turn turn(*this);
+    if (model->stopped()) co_return;
+    ++model->restarts;
+    const Status status = co_await model->Start();
+    if (model->stopped()) co_return;
+    if (!status.ok()) {
+      LogWarning(status.message());
+      model->loaded_at = Clock::now();   // counts as one more crash
+    }
+  }
+}
+
+}  // namespace headrace::serve

@@ -1,0 +1,95 @@
+// Which models are loaded: loads them when they are asked for, makes room, unloads idle ones, starts crashed ones
+// again. Lives on the loop.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "serve/config_store.h"
+#include "serve/model.h"
+#include "serve/model_library.h"
+#include "serve/net.h"
+#include "serve/settings.h"
+
+namespace headrace::serve {
+
+using ModelPtr = std::shared_ptr<Model>;
+
+// All arguments outlive it, and it outlives every coroutine that it started.
+class ModelManager {
+ public:
+  // `socket_folder`: where children listen; for this user alone.
+  ModelManager(const Executor& executor, asio::thread_pool& worker, const Settings& settings, ModelLibrary& library,
+               const ConfigStore& store, std::string socket_folder);
+
+  // Starts the unloading of idle models, if asked for.
+  void Begin();
+
+  // A model that answers, loaded with its remembered configuration if it is not. Waits for what must end first.
+  // Errors: kNotFound, those of Load, kCancelled when it crashed a moment ago or the server ends.
+  Task<Result<Lease>> Acquire(std::string name);
+
+  // Loads, or loads anew with another configuration. Loads take their turns: each is judged by the memory that
+  // the ones before it left. The least recently used models make room: as many as models_max asks, then
+  // more while the memory is too little. Errors: those of PlanLoad and Model::Start.
+  Task<Result<ModelPtr>> Load(ModelEntry entry, ModelConfig config);
+
+  // Returns when the model is no longer loaded. `force` breaks its requests off. Not an error when it was not loaded.
+  Task<> Unload(std::string id, bool force);
+  Task<> StopAll(bool force);
+
+  // Null when it is not loaded.
+  ModelPtr Get(const std::string& id) const;
+  const std::map<std::string, ModelPtr>& models() const { return models_; }
+  // Of the last load that failed, "" when none did since.
+  std::string LastError(const std::string& id) const;
+  // Requests without a model's name go to: the model of the command line, else the one used last, else the only one.
+  Task<std::optional<std::string>> DefaultModel();
+
+  Task<std::vector<ModelEntry>> Scan();
+  Task<std::optional<ModelEntry>> Find(std::string name);
+  // The configuration that a load of this model starts from.
+  Result<ModelConfig> Remembered(const ModelEntry& entry) const { return store_.Find(entry.path); }
+
+  // What a load would decide now, and which models would make room for it. Loads and unloads nothing.
+  struct Preview {
+    LoadPlan plan;
+    std::vector<std::string> makes_room;
+  };
+  Task<Result<Preview>> Foresee(ModelEntry entry, ModelConfig config);
+  // Memory for one more model.
+  Task<MemoryRoom> Room() { return RoomWithout(std::vector<std::string>()); }
+
+ private:
+  class Turn;
+  Task<> TakeTurn();
+  Task<Result<ModelPtr>> LoadInTurn(ModelEntry entry, ModelConfig config);
+  // By what is left when the models `gone` are.
+  Task<Result<LoadPlan>> Judge(ModelEntry entry, ModelConfig config, std::vector<std::string> gone);
+  Task<MemoryRoom> RoomWithout(std::vector<std::string> gone);
+  Task<> StopModel(ModelPtr model, std::string why);
+  Task<> UnloadIdle();
+  Task<> RestartAfterCrashes(ModelPtr model);
+  ModelPtr LeastRecentlyUsed(const std::vector<std::string>& but) const;
+  void Forget(const ModelPtr& model);
+
+  const Executor executor_;
+  asio::thread_pool& worker_;
+  const Settings& settings_;
+  ModelLibrary& library_;
+  Simulations simulations_;   // of the worker
+  const ConfigStore& store_;
+  const std::string socket_folder_;
+  std::map<std::string, ModelPtr> models_;
+  std::map<std::string, std::string> errors_;
+  bool turn_taken_ = false;
+  Wakeup turn_free_;
+  bool ending_ = false;
+  unsigned next_socket_ = 0;
+};
+
+}  // namespace headrace::serve

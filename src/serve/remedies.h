@@ -1,0 +1,16 @@
+// What would help a model that has too little memory, in the words of the API.
+#pragma once
+
+#include <string>
+
+#include "cli/memory_budget.h"
+#include "serve/http.h"
+
+namespace headrace::serve {
+
+// A list of objects, each of which can be added to a configuration as it is.
+Json RemediesJson(const cli::Remedies& remedies);
+// The arithmetic, and the remedies after it.
+std::string ShortageText(const cli::Shortage& shortage);
+
+}  // namespace headrace::serve

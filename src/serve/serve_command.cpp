@@ -1,0 +1,170 @@
+#include "serve/serve_command.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "base/size.h"
+#include "cli/engine_probe.h"
+#include "cli/exit_status.h"
+#include "cli/model_setup.h"
+#include "gguf/catalogue.h"
+#include "serve/config_store.h"
+#include "serve/guard.h"
+#include "serve/model_library.h"
+#include "serve/server.h"
+
+namespace headrace::serve {
+namespace {
+
+constexpr const char* kExamples = R"(
+Examples:
+  headrace serve --models-dir ~/models             every GGUF file there; loaded when a request names it
+  headrace serve model.gguf --ram 8G               one model, loaded at once
+  headrace serve --models-dir ~/models --models-max 2 --ttl 30m
+  headrace serve model.gguf --host 0.0.0.0 --api-key SECRET        for other machines too
+  headrace serve model.gguf -- --temp 0.7 --threads 8              options of llama-server's own
+
+Programs use http://127.0.0.1:8080/v1 as an OpenAI-compatible API; the page is at http://127.0.0.1:8080.
+docs/server.md describes the rest. --ram is for all models together. --weights-ram and --flash-mode count for models that
+have no configuration of their own; one that was given with POST /api/v1/models/load is remembered in ~/.config/headrace/models.json.
+)";
+
+struct ServeOptions {
+  Settings settings;
+  std::string model;
+  std::string max_body;
+  std::string ttl;
+  std::string engine;
+};
+
+// Arguments that would take a child out of our hands.
+constexpr const char* kOurs[] = {"-m", "--model", "--host", "--port", "--api-key", "--api-key-file", "-a", "--alias", "--models-dir",
+                                 "--models-preset", "--models-max", "--reuse-port", "--api-prefix", "--ssl-key-file", "--ssl-cert-file"};
+// What would do the same from the environment.
+constexpr const char* kOurVariables[] = {"LLAMA_ARG_MODEL", "LLAMA_ARG_HOST", "LLAMA_ARG_PORT", "LLAMA_API_KEY", "LLAMA_ARG_API_KEY_FILE",
+                                         "LLAMA_ARG_ALIAS", "LLAMA_ARG_MODELS_DIR", "LLAMA_ARG_MODELS_PRESET", "LLAMA_ARG_MODELS_MAX",
+                                         "LLAMA_ARG_API_PREFIX", "LLAMA_ARG_SSL_KEY_FILE", "LLAMA_ARG_SSL_CERT_FILE", "LLAMA_ARG_HF_REPO"};
+
+// "30m", "2h", "90s", "90".
+Result<std::chrono::seconds> ParseDuration(const std::string& text) {
+  uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const std::string unit(end, text.data() + text.size());
+  const uint64_t factor = unit.empty() || unit == "s" ? 1 : unit == "m" ? 60 : unit == "h" ? 3600 : 0;
+  if (error != std::errc() || factor == 0 || number > 1'000'000) {
+    return Status(Code::kInvalidArgument, fmt::format("--ttl {} is not understood; write a time, for instance 30m, 2h or 90s, or 0 for never", text));
+  }
+  return std::chrono::seconds(number * factor);
+}
+
+// Keys may come in one argument, parted by commas, as llama-server takes them.
+std::vector<std::string> SplitKeys(const std::vector<std::string>& given) {
+  std::vector<std::string> keys;
+  for (std::string_view text : given) {
+    while (!text.empty()) {
+      const size_t end = std::min(text.find(','), text.size());
+      if (end > 0) keys.emplace_back(text.substr(0, end));
+      text.remove_prefix(std::min(end + 1, text.size()));
+    }
+  }
+  return keys;
+}
+
+// Everything that can be wrong before anything is started.
+Status Complete(ServeOptions& options, const std::vector<std::string>& rest) {
+  Settings& settings = options.settings;
+  if (options.model.empty() && settings.folder.empty()) {
+    return Status(Code::kInvalidArgument, "serve needs a model or a folder of models; write headrace serve MODEL or headrace serve --models-dir DIR");
+  }
+  HEADRACE_RETURN_IF_ERROR(ModelLibrary::CheckFolder(settings.folder));
+  std::error_code error;
+  settings.model = options.model;
+  if (!options.model.empty() && (settings.folder.empty() || std::filesystem::exists(options.model, error))) {
+    const auto catalogue = ReadCatalogue(options.model);
+    if (!catalogue.ok()) return catalogue.status();
+    settings.model_file = options.model;
+    settings.model = std::filesystem::path(options.model).filename().string();
+  } else if (!options.model.empty() && !ModelLibrary(settings.folder, {}).Find(options.model)) {
+    return Status(Code::kNotFound, fmt::format("{} is neither a file nor a model in {}", options.model, settings.folder));
+  }
+  settings.keys = SplitKeys(settings.keys);
+  if (!IsLoopbackName(settings.host) && settings.keys.empty()) {
+    return Status(Code::kInvalidArgument, fmt::format("--host {} lets other machines in; give --api-key too", settings.host));
+  }
+  if (!options.ttl.empty()) {
+    const auto ttl = ParseDuration(options.ttl);
+    if (!ttl.ok()) return ttl.status();
+    settings.ttl = *ttl;
+  }
+  if (!options.max_body.empty()) {
+    const auto bytes = ParseSize(options.max_body);
+    if (!bytes.ok()) return Status(bytes.status().code(), "--max-body: " + bytes.status().message());
+    if (*bytes == 0) return Status(Code::kInvalidArgument, "--max-body 0 lets no request through; write a size, for instance 64M");
+    settings.body_bytes = *bytes;
+  }
+  for (const std::string& word : rest) {
+    const std::string name = word.substr(0, word.find('='));
+    if (std::find(std::begin(kOurs), std::end(kOurs), name) == std::end(kOurs)) continue;
+    return Status(Code::kInvalidArgument, fmt::format("{} after -- is headrace's to set; see headrace serve --help", name));
+  }
+  settings.rest = rest;
+  // The flash options are read for each model; what is wrong with them is said now.
+  const auto config = cli::ResolveConfig(settings.flash, [](const char* name) { return std::getenv(name); }, {});
+  if (!config.ok()) return config.status();
+  if (config->config.process_bytes != Config::kAutomatic) settings.total_bytes = config->config.process_bytes;
+  settings.total_origin = config->limits.process_origin;
+  if (config->config.debug) SetLogLevel(LogLevel::kDebug);
+  return {};
+}
+
+int Serve(ServeOptions& options, const std::vector<std::string>& rest) {
+  if (const Status status = Complete(options, rest); !status.ok()) return cli::Fail(status);
+  Settings& settings = options.settings;
+  // The library even with --flash-mode off: a model's own configuration may ask for it.
+  Config any;
+  any.flash_mode = FlashMode::kAuto;
+  auto engine = cli::PrepareEngine(options.engine, {"llama-server"}, any);
+  if (!engine.ok()) return cli::Fail(engine.status().message(), cli::kExitNotFound);
+  settings.engine = std::move(*engine);
+  auto known = cli::QueryOptions(settings.engine.program);
+  if (!known.ok()) return cli::Fail(known.status().message(), cli::kExitNotExecutable);
+  settings.known = std::move(*known);
+  settings.engine_version = cli::QueryVersion(settings.engine.engine);
+  settings.config_path = DefaultConfigPath();
+  for (const char* variable : kOurVariables) unsetenv(variable);
+  const Status status = RunServer(settings);
+  if (status.ok()) return cli::kExitOk;
+  return status.code() == Code::kIo ? cli::Fail(status.message(), cli::kExitFailure) : cli::Fail(status);
+}
+
+}  // namespace
+
+void AddServeCommand(CLI::App& app, cli::CommandLine& line) {
+  CLI::App* command = app.add_subcommand("serve", "Serve models to programs (OpenAI's API) and to a page in the browser");
+  command->footer(kExamples);
+  const auto options = std::make_shared<ServeOptions>();
+  Settings& settings = options->settings;
+  command->add_option("model", options->model, "GGUF file, or a model in --models-dir: loaded at the start")->type_name("MODEL");
+  command->add_option("--models-dir", settings.folder, "Folder whose GGUF files can be loaded")->type_name("DIR");
+  command->add_option("--host", settings.host, "Address to listen on; other than this machine's own needs --api-key")
+      ->type_name("ADDRESS")->capture_default_str();
+  command->add_option("--port", settings.port, "Port to listen on; 0 takes any that is free")->type_name("N")->capture_default_str();
+  command->add_option("--api-key", settings.keys, "Key that requests must bring; more than one is possible (also HEADRACE_API_KEY)")
+      ->type_name("KEY")->envname("HEADRACE_API_KEY");
+  command->add_option("--ttl", options->ttl, "Unload a model after this time without requests, for instance 30m (default: never)")
+      ->type_name("TIME");
+  command->add_option("--models-max", settings.models_max, "Most models loaded at a time; the least recently used makes room")
+      ->type_name("N")->check(CLI::Range(size_t{1}, size_t{64}))->capture_default_str();
+  command->add_option("--max-body", options->max_body, "Largest request (default 64M)")->type_name("SIZE");
+  cli::AddFlashOptions(*command, settings.flash);
+  cli::AddEngineOption(*command, options->engine);
+  command->callback([options, &line] { line.action = [options, &line] { return Serve(*options, line.rest); }; });
+}
+
+}  // namespace headrace::serve

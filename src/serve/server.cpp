@@ -1,0 +1,141 @@
+#include "serve/server.h"
+
+#include <unistd.h>
+
+#include <boost/asio/signal_set.hpp>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "serve/config_store.h"
+#include "serve/dispatcher.h"
+#include "serve/guard.h"
+#include "serve/listener.h"
+#include "serve/web_files.h"
+
+namespace headrace::serve {
+namespace {
+
+constexpr Millis kDrainTime{60'000};
+
+// Where children listen: only this user may enter.
+class PrivateFolder {
+ public:
+  PrivateFolder() {
+    const char* const parents[] = {std::getenv("XDG_RUNTIME_DIR"), std::getenv("TMPDIR"), "/tmp"};
+    for (const char* parent : parents) {
+      if (parent == nullptr || *parent == '\0') continue;
+      std::string path = std::string(parent) + "/headrace-XXXXXX";
+      // A socket's path has at most 107 characters.
+      if (path.size() > 90 || mkdtemp(path.data()) == nullptr) continue;
+      path_ = path;
+      return;
+    }
+  }
+  ~PrivateFolder() {
+    std::error_code ignored;
+    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
+  }
+  PrivateFolder(const PrivateFolder&) = delete;
+  PrivateFolder& operator=(const PrivateFolder&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+class Server {
+ public:
+  Server(const Settings& settings, const std::string& socket_folder)
+      : settings_(settings), library_(settings.folder, Files(settings)), store_(settings.config_path),
+        manager_(loop_.get_executor(), worker_, settings, library_, store_, socket_folder),
+        models_(loop_.get_executor(), worker_, settings, store_, manager_), stats_(manager_), dispatcher_(manager_, models_, stats_),
+        listener_(loop_.get_executor(), rules_) {}
+
+  Status Run() {
+    HEADRACE_RETURN_IF_ERROR(listener_.Open(settings_.host, settings_.port));
+    guard_ = {listener_.loopback(), settings_.keys};
+    rules_.body_bytes = settings_.body_bytes;
+    rules_.check = [this](const Request& request) { return CheckRequest(guard_, request, FindWebFile(request.path) != nullptr); };
+    rules_.handle = [this](Exchange& exchange) { return dispatcher_.Handle(exchange); };
+    listener_.Begin();
+    manager_.Begin();
+    const bool v6 = settings_.host.find(':') != std::string::npos;
+    fmt::print("headrace: listening on http://{}{}{}:{}\n", v6 ? "[" : "", settings_.host, v6 ? "]" : "", listener_.port());
+    std::fflush(stdout);
+    if (const auto known = store_.Find(""); !known.ok()) LogWarning(known.status().message());
+    Spawn(loop_.get_executor(), WaitForSignal());
+    if (!settings_.model.empty()) Spawn(loop_.get_executor(), LoadFirst());
+    loop_.run();
+    // What became ready with the end: children's objects remove their files.
+    loop_.restart();
+    loop_.poll();
+    worker_.join();
+    return status_;
+  }
+
+ private:
+  static std::vector<std::string> Files(const Settings& settings) {
+    return settings.model_file.empty() ? std::vector<std::string>() : std::vector{settings.model_file};
+  }
+
+  Task<> LoadFirst() {
+    const auto lease = co_await manager_.Acquire(settings_.model);
+    if (lease.ok() || lease.status().code() == Code::kCancelled || !settings_.folder.empty()) co_return;
+    // Nothing else could be served.
+    status_ = lease.status();
+    co_await End(false);
+  }
+
+  Task<> WaitForSignal() {
+    asio::signal_set signals(loop_, SIGINT, SIGTERM, SIGHUP);
+    ErrorCode ignored;
+    co_await signals.async_wait(Into(ignored));
+    LogWarning("ending: requests may finish; once more to end at once");
+    Spawn(loop_.get_executor(), End(true));
+    co_await signals.async_wait(Into(ignored));
+    listener_.CloseAll();
+    co_await manager_.StopAll(true);
+    loop_.stop();
+  }
+
+  Task<> End(bool drain) {
+    stats_.Finish();
+    const Millis time = drain ? kDrainTime : Millis(0);
+    co_await listener_.Drain(time);
+    co_await manager_.StopAll(true);
+    loop_.stop();
+  }
+
+  const Settings& settings_;
+  Status status_;
+  asio::io_context loop_{1};
+  asio::thread_pool worker_{1};   // reads headers and measures disks, one thing after the other
+  ModelLibrary library_;
+  ConfigStore store_;
+  GuardRules guard_;
+  ConnectionRules rules_;
+  ModelManager manager_;
+  ModelsApi models_;
+  StatsApi stats_;
+  Dispatcher dispatcher_;
+  Listener listener_;
+};
+
+}  // namespace
+
+Status RunServer(const Settings& settings) {
+  // A reader of our output that goes away must not end us; children get the default back.
+  std::signal(SIGPIPE, SIG_IGN);
+  const PrivateFolder sockets;
+  if (sockets.path().empty()) return Status(Code::kIo, "cannot create a folder in $XDG_RUNTIME_DIR, $TMPDIR or /tmp; make one of them writable");
+  // Never destroyed: coroutines that wait for something still refer to it.
+  static Server* const server = new Server(settings, sockets.path());
+  return server->Run();
+}
+
+}  // namespace headrace::serve

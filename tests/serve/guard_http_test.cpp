@@ -1,0 +1,83 @@
+// Who may ask, over the wire.
+#include "serve_test.h"
+
+namespace headrace::serve {
+namespace {
+
+class Guard : public ServeTest {};
+
+TEST_F(Guard, PagesOfOtherSitesMayNeitherLoadNorRead) {
+  ASSERT_TRUE(StartServer());
+  const std::string load = Json{{"model", kDense}}.dump();
+  const std::string host = "127.0.0.1:" + std::to_string(port_);
+  for (const HttpHeaders& headers : {HttpHeaders{{"Host", host}, {"Origin", "http://evil.example"}}, HttpHeaders{{"Host", host}, {"Origin", "null"}},
+                                     HttpHeaders{{"Host", host}, {"Origin", "http://127.0.0.1:1"}}, HttpHeaders{{"Host", "evil.example"}},
+                                     HttpHeaders{{"Host", host}, {"Sec-Fetch-Site", "cross-site"}},
+                                     HttpHeaders{{"Host", host}, {"Sec-Fetch-Site", "same-site"}}}) {
+    Answer answer = Ask("POST", "/api/v1/models/load", load, headers);
+    EXPECT_EQ(answer.status, 403) << answer.text;
+    EXPECT_EQ(Ask("POST", "/v1/chat/completions", load, headers).status, 403);
+    EXPECT_EQ(Ask("GET", "/slots?model=austen-dense-q4_0", "", headers).status, 403);
+    answer = Ask("OPTIONS", "/api/v1/models/load", "", headers);
+    EXPECT_EQ(answer.status, 403);
+    EXPECT_FALSE(answer.headers.contains("access-control-allow-origin"));
+  }
+  EXPECT_TRUE(Children().empty());
+  // The page itself, a plain visit of it from a link elsewhere, and programs.
+  EXPECT_EQ(Ask("POST", "/api/v1/models/load", load, {{"Host", host}, {"Origin", "http://" + host}, {"Sec-Fetch-Site", "same-origin"}}).status, 200);
+  EXPECT_EQ(Ask("GET", "/", "", {{"Host", host}, {"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Mode", "navigate"}}).status, 200);
+  const Answer answer = Ask("POST", "/v1/completions", Json{{"prompt", "It"}, {"max_tokens", 1}}.dump(), {{"Host", host}, {"Origin", "http://" + host}});
+  EXPECT_EQ(answer.status, 200);
+  for (const auto& [name, value] : answer.headers) EXPECT_FALSE(name.starts_with("access-control-")) << name;
+}
+
+TEST_F(Guard, ApiKeys) {
+  environment_["HEADRACE_API_KEY"] = "first";
+  ASSERT_TRUE(StartServer());
+  EXPECT_EQ(Get("/v1/models").status, 401);
+  EXPECT_EQ(Ask("GET", "/v1/models", "", {{"Authorization", "Bearer wrong"}}).status, 401);
+  EXPECT_EQ(Ask("GET", "/v1/models", "", {{"Authorization", "Bearer "}}).status, 401);
+  EXPECT_EQ(Ask("GET", "/v1/models", "", {{"Authorization", "Bearer firstfirst"}}).status, 401);
+  EXPECT_EQ(Ask("GET", "/v1/models", "", {{"Authorization", "Bearer first"}}).status, 200);
+  EXPECT_EQ(Ask("GET", "/api/v1/models", "", {{"x-api-key", "first"}}).status, 200);
+  EXPECT_EQ(Load({{"model", kDense}}).status, 401);
+  EXPECT_TRUE(Children().empty());
+  EXPECT_EQ(Get("/health").status, 200);
+  EXPECT_EQ(Get("/").status, 200) << "the page holds no secrets";
+}
+
+TEST_F(Guard, WrongUsage) {
+  ExpectError({"serve"}, 2, "--models-dir");
+  ExpectError({"serve", "--models-dir", tree_.Path("none")}, 2, "none");
+  ExpectError({"serve", tree_.Path("none.gguf")}, 2, "none.gguf");
+  ExpectError({"serve", tree_.File("bad.gguf", "text")}, 2, "bad.gguf");
+  ExpectError({"serve", "--models-dir", Models(), "nothing"}, 2, "nothing");
+  ExpectError({"serve", CommandTest::Model(), "--host", "0.0.0.0"}, 2, "--api-key");
+  ExpectError({"serve", CommandTest::Model(), "--host", "nowhere.example", "--api-key", "x"}, 2, "--host");
+  ExpectError({"serve", CommandTest::Model(), "--ttl", "soon"}, 2, "--ttl");
+  ExpectError({"serve", CommandTest::Model(), "--ram", "lots"}, 2, "'lots'");
+  ExpectError({"serve", CommandTest::Model(), "--max-body", "0"}, 2, "--max-body");
+  ExpectError({"serve", CommandTest::Model(), "--", "--port", "1"}, 2, "--port");
+  ExpectError({"serve", CommandTest::Model(), "--engine", tree_.Path("none")}, 127, "headrace engine install");
+  ASSERT_TRUE(StartServer());
+  ExpectError({"serve", CommandTest::Model(), "--port", std::to_string(port_)}, 1, "is taken");
+  EXPECT_EQ(Run({"serve", "--help"}).status, 0);
+}
+
+TEST_F(Guard, SlowClientsDelayNobody) {
+  ASSERT_TRUE(StartServer());
+  std::vector<std::unique_ptr<HttpClient>> slow;
+  for (int i = 0; i < 40; ++i) {
+    slow.push_back(std::make_unique<HttpClient>(port_));
+    // Some stop within the header, some within the body.
+    slow.back()->SendRaw(i % 2 == 0 ? "POST /v1/completions HTTP/1.1\r\nHo" : "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{");
+  }
+  // One that does not read its answer.
+  HttpClient deaf(port_);
+  deaf.Send("GET", "/api/v1/flash/stats?interval_ms=100");
+  EXPECT_EQ(Complete(kDense).status, 200);
+  EXPECT_EQ(EndServer().status, 0) << "nor do they delay the end";
+}
+
+}  // namespace
+}  // namespace headrace::serve

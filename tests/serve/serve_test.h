@@ -1,0 +1,65 @@
+// Starts the real server on a free port, in a world of its own, and asks it.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "command_runner.h"
+#include "http_client.h"
+
+namespace headrace::serve {
+
+using Json = nlohmann::json;
+
+inline constexpr const char* kDense = "austen-dense-q4_0";
+inline constexpr const char* kMoe = "austen-moe-q4_0";
+inline constexpr const char* kDraft = "austen-draft-f16";
+
+struct Answer {
+  int status = 0;
+  Json body;               // discarded when it is no JSON
+  std::string text;
+  std::map<std::string, std::string> headers;
+
+  std::string Error() const { return body.is_object() && body.contains("error") ? body["error"].value("message", "") : ""; }
+};
+
+class ServeTest : public cli::CommandTest {
+ protected:
+  void SetUp() override;
+  // Over the bundled models unless `arguments` name others. False, and a failure, when it does not listen.
+  bool StartServer(std::vector<std::string> arguments = {"--models-dir", Models()});
+  // SIGTERM; the exit status.
+  cli::Outcome EndServer();
+
+  static std::string Models() { return std::string(HEADRACE_SOURCE_DIR) + "/models"; }
+
+  Answer Ask(const std::string& method, const std::string& target, const std::string& body = "", const HttpHeaders& headers = {});
+  Answer Get(const std::string& target) { return Ask("GET", target); }
+  Answer Post(const std::string& target, const Json& body) { return Ask("POST", target, body.dump()); }
+  Answer Load(Json body) { return Post("/api/v1/models/load", body); }
+  // A completion of a few tokens, the likeliest ones.
+  Answer Complete(const std::string& model, int tokens = 8);
+  // The state of a model in GET /api/v1/models, its element.
+  Json Model(const std::string& id);
+  // The library's counters of a loaded model; null when there are none.
+  Json Flash(const std::string& id);
+  // Bytes that this model has read from disk.
+  uint64_t BytesRead(const std::string& id);
+  // Processes that the server started.
+  std::vector<pid_t> Children() const;
+  // Asks until `holds`, at most a minute.
+  static bool Eventually(const std::function<bool()>& holds);
+
+  uint16_t port_ = 0;
+  std::unique_ptr<cli::RunningCommand> server_;
+};
+
+bool Has(const std::string& text, const std::string& part);
+
+}  // namespace headrace::serve
