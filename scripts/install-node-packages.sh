@@ -3,7 +3,7 @@
 # there is no Node.js: those tests are then skipped. Usage: install-node-packages.sh DIR
 set -eu
 dir=${1:?usage: install-node-packages.sh DIR}
-packages='openai@7.57.0'
+packages='openai@7.57.0 playwright-core@1.65.1'
 
 command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1 || { echo "node packages: no node and npm, their tests will be skipped"; exit 0; }
 mkdir -p "$dir"

@@ -2,7 +2,7 @@
 # Installs the Debian packages that building and testing headrace need; nothing when they are there.
 set -eu
 packages='g++ cmake ninja-build make patchelf ca-certificates debian-archive-keyring liburing-dev libcli11-dev
-  nlohmann-json3-dev libfmt-dev libboost-dev libgtest-dev libbenchmark-dev python3 procps libncurses-dev'
+  nlohmann-json3-dev libfmt-dev libboost-dev libgtest-dev libbenchmark-dev python3 procps libncurses-dev chromium'
 missing=
 for p in $packages; do
   dpkg-query -W -f '${Status}\n' "$p" 2>/dev/null | grep -q '^install ok installed$' || missing="$missing $p"

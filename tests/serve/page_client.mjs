@@ -1,0 +1,156 @@
+// Uses the page of a headrace server (BASE_URL) in Chromium as a person would. Screenshots go to SHOTS.
+import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
+
+const require = createRequire(process.env.NODE_MODULES + '/');
+const { chromium } = require('playwright-core');
+const { BASE_URL: base, SHOTS: shots, CHROMIUM: executablePath } = process.env;
+const model = 'austen-dense-q4_0';
+
+const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu'] });
+const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, colorScheme: 'light', acceptDownloads: true });
+const page = await context.newPage();
+page.setDefaultTimeout(30_000);
+const elsewhere = [];
+const complaints = [];
+page.on('request', (request) => { if (!request.url().startsWith(base) && !/^(blob|data):/.test(request.url())) elsewhere.push(request.url()); });
+page.on('console', (message) => { if (message.type() === 'error') complaints.push(message.text()); });
+page.on('pageerror', (error) => complaints.push(String(error)));
+const shot = (name) => page.screenshot({ path: `${shots}/${name}.png` });
+const until = (condition, argument) => page.waitForFunction(condition, argument);
+
+await page.goto(base);
+const title = page.getByRole('button', { name: new RegExp(`^${model}`) });
+await title.waitFor();
+await until(() => [...document.querySelectorAll('.size:not([hidden])')].every((size) => !size.classList.contains('unknown')));
+
+// The switch, by keyboard; the slider changes the estimate.
+await title.focus();
+await page.keyboard.press('Enter');
+const card = page.locator('.card', { has: page.locator('.body') });
+const flash = card.getByRole('switch', { name: /Enable Flash Weight Streaming/ });
+await card.locator('.headline').waitFor();
+assert.equal(await flash.isChecked(), false, 'a model that fits does not stream by itself');
+await flash.focus();
+await page.keyboard.press('Space');
+const streamed = card.locator('[data-field="streamed"]');
+await streamed.waitFor();
+const slider = card.getByRole('slider', { name: 'Memory for this model' });
+const box = await slider.boundingBox();
+const texts = new Set();
+await page.mouse.move(box.x + box.width - 10, box.y + box.height / 2);
+await page.mouse.down();
+for (let step = 9; step >= 3; step -= 1) {
+  const before = await streamed.textContent();
+  await page.mouse.move(box.x + (box.width * step) / 10, box.y + box.height / 2);
+  await until(([selector, old]) => document.querySelector(selector)?.textContent !== old, ['[data-field="streamed"]', before]);
+  texts.add(await streamed.textContent());
+}
+await page.mouse.up();
+assert(texts.size >= 4, `the estimate followed the slider: ${[...texts]}`);
+await shot('models-light');
+
+await card.getByRole('button', { name: 'Load' }).click();
+await page.locator('.card[data-state="loaded"]').waitFor();
+const configuration = (await (await fetch(`${base}/api/v1/models`)).json()).models.find(({ id }) => id === model).loaded;
+assert.equal(configuration.configuration.flash_mode, 'on');
+assert.equal(configuration.decision.streams, true);
+
+// Chat: text arrives, bytes are streamed.
+const bytesRead = () => page.locator('#read-in-all').getAttribute('data-bytes').then(Number);
+await until(() => Number(document.getElementById('read-in-all').dataset.bytes) > 0);
+const before = await bytesRead();
+await page.locator('#settings-menu summary').click();
+await page.getByLabel('System prompt').fill('Write like a novelist.');
+await page.getByLabel('Most tokens').fill('48');
+await page.getByLabel('Temperature').fill('0');
+await page.keyboard.press('Escape');
+await page.locator('#chat-model').selectOption(model);
+await page.getByLabel('Message').fill('It is a truth universally acknowledged, <img src=x onerror=alert(1)> that');
+await page.keyboard.press('Enter');
+await until(() => document.querySelector('.message.assistant .text')?.textContent.length > 0);
+await page.locator('#send:visible').waitFor();
+const answer = page.locator('.message.assistant').last();
+assert.match(await answer.locator('.stats').textContent(), /tokens\/s/);
+assert.equal(await page.locator('.thread img').count(), 0, 'text stays text');
+await until((old) => Number(document.getElementById('read-in-all').dataset.bytes) > old, before);
+const first = await answer.locator('.text').textContent();
+await shot('chat-light');
+
+// Again: the same answer, as the temperature is 0, and only one.
+await page.getByRole('button', { name: 'Regenerate' }).click();
+await page.locator('#stop').waitFor();
+await page.locator('#send:visible').waitFor();
+assert.equal(await page.locator('.message.assistant').count(), 1);
+assert.equal(await answer.locator('.text').textContent(), first);
+
+// Stop.
+await page.locator('#settings-menu summary').click();
+await page.getByLabel('Most tokens').fill('2000');
+await page.keyboard.press('Escape');
+await page.getByLabel('Message').fill('And a very long story.');
+await page.getByRole('button', { name: 'Send' }).click();
+await until(() => document.querySelectorAll('.message.assistant').length === 2 && [...document.querySelectorAll('.message.assistant .text')].at(-1).textContent.length > 20);
+await page.getByRole('button', { name: 'Stop' }).click();
+await page.getByText('Stopped.').waitFor();
+const idle = async () => (await (await fetch(`${base}/api/v1/models`)).json()).models.find(({ id }) => id === model).loaded.requests === 0;
+for (let i = 0; i < 100 && !(await idle()); i += 1) await page.waitForTimeout(100);
+assert(await idle(), 'the model stopped too');
+
+// Conversations are kept, exported and deleted.
+await page.reload();
+await page.locator('.message.user').nth(1).waitFor();
+assert.equal(await page.locator('.message').count(), 4);
+await page.getByRole('button', { name: 'New', exact: true }).click();
+await page.locator('.empty').waitFor();
+await page.locator('#conversations-menu summary').click();
+const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Export all' }).click()]);
+assert.match(download.suggestedFilename(), /^headrace-.*\.json$/);
+await page.getByRole('button', { name: /^It is a truth/ }).click();
+await page.locator('.message.user').nth(1).waitFor();
+
+// Dark, and as narrow as a phone: nothing is wider than the screen.
+await page.emulateMedia({ colorScheme: 'dark' });
+await page.getByLabel('Message').fill('Tell me more.');
+await page.keyboard.press('Enter');
+await page.locator('#stop').waitFor();
+await page.waitForTimeout(3000);
+await shot('chat-dark');
+if (await page.locator('#stop').isVisible()) await page.locator('#stop').click();
+await page.locator('#send:visible').waitFor();
+await page.setViewportSize({ width: 375, height: 740 });
+for (const [view, name] of [['Models', 'models'], ['Chat', 'chat'], ['Live', 'live']]) {
+  await page.getByRole('button', { name: view, exact: true }).click();
+  if (view === 'Models' && await page.locator('.card .body:visible').count() === 0) await title.click();
+  await page.waitForTimeout(400);
+  const wide = await page.evaluate(() => Math.max(...[document.documentElement, ...document.querySelectorAll('.column, .thread')]
+    .map((part) => part.scrollWidth - part.clientWidth)));
+  assert(wide <= 0, `${view}: ${wide} pixels too wide`);
+  await shot(`phone-${name}-dark`);
+  await page.emulateMedia({ colorScheme: 'light' });
+  await page.waitForTimeout(300);
+  await shot(`phone-${name}-light`);
+  await page.emulateMedia({ colorScheme: 'dark' });
+}
+await page.getByRole('button', { name: 'Chat', exact: true }).click();
+await page.locator('#conversations-menu summary').click();
+await page.getByRole('button', { name: /^Delete/ }).click();
+await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
+await page.getByText('Conversations are kept in this browser').waitFor();
+assert.equal(await page.evaluate(() => Object.keys(localStorage).filter((key) => key.includes('conversation')).length), 0);
+
+// Unload.
+await page.setViewportSize({ width: 1440, height: 900 });
+if (await page.locator('.card .body:visible').count() === 0) await title.click();
+await page.getByRole('button', { name: 'Unload' }).click();
+await until(() => document.querySelector('.card[data-state="loaded"]') === null);
+await shot('models-dark');
+
+// A control without a name is none for a screen reader.
+const nameless = await page.evaluate(() => [...document.querySelectorAll('button, input, select, textarea')].filter((control) =>
+  !control.hidden && !(control.textContent.trim() || control.labels?.length || control.getAttribute('aria-label'))).map((control) => control.outerHTML));
+assert.deepEqual(nameless, []);
+assert.deepEqual(elsewhere, [], 'no request leaves the origin');
+assert.deepEqual(complaints, []);
+await browser.close();
+console.log('all right');

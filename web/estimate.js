@@ -1,0 +1,79 @@
+// What a model would take and how fast it would be: the bar by parts and the three numbers.
+import { el, width } from './dom.js';
+import { bytes, seconds, speed } from './format.js';
+
+const REMEDIES = {
+  context_length: (value) => `A context of ${value} tokens`,
+  kv_cache_type: (value) => `A ${value} KV cache`,
+  ram_gb: (value) => `${bytes(value * 2 ** 30)} of memory`,
+  flash_ram_gb: (value) => `${bytes(value * 2 ** 30)} for weights`,
+  flash_mode: () => 'Stream what does not fit',
+};
+
+// [name, class, bytes] of what the process holds.
+export function parts({ memory, plan, streams }) {
+  const list = streams && plan
+    ? [['Weights in memory', 'resident', plan.resident_bytes + plan.expert_cache_bytes],
+       ['Streaming buffers', 'buffers', plan.ring_bytes + plan.scratch_bytes + memory.streaming_bytes]]
+    : [['Weights', 'resident', streams ? memory.weights_budget_bytes : memory.weight_bytes]];
+  return [...list, ['KV cache', 'kv', memory.context_bytes], ['Compute buffers', 'compute', memory.compute_bytes],
+          ['Engine', 'engine', (memory.engine_bytes ?? 0) + (memory.prompt_cache_bytes ?? 0)],
+          ['Projector', 'projector', memory.projector_bytes]].filter(([, , size]) => size > 0);
+}
+
+function speedText(range) {
+  const [low, high] = range ?? [];
+  if (!low || !high) return 'unknown';
+  const round = (value) => (value >= 10 ? value.toFixed(0) : speed(value));
+  return round(low) === round(high) ? round(high) : `${round(low)} – ${round(high)}`;
+}
+
+function fact(name, value, unit) {
+  return el('div', {}, el('dt', {}, name), el('dd', {}, value, el('small', {}, unit)));
+}
+
+// One sentence for screen readers.
+export function summary(estimate) {
+  if (!estimate.fits) return `Too small. ${estimate.reason ?? ''}`;
+  const streamed = estimate.streams ? `${bytes(estimate.plan.streamed_bytes_per_pass)} streamed for each token` : 'all in memory';
+  return `${speedText(estimate.prediction.decode_tokens_per_s_range)} tokens per second, first token after `
+    + `${seconds(estimate.prediction.first_token_s)}, ${streamed}.`;
+}
+
+// `apply` takes a part of a configuration: a remedy that was chosen.
+export function draw(estimate, apply) {
+  const list = parts(estimate);
+  const held = list.reduce((sum, [, , size]) => sum + size, 0);
+  const whole = Math.max(held, estimate.memory.limit_bytes ?? 0);
+  const streamed = estimate.plan?.streamed_bytes_per_pass ?? 0;
+  const bar = el('div', { class: 'stack', role: 'img', 'aria-label': `${bytes(held)} of ${bytes(whole)} of memory` });
+  for (const [, kind, size] of list) bar.append(width(el('i', { class: `part-${kind}` }), size / whole));
+  const legend = el('ul', { class: 'legend' });
+  for (const [name, kind, size] of list) legend.append(el('li', {}, el('i', { class: `part-${kind}` }), name, el('b', {}, bytes(size))));
+  legend.append(el('li', { class: 'sum' }, 'In memory', el('b', {}, bytes(held))));
+  if (estimate.streams && estimate.plan) {
+    legend.append(el('li', {}, el('i', { class: 'part-streamed' }), 'Streamed for each token', el('b', { 'data-field': 'streamed' }, bytes(streamed))));
+  }
+  const nodes = [];
+  if (estimate.fits) {
+    const { prediction } = estimate;
+    nodes.push(el('dl', { class: 'headline' },
+      fact('Speed', speedText(prediction.decode_tokens_per_s_range), 'tokens/s'),
+      fact('First token', `${prediction.prompt_tokens_per_s || !prediction.first_token_s ? '' : '≥ '}${seconds(prediction.first_token_s)}`, `prompt of ${prediction.prompt_tokens}`),
+      fact('Memory', bytes(held), estimate.streams && streamed > 0 ? 'rest streams' : 'all in memory')));
+  }
+  nodes.push(bar, legend);
+  if (!estimate.fits) nodes.push(shortage(estimate, apply));
+  if (estimate.makes_room.length > 0) nodes.push(el('p', { class: 'note' }, `Loading it unloads ${estimate.makes_room.join(', ')}.`));
+  return nodes;
+}
+
+function shortage(estimate, apply) {
+  const note = el('div', { class: 'note wrong' }, el('strong', {}, 'Too little memory. '), estimate.reason ?? '');
+  const buttons = estimate.remedies.map((remedy) => {
+    const [key, value] = Object.entries(remedy)[0];
+    return el('button', { type: 'button', onclick: () => apply(remedy) }, REMEDIES[key]?.(value) ?? key);
+  });
+  if (buttons.length > 0) note.append(el('div', {}, ...buttons));
+  return note;
+}
