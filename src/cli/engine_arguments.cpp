@@ -147,6 +147,7 @@ Result<std::vector<std::string>> BuildServerArguments(const ServerArguments& ser
   // Newer releases draft only when told how.
   if (!server.draft_model.empty()) builder.Default({"--spec-type"}, "draft-simple");
   builder.Required({"-mm", "--mmproj"}, given(server.projector));
+  builder.File(server.defaults);
   if (server.embedding) {
     builder.Default({"--embeddings", "--embedding"});
     // Without pooling there is no vector for a text, and a completion crashes llama-server 0.7.0.

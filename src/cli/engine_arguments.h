@@ -76,6 +76,7 @@ struct ServerArguments {
   bool reranking = false;
   bool streams = false;
   bool debug = false;
+  std::vector<EngineOption> defaults;      // a Modelfile's: what rest says goes before
   std::vector<std::string> rest;
 };
 // Arguments for llama-server with one model.

@@ -181,6 +181,12 @@ TEST(ServerArguments, OneModelOnASocket) {
   server.has_pooling = true;
   EXPECT_FALSE(Contains(*BuildServerArguments(server, known), {"--pooling"})) << "the model's own";
   EXPECT_FALSE(BuildServerArguments(server, ParseHelp("-m\n")).ok());
+  // Of a Modelfile.
+  server.defaults = {{{"--temp"}, "0.5"}, {{"-s", "--seed"}, "1"}};
+  server.rest = {"--seed", "2"};
+  const Arguments defaults = *BuildServerArguments(server, ParseHelp("-m\n--host\n-a\n-np\n-ctk\n-ctv\n-md\n-mm\n--temp\n--seed\n"));
+  EXPECT_TRUE(Contains(defaults, {"--temp", "0.5"}));
+  EXPECT_FALSE(Contains(defaults, {"--seed", "1"}));
 }
 
 }  // namespace

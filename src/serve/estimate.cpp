@@ -2,9 +2,11 @@
 
 #include "cli/machine_profile.h"
 #include "cli/plan_report.h"
+#include "serve/model_json.h"
 #include "serve/remedies.h"
 
 namespace headrace::serve {
+
 Result<Json> EstimateJson(const Settings& settings, const ModelManager::Preview& preview, uint64_t prompt_tokens) {
   const LoadPlan& plan = preview.plan;
   const cli::ModelSetup& setup = plan.setup;
@@ -35,6 +37,7 @@ Result<Json> EstimateJson(const Settings& settings, const ModelManager::Preview&
   }
   json["makes_room"] = preview.makes_room;
   json["context_length"] = plan.context;
+  json["modelfile"] = ModelfileJson(plan.defaults);
   return json;
 }
 

@@ -96,6 +96,10 @@ Json FlashStatisticsJson(const Statistics& s) {
           {"decode_s", Seconds(s.decode_ns)},
           {"decode_wait_s", Seconds(s.decode_wait_ns)},
           {"decode_bytes", s.decode_bytes},
+          {"kv_ram_bytes", s.kv_ram_bytes},
+          {"kv_bytes_read", s.kv_bytes_read},
+          {"kv_bytes_written", s.kv_bytes_written},
+          {"kv_wait_s", Seconds(s.kv_wait_ns)},
           {"last_error", s.last_error.empty() ? Json() : Json(s.last_error)}};
 }
 

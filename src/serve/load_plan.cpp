@@ -9,6 +9,7 @@
 #include "base/size.h"
 #include "cli/engine_arguments.h"
 #include "cli/machine_profile.h"
+#include "cli/modelfile_use.h"
 #include "serve/remedies.h"
 
 namespace headrace::serve {
@@ -35,7 +36,8 @@ cli::FlashOptions OptionsFor(const Settings& settings, const ModelConfig& config
 }
 
 // Where the limits came from, in the words of who asks.
-void NameOrigins(const Settings& settings, const ModelConfig& config, const MemoryRoom& room, cli::MemoryLimits& limits) {
+void NameOrigins(const Settings& settings, const ModelConfig& config, const cli::Modelfile& modelfile, const MemoryRoom& room, cli::MemoryLimits& limits) {
+  if (modelfile.flash_ram_gb > 0) limits.weights_origin = "FLASH_RAM_GB of the Modelfile";
   if (config.flash_ram_gb) limits.weights_origin = "flash_ram_gb";
   if (config.ram_gb) {
     limits.process_origin = "ram_gb";
@@ -60,6 +62,7 @@ Result<std::vector<std::string>> ServerCommand(const Settings& settings, const L
   server.reranking = plan.entry.kind == ModelKind::kReranker;
   server.streams = plan.must_stream();
   server.debug = plan.config.debug;
+  server.defaults = plan.defaults.options;
   server.rest = settings.rest;
   return cli::BuildServerArguments(server, settings.known);
 }
@@ -82,14 +85,20 @@ Result<LoadPlan> PlanLoad(const Settings& settings, ModelLibrary& library, Simul
   if (entry.kind == ModelKind::kProjector) {
     return Status(Code::kInvalidArgument, fmt::format("{} is a projector; load a model with it: \"projector\": \"{}\"", entry.id, entry.id));
   }
-  auto setup = cli::PrepareModel(entry.path, OptionsFor(settings, config, room), room.available);
+  const auto modelfile = cli::FindModelfile(entry.path, "", !settings.no_modelfile);
+  if (!modelfile.ok()) return modelfile.status();
+  auto setup = cli::PrepareModel(entry.path, OptionsFor(settings, WithFlash(config, modelfile->file), room), room.available);
   if (!setup.ok()) return setup.status();
-  NameOrigins(settings, config, room, setup->limits);
+  auto defaults = DefaultsOf(*modelfile, setup->catalogue, config);
+  if (!defaults.ok()) return defaults.status();
+  NameOrigins(settings, config, modelfile->file, room, setup->limits);
+  if (defaults->look_ahead) setup->config.look_ahead = *defaults->look_ahead;
   LoadPlan plan;
   plan.entry = entry;
   plan.asked = config;
+  plan.defaults = std::move(*defaults);
   plan.embedding = config.embedding.value_or(entry.kind == ModelKind::kEmbedding);
-  plan.context = config.context_length.value_or(cli::DefaultContext(entry.context_length));
+  plan.context = config.context_length.value_or(plan.defaults.context_length.value_or(cli::DefaultContext(entry.context_length)));
   if (config.draft_model && !config.draft_model->empty()) {
     const auto draft = FindOther(library, *config.draft_model, "draft model", false);
     if (!draft.ok()) return draft.status();

@@ -9,6 +9,7 @@
 #include "memory/available.h"
 #include "serve/child_process.h"
 #include "serve/model_config.h"
+#include "serve/model_defaults.h"
 #include "serve/model_library.h"
 #include "serve/settings.h"
 #include "serve/simulations.h"
@@ -18,6 +19,7 @@ namespace headrace::serve {
 struct LoadPlan {
   ModelEntry entry;
   ModelConfig asked;               // as it was asked for
+  ModelDefaults defaults;          // what a Modelfile adds
   cli::ModelSetup setup;           // its memory by part, and whether it streams: expected, and checked once it runs
   Status enough;                   // kOutOfBudget with the arithmetic when the memory is too little
   bool crowds = false;             // it would have more than what other models leave, because it was told to
@@ -40,7 +42,7 @@ struct MemoryRoom {
 
 // Reads headers, lets the engine simulate its allocations, and measures the disk where it is not known yet (a second).
 // Too little memory is no error here: `enough` says it. Errors: those of PrepareModel; kNotFound for a draft or projector
-// that does not exist.
+// that does not exist; those of FindModelfile.
 Result<LoadPlan> PlanLoad(const Settings& settings, ModelLibrary& library, Simulations& simulations, const ModelEntry& entry,
                           const ModelConfig& config, const MemoryRoom& room);
 

@@ -33,6 +33,11 @@ Json EntryJson(const ModelEntry& entry) {
           {"context_length", entry.context_length == 0 ? Json() : Json(entry.context_length)}};
 }
 
+Json ModelfileJson(const ModelDefaults& defaults) {
+  if (defaults.path.empty()) return nullptr;
+  return {{"path", defaults.path}, {"applied", defaults.applied}, {"notes", defaults.notes}};
+}
+
 Json InForceJson(const Model& model) {
   const LoadPlan& plan = model.plan();
   const cli::MemoryBudget& memory = plan.memory();
@@ -48,6 +53,7 @@ Json InForceJson(const Model& model) {
                            {"projector", TextOrNull(plan.projector_path)},
                            {"embedding", plan.embedding},
                            {"slots", model.slots == 0 ? Json() : Json(model.slots)}};
+  json["modelfile"] = ModelfileJson(plan.defaults);
   const auto statistics = model.ReadStatistics().value_or(cli::Statistics());
   json["decision"] = {{"streams", statistics.streamed()},
                       {"reason", cli::DescribeDecision(memory, limits)},

@@ -9,7 +9,9 @@ namespace headrace::serve {
 
 // What is in its file.
 Json EntryJson(const ModelEntry& entry);
-// What a loaded model runs with: "configuration" and "decision".
+// What counts of the Modelfile beside a model; null when there is none.
+Json ModelfileJson(const ModelDefaults& defaults);
+// What a loaded model runs with: "configuration", "modelfile" and "decision".
 Json InForceJson(const Model& model);
 // One element of GET /api/v1/models; `model` is null when it is not loaded.
 Json ModelJson(const ModelEntry& entry, const Model* model, const std::string& last_error, const Result<ModelConfig>& remembered);

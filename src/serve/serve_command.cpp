@@ -162,6 +162,7 @@ void AddServeCommand(CLI::App& app, cli::CommandLine& line) {
   command->add_option("--models-max", settings.models_max, "Most models loaded at a time; the least recently used makes room")
       ->type_name("N")->check(CLI::Range(size_t{1}, size_t{64}))->capture_default_str();
   command->add_option("--max-body", options->max_body, "Largest request (default 64M)")->type_name("SIZE");
+  command->add_flag("--no-modelfile", settings.no_modelfile, "Leave the Modelfiles beside models out (docs/modelfile.md)");
   cli::AddFlashOptions(*command, settings.flash);
   cli::AddEngineOption(*command, options->engine);
   command->callback([options, &line] { line.action = [options, &line] { return Serve(*options, line.rest); }; });
