@@ -1,9 +1,17 @@
 #!/bin/sh
 # Installs the Debian packages that building and testing headrace need; nothing when they are there.
+# Usage: install-packages.sh [--if-missing PROGRAM PACKAGE]...   with options only those whose program is not found
 set -eu
 packages='g++ cmake ninja-build make patchelf ca-certificates debian-archive-keyring liburing-dev libcli11-dev
   nlohmann-json3-dev libfmt-dev libboost-dev libgtest-dev libbenchmark-dev python3 procps libncurses-dev chromium'
 missing=
+if [ $# -gt 0 ]; then
+  packages=
+  while [ $# -gt 0 ]; do
+    command -v "$2" >/dev/null 2>&1 || packages="$packages $3"
+    shift 3
+  done
+fi
 for p in $packages; do
   dpkg-query -W -f '${Status}\n' "$p" 2>/dev/null | grep -q '^install ok installed$' || missing="$missing $p"
 done

@@ -17,6 +17,9 @@
 namespace headrace {
 namespace {
 
+// A quarter of the least margin (memory/available.h): what a product keeps comes on top.
+constexpr uint64_t kLookBytes = 16 * kMiB;
+
 uint64_t Now() {
   return static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
 }
@@ -186,6 +189,19 @@ uint64_t Executor::LimitNow() {
   }
   short_of_memory_ = is_short;
   return limit;
+}
+
+// Memory that fills at the speed of the disk takes more between two looks of the watch than the margin holds, so a pass that fills
+// looks itself.
+void Executor::LookWhenFilled() {
+  const ExpertCache* const cache = experts_.cache();
+  const uint64_t ready = cache == nullptr ? 0 : cache->ready_bytes();
+  ready_bytes_ = std::min(ready, ready_bytes_);
+  if (kept_bytes_ + ready - ready_bytes_ < kLookBytes) return;
+  kept_bytes_ = 0;
+  ready_bytes_ = ready;
+  allowance_.Refresh();
+  if (allowance_.Bytes() < planned_bytes_) over_allowance_ = true;
 }
 
 void Executor::FollowAllowance() noexcept {
@@ -390,6 +406,7 @@ bool Executor::Ask(ggml_tensor* node) {
   const uint64_t start = Now();
   if (failure_.ok() && failed_compute_ == GGML_STATUS_SUCCESS) {
     try {
+      LookWhenFilled();
       if (over_allowance_) failure_ = GiveBackWithinPass();
       if (failure_.ok()) failure_ = Execute(takeover);
     } catch (const std::exception& error) {
@@ -553,7 +570,10 @@ Status Executor::ExecuteSegment(const Takeover& takeover, const SegmentRows& seg
     HEADRACE_RETURN_IF_ERROR(Multiply(takeover, run, nullptr));
   }
   if (failed_compute_ != GGML_STATUS_SUCCESS) return {};  // the move may not have been made
-  if (segment.keep) weight.resident_rows = std::max(weight.resident_rows, segment.first_row + segment.rows);
+  if (segment.keep) {
+    weight.resident_rows = std::max(weight.resident_rows, segment.first_row + segment.rows);
+    kept_bytes_ += segment.rows * row_bytes;
+  }
   prefetcher_->Pop();
   return {};
 }

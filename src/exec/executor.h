@@ -80,6 +80,7 @@ class Executor {
   uint64_t LimitNow();
   Result<bool> GiveBack();
   Status GiveBackWithinPass();
+  void LookWhenFilled();
   Status EnsureMemory();
   bool EngineCanBeCut(const Takeover& takeover);
   uint64_t ExpertSegmentBytes() const;
@@ -119,6 +120,8 @@ class Executor {
 
   std::mutex mutex_;                 // one pass at a time; guards all below
   std::set<std::tuple<ggml_type, bool, bool>> checked_;  // tensor type, of experts, packed: what the cut check saw
+  uint64_t kept_bytes_ = 0;          // of rows that became resident since the last look at the allowance
+  uint64_t ready_bytes_ = 0;         // of experts at that look
   bool short_of_memory_ = false;     // the allowance is below what works, and it was said
   bool usable_ = true;               // false: everything is left to the mapping
   std::unique_ptr<PackedLayouts> layouts_;

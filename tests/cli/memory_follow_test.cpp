@@ -97,7 +97,7 @@ TEST_P(MemoryFollows, ALimitThatFallsAndRisesAgain) {
   ASSERT_EQ(streamed.status, 0) << streamed.err;
   EXPECT_EQ(group.OomKills(), 0u);
   EXPECT_LE(group.Peak(), high);
-  EXPECT_EQ(streamed.out, Run(Generate(model, {"--weights-ram", "200M"})).out);
+  EXPECT_EQ(streamed.out, Run(Generate(model, {"--flash-mode", "on", "--weights-ram", "5G"})).out);
 }
 
 TEST_P(MemoryFollows, AProcessThatTakesMemory) {
@@ -165,7 +165,7 @@ TEST_F(SlowMemoryFollows, WeightsAreNotSwapped) {
 
 std::string NameOf(const testing::TestParamInfo<Size>& info) { return std::string(info.param.preset) == "mid" ? "mid" : "large"; }
 
-INSTANTIATE_TEST_SUITE_P(Short, MemoryFollows, testing::Values(Size{"mid", 600 * kMiB, 250 * kMiB, "220"}), NameOf);
+INSTANTIATE_TEST_SUITE_P(Short, MemoryFollows, testing::Values(Size{"mid", 600 * kMiB, 250 * kMiB, "160"}), NameOf);
 INSTANTIATE_TEST_SUITE_P(Slow, MemoryFollows, testing::Values(Size{"llama-4g", 3 * kGiB, kGiB, "100"}), NameOf);
 
 }  // namespace
