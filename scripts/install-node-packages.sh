@@ -11,7 +11,7 @@ if [ "$(cat "$dir/installed" 2>/dev/null)" = "$packages" ]; then exit 0; fi
 echo "node packages: $packages"
 log=$dir/install.log
 printf '{"private": true}\n' >"$dir/package.json"
-if npm install --prefix "$dir" --no-package-lock --no-audit --no-fund --ignore-scripts $packages >"$log" 2>&1; then
+if npm install --prefix "$dir" --no-package-lock --no-audit --no-fund --ignore-scripts --fetch-retries 1 --fetch-timeout 60000 $packages >"$log" 2>&1; then
   printf '%s\n' "$packages" >"$dir/installed"
 else
   # Without a network everything else can be built and tested.

@@ -11,6 +11,14 @@
 
 namespace headrace::cli {
 
+testing::AssertionResult SameText(std::string a, std::string b) {
+  constexpr size_t kMostLost = 24;
+  for (std::string* text : {&a, &b}) text->erase(text->find_last_not_of('\n') + 1);
+  const bool near = std::max(a.size(), b.size()) - std::min(a.size(), b.size()) <= kMostLost;
+  if (near && !a.empty() && !b.empty() && (a.starts_with(b) || b.starts_with(a))) return testing::AssertionSuccess();
+  return testing::AssertionFailure() << "\n" << a << "\nis not\n" << b;
+}
+
 void CommandTest::SetUp() {
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string text = *entry;
