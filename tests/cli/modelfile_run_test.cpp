@@ -42,7 +42,7 @@ TEST_F(ModelfileRun, SettingsCountAsIfTheyWereOptions) {
   const Outcome other = Answer({"--modelfile", file, "--raw", "-q"}, {"-n", "3", "--flash-mode", "off"});
   EXPECT_EQ(other.status, 0) << other.err;
   EXPECT_LT(other.out.size(), from_file.out.size());
-  EXPECT_TRUE(other.out.size() < 15 || SameText(from_file.out, other.out)) << other.out;
+  EXPECT_TRUE(from_file.out.starts_with(other.out.substr(0, other.out.find_last_not_of('\n') + 1))) << other.out;
 }
 
 TEST_F(ModelfileRun, BesideTheModel) {
