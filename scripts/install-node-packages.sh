@@ -3,7 +3,7 @@
 # are there. Without a network those tests are skipped. Usage: install-node-packages.sh DIR
 set -eu
 dir=${1:?usage: install-node-packages.sh DIR}
-packages='openai@4.104.0 playwright-core@1.52.0'  # these run with Debian 12's Node.js 18
+packages='openai@5.23.2 playwright-core@1.52.0'  # these run with Debian 12's Node.js 18
 
 "$(dirname "$0")/install-packages.sh" --if-missing node nodejs --if-missing npm npm || exit 0
 mkdir -p "$dir"

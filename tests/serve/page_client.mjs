@@ -17,7 +17,14 @@ page.on('request', (request) => { if (!request.url().startsWith(base) && !/^(blo
 page.on('console', (message) => { if (message.type() === 'error') complaints.push(message.text()); });
 page.on('pageerror', (error) => complaints.push(String(error)));
 const shot = (name) => page.screenshot({ path: `${shots}/${name}.png` });
-const until = (condition, argument) => page.waitForFunction(condition, argument);
+// The page's policy forbids eval, which a function that waits inside of the page would need.
+const until = async (condition, argument) => {
+  const end = Date.now() + 30_000;
+  while (!await page.evaluate(condition, argument)) {
+    if (Date.now() > end) throw new Error(`never: ${condition}`);
+    await page.waitForTimeout(50);
+  }
+};
 
 await page.goto(base);
 const title = page.getByRole('button', { name: new RegExp(`^${model}`) });
