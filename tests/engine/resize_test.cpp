@@ -47,7 +47,7 @@ TEST_P(Resizes, ADraftTwoContextsAndEmbeddingsInOneBudget) {
   const EngineRun stock = RunDumper(scenario, {});
   auto environment = StreamingEnvironment(1u << 30, GetParam());
   long most = 0;
-  for (const long limit_mib : {180, 300}) {
+  for (const long limit_mib : {70, 300}) {
     environment["HEADRACE_RAM"] = std::to_string(limit_mib) + "M";
     const EngineRun run = RunDumper(scenario, environment);
     EXPECT_TRUE(SameBytes(stock, run));
