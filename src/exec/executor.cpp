@@ -181,6 +181,10 @@ Status Executor::Prepare(std::vector<Candidate> candidates) {
 uint64_t Executor::LimitNow() {
   const uint64_t allowed = allowance_.Bytes();
   if (prefetcher_ == nullptr) return allowed;
+  if (allowed >= planned_bytes_ && !weights_.changed()) {  // as in nearly every pass: the rest takes time
+    short_of_memory_ = false;
+    return allowed;
+  }
   const uint64_t limit = std::max({allowed, weights_.floor_bytes(), std::min(allowance_.BytesWhenShort(), planned_bytes_.load())});
   const bool is_short = limit > allowed;
   if (is_short && !short_of_memory_) {

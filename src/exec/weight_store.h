@@ -52,6 +52,8 @@ class WeightStore {
   void SetLimit(uint64_t bytes);
   // Whether Replan would shrink the present plan.
   bool must_shrink() const { return budget_.limit() < plan_.total_bytes(); }
+  // Weights came or went since the last Replan, or SetLimit asked for another plan.
+  bool changed() const { return changed_; }
   // The least limit with which the present weights can be planned.
   uint64_t floor_bytes() const;
   uint64_t limit() const { return budget_.limit(); }

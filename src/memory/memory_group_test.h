@@ -47,15 +47,6 @@ class MemoryGroup {
     }
     return true;
   }
-  // How often the kernel has killed for want of memory here.
-  uint64_t OomKills() const {
-    std::ifstream stream(path_ + (version1_ ? "/memory.oom_control" : "/memory.events"));
-    uint64_t value = 0;
-    for (std::string name; stream >> name >> value;) {
-      if (name == "oom_kill") return value;
-    }
-    return 0;
-  }
   // The most that was charged at once, page cache included.
   uint64_t Peak() const { return Read(version1_ ? "memory.max_usage_in_bytes" : "memory.peak"); }
   // Processes of the group that the kernel killed for want of memory.

@@ -56,14 +56,16 @@ void CommandTest::ExpectError(const std::vector<std::string>& arguments, int sta
   EXPECT_NE(outcome.err.find(part), std::string::npos) << words << outcome.err;
 }
 
+ExecArguments::ExecArguments(std::vector<std::string> words, const std::map<std::string, std::string>& environment) : texts_(std::move(words)) {
+  const size_t count = texts_.size();
+  for (const auto& [name, value] : environment) texts_.push_back(name + "=" + value);
+  for (size_t i = 0; i < texts_.size(); ++i) (i < count ? words_ : variables_).push_back(texts_[i].data());
+  words_.push_back(nullptr);
+  variables_.push_back(nullptr);
+}
+
 RunningCommand::RunningCommand(const std::vector<std::string>& words, const std::map<std::string, std::string>& environment) {
-  std::vector<std::string> variables;
-  for (const auto& [name, value] : environment) variables.push_back(name + "=" + value);
-  std::vector<char*> arguments, strings;
-  for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
-  for (const std::string& variable : variables) strings.push_back(const_cast<char*>(variable.c_str()));
-  arguments.push_back(nullptr);
-  strings.push_back(nullptr);
+  ExecArguments arguments(words, environment);
   int out[2], err[2];
   if (pipe2(out, O_CLOEXEC) != 0 || pipe2(err, O_CLOEXEC) != 0) return;
   pid_ = fork();
@@ -73,7 +75,7 @@ RunningCommand::RunningCommand(const std::vector<std::string>& words, const std:
     dup2(null_fd, STDIN_FILENO);
     dup2(out[1], STDOUT_FILENO);
     dup2(err[1], STDERR_FILENO);
-    execve(arguments[0], arguments.data(), strings.data());
+    arguments.Exec();
     _exit(99);
   }
   setpgid(pid_, pid_);

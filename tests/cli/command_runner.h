@@ -3,6 +3,7 @@
 #pragma once
 
 #include <sys/types.h>
+#include <unistd.h>
 
 #include <map>
 #include <string>
@@ -23,6 +24,19 @@ struct Outcome {
 // llama-completion 0.7.0 now and then loses the last tokens of an answer, with or without headrace: one of both texts may end
 // earlier, but for its line break.
 testing::AssertionResult SameText(std::string a, std::string b);
+
+// Words and variables as execve takes them: copied before a fork, used after it.
+class ExecArguments {
+ public:
+  ExecArguments(const ExecArguments&) = delete;
+  ExecArguments(std::vector<std::string> words, const std::map<std::string, std::string>& environment);
+  // Returns only when that fails.
+  void Exec() { execve(words_[0], words_.data(), variables_.data()); }
+
+ private:
+  std::vector<std::string> texts_;
+  std::vector<char*> words_, variables_;  // into texts_, null at the end
+};
 
 class RunningCommand;
 

@@ -95,7 +95,7 @@ TEST_P(MemoryFollows, ALimitThatFallsAndRisesAgain) {
   EXPECT_TRUE(Await(command, [&] { return memory() > high / 2; })) << "memory that returns is used again";
   const Outcome streamed = command.Finish();
   ASSERT_EQ(streamed.status, 0) << streamed.err;
-  EXPECT_EQ(group.OomKills(), 0u);
+  EXPECT_EQ(group.Kills(), 0u);
   EXPECT_LE(group.Peak(), high);
   EXPECT_TRUE(SameText(streamed.out, Run(Generate(model, {"--flash-mode", "on", "--weights-ram", "5G"})).out));
 }
@@ -116,7 +116,7 @@ TEST_P(MemoryFollows, AProcessThatTakesMemory) {
   EXPECT_TRUE(Await(command, [&] { return memory() > high / 2; }));
   const Outcome streamed = command.Finish();
   ASSERT_EQ(streamed.status, 0) << streamed.err;
-  EXPECT_EQ(group.OomKills(), 0u);
+  EXPECT_EQ(group.Kills(), 0u);
 }
 
 // A swap file for the whole system while this lives.
@@ -159,7 +159,7 @@ TEST_F(SlowMemoryFollows, WeightsAreNotSwapped) {
   EXPECT_LT(swapped, 120 * kMiB);
   const Outcome streamed = command.Finish();
   ASSERT_EQ(streamed.status, 0) << streamed.err;
-  EXPECT_EQ(group.OomKills(), 0u);
+  EXPECT_EQ(group.Kills(), 0u);
   EXPECT_TRUE(SameText(streamed.out, Run(generate("--weights-ram", "200M")).out));
 }
 

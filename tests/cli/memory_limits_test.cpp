@@ -45,7 +45,7 @@ TEST_P(MemoryLimits, AreKept) {
     EXPECT_NE(refused.err.find("KV cache 1.00 GiB"), std::string::npos) << refused.err;
     EXPECT_NE(refused.err.find("give at least --ram"), std::string::npos) << refused.err;
     EXPECT_NE(refused.err.find("a shorter context: -c 4096"), std::string::npos) << refused.err;
-    EXPECT_EQ(group.OomKills(), 0u);
+    EXPECT_EQ(group.Kills(), 0u);
     return;
   }
   ASSERT_EQ(planned.status, 0) << planned.err;
@@ -56,7 +56,7 @@ TEST_P(MemoryLimits, AreKept) {
   const auto measured = static_cast<double>(peak.Finish());
   ASSERT_EQ(outcome.status, 0) << outcome.err;
   EXPECT_NE(outcome.err.find("streamed per pass"), std::string::npos) << outcome.err;
-  EXPECT_EQ(group.OomKills(), 0u);
+  EXPECT_EQ(group.Kills(), 0u);
   EXPECT_LE(group.Peak(), limit);
   EXPECT_LE(measured, static_cast<double>(limit));
   const auto foretold = plan["memory"]["peak_bytes"].get<double>();

@@ -9,6 +9,8 @@
 #include <chrono>
 #include <csignal>
 
+#include "command_runner.h"
+
 namespace headrace::cli {
 namespace {
 
@@ -21,17 +23,11 @@ PseudoTerminal::PseudoTerminal(const std::vector<std::string>& words, std::map<s
   environment.try_emplace("TERM", "xterm");
   environment.erase("LINES");
   environment.erase("COLUMNS");
-  std::vector<std::string> variables;
-  for (const auto& [name, value] : environment) variables.push_back(name + "=" + value);
-  std::vector<char*> arguments, strings;
-  for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
-  for (const std::string& variable : variables) strings.push_back(const_cast<char*>(variable.c_str()));
-  arguments.push_back(nullptr);
-  strings.push_back(nullptr);
+  ExecArguments arguments(words, environment);
   winsize size{lines, columns, 0, 0};
   pid_ = forkpty(&terminal_, nullptr, nullptr, &size);
   if (pid_ == 0) {
-    execve(arguments[0], arguments.data(), strings.data());
+    arguments.Exec();
     _exit(99);
   }
 }
