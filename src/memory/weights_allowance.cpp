@@ -11,7 +11,7 @@
 namespace headrace {
 namespace {
 
-// The rest is rounded up, so that small allocations do not change the plan: to 1/128 of the limit, at least this.
+// The measured rest is rounded up, so that small allocations do not change the plan: to 1/128 of the limit, at least this.
 constexpr uint64_t kStepBytes = kMiB;
 
 // Beside the caches and buffers that are foretold, an engine allocates structures (graphs, hash tables, arenas of
@@ -86,9 +86,11 @@ uint64_t WeightsAllowance::RestBytes() const {
       rest = std::max(Left(rest, kUnusedStructureBytes), in_memory + Left(own->anonymous_bytes, not_rest));
     }
   }
+  // As it was foretold, to the byte: whoever did has promised weights what it leaves.
+  if (rest <= limits_.foretold_rest_bytes) return limits_.foretold_rest_bytes + passive;
   const uint64_t limit = process_limit();
   const uint64_t step = limit == UINT64_MAX ? kStepBytes : std::max(kStepBytes, limit / 128);
-  return AlignUp(std::max(rest, limits_.foretold_rest_bytes) + passive, step);
+  return AlignUp(rest + passive, step);
 }
 
 uint64_t WeightsAllowance::Bytes() const {

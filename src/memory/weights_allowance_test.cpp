@@ -85,6 +85,7 @@ TEST(WeightsAllowance, CachesInFilesCountWithTheMemoryMeantForThem) {
 
 TEST(WeightsAllowance, WhatIsForetoldCountsFromTheStart) {
   EXPECT_EQ(WeightsAllowance(Process(2 * kGiB, kGiB), {}, ReadTextFile).Bytes(), kGiB);
+  EXPECT_EQ(WeightsAllowance(Process(2 * kGiB, kGiB + 1000), {}, ReadTextFile).Bytes(), kGiB - 1000) << "to the byte";
   EXPECT_EQ(WeightsAllowance(Process(kGiB, 2 * kGiB), {}, ReadTextFile).Bytes(), 0u);
   WeightsAllowance beside({.process_bytes = 2 * kGiB, .weights_bytes = 100 * kMiB, .foretold_rest_bytes = kGiB}, {}, ReadTextFile);
   EXPECT_EQ(beside.Bytes(), 100 * kMiB) << "the tighter of both";
