@@ -15,6 +15,10 @@ std::string Text(const char* text, size_t capacity) { return std::string(text, :
 nlohmann::json ToJson(const headrace::Snapshot& s) {
   const auto u64 = [](const headrace::Snapshot::Counter& counter) { return counter.load(std::memory_order_relaxed); };
   const auto u32 = [](const std::atomic<uint32_t>& counter) { return counter.load(std::memory_order_relaxed); };
+  nlohmann::json widths = nlohmann::json::array();
+  for (const auto& sums : s.widths) {
+    if (u64(sums.passes) > 0) widths.push_back({{"passes", u64(sums.passes)}, {"tokens", u64(sums.tokens)}, {"ns", u64(sums.ns)}});
+  }
   return {
       {"process_id", u64(s.process_id)},
       {"state", u32(s.state)},
@@ -55,6 +59,9 @@ nlohmann::json ToJson(const headrace::Snapshot& s) {
       {"decode_own_ns", u64(s.decode_own_ns)},
       {"decode_bytes", u64(s.decode_bytes)},
       {"decode_weight_bytes", u64(s.decode_weight_bytes)},
+      {"draft_passes", u64(s.draft_passes)},
+      {"draft_ns", u64(s.draft_ns)},
+      {"widths", widths},
       {"model", Text(s.model, sizeof(s.model))},
       {"last_error", Text(s.last_error, sizeof(s.last_error))},
   };

@@ -85,6 +85,11 @@ Statistics ReadStatistics(const Snapshot& snapshot) {
   s.decode_bytes = get(snapshot.decode_bytes);
   s.decode_kernel_ns = get(snapshot.decode_kernel_ns);
   s.decode_weight_bytes = get(snapshot.decode_weight_bytes);
+  for (size_t i = 0; i < s.widths.size(); ++i) {
+    s.widths[i] = {get(snapshot.widths[i].passes), get(snapshot.widths[i].tokens), get(snapshot.widths[i].ns)};
+  }
+  s.draft_passes = get(snapshot.draft_passes);
+  s.draft_ns = get(snapshot.draft_ns);
   s.tokens = get(snapshot.tokens);
   s.errors = get(snapshot.errors);
   s.process_id = get(snapshot.process_id);

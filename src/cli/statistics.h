@@ -1,6 +1,7 @@
 // What the library reported about a run, as lines for people. Pure.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -42,6 +43,13 @@ struct Statistics {
   uint64_t decode_bytes = 0;
   uint64_t decode_kernel_ns = 0;
   uint64_t decode_weight_bytes = 0; // weights multiplied, streamed or resident
+  // Passes of the largest model by width, without those that loaded; and one-token passes of a draft.
+  struct WidthSums {
+    uint64_t passes = 0, tokens = 0, ns = 0;
+  };
+  std::array<WidthSums, kWidthLimits.size()> widths{};
+  uint64_t draft_passes = 0;
+  uint64_t draft_ns = 0;
   uint64_t tokens = 0;              // of prompts, of decode, of all sequences
   uint64_t errors = 0;
   uint64_t process_id = 0;

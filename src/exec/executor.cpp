@@ -638,7 +638,8 @@ void Executor::Leave() noexcept {
 }
 
 void Executor::Account(uint64_t wall_ns) {
-  PassAccount::Pass pass{columns_, wall_ns, 0, multiplied_bytes_, product_.move_ns() + expert_multiplier_.pack_ns()};
+  const bool largest = takeovers_.front().weight->origin.model == weights_.Largest()->origin.model;
+  PassAccount::Pass pass{columns_, largest, wall_ns, 0, multiplied_bytes_, product_.move_ns() + expert_multiplier_.pack_ns()};
   for (const Takeover& takeover : takeovers_) {
     for (const SegmentRows& rows : takeover.segments) pass.streamed_bytes += rows.rows * takeover.weight->cut.row_bytes;
   }

@@ -13,6 +13,20 @@ namespace {
 
 void Add(Snapshot::Counter& counter, uint64_t amount) { counter.fetch_add(amount, std::memory_order_relaxed); }
 
+void AddWidth(Snapshot& snapshot, const PassAccount::Pass& pass) {
+  const auto tokens = static_cast<uint64_t>(pass.columns);
+  if (!pass.largest) {
+    if (tokens != 1) return;
+    Add(snapshot.draft_passes, 1);
+    Add(snapshot.draft_ns, pass.wall_ns);
+  } else if (const size_t index = WidthIndex(tokens); index < kWidthLimits.size()) {
+    Snapshot::WidthSums& sums = snapshot.widths[index];
+    Add(sums.passes, 1);
+    Add(sums.tokens, tokens);
+    Add(sums.ns, pass.wall_ns);
+  }
+}
+
 }  // namespace
 
 PassAccount::PassAccount(SnapshotWriter& snapshot, const WeightStore& weights, const ExpertStore& experts)
@@ -90,7 +104,8 @@ uint64_t PassAccount::Finish(const Pass& pass, KernelChoice& choice) {
   Add(snapshot.passes, 1);
   Add(snapshot.tokens, static_cast<uint64_t>(pass.columns));
   const bool loading = snapshot.state == Snapshot::kLoading;
-  if (pass.columns == 1 && !loading) {
+  if (!loading) AddWidth(snapshot, pass);
+  if (pass.columns == 1 && pass.largest && !loading) {
     Add(snapshot.decode_passes, 1);
     Add(snapshot.decode_ns, pass.wall_ns);
     Add(snapshot.decode_wait_ns, times.wait_ns);

@@ -37,6 +37,7 @@ class PassAccount {
 
   struct Pass {
     int64_t columns = 0;             // of the widest batch
+    bool largest = true;             // of the largest model that streams, not of a draft beside it
     uint64_t wall_ns = 0;
     uint64_t streamed_bytes = 0;     // through the ring
     uint64_t multiplied_bytes = 0;   // of weights, if that batch is one column wide

@@ -2,6 +2,7 @@
 // (best on a memory file system) that the library maps and writes, and the headrace command maps and reads.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -9,6 +10,7 @@
 
 #include "base/descriptor.h"
 #include "base/status.h"
+#include "telemetry/width_sums.h"
 
 namespace headrace {
 
@@ -16,7 +18,7 @@ namespace headrace {
 // reader sees each number whole, not all numbers of one instant. Times are nanoseconds, sizes bytes.
 struct Snapshot {
   static constexpr uint64_t kMagic = 0x3145434152444148;  // "HADRACE1"
-  static constexpr uint32_t kVersion = 3;
+  static constexpr uint32_t kVersion = 4;
 
   enum State : uint32_t {
     kPassive = 0,    // loaded, nothing to stream: stock llama.cpp runs
@@ -67,7 +69,7 @@ struct Snapshot {
   Counter kernel_ns{0};                     // in ggml kernels on managed weights, repacking included
   Counter repack_ns{0};                     // of that: repacking
   Counter own_ns{0};                        // in headrace's own code, neither waiting nor in kernels
-  // Decode passes (one token wide) alone, from the second on: what tokens/s rest on.
+  // Decode passes (one token wide) of the largest model alone, from the second on: what tokens/s rest on.
   Counter decode_passes{0};
   Counter decode_ns{0};
   Counter decode_wait_ns{0};
@@ -75,6 +77,16 @@ struct Snapshot {
   Counter decode_own_ns{0};
   Counter decode_bytes{0};                  // streamed bytes consumed
   Counter decode_weight_bytes{0};           // weights multiplied, streamed or resident
+  // Passes of the largest model by width, but for those that bring resident weights in.
+  struct WidthSums {
+    Counter passes{0};
+    Counter tokens{0};
+    Counter ns{0};
+  };
+  std::array<WidthSums, kWidthLimits.size()> widths{};
+  // One token wide passes of other models: a draft's.
+  Counter draft_passes{0};
+  Counter draft_ns{0};
 
   Counter kv_ram_bytes{0};                  // memory meant for KV caches, 0 without a folder for them
   Counter kv_file_bytes{0};                 // of KV caches that live in files now

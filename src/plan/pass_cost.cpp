@@ -1,0 +1,58 @@
+#include "plan/pass_cost.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+namespace headrace {
+namespace {
+
+double Seconds(double amount, double per_second) { return per_second > 0 ? amount / per_second : 0; }
+
+}  // namespace
+
+PassCost::PassCost(const ResidencyPlan& plan, const MachineProfile& machine, double active_parameters, const ExpertTraffic& experts) {
+  const double all_experts = static_cast<double>(experts.bytes), token_experts = static_cast<double>(experts.bytes_per_token);
+  const double cached = std::min(all_experts, static_cast<double>(plan.expert_cache_bytes));
+  const double streamed = static_cast<double>(plan.streamed_bytes);
+  shared_disk_s_ = headrace::Seconds(streamed, machine.disk_bytes_per_s);
+  expert_disk_s_ = headrace::Seconds(all_experts - cached, machine.disk_bytes_per_s);
+  chosen_share_ = all_experts > 0 ? token_experts / all_experts : 0;
+  plain_token_s_ = headrace::Seconds(streamed + static_cast<double>(plan.resident_bytes) + token_experts, machine.decode_bytes_per_s);
+  packed_token_s_ = headrace::Seconds(2 * active_parameters, machine.prompt_flops_per_s);
+  pack_s_ = headrace::Seconds(streamed, machine.repack_bytes_per_s);
+}
+
+void PassCost::Correct(std::vector<MeasuredPass> measured) {
+  std::erase_if(measured, [](const MeasuredPass& pass) { return !(pass.tokens > 0 && pass.seconds > 0); });
+  std::sort(measured.begin(), measured.end(), [](const MeasuredPass& a, const MeasuredPass& b) { return a.tokens < b.tokens; });
+  measured_ = std::move(measured);
+}
+
+double PassCost::DiskSeconds(double tokens) const {
+  return shared_disk_s_ + expert_disk_s_ * (1 - std::pow(1 - chosen_share_, tokens));
+}
+
+double PassCost::Predicted(double tokens) const {
+  double compute_s = plain_token_s_ * tokens;
+  if (packed_token_s_ > 0) compute_s = std::min(compute_s > 0 ? compute_s : HUGE_VAL, pack_s_ + packed_token_s_ * tokens);
+  return std::max(DiskSeconds(tokens), compute_s);
+}
+
+double PassCost::Seconds(double tokens) const {
+  const double predicted = Predicted(tokens);
+  if (measured_.empty()) return predicted;
+  const auto after = std::lower_bound(measured_.begin(), measured_.end(), tokens,
+                                      [](const MeasuredPass& pass, double width) { return pass.tokens < width; });
+  const auto scaled = [&](const MeasuredPass& nearest) {
+    const double there = Predicted(nearest.tokens);
+    return there > 0 ? predicted * nearest.seconds / there : nearest.seconds;
+  };
+  if (after == measured_.begin()) return scaled(*after);
+  if (after == measured_.end()) return scaled(measured_.back());
+  const MeasuredPass& before = *(after - 1);
+  const double share = (tokens - before.tokens) / (after->tokens - before.tokens);
+  return before.seconds + share * (after->seconds - before.seconds);
+}
+
+}  // namespace headrace
