@@ -11,7 +11,7 @@
 namespace headrace::bench {
 
 // The ggml_type values that the generator writes.
-enum class TensorType : uint32_t { kF32 = 0, kQ4_0 = 2, kQ4_K = 12, kQ6_K = 14 };
+enum class TensorType : uint32_t { kF32 = 0, kQ4_0 = 2, kQ8_0 = 8, kQ4_K = 12, kQ6_K = 14 };
 
 // How the weights of a tensor are distributed, for random_weights.h.
 struct Filling {

@@ -5,6 +5,8 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <map>
+#include <string>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -20,6 +22,9 @@ using namespace headrace::bench;
 
 std::atomic<bool> interrupted{false};
 static_assert(std::atomic<bool>::is_always_lock_free);
+
+const std::map<std::string, TensorType> kTypes = {
+    {"q4_0", TensorType::kQ4_0}, {"q4_k", TensorType::kQ4_K}, {"q6_k", TensorType::kQ6_K}, {"q8_0", TensorType::kQ8_0}};
 
 int Fail(const Status& status) {
   fmt::print(stderr, "headrace-make-model: {}\n", status.message());
@@ -42,6 +47,7 @@ int main(int argc, char** argv) {
              "\nExamples:\n"
              "  headrace-make-model llama-q4_0.gguf\n"
              "  headrace-make-model --type q4_k llama-q4_k.gguf\n"
+             "  headrace-make-model --type q8_0 --layers 16 four-gigabytes-q8_0.gguf\n"
              "  headrace-make-model --preset llama-4g --layers 1 one-layer.gguf\n"
              "  headrace-make-model --preset sparse --size 400G sparse.gguf");
   std::string path, preset = "llama-4g", type_name = "q4_0", size;
@@ -50,8 +56,8 @@ int main(int argc, char** argv) {
   WriteOptions options;
   app.add_option("FILE", path, "the file to write")->required();
   app.add_option("--preset", preset, "shape of the model, see below")->capture_default_str();
-  app.add_option("--type", type_name, "of the matrices: q4_0, or q4_k with a Q6_K output")
-      ->check(CLI::IsMember({"q4_0", "q4_k"}, CLI::ignore_case))->capture_default_str();
+  app.add_option("--type", type_name, "of the matrices: q4_0, q8_0, q6_k, or q4_k with a Q6_K output")
+      ->check(CLI::IsMember(kTypes, CLI::ignore_case))->capture_default_str();
   app.add_option("--size", size, "of a sparse file, for instance 400G (nearest whole layer)");
   app.add_option("--layers", layers, "instead of the preset's number");
   app.add_flag("--tied", tied, "no output.weight: the embedding is used twice");
@@ -61,7 +67,7 @@ int main(int argc, char** argv) {
   app.add_flag("--quiet", quiet, "say nothing but errors");
   CLI11_PARSE(app, argc, argv);
 
-  const TensorType type = CLI::detail::to_lower(type_name) == "q4_k" ? TensorType::kQ4_K : TensorType::kQ4_0;
+  const TensorType type = kTypes.at(CLI::detail::to_lower(type_name));
   options.sparse = preset == "sparse";
   if (options.sparse == size.empty()) {
     return Fail(Status(Code::kInvalidArgument, "--preset sparse and --size belong together, for instance --preset sparse --size 400G"));

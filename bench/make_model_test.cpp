@@ -10,6 +10,8 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <map>
+#include <string>
 
 #include "gguf/catalogue.h"
 #include "model_file.h"
@@ -50,7 +52,9 @@ GgufWriter Tiny(TensorType type, bool tied = false) {
 }
 
 TEST_F(MakeModelTest, TinyIsReadByTheCatalogue) {
-  for (const TensorType type : {TensorType::kQ4_0, TensorType::kQ4_K}) {
+  const std::map<TensorType, std::string> types = {
+      {TensorType::kQ4_0, "Q4_0"}, {TensorType::kQ8_0, "Q8_0"}, {TensorType::kQ4_K, "Q4_K"}, {TensorType::kQ6_K, "Q6_K"}};
+  for (const auto& [type, name] : types) {
     const GgufWriter model = Tiny(type);
     const std::string path = Path("tiny" + std::to_string(static_cast<int>(type)));
     const auto bytes = WriteModel(path, model, {});
@@ -62,11 +66,11 @@ TEST_F(MakeModelTest, TinyIsReadByTheCatalogue) {
     EXPECT_EQ(catalogue->layers, 4u);
     EXPECT_EQ(catalogue->heads_kv, 2u);
     EXPECT_EQ(catalogue->vocabulary, 2048u);
-    EXPECT_EQ(catalogue->dominant_type(), type == TensorType::kQ4_0 ? "Q4_0" : "Q4_K");
+    EXPECT_EQ(catalogue->dominant_type(), name);
     ASSERT_EQ(catalogue->tensors.size(), model.tensors().size());
     const TensorEntry& last = catalogue->tensors.back();
     EXPECT_EQ(last.name, "output.weight");
-    EXPECT_EQ(last.type, static_cast<uint32_t>(type == TensorType::kQ4_0 ? TensorType::kQ4_0 : TensorType::kQ6_K));
+    EXPECT_EQ(last.type, static_cast<uint32_t>(type == TensorType::kQ4_K ? TensorType::kQ6_K : type));
     EXPECT_EQ(last.offset, model.DataOffset() + model.tensors().back().offset);
     EXPECT_EQ(last.bytes, model.tensors().back().bytes);
   }
@@ -207,6 +211,25 @@ TEST(RandomWeights, Q4_0IsCentredWithTheRightDeviation) {
   EXPECT_NEAR(std::sqrt(squares / n), deviation, deviation * 0.01);
 }
 
+TEST(RandomWeights, Q8_0IsCentredWithTheRightDeviation) {
+  constexpr uint64_t kBlocks = 20000, kRow = 4096;
+  std::vector<uint8_t> data(kBlocks * 34);
+  FillWeights(TensorType::kQ8_0, kRow, 7, 0, data.size(), data.data());
+  double sum = 0, squares = 0;
+  for (uint64_t b = 0; b < kBlocks; ++b) {
+    uint16_t half = 0;
+    std::memcpy(&half, &data[b * 34], 2);
+    for (int i = 0; i < 32; ++i) {
+      const double w = FromHalf(half) * static_cast<int8_t>(data[b * 34 + 2 + static_cast<uint64_t>(i)]);
+      sum += w;
+      squares += w * w;
+    }
+  }
+  const double n = kBlocks * 32, deviation = 1 / std::sqrt(static_cast<double>(kRow));
+  EXPECT_NEAR(sum / n, 0, deviation * 0.01);
+  EXPECT_NEAR(std::sqrt(squares / n), deviation, deviation * 0.01);
+}
+
 TEST(RandomWeights, AnyRangeOfARouterHasTheBytesOfTheWhole) {
   std::vector<uint8_t> whole(5000), part(5000);
   FillRouter(100, 3, 0, whole.size(), whole.data());
@@ -218,7 +241,7 @@ TEST(RandomWeights, AnyRangeOfARouterHasTheBytesOfTheWhole) {
 }
 
 TEST(RandomWeights, AnyRangeHasTheBytesOfTheWhole) {
-  for (const TensorType type : {TensorType::kF32, TensorType::kQ4_0, TensorType::kQ4_K, TensorType::kQ6_K}) {
+  for (const TensorType type : {TensorType::kF32, TensorType::kQ4_0, TensorType::kQ8_0, TensorType::kQ4_K, TensorType::kQ6_K}) {
     std::vector<uint8_t> whole(5000), part(5000);
     FillWeights(type, 512, 3, 0, whole.size(), whole.data());
     for (const uint64_t begin : {0, 1, 17, 18, 143, 500, 4099}) {

@@ -23,6 +23,18 @@ constexpr double kResidualGain = 0.1;
 const ModelShape kLargeLayers = {"sparse", "", 0, 16384, 53248, 128, 8, 32000, false};
 const ModelShape kSmallLayers = {"sparse", "", 0, 4096, 14336, 32, 8, 32000, false};
 
+// llama_ftype: what llama.cpp shows as the file's type.
+uint32_t FileTypeOf(TensorType matrices) {
+  switch (matrices) {
+    case TensorType::kF32: return 0;
+    case TensorType::kQ4_0: return 2;
+    case TensorType::kQ8_0: return 7;
+    case TensorType::kQ4_K: return 14;
+    case TensorType::kQ6_K: return 18;
+  }
+  return 0;
+}
+
 uint64_t FileBytes(const GgufWriter& writer) { return writer.DataOffset() + writer.DataBytes(); }
 
 }  // namespace
@@ -94,7 +106,7 @@ Result<GgufWriter> DescribeModel(const ModelShape& shape, TensorType matrices) {
   const auto key = [&](const char* part) { return architecture + "." + part; };
   writer.AddString("general.architecture", architecture);
   writer.AddString("general.name", "random-" + shape.name);
-  writer.AddUint32("general.file_type", matrices == TensorType::kQ4_0 ? 2 : 14);  // llama_ftype
+  writer.AddUint32("general.file_type", FileTypeOf(matrices));
   writer.AddUint32(key("context_length"), 8192);
   writer.AddUint32(key("embedding_length"), shape.width);
   writer.AddUint32(key("block_count"), shape.layers);

@@ -27,7 +27,7 @@ struct Blocks {
   uint16_t min_scale;  // half, Q4_K only
 };
 
-// Uniform quants have a mean of -0.5 steps (Q4_0: -8..7, Q6_K: -32..31). In a matrix that would be one direction
+// Uniform quants have a mean of -0.5 steps (Q4_0: -8..7, Q6_K: -32..31, Q8_0: -128..127). In a matrix that would be one direction
 // far stronger than all others and every logit vector alike, so each block or sub-block has a random sign.
 // Q4_K has a minimum of its own: 7.5 steps below zero centres it.
 void FillBlock(const Blocks& blocks, uint64_t index, uint8_t* out) {
@@ -42,7 +42,8 @@ void FillBlock(const Blocks& blocks, uint64_t index, uint8_t* out) {
   switch (blocks.type) {
     case TensorType::kF32:
       break;
-    case TensorType::kQ4_0: {
+    case TensorType::kQ4_0:
+    case TensorType::kQ8_0: {
       const uint16_t d = blocks.scale ^ sign;
       std::memcpy(out, &d, 2);
       break;
@@ -72,6 +73,7 @@ BlockLayout BlockLayoutOf(TensorType type) {
   switch (type) {
     case TensorType::kF32: return {1, 4};
     case TensorType::kQ4_0: return {32, 18};
+    case TensorType::kQ8_0: return {32, 34};
     case TensorType::kQ4_K: return {256, 144};
     case TensorType::kQ6_K: return {256, 210};
   }
@@ -99,6 +101,7 @@ void FillWeights(TensorType type, uint64_t row_elements, uint64_t seed, uint64_t
   const float deviation = static_cast<float>(filling.gain) / std::sqrt(static_cast<float>(row_elements));
   Blocks blocks{type, BlockLayoutOf(type), seed, 0, 0};
   if (type == TensorType::kQ4_0) blocks.scale = ToHalf(deviation / 4.63f);
+  if (type == TensorType::kQ8_0) blocks.scale = ToHalf(deviation / 73.9f);
   if (type == TensorType::kQ4_K) {
     blocks.scale = ToHalf(deviation / (4.61f * 48.4f));
     blocks.min_scale = ToHalf(deviation / (4.61f * 48.4f) * 7.5f);
