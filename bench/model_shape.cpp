@@ -44,6 +44,7 @@ const std::vector<ModelShape>& Presets() {
       {"llama-4g", "the shape of Llama 8B with 32000 tokens, 7.2 B parameters, 3.8 GiB", 32, 4096, 14336, 32, 8, 32000, false},
       {"mid", "4 layers of the same, 630 MiB", 4, 4096, 14336, 32, 8, 32000, false},
       {"tiny", "4 small layers for tests, 8 MiB", 4, 512, 1536, 8, 2, 2048, false},
+      {"draft-160m", "a draft for llama-4g and mid: 12 layers, 768 wide, 32000 tokens, 91 MiB", 12, 768, 3072, 12, 12, 32000, false},
       {"moe-5g", "16 layers of 128 experts, 8 used, 2048 wide, 5.2 GiB", 16, 2048, 768, 16, 4, 32000, false, 128, 8},
       {"moe-tiny", "4 layers of 16 experts, 2 used, for tests, 6 MiB", 4, 512, 256, 8, 2, 2048, false, 16, 2},
       {"huge-output", "2 layers and an output of 128256 x 8192, 1.5 GiB", 2, 8192, 8192, 64, 8, 128256, false},

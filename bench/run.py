@@ -16,6 +16,8 @@ from harness.session import Session, Tools
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
+ALL_TYPES = ["q4_0", "q4_k", "q6_k", "q8_0"]
+
 EXAMPLES = """scenarios:
   decode    32 tokens in the memory group: stock with mmap, headrace, the read limit; stock all in RAM outside
   prompt    the same for prompts of 512 and 64 tokens
@@ -23,12 +25,17 @@ EXAMPLES = """scenarios:
   passive   a model that fits, and mode off, against stock in pairs
   load      loading and planning sparse files of 4 GB and 400 GB, and the model
   experts   a mixture of experts: decode beside stock and perfect foresight, with --budgets budgets, prompts of 1024
+  widths    the time of a pass by the number of tokens in it, in the group and all in RAM
+  speculation  llama-server with drafts, beside none
+  concurrency  headrace serve with 1 to 32 requests at a time, and a newcomer's prompt
+  batch     headrace batch in the group, beside stock llama-server all in RAM
 
 examples:
-  make bench                                           everything: about two hours, 14 GB of disk
+  make bench                                           everything: about two and a half hours, 22 GB of disk
   bench/run.py build/release build/engine --quick      does it work: a few minutes, written to build/bench-quick
   bench/run.py build/release build/engine --only decode --types q4_0
   bench/run.py build/release build/engine --only experts --repetitions 2 --budgets 5
+  bench/run.py build/release build/engine --only widths --types q4_0,q8_0 --repetitions 2
   bench/run.py --report                                tables and plots again from the raw rows
 
 Root is needed for the memory group (cgroup v1 or v2), for emptying the page cache and for setting
@@ -43,8 +50,8 @@ def parse_arguments():
     parser.add_argument("--decode-tokens", type=int, help="tokens of a decode run (default 32; experts 64)")
     parser.add_argument("--quick", action="store_true", help="one repetition, few tokens; documentation stays as it is")
     parser.add_argument("--report", action="store_true", help="measure nothing, write tables and plots from the rows")
-    parser.add_argument("--repetitions", type=int, help="default 3")
-    parser.add_argument("--types", default="q4_0,q4_k", help="q4_0, q4_k or both (default)")
+    parser.add_argument("--repetitions", type=int, help="default 3; of widths and the scenarios after it 1")
+    parser.add_argument("--types", type=parse_types, help="of q4_0, q4_k, q6_k, q8_0 (default q4_0,q4_k; widths: all four)")
     parser.add_argument("--preset", default="llama-4g", help="shape of the model (headrace-make-model --help; default llama-4g)")
     parser.add_argument("--memory", type=parse_size, default="2G", help="limit of the memory group (default 2G)")
     parser.add_argument("--weights-ram", type=parse_size, default="1500M", help="headrace's budget for weights in it (default 1500M)")
@@ -62,10 +69,14 @@ def parse_arguments():
         parser.error("--repetitions must be 1 or more")
     if arguments.budgets is not None and arguments.budgets < 2:
         parser.error("--budgets must be 2 or more")
-    arguments.types = arguments.types.split(",")
-    if not set(arguments.types) <= {"q4_0", "q4_k"}:
-        parser.error("--types: q4_0, q4_k or q4_0,q4_k")
     return arguments
+
+
+def parse_types(text):
+    types = text.split(",")
+    if not set(types) <= set(ALL_TYPES):
+        raise argparse.ArgumentTypeError(f"{text}: some of {','.join(ALL_TYPES)}")
+    return types
 
 
 class Settings:
@@ -74,7 +85,7 @@ class Settings:
     def __init__(self, arguments):
         quick = arguments.quick
         self.repetitions = arguments.repetitions or (1 if quick else 3)
-        self.types, self.preset = arguments.types, arguments.preset
+        self.types, self.preset = arguments.types or ["q4_0", "q4_k"], arguments.preset
         self.memory_bytes, self.ram_bytes = arguments.memory, arguments.weights_ram
         self.small_memory_bytes, self.small_ram_bytes = arguments.small_memory, arguments.small_ram
         self.decode_tokens = arguments.decode_tokens or (4 if quick else 32)
@@ -87,6 +98,21 @@ class Settings:
         self.passive_rounds, self.passive_inner = (2, 2) if quick else (12, 5)
         self.sparse_sizes = ["4G", "400G"]
         self.load_rounds = 3 if quick else 9  # the first is cold
+        self._sharing(arguments, quick)
+
+    def _sharing(self, arguments, quick):
+        """Of the scenarios about more tokens in a pass."""
+        self.turns = arguments.repetitions or 1
+        self.process_bytes = arguments.memory * 9 // 10  # --ram in the group: what headrace itself would choose there
+        self.width_types = arguments.types or (["q4_0"] if quick else ALL_TYPES)
+        self.widths, self.width_passes = ([1, 8], 1) if quick else ([1, 2, 4, 8, 16, 32, 64], 3)
+        self.draft_preset = "draft-160m"
+        self.acceptances, self.draft_lengths = ([0, 0.8], [3]) if quick else ([0, 0.6, 0.7, 0.8], [3, 7])
+        self.speculation_passes = 4 if quick else 24
+        self.requests = [1, 4] if quick else [1, 2, 4, 8, 16, 32]
+        self.request_prompt, self.request_tokens = (4, 4) if quick else (16, 24)
+        self.newcomer_tokens = 64 if quick else 256
+        self.batch_requests, self.batch_tokens = (4, 4) if quick else (64, 24)
 
 
 def interrupted(_number, _frame):
@@ -108,7 +134,7 @@ def measure(arguments, results, models):
     try:
         for name in arguments.only or scenarios.ALL:
             session.say(f"--- {name}")
-            scenarios.ALL[name](session, Rows(results, name))
+            scenarios.ALL[name](session, Rows(results, name, scenarios.COLUMNS.get(name)))
     finally:
         session.read_ahead.restore()
     return session.failures

@@ -1,4 +1,4 @@
-"""Line plots over a share from nothing to everything, as SVG text."""
+"""Line plots over a share from nothing to everything, or over named steps, as SVG text."""
 
 from dataclasses import dataclass
 from html import escape
@@ -10,14 +10,15 @@ LEFT, RIGHT, HEIGHT, GAP = 70, 220, 240, 74
 PLOT_WIDTH = svg.WIDTH - LEFT - RIGHT
 STYLE = """
   .line { fill: none; stroke-width: 2 } .axis { stroke: #8c959f; stroke-width: 1 } .grid { stroke: #8c959f; stroke-width: 1; opacity: 0.25 }
-  .line.ours { fill: none; stroke: #3182c4 } .level { stroke: #2f9e5f; stroke-width: 1.5; stroke-dasharray: 2 4 }
+  .line.ours { fill: none; stroke: #3182c4 } .line.first { stroke: #3182c4 } .line.second { stroke: #2f9e5f }
+  .line.third { stroke: #dba520 } .line.fourth { stroke: #dd6b45 } .level { stroke: #2f9e5f; stroke-width: 1.5; stroke-dasharray: 2 4 }
 """
 
 
 @dataclass
 class Line:
     label: str
-    kind: str       # ours or limit
+    kind: str       # ours or limit; first to fourth of several that are alike
     points: list    # [(share, Spread)]
 
 
@@ -28,12 +29,15 @@ class Plot:
     levels: list    # [(label, value)], drawn from side to side
 
 
-def page(title, note, plots):
-    """Plots under each other with one x axis each. Returns the SVG."""
+def page(title, note, plots, steps=()):
+    """Plots under each other with one x axis each: shares in percent, or the names of `steps` at even distances (the points' shares
+    are then 0, 1, 2, … over the number of the last). Returns the SVG."""
     parts, y = [], svg.TITLE_HEIGHT
     widest = max([1.0] + [share for plot in plots for line in plot.lines for share, _spread in line.points])
+    ticks = [(i / max(1, len(steps) - 1), str(name)) for i, name in enumerate(steps)]
+    ticks = ticks or [(percent / 100, f"{percent} %") for percent in range(0, int(widest * 100) + 1, 20)]
     for plot in plots:
-        parts += _plot(plot, y + 34, widest)
+        parts += _plot(plot, y + 34, widest, ticks)
         y += HEIGHT + GAP
     return svg.page(title, note, y + 6, parts, svg.STYLE + STYLE)
 
@@ -48,7 +52,7 @@ def _steps(top):
     return [i * step for i in range(int(top / step + 1e-9) + 1)]
 
 
-def _plot(plot, y, widest):
+def _plot(plot, y, widest, ticks):
     values = [spread.high for line in plot.lines for _share, spread in line.points] + [value for _label, value in plot.levels]
     top = (max(values) or 1) * 1.05
     bottom = y + HEIGHT
@@ -62,8 +66,8 @@ def _plot(plot, y, widest):
         level = at(0, value)[1]
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{LEFT + PLOT_WIDTH}" y1="{level:.1f}" y2="{level:.1f}"/>')
         parts.append(f'<text class="note" x="{LEFT - 8}" y="{level + 4:.1f}" text-anchor="end">{value:g}</text>')
-    for percent in range(0, int(widest * 100) + 1, 20):
-        parts.append(f'<text class="note" x="{at(percent / 100, 0)[0]:.1f}" y="{bottom + 18}" text-anchor="middle">{percent} %</text>')
+    for share, label in ticks:
+        parts.append(f'<text class="note" x="{at(share, 0)[0]:.1f}" y="{bottom + 18}" text-anchor="middle">{label}</text>')
     names = []  # (y, text) at the right end
     for label, value in plot.levels:
         level = at(0, value)[1]

@@ -3,16 +3,17 @@
 import json
 import os
 
-from . import expert_figures, expert_tables, figures, rows as raw, svg, tables
+from . import batch, concurrency, expert_figures, expert_tables, figures, rows as raw, speculation, svg, tables, widths
 from .figures import measured
 
+SCENARIOS = ("decode", "prompt", "small", "passive", "load", "experts", "widths", "speculation", "concurrency", "batch")
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 OURS = ["headrace-auto", "headrace-repack", "headrace-plain"]
 
 
 def write(results, docs):
     """Regenerates the page. A page without markers, or none, gets them at its end."""
-    data = {name: raw.load(results, name) for name in ("decode", "prompt", "small", "passive", "load", "experts")}
+    data = {name: raw.load(results, name) for name in SCENARIOS}
     plots = _plots(results, data)
     lines = _machine(results) + _goals(data)
     relative = os.path.relpath(results, os.path.dirname(os.path.abspath(docs)))
@@ -23,6 +24,10 @@ def write(results, docs):
         ("Nothing to stream", data["passive"], tables.passive),
         ("Loading", data["load"], tables.load),
         ("Experts", data["experts"], expert_tables.render),
+        ("Widths", data["widths"], widths.render),
+        ("Speculation", data["speculation"], speculation.render),
+        ("Concurrency", data["concurrency"], concurrency.render),
+        ("Batch", data["batch"], batch.render),
     ]
     for heading, rows, render in sections:
         if not rows:
@@ -98,6 +103,8 @@ def _goals(data):
         if ratio:
             goal(f"{model}: prompt of 512 ÷ stock in RAM", "≥ 0.95", ratio.text("{:.3f}"), ratio.median >= 0.95)
     expert_tables.goals(data["experts"], goal)
+    for scenario in (widths, speculation, concurrency, batch):
+        scenario.goals(data[scenario.__name__.rsplit(".", 1)[-1]], goal)
     capped = [r for r in measured(decode + prompt + small + data["experts"]) if r["variant"] in OURS and r["peak_bytes"]]
     for limit in sorted({r["memory_limit_bytes"] for r in capped if r["memory_limit_bytes"]}, reverse=True):
         within = [r for r in capped if r["memory_limit_bytes"] == limit]
@@ -151,6 +158,8 @@ def _plots(results, data):
             write(name, name + ".svg", svg.chart(f"{name.capitalize()} in a memory limit", note, groups))
     if curve := expert_tables.curve(data["experts"]):
         write("experts", "experts-budgets.svg", curve)
+    if curve := widths.curve(data["widths"]):
+        write("widths", "widths.svg", curve)
     return written
 
 

@@ -4,7 +4,7 @@ import json
 import os
 import time
 
-from . import child, machine
+from . import batch, child, concurrency, machine, speculation, widths
 from .session import Variant
 
 STOCK_DEFAULTS = Variant("stock-defaults", once=True, may_die=True)
@@ -184,4 +184,6 @@ def _load_once(session, rows, name, argv, environment, model, repetition):
     session.say(f"{model:>11} load {name:<20} {load_ms:9.1f} ms {'' if outcome.status == 'ok' else outcome.reason}")
 
 
-ALL = {"decode": decode, "prompt": prompt, "small": small, "passive": passive, "load": load, "experts": experts}
+ALL = {"decode": decode, "prompt": prompt, "small": small, "passive": passive, "load": load, "experts": experts,
+       "widths": widths.measure, "speculation": speculation.measure, "concurrency": concurrency.measure, "batch": batch.measure}
+COLUMNS = {"widths": widths.COLUMNS, "speculation": speculation.COLUMNS, "concurrency": concurrency.COLUMNS, "batch": batch.COLUMNS}

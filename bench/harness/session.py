@@ -29,15 +29,17 @@ class Tools:
     """Paths of the programs. Raises FileNotFoundError with what to do."""
 
     def __init__(self, build, engine):
+        self.root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
         self.library = self.need(os.path.join(build, "src", "libheadrace.so"), "make all")
         self.command = os.path.join(build, "src", "headrace")
         for name in ("make-model", "read-limit", "snapshot-json", "load-time", "replay"):
             path = self.need(os.path.join(build, "bench", "headrace-" + name), "make all")
             setattr(self, name.replace("-", "_"), path)
         folders = [os.path.join(engine, "usr", "bin"), os.path.join(engine, "bin")]
-        found = [os.path.join(f, "llama-bench") for f in folders if os.path.exists(os.path.join(f, "llama-bench"))]
-        self.llama_bench = self.need(found[0] if found else os.path.join(folders[0], "llama-bench"),
-                                      "scripts/install-engine.sh, or name llama.cpp's prefix")
+        self.engine = next((f for f in folders if os.path.exists(os.path.join(f, "llama-bench"))), folders[0])
+        for name in ("llama-bench", "llama-batched-bench", "llama-server"):
+            path = self.need(os.path.join(self.engine, name), "scripts/install-engine.sh, or name llama.cpp's prefix")
+            setattr(self, name.replace("-", "_"), path)
         help_text = child.run([self.llama_bench, "--help"], timeout_s=60).stdout
         self.has_repack = "--repack" in help_text
         self.mmap_options = ["--load-mode", "mmap"] if "--load-mode" in help_text else ["-mmp", "1"]
@@ -85,7 +87,8 @@ class Session:
     def say(self, line):
         print(f"bench: {line}", flush=True)
 
-    def _record(self, rows, outcome, variant, common, expected):
+    def record(self, rows, outcome, variant, common, expected):
+        """One row of a run: what was compared, what the system counted, and what came out."""
         status = outcome.status
         if status not in ("ok", "uncapped") and not (status == "oom-killed" and variant.may_die):
             self.failures += 1
@@ -122,15 +125,13 @@ class Session:
         with tempfile.TemporaryDirectory(prefix="headrace-bench-") as scratch:
             environment, snapshot, trace = dict(variant.environment), os.path.join(scratch, "snapshot"), os.path.join(scratch, "trace")
             if variant.streams:
-                environment.update(LD_PRELOAD=self.tools.library, HEADRACE_FLASH_MODE="on",
-                                   HEADRACE_WEIGHTS_RAM=str(budget_bytes), HEADRACE_KERNELS=variant.kernels,
-                                   HEADRACE_SNAPSHOT=snapshot, HEADRACE_REMEMBER="0")
+                environment.update(self.streaming(budget_bytes, HEADRACE_KERNELS=variant.kernels, HEADRACE_SNAPSHOT=snapshot))
                 if path in self._shapes:
                     environment["HEADRACE_DISK"] = str(int(self._shapes[path]["bytes_per_s"]))
             if variant.traced:
                 environment.update(traces.environment(trace))
             try:
-                outcome = self._run_in_group(argv, environment, limit_bytes if capped else 0)
+                outcome = self.run(argv, environment, limit_bytes if capped else 0)
             finally:
                 self.read_ahead.restore()
             counted = self._snapshot(snapshot) if variant.streams else {}
@@ -138,20 +139,22 @@ class Session:
                 counted.update(traces.counted(self.tools.replay, trace, outcome, counted, inner * sum(n for _kind, n in tests)))
         if variant.streams and outcome.status == "ok" and not (counted.get("streamed_bytes_per_pass") or counted.get("expert_bytes")):
             outcome.status, outcome.stderr = "failed", "it did not stream: " + outcome.reason
-        if capped and not self.groups.version and outcome.status == "ok":
-            outcome.status = "uncapped"
+        how = self.how(outcome, limit_bytes if capped else 0, budget_bytes if variant.streams else 0, dropped)
         results = self._parse(outcome, discarded)
         for kind, count in tests:
             result = results.get((kind, count), {})
-            common = {"model": model, "test": f"{kind}{count}", "repetition": repetition,
-                      "memory_limit_bytes": limit_bytes if capped and self.groups.version else "",
-                      "read_ahead_kib": variant.read_ahead_kib or self.read_ahead.original or "",
-                      "weights_budget_bytes": budget_bytes if variant.streams else "",
-                      "kernels_asked": variant.kernels, "caches_dropped": int(dropped)}
+            common = {"model": model, "test": f"{kind}{count}", "repetition": repetition, **how,
+                      "read_ahead_kib": variant.read_ahead_kib or self.read_ahead.original or "", "kernels_asked": variant.kernels}
             counters = {k: v for k, v in counted.items() if k not in ("process_id", "models", "model", "last_error")}
-            self._record(rows, outcome, variant, common, {**counters, **result})
+            self.record(rows, outcome, variant, common, {**counters, **result})
 
-    def _run_in_group(self, argv, environment, limit_bytes):
+    def streaming(self, budget_bytes, **more):
+        """The environment of a program that streams within a budget for weights."""
+        return {"LD_PRELOAD": self.tools.library, "HEADRACE_FLASH_MODE": "on", "HEADRACE_WEIGHTS_RAM": str(budget_bytes),
+                "HEADRACE_REMEMBER": "0", **more}
+
+    def run(self, argv, environment=None, limit_bytes=0):
+        """A program to its end, in a memory group when there is a limit."""
         group = self.groups.make(limit_bytes)
         if group is None:
             return child.run(argv, environment)
@@ -193,8 +196,15 @@ class Session:
         outcome = child.run([self.tools.read_limit, "--json", "--chunk", str(shape["chunk_bytes"]), "--depth",
                              str(shape["depth"]), "--seconds", str(self.settings.limit_s), path])
         figures = json.loads(outcome.stdout) if outcome.status == "ok" else {}
-        self._record(rows, outcome, Variant("limit"), {"model": model, "test": test, "repetition": repetition},
+        self.record(rows, outcome, Variant("limit"), {"model": model, "test": test, "repetition": repetition},
                      {k: figures[k] for k in ("bytes_per_s", "chunk_bytes", "depth") if k in figures})
+
+    def how(self, outcome, limit_bytes, budget_bytes=0, dropped=False):
+        """Columns of a run's limits. A run that should have had a limit and could not is marked."""
+        if limit_bytes and not self.groups.version and outcome.status == "ok":
+            outcome.status = "uncapped"
+        return {"memory_limit_bytes": limit_bytes if limit_bytes and self.groups.version else "",
+                "weights_budget_bytes": budget_bytes or "", "caches_dropped": int(dropped)}
 
     def fits_in_memory(self, path, copies):
         needed = os.path.getsize(path) * copies + (2 << 30)

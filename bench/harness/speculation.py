@@ -1,0 +1,170 @@
+"""The scenario speculation: tokens/s of llama-server in the group with drafts of several lengths, beside none."""
+
+import os
+from statistics import median
+
+from . import figures, rows as raw, server, tables
+from .figures import measured, spread
+from .session import Variant
+
+COLUMNS = raw.columns("acceptance", "draft_tokens", "tokens", "drafted", "accepted", "passes", "pass_ms", "same_text")
+PLAIN, DRAFT = "plain", "draft"
+PROMPT = list(range(5, 21))  # 16 tokens
+WARM_UP_TOKENS = 2
+GOALS = {0.8: 3, 0.6: 1.8, 0: 0.97}  # times the tokens/s of plain streaming
+UNKNOWN_LENGTH = 3                   # what is drafted before anything is known of the acceptance
+EXAMPLE_BUDGET, EXAMPLE_TOKENS = 6 << 20, 128
+# Greedy answers of small models repeat themselves, and n-grams find that in the text so far.
+EXAMPLES = {"plain": [], "draft of 3": [DRAFT, 3], "draft of 7": [DRAFT, 7], "n-grams, at most 7": ["ngram", 7]}
+EXAMPLE_PROMPT = "It is a truth universally acknowledged, that a single man in possession of a good fortune, must be in want of a wife. " * 2
+
+
+def expected_tokens(acceptance, length):
+    """Of a pass that judges a draft of this length: one more than are accepted before the first refused one."""
+    return sum(acceptance ** i for i in range(length + 1))
+
+
+def measure(session, rows):
+    settings = session.settings
+    path = session.model(settings.preset, "q4_0")
+    draft = session.model(settings.draft_preset, "q4_0")
+    for turn in range(settings.turns):
+        _plain(session, rows, path, turn)
+        for acceptance in settings.acceptances:
+            lengths = settings.draft_lengths if acceptance > 0 else [UNKNOWN_LENGTH]
+            for length in lengths if turn % 2 == 0 else lengths[::-1]:
+                _synthetic(session, rows, path, draft, acceptance, length, turn)
+        _plain(session, rows, path, turn)
+    _examples(session, rows)
+
+
+def drafting(path, length):
+    return ["-md", path, "--spec-type", "draft-simple", "--spec-draft-n-max", str(length)]
+
+
+def _plain(session, rows, path, turn):
+    _run(session, rows, PLAIN, path, [], session.settings.speculation_passes, {"test": "synthetic", "repetition": turn})
+
+
+def _synthetic(session, rows, path, draft, acceptance, length, turn):
+    """As many tokens as make the same number of passes at any acceptance. The engine's option accepts what was drafted
+    by chance, whatever it is."""
+    rates = ",".join(f"{acceptance ** i:.6g}" for i in range(1, length + 1))
+    count = round(session.settings.speculation_passes * expected_tokens(acceptance, length))
+    _run(session, rows, DRAFT, path, drafting(draft, length) + ["--spec-synth-rates", rates], count,
+         {"test": "synthetic", "repetition": turn, "acceptance": acceptance, "draft_tokens": length})
+
+
+def _run(session, rows, variant, path, options, count, common):
+    settings = session.settings
+    argv = [session.tools.llama_server, "-m", path, "-c", "512", "-np", "1", *options]
+    served = server.Server(session, argv, session.streaming(settings.ram_bytes), settings.memory_bytes)
+
+    def work(running):
+        running.complete(PROMPT, WARM_UP_TOKENS)
+        return running.complete(PROMPT, count, seed=common["repetition"] + 1)
+
+    outcome, answer = server.measure(served, work)
+    how = session.how(outcome, settings.memory_bytes, settings.ram_bytes, served.dropped)
+    session.record(rows, outcome, Variant(variant), {"model": "q4_0", **common, **how}, _result(answer))
+
+
+def _result(answer):
+    """The answer's first token is the prompt's; each pass after it makes one, and those accepted beside it."""
+    if answer is None:
+        return {}
+    timings = answer.timings
+    accepted, made = timings.get("draft_n_accepted", 0), timings["predicted_n"] - 1
+    passes = max(1, made - accepted)
+    return {"tokens": timings["predicted_n"], "drafted": timings.get("draft_n", 0), "accepted": accepted, "passes": passes,
+            "pass_ms": round(timings["predicted_ms"] / passes, 3), "tokens_per_s": round(1e3 * made / timings["predicted_ms"], 5)}
+
+
+def _examples(session, rows):
+    """Real text and a real draft, both small: what is accepted, and whether the answer is that of greedy decoding."""
+    folder = os.path.join(session.tools.root, "models")
+    path, draft = (os.path.join(folder, name) for name in ("austen-dense-q4_0.gguf", "austen-draft-f16.gguf"))
+    plain = None
+    for label, how in EXAMPLES.items():
+        kind, length = how or (None, 0)
+        options = {None: [], DRAFT: drafting(draft, length),
+                   "ngram": ["--spec-type", "ngram-simple", "--spec-ngram-simple-size-n", "4", "--spec-ngram-simple-size-m", str(length)]}[kind]
+        argv = [session.tools.llama_server, "-m", path, "-c", "512", "-np", "1", *options]
+        served = server.Server(session, argv, session.streaming(EXAMPLE_BUDGET, HEADRACE_KERNELS="plain"))
+        outcome, answer = server.measure(served, lambda running: running.complete(EXAMPLE_PROMPT, EXAMPLE_TOKENS))
+        result = _result(answer)
+        if answer:
+            plain = plain or answer.tokens
+            result.update(draft_tokens=length, same_text=int(answer.tokens == plain))
+        session.record(rows, outcome, Variant(label), {"model": "austen", "test": "example", "repetition": 0,
+                                                       **session.how(outcome, 0, EXAMPLE_BUDGET, served.dropped)}, result)
+
+
+def _pairs(rows, acceptance, length):
+    """(row, plain tokens/s of its turn) of each run."""
+    done = measured(rows, variant=DRAFT, acceptance=acceptance, draft_tokens=length, test="synthetic")
+    for row in done:
+        plain = [r["tokens_per_s"] for r in measured(rows, variant=PLAIN, test="synthetic", repetition=row["repetition"])]
+        if plain:
+            yield row, sum(plain) / len(plain)
+
+
+def gain(rows, acceptance, length):
+    return spread(row["tokens_per_s"] / plain for row, plain in _pairs(rows, acceptance, length))
+
+
+def fair_gain(rows, acceptance, length):
+    """The same with as many tokens in each pass as this acceptance yields on average: luck is left out."""
+    return spread(1e3 / row["pass_ms"] * expected_tokens(acceptance, int(length)) / plain for row, plain in _pairs(rows, acceptance, length))
+
+
+def _combinations(rows):
+    return list(dict.fromkeys((row["acceptance"], row["draft_tokens"]) for row in rows if row["variant"] == DRAFT and row["test"] == "synthetic"))
+
+
+def render(rows):
+    plain = figures.speeds(measured(rows, variant=PLAIN, test="synthetic"))
+    pass_ms = spread(row["pass_ms"] for row in measured(rows, variant=PLAIN, test="synthetic"))
+    lines = [["none", "", tables.text(plain, figures.digits), "1", "", f"{pass_ms.median:.0f} ms", "1", "1"]] if plain else []
+    for acceptance, length in _combinations(rows):
+        own = [row for row in rows if row["acceptance"] == acceptance and row["draft_tokens"] == length and row["test"] == "synthetic"]
+        done = measured(own)
+        if not done:
+            lines.append([f"{acceptance:g}", f"{length:.0f}", tables.failure(own)] + [""] * 5)
+            continue
+        per_pass = spread((row["tokens"] - 1) / row["passes"] for row in done)
+        lines.append([f"{acceptance:g}", f"{length:.0f}", tables.text(figures.speeds(done), figures.digits),
+                      tables.text(per_pass), f"{expected_tokens(acceptance, int(length)):.2f}", f"{median(r['pass_ms'] for r in done):.0f} ms",
+                      tables.text(gain(rows, acceptance, length)), tables.text(fair_gain(rows, acceptance, length))])
+    out = ["The acceptance is **synthetic**: llama-server accepts drafted tokens by chance (`--spec-synth-rates`), because weights are random.", ""]
+    out += tables.table(["acceptance of a token", "drafted", "tokens/s", "tokens in a pass", "expected", "pass with its draft", "÷ plain streaming",
+                         "÷ plain, at the expected tokens"], lines) if lines else []
+    return out + _example_table([row for row in rows if row["test"] == "example"])
+
+
+def _example_table(rows):
+    lines = []
+    for row in rows:
+        if not measured([row]):
+            lines.append([row["variant"], tables.failure([row]), "", ""])
+            continue
+        share = f"{row['accepted'] / row['drafted']:.0%}" if row["drafted"] else ""
+        lines.append([row["variant"], f"{(row['tokens'] - 1) / row['passes']:.2f}", share, "yes" if row["same_text"] else "**no**"])
+    if not lines:
+        return []
+    return ["Real acceptance: the bundled models (20.7 M parameters, and a draft of 3.4 M that is weak), 128 tokens after a sentence that "
+            "was said twice.", ""] + tables.table(["", "tokens in a pass", "of the drafted accepted", "text of plain greedy decoding"], lines)
+
+
+def goals(rows, goal):
+    for acceptance, least in GOALS.items():
+        gains = {length: ratio for a, length in _combinations(rows) if a == acceptance and (ratio := gain(rows, a, length))}
+        if not gains:
+            continue
+        length = UNKNOWN_LENGTH if acceptance == 0 else max(gains, key=lambda n: fair_gain(rows, acceptance, n).median)
+        goal(f"drafts of {length:.0f}, acceptance {acceptance:g} ÷ plain streaming", f"≥ {least}",
+             f"{gains[length].text()}; {fair_gain(rows, acceptance, length).text()} at the expected tokens in a pass",
+             gains[length].median >= least)
+    texts = [row["same_text"] for row in measured(rows, test="example")]
+    if texts:
+        goal("texts with drafts and n-grams", "those of greedy decoding", f"{sum(texts):.0f} of {len(texts)}", all(texts))
