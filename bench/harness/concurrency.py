@@ -126,7 +126,8 @@ def render(rows):
             cells = [tables.text(spread(row[column] for row in done), figures.digits) for column in ("usual_gap_s", "longest_gap_s", "first_token_s")]
             lines.append([label, *cells])
     if lines:
-        out += [f"A newcomer with a prompt of {done[0]['tokens']:.0f} tokens, while another request generates:", ""]
+        tokens = measured(rows, test="newcomer")[0]["tokens"]
+        out += [f"A newcomer with a prompt of {tokens:.0f} tokens, while another request generates:", ""]
         out += tables.table(["tokens of a pass", "usual time between tokens, s", "longest while its prompt is read, s", "newcomer's first token, s"], lines)
     return out
 

@@ -3,10 +3,11 @@
 import json
 import os
 
-from . import batch, concurrency, expert_figures, expert_tables, figures, rows as raw, speculation, svg, tables, widths
+from . import batch, concurrency, expert_figures, expert_tables, figures, rows as raw, speculation_tables, svg, tables, widths
 from .figures import measured
 
-SCENARIOS = ("decode", "prompt", "small", "passive", "load", "experts", "widths", "speculation", "concurrency", "batch")
+SHARED = {"widths": widths, "speculation": speculation_tables, "concurrency": concurrency, "batch": batch}  # of a pass by several tokens
+SCENARIOS = ("decode", "prompt", "small", "passive", "load", "experts", *SHARED)
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 OURS = ["headrace-auto", "headrace-repack", "headrace-plain"]
 
@@ -24,11 +25,7 @@ def write(results, docs):
         ("Nothing to stream", data["passive"], tables.passive),
         ("Loading", data["load"], tables.load),
         ("Experts", data["experts"], expert_tables.render),
-        ("Widths", data["widths"], widths.render),
-        ("Speculation", data["speculation"], speculation.render),
-        ("Concurrency", data["concurrency"], concurrency.render),
-        ("Batch", data["batch"], batch.render),
-    ]
+    ] + [(name.capitalize(), data[name], scenario.render) for name, scenario in SHARED.items()]
     for heading, rows, render in sections:
         if not rows:
             continue
@@ -103,9 +100,10 @@ def _goals(data):
         if ratio:
             goal(f"{model}: prompt of 512 ÷ stock in RAM", "≥ 0.95", ratio.text("{:.3f}"), ratio.median >= 0.95)
     expert_tables.goals(data["experts"], goal)
-    for scenario in (widths, speculation, concurrency, batch):
-        scenario.goals(data[scenario.__name__.rsplit(".", 1)[-1]], goal)
+    for name, scenario in SHARED.items():
+        scenario.goals(data[name], goal)
     capped = [r for r in measured(decode + prompt + small + data["experts"]) if r["variant"] in OURS and r["peak_bytes"]]
+    capped += [r for name in SHARED for r in measured(data[name]) if r["peak_bytes"]]
     for limit in sorted({r["memory_limit_bytes"] for r in capped if r["memory_limit_bytes"]}, reverse=True):
         within = [r for r in capped if r["memory_limit_bytes"] == limit]
         peak, hits = max(r["peak_bytes"] for r in within), max(r["limit_hits"] for r in within)

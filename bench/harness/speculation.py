@@ -1,18 +1,15 @@
 """The scenario speculation: tokens/s of llama-server in the group with drafts of several lengths, beside none."""
 
 import os
-from statistics import median
 
-from . import figures, rows as raw, server, tables
-from .figures import measured, spread
+from . import rows as raw, server
 from .session import Variant
 
 COLUMNS = raw.columns("acceptance", "draft_tokens", "tokens", "drafted", "accepted", "passes", "pass_ms", "same_text")
 PLAIN, DRAFT = "plain", "draft"
 PROMPT = list(range(5, 21))  # 16 tokens
 WARM_UP_TOKENS = 2
-GOALS = {0.8: 3, 0.6: 1.8, 0: 0.97}  # times the tokens/s of plain streaming
-UNKNOWN_LENGTH = 3                   # what is drafted before anything is known of the acceptance
+UNKNOWN_LENGTH = 3  # what is drafted before anything is known of the acceptance
 EXAMPLE_BUDGET, EXAMPLE_TOKENS = 6 << 20, 128
 # Greedy answers of small models repeat themselves, and n-grams find that in the text so far.
 EXAMPLES = {"plain": [], "draft of 3": [DRAFT, 3], "draft of 7": [DRAFT, 7], "n-grams, at most 7": ["ngram", 7]}
@@ -98,73 +95,3 @@ def _examples(session, rows):
             result.update(draft_tokens=length, same_text=int(answer.tokens == plain))
         session.record(rows, outcome, Variant(label), {"model": "austen", "test": "example", "repetition": 0,
                                                        **session.how(outcome, 0, EXAMPLE_BUDGET, served.dropped)}, result)
-
-
-def _pairs(rows, acceptance, length):
-    """(row, plain tokens/s of its turn) of each run."""
-    done = measured(rows, variant=DRAFT, acceptance=acceptance, draft_tokens=length, test="synthetic")
-    for row in done:
-        plain = [r["tokens_per_s"] for r in measured(rows, variant=PLAIN, test="synthetic", repetition=row["repetition"])]
-        if plain:
-            yield row, sum(plain) / len(plain)
-
-
-def gain(rows, acceptance, length):
-    return spread(row["tokens_per_s"] / plain for row, plain in _pairs(rows, acceptance, length))
-
-
-def fair_gain(rows, acceptance, length):
-    """The same with as many tokens in each pass as this acceptance yields on average: luck is left out."""
-    return spread(1e3 / row["pass_ms"] * expected_tokens(acceptance, int(length)) / plain for row, plain in _pairs(rows, acceptance, length))
-
-
-def _combinations(rows):
-    return list(dict.fromkeys((row["acceptance"], row["draft_tokens"]) for row in rows if row["variant"] == DRAFT and row["test"] == "synthetic"))
-
-
-def render(rows):
-    plain = figures.speeds(measured(rows, variant=PLAIN, test="synthetic"))
-    pass_ms = spread(row["pass_ms"] for row in measured(rows, variant=PLAIN, test="synthetic"))
-    lines = [["none", "", tables.text(plain, figures.digits), "1", "", f"{pass_ms.median:.0f} ms", "1", "1"]] if plain else []
-    for acceptance, length in _combinations(rows):
-        own = [row for row in rows if row["acceptance"] == acceptance and row["draft_tokens"] == length and row["test"] == "synthetic"]
-        done = measured(own)
-        if not done:
-            lines.append([f"{acceptance:g}", f"{length:.0f}", tables.failure(own)] + [""] * 5)
-            continue
-        per_pass = spread((row["tokens"] - 1) / row["passes"] for row in done)
-        lines.append([f"{acceptance:g}", f"{length:.0f}", tables.text(figures.speeds(done), figures.digits),
-                      tables.text(per_pass), f"{expected_tokens(acceptance, int(length)):.2f}", f"{median(r['pass_ms'] for r in done):.0f} ms",
-                      tables.text(gain(rows, acceptance, length)), tables.text(fair_gain(rows, acceptance, length))])
-    out = ["The acceptance is **synthetic**: llama-server accepts drafted tokens by chance (`--spec-synth-rates`), because weights are random.", ""]
-    out += tables.table(["acceptance of a token", "drafted", "tokens/s", "tokens in a pass", "expected", "pass with its draft", "÷ plain streaming",
-                         "÷ plain, at the expected tokens"], lines) if lines else []
-    return out + _example_table([row for row in rows if row["test"] == "example"])
-
-
-def _example_table(rows):
-    lines = []
-    for row in rows:
-        if not measured([row]):
-            lines.append([row["variant"], tables.failure([row]), "", ""])
-            continue
-        share = f"{row['accepted'] / row['drafted']:.0%}" if row["drafted"] else ""
-        lines.append([row["variant"], f"{(row['tokens'] - 1) / row['passes']:.2f}", share, "yes" if row["same_text"] else "**no**"])
-    if not lines:
-        return []
-    return ["Real acceptance: the bundled models (20.7 M parameters, and a draft of 3.4 M that is weak), 128 tokens after a sentence that "
-            "was said twice.", ""] + tables.table(["", "tokens in a pass", "of the drafted accepted", "text of plain greedy decoding"], lines)
-
-
-def goals(rows, goal):
-    for acceptance, least in GOALS.items():
-        gains = {length: ratio for a, length in _combinations(rows) if a == acceptance and (ratio := gain(rows, a, length))}
-        if not gains:
-            continue
-        length = UNKNOWN_LENGTH if acceptance == 0 else max(gains, key=lambda n: fair_gain(rows, acceptance, n).median)
-        goal(f"drafts of {length:.0f}, acceptance {acceptance:g} ÷ plain streaming", f"≥ {least}",
-             f"{gains[length].text()}; {fair_gain(rows, acceptance, length).text()} at the expected tokens in a pass",
-             gains[length].median >= least)
-    texts = [row["same_text"] for row in measured(rows, test="example")]
-    if texts:
-        goal("texts with drafts and n-grams", "those of greedy decoding", f"{sum(texts):.0f} of {len(texts)}", all(texts))
