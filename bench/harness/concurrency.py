@@ -10,7 +10,7 @@ from . import figures, rows as raw, server, tables
 from .figures import measured, spread
 from .session import Variant
 
-COLUMNS = raw.columns("requests", "tokens", "generating_tokens_per_s", "request_tokens_per_s", "first_token_s", "last_first_token_s",
+COLUMNS = raw.columns("requests", "tokens", "pass_tokens", "generating_tokens_per_s", "request_tokens_per_s", "first_token_s", "last_first_token_s",
                       "usual_gap_s", "longest_gap_s")
 SERVE, SERVE_STOCK_BATCH = "serve", "serve, llama-server's batch"
 SLOTS, POOL_TOKENS = 32, 2048      # set, so that each number of requests has the same memory for weights
@@ -47,7 +47,8 @@ def _serve(session, rows, name, path, options, turn, levels):
             for level in levels:
                 results.append((f"{level} requests", _together(running, level, settings)))
                 session.say(f"{level} requests: {results[-1][1]['tokens_per_s']:.3f} t/s")
-            results.append(("newcomer", _newcomer(running, settings.newcomer_tokens)))
+            chosen = running.get("/api/v1/models")["models"][0]["loaded"].get("sharing") or {}
+            results.append(("newcomer", {"pass_tokens": chosen.get("batch_tokens") or "", **_newcomer(running, settings.newcomer_tokens)}))
 
         outcome, _nothing = server.measure(served, work)
     how = session.how(outcome, settings.memory_bytes, 0, served.dropped)
@@ -123,12 +124,13 @@ def render(rows):
     for name, label in ((SERVE, "as `headrace serve` chooses"), (SERVE_STOCK_BATCH, "llama-server's default, 512")):
         done = measured(rows, variant=name, test="newcomer")
         if done:
+            label += f", {done[0]['pass_tokens']:.0f}" if name == SERVE and done[0]["pass_tokens"] else ""
             cells = [tables.text(spread(row[column] for row in done), figures.digits) for column in ("usual_gap_s", "longest_gap_s", "first_token_s")]
             lines.append([label, *cells])
     if lines:
         tokens = measured(rows, test="newcomer")[0]["tokens"]
         out += [f"A newcomer with a prompt of {tokens:.0f} tokens, while another request generates:", ""]
-        out += tables.table(["tokens of a pass", "usual time between tokens, s", "longest while its prompt is read, s", "newcomer's first token, s"], lines)
+        out += tables.table(["most tokens of a pass", "usual time between tokens, s", "longest while its prompt is read, s", "newcomer's first token, s"], lines)
     return out
 
 

@@ -61,8 +61,8 @@ class ReportTest(unittest.TestCase):
         for tokens_per_s in (0.9, 1.1):
             add(test="synthetic", variant="plain", tokens_per_s=tokens_per_s, pass_ms=1000, tokens=25, passes=24)
         common = {"test": "synthetic", "variant": "draft", "tokens": 25, "drafted": 72}
-        add(acceptance=0.8, draft_tokens=7, tokens_per_s=2.5, pass_ms=1250, accepted=12, passes=10, **common)
-        add(acceptance=0, draft_tokens=3, tokens_per_s=0.98, pass_ms=1020, accepted=0, passes=24, **common)
+        add(acceptance=0.8, draft_tokens=7, choice="learned", tokens_per_s=2.5, pass_ms=1250, accepted=12, passes=10, **common)
+        add(acceptance=0, draft_tokens=3, choice="first", tokens_per_s=0.98, pass_ms=1020, accepted=0, passes=24, **common)
         add(test="example", variant="draft of 3", draft_tokens=3, tokens=128, drafted=180, accepted=60, passes=67, same_text=1)
         page = self.written()
         # (1 - 0.8^8) / (1 - 0.8) = 4.16 tokens in a pass of 1.25 s
@@ -76,10 +76,10 @@ class ReportTest(unittest.TestCase):
         for count, together, generating in ((1, 0.8, 0.9), (16, 6.0, 9.0)):
             add(test=f"{count} requests", variant="serve", requests=count, tokens=24 * count, tokens_per_s=together,
                 generating_tokens_per_s=generating, request_tokens_per_s=0.5, first_token_s=2, last_first_token_s=4)
-        add(test="newcomer", variant="serve", tokens=256, usual_gap_s=1.1, longest_gap_s=2.2, first_token_s=20)
+        add(test="newcomer", variant="serve", tokens=256, pass_tokens=64, usual_gap_s=1.1, longest_gap_s=2.2, first_token_s=20)
         page = self.written()
         self.assertIn("| 16 requests ÷ one, tokens/s together | ≥ 8 | 7.50; 10.00 while all generate | **no** |", page)
-        self.assertIn("| as `headrace serve` chooses | 1.10 | 2.20 | 20.0 |", page)
+        self.assertIn("| as `headrace serve` chooses, 64 | 1.10 | 2.20 | 20.0 |", page)
 
     def test_a_batch_is_compared_with_stock(self):
         add = self.rows(batch)

@@ -81,8 +81,8 @@ class Server:
         connection.request(method, path, json.dumps(body) if body is not None else None, {"Content-Type": "application/json"})
         return connection.getresponse()
 
-    def post(self, path, body):
-        response = self._ask("POST", path, body, ANSWER_S)
+    def get(self, path):
+        response = self._ask("GET", path, None, ANSWER_S)
         text = response.read().decode(errors="replace")
         if response.status != 200:
             raise RuntimeError(f"{path}: {response.status} {text[:300]}")

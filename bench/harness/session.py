@@ -74,10 +74,11 @@ class Session:
                 raise RuntimeError(f"no model: {made.reason}")
         return path
 
-    def plan(self, path):
+    def plan(self, path, *options, environment=None):
         """What `headrace plan` says about a model."""
         self.tools.need(self.tools.command, "make all")
-        printed = child.run([self.tools.command, "plan", "--flash-mode", "on", "--weights-ram", str(self.settings.ram_bytes), "--json", path])
+        printed = child.run([self.tools.command, "plan", "--flash-mode", "on", "--weights-ram", str(self.settings.ram_bytes), "--json",
+                             *options, path], environment)
         if printed.status != "ok":
             raise RuntimeError(f"no plan: {printed.reason}")
         return json.loads(printed.stdout)

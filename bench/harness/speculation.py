@@ -1,15 +1,16 @@
 """The scenario speculation: tokens/s of llama-server in the group with drafts of several lengths, beside none."""
 
 import os
+import tempfile
 
 from . import rows as raw, server
 from .session import Variant
 
-COLUMNS = raw.columns("acceptance", "draft_tokens", "tokens", "drafted", "accepted", "passes", "pass_ms", "same_text")
+COLUMNS = raw.columns("acceptance", "draft_tokens", "choice", "tokens", "drafted", "accepted", "passes", "pass_ms", "same_text")
 PLAIN, DRAFT = "plain", "draft"
+FIRST, LEARNED = "first", "learned"  # what headrace drafts before it knows the acceptance, and then
 PROMPT = list(range(5, 21))  # 16 tokens
 WARM_UP_TOKENS = 2
-UNKNOWN_LENGTH = 3  # what is drafted before anything is known of the acceptance
 EXAMPLE_BUDGET, EXAMPLE_TOKENS = 6 << 20, 128
 # Greedy answers of small models repeat themselves, and n-grams find that in the text so far.
 EXAMPLES = {"plain": [], "draft of 3": [DRAFT, 3], "draft of 7": [DRAFT, 7], "n-grams, at most 7": ["ngram", 7]}
@@ -25,14 +26,29 @@ def measure(session, rows):
     settings = session.settings
     path = session.model(settings.preset, "q4_0")
     draft = session.model(settings.draft_preset, "q4_0")
+    first, learned = _lengths(session, path, draft)
     for turn in range(settings.turns):
         _plain(session, rows, path, turn)
         for acceptance in settings.acceptances:
-            lengths = settings.draft_lengths if acceptance > 0 else [UNKNOWN_LENGTH]
-            for length in lengths if turn % 2 == 0 else lengths[::-1]:
-                _synthetic(session, rows, path, draft, acceptance, length, turn)
+            best = learned(acceptance)
+            choices = [(best, LEARNED)] if acceptance > 0 else []
+            if acceptance == 0 or best != first:
+                choices.insert(0, (first, FIRST))
+            for length, choice in choices if turn % 2 == 0 else choices[::-1]:
+                if length > 0:
+                    _synthetic(session, rows, path, draft, acceptance, length, choice, turn)
         _plain(session, rows, path, turn)
     _examples(session, rows)
+
+
+def _lengths(session, path, draft):
+    """What headrace would draft at first, and a function: for a known acceptance. The disk is measured anew."""
+    with tempfile.TemporaryDirectory(prefix="headrace-bench-") as scratch:
+        plan = session.plan(path, "--draft", draft, environment={"XDG_CACHE_HOME": scratch, "HEADRACE_ENGINE": session.tools.engine})
+    said = plan["speculation"]
+    session.say(said["reason"])
+    best = {round(row["acceptance"], 3): row["draft_tokens"] for row in said["by_acceptance"]}
+    return said["draft_tokens"], lambda acceptance: best.get(acceptance, 0)
 
 
 def drafting(path, length):
@@ -43,13 +59,13 @@ def _plain(session, rows, path, turn):
     _run(session, rows, PLAIN, path, [], session.settings.speculation_passes, {"test": "synthetic", "repetition": turn})
 
 
-def _synthetic(session, rows, path, draft, acceptance, length, turn):
+def _synthetic(session, rows, path, draft, acceptance, length, choice, turn):
     """As many tokens as make the same number of passes at any acceptance. The engine's option accepts what was drafted
     by chance, whatever it is."""
     rates = ",".join(f"{acceptance ** i:.6g}" for i in range(1, length + 1))
     count = round(session.settings.speculation_passes * expected_tokens(acceptance, length))
     _run(session, rows, DRAFT, path, drafting(draft, length) + ["--spec-synth-rates", rates], count,
-         {"test": "synthetic", "repetition": turn, "acceptance": acceptance, "draft_tokens": length})
+         {"test": "synthetic", "repetition": turn, "acceptance": acceptance, "draft_tokens": length, "choice": choice})
 
 
 def _run(session, rows, variant, path, options, count, common):
@@ -85,7 +101,7 @@ def _examples(session, rows):
     for label, how in EXAMPLES.items():
         kind, length = how or (None, 0)
         options = {None: [], DRAFT: drafting(draft, length),
-                   "ngram": ["--spec-type", "ngram-simple", "--spec-ngram-simple-size-n", "4", "--spec-ngram-simple-size-m", str(length)]}[kind]
+                   "ngram": ["--spec-type", "ngram-simple", "--spec-ngram-simple-size-n", "3", "--spec-ngram-simple-size-m", str(length)]}[kind]
         argv = [session.tools.llama_server, "-m", path, "-c", "512", "-np", "1", *options]
         served = server.Server(session, argv, session.streaming(EXAMPLE_BUDGET, HEADRACE_KERNELS="plain"))
         outcome, answer = server.measure(served, lambda running: running.complete(EXAMPLE_PROMPT, EXAMPLE_TOKENS))
