@@ -63,7 +63,7 @@ class ReportTest(unittest.TestCase):
         common = {"test": "synthetic", "variant": "draft", "tokens": 25, "drafted": 72}
         add(acceptance=0.8, draft_tokens=7, choice="learned", tokens_per_s=2.5, pass_ms=1250, accepted=12, passes=10, **common)
         add(acceptance=0, draft_tokens=3, choice="first", tokens_per_s=0.98, pass_ms=1020, accepted=0, passes=24, **common)
-        add(test="example", variant="draft of 3", draft_tokens=3, tokens=128, drafted=180, accepted=60, passes=67, same_text=1)
+        add(model="austen", test="example, free", variant="draft of 3", draft_tokens=3, tokens=128, drafted=180, accepted=60, passes=67, same_text=1)
         page = self.written()
         # (1 - 0.8^8) / (1 - 0.8) = 4.16 tokens in a pass of 1.25 s
         self.assertIn("| drafts of 7, acceptance 0.8 ÷ plain streaming | ≥ 3 | 2.50; 3.33 at the expected tokens in a pass | **no** |", page)

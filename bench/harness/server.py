@@ -88,13 +88,13 @@ class Server:
             raise RuntimeError(f"{path}: {response.status} {text[:300]}")
         return json.loads(text)
 
-    def complete(self, prompt, count, seed=1, on_token=None):
+    def complete(self, prompt, count, seed=1, on_token=None, **more):
         """Greedily `count` tokens after a prompt (text, or a list of tokens), streamed. on_token(answer) is called after each;
-        False gives the request up."""
+        False gives the request up. more: of llama-server's own."""
         answer = Answer()
         response = self._ask("POST", "/completion", {
             "prompt": prompt, "n_predict": count, "temperature": 0, "seed": seed, "ignore_eos": True, "cache_prompt": False,
-            "stream": True, "return_tokens": True}, ANSWER_S)
+            "stream": True, "return_tokens": True, **more}, ANSWER_S)
         if response.status != 200:
             raise RuntimeError(f"/completion: {response.status} {response.read().decode(errors='replace')[:300]}")
         with contextlib.closing(response):

@@ -12,8 +12,10 @@ FIRST, LEARNED = "first", "learned"  # what headrace drafts before it knows the 
 PROMPT = list(range(5, 21))  # 16 tokens
 WARM_UP_TOKENS = 2
 EXAMPLE_BUDGET, EXAMPLE_TOKENS = 6 << 20, 128
-# Greedy answers of small models repeat themselves, and n-grams find that in the text so far.
-EXAMPLES = {"plain": [], "draft of 3": [DRAFT, 3], "draft of 7": [DRAFT, 7], "n-grams, at most 7": ["ngram", 7]}
+NGRAMS = "n-grams"
+EXAMPLES = {"plain": (None, 0), "draft of 3": (DRAFT, 3), "draft of 7": (DRAFT, 7), "n-grams, at most 7": (NGRAMS, 7)}
+# The bundled models are too small to repeat what was said before; a grammar makes an answer do so.
+ANSWERS = {"free": {}, "repeating": {"grammar": 'root ::= ("The carriage came to the door at nine. ")+'}}
 EXAMPLE_PROMPT = "It is a truth universally acknowledged, that a single man in possession of a good fortune, must be in want of a wife. " * 2
 
 
@@ -97,17 +99,19 @@ def _examples(session, rows):
     """Real text and a real draft, both small: what is accepted, and whether the answer is that of greedy decoding."""
     folder = os.path.join(session.tools.root, "models")
     path, draft = (os.path.join(folder, name) for name in ("austen-dense-q4_0.gguf", "austen-draft-f16.gguf"))
-    plain = None
-    for label, how in EXAMPLES.items():
-        kind, length = how or (None, 0)
+    plain = {}
+    for label, (kind, length) in EXAMPLES.items():
         options = {None: [], DRAFT: drafting(draft, length),
-                   "ngram": ["--spec-type", "ngram-simple", "--spec-ngram-simple-size-n", "3", "--spec-ngram-simple-size-m", str(length)]}[kind]
+                   NGRAMS: ["--spec-type", "ngram-simple", "--spec-ngram-simple-size-n", "3", "--spec-ngram-simple-size-m", str(length)]}[kind]
         argv = [session.tools.llama_server, "-m", path, "-c", "512", "-np", "1", *options]
         served = server.Server(session, argv, session.streaming(EXAMPLE_BUDGET, HEADRACE_KERNELS="plain"))
-        outcome, answer = server.measure(served, lambda running: running.complete(EXAMPLE_PROMPT, EXAMPLE_TOKENS))
-        result = _result(answer)
-        if answer:
-            plain = plain or answer.tokens
-            result.update(draft_tokens=length, same_text=int(answer.tokens == plain))
-        session.record(rows, outcome, Variant(label), {"model": "austen", "test": "example", "repetition": 0,
-                                                       **session.how(outcome, 0, EXAMPLE_BUDGET, served.dropped)}, result)
+        outcome, answers = server.measure(served, lambda running: {
+            name: running.complete(EXAMPLE_PROMPT, EXAMPLE_TOKENS, **more) for name, more in ANSWERS.items()})
+        how = session.how(outcome, 0, EXAMPLE_BUDGET, served.dropped)
+        for name in ANSWERS:
+            answer = (answers or {}).get(name)
+            result = _result(answer)
+            if answer:
+                same = answer.tokens == plain.setdefault(name, answer.tokens)
+                result.update(draft_tokens=length, same_text=int(same))
+            session.record(rows, outcome, Variant(label), {"model": "austen", "test": f"example, {name}", "repetition": 0, **how}, result)
