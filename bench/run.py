@@ -105,7 +105,7 @@ class Settings:
         self.turns = arguments.repetitions or 1
         self.process_bytes = arguments.memory * 9 // 10  # --ram in the group: what headrace itself would choose there
         self.width_types = arguments.types or (["q4_0"] if quick else ALL_TYPES)
-        self.widths, self.width_passes = ([1, 8], 1) if quick else ([1, 2, 4, 8, 16, 32, 64], 3)
+        self.widths, self.width_passes = ([1, 8], 1) if quick else ([1, 2, 4, 8, 16, 32, 64], 2)
         self.draft_preset = "draft-160m"
         self.acceptances = [0, 0.8] if quick else [0, 0.6, 0.7, 0.8]
         self.speculation_passes = 4 if quick else 24

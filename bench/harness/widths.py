@@ -30,8 +30,9 @@ def measure(session, rows):
 def _run(session, rows, variant, path, model, turn):
     """llama-batched-bench: for each width a prompt of one token for each sequence, which does not count, then passes that do."""
     settings = session.settings
-    # One token is measured before and behind the widths of the goals: the disk's speed drifts.
-    widths = [w for w in settings.widths if w <= 16] + [1] + [w for w in settings.widths if w > 16]
+    # Goals compare narrow passes, which must not depend on how the disk's speed drifts: each is measured twice, apart.
+    narrow = [width for width in settings.widths if width <= 16]
+    widths = (narrow if variant.streams else []) + settings.widths
     argv = [session.tools.llama_batched_bench, "-m", path, "-c", "768", "-kvu", "-npp", "1", "-ntg", str(settings.width_passes),
             "-npl", ",".join(map(str, widths)), "--output-format", "jsonl"]
     limit, budget, environment, dropped = 0, 0, {}, False
@@ -78,7 +79,7 @@ def render(rows):
         for variant, label in (("headrace-auto", "headrace in the group"), ("stock-ram-repack", "stock, all in RAM")):
             def middle(column, form, width, variant=variant):
                 values = spread(row[column] for row in measured(rows, model=model, variant=variant, width=width))
-                return form.format(values.median) if values else ""
+                return (form if callable(form) else form.format)(values.median) if values else ""
             if not measured(rows, model=model, variant=variant):
                 failed = [row for row in rows if row["model"] == model and row["variant"] == variant]
                 lines += [[label, tables.failure(failed)] + [""] * (len(widths) - 1)] if failed else []
@@ -88,7 +89,7 @@ def render(rows):
             if variant == "headrace-auto":
                 lines.append(["waiting for the disk, ms"] + [middle("wait_ms", "{:.0f}", width) for width in widths])
                 lines.append(["repacking, ms"] + [middle("repack_ms", "{:.0f}", width) for width in widths])
-            lines.append(["tokens/s"] + [middle("tokens_per_s", "{:.3g}", width) for width in widths])
+            lines.append(["tokens/s"] + [middle("tokens_per_s", figures.digits, width) for width in widths])
         out += [f"**{str(model).upper()}, tokens in a pass**", ""] + tables.table([""] + [str(width) for width in widths], lines)
     return out
 
