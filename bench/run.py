@@ -107,7 +107,7 @@ class Settings:
         self.width_types = arguments.types or (["q4_0"] if quick else ALL_TYPES)
         self.widths, self.width_passes = ([1, 8], 1) if quick else ([1, 2, 4, 8, 16, 32, 64], 2)
         self.draft_preset = "draft-160m"
-        self.acceptances = [0, 0.8] if quick else [0, 0.6, 0.7, 0.8]
+        self.acceptances, self.draft_lengths = ([0, 0.8], []) if quick else ([0, 0.6, 0.7, 0.8], [3, 7])
         self.speculation_passes = 4 if quick else 24
         self.requests = [1, 4] if quick else [1, 2, 4, 8, 16, 32]
         self.request_prompt, self.request_tokens = (4, 4) if quick else (16, 24)

@@ -28,29 +28,33 @@ def measure(session, rows):
     settings = session.settings
     path = session.model(settings.preset, "q4_0")
     draft = session.model(settings.draft_preset, "q4_0")
-    first, learned = _lengths(session, path, draft)
+    first, best = _chosen(session, path, draft)
     for turn in range(settings.turns):
         _plain(session, rows, path, turn)
         for acceptance in settings.acceptances:
-            best = learned(acceptance)
-            choices = [(best, LEARNED)] if acceptance > 0 else []
-            if acceptance == 0 or best != first:
-                choices.insert(0, (first, FIRST))
-            for length, choice in choices if turn % 2 == 0 else choices[::-1]:
-                if length > 0:
-                    _synthetic(session, rows, path, draft, acceptance, length, choice, turn)
+            learned = best.get(acceptance, 0) if acceptance > 0 else first  # where nothing is accepted it stays with what it began with
+            lengths = sorted({*(settings.draft_lengths if acceptance > 0 else []), learned} - {0})
+            for length in lengths if turn % 2 == 0 else lengths[::-1]:
+                choice = FIRST if acceptance == 0 else LEARNED if length == learned else FIRST if length == first else ""
+                _synthetic(session, rows, path, draft, acceptance, length, choice, turn)
         _plain(session, rows, path, turn)
     _examples(session, rows)
 
 
-def _lengths(session, path, draft):
-    """What headrace would draft at first, and a function: for a known acceptance. The disk is measured anew."""
+def _chosen(session, path, draft):
+    """What headrace would draft at first, and {acceptance: what it would draft when it knows that}. The machine is measured anew."""
+    settings, tools = session.settings, session.tools
     with tempfile.TemporaryDirectory(prefix="headrace-bench-") as scratch:
-        plan = session.plan(path, "--draft", draft, environment={"XDG_CACHE_HOME": scratch, "HEADRACE_ENGINE": session.tools.engine})
-    said = plan["speculation"]
+        environment = {"XDG_CACHE_HOME": scratch, "HEADRACE_ENGINE": tools.engine}
+        learned = session.run([tools.need(tools.command, "make all"), "bench", path, "-p", "64", "-n", "2", "-r", "1", "--flash-mode", "on",
+                               "--weights-ram", str(settings.ram_bytes)], environment, settings.memory_bytes)
+        if learned.status != "ok":
+            raise RuntimeError(f"headrace bench: {learned.reason}")
+        said = session.plan(path, "--draft", draft, environment=environment)["speculation"]
     session.say(said["reason"])
     best = {round(row["acceptance"], 3): row["draft_tokens"] for row in said["by_acceptance"]}
-    return said["draft_tokens"], lambda acceptance: best.get(acceptance, 0)
+    session.say("drafts by acceptance: " + ", ".join(f"{acceptance:g}: {length}" for acceptance, length in best.items()))
+    return said["draft_tokens"], best
 
 
 def drafting(path, length):

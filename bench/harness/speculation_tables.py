@@ -33,7 +33,7 @@ def _combinations(rows):
 
 
 def render(rows):
-    words = {FIRST: "before the acceptance is known", LEARNED: "for this acceptance"}
+    words = {FIRST: "before the acceptance is known", LEARNED: "for this acceptance", None: ""}
     plain = figures.speeds(measured(rows, variant=PLAIN, test="synthetic"))
     pass_ms = spread(row["pass_ms"] for row in measured(rows, variant=PLAIN, test="synthetic"))
     lines = [["none", "", "", tables.text(plain, figures.digits), "1", "", f"{pass_ms.median:.0f} ms", "1", "1"]] if plain else []
