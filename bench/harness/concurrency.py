@@ -130,12 +130,13 @@ def render(rows):
     if lines:
         tokens = measured(rows, test="newcomer")[0]["tokens"]
         out += [f"A newcomer with a prompt of {tokens:.0f} tokens, while another request generates:", ""]
-        out += tables.table(["most tokens of a pass", "usual time between tokens, s", "longest while its prompt is read, s", "newcomer's first token, s"], lines)
+        out += tables.table(["most tokens of a pass", "usual time between tokens, s", "longest while its prompt is read, s",
+                             "newcomer's first token, s"], lines)
     return out
 
 
 def goals(rows, goal):
     ratio, generating = gain(rows, GOAL_REQUESTS), gain(rows, GOAL_REQUESTS, "generating_tokens_per_s")
     if ratio:
-        goal(f"{GOAL_REQUESTS} requests ÷ one, tokens/s together", f"≥ {GOAL}", ratio.text() + (f"; {generating.text()} while all generate" if generating else ""),
-             ratio.median >= GOAL)
+        goal(f"{GOAL_REQUESTS} requests ÷ one, tokens/s together", f"≥ {GOAL}",
+             ratio.text() + (f"; {generating.text()} while all generate" if generating else ""), ratio.median >= GOAL)
