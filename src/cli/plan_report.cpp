@@ -57,17 +57,9 @@ Result<PlanReport> MakePlanReport(ModelSetup model, const std::optional<ProfileE
                                   const std::string& context_tokens) {
   PlanReport report;
   report.smallest_budget_bytes = model.weights.floor_bytes();
-  if (model.streams()) {
-    // A draft model shares the budget, and is kept resident before its target.
-    const uint64_t budget = model.memory.weights_budget_bytes;
-    const uint64_t draft = model.memory.engine ? model.memory.engine->draft_weight_bytes : 0;
-    auto plan = PlanResidency(model.weights.extents, budget - std::min(draft, budget - std::min(budget, report.smallest_budget_bytes)),
-                              model.weights.column_bytes());
-    if (!plan.ok()) return plan.status();
-    report.plan = std::move(*plan);
-  } else {
-    report.plan.resident_bytes = model.weights.managed_bytes;
-  }
+  auto plan = model.Plan();
+  if (!plan.ok()) return plan.status();
+  report.plan = std::move(*plan);
   if (machine) {
     report.prediction = Predict(report.plan, ToMachineProfile(*machine), model.weights.active_parameters, prompt_tokens, kUbatchTokens,
                                 {model.weights.expert_bytes, model.weights.active_expert_bytes});
