@@ -32,7 +32,8 @@ std::string RenderProcess(const PlanReport& report) {
   const auto row = [&](const char* name, uint64_t bytes, const std::string& note) {
     if (bytes > 0) table.AddRow({name, FormatSize(bytes), note});
   };
-  row("weights", memory.weights_budget_bytes, memory.streams ? "of " + FormatSize(memory.weight_bytes) + ": see below" : "all of them");
+  const std::string draft = engine.draft_weight_bytes > 0 ? fmt::format(", {} of a draft model among them", FormatSize(engine.draft_weight_bytes)) : "";
+  row("weights", memory.weights_budget_bytes, (memory.streams ? "of " + FormatSize(memory.weight_bytes) + ": see below" : "all of them") + draft);
   row("KV cache", engine.context_bytes,
       (engine.context_file_bytes > 0 ? fmt::format("in memory; {} in a file", FormatSize(engine.context_file_bytes)) : "and states") +
           (report.context_tokens.empty() ? "" : fmt::format(", for {} tokens", report.context_tokens)));
@@ -119,7 +120,8 @@ std::string RenderPlanText(const PlanReport& report) {
   } else {
     facts.AddRow({"disk", "unknown", "it could not be measured; see `headrace doctor`"});
   }
-  return text + facts.Render();
+  text += facts.Render();
+  return report.speculation ? text + "\n" + RenderSpeculationText(*report.speculation) : text;
 }
 
 nlohmann::json SetupJson(const ModelSetup& model) {
@@ -181,6 +183,7 @@ nlohmann::json PlanJson(const PlanReport& report) {
                         {"prompt_tokens", report.prompt_tokens},
                         {"prompt_tokens_per_s", KnowsPrompt(report) ? NumberOrNull(prediction.prompt_tokens_per_s) : Json()},
                         {"first_token_s", NumberOrNull(prediction.first_token_s)}};
+  if (report.speculation) json["speculation"] = SpeculationJson(*report.speculation);
   return json;
 }
 

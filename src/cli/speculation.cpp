@@ -12,12 +12,13 @@ namespace {
 
 // Where nothing is known about the cost of a pass: the engine's own default.
 constexpr uint64_t kUnmeasuredTokens = 3;
-// What must be there again for the text behind it to be proposed.
-constexpr const char* kLookupTokens = "3";
+// So many tokens must be there again for those behind them to be proposed.
+constexpr uint64_t kLookupTokens = 3;
 
 constexpr const char* kUserOptions[] = {"-md", "--model-draft", "--spec-draft-model", "-hfd", "-hfrd", "--hf-repo-draft", "--spec-draft-hf"};
 
 bool KnowsAll(const OptionNames& known, const std::vector<EngineOption>& options) {
+  if (known.empty()) return true;
   return std::all_of(options.begin(), options.end(), [&](const EngineOption& option) {
     return std::any_of(option.names.begin(), option.names.end(), [&](const char* name) { return known.Has(name); });
   });
@@ -25,16 +26,19 @@ bool KnowsAll(const OptionNames& known, const std::vector<EngineOption>& options
 
 std::vector<EngineOption> NgramOptions(uint64_t tokens) {
   return {{{"--spec-type"}, "ngram-simple"},
-          {{"--spec-ngram-simple-size-n"}, kLookupTokens},
+          // The engine drops a draft that is shorter than what it looked up.
+          {{"--spec-ngram-simple-size-n"}, std::to_string(std::min(kLookupTokens, tokens))},
           {{"--spec-ngram-simple-size-m"}, std::to_string(tokens)}};
 }
 
-std::vector<EngineOption> DraftOptions(const std::string& path, uint64_t tokens, const OptionNames& known) {
+std::vector<EngineOption> DraftOptions(const std::string& path, const std::string& type, uint64_t tokens, const OptionNames& known) {
   std::vector<EngineOption> options = {{{"-md", "--model-draft"}, path}, {{"--spec-draft-n-max", "--draft-max"}, std::to_string(tokens)}};
   // Newer releases draft only when told how.
-  if (known.Has("--spec-type")) options.push_back({{"--spec-type"}, "draft-simple"});
+  if (known.empty() || known.Has("--spec-type")) options.push_back({{"--spec-type"}, type});
   return options;
 }
+
+bool Untested(const std::string& type) { return type != "draft-simple"; }
 
 struct Length {
   uint64_t tokens = 0;
@@ -46,7 +50,7 @@ Length ChooseLength(const DraftCost& cost, const Learned& learned, bool draft_mo
   const uint64_t free = FreeDraftLength(cost);
   if (learned.acceptance_known) {
     const uint64_t best = BestDraftLength(cost, learned.acceptance);
-    return {best > 0 ? best : free, learned.acceptance};
+    return {draft_model && best > 0 ? best : std::max(best, free), learned.acceptance};
   }
   if (!draft_model) return {free, kAssumedAcceptance};
   const uint64_t best = BestDraftLength(cost, kAssumedAcceptance);
@@ -159,7 +163,11 @@ Result<Speculation> ChooseSpeculation(const SpeculationOptions& options, const S
                               : "speculation: none, for a pass of two tokens takes longer than one of one";
     return chosen;
   }
-  chosen.options = draft_model ? DraftOptions(options.draft, length.tokens, input.known) : NgramOptions(length.tokens);
+  if (draft_model && Untested(input.draft_type) && !input.known.empty() && !input.known.Has("--spec-type=" + input.draft_type)) {
+    return Status(Code::kUnsupported, fmt::format("{} needs a llama.cpp that knows --spec-type {}; this one does not: leave it out or install another "
+                                                  "release with `headrace engine install`", options.draft, input.draft_type));
+  }
+  chosen.options = draft_model ? DraftOptions(options.draft, input.draft_type, length.tokens, input.known) : NgramOptions(length.tokens);
   if (!KnowsAll(input.known, chosen.options)) {
     if (draft_model || *mode == SpeculationMode::kOn) {
       return Status(Code::kUnsupported, fmt::format("this llama.cpp cannot {}; leave it out or install another release with `headrace engine install`",
@@ -179,6 +187,7 @@ Result<Speculation> ChooseSpeculation(const SpeculationOptions& options, const S
     why = fmt::format("a pass of {} takes {:.2f} of one token's time{}", length.tokens + 1, cost.Seconds(length.tokens) / cost.Seconds(0),
                       cost.pass.measured() ? "" : " (predicted)");
   }
+  if (draft_model && Untested(input.draft_type)) why += fmt::format("; {} drafts were never tested with headrace", input.draft_type);
   if (length.heavy) why += fmt::format("; {} is heavy: if none of its tokens were right, all would take so much longer", drafter);
   chosen.line = fmt::format("speculation: {} {} {} token{} at a time: {}{}", drafter, draft_model ? "drafts" : "proposes", length.tokens,
                             length.tokens == 1 ? "" : "s", why, draft_model || chosen.acceptance_learned ? Gain(chosen) : "");

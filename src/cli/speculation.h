@@ -10,6 +10,7 @@
 #include <CLI/CLI.hpp>
 
 #include "base/status.h"
+#include "cli/draft_check.h"
 #include "cli/engine_probe.h"
 #include "cli/learned.h"
 #include "cli/model_setup.h"
@@ -31,6 +32,8 @@ struct SpeculationOptions {
   std::string draft;                       // GGUF file of a small model, "" for none
   std::string mode;                        // auto, on, off; "" when absent: auto
   uint64_t draft_tokens = 0;               // length of every draft; 0: chosen
+
+  bool uses_draft() const { return !draft.empty() && mode != "off"; }
 };
 // --draft, --speculate, --draft-tokens.
 void AddSpeculationOptions(CLI::App& command, SpeculationOptions& options);
@@ -46,10 +49,11 @@ const char* ToString(SpeculationKind kind);
 struct SpeculationInput {
   const ModelSetup& model;                 // after SettleMemory
   std::optional<MachineProfile> machine;   // none: not measured
-  const OptionNames& known;                // of llama-cli or llama-server
+  const OptionNames& known;                // of llama-cli or llama-server; empty: no engine, which then can do all
   std::vector<std::string> rest;           // the user's arguments for it
   Learned learned;
   uint64_t sequences = 1;                  // requests that are answered at a time
+  std::string draft_type = "draft-simple"; // of CheckDraft
 };
 
 struct Speculation {
@@ -62,7 +66,10 @@ struct Speculation {
   std::string line;                        // what was chosen and why, for people
 };
 
-// The engine's arguments for the memory that the wish takes, for SettleMemory: -md DRAFT or nothing.
+// What a command does, in this order: CheckDraft where options.uses_draft(), SettleMemory with DraftArguments among the engine's
+// arguments, ChooseSpeculation with LoadLearned, and after the run StoreLearned.
+
+// The engine's arguments for the memory that the wish takes: -md DRAFT or nothing.
 std::vector<std::string> DraftArguments(const SpeculationOptions& options, const std::vector<std::string>& rest);
 
 // Where the user's own arguments ask for a kind of speculation or name a draft, everything is left to them.
@@ -71,7 +78,9 @@ bool UserSpeculates(const std::vector<std::string>& rest);
 // How long drafts are:
 // - as --draft-tokens says;
 // - else for the acceptance that was learned, the length with the most tokens per second; where that is none because hardly
-//   anything was accepted, the free length (FreeDraftLength): it loses next to nothing, and notices when another text is more predictable;
+//   anything was accepted, the free length (FreeDraftLength): it loses next to nothing, and notices when another text is more
+//   predictable. N-grams never get less than the free length: their acceptance is that of a mixture of texts that repeat
+//   themselves, where long drafts pay, and others;
 // - before anything was learned the free length, for a draft model at most the best length at kAssumedAcceptance. A draft model so
 //   heavy that nothing is free is used at that best length all the same, for it was asked for by name, and the line says so.
 // No speculation where even the free length is none, or weights do not stream (a wider pass then computes for longer); with

@@ -1,13 +1,14 @@
 #include "plan/speculation.h"
 
 #include <algorithm>
-#include <cmath>
 
 namespace headrace {
 
 double ExpectedTokens(double acceptance, uint64_t draft_tokens) {
-  const double all = static_cast<double>(draft_tokens + 1);
-  return acceptance >= 1 ? all : (1 - std::pow(acceptance, all)) / (1 - acceptance);
+  // Summed up: near 1 the quotient has no digits left.
+  double tokens = 1;
+  for (uint64_t i = 0; i < draft_tokens; ++i) tokens = 1 + acceptance * tokens;
+  return tokens;
 }
 
 double TokenAcceptance(double accepted, double drafted, uint64_t draft_tokens) {
