@@ -1,7 +1,6 @@
 #include "serve/load_plan.h"
 
 #include <algorithm>
-#include <cstdlib>
 
 #include <fmt/format.h>
 
@@ -131,25 +130,16 @@ Result<LoadPlan> PlanLoad(const Settings& settings, ModelLibrary& library, Simul
   return plan;
 }
 
-Result<ChildSpec> MakeChild(const Settings& settings, const LoadPlan& plan, const std::string& socket_path,
-                            const std::string& snapshot_path) {
+Result<LoneServerSpec> MakeServerSpec(const Settings& settings, const LoadPlan& plan, const std::string& socket_path) {
   auto arguments = ServerCommand(settings, plan, socket_path);
   if (!arguments.ok()) return arguments.status();
-
-  ChildSpec child;
-  child.label = plan.entry.id;
-  child.program = settings.engine.program;
-  child.arguments = std::move(*arguments);
-  child.debug = plan.config.debug;
-  Config config = plan.config;
-  config.snapshot_path = snapshot_path;
-  child.environment = config.ToEnvironment();
-  // ggml would start a debugger on a crashing process, and its requests would wait for that.
-  child.environment.emplace_back("GGML_NO_BACKTRACE", "1");
-  if (config.wants_library()) {
-    child.environment.emplace_back("LD_PRELOAD", cli::PreloadValue(std::getenv("LD_PRELOAD"), settings.engine.library));
-  }
-  return child;
+  LoneServerSpec spec;
+  spec.label = plan.entry.id;
+  spec.program = settings.engine.program;
+  spec.arguments = std::move(*arguments);
+  spec.library = settings.engine.library;
+  spec.config = plan.config;
+  return spec;
 }
 
 }  // namespace headrace::serve

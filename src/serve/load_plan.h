@@ -7,7 +7,7 @@
 #include "base/status.h"
 #include "cli/model_setup.h"
 #include "memory/available.h"
-#include "serve/child_process.h"
+#include "serve/lone_server.h"
 #include "serve/model_config.h"
 #include "serve/model_defaults.h"
 #include "serve/model_library.h"
@@ -46,9 +46,8 @@ struct MemoryRoom {
 Result<LoadPlan> PlanLoad(const Settings& settings, ModelLibrary& library, Simulations& simulations, const ModelEntry& entry,
                           const ModelConfig& config, const MemoryRoom& room);
 
-// The process that serves it, reporting into `snapshot_path`. Errors: kUnsupported of an engine without one of
-// the options that were asked for.
-Result<ChildSpec> MakeChild(const Settings& settings, const LoadPlan& plan, const std::string& socket_path,
-                            const std::string& snapshot_path);
+// What serves it, listening on `socket_path`. Errors: kUnsupported of an engine without one of the options that were
+// asked for.
+Result<LoneServerSpec> MakeServerSpec(const Settings& settings, const LoadPlan& plan, const std::string& socket_path);
 
 }  // namespace headrace::serve
