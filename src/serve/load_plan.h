@@ -12,6 +12,7 @@
 #include "serve/model_defaults.h"
 #include "serve/model_library.h"
 #include "serve/settings.h"
+#include "serve/sharing.h"
 #include "serve/simulations.h"
 
 namespace headrace::serve {
@@ -25,7 +26,8 @@ struct LoadPlan {
   bool crowds = false;             // it would have more than what other models leave, because it was told to
   Config config;                   // of the library
   uint64_t granted_bytes = 0;      // memory that its process may come to hold
-  uint64_t context = 0;            // tokens
+  uint64_t context = 0;            // tokens of one request
+  Sharing sharing;                 // of its passes, when it streams
   std::string draft_path, projector_path;
   bool embedding = false;
 

@@ -40,7 +40,8 @@ const char* ToString(ModelState state) {
 }
 
 Model::Model(const Executor& executor, const Settings& settings, LoadPlan plan, std::string socket_path)
-    : settings_(settings), plan_(std::move(plan)), server_(executor, std::move(socket_path)), changed_(executor) {}
+    : settings_(settings), plan_(std::move(plan)), server_(executor, std::move(socket_path)),
+      admission_(executor, plan_.sharing.pool_tokens), changed_(executor) {}
 
 void Model::SetState(ModelState state, std::string error) {
   state_ = state;
@@ -111,6 +112,8 @@ Task<> Model::AskProperties() {
   if (!props.is_object()) co_return;
   const Json settings = props.value("default_generation_settings", Json::object());
   if (const Json n = settings.value("n_ctx", Json()); n.is_number_unsigned()) context = n.get<uint64_t>();
+  const Json limit = settings.value("params", Json::object()).value("n_predict", Json());
+  if (limit.is_number_unsigned()) default_tokens = limit.get<uint64_t>();
   if (const Json n = props.value("total_slots", Json()); n.is_number_unsigned()) slots = n.get<uint64_t>();
 }
 
@@ -122,6 +125,7 @@ Task<> Model::Stop(bool force) {
   }
   stop_ = true;
   changed_.NotifyAll();
+  admission_.Wake();
   // llama-server does not end before its requests have.
   const Millis grace = force ? kForcedGrace : kGrace;
   co_await server_.Stop(grace);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/status.h"
+#include "serve/admission.h"
 #include "serve/load_plan.h"
 #include "serve/lone_server.h"
 #include "serve/net.h"
@@ -52,13 +53,17 @@ class Model : public std::enable_shared_from_this<Model> {
   // Memory that it was granted and does not hold yet.
   uint64_t UnusedBytes() const { return plan_.granted_bytes - std::min(plan_.granted_bytes, HeldBytes()); }
 
-  uint64_t slots = 0, context = 0;      // that its process told
+  uint64_t slots = 0, context = 0;      // that its process told; context: of one request
+  std::optional<uint64_t> default_tokens;  // of an answer whose request names no limit; none: no limit
   double load_seconds = 0;
   unsigned crashes = 0;                 // one after the other
   uint64_t restarts = 0;                // in all
   Clock::time_point retry_at{};         // of kCrashed
   Clock::time_point loaded_at{};
 
+  // Room for its requests.
+  Admission& admission() { return admission_; }
+  const Admission& admission() const { return admission_; }
   int requests() const { return requests_; }
   uint64_t requests_in_all() const { return requests_in_all_; }
   Clock::time_point last_used() const { return last_used_; }
@@ -73,6 +78,7 @@ class Model : public std::enable_shared_from_this<Model> {
   const Settings& settings_;
   const LoadPlan plan_;
   LoneServer server_;
+  Admission admission_;
   ModelState state_ = ModelState::kLoading;
   bool stop_ = false;
   std::string error_;
