@@ -37,6 +37,7 @@ Result<Json> EstimateJson(const Settings& settings, const ModelManager::Preview&
   }
   json["makes_room"] = preview.makes_room;
   json["context_length"] = plan.context;
+  json["sharing"] = SharingJson(plan);
   json["modelfile"] = ModelfileJson(plan.defaults);
   return json;
 }

@@ -7,11 +7,12 @@
 #include "base/status.h"
 #include "cli/model_setup.h"
 #include "memory/available.h"
-#include "serve/child_process.h"
+#include "serve/lone_server.h"
 #include "serve/model_config.h"
 #include "serve/model_defaults.h"
 #include "serve/model_library.h"
 #include "serve/settings.h"
+#include "serve/sharing.h"
 #include "serve/simulations.h"
 
 namespace headrace::serve {
@@ -25,7 +26,8 @@ struct LoadPlan {
   bool crowds = false;             // it would have more than what other models leave, because it was told to
   Config config;                   // of the library
   uint64_t granted_bytes = 0;      // memory that its process may come to hold
-  uint64_t context = 0;            // tokens
+  uint64_t context = 0;            // tokens of one request
+  Sharing sharing;                 // of its passes, when it streams
   std::string draft_path, projector_path;
   bool embedding = false;
 
@@ -46,9 +48,8 @@ struct MemoryRoom {
 Result<LoadPlan> PlanLoad(const Settings& settings, ModelLibrary& library, Simulations& simulations, const ModelEntry& entry,
                           const ModelConfig& config, const MemoryRoom& room);
 
-// The process that serves it, reporting into `snapshot_path`. Errors: kUnsupported of an engine without one of
-// the options that were asked for.
-Result<ChildSpec> MakeChild(const Settings& settings, const LoadPlan& plan, const std::string& socket_path,
-                            const std::string& snapshot_path);
+// What serves it, listening on `socket_path`. Errors: kUnsupported of an engine without one of the options that were
+// asked for.
+Result<LoneServerSpec> MakeServerSpec(const Settings& settings, const LoadPlan& plan, const std::string& socket_path);
 
 }  // namespace headrace::serve
