@@ -144,8 +144,7 @@ Result<std::vector<std::string>> BuildServerArguments(const ServerArguments& ser
   builder.Required({"-ctk", "--cache-type-k"}, server.kv_cache_type);
   builder.Required({"-ctv", "--cache-type-v"}, server.kv_cache_type);
   builder.Required({"-md", "--model-draft"}, given(server.draft_model));
-  // Newer releases draft only when told how.
-  if (!server.draft_model.empty()) builder.Default({"--spec-type"}, "draft-simple");
+  for (const EngineOption& option : server.speculation) builder.Required(option.names, option.value);
   builder.Required({"-mm", "--mmproj"}, given(server.projector));
   builder.File(server.defaults);
   if (server.chosen_slots > 0) builder.Default({"-np", "--parallel"}, std::to_string(server.chosen_slots));

@@ -57,7 +57,8 @@ Result<std::vector<std::string>> ServerCommand(const Settings& settings, const L
   server.pool_tokens = plan.sharing.pool_tokens;
   server.batch_tokens = plan.sharing.batch_tokens;
   server.kv_cache_type = plan.asked.kv_cache_type;
-  server.draft_model = plan.draft_path;
+  if (!plan.speculation || plan.speculation->kind == cli::SpeculationKind::kUser) server.draft_model = plan.draft_path;
+  if (plan.speculation) server.speculation = plan.speculation->options;
   server.projector = plan.projector_path;
   server.embedding = plan.embedding;
   server.has_pooling = plan.entry.has_pooling;
@@ -99,6 +100,15 @@ void SettleSharing(const Settings& settings, Simulations& simulations, LoadPlan&
   if (!settled.ok() || !plan.enough.ok() || !plan.must_stream()) plan = least;
 }
 
+Status SettleSpeculation(const Settings& settings, LoadPlan& plan) {
+  if (plan.embedding || plan.entry.kind == ModelKind::kReranker) return {};
+  auto chosen = cli::ChooseSpeculation(SpeculationOptionsOf(plan), SpeculationInputOf(settings, plan));
+  if (!chosen.ok()) return chosen.status();
+  LogDebug(fmt::format("{}: {}", plan.entry.id, chosen->line));
+  plan.speculation = std::move(*chosen);
+  return {};
+}
+
 // With a budget for weights beyond what they need, streaming takes no more than all of them and its own buffers.
 uint64_t GrantedBytes(const cli::ModelSetup& setup) {
   uint64_t weights = setup.memory.weights_budget_bytes;
@@ -134,7 +144,7 @@ Result<LoadPlan> PlanLoad(const Settings& settings, ModelLibrary& library, Simul
   if (config.draft_model && !config.draft_model->empty()) {
     const auto draft = FindOther(library, *config.draft_model, "draft model", false);
     if (!draft.ok()) return draft.status();
-    plan.draft_path = draft->path;
+    if (config.speculate != "off") plan.draft_path = draft->path;
   }
   if (!config.projector) {
     plan.projector_path = library.ProjectorBeside(entry);
@@ -144,8 +154,14 @@ Result<LoadPlan> PlanLoad(const Settings& settings, ModelLibrary& library, Simul
     plan.projector_path = projector->path;
   }
   plan.setup = std::move(*setup);
+  if (!plan.draft_path.empty()) {
+    const auto draft = cli::CheckDraft(plan.setup, plan.draft_path);
+    if (!draft.ok()) return draft.status();
+    plan.draft_type = draft->type;
+  }
   HEADRACE_RETURN_IF_ERROR(Settle(settings, simulations, plan));
   SettleSharing(settings, simulations, plan);
+  HEADRACE_RETURN_IF_ERROR(SettleSpeculation(settings, plan));
   plan.granted_bytes = GrantedBytes(plan.setup);
   plan.crowds = plan.granted_bytes > room.available.bytes ||
                 (settings.total_bytes > 0 && plan.granted_bytes + room.granted_bytes > settings.total_bytes);
@@ -157,6 +173,23 @@ Result<LoadPlan> PlanLoad(const Settings& settings, ModelLibrary& library, Simul
     if (profile.ok()) plan.config.disk_bytes_per_s = profile->disk_bytes_per_s;
   }
   return plan;
+}
+
+cli::LearnedPlace LearnedPlaceOf(const Settings& settings, const LoadPlan& plan) {
+  return {plan.entry.path, plan.draft_path, plan.setup.memory.weights_budget_bytes, settings.engine_version};
+}
+
+cli::SpeculationOptions SpeculationOptionsOf(const LoadPlan& plan) {
+  return {plan.draft_path, plan.asked.speculate.value_or(""), plan.asked.draft_tokens.value_or(0)};
+}
+
+cli::SpeculationInput SpeculationInputOf(const Settings& settings, const LoadPlan& plan) {
+  // For one request alone; several are not known beforehand.
+  cli::SpeculationInput input{plan.setup, std::nullopt, settings.known, settings.rest, cli::LoadLearned(LearnedPlaceOf(settings, plan)), 1, plan.draft_type};
+  if (!plan.must_stream()) return input;
+  const auto machine = cli::MachineProfileFor(plan.entry.path, settings.engine_version);
+  if (machine.ok()) input.machine = cli::ToMachineProfile(*machine);
+  return input;
 }
 
 Result<LoneServerSpec> MakeServerSpec(const Settings& settings, const LoadPlan& plan, const std::string& socket_path) {

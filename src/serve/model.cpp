@@ -1,6 +1,7 @@
 #include "serve/model.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <fstream>
 
 #include <fmt/format.h>
@@ -24,6 +25,12 @@ uint64_t MemoryOf(pid_t process) {
     if ((key == "RssAnon:" || key == "RssShmem:") && status >> kib) bytes += kib * kKiB;
   }
   return bytes;
+}
+
+// Of Prometheus text; 0 when it is not there.
+uint64_t CounterIn(const std::string& text, const std::string& name) {
+  const size_t at = text.find("\n" + name + " ");
+  return at == std::string::npos ? 0 : static_cast<uint64_t>(std::strtod(text.c_str() + at + name.size() + 2, nullptr));
 }
 
 }  // namespace
@@ -117,12 +124,28 @@ Task<> Model::AskProperties() {
   if (const Json n = props.value("total_slots", Json()); n.is_number_unsigned()) slots = n.get<uint64_t>();
 }
 
+// What its passes took, and how many of the tokens that were drafted in them were right, is for the next time.
+Task<> Model::Learn() {
+  const auto statistics = ReadStatistics();
+  if (!statistics || !statistics->streamed() || !plan_.speculation) co_return;
+  cli::SpeculationRun run{*statistics, plan_.speculation->draft_tokens};
+  if (run.draft_tokens > 0) {
+    const auto answer = co_await AskChild(socket_path(), "GET", "/metrics", "");
+    if (answer.ok() && answer->status == 200) {
+      run.drafted = CounterIn(answer->body, "llamacpp:spec_decode_num_draft_tokens_total");
+      run.accepted = CounterIn(answer->body, "llamacpp:spec_decode_num_accepted_tokens_total");
+    }
+  }
+  cli::StoreLearned(LearnedPlaceOf(settings_, plan_), run);
+}
+
 Task<> Model::Stop(bool force) {
   const auto self = shared_from_this();
   if (!stop_ && state_ == ModelState::kLoaded) SetState(ModelState::kStopping);
   if (!force) {
     while (requests_ > 0 && state_ == ModelState::kStopping && server_.process()->running()) co_await changed_.Wait();
   }
+  if (!force && !stop_ && server_.process() != nullptr && server_.process()->running()) co_await Learn();
   stop_ = true;
   changed_.NotifyAll();
   admission_.Wake();

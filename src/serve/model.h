@@ -74,6 +74,7 @@ class Model : public std::enable_shared_from_this<Model> {
   Task<Status> ComputeOnce();
   Status CheckStreaming() const;
   Task<> AskProperties();
+  Task<> Learn();
 
   const Settings& settings_;
   const LoadPlan plan_;

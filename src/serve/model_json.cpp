@@ -63,6 +63,10 @@ Json InForceJson(const Model& model) {
                            {"slots", model.slots == 0 ? Json() : Json(model.slots)}};
   json["modelfile"] = ModelfileJson(plan.defaults);
   json["sharing"] = SharingJson(plan);
+  json["speculation"] = nullptr;
+  if (const auto& chosen = plan.speculation) {
+    json["speculation"] = {{"kind", cli::ToString(chosen->kind)}, {"draft_tokens", chosen->draft_tokens}, {"reason", chosen->line}};
+  }
   const auto statistics = model.ReadStatistics().value_or(cli::Statistics());
   json["decision"] = {{"streams", statistics.streamed()},
                       {"reason", cli::DescribeDecision(memory, limits)},
