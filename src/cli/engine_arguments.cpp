@@ -139,15 +139,24 @@ Result<std::vector<std::string>> BuildServerArguments(const ServerArguments& ser
   builder.Required({"-m", "--model"}, AsPath(server.model));
   builder.Required({"--host"}, server.socket);
   builder.Required({"-a", "--alias"}, server.alias);
-  if (!builder.SetByUser({"--ctx-size"})) builder.Default({"-c"}, std::to_string(server.context));
+  if (!builder.SetByUser({"--ctx-size"})) builder.Default({"-c"}, std::to_string(std::max(server.context, server.pool_tokens)));
   if (server.slots) builder.Required({"-np", "--parallel"}, std::to_string(*server.slots));
   builder.Required({"-ctk", "--cache-type-k"}, server.kv_cache_type);
   builder.Required({"-ctv", "--cache-type-v"}, server.kv_cache_type);
   builder.Required({"-md", "--model-draft"}, given(server.draft_model));
-  // Newer releases draft only when told how.
-  if (!server.draft_model.empty()) builder.Default({"--spec-type"}, "draft-simple");
+  for (const EngineOption& option : server.speculation) builder.Required(option.names, option.value);
   builder.Required({"-mm", "--mmproj"}, given(server.projector));
   builder.File(server.defaults);
+  if (server.chosen_slots > 0) builder.Default({"-np", "--parallel"}, std::to_string(server.chosen_slots));
+  if (server.pool_tokens > 0) {
+    // With memory of their own only neighbouring slots share a pass, and none with a prompt.
+    builder.Default({"-kvu", "--kv-unified", "-no-kvu", "--no-kv-unified"});
+    if (server.pool_tokens > server.context) builder.Default({"--kv-unified-per-slot"}, std::to_string(server.context));
+  }
+  if (server.batch_tokens > 0) {
+    builder.Default({"-b", "--batch-size"}, std::to_string(server.batch_tokens));
+    builder.Default({"-ub", "--ubatch-size"}, std::to_string(server.batch_tokens));
+  }
   if (server.embedding) {
     builder.Default({"--embeddings", "--embedding"});
     // Without pooling there is no vector for a text, and a completion crashes llama-server 0.7.0.

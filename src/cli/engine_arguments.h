@@ -67,10 +67,14 @@ struct ServerArguments {
   std::string model;
   std::string socket;                      // path of a unix socket, ending in ".sock"
   std::string alias;                       // the model's name in answers
-  uint64_t context = 0;                    // tokens, of all slots together
-  std::optional<uint64_t> slots;
+  uint64_t context = 0;                    // tokens of one request at most
+  std::optional<uint64_t> slots;           // that were asked for
+  uint64_t chosen_slots = 0;               // where none were; 0: the engine's own number
+  uint64_t pool_tokens = 0;                // of a KV cache that all slots share; 0: the engine divides `context` as it likes
+  uint64_t batch_tokens = 0;               // of a pass; 0: the engine's own number
   std::optional<std::string> kv_cache_type;
-  std::string draft_model, projector;      // paths, "" for none
+  std::string draft_model, projector;      // paths, "" for none; the draft model: until it is among the next
+  std::vector<EngineOption> speculation;   // of ChooseSpeculation
   bool embedding = false;
   bool has_pooling = false;                // the model says how its embeddings are made
   bool reranking = false;

@@ -171,6 +171,7 @@ TEST(ServerArguments, OneModelOnASocket) {
   server.slots = 2;
   server.kv_cache_type = "q8_0";
   server.draft_model = "d.gguf";
+  server.speculation = {{{"--spec-type"}, "draft-simple"}};
   server.projector = "p.gguf";
   server.embedding = server.streams = true;
   const Arguments all = *BuildServerArguments(server, known);

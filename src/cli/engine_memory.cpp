@@ -149,6 +149,7 @@ Result<EngineMemory> EngineSimulation::Run(const std::vector<std::string>& more)
     memory->compute_bytes += draft->compute_bytes;
     memory->engine_bytes = std::max(memory->engine_bytes, draft->engine_bytes);
     memory->draft_weight_bytes = FileSize(draft_);
+    memory->draft_rest_bytes = draft->context_bytes + draft->compute_bytes;
   }
   memory->prompt_cache_bytes = prompt_cache_bytes_;
   if (!projector_.empty()) memory->projector_bytes = FileSize(projector_);

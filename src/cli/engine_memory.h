@@ -23,7 +23,8 @@ struct EngineMemory {
   uint64_t engine_bytes = 0;    // code, vocabulary, threads
   uint64_t projector_bytes = 0; // weights of a multimodal projector, which do not stream
   uint64_t prompt_cache_bytes = 0;  // of a server, when one was asked for
-  uint64_t draft_weight_bytes = 0;
+  uint64_t draft_weight_bytes = 0;  // of a draft model, which stays in memory
+  uint64_t draft_rest_bytes = 0;    // of the above: its KV cache and activations
 
   // All but weights that can stream.
   uint64_t rest_bytes() const { return context_bytes + compute_bytes + engine_bytes + projector_bytes + prompt_cache_bytes; }

@@ -41,6 +41,16 @@ std::optional<fs::path> FindGgmlBase(const fs::path& bin_dir) {
   return std::nullopt;
 }
 
+// Of "none,draft-simple,ngram-mod".
+void AddValues(const std::string& option, std::string_view list, std::set<std::string>& names) {
+  if (option.empty() || list.find(',') == std::string_view::npos) return;
+  while (!list.empty()) {
+    const size_t end = std::min(list.find(','), list.size());
+    if (end > 0) names.emplace(option + "=" + std::string(list.substr(0, end)));
+    list.remove_prefix(std::min(end + 1, list.size()));
+  }
+}
+
 }  // namespace
 
 OptionNames ParseHelp(std::string_view help) {
@@ -51,14 +61,20 @@ OptionNames ParseHelp(std::string_view help) {
     help.remove_prefix(std::min(end + 1, help.size()));
     // "-n,    --predict, --n-predict N   text": names come first, each but the last followed by a comma
     // or, in some releases, only a blank.
+    std::string last;
     while (true) {
       const size_t begin = line.find_first_not_of(" ,\t");
-      if (begin == std::string_view::npos || line[begin] != '-') break;
+      if (begin == std::string_view::npos) break;
       line.remove_prefix(begin);
+      if (line[0] != '-') {
+        AddValues(last, line.substr(0, line.find_first_of(" \t")), names);
+        break;
+      }
       const size_t stop = std::min(line.find_first_of(" ,\t="), line.size());
       const std::string_view name = line.substr(0, stop);
       if (name.find_first_not_of('-') == std::string_view::npos) break;
       names.emplace(name);
+      last = name;
       line.remove_prefix(stop);
     }
   }

@@ -11,7 +11,7 @@
 
 namespace headrace::cli {
 
-// The option names in a program's --help.
+// The option names in a program's --help; for an option with a list of values also "NAME=VALUE" for each.
 class OptionNames {
  public:
   OptionNames() = default;

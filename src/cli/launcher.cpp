@@ -99,8 +99,9 @@ LaunchOutcome Wait(pid_t child, const LaunchSpec& spec, const SignalGuard& signa
     if (ended == child) {
       // What it wrote last; a grandchild that keeps the pipe open is not waited for.
       if (output.valid()) Drain(output, spec);
-      outcome.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-      outcome.exit_status = outcome.signal != 0 ? 128 + outcome.signal : WEXITSTATUS(status);
+      const bool timed_out = outcome.timed_out;
+      outcome = OutcomeOf(status);
+      outcome.timed_out = timed_out;
       return outcome;
     }
     const auto now = Clock::now();
@@ -120,6 +121,11 @@ LaunchOutcome Wait(pid_t child, const LaunchSpec& spec, const SignalGuard& signa
 }
 
 }  // namespace
+
+LaunchOutcome OutcomeOf(int wait_status) {
+  const int signal = WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : 0;
+  return {signal != 0 ? 128 + signal : WEXITSTATUS(wait_status), signal, false};
+}
 
 Result<LaunchOutcome> Launch(const LaunchSpec& spec) {
   Pipe output;

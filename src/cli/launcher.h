@@ -26,6 +26,9 @@ struct LaunchOutcome {
   bool timed_out = false;
 };
 
+// Of a status of waitpid(2).
+LaunchOutcome OutcomeOf(int wait_status);
+
 // The program runs in our process group, so Ctrl-C and Ctrl-Z of the terminal reach it directly; we only
 // wait. SIGTERM, SIGHUP and signals that were sent to us alone are passed on; SIGINT, SIGTERM, SIGHUP,
 // SIGQUIT do not end us while it runs. It gets the signal mask and dispositions that we were started with. It is

@@ -36,7 +36,7 @@ MemoryBudget DivideMemory(const MemoryLimits& limits, const ModelWeights& weight
   };
   budget.streams = limits.flash_mode == FlashMode::kOn || (limits.flash_mode == FlashMode::kAuto && budget.weight_bytes > room());
   budget.weights_budget_bytes = budget.streams ? room() : budget.weight_bytes;
-  budget.least_bytes = weights.floor_bytes() + (engine ? engine->rest_bytes() + kStreamingBytes : 0);
+  budget.least_bytes = weights.floor_bytes() + (engine ? engine->draft_weight_bytes + engine->rest_bytes() + kStreamingBytes : 0);
   return budget;
 }
 
@@ -83,22 +83,27 @@ std::string DescribeDecision(const MemoryBudget& budget, const MemoryLimits& lim
 
 std::optional<Shortage> FindShortage(const MemoryBudget& budget, const MemoryLimits& limits, const ModelWeights& weights,
                                      uint64_t context_tokens, const TryArguments& try_arguments) {
-  const uint64_t floor = weights.floor_bytes();
+  // A draft that is read for each of its tokens would cost more than it saves.
+  const uint64_t draft = budget.engine ? budget.engine->draft_weight_bytes : 0;
+  const uint64_t target = weights.floor_bytes(), floor = target + draft;
   if (!budget.streams || budget.weights_budget_bytes >= floor) return std::nullopt;
   Shortage shortage;
   Remedies& remedies = shortage.remedies;
   const bool columns = weights.column_bytes() > weights.widest_group_bytes;
-  const std::string needs = fmt::format("{} for weights at least (3 reads of {} rows of {}, {} each, and {})", FormatSize(floor), kRowGroup,
-                                        weights.widest, FormatSize(weights.widest_group_bytes),
-                                        columns ? fmt::format("an expert's columns for {} tokens", weights.batch_tokens) : "one repacked copy");
+  std::string needs = fmt::format("{} for weights at least (3 reads of {} rows of {}, {} each, and {})", FormatSize(target), kRowGroup,
+                                  weights.widest, FormatSize(weights.widest_group_bytes),
+                                  columns ? fmt::format("an expert's columns for {} tokens", weights.batch_tokens) : "one repacked copy");
+  if (draft > 0) needs += fmt::format(", {} for the draft model, which stays in memory", FormatSize(draft));
   if (limits.weights_bytes > 0 && limits.weights_bytes < floor) {
     shortage.arithmetic = fmt::format("{} ({}) is too little: streaming needs {}", FormatSize(limits.weights_bytes), limits.weights_origin, needs);
     remedies.weights_bytes = floor;
+    remedies.no_draft = limits.weights_bytes >= target;
     return shortage;
   }
   shortage.arithmetic = fmt::format("{} ({}) is too little: ", FormatSize(limits.process_bytes), limits.process_origin);
   if (budget.engine) {
-    shortage.arithmetic += fmt::format("{}, {} = {}", needs, DescribeRest(budget), FormatSize(budget.least_bytes));
+    const std::string of_draft = draft == 0 ? "" : fmt::format(" (of these {} for the draft's KV cache and buffers)", FormatSize(budget.engine->draft_rest_bytes));
+    shortage.arithmetic += fmt::format("{}, {}{} = {}", needs, DescribeRest(budget), of_draft, FormatSize(budget.least_bytes));
   } else {
     shortage.arithmetic += fmt::format("streaming needs {} beside the KV cache, the buffers and the engine itself", needs);
   }
@@ -108,6 +113,8 @@ std::optional<Shortage> FindShortage(const MemoryBudget& budget, const MemoryLim
     const auto engine = try_arguments(more);
     return engine && engine->rest_bytes() + kStreamingBytes + floor <= limits.process_bytes;
   };
+  const uint64_t rest = budget.engine->rest_bytes(), undrafted = rest - std::min(rest, budget.engine->draft_rest_bytes);
+  remedies.no_draft = draft > 0 && undrafted + kStreamingBytes + target <= limits.process_bytes;
   for (uint64_t tokens = context_tokens / 2; tokens >= kShortestContext && remedies.context_tokens == 0; tokens /= 2) {
     if (works({"-c", std::to_string(tokens)})) remedies.context_tokens = tokens;
   }
@@ -123,6 +130,7 @@ std::string DescribeShortage(const Shortage& shortage) {
   if (remedies.process_bytes > 0) text += fmt::format("; give at least --ram {}", OptionSize(remedies.process_bytes));
   if (remedies.context_tokens > 0) text += fmt::format(", or a shorter context: -c {}", remedies.context_tokens);
   if (remedies.quantized_cache) text += fmt::format(", or a quantized KV cache: -- {}", fmt::join(QuantizedCache(), " "));
+  if (remedies.no_draft) text += ", or leave the draft model out";
   if (remedies.narrow_batches) text += fmt::format(", or smaller batches: -- {}", fmt::join(NarrowBatches(), " "));
   return text;
 }

@@ -62,6 +62,7 @@ struct Remedies {
   uint64_t context_tokens = 0;    // a shorter context
   bool quantized_cache = false;   // a KV cache of q8_0
   bool narrow_batches = false;    // -ub 64
+  bool no_draft = false;          // without the draft model
 };
 
 struct Shortage {

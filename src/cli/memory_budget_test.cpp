@@ -124,6 +124,27 @@ TEST(FindShortage, SaysTheArithmeticAndOnlyRemediesThatWork) {
   EXPECT_TRUE(FindShortage(Divide(Process(477 * kMiB), Engine(400 * kMiB)), Process(477 * kMiB), Weights(), 8192, proportional));
 }
 
+TEST(FindShortage, NamesADraftThatDoesNotFit) {
+  EngineMemory engine = Engine(50 * kMiB);
+  engine.draft_weight_bytes = 40 * kMiB;
+  engine.draft_rest_bytes = 20 * kMiB;
+  const auto shortage = [&](uint64_t bytes) {
+    return FindShortage(Divide(Process(bytes), engine), Process(bytes), Weights(), 8192, [&](const auto&) { return std::optional(engine); });
+  };
+  // The rest, the smallest ring and the draft.
+  const uint64_t least = Divide(Process(kMiB), engine).least_bytes;
+  EXPECT_FALSE(shortage(least));
+  const auto found = shortage(least - 1);
+  ASSERT_TRUE(found);
+  EXPECT_TRUE(found->remedies.no_draft);
+  const std::string text = DescribeShortage(*found);
+  EXPECT_NE(text.find("40.0 MiB for the draft model, which stays in memory"), std::string::npos) << text;
+  EXPECT_NE(text.find("of these 20.0 MiB for the draft's KV cache and buffers"), std::string::npos) << text;
+  EXPECT_NE(text.find("leave the draft model out"), std::string::npos) << text;
+  EXPECT_TRUE(shortage(least - 60 * kMiB)->remedies.no_draft);
+  EXPECT_FALSE(shortage(least - 60 * kMiB - 1)->remedies.no_draft) << "too little without it, too";
+}
+
 TEST(FindShortage, WeightsAloneNameTheirOption) {
   const MemoryLimits limits{FlashMode::kAuto, 0, kMiB, "", "--weights-ram"};
   const auto shortage = FindShortage(Divide(limits), limits, Weights(), 0, nullptr);

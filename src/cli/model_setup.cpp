@@ -1,5 +1,6 @@
 #include "cli/model_setup.h"
 
+#include <algorithm>
 #include <cstdlib>
 
 #include <fmt/format.h>
@@ -36,6 +37,17 @@ Config ModelSetup::LibraryConfig() const {
   if (library.flash_mode == FlashMode::kAuto) library.flash_mode = memory.streams ? FlashMode::kOn : FlashMode::kOff;
   library.rest_bytes = memory.rest_bytes();
   return library;
+}
+
+Result<ResidencyPlan> ModelSetup::Plan() const {
+  if (!streams()) {
+    ResidencyPlan all;
+    all.resident_bytes = weights.managed_bytes;
+    return all;
+  }
+  const uint64_t budget = memory.weights_budget_bytes;
+  const uint64_t draft = memory.engine ? memory.engine->draft_weight_bytes : 0;
+  return PlanResidency(weights.extents, budget - std::min(draft, budget - std::min(budget, weights.floor_bytes())), weights.column_bytes());
 }
 
 Status SettleMemory(const Engine* engine, const std::vector<std::string>& arguments, ModelSetup& model) {

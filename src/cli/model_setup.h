@@ -27,6 +27,9 @@ struct ModelSetup {
   bool streams() const { return memory.streams; }
   // What the library is told: what was decided here, so that both agree.
   Config LibraryConfig() const;
+  // What stays in memory of this model: everything when it does not stream. A draft model shares the budget, and is kept
+  // resident before its target. Errors: kOutOfBudget of the planner.
+  Result<ResidencyPlan> Plan() const;
 };
 
 // Errors: those of ReadCatalogue and ResolveConfig.

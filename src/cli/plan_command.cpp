@@ -20,8 +20,11 @@ Examples:
   headrace plan model.gguf                     with nine tenths of the available memory
   headrace plan model.gguf --ram 8G            with 8 GiB for the whole process
   headrace plan model.gguf --ram 8G -c 32768 -- -ctk q8_0 -ctv q8_0      another context, a quantized KV cache
-  headrace plan model.gguf --ram 8G -- -md draft.gguf                    a draft model beside it
+  headrace plan model.gguf --ram 8G --draft small.gguf                   what a draft model beside it would gain
   headrace plan model.gguf --ram 8G --json     for programs: sizes in bytes
+
+While weights stream a pass costs nearly the same for one token as for several, and speculative decoding fills it: a table says how
+long drafts would be and what they would gain, by how many of their tokens are right.
 
 After -- come options of llama.cpp's own, as for `headrace run`: those that change what it allocates count.
 
@@ -37,7 +40,22 @@ struct PlanOptions {
   bool json = false;
   bool measure = false;
   FlashOptions flash;
+  SpeculationOptions speculation;
 };
+
+Result<SpeculationReport> Speculate(const SpeculationOptions& options, const Engine* engine, const std::string& version, const ModelSetup& model,
+                                    const std::optional<ProfileEntry>& machine, const std::string& draft_type, const std::vector<std::string>& rest) {
+  // Without a program of the engine nothing is known against it.
+  OptionNames known;
+  if (engine != nullptr) {
+    const auto program = LocateProgram("llama-server", engine, SearchPaths());
+    if (const auto names = program.ok() ? QueryOptions(*program) : program.status(); names.ok()) known = *names;
+  }
+  SpeculationInput input{model, std::nullopt, known, rest, {}, 1, draft_type};
+  if (machine) input.machine = ToMachineProfile(*machine);
+  input.learned = LoadLearned({model.path, options.uses_draft() ? options.draft : "", model.memory.weights_budget_bytes, version});
+  return MakeSpeculationReport(options, input);
+}
 
 int Plan(const PlanOptions& options, const std::vector<std::string>& rest) {
   auto model = PrepareModel(options.model, options.flash);
@@ -45,16 +63,25 @@ int Plan(const PlanOptions& options, const std::vector<std::string>& rest) {
   // Without an engine the disk can still be measured; kernel speeds belong to an engine.
   const auto engine = LocateEngine(SystemSearchPaths(options.engine));
   if (!engine.ok() && !options.engine.empty()) return Fail(engine.status().message(), kExitNotFound);
+  std::string draft_type;
+  if (options.speculation.uses_draft()) {
+    const auto draft = CheckDraft(*model, options.speculation.draft);
+    if (!draft.ok()) return Fail(draft.status());
+    draft_type = draft->type;
+  }
   std::vector<std::string> arguments = {"-m", options.model, "-c", options.context};
   if (options.context.empty()) arguments.back() = std::to_string(DefaultContext(model->catalogue.context_length));
+  const std::vector<std::string> draft_arguments = DraftArguments(options.speculation, rest);
+  arguments.insert(arguments.end(), draft_arguments.begin(), draft_arguments.end());
   arguments.insert(arguments.end(), rest.begin(), rest.end());
   if (const Status settled = SettleMemory(engine.ok() ? &*engine : nullptr, arguments, *model); !settled.ok()) return Fail(settled);
+  const std::string version = engine.ok() ? QueryVersion(*engine) : "none";
   std::optional<ProfileEntry> machine;
   {
     ProgressLine progress;
     progress.Show("measuring the disk");
     const auto profile = MachineProfileFor(model->catalogue.files.empty() ? options.model : model->catalogue.files.front().path,
-                                           engine.ok() ? QueryVersion(*engine) : "none", options.measure);
+                                           version, options.measure);
     if (profile.ok()) {
       machine = *profile;
     } else if (model->config.debug) {
@@ -62,9 +89,12 @@ int Plan(const PlanOptions& options, const std::vector<std::string>& rest) {
       fmt::print(stderr, "headrace: {}\n", profile.status().message());
     }
   }
-  const auto report = MakePlanReport(std::move(*model), machine, options.prompt_tokens,
+  auto report = MakePlanReport(std::move(*model), machine, options.prompt_tokens,
                                      OptionValue(arguments, {"-c", "--ctx-size"}).value_or(""));
   if (!report.ok()) return Fail(report.status());
+  auto speculation = Speculate(options.speculation, engine.ok() ? &*engine : nullptr, version, report->model, machine, draft_type, rest);
+  if (!speculation.ok()) return Fail(speculation.status());
+  report->speculation = std::move(*speculation);
   fmt::print("{}", options.json ? RenderPlanJson(*report) : RenderPlanText(*report));
   return kExitOk;
 }
@@ -82,6 +112,7 @@ void AddPlanCommand(CLI::App& app, CommandLine& line) {
   command->add_flag("--json", options->json, "Machine-readable output");
   command->add_flag("--measure", options->measure, "Measure the machine again instead of using what is known");
   AddFlashOptions(*command, options->flash);
+  AddSpeculationOptions(*command, options->speculation);
   AddEngineOption(*command, options->engine);
   command->callback([options, &line] { line.action = [options, &line] { return Plan(*options, line.rest); }; });
 }

@@ -32,7 +32,8 @@ std::string RenderProcess(const PlanReport& report) {
   const auto row = [&](const char* name, uint64_t bytes, const std::string& note) {
     if (bytes > 0) table.AddRow({name, FormatSize(bytes), note});
   };
-  row("weights", memory.weights_budget_bytes, memory.streams ? "of " + FormatSize(memory.weight_bytes) + ": see below" : "all of them");
+  const std::string draft = engine.draft_weight_bytes > 0 ? fmt::format(", {} of a draft model among them", FormatSize(engine.draft_weight_bytes)) : "";
+  row("weights", memory.weights_budget_bytes, (memory.streams ? "of " + FormatSize(memory.weight_bytes) + ": see below" : "all of them") + draft);
   row("KV cache", engine.context_bytes,
       (engine.context_file_bytes > 0 ? fmt::format("in memory; {} in a file", FormatSize(engine.context_file_bytes)) : "and states") +
           (report.context_tokens.empty() ? "" : fmt::format(", for {} tokens", report.context_tokens)));
@@ -57,17 +58,9 @@ Result<PlanReport> MakePlanReport(ModelSetup model, const std::optional<ProfileE
                                   const std::string& context_tokens) {
   PlanReport report;
   report.smallest_budget_bytes = model.weights.floor_bytes();
-  if (model.streams()) {
-    // A draft model shares the budget, and is kept resident before its target.
-    const uint64_t budget = model.memory.weights_budget_bytes;
-    const uint64_t draft = model.memory.engine ? model.memory.engine->draft_weight_bytes : 0;
-    auto plan = PlanResidency(model.weights.extents, budget - std::min(draft, budget - std::min(budget, report.smallest_budget_bytes)),
-                              model.weights.column_bytes());
-    if (!plan.ok()) return plan.status();
-    report.plan = std::move(*plan);
-  } else {
-    report.plan.resident_bytes = model.weights.managed_bytes;
-  }
+  auto plan = model.Plan();
+  if (!plan.ok()) return plan.status();
+  report.plan = std::move(*plan);
   if (machine) {
     report.prediction = Predict(report.plan, ToMachineProfile(*machine), model.weights.active_parameters, prompt_tokens, kUbatchTokens,
                                 {model.weights.expert_bytes, model.weights.active_expert_bytes});
@@ -127,7 +120,8 @@ std::string RenderPlanText(const PlanReport& report) {
   } else {
     facts.AddRow({"disk", "unknown", "it could not be measured; see `headrace doctor`"});
   }
-  return text + facts.Render();
+  text += facts.Render();
+  return report.speculation ? text + "\n" + RenderSpeculationText(*report.speculation) : text;
 }
 
 nlohmann::json SetupJson(const ModelSetup& model) {
@@ -189,6 +183,7 @@ nlohmann::json PlanJson(const PlanReport& report) {
                         {"prompt_tokens", report.prompt_tokens},
                         {"prompt_tokens_per_s", KnowsPrompt(report) ? NumberOrNull(prediction.prompt_tokens_per_s) : Json()},
                         {"first_token_s", NumberOrNull(prediction.first_token_s)}};
+  if (report.speculation) json["speculation"] = SpeculationJson(*report.speculation);
   return json;
 }
 

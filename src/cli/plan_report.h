@@ -8,6 +8,7 @@
 
 #include "cli/machine_profile.h"
 #include "cli/model_setup.h"
+#include "cli/speculation_report.h"
 #include "plan/prediction.h"
 #include "plan/residency.h"
 
@@ -21,6 +22,7 @@ struct PlanReport {
   Prediction prediction;
   uint64_t prompt_tokens = 0;
   std::string context_tokens;             // as asked for
+  std::optional<SpeculationReport> speculation;  // none: nothing is said about it
 };
 
 // Errors: kOutOfBudget of the planner.

@@ -77,7 +77,7 @@ Status CheckVersion(const std::string& path, uint32_t version) {
                             version == 0 ? "Fetch the file again." : "Update headrace."));
 }
 
-Result<FileHeader> Parse(HeaderCursor& cursor) {
+Result<FileHeader> Parse(HeaderCursor& cursor, Vocabulary* vocabulary) {
   FileHeader header;
   header.file_bytes = cursor.file_bytes();
   char magic[4] = {};
@@ -95,7 +95,7 @@ Result<FileHeader> Parse(HeaderCursor& cursor) {
   uint64_t pairs = 0;
   if (!cursor.ReadLength(&tensors) || !cursor.ReadLength(&pairs)) return cursor.status();
 
-  Result<Metadata> metadata = ReadMetadata(cursor, pairs);
+  Result<Metadata> metadata = ReadMetadata(cursor, pairs, vocabulary);
   if (!metadata.ok()) return metadata.status();
   header.metadata = *std::move(metadata);
 
@@ -107,7 +107,7 @@ Result<FileHeader> Parse(HeaderCursor& cursor) {
 
 }  // namespace
 
-Result<FileHeader> ReadFileHeader(const std::string& path) {
+Result<FileHeader> ReadFileHeader(const std::string& path, Vocabulary* vocabulary) {
   if (path.empty())
     return Status(Code::kInvalidArgument, "no model was given. Give the path of a .gguf file.");
   // O_NONBLOCK: opening a pipe must not wait for its writer.
@@ -130,7 +130,7 @@ Result<FileHeader> ReadFileHeader(const std::string& path) {
   // The header alone: the kernel's read-ahead would go on into the weights.
   ::posix_fadvise(file.get(), 0, 0, POSIX_FADV_RANDOM);
   HeaderCursor cursor(file.get(), static_cast<uint64_t>(info.st_size), path);
-  return Parse(cursor);
+  return Parse(cursor, vocabulary);
 }
 
 }  // namespace headrace

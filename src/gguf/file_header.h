@@ -18,7 +18,7 @@ struct FileHeader {
   std::vector<TensorEntry> tensors;  // sorted by offset; their file is 0
 };
 
-// Reads the header of this one file. Errors: as ReadCatalogue.
-Result<FileHeader> ReadFileHeader(const std::string& path);
+// Reads the header of this one file, and the vocabulary unless null. Errors: as ReadCatalogue.
+Result<FileHeader> ReadFileHeader(const std::string& path, Vocabulary* vocabulary = nullptr);
 
 }  // namespace headrace

@@ -71,7 +71,7 @@ struct ValueHead {
 
 class MetadataReader {
  public:
-  explicit MetadataReader(HeaderCursor& cursor) : cursor_(cursor) {}
+  MetadataReader(HeaderCursor& cursor, Vocabulary* vocabulary) : cursor_(cursor), vocabulary_(vocabulary) {}
 
   Status ReadPair() {
     std::string key;
@@ -106,6 +106,7 @@ class MetadataReader {
     if (is_text && key == "general.name") return ReadText(&metadata_.name);
     if (key == "tokenizer.chat_template" && is_text) metadata_.has_chat_template = true;
     if (key == "tokenizer.ggml.tokens" && head.is_array) metadata_.vocabulary = head.count;
+    if (vocabulary_ != nullptr && key.starts_with("tokenizer.ggml.")) return ReadTokenizer(key, head);
 
     if (key == "general.alignment") {
       std::optional<uint64_t> alignment;
@@ -127,6 +128,32 @@ class MetadataReader {
       return {};
     }
     return SkipValue(head);
+  }
+
+  Status ReadTokenizer(const std::string& key, const ValueHead& head) {
+    const bool is_text = head.type == kString && !head.is_array;
+    if (is_text && key == "tokenizer.ggml.model") return ReadText(&vocabulary_->model);
+    if (key == "tokenizer.ggml.tokens" && head.is_array && head.type == kString) return ReadTokens(head.count);
+    const auto read_flag = [&](std::optional<bool>* flag) -> Status {
+      uint8_t value = 0;
+      if (!cursor_.Read(&value)) return cursor_.status();
+      *flag = value != 0;
+      return {};
+    };
+    const bool is_flag = head.type == kBool && !head.is_array;
+    if (is_flag && key == "tokenizer.ggml.add_bos_token") return read_flag(&vocabulary_->adds_begin);
+    if (is_flag && key == "tokenizer.ggml.add_eos_token") return read_flag(&vocabulary_->adds_end);
+    if (key == "tokenizer.ggml.bos_token_id") return ReadLargest(head, &vocabulary_->begin);
+    if (key == "tokenizer.ggml.eos_token_id") return ReadLargest(head, &vocabulary_->end);
+    return SkipValue(head);
+  }
+
+  Status ReadTokens(uint64_t count) {
+    if (!cursor_.Expect(count, cursor_.length_bytes())) return cursor_.status();
+    for (uint64_t i = 0; i < count; ++i) {
+      if (!cursor_.ReadString(kMaxTextBytes, &vocabulary_->tokens.emplace_back())) return cursor_.status();
+    }
+    return {};
   }
 
   Status ReadText(std::string* text) {
@@ -179,6 +206,7 @@ class MetadataReader {
   }
 
   HeaderCursor& cursor_;
+  Vocabulary* const vocabulary_;
   std::unordered_set<std::string> keys_;
   Metadata metadata_;
 };
@@ -190,7 +218,7 @@ uint64_t Metadata::Number(const std::string& key) const {
   return found == numbers.end() ? 0 : found->second;
 }
 
-Result<Metadata> ReadMetadata(HeaderCursor& cursor, uint64_t count) {
+Result<Metadata> ReadMetadata(HeaderCursor& cursor, uint64_t count, Vocabulary* vocabulary) {
   cursor.Enter("the metadata");
   const uint64_t min_pair_bytes = cursor.length_bytes() + 1 + 4 + 1;
   if (!cursor.Expect(count, min_pair_bytes)) return cursor.status();
@@ -200,7 +228,7 @@ Result<Metadata> ReadMetadata(HeaderCursor& cursor, uint64_t count) {
                               "Fetch the file again.",
                               cursor.path(), count, kMaxKeys));
   }
-  MetadataReader reader(cursor);
+  MetadataReader reader(cursor, vocabulary);
   for (uint64_t i = 0; i < count; ++i) HEADRACE_RETURN_IF_ERROR(reader.ReadPair());
   return reader.Take();
 }

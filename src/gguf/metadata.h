@@ -1,5 +1,5 @@
 // The key-value pairs at the front of a GGUF file: the few that headrace uses are kept, the others, above
-// all the token arrays, are passed over.
+// all the token arrays unless they are asked for, are passed over.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,7 @@
 
 #include "base/status.h"
 #include "gguf/header_cursor.h"
+#include "gguf/vocabulary.h"
 
 namespace headrace {
 
@@ -29,7 +30,7 @@ struct Metadata {
 
 // Reads count pairs at the cursor. Errors: the cursor's, kCorrupt (impossible counts, an empty or a
 // repeated key, an alignment that is no power of two), kUnsupported (an unknown value type, an array of
-// arrays), each with the path.
-Result<Metadata> ReadMetadata(HeaderCursor& cursor, uint64_t count);
+// arrays), each with the path. `vocabulary` is filled unless null.
+Result<Metadata> ReadMetadata(HeaderCursor& cursor, uint64_t count, Vocabulary* vocabulary = nullptr);
 
 }  // namespace headrace

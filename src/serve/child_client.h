@@ -1,8 +1,10 @@
-// Small requests to a child, whole answers.
+// Requests to a child over its unix socket.
 #pragma once
 
 #include <boost/asio/local/stream_protocol.hpp>
+#include <functional>
 #include <string>
+#include <string_view>
 
 #include "base/status.h"
 #include "serve/net.h"
@@ -14,7 +16,15 @@ struct ChildAnswer {
   std::string body;
 };
 
-// One request over the child's unix socket. Errors: kIo when nobody listens or the answer breaks off.
+// A small request with a whole answer. Errors: kIo when nobody listens or the answer breaks off.
 Task<Result<ChildAnswer>> AskChild(std::string socket_path, std::string method, std::string target, std::string body);
+
+// The data of one server-sent event, "[DONE]" included. False: no more is wanted, the connection is closed, which ends
+// the request in the child.
+using OnEvent = std::function<bool(std::string_view data)>;
+
+// POSTs a JSON body and hands every event of the answer over as it arrives. An answer that is no event stream (an error, as
+// a rule) is returned in the body, else the body is empty. Errors: as above; kCancelled when `on_event` said so.
+Task<Result<ChildAnswer>> StreamFromChild(std::string socket_path, std::string target, std::string body, OnEvent on_event);
 
 }  // namespace headrace::serve

@@ -15,7 +15,6 @@
 
 #include "base/descriptor.h"
 #include "cli/exit_status.h"
-#include "cli/launcher.h"
 
 namespace headrace::serve {
 namespace {
@@ -69,7 +68,7 @@ Result<std::shared_ptr<ChildProcess>> ChildProcess::Start(const Executor& execut
   start.stdin_null = true;
   start.stdout_fd = log_write.get();
   start.stderr_to_stdout = true;
-  start.own_group = true;
+  start.own_group = spec.own_group;
   std::shared_ptr<ChildProcess> child(new ChildProcess(executor, std::move(spec), ends[0]));
   const auto pid = cli::StartProcess(start, ResetProcess);
   if (!pid.ok()) return pid.status();
@@ -148,8 +147,9 @@ Task<> ChildProcess::Stop(Millis grace) {
 
 std::string ChildProcess::DescribeEnd() const {
   const std::string why = first_error_.empty() ? "" : ": " + first_error_;
-  if (WIFSIGNALED(end_)) return cli::DescribeSignal(WTERMSIG(end_)) + why;
-  return fmt::format("ended with status {}{}", WEXITSTATUS(end_), why);
+  const cli::LaunchOutcome how = outcome();
+  if (how.signal != 0) return cli::DescribeSignal(how.signal) + why;
+  return fmt::format("ended with status {}{}", how.exit_status, why);
 }
 
 }  // namespace headrace::serve

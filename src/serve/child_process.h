@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "cli/process_start.h"
+#include "cli/launcher.h"
 #include "serve/net.h"
 
 namespace headrace::serve {
@@ -22,10 +22,10 @@ struct ChildSpec {
   std::vector<std::string> arguments;
   cli::Environment environment;
   bool debug = false;                    // all it writes goes to our log, not only what the library says
+  bool own_group = true;                 // Ctrl-C reaches us alone and we can drain; else it is stopped with us
 };
 
-// Lives on the loop; kept alive by its own coroutines until the process has ended. Without a process group of
-// ours, so that Ctrl-C reaches us alone and we can drain. It is ended when we are killed.
+// Lives on the loop; kept alive by its own coroutines until the process has ended. It is ended when we are killed.
 class ChildProcess : public std::enable_shared_from_this<ChildProcess> {
  public:
   // Errors: those of StartProcess.
@@ -43,6 +43,8 @@ class ChildProcess : public std::enable_shared_from_this<ChildProcess> {
   // "crashed (Segmentation fault)...", "ended with status 1"; with the first error that it wrote, if any.
   std::string DescribeEnd() const;
   const std::string& first_error() const { return first_error_; }
+  // How it has ended.
+  cli::LaunchOutcome outcome() const { return cli::OutcomeOf(end_); }
 
  private:
   ChildProcess(const Executor& executor, ChildSpec spec, int log_fd);

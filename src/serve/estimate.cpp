@@ -15,8 +15,13 @@ Result<Json> EstimateJson(const Settings& settings, const ModelManager::Preview&
   Json json;
   if (plan.enough.ok()) {
     const auto machine = cli::MachineProfileFor(setup.path, settings.engine_version);
-    const auto report = cli::MakePlanReport(setup, machine.ok() ? std::optional(*machine) : std::nullopt, prompt_tokens, std::to_string(plan.context));
+    auto report = cli::MakePlanReport(setup, machine.ok() ? std::optional(*machine) : std::nullopt, prompt_tokens, std::to_string(plan.context));
     if (!report.ok()) return report.status();
+    if (plan.speculation) {
+      auto speculation = cli::MakeSpeculationReport(SpeculationOptionsOf(plan), SpeculationInputOf(settings, plan));
+      if (!speculation.ok()) return speculation.status();
+      report->speculation = std::move(*speculation);
+    }
     json = cli::PlanJson(*report);
   } else {
     json = cli::SetupJson(setup);
@@ -37,6 +42,7 @@ Result<Json> EstimateJson(const Settings& settings, const ModelManager::Preview&
   }
   json["makes_room"] = preview.makes_room;
   json["context_length"] = plan.context;
+  json["sharing"] = SharingJson(plan);
   json["modelfile"] = ModelfileJson(plan.defaults);
   return json;
 }

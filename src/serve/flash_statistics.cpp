@@ -64,6 +64,21 @@ std::string Label(const std::string& text) {
   return escaped;
 }
 
+// Passes by about the same width; those that did not happen are left out.
+Json WidthsJson(const Statistics& s) {
+  Json widths = Json::array();
+  for (const auto& sums : s.widths) {
+    if (sums.passes > 0) widths.push_back({{"tokens", sums.tokens}, {"passes", sums.passes}, {"s", Seconds(sums.ns)}});
+  }
+  return widths;
+}
+
+uint64_t Sum(const Statistics& s, uint64_t Statistics::WidthSums::* field) {
+  uint64_t sum = 0;
+  for (const auto& sums : s.widths) sum += sums.*field;
+  return sum;
+}
+
 }  // namespace
 
 Json FlashStatisticsJson(const Statistics& s) {
@@ -84,6 +99,7 @@ Json FlashStatisticsJson(const Statistics& s) {
           {"expert_hits", s.expert_hits},
           {"expert_bytes_read", s.expert_bytes_read},
           {"passes", s.passes},
+          {"widths", WidthsJson(s)},
           {"bytes_read", s.bytes_read},
           {"reads_failed", s.reads_failed},
           {"reads_retried", s.reads_retried},
@@ -110,9 +126,11 @@ Json FlashRatesJson(const Statistics& before, const Statistics& after, double se
   const auto share = [&](uint64_t part, uint64_t whole) { return whole == 0 ? Json() : Json(static_cast<double>(part) / static_cast<double>(whole)); };
   const uint64_t decode_ns = grown(before.decode_ns, after.decode_ns);
   const uint64_t tokens = grown(before.decode_passes, after.decode_passes);
+  const auto wide = [&](uint64_t Statistics::WidthSums::* field) { return grown(Sum(before, field), Sum(after, field)); };
   return {{"read_bytes_per_s", per_second(before.bytes_read, after.bytes_read)},
           {"passes_per_s", per_second(before.passes, after.passes)},
           {"decode_tokens_per_s", decode_ns == 0 ? Json() : Json(static_cast<double>(tokens) / Seconds(decode_ns))},
+          {"tokens_per_pass", share(wide(&Statistics::WidthSums::tokens), wide(&Statistics::WidthSums::passes))},
           {"wait_share", share(grown(before.wait_ns, after.wait_ns), grown(before.pass_ns, after.pass_ns))},
           {"busy_share", std::min(1.0, per_second(before.pass_ns, after.pass_ns) / 1e9)},
           {"expert_hit_share", share(grown(before.expert_hits, after.expert_hits), grown(before.experts_chosen, after.experts_chosen))}};

@@ -12,12 +12,16 @@ TEST(FlashStatistics, RatesAreDifferences) {
   after.decode_ns = 2'000'000'000;
   after.pass_ns = 2'000'000'000;
   after.wait_ns = 500'000'000;
+  after.widths[WidthIndex(1)] = {3, 3, 100};
+  after.widths[WidthIndex(4)] = {2, 8, 100};
   Json rates = FlashRatesJson(before, after, 2);
   EXPECT_EQ(rates["read_bytes_per_s"], 2e9);
   EXPECT_EQ(rates["decode_tokens_per_s"], 5);
   EXPECT_EQ(rates["wait_share"], 0.25);
   EXPECT_EQ(rates["busy_share"], 1);
   EXPECT_TRUE(rates["expert_hit_share"].is_null());
+  EXPECT_EQ(rates["tokens_per_pass"], 2.2);
+  EXPECT_EQ(FlashStatisticsJson(after)["widths"].dump(), R"([{"passes":3,"s":1e-07,"tokens":3},{"passes":2,"s":1e-07,"tokens":8}])");
   rates = FlashRatesJson(after, after, 1);
   EXPECT_EQ(rates["read_bytes_per_s"], 0);
   EXPECT_TRUE(rates["decode_tokens_per_s"].is_null());

@@ -1,7 +1,6 @@
 #include "serve/load_plan.h"
 
 #include <algorithm>
-#include <cstdlib>
 
 #include <fmt/format.h>
 
@@ -54,8 +53,12 @@ Result<std::vector<std::string>> ServerCommand(const Settings& settings, const L
   server.alias = plan.entry.id;
   server.context = plan.context;
   server.slots = plan.asked.slots;
+  server.chosen_slots = plan.asked.slots ? 0 : plan.sharing.slots;
+  server.pool_tokens = plan.sharing.pool_tokens;
+  server.batch_tokens = plan.sharing.batch_tokens;
   server.kv_cache_type = plan.asked.kv_cache_type;
-  server.draft_model = plan.draft_path;
+  if (!plan.speculation || plan.speculation->kind == cli::SpeculationKind::kUser) server.draft_model = plan.draft_path;
+  if (plan.speculation) server.speculation = plan.speculation->options;
   server.projector = plan.projector_path;
   server.embedding = plan.embedding;
   server.has_pooling = plan.entry.has_pooling;
@@ -65,6 +68,45 @@ Result<std::vector<std::string>> ServerCommand(const Settings& settings, const L
   server.defaults = plan.defaults.options;
   server.rest = settings.rest;
   return cli::BuildServerArguments(server, settings.known);
+}
+
+// Divides the memory for llama-server as it would be started now.
+Status Settle(const Settings& settings, Simulations& simulations, LoadPlan& plan) {
+  const auto arguments = ServerCommand(settings, plan, "");
+  if (!arguments.ok()) return arguments.status();
+  auto& simulation = simulations.Get(settings.engine.engine, plan.entry, *arguments);
+  if (!simulation.ok()) LogDebug(fmt::format("{}: what the engine will allocate is not foretold: {}", plan.entry.id, simulation.status().message()));
+  plan.enough = cli::SettleMemory(simulation, *arguments, plan.setup);
+  if (plan.setup.shortage) plan.enough = Status(plan.enough.code(), ShortageText(*plan.setup.shortage));
+  return {};
+}
+
+// How its requests share passes, where it streams and generates.
+void SettleSharing(const Settings& settings, Simulations& simulations, LoadPlan& plan) {
+  if (!plan.must_stream() || plan.embedding || plan.entry.kind == ModelKind::kReranker) return;
+  if (!settings.known.Has("-kvu")) return;
+  plan.sharing = LeastSharing(plan.context, plan.asked.slots, settings.rest);
+  if (!plan.enough.ok()) return;
+  const LoadPlan least = plan;
+  const auto arguments = ServerCommand(settings, plan, "");
+  if (!arguments.ok()) return;
+  auto& simulation = simulations.Get(settings.engine.engine, plan.entry, *arguments);
+  if (!simulation.ok()) return;
+  const auto machine = cli::MachineProfileFor(plan.entry.path, settings.engine_version);
+  plan.sharing = BestSharing(least.sharing, plan.context, plan.asked.slots, settings.rest, plan.setup, *simulation,
+                             machine.ok() ? std::optional(*machine) : std::nullopt);
+  const Status settled = Settle(settings, simulations, plan);
+  // Narrow batches want less memory: what fits only with them is left as it was.
+  if (!settled.ok() || !plan.enough.ok() || !plan.must_stream()) plan = least;
+}
+
+Status SettleSpeculation(const Settings& settings, LoadPlan& plan) {
+  if (plan.embedding || plan.entry.kind == ModelKind::kReranker) return {};
+  auto chosen = cli::ChooseSpeculation(SpeculationOptionsOf(plan), SpeculationInputOf(settings, plan));
+  if (!chosen.ok()) return chosen.status();
+  LogDebug(fmt::format("{}: {}", plan.entry.id, chosen->line));
+  plan.speculation = std::move(*chosen);
+  return {};
 }
 
 // With a budget for weights beyond what they need, streaming takes no more than all of them and its own buffers.
@@ -102,7 +144,7 @@ Result<LoadPlan> PlanLoad(const Settings& settings, ModelLibrary& library, Simul
   if (config.draft_model && !config.draft_model->empty()) {
     const auto draft = FindOther(library, *config.draft_model, "draft model", false);
     if (!draft.ok()) return draft.status();
-    plan.draft_path = draft->path;
+    if (config.speculate != "off") plan.draft_path = draft->path;
   }
   if (!config.projector) {
     plan.projector_path = library.ProjectorBeside(entry);
@@ -112,12 +154,14 @@ Result<LoadPlan> PlanLoad(const Settings& settings, ModelLibrary& library, Simul
     plan.projector_path = projector->path;
   }
   plan.setup = std::move(*setup);
-  const auto arguments = ServerCommand(settings, plan, "");
-  if (!arguments.ok()) return arguments.status();
-  auto& simulation = simulations.Get(settings.engine.engine, entry, *arguments);
-  if (!simulation.ok()) LogDebug(fmt::format("{}: what the engine will allocate is not foretold: {}", entry.id, simulation.status().message()));
-  plan.enough = cli::SettleMemory(simulation, *arguments, plan.setup);
-  if (plan.setup.shortage) plan.enough = Status(plan.enough.code(), ShortageText(*plan.setup.shortage));
+  if (!plan.draft_path.empty()) {
+    const auto draft = cli::CheckDraft(plan.setup, plan.draft_path);
+    if (!draft.ok()) return draft.status();
+    plan.draft_type = draft->type;
+  }
+  HEADRACE_RETURN_IF_ERROR(Settle(settings, simulations, plan));
+  SettleSharing(settings, simulations, plan);
+  HEADRACE_RETURN_IF_ERROR(SettleSpeculation(settings, plan));
   plan.granted_bytes = GrantedBytes(plan.setup);
   plan.crowds = plan.granted_bytes > room.available.bytes ||
                 (settings.total_bytes > 0 && plan.granted_bytes + room.granted_bytes > settings.total_bytes);
@@ -131,25 +175,33 @@ Result<LoadPlan> PlanLoad(const Settings& settings, ModelLibrary& library, Simul
   return plan;
 }
 
-Result<ChildSpec> MakeChild(const Settings& settings, const LoadPlan& plan, const std::string& socket_path,
-                            const std::string& snapshot_path) {
+cli::LearnedPlace LearnedPlaceOf(const Settings& settings, const LoadPlan& plan) {
+  return {plan.entry.path, plan.draft_path, plan.setup.memory.weights_budget_bytes, settings.engine_version};
+}
+
+cli::SpeculationOptions SpeculationOptionsOf(const LoadPlan& plan) {
+  return {plan.draft_path, plan.asked.speculate.value_or(""), plan.asked.draft_tokens.value_or(0)};
+}
+
+cli::SpeculationInput SpeculationInputOf(const Settings& settings, const LoadPlan& plan) {
+  // For one request alone; several are not known beforehand.
+  cli::SpeculationInput input{plan.setup, std::nullopt, settings.known, settings.rest, cli::LoadLearned(LearnedPlaceOf(settings, plan)), 1, plan.draft_type};
+  if (!plan.must_stream()) return input;
+  const auto machine = cli::MachineProfileFor(plan.entry.path, settings.engine_version);
+  if (machine.ok()) input.machine = cli::ToMachineProfile(*machine);
+  return input;
+}
+
+Result<LoneServerSpec> MakeServerSpec(const Settings& settings, const LoadPlan& plan, const std::string& socket_path) {
   auto arguments = ServerCommand(settings, plan, socket_path);
   if (!arguments.ok()) return arguments.status();
-
-  ChildSpec child;
-  child.label = plan.entry.id;
-  child.program = settings.engine.program;
-  child.arguments = std::move(*arguments);
-  child.debug = plan.config.debug;
-  Config config = plan.config;
-  config.snapshot_path = snapshot_path;
-  child.environment = config.ToEnvironment();
-  // ggml would start a debugger on a crashing process, and its requests would wait for that.
-  child.environment.emplace_back("GGML_NO_BACKTRACE", "1");
-  if (config.wants_library()) {
-    child.environment.emplace_back("LD_PRELOAD", cli::PreloadValue(std::getenv("LD_PRELOAD"), settings.engine.library));
-  }
-  return child;
+  LoneServerSpec spec;
+  spec.label = plan.entry.id;
+  spec.program = settings.engine.program;
+  spec.arguments = std::move(*arguments);
+  spec.library = settings.engine.library;
+  spec.config = plan.config;
+  return spec;
 }
 
 }  // namespace headrace::serve

@@ -2,16 +2,19 @@
 // and the command line and environment of its llama-server.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "base/status.h"
 #include "cli/model_setup.h"
+#include "cli/speculation.h"
 #include "memory/available.h"
-#include "serve/child_process.h"
+#include "serve/lone_server.h"
 #include "serve/model_config.h"
 #include "serve/model_defaults.h"
 #include "serve/model_library.h"
 #include "serve/settings.h"
+#include "serve/sharing.h"
 #include "serve/simulations.h"
 
 namespace headrace::serve {
@@ -25,8 +28,11 @@ struct LoadPlan {
   bool crowds = false;             // it would have more than what other models leave, because it was told to
   Config config;                   // of the library
   uint64_t granted_bytes = 0;      // memory that its process may come to hold
-  uint64_t context = 0;            // tokens
+  uint64_t context = 0;            // tokens of one request
+  Sharing sharing;                 // of its passes, when it streams
   std::string draft_path, projector_path;
+  std::string draft_type;          // of CheckDraft
+  std::optional<cli::Speculation> speculation;  // none for a model that generates no text
   bool embedding = false;
 
   // Streaming was asked for: a load without it has failed.
@@ -42,13 +48,18 @@ struct MemoryRoom {
 
 // Reads headers, lets the engine simulate its allocations, and measures the disk where it is not known yet (a second).
 // Too little memory is no error here: `enough` says it. Errors: those of PrepareModel; kNotFound for a draft or projector
-// that does not exist; those of FindModelfile.
+// that does not exist; those of FindModelfile, CheckDraft and ChooseSpeculation.
 Result<LoadPlan> PlanLoad(const Settings& settings, ModelLibrary& library, Simulations& simulations, const ModelEntry& entry,
                           const ModelConfig& config, const MemoryRoom& room);
 
-// The process that serves it, reporting into `snapshot_path`. Errors: kUnsupported of an engine without one of
-// the options that were asked for.
-Result<ChildSpec> MakeChild(const Settings& settings, const LoadPlan& plan, const std::string& socket_path,
-                            const std::string& snapshot_path);
+// What is learned about its speculative decoding belongs there.
+cli::LearnedPlace LearnedPlaceOf(const Settings& settings, const LoadPlan& plan);
+// What is asked for, and known, about it. The plan outlives the input.
+cli::SpeculationOptions SpeculationOptionsOf(const LoadPlan& plan);
+cli::SpeculationInput SpeculationInputOf(const Settings& settings, const LoadPlan& plan);
+
+// What serves it, listening on `socket_path`. Errors: kUnsupported of an engine without one of the options that were
+// asked for.
+Result<LoneServerSpec> MakeServerSpec(const Settings& settings, const LoadPlan& plan, const std::string& socket_path);
 
 }  // namespace headrace::serve

@@ -1,8 +1,7 @@
 #include "serve/model.h"
 
-#include <unistd.h>
-
 #include <algorithm>
+#include <cstdlib>
 #include <fstream>
 
 #include <fmt/format.h>
@@ -14,7 +13,6 @@
 namespace headrace::serve {
 namespace {
 
-constexpr Millis kPoll{50};
 constexpr Millis kGrace{5000}, kForcedGrace{300};   // for the end of a process
 constexpr Millis kFailureWait{2000};
 
@@ -27,6 +25,12 @@ uint64_t MemoryOf(pid_t process) {
     if ((key == "RssAnon:" || key == "RssShmem:") && status >> kib) bytes += kib * kKiB;
   }
   return bytes;
+}
+
+// Of Prometheus text; 0 when it is not there.
+uint64_t CounterIn(const std::string& text, const std::string& name) {
+  const size_t at = text.find("\n" + name + " ");
+  return at == std::string::npos ? 0 : static_cast<uint64_t>(std::strtod(text.c_str() + at + name.size() + 2, nullptr));
 }
 
 }  // namespace
@@ -43,7 +47,8 @@ const char* ToString(ModelState state) {
 }
 
 Model::Model(const Executor& executor, const Settings& settings, LoadPlan plan, std::string socket_path)
-    : executor_(executor), settings_(settings), plan_(std::move(plan)), socket_path_(std::move(socket_path)), changed_(executor) {}
+    : settings_(settings), plan_(std::move(plan)), server_(executor, std::move(socket_path)),
+      admission_(executor, plan_.sharing.pool_tokens), changed_(executor) {}
 
 void Model::SetState(ModelState state, std::string error) {
   state_ = state;
@@ -56,7 +61,6 @@ Task<Status> Model::Start() {
   const auto begin = Clock::now();
   SetState(ModelState::kLoading);
   Status status = co_await StartProcess();
-  if (status.ok()) status = co_await WaitUntilItAnswers();
   if (status.ok()) status = co_await ComputeOnce();
   if (status.ok()) status = CheckStreaming();
   if (status.ok()) co_await AskProperties();
@@ -65,34 +69,16 @@ Task<Status> Model::Start() {
     load_seconds = std::chrono::duration<double>(Clock::now() - begin).count();
     loaded_at = last_used_ = Clock::now();
     SetState(ModelState::kLoaded);
-  } else if (child_ != nullptr) {
-    co_await child_->Stop(kGrace);
+  } else if (server_.process() != nullptr) {
+    co_await server_.process()->Stop(kGrace);
   }
   co_return status;
 }
 
 Task<Status> Model::StartProcess() {
-  unlink(socket_path_.c_str());
-  auto spec = MakeChild(settings_, plan_, socket_path_, snapshot_.path());
+  auto spec = MakeServerSpec(settings_, plan_, socket_path());
   if (!spec.ok()) co_return spec.status();
-  auto child = ChildProcess::Start(executor_, std::move(*spec));
-  if (!child.ok()) co_return child.status();
-  child_ = std::move(*child);
-  co_return Status();
-}
-
-Task<Status> Model::WaitUntilItAnswers() {
-  while (!stop_) {
-    const auto health = co_await AskChild(socket_path_, "GET", "/health", "");
-    if (health.ok() && health->status == 200) co_return Status();
-    if (co_await child_->WaitForEnd(kPoll)) {
-      const auto statistics = ReadStatistics();
-      const std::string library = statistics ? statistics->last_error : "";
-      co_return Status(Code::kInternal, fmt::format("{} could not be loaded: llama-server {}{}{}", id(), child_->DescribeEnd(),
-                                                    library.empty() ? "" : "; ", library));
-    }
-  }
-  co_return Status();
+  co_return co_await server_.Start(std::move(*spec));
 }
 
 // The first pass brings the resident weights in and shows whether streaming works. Its answer does not matter: not
@@ -107,10 +93,10 @@ Task<Status> Model::ComputeOnce() {
     body = R"({"content": "Hello"})";
   }
   if (stop_) co_return Status();
-  const auto answer = co_await AskChild(socket_path_, "POST", target, body);
+  const auto answer = co_await AskChild(socket_path(), "POST", target, body);
   if (answer.ok() || stop_) co_return Status();
-  if (co_await child_->WaitForEnd(kFailureWait)) {
-    co_return Status(Code::kInternal, fmt::format("{} could not compute: llama-server {}", id(), child_->DescribeEnd()));
+  if (co_await server_.process()->WaitForEnd(kFailureWait)) {
+    co_return Status(Code::kInternal, fmt::format("{} could not compute: llama-server {}", id(), server_.process()->DescribeEnd()));
   }
   co_return Status(Code::kInternal, fmt::format("{} could not compute: {}", id(), answer.status().message()));
 }
@@ -127,47 +113,65 @@ Status Model::CheckStreaming() const {
 }
 
 Task<> Model::AskProperties() {
-  const auto answer = co_await AskChild(socket_path_, "GET", "/props", "");
+  const auto answer = co_await AskChild(socket_path(), "GET", "/props", "");
   if (!answer.ok() || answer->status != 200) co_return;
   const Json props = Json::parse(answer->body, nullptr, false);
   if (!props.is_object()) co_return;
   const Json settings = props.value("default_generation_settings", Json::object());
   if (const Json n = settings.value("n_ctx", Json()); n.is_number_unsigned()) context = n.get<uint64_t>();
+  const Json limit = settings.value("params", Json::object()).value("n_predict", Json());
+  if (limit.is_number_unsigned()) default_tokens = limit.get<uint64_t>();
   if (const Json n = props.value("total_slots", Json()); n.is_number_unsigned()) slots = n.get<uint64_t>();
+}
+
+// What its passes took, and how many of the tokens that were drafted in them were right, is for the next time.
+Task<> Model::Learn() {
+  const auto statistics = ReadStatistics();
+  if (!statistics || !statistics->streamed() || !plan_.speculation) co_return;
+  cli::SpeculationRun run{*statistics, plan_.speculation->draft_tokens};
+  if (run.draft_tokens > 0) {
+    const auto answer = co_await AskChild(socket_path(), "GET", "/metrics", "");
+    if (answer.ok() && answer->status == 200) {
+      run.drafted = CounterIn(answer->body, "llamacpp:spec_decode_num_draft_tokens_total");
+      run.accepted = CounterIn(answer->body, "llamacpp:spec_decode_num_accepted_tokens_total");
+    }
+  }
+  cli::StoreLearned(LearnedPlaceOf(settings_, plan_), run);
 }
 
 Task<> Model::Stop(bool force) {
   const auto self = shared_from_this();
   if (!stop_ && state_ == ModelState::kLoaded) SetState(ModelState::kStopping);
   if (!force) {
-    while (requests_ > 0 && state_ == ModelState::kStopping && child_->running()) co_await changed_.Wait();
+    while (requests_ > 0 && state_ == ModelState::kStopping && server_.process()->running()) co_await changed_.Wait();
   }
+  if (!force && !stop_ && server_.process() != nullptr && server_.process()->running()) co_await Learn();
   stop_ = true;
   changed_.NotifyAll();
+  admission_.Wake();
   // llama-server does not end before its requests have.
   const Millis grace = force ? kForcedGrace : kGrace;
-  if (child_ != nullptr) co_await child_->Stop(grace);
-  unlink(socket_path_.c_str());
+  co_await server_.Stop(grace);
   if (state_ != ModelState::kGone) SetState(ModelState::kGone);
 }
 
 Task<std::string> Model::WaitForCrash() {
   const auto self = shared_from_this();
   constexpr Millis kLong{3'600'000};
-  while (!stop_ && !co_await child_->WaitForEnd(kLong)) {
+  while (!stop_ && !co_await server_.process()->WaitForEnd(kLong)) {
   }
-  co_return stop_ ? "" : child_->DescribeEnd();
+  co_return stop_ ? "" : server_.process()->DescribeEnd();
 }
 
 Task<std::string> Model::DescribeFailure() {
   const auto self = shared_from_this();
-  const auto child = child_;
+  const auto child = server_.process();
   if (stop_) co_return fmt::format("{} was unloaded", id());
   if (co_await child->WaitForEnd(kFailureWait)) co_return fmt::format("the process of {} {}", id(), child->DescribeEnd());
   co_return fmt::format("{} broke its answer off", id());
 }
 
-uint64_t Model::HeldBytes() const { return child_ != nullptr && child_->running() ? MemoryOf(child_->id()) : 0; }
+uint64_t Model::HeldBytes() const { return server_.process() != nullptr && server_.process()->running() ? MemoryOf(server_.process()->id()) : 0; }
 
 Lease::Lease(std::shared_ptr<Model> model) : model_(std::move(model)) {
   ++model_->requests_;

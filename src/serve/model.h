@@ -6,9 +6,9 @@
 #include <string>
 
 #include "base/status.h"
-#include "cli/snapshot_file.h"
-#include "serve/child_process.h"
+#include "serve/admission.h"
 #include "serve/load_plan.h"
+#include "serve/lone_server.h"
 #include "serve/net.h"
 
 namespace headrace::serve {
@@ -36,7 +36,7 @@ class Model : public std::enable_shared_from_this<Model> {
 
   const std::string& id() const { return plan_.entry.id; }
   const LoadPlan& plan() const { return plan_; }
-  const std::string& socket_path() const { return socket_path_; }
+  const std::string& socket_path() const { return server_.socket_path(); }
   ModelState state() const { return state_; }
   bool stopped() const { return stop_; }
   void SetState(ModelState state, std::string error = "");
@@ -47,19 +47,23 @@ class Model : public std::enable_shared_from_this<Model> {
   // What became of the process while it had a request: for its answer. Waits a moment for it to end.
   Task<std::string> DescribeFailure();
 
-  std::optional<cli::Statistics> ReadStatistics() const { return snapshot_.Read(); }
+  std::optional<cli::Statistics> ReadStatistics() const { return server_.ReadStatistics(); }
   // Memory that its process holds. (Pages of a mapped file are the kernel's.)
   uint64_t HeldBytes() const;
   // Memory that it was granted and does not hold yet.
   uint64_t UnusedBytes() const { return plan_.granted_bytes - std::min(plan_.granted_bytes, HeldBytes()); }
 
-  uint64_t slots = 0, context = 0;      // that its process told
+  uint64_t slots = 0, context = 0;      // that its process told; context: of one request
+  std::optional<uint64_t> default_tokens;  // of an answer whose request names no limit; none: no limit
   double load_seconds = 0;
   unsigned crashes = 0;                 // one after the other
   uint64_t restarts = 0;                // in all
   Clock::time_point retry_at{};         // of kCrashed
   Clock::time_point loaded_at{};
 
+  // Room for its requests.
+  Admission& admission() { return admission_; }
+  const Admission& admission() const { return admission_; }
   int requests() const { return requests_; }
   uint64_t requests_in_all() const { return requests_in_all_; }
   Clock::time_point last_used() const { return last_used_; }
@@ -67,17 +71,15 @@ class Model : public std::enable_shared_from_this<Model> {
  private:
   friend class Lease;
   Task<Status> StartProcess();
-  Task<Status> WaitUntilItAnswers();
   Task<Status> ComputeOnce();
   Status CheckStreaming() const;
   Task<> AskProperties();
+  Task<> Learn();
 
-  const Executor executor_;
   const Settings& settings_;
   const LoadPlan plan_;
-  const std::string socket_path_;
-  const cli::SnapshotFile snapshot_;
-  std::shared_ptr<ChildProcess> child_;
+  LoneServer server_;
+  Admission admission_;
   ModelState state_ = ModelState::kLoading;
   bool stop_ = false;
   std::string error_;

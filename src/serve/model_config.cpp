@@ -9,6 +9,7 @@
 #include <fmt/ranges.h>
 
 #include "base/size.h"
+#include "cli/speculation.h"
 
 namespace headrace::serve {
 namespace {
@@ -63,6 +64,13 @@ std::string SetText(const Json& value, ModelConfig& config) {
   return "";
 }
 
+std::string SetSpeculate(const Json& value, ModelConfig& config) {
+  const auto mode = value.is_string() && !value.get<std::string>().empty() ? cli::ParseSpeculationMode(value.get<std::string>()) : std::nullopt;
+  if (!mode) return R"("auto", "on" or "off")";
+  config.speculate = cli::ToString(*mode);
+  return "";
+}
+
 std::string SetCacheType(const Json& value, ModelConfig& config) {
   const bool known = value.is_string() && std::find(std::begin(kCacheTypes), std::end(kCacheTypes), value.get<std::string>()) !=
                                               std::end(kCacheTypes);
@@ -90,6 +98,8 @@ const std::map<std::string, Key>& Keys() {
       {"context_length", MakeKey<&ModelConfig::context_length>(SetCount<&ModelConfig::context_length, kMaxContext>)},
       {"kv_cache_type", MakeKey<&ModelConfig::kv_cache_type>(SetCacheType)},
       {"draft_model", MakeKey<&ModelConfig::draft_model>(SetText<&ModelConfig::draft_model>)},
+      {"speculate", MakeKey<&ModelConfig::speculate>(SetSpeculate)},
+      {"draft_tokens", MakeKey<&ModelConfig::draft_tokens>(SetCount<&ModelConfig::draft_tokens, kMostDraftTokens>)},
       {"projector", MakeKey<&ModelConfig::projector>(SetText<&ModelConfig::projector>)},
       {"embedding", MakeKey<&ModelConfig::embedding>(SetBool<&ModelConfig::embedding>)},
       {"slots", MakeKey<&ModelConfig::slots>(SetCount<&ModelConfig::slots, kMaxSlots>)}};
@@ -129,6 +139,8 @@ Json ToJson(const ModelConfig& config) {
   put("context_length", config.context_length);
   put("kv_cache_type", config.kv_cache_type);
   put("draft_model", config.draft_model);
+  put("speculate", config.speculate);
+  put("draft_tokens", config.draft_tokens);
   put("projector", config.projector);
   put("embedding", config.embedding);
   put("slots", config.slots);

@@ -22,6 +22,8 @@ struct ModelConfig {
   std::optional<uint64_t> context_length;     // tokens
   std::optional<std::string> kv_cache_type;   // "f16", "q8_0", ...
   std::optional<std::string> draft_model;     // a model's id
+  std::optional<std::string> speculate;       // "auto", "on", "off"
+  std::optional<uint64_t> draft_tokens;       // length of every draft
   std::optional<std::string> projector;       // a projector's id; "" for none where one lies beside the model
   std::optional<bool> embedding;              // serve embeddings
   std::optional<uint64_t> slots;              // requests at a time

@@ -38,6 +38,14 @@ Json ModelfileJson(const ModelDefaults& defaults) {
   return {{"path", defaults.path}, {"applied", defaults.applied}, {"notes", defaults.notes}};
 }
 
+Json SharingJson(const LoadPlan& plan) {
+  const Sharing& sharing = plan.sharing;
+  const auto number = [](uint64_t value) { return value == 0 ? Json() : Json(value); };
+  if (sharing.slots == 0 && sharing.batch_tokens == 0) return nullptr;
+  return {{"slots", number(sharing.slots)}, {"request_tokens", plan.context}, {"pool_tokens", number(sharing.pool_tokens)},
+          {"batch_tokens", number(sharing.batch_tokens)}};
+}
+
 Json InForceJson(const Model& model) {
   const LoadPlan& plan = model.plan();
   const cli::MemoryBudget& memory = plan.memory();
@@ -54,6 +62,11 @@ Json InForceJson(const Model& model) {
                            {"embedding", plan.embedding},
                            {"slots", model.slots == 0 ? Json() : Json(model.slots)}};
   json["modelfile"] = ModelfileJson(plan.defaults);
+  json["sharing"] = SharingJson(plan);
+  json["speculation"] = nullptr;
+  if (const auto& chosen = plan.speculation) {
+    json["speculation"] = {{"kind", cli::ToString(chosen->kind)}, {"draft_tokens", chosen->draft_tokens}, {"reason", chosen->line}};
+  }
   const auto statistics = model.ReadStatistics().value_or(cli::Statistics());
   json["decision"] = {{"streams", statistics.streamed()},
                       {"reason", cli::DescribeDecision(memory, limits)},
@@ -74,6 +87,7 @@ Json ModelJson(const ModelEntry& entry, const Model* model, const std::string& l
   if (model == nullptr || model->state() == ModelState::kLoading) return json;
   json["loaded"] = InForceJson(*model);
   json["loaded"]["requests"] = model->requests();
+  json["loaded"]["requests_waiting"] = model->admission().waiting();
   json["loaded"]["requests_total"] = model->requests_in_all();
   json["loaded"]["restarts"] = model->restarts;
   json["loaded"]["load_s"] = model->load_seconds;

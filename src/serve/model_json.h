@@ -11,7 +11,9 @@ namespace headrace::serve {
 Json EntryJson(const ModelEntry& entry);
 // What counts of the Modelfile beside a model; null when there is none.
 Json ModelfileJson(const ModelDefaults& defaults);
-// What a loaded model runs with: "configuration", "modelfile" and "decision".
+// How its requests share passes; null where llama-server decides.
+Json SharingJson(const LoadPlan& plan);
+// What a loaded model runs with: "configuration", "modelfile", "sharing" and "decision".
 Json InForceJson(const Model& model);
 // One element of GET /api/v1/models; `model` is null when it is not loaded.
 Json ModelJson(const ModelEntry& entry, const Model* model, const std::string& last_error, const Result<ModelConfig>& remembered);

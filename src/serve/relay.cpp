@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "base/size.h"
+#include "serve/token_need.h"
 
 namespace headrace::serve {
 
@@ -102,6 +103,18 @@ Task<bool> Transfer(Exchange& exchange, Socket& socket, bool& is_event_stream) {
   co_return true;
 }
 
+Task<Admission::Place> WaitForRoom(Exchange& exchange, Model& model) {
+  uint64_t tokens = 0;
+  if (model.admission().limited()) {
+    const Request& request = exchange.request();
+    tokens = co_await NeededTokens(model.socket_path(), request.path, request.body, model.context > 0 ? model.context : model.plan().context, model.default_tokens);
+  }
+  exchange.OnGone([&model] { model.admission().Wake(); });
+  auto place = co_await model.admission().Enter(tokens, [&] { return exchange.gone() || model.stopped(); });
+  exchange.OnGone({});
+  co_return place;
+}
+
 }  // namespace
 
 std::string ErrorEvent(std::string_view path, std::string_view message) {
@@ -113,6 +126,8 @@ std::string ErrorEvent(std::string_view path, std::string_view message) {
 }
 
 Task<> Relay(Exchange& exchange, Model& model) {
+  const Admission::Place place = co_await WaitForRoom(exchange, model);
+  if (exchange.gone()) co_return;
   Socket socket(co_await asio::this_coro::executor);
   ErrorCode error;
   exchange.OnGone([&socket] {

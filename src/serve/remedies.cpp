@@ -14,6 +14,7 @@ Json RemediesJson(const cli::Remedies& remedies) {
   Json list = Json::array();
   if (remedies.context_tokens > 0) list.push_back({{"context_length", remedies.context_tokens}});
   if (remedies.quantized_cache) list.push_back({{"kv_cache_type", "q8_0"}});
+  if (remedies.no_draft) list.push_back({{"draft_model", ""}});
   if (remedies.weights_bytes > 0) list.push_back({{"flash_ram_gb", InGb(remedies.weights_bytes)}});
   if (remedies.process_bytes > 0) list.push_back({{"ram_gb", InGb(remedies.process_bytes)}});
   return list;

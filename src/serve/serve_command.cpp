@@ -16,6 +16,7 @@
 #include "gguf/catalogue.h"
 #include "serve/config_store.h"
 #include "serve/guard.h"
+#include "serve/lone_server.h"
 #include "serve/model_library.h"
 #include "serve/server.h"
 
@@ -46,11 +47,6 @@ struct ServeOptions {
 // Arguments that would take a child out of our hands.
 constexpr const char* kOurs[] = {"-m", "--model", "--host", "--port", "--api-key", "--api-key-file", "-a", "--alias", "--models-dir",
                                  "--models-preset", "--models-max", "--reuse-port", "--api-prefix", "--ssl-key-file", "--ssl-cert-file"};
-// What would do the same from the environment.
-constexpr const char* kOurVariables[] = {"LLAMA_ARG_MODEL", "LLAMA_ARG_HOST", "LLAMA_ARG_PORT", "LLAMA_API_KEY", "LLAMA_ARG_API_KEY_FILE",
-                                         "LLAMA_ARG_ALIAS", "LLAMA_ARG_MODELS_DIR", "LLAMA_ARG_MODELS_PRESET", "LLAMA_ARG_MODELS_MAX",
-                                         "LLAMA_ARG_API_PREFIX", "LLAMA_ARG_SSL_KEY_FILE", "LLAMA_ARG_SSL_CERT_FILE", "LLAMA_ARG_HF_REPO"};
-
 // "30m", "2h", "90s", "90".
 Result<std::chrono::seconds> ParseDuration(const std::string& text) {
   uint64_t number = 0;
@@ -137,7 +133,7 @@ int Serve(ServeOptions& options, const std::vector<std::string>& rest) {
   settings.known = std::move(*known);
   settings.engine_version = cli::QueryVersion(settings.engine.engine);
   settings.config_path = DefaultConfigPath();
-  for (const char* variable : kOurVariables) unsetenv(variable);
+  ForgetServerVariables();
   const Status status = RunServer(settings);
   if (status.ok()) return cli::kExitOk;
   return status.code() == Code::kIo ? cli::Fail(status.message(), cli::kExitFailure) : cli::Fail(status);

@@ -1,11 +1,7 @@
 #include "serve/server.h"
 
-#include <unistd.h>
-
 #include <boost/asio/signal_set.hpp>
 #include <csignal>
-#include <cstdlib>
-#include <filesystem>
 #include <optional>
 
 #include <fmt/format.h>
@@ -15,38 +11,13 @@
 #include "serve/dispatcher.h"
 #include "serve/guard.h"
 #include "serve/listener.h"
+#include "serve/private_folder.h"
 #include "serve/web_files.h"
 
 namespace headrace::serve {
 namespace {
 
 constexpr Millis kDrainTime{60'000};
-
-// Where children listen: only this user may enter.
-class PrivateFolder {
- public:
-  PrivateFolder() {
-    const char* const parents[] = {std::getenv("XDG_RUNTIME_DIR"), std::getenv("TMPDIR"), "/tmp"};
-    for (const char* parent : parents) {
-      if (parent == nullptr || *parent == '\0') continue;
-      std::string path = std::string(parent) + "/headrace-XXXXXX";
-      // A socket's path has at most 107 characters.
-      if (path.size() > 90 || mkdtemp(path.data()) == nullptr) continue;
-      path_ = path;
-      return;
-    }
-  }
-  ~PrivateFolder() {
-    std::error_code ignored;
-    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
-  }
-  PrivateFolder(const PrivateFolder&) = delete;
-  PrivateFolder& operator=(const PrivateFolder&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 class Server {
  public:
@@ -132,7 +103,7 @@ Status RunServer(const Settings& settings) {
   // A reader of our output that goes away must not end us; children get the default back.
   std::signal(SIGPIPE, SIG_IGN);
   const PrivateFolder sockets;
-  if (sockets.path().empty()) return Status(Code::kIo, "cannot create a folder in $XDG_RUNTIME_DIR, $TMPDIR or /tmp; make one of them writable");
+  HEADRACE_RETURN_IF_ERROR(sockets.status());
   // Never destroyed: coroutines that wait for something still refer to it.
   static Server* const server = new Server(settings, sockets.path());
   return server->Run();

@@ -1,0 +1,221 @@
+#include "cli/learned.h"
+
+#include <algorithm>
+#include <cmath>
+#include <ctime>
+#include <optional>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/cache_directory.h"
+#include "base/small_file.h"
+#include "base/text_file.h"
+#include "io/source_file.h"
+#include "plan/speculation.h"
+
+namespace headrace::cli {
+namespace {
+
+using Json = nlohmann::json;
+constexpr int kVersion = 1;
+constexpr uint64_t kFewestPasses = 2;
+
+// A finite number of `object`, at least 0.
+bool ReadNumber(const Json& object, const char* name, double& value) {
+  const auto it = object.find(name);
+  if (it == object.end() || !it->is_number()) return false;
+  value = it->get<double>();
+  return std::isfinite(value) && value >= 0 && value < 1e15;
+}
+
+bool ReadTime(const Json& object, int64_t& at) {
+  double seconds = 0;
+  if (!ReadNumber(object, "at", seconds)) return false;
+  at = static_cast<int64_t>(seconds);
+  return true;
+}
+
+std::optional<LearnedPasses> ParsePasses(const Json& object) {
+  LearnedPasses passes;
+  if (!object.is_object() || !ReadTime(object, passes.at)) return std::nullopt;
+  const auto widths = object.find("widths");
+  if (widths == object.end() || !widths->is_array()) return std::nullopt;
+  for (const Json& item : *widths) {
+    LearnedWidth width;
+    if (!item.is_object() || !ReadNumber(item, "passes", width.passes) || !ReadNumber(item, "tokens", width.tokens) ||
+        !ReadNumber(item, "seconds", width.seconds) || !(width.passes > 0 && width.tokens >= 1 && width.seconds > 0)) {
+      return std::nullopt;
+    }
+    passes.widths.push_back(width);
+  }
+  return passes;
+}
+
+std::optional<LearnedDraft> ParseDraft(const Json& object) {
+  LearnedDraft draft;
+  if (!object.is_object() || !ReadTime(object, draft.at) || !ReadNumber(object, "judged", draft.judged) ||
+      !ReadNumber(object, "accepted", draft.accepted) || !ReadNumber(object, "token_s", draft.token_s) || draft.accepted > draft.judged) {
+    return std::nullopt;
+  }
+  return draft;
+}
+
+template <typename Entry>
+std::map<std::string, Entry> ParseEntries(const Json& document, const char* name, std::optional<Entry> (*parse)(const Json&)) {
+  std::map<std::string, Entry> entries;
+  const auto list = document.find(name);
+  if (list == document.end() || !list->is_object()) return entries;
+  for (const auto& [key, value] : list->items()) {
+    if (auto entry = parse(value)) entries.emplace(key, std::move(*entry));
+  }
+  return entries;
+}
+
+bool IsOld(int64_t at, int64_t now) { return at > now || now - at > kLearnedLifetimeSeconds; }
+
+LearnedWidth& WidthOf(LearnedPasses& passes, double tokens) {
+  const size_t index = WidthIndex(static_cast<uint64_t>(std::ceil(tokens)));
+  const auto found = std::find_if(passes.widths.begin(), passes.widths.end(), [&](const LearnedWidth& width) {
+    return WidthIndex(static_cast<uint64_t>(std::ceil(width.tokens))) == index;
+  });
+  return found != passes.widths.end() ? *found : passes.widths.emplace_back();
+}
+
+void AddPasses(LearnedPasses& learned, const Statistics& statistics, int64_t now) {
+  for (const Statistics::WidthSums& sums : statistics.widths) {
+    if (sums.passes < kFewestPasses) continue;
+    const double passes = static_cast<double>(sums.passes), tokens = static_cast<double>(sums.tokens) / passes;
+    LearnedWidth& width = WidthOf(learned, tokens);
+    const double before = std::min(width.passes, kMostPasses), all = before + passes;
+    width.tokens = (width.tokens * before + tokens * passes) / all;
+    width.seconds = (width.seconds * before + static_cast<double>(sums.ns) / 1e9) / all;
+    width.passes = all;
+    learned.at = now;
+  }
+}
+
+void AddDrafts(LearnedDraft& learned, const SpeculationRun& run, int64_t now) {
+  if (run.statistics.draft_passes >= kFewestPasses) {
+    learned.token_s = static_cast<double>(run.statistics.draft_ns) / 1e9 / static_cast<double>(run.statistics.draft_passes);
+    learned.at = now;
+  }
+  if (run.drafted == 0 || run.draft_tokens == 0) return;
+  const double drafted = static_cast<double>(run.drafted), accepted = static_cast<double>(std::min(run.accepted, run.drafted));
+  const double acceptance = TokenAcceptance(accepted, drafted, run.draft_tokens);
+  // Of a draft the tokens up to the first refused one are judged: all that were accepted, and that one.
+  const double judged = acceptance > 0 ? std::max(accepted, accepted / acceptance) : drafted / static_cast<double>(run.draft_tokens);
+  const double kept = learned.judged > kMostJudged ? kMostJudged / learned.judged : 1;
+  learned.judged = learned.judged * kept + judged;
+  learned.accepted = learned.accepted * kept + accepted;
+  learned.at = now;
+}
+
+// nullopt when the file cannot be read.
+std::optional<uint64_t> FingerprintOf(const std::string& path) {
+  const auto file = SourceFile::Open(path, SourceFile::Access::kBuffered);
+  if (!file.ok()) return std::nullopt;
+  const auto fingerprint = file->Fingerprint();
+  return fingerprint.ok() ? std::optional<uint64_t>(*fingerprint) : std::nullopt;
+}
+
+struct Keys {
+  std::string passes, draft;
+};
+std::optional<Keys> KeysOf(const LearnedPlace& place) {
+  const auto model = FingerprintOf(place.model_path);
+  if (!model) return std::nullopt;
+  std::string draft(kNgramDraft);
+  if (!place.draft_path.empty()) {
+    const auto fingerprint = FingerprintOf(place.draft_path);
+    if (!fingerprint) return std::nullopt;
+    draft = fmt::format("{:016x}", *fingerprint);
+  }
+  return Keys{PassesKey(*model, place.weights_bytes, place.engine_version), DraftKey(*model, draft)};
+}
+
+LearnedFile ReadLearned(const std::string& path) {
+  const auto text = path.empty() ? std::nullopt : ReadTextFile(path);
+  return text ? ParseLearned(*text) : LearnedFile();
+}
+
+}  // namespace
+
+LearnedFile ParseLearned(std::string_view text) {
+  LearnedFile file;
+  const Json json = Json::parse(text, nullptr, false);
+  if (!json.is_object() || json.value("version", Json()) != kVersion) return file;
+  file.passes = ParseEntries<LearnedPasses>(json, "passes", ParsePasses);
+  file.drafts = ParseEntries<LearnedDraft>(json, "drafts", ParseDraft);
+  return file;
+}
+
+std::string RenderLearned(const LearnedFile& file) {
+  Json passes = Json::object(), drafts = Json::object();
+  for (const auto& [key, entry] : file.passes) {
+    Json widths = Json::array();
+    for (const LearnedWidth& width : entry.widths) {
+      widths.push_back({{"passes", width.passes}, {"tokens", width.tokens}, {"seconds", width.seconds}});
+    }
+    passes[key] = {{"widths", widths}, {"at", entry.at}};
+  }
+  for (const auto& [key, draft] : file.drafts) {
+    drafts[key] = {{"judged", draft.judged}, {"accepted", draft.accepted}, {"token_s", draft.token_s}, {"at", draft.at}};
+  }
+  const Json document = {{"version", kVersion}, {"passes", passes}, {"drafts", drafts}};
+  return document.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string PassesKey(uint64_t model, uint64_t weights_bytes, std::string_view engine_version) {
+  // Eighths of powers of two.
+  const long step = weights_bytes == 0 ? 0 : std::lround(8 * std::log2(static_cast<double>(weights_bytes)));
+  return fmt::format("{:016x} | {} | {}", model, step, engine_version);
+}
+
+std::string DraftKey(uint64_t model, std::string_view draft) { return fmt::format("{:016x} | {}", model, draft); }
+
+void AddRun(LearnedFile& file, const std::string& passes_key, const std::string& draft_key, const SpeculationRun& run, int64_t now) {
+  AddPasses(file.passes[passes_key], run.statistics, now);
+  AddDrafts(file.drafts[draft_key], run, now);
+  std::erase_if(file.passes, [&](const auto& entry) { return IsOld(entry.second.at, now); });
+  std::erase_if(file.drafts, [&](const auto& entry) { return IsOld(entry.second.at, now); });
+}
+
+Learned Look(const LearnedFile& file, const std::string& passes_key, const std::string& draft_key, int64_t now) {
+  Learned learned;
+  if (const auto it = file.passes.find(passes_key); it != file.passes.end() && !IsOld(it->second.at, now)) {
+    for (const LearnedWidth& width : it->second.widths) learned.passes.push_back({width.tokens, width.seconds});
+  }
+  if (const auto it = file.drafts.find(draft_key); it != file.drafts.end() && !IsOld(it->second.at, now)) {
+    learned.draft_token_s = it->second.token_s;
+    learned.acceptance_known = it->second.judged > 0;
+    if (learned.acceptance_known) learned.acceptance = it->second.accepted / it->second.judged;
+  }
+  return learned;
+}
+
+std::string LearnedPath() {
+  const std::string directory = CacheDirectory();
+  return directory.empty() ? "" : directory + "/speculation.json";
+}
+
+Learned LoadLearned(const LearnedPlace& place) {
+  const LearnedFile file = ReadLearned(LearnedPath());
+  if (file.passes.empty() && file.drafts.empty()) return {};
+  const auto keys = KeysOf(place);
+  return keys ? Look(file, keys->passes, keys->draft, std::time(nullptr)) : Learned();
+}
+
+void StoreLearned(const LearnedPlace& place, const SpeculationRun& run) {
+  const std::string path = LearnedPath();
+  const bool measured = std::any_of(run.statistics.widths.begin(), run.statistics.widths.end(),
+                                    [](const Statistics::WidthSums& sums) { return sums.passes >= kFewestPasses; });
+  if (path.empty() || (!measured && run.drafted == 0)) return;
+  const auto keys = KeysOf(place);
+  if (!keys) return;
+  LearnedFile file = ReadLearned(path);
+  AddRun(file, keys->passes, keys->draft, run, std::time(nullptr));
+  [[maybe_unused]] const Status harmless = ReplaceFile(path, RenderLearned(file));
+}
+
+}  // namespace headrace::cli

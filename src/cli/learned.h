@@ -1,0 +1,89 @@
+// What runs showed about speculative decoding, kept between them in a small JSON file: for a model, a memory for its
+// weights and an engine what passes took by their width; for a model and its draft (or n-grams) how many drafted
+// tokens were accepted, and what a draft token took. A file that is missing, damaged or old is as if nothing were known.
+//
+// Old runs fade: at most so much of them counts beside a new one that a text of another kind shows after some hundred
+// tokens. What nobody measured for a month is forgotten.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cli/statistics.h"
+#include "plan/pass_cost.h"
+
+namespace headrace::cli {
+
+// Passes of about one width: a mean that fades.
+struct LearnedWidth {
+  double passes = 0;             // that it is made of, at most kMostPasses
+  double tokens = 0, seconds = 0;  // of a pass, the mean
+};
+struct LearnedPasses {
+  std::vector<LearnedWidth> widths;
+  int64_t at = 0;                // seconds since 1970
+};
+struct LearnedDraft {
+  double judged = 0;             // tokens of drafts that the model judged: up to the first it refused
+  double accepted = 0;           // of those
+  double token_s = 0;            // time for one token of a draft model, 0: unknown
+  int64_t at = 0;
+};
+
+// What is known where a run begins.
+struct Learned {
+  std::vector<MeasuredPass> passes;
+  bool acceptance_known = false;
+  double acceptance = 0;         // of a token
+  double draft_token_s = 0;      // 0: unknown
+};
+
+// What a run showed.
+struct SpeculationRun {
+  Statistics statistics;         // of the library
+  uint64_t draft_tokens = 0;     // length of its drafts; 0: it made none
+  uint64_t drafted = 0, accepted = 0;  // tokens
+};
+
+inline constexpr int64_t kLearnedLifetimeSeconds = 30 * 24 * 3600;
+inline constexpr double kMostPasses = 200;    // of earlier runs that count
+inline constexpr double kMostJudged = 1000;   // tokens
+
+// The content of the file.
+struct LearnedFile {
+  std::map<std::string, LearnedPasses> passes;
+  std::map<std::string, LearnedDraft> drafts;
+};
+// Ignores everything that is not a whole, plausible entry.
+LearnedFile ParseLearned(std::string_view json);
+std::string RenderLearned(const LearnedFile& file);
+
+// Keys of the file's entries. `model` and `draft` are fingerprints of their files. Memory for weights counts in steps of
+// a twelfth: nearly the same memory is the same.
+std::string PassesKey(uint64_t model, uint64_t weights_bytes, std::string_view engine_version);
+std::string DraftKey(uint64_t model, std::string_view draft);
+inline constexpr std::string_view kNgramDraft = "ngram";
+
+// Adds what a run showed, and drops what is older than the lifetime. Passes of which fewer than two were measured show
+// nothing.
+void AddRun(LearnedFile& file, const std::string& passes_key, const std::string& draft_key, const SpeculationRun& run, int64_t now);
+Learned Look(const LearnedFile& file, const std::string& passes_key, const std::string& draft_key, int64_t now);
+
+// Where a run's knowledge belongs.
+struct LearnedPlace {
+  std::string model_path;
+  std::string draft_path;        // "" for n-grams
+  uint64_t weights_bytes = 0;    // memory for them
+  std::string engine_version;
+};
+// The file; "" where there is no home.
+std::string LearnedPath();
+// Reads 256 KiB of each model to tell it from others. Nothing is known where that fails.
+Learned LoadLearned(const LearnedPlace& place);
+// Replaces the file in one step. A failure is harmless; a run without passes and drafts changes nothing.
+void StoreLearned(const LearnedPlace& place, const SpeculationRun& run);
+
+}  // namespace headrace::cli

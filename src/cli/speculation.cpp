@@ -1,0 +1,197 @@
+#include "cli/speculation.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include <fmt/format.h>
+
+#include "cli/engine_memory.h"
+
+namespace headrace::cli {
+namespace {
+
+// Where nothing is known about the cost of a pass: the engine's own default.
+constexpr uint64_t kUnmeasuredTokens = 3;
+// So many tokens must be there again for those behind them to be proposed.
+constexpr uint64_t kLookupTokens = 3;
+
+constexpr const char* kUserOptions[] = {"-md", "--model-draft", "--spec-draft-model", "-hfd", "-hfrd", "--hf-repo-draft", "--spec-draft-hf"};
+
+bool KnowsAll(const OptionNames& known, const std::vector<EngineOption>& options) {
+  if (known.empty()) return true;
+  return std::all_of(options.begin(), options.end(), [&](const EngineOption& option) {
+    return std::any_of(option.names.begin(), option.names.end(), [&](const char* name) { return known.Has(name); });
+  });
+}
+
+std::vector<EngineOption> NgramOptions(uint64_t tokens) {
+  return {{{"--spec-type"}, "ngram-simple"},
+          // The engine drops a draft that is shorter than what it looked up.
+          {{"--spec-ngram-simple-size-n"}, std::to_string(std::min(kLookupTokens, tokens))},
+          {{"--spec-ngram-simple-size-m"}, std::to_string(tokens)}};
+}
+
+std::vector<EngineOption> DraftOptions(const std::string& path, const std::string& type, uint64_t tokens, const OptionNames& known) {
+  std::vector<EngineOption> options = {{{"-md", "--model-draft"}, path}, {{"--spec-draft-n-max", "--draft-max"}, std::to_string(tokens)}};
+  // Newer releases draft only when told how.
+  if (known.empty() || known.Has("--spec-type")) options.push_back({{"--spec-type"}, type});
+  return options;
+}
+
+bool Untested(const std::string& type) { return type != "draft-simple"; }
+
+struct Length {
+  uint64_t tokens = 0;
+  double acceptance = 0;
+  bool heavy = false;   // a draft model that would cost much if nothing were accepted
+};
+
+Length ChooseLength(const DraftCost& cost, const Learned& learned, bool draft_model) {
+  const uint64_t free = FreeDraftLength(cost);
+  if (learned.acceptance_known) {
+    const uint64_t best = BestDraftLength(cost, learned.acceptance);
+    return {draft_model && best > 0 ? best : std::max(best, free), learned.acceptance};
+  }
+  if (!draft_model) return {free, kAssumedAcceptance};
+  const uint64_t best = BestDraftLength(cost, kAssumedAcceptance);
+  return {free > 0 ? std::min(best, free) : best, kAssumedAcceptance, free == 0 && best > 0};
+}
+
+std::string Gain(const Speculation& chosen) {
+  if (!(chosen.tokens_per_s > 0)) return "";
+  return fmt::format("; {:.2f} tokens/s expected if {:.0f} % of its tokens are right{}, {:.2f} without", chosen.tokens_per_s, 100 * chosen.acceptance,
+                     chosen.acceptance_learned ? ", as in earlier runs" : "", chosen.plain_tokens_per_s);
+}
+
+}  // namespace
+
+std::optional<SpeculationMode> ParseSpeculationMode(const std::string& text) {
+  if (text.empty() || text == "auto") return SpeculationMode::kAuto;
+  if (text == "on") return SpeculationMode::kOn;
+  if (text == "off") return SpeculationMode::kOff;
+  return std::nullopt;
+}
+
+const char* ToString(SpeculationMode mode) {
+  switch (mode) {
+    case SpeculationMode::kAuto: return "auto";
+    case SpeculationMode::kOn: return "on";
+    case SpeculationMode::kOff: return "off";
+  }
+  return "";
+}
+
+const char* ToString(SpeculationKind kind) {
+  switch (kind) {
+    case SpeculationKind::kNone: return "none";
+    case SpeculationKind::kNgram: return "ngram";
+    case SpeculationKind::kDraft: return "draft";
+    case SpeculationKind::kUser: return "user";
+  }
+  return "";
+}
+
+void AddSpeculationOptions(CLI::App& command, SpeculationOptions& options) {
+  command.add_option("--draft", options.draft,
+                     "Draft model: GGUF file of a small model with the same vocabulary. It stays in memory, within --ram, and proposes the tokens "
+                     "that a pass over the streamed weights judges together")
+      ->type_name("MODEL");
+  command.add_option("--speculate", options.mode,
+                     "Speculative decoding: auto repeats what followed the same words before while weights stream and uses --draft when given, "
+                     "on also where that is not expected to pay, off never (default auto)")
+      ->type_name("auto|on|off");
+  command.add_option("--draft-tokens", options.draft_tokens, "Length of every draft (default: from measured costs and what earlier runs saw accepted)")
+      ->type_name("N")
+      ->check(CLI::Range(uint64_t{1}, kMostDraftTokens));
+}
+
+bool UserSpeculates(const std::vector<std::string>& rest) {
+  return std::any_of(rest.begin(), rest.end(), [](const std::string& argument) {
+    return argument.starts_with("--spec-") || std::find(std::begin(kUserOptions), std::end(kUserOptions), argument) != std::end(kUserOptions);
+  });
+}
+
+std::vector<std::string> DraftArguments(const SpeculationOptions& options, const std::vector<std::string>& rest) {
+  if (options.draft.empty() || options.mode == "off" || UserSpeculates(rest)) return {};
+  return {"-md", options.draft};
+}
+
+DraftCost DraftCostOf(const ModelSetup& model, const std::optional<MachineProfile>& machine, const Learned& learned, bool draft_model, uint64_t sequences) {
+  const auto plan = model.Plan();
+  const MachineProfile profile = machine.value_or(MachineProfile());
+  DraftCost cost{{plan.ok() ? *plan : ResidencyPlan(), profile, model.weights.active_parameters,
+                  {model.weights.expert_bytes, model.weights.active_expert_bytes}}};
+  cost.pass.Correct(learned.passes);
+  cost.sequences = std::max<uint64_t>(1, sequences);
+  if (!draft_model) return cost;
+  const uint64_t bytes = model.memory.engine ? model.memory.engine->draft_weight_bytes : 0;
+  cost.draft_token_s = learned.draft_token_s;
+  if (!(cost.draft_token_s > 0) && profile.decode_bytes_per_s > 0) cost.draft_token_s = static_cast<double>(bytes) / profile.decode_bytes_per_s;
+  return cost;
+}
+
+Result<Speculation> ChooseSpeculation(const SpeculationOptions& options, const SpeculationInput& input) {
+  const auto mode = ParseSpeculationMode(options.mode);
+  if (!mode) return Status(Code::kInvalidArgument, fmt::format("--speculate {} is not understood; write auto, on or off", options.mode));
+  Speculation chosen;
+  if (UserSpeculates(input.rest)) {
+    chosen.kind = SpeculationKind::kUser;
+    chosen.line = "speculation: as the options after -- say";
+    return chosen;
+  }
+  if (*mode == SpeculationMode::kOff) {
+    chosen.line = "speculation: off, as --speculate says";
+    return chosen;
+  }
+  const bool draft_model = !options.draft.empty(), streams = input.model.streams();
+  const std::string drafter = draft_model ? std::filesystem::path(options.draft).filename().string() : "what came before";
+  if (!draft_model && !streams && *mode == SpeculationMode::kAuto) {
+    chosen.line = "speculation: none, for nothing streams";
+    return chosen;
+  }
+  const DraftCost cost = DraftCostOf(input.model, input.machine, input.learned, draft_model, input.sequences);
+  Length length = ChooseLength(cost, input.learned, draft_model);
+  const bool cost_known = streams && cost.Seconds(0) > 0;
+  if (!cost_known) length.tokens = kUnmeasuredTokens;
+  if (options.draft_tokens > 0) length.tokens = options.draft_tokens;
+  if (*mode == SpeculationMode::kOn) length.tokens = std::max<uint64_t>(1, length.tokens);
+  chosen.acceptance = length.acceptance;
+  chosen.acceptance_learned = input.learned.acceptance_known;
+  chosen.plain_tokens_per_s = cost_known ? cost.TokensPerSecond(0, 0) : 0;
+  if (length.tokens == 0) {
+    chosen.line = draft_model ? fmt::format("speculation: none: with {} a token would take longer than without", drafter)
+                              : "speculation: none, for a pass of two tokens takes longer than one of one";
+    return chosen;
+  }
+  if (draft_model && Untested(input.draft_type) && !input.known.empty() && !input.known.Has("--spec-type=" + input.draft_type)) {
+    return Status(Code::kUnsupported, fmt::format("{} needs a llama.cpp that knows --spec-type {}; this one does not: leave it out or install another "
+                                                  "release with `headrace engine install`", options.draft, input.draft_type));
+  }
+  chosen.options = draft_model ? DraftOptions(options.draft, input.draft_type, length.tokens, input.known) : NgramOptions(length.tokens);
+  if (!KnowsAll(input.known, chosen.options)) {
+    if (draft_model || *mode == SpeculationMode::kOn) {
+      return Status(Code::kUnsupported, fmt::format("this llama.cpp cannot {}; leave it out or install another release with `headrace engine install`",
+                                                    draft_model ? "use a draft model (--draft)" : "repeat what came before (--speculate on)"));
+    }
+    chosen.options.clear();
+    chosen.line = "speculation: none, for this llama.cpp has no n-gram drafts";
+    return chosen;
+  }
+  chosen.kind = draft_model ? SpeculationKind::kDraft : SpeculationKind::kNgram;
+  chosen.draft_tokens = length.tokens;
+  chosen.tokens_per_s = cost_known ? cost.TokensPerSecond(chosen.acceptance, length.tokens) : 0;
+  std::string why = "as --draft-tokens says";
+  if (options.draft_tokens == 0 && !cost_known) {
+    why = streams ? "the engine's default, for this machine's speed is not known" : "the engine's default, for nothing streams";
+  } else if (options.draft_tokens == 0) {
+    why = fmt::format("a pass of {} takes {:.2f} of one token's time{}", length.tokens + 1, cost.Seconds(length.tokens) / cost.Seconds(0),
+                      cost.pass.measured() ? "" : " (predicted)");
+  }
+  if (draft_model && Untested(input.draft_type)) why += fmt::format("; {} drafts were never tested with headrace", input.draft_type);
+  if (length.heavy) why += fmt::format("; {} is heavy: if none of its tokens were right, all would take so much longer", drafter);
+  chosen.line = fmt::format("speculation: {} {} {} token{} at a time: {}{}", drafter, draft_model ? "drafts" : "proposes", length.tokens,
+                            length.tokens == 1 ? "" : "s", why, draft_model || chosen.acceptance_learned ? Gain(chosen) : "");
+  return chosen;
+}
+
+}  // namespace headrace::cli

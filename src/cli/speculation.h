@@ -1,0 +1,97 @@
+// Speculative decoding as the command chooses it: which kind of draft and how long, from what a pass costs by its width, what
+// a draft's token costs, and how many of its tokens earlier runs saw accepted (cli/learned.h).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "base/status.h"
+#include "cli/draft_check.h"
+#include "cli/engine_probe.h"
+#include "cli/learned.h"
+#include "cli/model_setup.h"
+#include "cli/modelfile.h"
+#include "plan/prediction.h"
+#include "plan/speculation.h"
+
+namespace headrace::cli {
+
+enum class SpeculationMode {
+  kAuto,   // n-grams while weights stream and where they pay, a draft model when one is named
+  kOn,     // also where that is not expected to pay
+  kOff,
+};
+std::optional<SpeculationMode> ParseSpeculationMode(const std::string& text);
+const char* ToString(SpeculationMode mode);
+
+struct SpeculationOptions {
+  std::string draft;                       // GGUF file of a small model, "" for none
+  std::string mode;                        // auto, on, off; "" when absent: auto
+  uint64_t draft_tokens = 0;               // length of every draft; 0: chosen
+
+  bool uses_draft() const { return !draft.empty() && mode != "off"; }
+};
+// --draft, --speculate, --draft-tokens.
+void AddSpeculationOptions(CLI::App& command, SpeculationOptions& options);
+
+enum class SpeculationKind {
+  kNone,
+  kNgram,   // what followed the last words when they came before: costs no computing
+  kDraft,   // a small model
+  kUser,    // the engine's options after -- say what is done: nothing is added
+};
+const char* ToString(SpeculationKind kind);
+
+struct SpeculationInput {
+  const ModelSetup& model;                 // after SettleMemory
+  std::optional<MachineProfile> machine;   // none: not measured
+  const OptionNames& known;                // of llama-cli or llama-server; empty: no engine, which then can do all
+  std::vector<std::string> rest;           // the user's arguments for it
+  Learned learned;
+  uint64_t sequences = 1;                  // requests that are answered at a time
+  std::string draft_type = "draft-simple"; // of CheckDraft
+};
+
+struct Speculation {
+  SpeculationKind kind = SpeculationKind::kNone;
+  std::vector<EngineOption> options;       // for the engine, -md among them; every one is known to it
+  uint64_t draft_tokens = 0;
+  double acceptance = 0;                   // of a token, expected
+  bool acceptance_learned = false;         // else it is assumed
+  double tokens_per_s = 0, plain_tokens_per_s = 0;  // expected, and without; of all sequences; 0: unknown
+  std::string line;                        // what was chosen and why, for people
+};
+
+// What a command does, in this order: CheckDraft where options.uses_draft(), SettleMemory with DraftArguments among the engine's
+// arguments, ChooseSpeculation with LoadLearned, and after the run StoreLearned.
+
+// The engine's arguments for the memory that the wish takes: -md DRAFT or nothing.
+std::vector<std::string> DraftArguments(const SpeculationOptions& options, const std::vector<std::string>& rest);
+
+// Where the user's own arguments ask for a kind of speculation or name a draft, everything is left to them.
+bool UserSpeculates(const std::vector<std::string>& rest);
+
+// How long drafts are:
+// - as --draft-tokens says;
+// - else for the acceptance that was learned, the length with the most tokens per second; where that is none because hardly
+//   anything was accepted, the free length (FreeDraftLength): it loses next to nothing, and notices when another text is more
+//   predictable. N-grams never get less than the free length: their acceptance is that of a mixture of texts that repeat
+//   themselves, where long drafts pay, and others;
+// - before anything was learned the free length, for a draft model at most the best length at kAssumedAcceptance. A draft model so
+//   heavy that nothing is free is used at that best length all the same, for it was asked for by name, and the line says so.
+// No speculation where even the free length is none, or weights do not stream (a wider pass then computes for longer); with
+// kOn at least one token.
+// Errors: kInvalidArgument for a mode that is not understood; kUnsupported when the engine cannot do what was asked for.
+Result<Speculation> ChooseSpeculation(const SpeculationOptions& options, const SpeculationInput& input);
+
+// Of a draft model that no run has used yet.
+inline constexpr double kAssumedAcceptance = 0.6;
+
+// What passes of this model in its memory, and tokens of its draft, cost. Pure.
+DraftCost DraftCostOf(const ModelSetup& model, const std::optional<MachineProfile>& machine, const Learned& learned, bool draft_model, uint64_t sequences = 1);
+
+}  // namespace headrace::cli

@@ -1,0 +1,169 @@
+#include "cli/speculation.h"
+
+#include <algorithm>
+
+#include <gtest/gtest.h>
+
+#include "base/size.h"
+#include "cli/speculation_report.h"
+
+namespace headrace::cli {
+namespace {
+
+bool Has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+// 64 MiB of weights.
+ModelSetup Model(uint64_t budget, uint64_t draft_bytes = 0) {
+  ModelSetup setup;
+  setup.path = "m.gguf";
+  for (int i = 0; i < 8; ++i) {
+    TensorEntry tensor;
+    tensor.name = "blk." + std::to_string(i) + ".ffn_up.weight";
+    tensor.type = 1;  // F16
+    tensor.shape = {1024, 4096, 1, 1};
+    tensor.bytes = 8 * kMiB;
+    setup.catalogue.tensors.push_back(tensor);
+  }
+  setup.weights = SelectWeights(setup.catalogue);
+  setup.limits = {FlashMode::kAuto, 0, budget, "", "--weights-ram"};
+  EngineMemory engine;
+  engine.draft_weight_bytes = draft_bytes;
+  setup.memory = DivideMemory(setup.limits, setup.weights, setup.catalogue.weight_bytes(), engine);
+  return setup;
+}
+
+OptionNames Known() {
+  return ParseHelp("-md, --model-draft FNAME\n--spec-type none,draft-simple,ngram-simple\n--spec-draft-n-max N\n--spec-ngram-simple-size-n N\n"
+                   "--spec-ngram-simple-size-m N\n");
+}
+
+class ChooseSpeculationTest : public testing::Test {
+ protected:
+  Speculation Choose(SpeculationOptions options = {}) {
+    const auto chosen = ChooseSpeculation(options, input_);
+    EXPECT_TRUE(chosen.ok()) << chosen.status().message();
+    return chosen.ok() ? *chosen : Speculation();
+  }
+  // Of the option that has this name; "" when it is not there.
+  static std::string Value(const Speculation& chosen, const std::string& name) {
+    for (const EngineOption& option : chosen.options) {
+      if (std::find(option.names.begin(), option.names.end(), name) != option.names.end()) return option.value;
+    }
+    return "";
+  }
+
+  const ModelSetup streaming_ = Model(32 * kMiB), fitting_ = Model(kGiB), drafted_ = Model(32 * kMiB, 4 * kMiB);
+  const OptionNames known_ = Known();
+  SpeculationInput input_{streaming_, MachineProfile{1e9, 2e10, 0, 0}, known_, {}, {}};
+  SpeculationInput draft_input_{drafted_, MachineProfile{1e9, 2e10, 0, 0}, known_, {}, {}};
+};
+
+TEST_F(ChooseSpeculationTest, NgramsAsLongAsTheyAreFree) {
+  // A pass reads for 33 ms; a token computes for 3.4 ms.
+  const Speculation chosen = Choose();
+  EXPECT_EQ(chosen.kind, SpeculationKind::kNgram);
+  EXPECT_EQ(Value(chosen, "--spec-type"), "ngram-simple");
+  EXPECT_EQ(chosen.draft_tokens, FreeDraftLength(DraftCostOf(streaming_, input_.machine, {}, false)));
+  EXPECT_GT(chosen.draft_tokens, 3u);
+  EXPECT_EQ(Value(chosen, "--spec-ngram-simple-size-m"), std::to_string(chosen.draft_tokens));
+  EXPECT_EQ(chosen.tokens_per_s > 0, true);
+  const Speculation short_one = Choose({.draft_tokens = 1});
+  EXPECT_EQ(Value(short_one, "--spec-ngram-simple-size-n"), "1") << "a draft shorter than what was looked up is dropped by the engine";
+}
+
+TEST_F(ChooseSpeculationTest, NothingWhereNothingStreamsOrItWasSwitchedOff) {
+  EXPECT_EQ(Choose({.mode = "off"}).kind, SpeculationKind::kNone);
+  EXPECT_EQ(Choose({.draft = "d.gguf", .mode = "off"}).kind, SpeculationKind::kNone);
+  const SpeculationInput fitting{fitting_, input_.machine, known_, {}, {}};
+  EXPECT_EQ(ChooseSpeculation({}, fitting)->kind, SpeculationKind::kNone);
+  EXPECT_EQ(ChooseSpeculation({.mode = "on"}, fitting)->kind, SpeculationKind::kNgram);
+  EXPECT_EQ(ChooseSpeculation({.draft = "d.gguf"}, fitting)->kind, SpeculationKind::kDraft) << "it was asked for by name";
+  EXPECT_FALSE(ChooseSpeculation({.mode = "sometimes"}, input_).ok());
+}
+
+TEST_F(ChooseSpeculationTest, TheProcessorIsTheLimit) {
+  input_.machine = MachineProfile{1e12, 1e9, 0, 0};
+  EXPECT_EQ(Choose().kind, SpeculationKind::kNone);
+  EXPECT_EQ(Choose({.mode = "on"}).draft_tokens, 1u);
+}
+
+TEST_F(ChooseSpeculationTest, TheUsersOwnOptionsGoBefore) {
+  for (const std::vector<std::string>& rest : {std::vector<std::string>{"--spec-type", "ngram-mod"}, {"-md", "x.gguf"}}) {
+    input_.rest = rest;
+    const Speculation chosen = Choose({.draft = "d.gguf"});
+    EXPECT_EQ(chosen.kind, SpeculationKind::kUser);
+    EXPECT_TRUE(chosen.options.empty());
+    EXPECT_TRUE(DraftArguments({.draft = "d.gguf"}, rest).empty());
+  }
+  EXPECT_EQ(DraftArguments({.draft = "d.gguf"}, {}), (std::vector<std::string>{"-md", "d.gguf"}));
+}
+
+TEST_F(ChooseSpeculationTest, ADraftModelIsLimitedToWhatIsFreeUntilItsAcceptanceIsKnown) {
+  // 4 MiB at 20 GB/s: 0.2 ms for a token, three percent of the pass are 1 ms.
+  const auto choose = [&] { return *ChooseSpeculation({.draft = "d.gguf"}, draft_input_); };
+  const DraftCost cost = DraftCostOf(drafted_, draft_input_.machine, {}, true);
+  const Speculation first = choose();
+  EXPECT_EQ(first.kind, SpeculationKind::kDraft);
+  EXPECT_EQ(Value(first, "-md"), "d.gguf");
+  EXPECT_EQ(Value(first, "--spec-type"), "draft-simple");
+  EXPECT_EQ(Value(first, "--spec-draft-n-max"), std::to_string(first.draft_tokens));
+  EXPECT_EQ(first.draft_tokens, std::min(FreeDraftLength(cost), BestDraftLength(cost, kAssumedAcceptance)));
+  draft_input_.learned.acceptance_known = true;
+  draft_input_.learned.acceptance = 0.95;
+  const Speculation later = choose();
+  EXPECT_EQ(later.draft_tokens, BestDraftLength(cost, 0.95));
+  EXPECT_GT(later.draft_tokens, first.draft_tokens);
+  EXPECT_TRUE(Has(later.line, "95 %")) << later.line;
+  draft_input_.learned.acceptance = 0;
+  EXPECT_EQ(choose().draft_tokens, FreeDraftLength(cost)) << "another text may be more predictable";
+}
+
+TEST_F(ChooseSpeculationTest, AHeavyDraftIsUsedAndSaid) {
+  draft_input_.learned.draft_token_s = 0.005;
+  const auto chosen = ChooseSpeculation({.draft = "d.gguf"}, draft_input_);
+  EXPECT_GT(chosen->draft_tokens, 0u);
+  EXPECT_TRUE(Has(chosen->line, "heavy")) << chosen->line;
+  draft_input_.learned.draft_token_s = 1;
+  EXPECT_EQ(ChooseSpeculation({.draft = "d.gguf"}, draft_input_)->kind, SpeculationKind::kNone) << "a token of it takes longer than a pass";
+}
+
+TEST_F(ChooseSpeculationTest, NgramsNeverGetLessThanTheFreeLength) {
+  const uint64_t free = Choose().draft_tokens;
+  input_.learned.acceptance_known = true;
+  for (const double acceptance : {0.0, 0.1, 0.3}) {
+    input_.learned.acceptance = acceptance;
+    EXPECT_EQ(Choose().draft_tokens, free) << acceptance;
+  }
+  input_.learned.passes = {{1, 0.034}, {5, 0.034}, {20, 0.04}};
+  input_.learned.acceptance = 0.9;
+  EXPECT_GT(Choose().draft_tokens, free);
+}
+
+TEST_F(ChooseSpeculationTest, AnEngineThatCannot) {
+  const OptionNames old = ParseHelp("-m, --model FNAME\n");
+  const SpeculationInput input{streaming_, input_.machine, old, {}, {}};
+  EXPECT_EQ(ChooseSpeculation({}, input)->kind, SpeculationKind::kNone);
+  EXPECT_EQ(ChooseSpeculation({.mode = "on"}, input).status().code(), Code::kUnsupported);
+  EXPECT_EQ(ChooseSpeculation({.draft = "d.gguf"}, input).status().code(), Code::kUnsupported);
+  draft_input_.draft_type = "draft-eagle3";
+  EXPECT_EQ(ChooseSpeculation({.draft = "d.gguf"}, draft_input_).status().code(), Code::kUnsupported) << "its --spec-type has no such value";
+}
+
+TEST_F(ChooseSpeculationTest, TheReportHasARowForEachAcceptance) {
+  const auto report = MakeSpeculationReport({.draft = "d.gguf"}, draft_input_);
+  ASSERT_TRUE(report.ok());
+  ASSERT_EQ(report->rows.size(), 7u);
+  EXPECT_EQ(report->rows[0].draft_tokens, 0u);
+  EXPECT_DOUBLE_EQ(report->rows[0].gain, 1);
+  for (size_t i = 1; i < report->rows.size(); ++i) EXPECT_GT(report->rows[i].gain, report->rows[i - 1].gain);
+  EXPECT_GT(report->rows[5].gain, 2.5) << "0.8";
+  const std::string text = RenderSpeculationText(*report);
+  EXPECT_TRUE(Has(text, "\n  0 %   none         1.00")) << text;
+  EXPECT_TRUE(Has(text, "no run has shown yet how many")) << text;
+  EXPECT_TRUE(SpeculationJson(*report)["acceptance"].is_null());
+  const SpeculationInput fitting{fitting_, input_.machine, known_, {}, {}};
+  EXPECT_TRUE(MakeSpeculationReport({}, fitting)->rows.empty());
+}
+
+}  // namespace
+}  // namespace headrace::cli

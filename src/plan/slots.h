@@ -1,0 +1,34 @@
+// How many requests a server answers at a time while weights stream, with how much KV memory, and how wide the pieces
+// of a prompt are that they share passes with. Pure.
+#pragma once
+
+#include <cstdint>
+
+#include "plan/pass_cost.h"
+
+namespace headrace {
+
+// What it takes to answer one more request at a time, and to hold one more token. Bytes, which weights lose.
+struct SlotCosts {
+  uint64_t slot_bytes = 0;     // states that do not depend on the length of a text
+  uint64_t token_bytes = 0;
+};
+
+struct SlotPlan {
+  uint64_t slots = 0;          // requests at a time
+  uint64_t pool_tokens = 0;    // of the KV cache that they share; at least `context`
+};
+
+inline constexpr uint64_t kLeastSlots = 4, kMostSlots = 16;
+
+// `context`: the most tokens of one request. `streamed_bytes` are read in each pass: what slots and tokens cost beyond
+// kLeastSlots and one context may make a pass a tenth longer. `slots`: what the user said, 0 for nothing.
+SlotPlan PlanSlots(uint64_t context, uint64_t streamed_bytes, const SlotCosts& costs, uint64_t slots = 0);
+
+inline constexpr uint64_t kNarrowestPiece = 32, kWidestPiece = 512;
+
+// Tokens of a pass that reads a piece of a prompt while other requests wait for their next token: the widest power of two
+// with which it takes at most twice as long as a pass of one token, or as the disk alone for it.
+uint64_t SharedPromptPiece(const PassCost& pass);
+
+}  // namespace headrace

@@ -1,0 +1,68 @@
+#include "plan/slots.h"
+
+#include <gtest/gtest.h>
+
+namespace headrace {
+namespace {
+
+constexpr uint64_t kContext = 4096;
+
+TEST(Slots, WhatTheyCostMakesAPassAtMostATenthLonger) {
+  // A tenth of 80 MB: 8 MB more for tokens of 1000 bytes each.
+  SlotPlan plan = PlanSlots(kContext, 80'000'000, {.token_bytes = 1000});
+  EXPECT_EQ(plan.slots, kMostSlots);
+  EXPECT_EQ(plan.pool_tokens, kContext + 7936) << "8000, in whole groups of 256";
+  // States of slots come first.
+  plan = PlanSlots(kContext, 80'000'000, {.slot_bytes = 1'000'000, .token_bytes = 1000});
+  EXPECT_EQ(plan.slots, 12u);
+  EXPECT_EQ(plan.pool_tokens, kContext);
+}
+
+TEST(Slots, NeverLessThanOneContextAndFourSlots) {
+  const SlotPlan plan = PlanSlots(kContext, 0, {.slot_bytes = 1, .token_bytes = 1});
+  EXPECT_EQ(plan.slots, kLeastSlots);
+  EXPECT_EQ(plan.pool_tokens, kContext);
+}
+
+TEST(Slots, NoMoreThanCanBeUsed) {
+  EXPECT_EQ(PlanSlots(kContext, uint64_t{1} << 40, {.token_bytes = 1}).pool_tokens, kMostSlots * kContext);
+  const SlotPlan small = PlanSlots(512, 0, {});
+  EXPECT_EQ(small.slots, kLeastSlots) << "512 tokens are not worth 16 slots";
+  EXPECT_EQ(PlanSlots(2048, 0, {}).slots, 8u);
+}
+
+TEST(Slots, TheUsersNumberStays) {
+  const SlotPlan plan = PlanSlots(kContext, uint64_t{1} << 40, {.slot_bytes = 1 << 30, .token_bytes = 1}, 2);
+  EXPECT_EQ(plan.slots, 2u);
+  EXPECT_EQ(plan.pool_tokens, 2 * kContext);
+}
+
+PassCost Measured(std::vector<MeasuredPass> passes) {
+  ResidencyPlan plan;
+  plan.streamed_bytes = 2'400'000'000;
+  PassCost cost(plan, {.disk_bytes_per_s = 2.2e9}, 7e9);
+  cost.Correct(std::move(passes));
+  return cost;
+}
+
+TEST(SharedPromptPiece, IsNarrowWhereComputingIsSlow) {
+  // A 3.8 GB model on two cores.
+  EXPECT_EQ(SharedPromptPiece(Measured({{1, 1.104}, {32, 2.857}, {64, 5.137}, {512, 36}})), 32u);
+}
+
+TEST(SharedPromptPiece, IsWideWhereTheDiskIsTheLimit) {
+  EXPECT_EQ(SharedPromptPiece(Measured({{1, 1.1}, {64, 1.2}, {512, 2.0}})), 512u);
+  EXPECT_EQ(SharedPromptPiece(Measured({{1, 1.1}, {128, 2.1}, {512, 8}})), 128u);
+}
+
+TEST(SharedPromptPiece, IsWideWhereItReadsMoreExpertsAnyway) {
+  // 64 tokens choose nearly all experts: more of them read no more.
+  ResidencyPlan plan;
+  plan.streamed_bytes = 1'000'000'000;
+  PassCost cost(plan, {.disk_bytes_per_s = 1e9}, 3e9, {.bytes = 30'000'000'000, .bytes_per_token = 1'000'000'000});
+  EXPECT_GT(cost.Seconds(64), 10 * cost.Seconds(1));
+  EXPECT_EQ(SharedPromptPiece(cost), 512u);
+}
+
+}  // namespace
+}  // namespace headrace

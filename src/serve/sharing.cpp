@@ -1,0 +1,75 @@
+#include "serve/sharing.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "plan/pass_cost.h"
+#include "plan/slots.h"
+
+namespace headrace::serve {
+namespace {
+
+// Tokens of the simulations that find out what one costs: their sizes are whole MiB.
+constexpr uint64_t kSimulatedTokens = 16384;
+
+uint64_t NumberOf(const std::vector<std::string>& arguments, std::initializer_list<const char*> names) {
+  uint64_t number = 0;
+  if (const auto text = cli::OptionValue(arguments, names)) std::from_chars(text->data(), text->data() + text->size(), number);
+  return number;
+}
+
+uint64_t AskedPool(const std::vector<std::string>& rest) { return NumberOf(rest, {"-c", "--ctx-size"}); }
+uint64_t AskedSlots(std::optional<uint64_t> slots, const std::vector<std::string>& rest) {
+  const uint64_t number = NumberOf(rest, {"-np", "--parallel"});
+  return number > 0 ? number : slots.value_or(0);
+}
+
+// Nullopt when the engine does not say.
+std::optional<SlotCosts> AskCosts(cli::EngineSimulation& simulation) {
+  const auto context_bytes = [&](uint64_t tokens, uint64_t slots) -> std::optional<uint64_t> {
+    const auto memory = simulation.Run({"-c", std::to_string(tokens), "-np", std::to_string(slots)});
+    return memory.ok() ? std::optional(memory->context_bytes) : std::nullopt;
+  };
+  const auto base = context_bytes(kSimulatedTokens, kLeastSlots);
+  const auto longer = context_bytes(2 * kSimulatedTokens, kLeastSlots);
+  const auto more = context_bytes(kSimulatedTokens, kMostSlots);
+  if (!base || !longer || !more) return std::nullopt;
+  return SlotCosts{(*more - std::min(*more, *base)) / (kMostSlots - kLeastSlots), (*longer - std::min(*longer, *base)) / kSimulatedTokens};
+}
+
+uint64_t BatchTokens(const cli::ModelSetup& model, const cli::ProfileEntry& machine) {
+  const auto plan = PlanResidency(model.weights.extents, model.memory.weights_budget_bytes, model.weights.column_bytes());
+  if (!plan.ok()) return 0;
+  return SharedPromptPiece(PassCost(*plan, cli::ToMachineProfile(machine), model.weights.active_parameters,
+                                    {model.weights.expert_bytes, model.weights.active_expert_bytes}));
+}
+
+}  // namespace
+
+Sharing LeastSharing(uint64_t context, std::optional<uint64_t> slots, const std::vector<std::string>& rest) {
+  Sharing least;
+  const auto said = [&](const char* name) { return std::find(rest.begin(), rest.end(), name) != rest.end(); };
+  // Slots with memory of their own cannot take it from each other.
+  if (said("-no-kvu") || said("--no-kv-unified")) return least;
+  const uint64_t asked = AskedSlots(slots, rest), pool = AskedPool(rest);
+  least.slots = asked > 0 ? asked : kLeastSlots;
+  least.pool_tokens = pool > 0 ? pool : context;
+  return least;
+}
+
+Sharing BestSharing(const Sharing& least, uint64_t context, std::optional<uint64_t> slots, const std::vector<std::string>& rest,
+                    const cli::ModelSetup& model, cli::EngineSimulation& simulation, const std::optional<cli::ProfileEntry>& machine) {
+  Sharing best = least;
+  if (machine && least.slots != 1) best.batch_tokens = BatchTokens(model, *machine);
+  // A KV cache in a file is bounded by what the user gave it.
+  const bool in_file = model.memory.engine && model.memory.engine->context_file_bytes > 0;
+  const auto costs = least.pool_tokens > 0 && AskedPool(rest) == 0 && !in_file ? AskCosts(simulation) : std::nullopt;
+  if (!costs) return best;
+  const uint64_t all = model.memory.weight_bytes;
+  const SlotPlan plan = PlanSlots(context, all - std::min(all, model.memory.weights_budget_bytes), *costs, AskedSlots(slots, rest));
+  best.slots = plan.slots;
+  best.pool_tokens = plan.pool_tokens;
+  return best;
+}
+
+}  // namespace headrace::serve

@@ -1,0 +1,109 @@
+// Several requests at a time for one model whose weights stream.
+#include <thread>
+
+#include "serve_test.h"
+
+namespace headrace::serve {
+namespace {
+
+const char* const kBeginnings[] = {"It is a truth", "She had never", "Mr. Darcy looked at", "The morning was", "Emma could not", "In the evening"};
+
+Json Request(size_t which, int tokens) {
+  return {{"model", kDense}, {"prompt", kBeginnings[which]}, {"n_predict", tokens}, {"temperature", 0}, {"ignore_eos", true}, {"cache_prompt", false}};
+}
+
+class Sharing : public ServeTest {
+ protected:
+  bool Start(std::vector<std::string> more) {
+    std::vector<std::string> arguments = {"--models-dir", Models(), "--flash-mode", "on", "--weights-ram", "6M"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return StartServer(arguments);
+  }
+  // All at the same time.
+  std::vector<Answer> Together(const std::vector<Json>& requests) {
+    std::vector<Answer> answers(requests.size());
+    std::vector<std::thread> clients;
+    for (size_t i = 0; i < requests.size(); ++i) clients.emplace_back([&, i] { answers[i] = Post("/completion", requests[i]); });
+    for (std::thread& client : clients) client.join();
+    return answers;
+  }
+  // Passes with more than one token.
+  uint64_t WidePasses() {
+    uint64_t passes = 0;
+    for (const Json& width : Flash(kDense)["widths"]) {
+      if (width["tokens"] > width["passes"]) passes += width["passes"].get<uint64_t>();
+    }
+    return passes;
+  }
+};
+
+// With memory of its own for each slot, and plain kernels, the engine gives everybody the bits of a lonely request.
+TEST_F(Sharing, TextsAreThoseOfLonelyRequests) {
+  ASSERT_TRUE(Start({"--kernels", "plain", "--", "-np", "4", "-no-kvu"}));
+  std::vector<Json> requests;
+  std::vector<std::string> alone;
+  for (size_t i = 0; i < 4; ++i) {
+    requests.push_back(Request(i, 40));
+    alone.push_back(Post("/completion", requests.back()).body["content"]);
+  }
+  const uint64_t before = WidePasses();
+  const auto answers = Together(requests);
+  for (size_t i = 0; i < answers.size(); ++i) EXPECT_EQ(answers[i].body["content"], alone[i]) << answers[i].text;
+  EXPECT_GT(WidePasses(), before + 20) << "their tokens were not in the same passes";
+}
+
+TEST_F(Sharing, NobodyIsBrokenOffWhenTheKvCacheIsShort) {
+  ASSERT_TRUE(Start({}));
+  const Answer load = Load({{"model", kDense}, {"context_length", 512}});
+  ASSERT_EQ(load.status, 200) << load.text;
+  EXPECT_EQ(load.body["sharing"]["slots"], 4) << load.text;
+  EXPECT_EQ(load.body["configuration"]["context_length"], 512) << load.text;
+  ASSERT_LT(load.body["sharing"]["pool_tokens"], 1024) << "all of them fit at once";
+  const uint64_t before = WidePasses();
+  std::vector<Json> requests;
+  for (size_t i = 0; i < 6; ++i) requests.push_back(Request(i, 200));
+  for (const Answer& answer : Together(requests)) {
+    EXPECT_EQ(answer.status, 200) << answer.text;
+    EXPECT_EQ(answer.body["tokens_predicted"], 200) << answer.text;
+    EXPECT_EQ(answer.body["truncated"], false) << answer.text;
+  }
+  EXPECT_GT(WidePasses(), before + 100);
+}
+
+TEST_F(Sharing, WhoLeavesTheLineHoldsNobodyUp) {
+  ASSERT_TRUE(Start({}));
+  ASSERT_EQ(Load({{"model", kDense}, {"context_length", 512}}).status, 200);
+  Json endless = Request(0, 100000);
+  endless["stream"] = true;
+  HttpClient first(port_), second(port_);
+  ASSERT_TRUE(first.Send("POST", "/completion", endless.dump()));
+  ASSERT_TRUE(first.ReadUntil("data: "));
+  ASSERT_TRUE(second.Send("POST", "/completion", endless.dump()));
+  ASSERT_TRUE(Eventually([&] { return Model(kDense)["loaded"]["requests_waiting"] == 1; }));
+  second.Close();
+  EXPECT_TRUE(Eventually([&] { return Model(kDense)["loaded"]["requests_waiting"] == 0; }));
+  first.Close();
+  EXPECT_EQ(Complete(kDense).status, 200);
+}
+
+// The second question of a conversation reads only what is new, also when others asked in between.
+TEST_F(Sharing, PromptsAreReadOnce) {
+  ASSERT_TRUE(Start({}));
+  std::string book;
+  for (int i = 0; i < 20; ++i) book += std::string(kBeginnings[i % 6]) + " and nobody was sorry for it. ";
+  Json asked = Request(0, 4);
+  asked["cache_prompt"] = true;
+  asked["prompt"] = book;
+  const Answer first = Post("/completion", asked);
+  ASSERT_EQ(first.status, 200) << first.text;
+  const int whole = first.body["timings"]["prompt_n"];
+  EXPECT_GT(whole, 200);
+  for (size_t i = 1; i < 3; ++i) EXPECT_EQ(Post("/completion", Request(i, 4)).status, 200);
+  asked["prompt"] = book + "Emma could not";
+  const Answer again = Post("/completion", asked);
+  EXPECT_GE(again.body["timings"]["cache_n"].get<int>(), whole - 4) << again.text;
+  EXPECT_LT(again.body["timings"]["prompt_n"].get<int>(), 20) << again.text;
+}
+
+}  // namespace
+}  // namespace headrace::serve
