@@ -153,6 +153,7 @@ Result<std::vector<std::string>> BuildServerArguments(const ServerArguments& ser
     builder.Default({"-kvu", "--kv-unified", "-no-kvu", "--no-kv-unified"});
     if (server.pool_tokens > server.context) builder.Default({"--kv-unified-per-slot"}, std::to_string(server.context));
   }
+  if (!server.slot_folder.empty()) builder.Required({"--slot-save-path"}, AsPath(server.slot_folder));
   if (server.batch_tokens > 0) {
     builder.Default({"-b", "--batch-size"}, std::to_string(server.batch_tokens));
     builder.Default({"-ub", "--ubatch-size"}, std::to_string(server.batch_tokens));

@@ -66,6 +66,7 @@ Result<std::vector<std::string>> ServerCommand(const Settings& settings, const L
   server.streams = plan.must_stream();
   server.debug = plan.config.debug;
   server.defaults = plan.defaults.options;
+  server.slot_folder = settings.prompt_folder;
   server.rest = settings.rest;
   return cli::BuildServerArguments(server, settings.known);
 }

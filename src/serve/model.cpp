@@ -46,8 +46,8 @@ const char* ToString(ModelState state) {
   return "";
 }
 
-Model::Model(const Executor& executor, const Settings& settings, LoadPlan plan, std::string socket_path)
-    : settings_(settings), plan_(std::move(plan)), server_(executor, std::move(socket_path)),
+Model::Model(const Executor& executor, const Settings& settings, PromptCache& prompts, LoadPlan plan, std::string socket_path)
+    : settings_(settings), prompts_(prompts), plan_(std::move(plan)), server_(executor, std::move(socket_path)),
       admission_(executor, plan_.sharing.pool_tokens), changed_(executor) {}
 
 void Model::SetState(ModelState state, std::string error) {
@@ -64,6 +64,7 @@ Task<Status> Model::Start() {
   if (status.ok()) status = co_await ComputeOnce();
   if (status.ok()) status = CheckStreaming();
   if (status.ok()) co_await AskProperties();
+  if (status.ok() && !stop_) co_await prompts_.Restore(plan_, socket_path(), slots);
   if (stop_) status = Status(Code::kCancelled, fmt::format("{} was unloaded while it was loaded", id()));
   if (status.ok()) {
     load_seconds = std::chrono::duration<double>(Clock::now() - begin).count();
@@ -139,6 +140,12 @@ Task<> Model::Learn() {
   cli::StoreLearned(LearnedPlaceOf(settings_, plan_), run);
 }
 
+Task<> Model::SavePrompts() {
+  if (saved_ || state_ != ModelState::kStopping || requests_ > 0 || !server_.process()->running()) co_return;
+  saved_ = true;
+  co_await prompts_.Save(plan_, socket_path(), slots);
+}
+
 Task<> Model::Stop(bool force) {
   const auto self = shared_from_this();
   if (!stop_ && state_ == ModelState::kLoaded) SetState(ModelState::kStopping);
@@ -146,6 +153,7 @@ Task<> Model::Stop(bool force) {
     while (requests_ > 0 && state_ == ModelState::kStopping && server_.process()->running()) co_await changed_.Wait();
   }
   if (!force && !stop_ && server_.process() != nullptr && server_.process()->running()) co_await Learn();
+  co_await SavePrompts();
   stop_ = true;
   changed_.NotifyAll();
   admission_.Wake();

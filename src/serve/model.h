@@ -10,6 +10,7 @@
 #include "serve/load_plan.h"
 #include "serve/lone_server.h"
 #include "serve/net.h"
+#include "serve/prompt_cache.h"
 
 namespace headrace::serve {
 
@@ -24,7 +25,7 @@ const char* ToString(ModelState state);
 
 class Model : public std::enable_shared_from_this<Model> {
  public:
-  Model(const Executor& executor, const Settings& settings, LoadPlan plan, std::string socket_path);
+  Model(const Executor& executor, const Settings& settings, PromptCache& prompts, LoadPlan plan, std::string socket_path);
 
   // Starts the process, waits until it answers, lets it compute once, and checks that weights were streamed where
   // they must be. Status kCancelled after Stop. Also starts it again after a crash.
@@ -75,13 +76,16 @@ class Model : public std::enable_shared_from_this<Model> {
   Status CheckStreaming() const;
   Task<> AskProperties();
   Task<> Learn();
+  // Once, and only while it computes for nobody.
+  Task<> SavePrompts();
 
   const Settings& settings_;
+  PromptCache& prompts_;
   const LoadPlan plan_;
   LoneServer server_;
   Admission admission_;
   ModelState state_ = ModelState::kLoading;
-  bool stop_ = false;
+  bool stop_ = false, saved_ = false;
   std::string error_;
   Wakeup changed_;                      // state or number of requests
   int requests_ = 0;

@@ -39,7 +39,7 @@ class ModelManager::Turn {
 
 ModelManager::ModelManager(const Executor& executor, asio::thread_pool& worker, const Settings& settings, ModelLibrary& library,
                            const ConfigStore& store, std::string socket_folder)
-    : executor_(executor), worker_(worker), settings_(settings), library_(library), store_(store),
+    : executor_(executor), worker_(worker), settings_(settings), library_(library), store_(store), prompts_(worker, settings),
       socket_folder_(std::move(socket_folder)), turn_free_(executor) {}
 
 void ModelManager::Begin() {
@@ -206,7 +206,7 @@ Task<Result<ModelPtr>> ModelManager::LoadInTurn(ModelEntry entry, ModelConfig co
   if (ending_) co_return Status(Code::kCancelled, "the server is ending");
 
   const std::string socket_path = fmt::format("{}/{}.sock", socket_folder_, next_socket_++);
-  const auto model = std::make_shared<Model>(executor_, settings_, std::move(*plan), socket_path);
+  const auto model = std::make_shared<Model>(executor_, settings_, prompts_, std::move(*plan), socket_path);
   models_[entry.id] = model;
   const Status status = co_await model->Start();
   if (!status.ok()) {

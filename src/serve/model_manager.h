@@ -83,6 +83,7 @@ class ModelManager {
   ModelLibrary& library_;
   Simulations simulations_;   // of the worker
   const ConfigStore& store_;
+  PromptCache prompts_;
   const std::string socket_folder_;
   std::map<std::string, ModelPtr> models_;
   std::map<std::string, std::string> errors_;

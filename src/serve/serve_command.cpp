@@ -18,6 +18,7 @@
 #include "serve/guard.h"
 #include "serve/lone_server.h"
 #include "serve/model_library.h"
+#include "serve/prompt_files.h"
 #include "serve/server.h"
 
 namespace headrace::serve {
@@ -39,7 +40,7 @@ have no configuration of their own; one that was given with POST /api/v1/models/
 struct ServeOptions {
   Settings settings;
   std::string model;
-  std::string max_body;
+  std::string max_body, prompt_bytes;
   std::string ttl;
   std::string engine;
 };
@@ -70,6 +71,26 @@ std::vector<std::string> SplitKeys(const std::vector<std::string>& given) {
     }
   }
   return keys;
+}
+
+Status CompletePrompts(ServeOptions& options, const std::vector<std::string>& rest) {
+  Settings& settings = options.settings;
+  if (settings.prompt_folder.empty()) {
+    return options.prompt_bytes.empty() ? Status() : Status(Code::kInvalidArgument, "--prompt-cache-max needs --prompt-cache-dir DIR");
+  }
+  if (std::find(rest.begin(), rest.end(), "--slot-save-path") != rest.end()) {
+    return Status(Code::kInvalidArgument, "--prompt-cache-dir sets llama-server's --slot-save-path; leave one of both out");
+  }
+  if (!options.prompt_bytes.empty()) {
+    const auto bytes = ParseSize(options.prompt_bytes);
+    if (!bytes.ok()) return Status(bytes.status().code(), "--prompt-cache-max: " + bytes.status().message());
+    settings.prompt_bytes = *bytes;
+  }
+  std::error_code error;
+  settings.prompt_folder = std::filesystem::absolute(settings.prompt_folder, error).lexically_normal().string();
+  if (settings.prompt_folder.size() > 1 && settings.prompt_folder.ends_with('/')) settings.prompt_folder.pop_back();
+  const Status ready = PromptFiles(settings.prompt_folder, 0).Prepare();
+  return ready.ok() ? ready : Status(ready.code(), "--prompt-cache-dir: " + ready.message());
 }
 
 // Everything that can be wrong before anything is started.
@@ -104,6 +125,7 @@ Status Complete(ServeOptions& options, const std::vector<std::string>& rest) {
     if (*bytes == 0) return Status(Code::kInvalidArgument, "--max-body 0 lets no request through; write a size, for instance 64M");
     settings.body_bytes = *bytes;
   }
+  HEADRACE_RETURN_IF_ERROR(CompletePrompts(options, rest));
   for (const std::string& word : rest) {
     const std::string name = word.substr(0, word.find('='));
     if (std::find(std::begin(kOurs), std::end(kOurs), name) == std::end(kOurs)) continue;
@@ -158,6 +180,10 @@ void AddServeCommand(CLI::App& app, cli::CommandLine& line) {
   command->add_option("--models-max", settings.models_max, "Most models loaded at a time; the least recently used makes room")
       ->type_name("N")->check(CLI::Range(size_t{1}, size_t{64}))->capture_default_str();
   command->add_option("--max-body", options->max_body, "Largest request (default 64M)")->type_name("SIZE");
+  command->add_option("--prompt-cache-dir", settings.prompt_folder, "Folder where prompts that were read outlive a model's process")
+      ->type_name("DIR");
+  command->add_option("--prompt-cache-max", options->prompt_bytes, "Most that they may take there; the oldest go (default 2G)")
+      ->type_name("SIZE");
   command->add_flag("--no-modelfile", settings.no_modelfile, "Leave the Modelfiles beside models out (docs/modelfile.md)");
   cli::AddFlashOptions(*command, settings.flash);
   cli::AddEngineOption(*command, options->engine);

@@ -22,6 +22,8 @@ struct Settings {
   std::chrono::seconds ttl{0};             // a model without requests for so long is unloaded; 0: never
   size_t models_max = 1;                   // loaded at a time
   uint64_t body_bytes = 64 << 20;          // largest request
+  std::string prompt_folder;               // where prompts outlive a model's process, "" nowhere
+  uint64_t prompt_bytes = uint64_t{2} << 30;   // there at most
   std::string config_path;                 // of remembered configurations, "" remembers nothing
 
   cli::FlashOptions flash;                 // for models without a configuration of their own
