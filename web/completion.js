@@ -1,6 +1,6 @@
 // One answer of a model, as it is made.
 import { events } from './api.js';
-import { seconds, speed } from './format.js';
+import { reading, seconds, speed } from './format.js';
 
 // Fills `answer` {content, reasoning, stats}; calls `changed` after each piece and `progress(text)` while the prompt is read.
 export async function complete({ model, messages, sampling, answer, changed, progress, signal }) {
@@ -12,7 +12,7 @@ export async function complete({ model, messages, sampling, answer, changed, pro
   for await (const { event, data } of events('/v1/chat/completions', { body, signal })) {
     if (event === 'error' || data.error) throw new Error(data.error?.message ?? 'The model broke its answer off.');
     const read = data.prompt_progress;
-    if (read && first === null) progress(`Reading the prompt: ${read.processed} of ${read.total} tokens`);
+    if (read && first === null) progress(reading(read));
     const choice = data.choices?.[0];
     end = choice?.finish_reason ?? end;
     const { content, reasoning_content: reasoning } = choice?.delta ?? {};

@@ -64,6 +64,9 @@ export function draw(estimate, apply) {
   }
   nodes.push(bar, legend);
   if (!estimate.fits) nodes.push(shortage(estimate, apply));
+  if (estimate.fits && estimate.sharing?.slots > 1) {
+    nodes.push(el('p', {}, el('small', {}, `Up to ${estimate.sharing.slots} requests at a time share each pass.`)));
+  }
   if (estimate.makes_room.length > 0) nodes.push(el('p', { class: 'note' }, `Loading it unloads ${estimate.makes_room.join(', ')}.`));
   return nodes;
 }

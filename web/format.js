@@ -35,3 +35,10 @@ export function percent(share) {
 export function parameters(count) {
   return count >= 1e9 ? `${(count / 1e9).toFixed(1)} B` : `${(count / 1e6).toFixed(1)} M`;
 }
+
+// How far llama-server is with a prompt ("prompt_progress"): what was in its cache took no time.
+export function reading({ total, cache, processed, time_ms: ms }) {
+  const text = `Reading the prompt: ${processed} of ${total} tokens`;
+  const read = processed - (cache ?? 0);
+  return read > 0 && processed < total && ms > 0 ? `${text}, about ${seconds(((total - processed) / read) * (ms / 1000))} left` : text;
+}

@@ -1,4 +1,4 @@
-// The panel of what is going on: one stream of statistics, five plots.
+// The panel of what is going on: one stream of statistics, six plots.
 import { events } from './api.js';
 import { $, el, width } from './dom.js';
 import { bytes, percent, perSecond, speed } from './format.js';
@@ -9,6 +9,7 @@ const RETRY_MS = 3000;
 const plots = {
   read_bytes_per_s: new Plot('Disk', perSecond),
   decode_tokens_per_s: new Plot('Tokens per second', speed),
+  tokens_per_pass: new Plot('Tokens for each pass', speed),
   wait_share: new Plot('Waiting for the disk', percent, 1),
   expert_hit_share: new Plot('Experts in memory', percent, 1),
 };

@@ -12,7 +12,6 @@ namespace headrace::cli {
 namespace {
 
 using Json = nlohmann::json;
-constexpr uint64_t kUbatchTokens = 512;   // llama.cpp's default --ubatch-size
 
 std::string Percent(uint64_t part, uint64_t whole) {
   return fmt::format("{:.0f} %", whole == 0 ? 0.0 : 100.0 * static_cast<double>(part) / static_cast<double>(whole));
@@ -62,7 +61,7 @@ Result<PlanReport> MakePlanReport(ModelSetup model, const std::optional<ProfileE
   if (!plan.ok()) return plan.status();
   report.plan = std::move(*plan);
   if (machine) {
-    report.prediction = Predict(report.plan, ToMachineProfile(*machine), model.weights.active_parameters, prompt_tokens, kUbatchTokens,
+    report.prediction = Predict(report.plan, ToMachineProfile(*machine), model.weights.active_parameters, prompt_tokens, model.weights.batch_tokens,
                                 {model.weights.expert_bytes, model.weights.active_expert_bytes});
   }
   report.model = std::move(model);

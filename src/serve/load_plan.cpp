@@ -9,6 +9,7 @@
 #include "cli/engine_arguments.h"
 #include "cli/machine_profile.h"
 #include "cli/modelfile_use.h"
+#include "serve/prompt_files.h"
 #include "serve/remedies.h"
 
 namespace headrace::serve {
@@ -66,7 +67,8 @@ Result<std::vector<std::string>> ServerCommand(const Settings& settings, const L
   server.streams = plan.must_stream();
   server.debug = plan.config.debug;
   server.defaults = plan.defaults.options;
-  server.slot_folder = settings.prompt_folder;
+  // llama-server does not start without the folder.
+  if (!settings.prompt_folder.empty() && PromptFiles(settings.prompt_folder, 0).Prepare().ok()) server.slot_folder = settings.prompt_folder;
   server.rest = settings.rest;
   return cli::BuildServerArguments(server, settings.known);
 }

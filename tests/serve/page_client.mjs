@@ -91,15 +91,22 @@ await page.locator('#send:visible').waitFor();
 assert.equal(await page.locator('.message.assistant').count(), 1);
 assert.equal(await answer.locator('.text').textContent(), first);
 
-// Stop.
+// A long prompt: how far it is, and how long it will take. Stop.
+await page.evaluate(() => {
+  window.said = [];
+  const status = document.getElementById('chat-status');
+  new MutationObserver(() => window.said.push(status.textContent)).observe(status, { childList: true, characterData: true, subtree: true });
+});
 await page.locator('#settings-menu summary').click();
 await page.getByLabel('Most tokens').fill('2000');
 await page.keyboard.press('Escape');
-await page.getByLabel('Message').fill('And a very long story.');
+await page.getByLabel('Message').fill(`And a very long story. ${'She was sorry for it. '.repeat(100)}`);
 await page.getByRole('button', { name: 'Send' }).click();
 await until(() => document.querySelectorAll('.message.assistant').length === 2 && [...document.querySelectorAll('.message.assistant .text')].at(-1).textContent.length > 20);
 await page.getByRole('button', { name: 'Stop' }).click();
 await page.getByText('Stopped.').waitFor();
+const said = await page.evaluate(() => window.said);
+assert(said.some((text) => /^Reading the prompt: \d+ of \d+ tokens, about [\d.]+ \w+ left$/.test(text)), `progress of the prompt: ${said}`);
 const idle = async () => (await (await fetch(`${base}/api/v1/models`)).json()).models.find(({ id }) => id === model).loaded.requests === 0;
 for (let i = 0; i < 100 && !(await idle()); i += 1) await page.waitForTimeout(100);
 assert(await idle(), 'the model stopped too');
