@@ -9,6 +9,7 @@
 #include "cli/engine_arguments.h"
 #include "cli/machine_profile.h"
 #include "cli/modelfile_use.h"
+#include "plan/slots.h"
 #include "serve/prompt_files.h"
 #include "serve/remedies.h"
 
@@ -79,8 +80,8 @@ Status Settle(const Settings& settings, Simulations& simulations, LoadPlan& plan
   if (!arguments.ok()) return arguments.status();
   auto& simulation = simulations.Get(settings.engine.engine, plan.entry, *arguments);
   if (!simulation.ok()) LogDebug(fmt::format("{}: what the engine will allocate is not foretold: {}", plan.entry.id, simulation.status().message()));
-  plan.enough = cli::SettleMemory(simulation, *arguments, plan.setup);
-  if (plan.setup.shortage) plan.enough = Status(plan.enough.code(), ShortageText(*plan.setup.shortage));
+  const Status enough = cli::SettleMemory(simulation, *arguments, plan.setup);
+  plan.enough = plan.setup.shortage ? Status(enough.code(), ShortageText(*plan.setup.shortage)) : enough;
   return {};
 }
 
@@ -89,7 +90,13 @@ void SettleSharing(const Settings& settings, Simulations& simulations, LoadPlan&
   if (!plan.must_stream() || plan.embedding || plan.entry.kind == ModelKind::kReranker) return;
   if (!settings.known.Has("-kvu")) return;
   plan.sharing = LeastSharing(plan.context, plan.asked.slots, settings.rest);
-  if (!plan.enough.ok()) return;
+  if (!plan.enough.ok()) {
+    // Narrow batches want less memory.
+    if (plan.sharing.slots != 1) plan.sharing.batch_tokens = kNarrowestPiece;
+    const Status settled = Settle(settings, simulations, plan);
+    if (!settled.ok()) plan.enough = settled;
+    return;
+  }
   const LoadPlan least = plan;
   const auto arguments = ServerCommand(settings, plan, "");
   if (!arguments.ok()) return;
@@ -99,7 +106,7 @@ void SettleSharing(const Settings& settings, Simulations& simulations, LoadPlan&
   plan.sharing = BestSharing(least.sharing, plan.context, plan.asked.slots, settings.rest, plan.setup, *simulation,
                              machine.ok() ? std::optional(*machine) : std::nullopt);
   const Status settled = Settle(settings, simulations, plan);
-  // Narrow batches want less memory: what fits only with them is left as it was.
+  // What fits as a whole only with narrow batches is left as it was.
   if (!settled.ok() || !plan.enough.ok() || !plan.must_stream()) plan = least;
 }
 
