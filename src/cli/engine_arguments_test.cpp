@@ -190,5 +190,22 @@ TEST(ServerArguments, OneModelOnASocket) {
   EXPECT_FALSE(Contains(defaults, {"--seed", "1"}));
 }
 
+TEST(ServerArguments, RequestsShareOneCache) {
+  const OptionNames known = ParseHelp("-m\n--host\n-a\n-c\n-np\n-kvu\n--kv-unified-per-slot\n-b\n-ub\n--slot-save-path\n");
+  ServerArguments server{.model = "m.gguf", .socket = "/s.sock", .alias = "m", .context = 512};
+  server.chosen_slots = 16;
+  server.pool_tokens = 1024;
+  server.batch_tokens = 32;
+  server.slot_folder = "/prompts";
+  EXPECT_EQ(*BuildServerArguments(server, known),
+            (Arguments{"-m", "m.gguf", "--host", "/s.sock", "-a", "m", "-c", "1024", "-np", "16", "-kvu", "--kv-unified-per-slot", "512",
+                       "--slot-save-path", "/prompts", "-b", "32", "-ub", "32"}));
+  server.rest = {"-np", "2", "--no-kv-unified", "--ubatch-size", "64"};
+  const Arguments said = *BuildServerArguments(server, known);
+  EXPECT_FALSE(Contains(said, {"-kvu"}));
+  EXPECT_FALSE(Contains(said, {"-np", "16"}));
+  EXPECT_FALSE(Contains(said, {"-ub", "32"}));
+}
+
 }  // namespace
 }  // namespace headrace::cli
