@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -40,6 +41,14 @@ std::optional<PromptFiles::File> ParseName(const std::string& name) {
   return file;
 }
 
+// Of a process that is gone, which could not finish it.
+bool IsAbandoned(const std::string& name) {
+  unsigned long long key = 0, slot = 0;
+  int process = 0, end = 0;
+  if (std::sscanf(name.c_str(), "%16llx-%6llu-%d.part%n", &key, &slot, &process, &end) != 3 || end != static_cast<int>(name.size())) return false;
+  return process > 0 && ::kill(process, 0) != 0 && errno == ESRCH;
+}
+
 std::optional<uint64_t> HashOf(const std::string& path) {
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   std::string piece(kMiB, '\0');
@@ -64,6 +73,9 @@ Status PromptFiles::Prepare() const {
   }
   if (!fs::is_directory(folder_, error)) return Status(Code::kInvalidArgument, folder_ + " is no folder");
   if (::access(folder_.c_str(), W_OK | X_OK) != 0) return Status(Code::kPermission, folder_ + ": cannot write there");
+  for (const auto& entry : fs::directory_iterator(folder_, error)) {
+    if (IsAbandoned(entry.path().filename().string())) ::unlink(entry.path().c_str());
+  }
   return {};
 }
 

@@ -26,7 +26,7 @@ class PromptFiles {
 
   bool enabled() const { return !folder_.empty(); }
   const std::string& folder() const { return folder_; }
-  // Makes the folder if there is none. Errors: kPermission, kIo.
+  // Makes the folder if there is none, and removes what ended processes left unfinished. Errors: kPermission, kIo.
   Status Prepare() const;
 
   // Of this key, by slot; 0 for all. The newest only, where a slot has several.

@@ -72,5 +72,13 @@ TEST_F(PromptFilesTest, TheOldestGoAndOtherFilesStay) {
   EXPECT_EQ(Count(), 4u);
 }
 
+TEST_F(PromptFilesTest, WhatWasLeftUnfinishedGoes) {
+  std::ofstream(files_.folder() + "/0000000000000007-0-2147483647.part") << "of a process that cannot be";
+  std::ofstream(files_.folder() + "/" + files_.UnfinishedName(7, 1)) << "of this one";
+  std::ofstream(files_.folder() + "/movie.part") << "somebody's own";
+  ASSERT_TRUE(files_.Prepare().ok());
+  EXPECT_EQ(Count(), 2u);
+}
+
 }  // namespace
 }  // namespace headrace::serve
