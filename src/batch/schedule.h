@@ -39,8 +39,8 @@ class Schedule {
   bool finished() const { return waiting_.empty() && suspects_.empty() && running_.empty(); }
   size_t running() const { return running_.size(); }
   size_t waiting() const { return waiting_.size() + suspects_.size(); }
-  // The one that runs, in a time of suspicion, is the only one.
-  bool alone() const { return alone_; }
+  // The one that runs alone after RepeatAllAlone.
+  std::optional<size_t> alone() const { return alone_ && !running_.empty() ? std::optional(running_.begin()->first) : std::nullopt; }
 
  private:
   struct Waiting {
