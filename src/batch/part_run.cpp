@@ -91,7 +91,8 @@ class PartRun {
 
   Task<> Serve() {
     while (!stop_ && !schedule_.finished()) {
-      if (!co_await StartEngine()) break;
+      const bool started = co_await StartEngine();
+      if (!started) break;
       co_await Feed();
       while (in_flight_ > 0) co_await changed_.Wait();
       NotePasses();
@@ -111,8 +112,8 @@ class PartRun {
     spec.arguments = plan_.arguments;
     spec.library = plan_.engine.library;
     spec.config = plan_.config;
-    const auto on_wait = [this] { ShowLoading(); };
-    const Status started = co_await server_.Start(std::move(spec), on_wait);
+    std::function<void()> on_wait = [this] { ShowLoading(); };
+    const Status started = co_await server_.Start(std::move(spec), std::move(on_wait));
     if (!started.ok()) {
       End(started);
       co_return false;
@@ -123,8 +124,8 @@ class PartRun {
   }
 
   Task<> WatchEngine(std::shared_ptr<serve::ChildProcess> process) {
-    while (!co_await process->WaitForEnd(kLong)) {
-    }
+    bool ended = false;
+    while (!ended) ended = co_await process->WaitForEnd(kLong);
     changed_.NotifyAll();
   }
 
@@ -162,8 +163,8 @@ class PartRun {
   }
 
   Task<> RunOne(size_t request, std::string url, std::string body, std::shared_ptr<serve::ChildProcess> process) {
-    const auto ignore = [](std::string_view) { return true; };
-    const auto answer = co_await serve::StreamFromChild(server_.socket_path(), std::move(url), std::move(body), ignore);
+    serve::OnEvent ignore = [](std::string_view) { return true; };
+    const auto answer = co_await serve::StreamFromChild(server_.socket_path(), std::move(url), std::move(body), std::move(ignore));
     if (!stop_) {
       if (!answer.ok()) {
         // What died with the engine is taken up again when all of it is known.
@@ -291,8 +292,8 @@ class PartRun {
   Task<> SyncResults() {
     dirty_ = false;
     Status synced;
-    const auto sync = [this, &synced] { synced = results_.Sync(); };
-    co_await serve::OnWorker(worker_, sync);
+    std::function<void()> sync = [this, &synced] { synced = results_.Sync(); };
+    co_await serve::OnWorker(worker_, std::move(sync));
     if (!synced.ok()) End(synced);
   }
 
