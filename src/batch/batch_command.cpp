@@ -80,8 +80,10 @@ void SayEnd(const BatchOptions& options, const Tally& tally) {
 // How far it came and how it goes on, in the line that says what went wrong.
 int Stopped(const BatchOptions& options, const PartEnd& end, const Tally& tally) {
   const int status = end.signal != 0 ? cli::kExitSignal + end.signal : cli::kExitFailure;
-  return cli::Fail(fmt::format("{}; {} of {} requests have their result in {}: the same command does the rest", end.status.message(),
-                               tally.earlier + tally.done, tally.requests, options.results),
+  const uint64_t done = tally.earlier + tally.done;
+  if (done == 0) return cli::Fail(fmt::format("{}; no request has its result yet", end.status.message()), status);
+  return cli::Fail(fmt::format("{}; {} of {} requests have their result in {}: the same command does the rest", end.status.message(), done,
+                               tally.requests, options.results),
                    status);
 }
 

@@ -4,6 +4,7 @@
 
 #include <boost/asio/signal_set.hpp>
 #include <csignal>
+#include <filesystem>
 #include <unordered_map>
 
 #include <fmt/format.h>
@@ -107,7 +108,7 @@ class PartRun {
 
   Task<bool> StartEngine() {
     serve::LoneServerSpec spec;
-    spec.label = "batch";
+    spec.label = std::filesystem::path(plan_.model.path).filename().string();
     spec.program = plan_.engine.program;
     spec.arguments = plan_.arguments;
     spec.library = plan_.engine.library;
