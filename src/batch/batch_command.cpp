@@ -87,10 +87,18 @@ int Stopped(const BatchOptions& options, const PartEnd& end, const Tally& tally)
                    status);
 }
 
-int FailPlan(const Status& status, const Tally& tally) {
-  // No engine, as of all commands.
-  const bool missing = status.code() == Code::kNotFound && status.message().find("llama") != std::string::npos;
-  return tally.done > 0 || !missing ? cli::Fail(status) : cli::Fail(status.message(), cli::kExitNotFound);
+// The exit status when there is none, else kExitOk.
+int FindEngine(const BatchOptions& options, EngineChoice& choice) {
+  Config any;
+  any.flash_mode = FlashMode::kAuto;
+  auto engine = cli::PrepareEngine(options.engine, {"llama-server"}, any);
+  if (!engine.ok()) return cli::Fail(engine.status().message(), cli::kExitNotFound);
+  choice.setup = std::move(*engine);
+  auto known = cli::QueryOptions(choice.setup.program);
+  if (!known.ok()) return cli::Fail(known.status().message(), cli::kExitNotExecutable);
+  choice.known = std::move(*known);
+  serve::ForgetServerVariables();
+  return cli::kExitOk;
 }
 
 int Batch(BatchOptions& options, const std::vector<std::string>& rest) {
@@ -113,17 +121,20 @@ int Batch(BatchOptions& options, const std::vector<std::string>& rest) {
   if (tally.requests == 0 && !options.quiet) fmt::print(stderr, "headrace: {} has no requests\n", options.requests);
   const serve::PrivateFolder folder;
   if (!parts->empty() && !folder.status().ok()) return cli::Fail(folder.status());
-  serve::ForgetServerVariables();
+  EngineChoice engine;
+  if (!parts->empty()) {
+    if (const int missing = FindEngine(options, engine); missing != cli::kExitOk) return missing;
+  }
   for (const Part& part : *parts) {
     const std::string socket_path = folder.path() + "/batch.sock";
-    const auto plan = PlanPart(options, *requests, part, socket_path);
-    if (!plan.ok()) return FailPlan(plan.status(), tally);
+    const auto plan = PlanPart(options, engine, *requests, part, socket_path);
+    if (!plan.ok()) return cli::Fail(plan.status());
     if (!options.quiet) {
       cli::SayDecision(plan->model);
       for (const std::string& note : plan->notes) fmt::print(stderr, "headrace: {}\n", note);
     }
-    cli::DebugEngine(plan->engine, plan->arguments, plan->config);
-    const PartEnd end = RunPart(options, *plan, *requests, part, socket_path, *results, tally);
+    cli::DebugEngine(engine.setup, plan->arguments, plan->config);
+    const PartEnd end = RunPart(options, engine, *plan, *requests, part, socket_path, *results, tally);
     if (!end.status.ok()) return Stopped(options, end, tally);
   }
   if (const Status synced = results->Sync(); !synced.ok()) return cli::Fail(synced);

@@ -36,8 +36,8 @@ cli::FlashOptions WithModelfile(const cli::FlashOptions& options, const cli::Mod
 // Everything that the choice of the slots needs.
 class Planner {
  public:
-  Planner(const BatchOptions& options, const RequestFile& requests, const Part& part, const std::string& socket_path)
-      : options_(options), requests_(requests), part_(part), socket_path_(socket_path) {}
+  Planner(const BatchOptions& options, const EngineChoice& engine, const RequestFile& requests, const Part& part, const std::string& socket_path)
+      : options_(options), engine_(engine), requests_(requests), part_(part), socket_path_(socket_path) {}
 
   Status Plan() {
     const auto file = cli::FindModelfile(options_.model, "", !options_.no_modelfile);
@@ -51,13 +51,7 @@ class Planner {
     if (defaults_.look_ahead) plan_.model.config.look_ahead = *defaults_.look_ahead;
     plan_.notes = defaults_.notes;
     if (!defaults_.applied.empty()) plan_.notes.push_back(fmt::format("{}: {}", defaults_.path, fmt::join(defaults_.applied, ", ")));
-    auto engine = cli::PrepareEngine(options_.engine, {"llama-server"}, plan_.model.config);
-    if (!engine.ok()) return engine.status();
-    plan_.engine = std::move(*engine);
-    auto known = cli::QueryOptions(plan_.engine.program);
-    if (!known.ok()) return known.status();
-    known_ = std::move(*known);
-    unified_ = known_.Has("--kv-unified-per-slot") && !Contains(options_.rest, {"-no-kvu", "--no-kv-unified"});
+    unified_ = engine_.known.Has("--kv-unified-per-slot") && !Contains(options_.rest, {"-no-kvu", "--no-kv-unified"});
     SetLimits();
     HEADRACE_RETURN_IF_ERROR(SetSlots());
     return Settle();
@@ -86,7 +80,7 @@ class Planner {
   Status SetSlots() {
     cli::ProgressLine progress;
     progress.Show("choosing how many requests share a pass");
-    const auto profile = cli::MachineProfileFor(plan_.model.path, cli::QueryVersion(plan_.engine.engine));
+    const auto profile = cli::MachineProfileFor(plan_.model.path, cli::QueryVersion(engine_.setup.engine));
     if (profile.ok()) plan_.model.config.disk_bytes_per_s = profile->disk_bytes_per_s;
     if (options_.slots) {
       plan_.slots = {*options_.slots, CacheTokens(demand_, *options_.slots), 0};
@@ -94,7 +88,7 @@ class Planner {
     }
     const auto arguments = Arguments(1, CacheTokens(demand_, 1));
     if (!arguments.ok()) return arguments.status();
-    auto simulation = cli::EngineSimulation::Prepare(plan_.engine.engine, *arguments);
+    auto simulation = cli::EngineSimulation::Prepare(engine_.setup.engine, *arguments);
     const MachineProfile machine = profile.ok() ? cli::ToMachineProfile(*profile) : MachineProfile();
     plan_.slots = ChooseSlots(demand_, kMostSlots, [&](uint64_t slots, uint64_t tokens) -> std::optional<double> {
       std::optional<cli::EngineMemory> memory;
@@ -144,7 +138,7 @@ class Planner {
     server.debug = plan_.model.config.debug;
     server.defaults = defaults_.options;
     const auto add = [&](std::initializer_list<const char*> names, const char* name, const std::string& value) {
-      if (!known_.Has(name) || Contains(options_.rest, names)) return;
+      if (!engine_.known.Has(name) || Contains(options_.rest, names)) return;
       server.rest.emplace_back(name);
       if (!value.empty()) server.rest.push_back(value);
     };
@@ -161,7 +155,7 @@ class Planner {
       add({"-ub", "--ubatch-size"}, "-ub", std::to_string(plan_.limits.context));
     }
     server.rest.insert(server.rest.end(), options_.rest.begin(), options_.rest.end());
-    return cli::BuildServerArguments(server, known_);
+    return cli::BuildServerArguments(server, engine_.known);
   }
 
   // What the engine's own words come to for the chosen slots.
@@ -170,14 +164,14 @@ class Planner {
     if (!arguments.ok()) return arguments.status();
     std::vector<std::string> simulated = *arguments;
     simulated.insert(simulated.end(), {"-np", SimulatedSlots(plan_.slots.slots)});
-    HEADRACE_RETURN_IF_ERROR(cli::SettleMemory(&plan_.engine.engine, simulated, plan_.model));
+    HEADRACE_RETURN_IF_ERROR(cli::SettleMemory(&engine_.setup.engine, simulated, plan_.model));
     arguments = Arguments(plan_.slots.slots, plan_.slots.cache_tokens);   // it is known now whether weights stream
     if (!arguments.ok()) return arguments.status();
     plan_.arguments = std::move(*arguments);
     plan_.config = plan_.model.LibraryConfig();
     const SlotChoice& slots = plan_.slots;
-    std::string line = fmt::format("{} requests, {} at a time share a KV cache of {} tokens, each at most {} of them", part_.requests.size(),
-                                   slots.slots, slots.cache_tokens, plan_.limits.context);
+    std::string line = fmt::format("{} request{}, {} at a time share a KV cache of {} tokens, each at most {} of them", part_.requests.size(),
+                                   part_.requests.size() == 1 ? "" : "s", slots.slots, slots.cache_tokens, plan_.limits.context);
     if (unlimited_ > 0 && !options_.answer && !part_.embeddings && slots.slots < std::min<uint64_t>(kMostSlots, part_.requests.size())) {
       line += fmt::format("; {} name no max_tokens and count with a context of {}: -n 512 lets more share a pass", unlimited_, plan_.limits.usual);
     }
@@ -186,12 +180,12 @@ class Planner {
   }
 
   const BatchOptions& options_;
+  const EngineChoice& engine_;
   const RequestFile& requests_;
   const Part& part_;
   const std::string socket_path_;
   PartPlan plan_;
   serve::ModelDefaults defaults_;
-  cli::OptionNames known_;
   bool unified_ = false;
   BatchDemand demand_;
   uint64_t unlimited_ = 0;
@@ -208,8 +202,9 @@ Status CheckRest(const std::vector<std::string>& rest) {
   return {};
 }
 
-Result<PartPlan> PlanPart(const BatchOptions& options, const RequestFile& requests, const Part& part, const std::string& socket_path) {
-  Planner planner(options, requests, part, socket_path);
+Result<PartPlan> PlanPart(const BatchOptions& options, const EngineChoice& engine, const RequestFile& requests, const Part& part,
+                          const std::string& socket_path) {
+  Planner planner(options, engine, requests, part, socket_path);
   HEADRACE_RETURN_IF_ERROR(planner.Plan());
   return std::move(planner.plan());
 }

@@ -10,6 +10,7 @@
 #include "batch/needs.h"
 #include "batch/request_file.h"
 #include "batch/slots.h"
+#include "cli/engine_probe.h"
 #include "cli/model_setup.h"
 #include "cli/options.h"
 
@@ -33,9 +34,13 @@ struct Part {
   std::vector<size_t> requests;    // of RequestFile::entries
 };
 
+struct EngineChoice {
+  cli::EngineSetup setup;
+  cli::OptionNames known;          // llama-server's options
+};
+
 struct PartPlan {
   cli::ModelSetup model;
-  cli::EngineSetup engine;
   std::vector<std::string> arguments;
   Config config;                   // of the library
   TokenLimits limits;
@@ -47,7 +52,8 @@ struct PartPlan {
 Status CheckRest(const std::vector<std::string>& rest);
 
 // Reads headers, lets the engine simulate its allocations, and measures the disk where it is not known yet (a second), with
-// progress on a terminal. Errors: those of PrepareModel, FindModelfile and SettleMemory; those of PrepareEngine.
-Result<PartPlan> PlanPart(const BatchOptions& options, const RequestFile& requests, const Part& part, const std::string& socket_path);
+// progress on a terminal. Errors: those of PrepareModel, FindModelfile and SettleMemory.
+Result<PartPlan> PlanPart(const BatchOptions& options, const EngineChoice& engine, const RequestFile& requests, const Part& part,
+                          const std::string& socket_path);
 
 }  // namespace headrace::batch

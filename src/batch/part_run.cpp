@@ -36,9 +36,9 @@ constexpr unsigned kMostCrashes = 5;                 // without a result in betw
 
 class PartRun {
  public:
-  PartRun(const BatchOptions& options, const PartPlan& plan, const RequestFile& requests, const Part& part, const std::string& socket_path,
-          ResultFile& results, Tally& tally)
-      : options_(options), plan_(plan), requests_(requests), results_(results), tally_(tally), seconds_before_(tally.seconds),
+  PartRun(const BatchOptions& options, const EngineChoice& engine, const PartPlan& plan, const RequestFile& requests, const Part& part,
+          const std::string& socket_path, ResultFile& results, Tally& tally)
+      : options_(options), engine_(engine), plan_(plan), requests_(requests), results_(results), tally_(tally), seconds_before_(tally.seconds),
         passes_before_(tally.passes), schedule_(plan.slots.slots, plan.slots.cache_tokens), changed_(loop_.get_executor()), tick_(loop_.get_executor()),
         signals_(loop_, SIGINT, SIGTERM, SIGHUP), server_(loop_.get_executor(), socket_path) {
     for (const size_t i : part.requests) {
@@ -109,9 +109,9 @@ class PartRun {
   Task<bool> StartEngine() {
     serve::LoneServerSpec spec;
     spec.label = std::filesystem::path(plan_.model.path).filename().string();
-    spec.program = plan_.engine.program;
+    spec.program = engine_.setup.program;
     spec.arguments = plan_.arguments;
-    spec.library = plan_.engine.library;
+    spec.library = engine_.setup.library;
     spec.config = plan_.config;
     std::function<void()> on_wait = [this] { ShowLoading(); };
     const Status started = co_await server_.Start(std::move(spec), std::move(on_wait));
@@ -305,6 +305,7 @@ class PartRun {
   }
 
   const BatchOptions& options_;
+  const EngineChoice& engine_;
   const PartPlan& plan_;
   const RequestFile& requests_;
   ResultFile& results_;
@@ -332,9 +333,9 @@ class PartRun {
 
 }  // namespace
 
-PartEnd RunPart(const BatchOptions& options, const PartPlan& plan, const RequestFile& requests, const Part& part, const std::string& socket_path,
-                ResultFile& results, Tally& tally) {
-  PartRun run(options, plan, requests, part, socket_path, results, tally);
+PartEnd RunPart(const BatchOptions& options, const EngineChoice& engine, const PartPlan& plan, const RequestFile& requests, const Part& part,
+                const std::string& socket_path, ResultFile& results, Tally& tally) {
+  PartRun run(options, engine, plan, requests, part, socket_path, results, tally);
   return run.Run();
 }
 

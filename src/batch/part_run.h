@@ -14,7 +14,7 @@ struct PartEnd {
 };
 
 // Adds to `tally`, and says on standard error how far it is. Results that were written stay, however it ends.
-PartEnd RunPart(const BatchOptions& options, const PartPlan& plan, const RequestFile& requests, const Part& part, const std::string& socket_path,
-                ResultFile& results, Tally& tally);
+PartEnd RunPart(const BatchOptions& options, const EngineChoice& engine, const PartPlan& plan, const RequestFile& requests, const Part& part,
+                const std::string& socket_path, ResultFile& results, Tally& tally);
 
 }  // namespace headrace::batch

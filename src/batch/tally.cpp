@@ -11,7 +11,10 @@ namespace {
 // Of a token of an answer. A pass has hundreds of a prompt, and takes several times as long.
 constexpr double kPromptShare = 1.0 / 8;
 
-double PerSecond(uint64_t count, double seconds) { return seconds > 0 ? static_cast<double>(count) / seconds : 0; }
+std::string PerSecond(uint64_t count, double seconds) {
+  const double rate = seconds > 0 ? static_cast<double>(count) / seconds : 0;
+  return rate < 100 ? fmt::format("{:.3g}", rate) : fmt::format("{:.0f}", rate);
+}
 
 }  // namespace
 
@@ -32,18 +35,18 @@ std::string ProgressText(const Tally& tally) {
   std::string text = fmt::format("{} of {} requests", tally.earlier + tally.done, tally.requests);
   if (tally.failed > 0) text += fmt::format(", {} failed", tally.failed);
   const uint64_t answers = tally.finished.answer_tokens + tally.under_way.answer_tokens;
-  if (answers > 0) text += fmt::format(", {:.3g} tokens/s", PerSecond(answers, tally.seconds));
+  if (answers > 0) text += fmt::format(", {} tokens/s", PerSecond(answers, tally.seconds));
   if (const double left = tally.SecondsLeft(); left > 0) text += fmt::format(", {} left", DurationText(left));
   return text;
 }
 
 std::string SummaryText(const Tally& tally) {
-  std::string text = fmt::format("{} requests in {}", tally.done, DurationText(tally.seconds));
+  std::string text = fmt::format("{} request{} in {}", tally.done, tally.done == 1 ? "" : "s", DurationText(tally.seconds));
   if (tally.earlier > 0) text += fmt::format(" ({} were done before)", tally.earlier);
   if (tally.failed > 0) text += fmt::format(", {} failed", tally.failed);
   const uint64_t tokens = tally.finished.prompt_tokens + tally.finished.answer_tokens;
   if (tokens > 0) {
-    text += fmt::format("; {} tokens of prompts and {} of answers: {:.3g} tokens/s, {:.3g} of answers", tally.finished.prompt_tokens,
+    text += fmt::format("; {} tokens of prompts and {} of answers: {} tokens/s, {} of answers", tally.finished.prompt_tokens,
                         tally.finished.answer_tokens, PerSecond(tokens, tally.seconds), PerSecond(tally.finished.answer_tokens, tally.seconds));
   }
   if (tally.passes > 0) {

@@ -45,6 +45,8 @@ TEST(Tally, Texts) {
   EXPECT_EQ(ProgressText(tally), "12 of 64 requests, 1 failed, 20 tokens/s, 2 min 40 s left");
   EXPECT_EQ(SummaryText(tally), "10 requests in 20 s (2 were done before), 1 failed; 800 tokens of prompts and 400 of answers: 60 tokens/s, 20 of "
                                 "answers; 60 passes over the weights, 20 tokens each");
+  tally.finished = {800, 40000};
+  EXPECT_NE(SummaryText(tally).find("2040 tokens/s, 2000 of answers"), std::string::npos) << SummaryText(tally);
   EXPECT_EQ(DurationText(59.4), "59 s");
   EXPECT_EQ(DurationText(200), "3 min 20 s");
   EXPECT_EQ(DurationText(7500), "2 h 5 min");

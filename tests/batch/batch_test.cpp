@@ -9,7 +9,7 @@ namespace {
 class Batches : public BatchTest {};
 
 TEST_F(Batches, TextsAreThoseOfRequestsOneByOne) {
-  WriteRequests(Completions(6, 30));
+  WriteRequests(Completions(6, 20));
   const std::vector<std::string> stock = {"--flash-mode", "off", "--slots", "1", "--", "--no-repack"};
   ASSERT_EQ(Batch(stock).status, 0);
   const auto expected = Texts();
