@@ -1,0 +1,170 @@
+#include "batch/batch_command.h"
+
+#include <csignal>
+#include <filesystem>
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "batch/part_plan.h"
+#include "batch/part_run.h"
+#include "batch/request_file.h"
+#include "batch/result_file.h"
+#include "cli/exit_status.h"
+#include "cli/session.h"
+#include "serve/lone_server.h"
+#include "serve/private_folder.h"
+
+namespace headrace::batch {
+namespace {
+
+constexpr const char* kExamples = R"(
+Examples:
+  headrace batch model.gguf requests.jsonl --ram 8G            answers in results.jsonl, in the order in which they are done
+  headrace batch model.gguf requests.jsonl -o answers.jsonl    started again after an interruption it does what is missing
+  headrace batch model.gguf requests.jsonl --retry-errors      those once more whose result is an error
+  headrace batch model.gguf requests.jsonl -n 200 --slots 32   answers of at most 200 tokens, 32 at a time
+  cat requests.jsonl | headrace batch model.gguf - -o answers.jsonl
+  headrace batch model.gguf requests.jsonl -- --temp 0 --cache-type-k q8_0      options of llama-server's own
+
+Each line of the requests is as OpenAI's batches have it:
+  {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": {"messages": [...], "max_tokens": 200}}
+urls: /v1/chat/completions, /v1/completions, /v1/embeddings. A line that is wrong gets an error as its result, the others go on.
+docs/batch.md describes the rest. Exit status 0: every line has a result, though some may be errors.
+)";
+
+// Where results go without -o: beside the requests.
+std::string DefaultResults(const std::string& requests) {
+  return (std::filesystem::path(requests).parent_path() / "results.jsonl").string();
+}
+
+Status CheckOptions(BatchOptions& options) {
+  if (options.overwrite && options.retry_errors) return Status(Code::kInvalidArgument, "--overwrite and --retry-errors contradict each other; leave one out");
+  if (options.results.empty()) {
+    if (options.requests == "-") return Status(Code::kInvalidArgument, "requests from standard input need -o FILE for the results");
+    options.results = DefaultResults(options.requests);
+  }
+  if (options.results == "-") return Status(Code::kInvalidArgument, "results need a file, so that an interrupted batch can go on; name one with -o");
+  return CheckRest(options.rest);
+}
+
+// The results of lines that are no requests; what is left to do is returned.
+Result<std::vector<Part>> WriteProblems(const RequestFile& requests, ResultFile& results, Tally& tally) {
+  std::vector<Part> parts(2);
+  parts[1].embeddings = true;
+  for (size_t i = 0; i < requests.entries().size(); ++i) {
+    const RequestEntry& entry = requests.entries()[i];
+    ++tally.requests;
+    if (results.Has(entry)) {
+      ++tally.earlier;
+    } else if (entry.problem.empty()) {
+      parts[entry.endpoint == Endpoint::kEmbedding].requests.push_back(i);
+    } else {
+      HEADRACE_RETURN_IF_ERROR(results.Append(ErrorLine(entry, "invalid_request", entry.problem)));
+      ++tally.done;
+      ++tally.failed;
+    }
+  }
+  std::erase_if(parts, [](const Part& part) { return part.requests.empty(); });
+  return parts;
+}
+
+void SayEnd(const BatchOptions& options, const Tally& tally) {
+  fmt::print(stderr, "headrace: {}; the results are in {}\n", SummaryText(tally), options.results);
+  if (tally.cut_off > 0) {
+    fmt::print(stderr, "headrace: {} answers were ended by the context, not by the model; give a longer one with -c\n", tally.cut_off);
+  }
+  if (tally.failed > 0) fmt::print(stderr, "headrace: {} results are errors; --retry-errors does those requests once more\n", tally.failed);
+}
+
+// How far it came and how it goes on, in the line that says what went wrong.
+int Stopped(const BatchOptions& options, const PartEnd& end, const Tally& tally) {
+  const int status = end.signal != 0 ? cli::kExitSignal + end.signal : cli::kExitFailure;
+  const uint64_t done = tally.earlier + tally.done;
+  if (done == 0) return cli::Fail(fmt::format("{}; no request has its result yet", end.status.message()), status);
+  return cli::Fail(fmt::format("{}; {} of {} requests have their result in {}: the same command does the rest", end.status.message(), done,
+                               tally.requests, options.results),
+                   status);
+}
+
+// The exit status when there is none, else kExitOk.
+int FindEngine(const BatchOptions& options, EngineChoice& choice) {
+  Config any;
+  any.flash_mode = FlashMode::kAuto;
+  auto engine = cli::PrepareEngine(options.engine, {"llama-server"}, any);
+  if (!engine.ok()) return cli::Fail(engine.status().message(), cli::kExitNotFound);
+  choice.setup = std::move(*engine);
+  auto known = cli::QueryOptions(choice.setup.program);
+  if (!known.ok()) return cli::Fail(known.status().message(), cli::kExitNotExecutable);
+  choice.known = std::move(*known);
+  serve::ForgetServerVariables();
+  return cli::kExitOk;
+}
+
+int Batch(BatchOptions& options, const std::vector<std::string>& rest) {
+  options.rest = rest;
+  if (const Status status = CheckOptions(options); !status.ok()) return cli::Fail(status);
+  cli::ProgressLine progress;
+  progress.Show("reading " + options.requests);
+  auto requests = RequestFile::Open(options.requests);
+  if (!requests.ok()) return cli::Fail(requests.status());
+  const Existing existing = options.overwrite ? Existing::kOverwrite : options.retry_errors ? Existing::kRetryErrors : Existing::kResume;
+  auto results = ResultFile::Open(options.results, *requests, existing);
+  if (!results.ok()) return cli::Fail(results.status());
+  progress.Show("");
+  // A full quota is an error of a write, as a full disk is.
+  std::signal(SIGXFSZ, SIG_IGN);
+  std::signal(SIGPIPE, SIG_IGN);
+  Tally tally;
+  const auto parts = WriteProblems(*requests, *results, tally);
+  if (!parts.ok()) return Stopped(options, {parts.status(), 0}, tally);
+  if (tally.requests == 0 && !options.quiet) fmt::print(stderr, "headrace: {} has no requests\n", options.requests);
+  const serve::PrivateFolder folder;
+  if (!parts->empty() && !folder.status().ok()) return cli::Fail(folder.status());
+  EngineChoice engine;
+  if (!parts->empty()) {
+    if (const int missing = FindEngine(options, engine); missing != cli::kExitOk) return missing;
+  }
+  for (const Part& part : *parts) {
+    const std::string socket_path = folder.path() + "/batch.sock";
+    const auto plan = PlanPart(options, engine, *requests, part, socket_path);
+    if (!plan.ok()) return cli::Fail(plan.status());
+    if (!options.quiet) {
+      cli::SayDecision(plan->model);
+      for (const std::string& note : plan->notes) fmt::print(stderr, "headrace: {}\n", note);
+    }
+    cli::DebugEngine(engine.setup, plan->arguments, plan->config);
+    const PartEnd end = RunPart(options, engine, *plan, *requests, part, socket_path, *results, tally);
+    if (!end.status.ok()) return Stopped(options, end, tally);
+  }
+  if (const Status synced = results->Sync(); !synced.ok()) return cli::Fail(synced);
+  if (!options.quiet && tally.requests > 0) SayEnd(options, tally);
+  return cli::kExitOk;
+}
+
+}  // namespace
+
+void AddBatchCommand(CLI::App& app, cli::CommandLine& line) {
+  CLI::App* command = app.add_subcommand("batch", "Answer a file of requests (OpenAI's batch format), many in each pass over the weights");
+  command->footer(kExamples);
+  const auto options = std::make_shared<BatchOptions>();
+  command->add_option("model", options->model, "GGUF file; any part of a split model")->type_name("MODEL")->required();
+  command->add_option("requests", options->requests, "File with a request on each line; - is standard input")->type_name("REQUESTS")->required();
+  command->add_option("-o,--output", options->results, "File for the results (default: results.jsonl beside the requests)")->type_name("FILE");
+  command->add_flag("--overwrite", options->overwrite, "Begin anew: what the file of results has is lost");
+  command->add_flag("--retry-errors", options->retry_errors, "Do the requests again whose result is an error");
+  command->add_option("--slots", options->slots, "Requests at a time (default: as many as pay, within the memory)")
+      ->type_name("N")->check(CLI::Range(uint64_t{1}, uint64_t{256}));
+  command->add_option("-n,--predict", options->answer, "Most tokens of an answer whose request names no limit (default: what a context of 4096 leaves)")
+      ->type_name("N")->check(CLI::Range(uint64_t{1}, uint64_t{1} << 30));
+  command->add_option("-c,--ctx-size", options->context, "Context of each request in tokens (default: what the longest needs)")
+      ->type_name("N")->check(CLI::Range(uint64_t{1}, uint64_t{1} << 30));
+  command->add_option("-t,--threads", options->threads, "Threads (default: llama.cpp's)")->type_name("N");
+  command->add_flag("-q,--quiet", options->quiet, "No lines about what was decided and how it goes");
+  command->add_flag("--no-modelfile", options->no_modelfile, "Leave a Modelfile beside the model out (docs/modelfile.md)");
+  cli::AddFlashOptions(*command, options->flash);
+  cli::AddEngineOption(*command, options->engine);
+  command->callback([options, &line] { line.action = [options, &line] { return Batch(*options, line.rest); }; });
+}
+
+}  // namespace headrace::batch

@@ -1,0 +1,212 @@
+#include "batch/part_plan.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/size.h"
+#include "cli/engine_arguments.h"
+#include "cli/engine_probe.h"
+#include "cli/machine_profile.h"
+#include "cli/modelfile_use.h"
+#include "cli/session.h"
+#include "plan/pass_cost.h"
+#include "serve/model_defaults.h"
+
+namespace headrace::batch {
+namespace {
+
+constexpr const char* kOurs[] = {"-m", "--model", "--host", "--port", "-a", "--alias", "--api-key", "--api-key-file", "--api-prefix",
+                                 "--models-dir", "--models-preset", "-c", "--ctx-size", "-np", "--parallel", "--kv-unified-per-slot",
+                                 "--embedding", "--embeddings", "--no-slots", "--ssl-key-file", "--ssl-cert-file"};
+constexpr uint64_t kUbatchTokens = 512;   // llama.cpp's default
+
+bool Contains(const std::vector<std::string>& words, std::initializer_list<const char*> names) {
+  return std::any_of(names.begin(), names.end(), [&](const char* name) { return std::find(words.begin(), words.end(), name) != words.end(); });
+}
+
+// The command's options before the Modelfile's.
+cli::FlashOptions WithModelfile(const cli::FlashOptions& options, const cli::Modelfile& file) {
+  serve::ModelConfig config = serve::WithFlash({}, file);
+  if (!options.flash_mode.empty()) config.flash_mode.reset();
+  if (!options.weights_ram.empty()) config.flash_ram_gb.reset();
+  return serve::ToFlashOptions(options, config);
+}
+
+// Everything that the choice of the slots needs.
+class Planner {
+ public:
+  Planner(const BatchOptions& options, const EngineChoice& engine, const RequestFile& requests, const Part& part, const std::string& socket_path)
+      : options_(options), engine_(engine), requests_(requests), part_(part), socket_path_(socket_path) {}
+
+  Status Plan() {
+    const auto file = cli::FindModelfile(options_.model, "", !options_.no_modelfile);
+    if (!file.ok()) return file.status();
+    auto model = cli::PrepareModel(file->model, WithModelfile(options_.flash, file->file));
+    if (!model.ok()) return model.status();
+    plan_.model = std::move(*model);
+    auto defaults = serve::DefaultsOf(*file, plan_.model.catalogue, {});
+    if (!defaults.ok()) return defaults.status();
+    defaults_ = std::move(*defaults);
+    if (defaults_.look_ahead) plan_.model.config.look_ahead = *defaults_.look_ahead;
+    plan_.notes = defaults_.notes;
+    if (!defaults_.applied.empty()) plan_.notes.push_back(fmt::format("{}: {}", defaults_.path, fmt::join(defaults_.applied, ", ")));
+    unified_ = engine_.known.Has("--kv-unified-per-slot") && !Contains(options_.rest, {"-no-kvu", "--no-kv-unified"});
+    SetLimits();
+    HEADRACE_RETURN_IF_ERROR(SetSlots());
+    return Settle();
+  }
+
+  PartPlan& plan() { return plan_; }
+
+ private:
+  void SetLimits() {
+    TokenLimits& limits = plan_.limits;
+    const uint64_t model_context = plan_.model.catalogue.context_length;
+    limits.usual = defaults_.context_length.value_or(cli::DefaultContext(model_context));
+    limits.answer = options_.answer;
+    LongestContext longest(limits.usual, limits.answer);
+    for (const size_t i : part_.requests) longest.Add(requests_.entries()[i].demand);
+    limits.context = options_.context.value_or(longest.tokens(model_context));
+    DemandSum sum(limits);
+    for (const size_t i : part_.requests) sum.Add(requests_.entries()[i].demand);
+    demand_ = sum.total();
+    unlimited_ = sum.unlimited();
+    // Without a shared cache each slot has its own, as large as the longest needs.
+    if (!unified_) demand_.mean_tokens = static_cast<double>(limits.context);
+    demand_.largest_tokens = std::max(std::min(demand_.largest_tokens, 4 * limits.context), limits.context);
+  }
+
+  Status SetSlots() {
+    cli::ProgressLine progress;
+    progress.Show("choosing how many requests share a pass");
+    const auto profile = cli::MachineProfileFor(plan_.model.path, cli::QueryVersion(engine_.setup.engine));
+    if (profile.ok()) plan_.model.config.disk_bytes_per_s = profile->disk_bytes_per_s;
+    if (options_.slots) {
+      plan_.slots = {*options_.slots, CacheTokens(demand_, *options_.slots), 0};
+      return {};
+    }
+    const auto arguments = Arguments(1, CacheTokens(demand_, 1));
+    if (!arguments.ok()) return arguments.status();
+    auto simulation = cli::EngineSimulation::Prepare(engine_.setup.engine, *arguments);
+    const MachineProfile machine = profile.ok() ? cli::ToMachineProfile(*profile) : MachineProfile();
+    plan_.slots = ChooseSlots(demand_, kMostSlots, [&](uint64_t slots, uint64_t tokens) -> std::optional<double> {
+      std::optional<cli::EngineMemory> memory;
+      if (simulation.ok()) {
+        const auto told = simulation->Run({"-c", std::to_string(tokens), "-np", SimulatedSlots(slots)});
+        if (!told.ok()) return std::nullopt;
+        memory = *told;
+        if (!cli::PutContextInFile(plan_.model.limits, plan_.model.catalogue.layers, *memory).ok()) return std::nullopt;
+      }
+      return PassSecondsWith(memory, machine, slots);
+    });
+    return {};
+  }
+
+  // A shared cache is one cache to the simulation; states of recurrent models are each slot's own, which the simulation of the
+  // chosen number shows in the end.
+  std::string SimulatedSlots(uint64_t slots) const { return std::to_string(unified_ ? 1 : slots); }
+
+  std::optional<double> PassSecondsWith(const std::optional<cli::EngineMemory>& memory, const MachineProfile& machine, uint64_t slots) const {
+    const cli::ModelSetup& model = plan_.model;
+    const cli::MemoryBudget budget = cli::DivideMemory(model.limits, model.weights, model.catalogue.weight_bytes(), memory);
+    ResidencyPlan residency;
+    if (budget.streams) {
+      auto streamed = PlanResidency(model.weights.extents, budget.weights_budget_bytes, model.weights.column_bytes());
+      if (!streamed.ok()) return std::nullopt;
+      residency = std::move(*streamed);
+    } else {
+      if (model.limits.process_bytes > 0 && budget.everything_bytes > model.limits.process_bytes) return std::nullopt;
+      residency.resident_bytes = model.weights.managed_bytes;
+      residency.expert_cache_bytes = model.weights.expert_bytes;
+    }
+    return PassCost(residency, machine, model.weights.active_parameters, {model.weights.expert_bytes, model.weights.active_expert_bytes})
+        .Seconds(static_cast<double>(slots));
+  }
+
+  Result<std::vector<std::string>> Arguments(uint64_t slots, uint64_t cache_tokens) const {
+    cli::ServerArguments server;
+    const Catalogue& catalogue = plan_.model.catalogue;
+    server.model = plan_.model.path;
+    server.socket = socket_path_;
+    server.alias = catalogue.name.empty() ? "model" : catalogue.name;
+    server.context = cache_tokens;
+    server.slots = slots;
+    server.embedding = part_.embeddings;
+    server.has_pooling = catalogue.pooling > 0;
+    server.streams = plan_.model.streams();
+    server.debug = plan_.model.config.debug;
+    server.defaults = defaults_.options;
+    const auto add = [&](std::initializer_list<const char*> names, const char* name, const std::string& value) {
+      if (!engine_.known.Has(name) || Contains(options_.rest, names)) return;
+      server.rest.emplace_back(name);
+      if (!value.empty()) server.rest.push_back(value);
+    };
+    if (unified_) {
+      add({"-kvu", "--kv-unified"}, "-kvu", "");
+      add({}, "--kv-unified-per-slot", std::to_string(plan_.limits.context));
+    }
+    // Nothing goes back to an earlier place of a request: copies for that would only take memory.
+    add({"-ctxcp", "--ctx-checkpoints", "--swa-checkpoints"}, "--ctx-checkpoints", "0");
+    if (!options_.threads.empty()) add({}, "-t", options_.threads);
+    // An input of an embedding must be in one pass.
+    if (part_.embeddings && plan_.limits.context > kUbatchTokens) {
+      add({"-b", "--batch-size"}, "-b", std::to_string(plan_.limits.context));
+      add({"-ub", "--ubatch-size"}, "-ub", std::to_string(plan_.limits.context));
+    }
+    server.rest.insert(server.rest.end(), options_.rest.begin(), options_.rest.end());
+    return cli::BuildServerArguments(server, engine_.known);
+  }
+
+  // What the engine's own words come to for the chosen slots.
+  Status Settle() {
+    auto arguments = Arguments(plan_.slots.slots, plan_.slots.cache_tokens);
+    if (!arguments.ok()) return arguments.status();
+    std::vector<std::string> simulated = *arguments;
+    simulated.insert(simulated.end(), {"-np", SimulatedSlots(plan_.slots.slots)});
+    HEADRACE_RETURN_IF_ERROR(cli::SettleMemory(&engine_.setup.engine, simulated, plan_.model));
+    arguments = Arguments(plan_.slots.slots, plan_.slots.cache_tokens);   // it is known now whether weights stream
+    if (!arguments.ok()) return arguments.status();
+    plan_.arguments = std::move(*arguments);
+    plan_.config = plan_.model.LibraryConfig();
+    const SlotChoice& slots = plan_.slots;
+    std::string line = fmt::format("{} request{}, {} at a time share a KV cache of {} tokens, each at most {} of them", part_.requests.size(),
+                                   part_.requests.size() == 1 ? "" : "s", slots.slots, slots.cache_tokens, plan_.limits.context);
+    if (unlimited_ > 0 && !options_.answer && !part_.embeddings && slots.slots < std::min<uint64_t>(kMostSlots, part_.requests.size())) {
+      line += fmt::format("; {} name no max_tokens and count with a context of {}: -n 512 lets more share a pass", unlimited_, plan_.limits.usual);
+    }
+    plan_.notes.push_back(std::move(line));
+    return {};
+  }
+
+  const BatchOptions& options_;
+  const EngineChoice& engine_;
+  const RequestFile& requests_;
+  const Part& part_;
+  const std::string socket_path_;
+  PartPlan plan_;
+  serve::ModelDefaults defaults_;
+  bool unified_ = false;
+  BatchDemand demand_;
+  uint64_t unlimited_ = 0;
+};
+
+}  // namespace
+
+Status CheckRest(const std::vector<std::string>& rest) {
+  for (const std::string& word : rest) {
+    const std::string name = word.substr(0, word.find('='));
+    if (std::find(std::begin(kOurs), std::end(kOurs), name) == std::end(kOurs)) continue;
+    return Status(Code::kInvalidArgument, fmt::format("{} after -- is headrace's to set; see headrace batch --help", name));
+  }
+  return {};
+}
+
+Result<PartPlan> PlanPart(const BatchOptions& options, const EngineChoice& engine, const RequestFile& requests, const Part& part,
+                          const std::string& socket_path) {
+  Planner planner(options, engine, requests, part, socket_path);
+  HEADRACE_RETURN_IF_ERROR(planner.Plan());
+  return std::move(planner.plan());
+}
+
+}  // namespace headrace::batch

@@ -1,0 +1,166 @@
+#include "batch/result_file.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+
+#include <fmt/format.h>
+
+#include "batch/line_reader.h"
+
+namespace headrace::batch {
+namespace {
+
+Status SystemError(const std::string& path, const char* action) {
+  const int error = errno;
+  const Code code = error == ENOENT ? Code::kNotFound : error == EACCES || error == EPERM || error == EROFS ? Code::kPermission : Code::kIo;
+  return Status(code, fmt::format("{}: cannot {}: {}", path, action, std::strerror(error)));
+}
+
+// 0, or the errno.
+int WriteAll(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = write(fd, bytes.data(), bytes.size());
+    if (written < 0 && errno != EINTR) return errno;
+    if (written > 0) bytes.remove_prefix(static_cast<size_t>(written));
+  }
+  return 0;
+}
+
+constexpr const char* kOthers = "name another file with -o, or --overwrite it";
+
+}  // namespace
+
+Status ResultFile::Lock() {
+  while (true) {
+    file_ = Descriptor(open(path_.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0666));
+    if (!file_.valid()) return SystemError(path_, "open for the results");
+    struct stat info {}, named {};
+    if (fstat(file_.get(), &info) != 0) return SystemError(path_, "stat");
+    if (!S_ISREG(info.st_mode)) return Status(Code::kInvalidArgument, path_ + " is no regular file, so that results could not be resumed; name one with -o");
+    if (flock(file_.get(), LOCK_EX | LOCK_NB) != 0) {
+      if (errno != EWOULDBLOCK) return SystemError(path_, "lock");
+      return Status(Code::kInvalidArgument, fmt::format("another batch writes into {}; wait for it, or name another file with -o", path_));
+    }
+    bytes_ = static_cast<uint64_t>(info.st_size);
+    // Who held it before may have put another file in its place.
+    if (stat(path_.c_str(), &named) == 0 && named.st_ino == info.st_ino && named.st_dev == info.st_dev) return {};
+  }
+}
+
+Result<ResultFile> ResultFile::Open(const std::string& path, const RequestFile& requests, Existing existing) {
+  ResultFile file;
+  file.path_ = path;
+  struct stat info {};
+  if (stat(path.c_str(), &info) == 0 && info.st_dev == requests.device() && info.st_ino == requests.inode()) {
+    return Status(Code::kInvalidArgument, fmt::format("{} holds the requests; name another file for the results with -o", path));
+  }
+  HEADRACE_RETURN_IF_ERROR(file.Lock());
+  if (existing == Existing::kOverwrite) {
+    HEADRACE_RETURN_IF_ERROR(file.Truncate(0));
+    return file;
+  }
+  uint64_t sound_bytes = 0;
+  HEADRACE_RETURN_IF_ERROR(file.ReadAll(requests, sound_bytes));
+  if (sound_bytes < file.bytes_) HEADRACE_RETURN_IF_ERROR(file.Truncate(sound_bytes));
+  if (existing == Existing::kRetryErrors && file.failed_ > 0) {
+    HEADRACE_RETURN_IF_ERROR(file.TakeFailedOut());
+    file.failed_ = 0;
+    file.custom_ids_.clear();
+    file.ids_.clear();
+    HEADRACE_RETURN_IF_ERROR(file.ReadAll(requests, sound_bytes));
+  }
+  return file;
+}
+
+Status ResultFile::ReadAll(const RequestFile& requests, uint64_t& sound_bytes) {
+  LineReader reader(file_.get(), UINT64_MAX);
+  while (true) {
+    const auto line = reader.Next();
+    if (!line.ok()) return Status(line.status().code(), path_ + " " + line.status().message());
+    if (!line->has_value()) return {};
+    const Line& text = **line;
+    if (!text.complete) {
+      // Cut off by a kill or a full disk; anything else is not ours to cut.
+      if (text.text.starts_with("{\"id\":\"batch_req_") || std::string_view("{\"id\":\"batch_req_").starts_with(text.text)) return {};
+      return Status(Code::kInvalidArgument, fmt::format("line {} of {} is no result of a batch; {}", text.number, path_, kOthers));
+    }
+    const auto key = ParseResult(text.text);
+    if (!key.ok()) return Status(Code::kInvalidArgument, fmt::format("line {} of {} {}; {}", text.number, path_, key.status().message(), kOthers));
+    if (!key->custom_id.empty() && !requests.Has(key->custom_id)) {
+      return Status(Code::kInvalidArgument, fmt::format("{} has results of other requests: no request has the custom_id \"{}\" of line {}; {}", path_,
+                                                        key->custom_id, text.number, kOthers));
+    }
+    if (key->custom_id.empty()) {
+      ids_.insert(key->id);
+    } else {
+      custom_ids_.insert(key->custom_id);
+    }
+    failed_ += key->failed;
+    sound_bytes = text.end;
+  }
+}
+
+bool ResultFile::Has(const RequestEntry& entry) const {
+  return entry.custom_id.empty() ? ids_.count(entry.id()) > 0 : custom_ids_.count(entry.custom_id) > 0;
+}
+
+// A new file beside it takes its place in one step, so that a kill or a full disk loses nothing.
+Status ResultFile::TakeFailedOut() {
+  std::string temporary = path_ + ".XXXXXX";
+  Descriptor copy(mkostemp(temporary.data(), O_APPEND | O_CLOEXEC));
+  if (!copy.valid()) return SystemError(temporary, "create");
+  const auto give_up = [&](Status status) {
+    unlink(temporary.c_str());
+    return status;
+  };
+  struct stat info {};
+  if (fstat(file_.get(), &info) != 0 || fchmod(copy.get(), info.st_mode & 07777) != 0 || flock(copy.get(), LOCK_EX | LOCK_NB) != 0) {
+    return give_up(SystemError(temporary, "prepare"));
+  }
+  uint64_t bytes = 0;
+  LineReader reader(file_.get(), UINT64_MAX);
+  while (true) {
+    const auto line = reader.Next();
+    if (!line.ok()) return give_up(Status(line.status().code(), path_ + " " + line.status().message()));
+    if (!line->has_value()) break;
+    const auto key = ParseResult((*line)->text);
+    if (key.ok() && key->failed) continue;
+    if ((errno = WriteAll(copy.get(), (*line)->text + "\n")) != 0) return give_up(SystemError(temporary, "write"));
+    bytes += (*line)->text.size() + 1;
+  }
+  if (fsync(copy.get()) != 0 || rename(temporary.c_str(), path_.c_str()) != 0) return give_up(SystemError(temporary, "put in place"));
+  file_ = std::move(copy);
+  bytes_ = bytes;
+  return {};
+}
+
+Status ResultFile::Truncate(uint64_t bytes) {
+  if (ftruncate(file_.get(), static_cast<off_t>(bytes)) != 0) return SystemError(path_, "cut off a line that is not whole");
+  bytes_ = bytes;
+  return {};
+}
+
+Status ResultFile::Append(std::string_view line) {
+  if ((errno = WriteAll(file_.get(), line)) != 0) {
+    const Status failed = SystemError(path_, "write a result");
+    // If this fails too the next run cuts it off.
+    [[maybe_unused]] const Status cut = Truncate(bytes_);
+    return Status(Code::kIo, failed.message());
+  }
+  bytes_ += line.size();
+  return {};
+}
+
+Status ResultFile::Sync() const {
+  if (fdatasync(file_.get()) == 0 || errno == EINVAL) return {};
+  return Status(Code::kIo, fmt::format("{}: cannot write the results to the disk: {}", path_, std::strerror(errno)));
+}
+
+}  // namespace headrace::batch
