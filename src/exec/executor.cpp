@@ -11,9 +11,14 @@
 #include "base/cache_directory.h"
 #include "base/log.h"
 #include "exec/cut_check.h"
+#include "exec/kernel_timing.h"
 
 namespace headrace {
 namespace {
+
+// From how many columns on rows are gathered before they are multiplied (docs/architecture.md): in a packed layout they are moved anyway
+// and still in the cores' caches when they are multiplied at once; in the file's layout gathering is a copy.
+constexpr int64_t kGatherPlain = 9, kGatherPacked = 64;
 
 uint64_t Now() {
   return static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
@@ -41,7 +46,7 @@ Executor::Executor(const GgmlApi& api, const Config& config, WeightsAllowance& a
       weights_(api, layouts_.get()),
       experts_(config.remember ? std::optional(CacheDirectory()) : std::nullopt),
       product_(api),
-      choice_(config.kernels, config.disk_bytes_per_s),
+      choice_(config.kernels),
       expert_multiplier_(api, choice_),
       account_(snapshot, weights_, experts_),
       memory_(config_, allowance, weights_, experts_, account_, snapshot) {
@@ -255,12 +260,26 @@ bool Executor::EngineCanBeCut(const Takeover& takeover) {
   if (!checked_.emplace(weight.tensor.type, weight.experts, weight.packed != nullptr).second) return true;
   if (weight.experts ? ExpertPiecesEqualWhole(api_, expert_multiplier_.product(), takeover.backend, weight)
                      : PiecesEqualWhole(api_, product_, takeover.backend, weight)) {
+    LearnCosts(takeover);
     return true;
   }
   Fail(Status(Code::kUnsupported,
               fmt::format("this llama.cpp multiplies {} differently in pieces than whole: nothing streams, its own mapping is used",
                           api_.type_name(weight.tensor.type))));
   return false;
+}
+
+void Executor::LearnCosts(const Takeover& takeover) {
+  const Weight& weight = *takeover.weight;
+  if (weight.packed == nullptr || !choice_.NeedsCosts(weight.tensor.type, weight.experts)) return;
+  const uint64_t start = Now();
+  const auto costs = weight.experts ? MeasureExpertKernels(api_, expert_multiplier_.product(), takeover.backend, weight)
+                                    : MeasureKernels(api_, product_, takeover.backend, weight);
+  const int64_t from = choice_.Learn(weight.tensor.type, weight.experts, costs);
+  LogDebug(fmt::format("{}{}: streamed rows are repacked {}; {}, {:.1f} ms", api_.type_name(weight.tensor.type), weight.experts ? " experts" : "",
+                       from == KernelCosts::kNever ? "never" : fmt::format("from {} columns on", from),
+                       costs ? costs->Describe() : "other programs keep the processor busy, nothing could be measured",
+                       static_cast<double>(Now() - start) / 1e6));
 }
 
 ggml_status Executor::RunPass(ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunction compute,
@@ -358,8 +377,8 @@ Status Executor::Execute(Takeover& takeover) {
   Run run;
   if (takeover.resident_rows > 0) {
     run = {0, takeover.resident_rows, reinterpret_cast<uint8_t*>(weight.storage.data()), weight.packed};
-    // The stream need not wait for it: what is resident is multiplied while the first rows arrive.
-    if (takeover.node->ne[1] < KernelChoice::kWideColumns) HEADRACE_RETURN_IF_ERROR(Multiply(takeover, run, nullptr));
+    // What is resident is multiplied while the first rows arrive.
+    HEADRACE_RETURN_IF_ERROR(Multiply(takeover, run, nullptr));
   }
   for (const SegmentRows& segment : takeover.segments) {
     if (failed_compute_ != GGML_STATUS_SUCCESS) return {};
@@ -418,14 +437,13 @@ Result<Prefetcher::Arrival> Executor::Await(uint64_t bytes) {
   return arrival;
 }
 
-// Takes the rows of one segment as they arrive. A narrow batch multiplies them at once. A wide one first
-// gathers rows, since each product converts the batch anew.
+// Takes the rows of one segment as they arrive. They are multiplied at once, while they are in the cores' caches; a wide batch
+// first gathers rows, since each product converts the batch anew.
 Status Executor::ExecuteSegment(const Takeover& takeover, const SegmentRows& segment, Run& run) {
   Weight& weight = *takeover.weight;
   const uint64_t row_bytes = weight.cut.row_bytes;
   const int64_t columns = takeover.node->ne[1];
-  const bool wide = columns >= KernelChoice::kWideColumns;
-  const bool pack = weight.packed != nullptr && choice_.PackStreamed(columns);
+  const bool pack = weight.packed != nullptr && choice_.PackStreamed(weight.tensor.type, columns);
   ggml_backend_buffer_t packed = segment.keep || pack ? weight.packed : nullptr;
   if (segment.keep) HEADRACE_RETURN_IF_ERROR(weights_.Commit(weight));
 
@@ -434,7 +452,7 @@ Status Executor::ExecuteSegment(const Takeover& takeover, const SegmentRows& seg
   // The arrived bytes are const; the kernels take a pointer to data that they only read.
   uint8_t* data = const_cast<uint8_t*>(arrival->data);
 
-  const bool gather = wide && weight.cut.by_rows;
+  const bool gather = columns >= (packed != nullptr ? kGatherPacked : kGatherPlain) && weight.cut.by_rows;
   if (segment.keep || pack || gather) {
     uint8_t* const storage = reinterpret_cast<uint8_t*>(weight.storage.data()) + segment.first_row * row_bytes;
     const std::span scratch = memory_.scratch();

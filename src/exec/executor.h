@@ -80,6 +80,7 @@ class Executor {
   Result<bool> GiveBack();
   Status GiveBackWithinPass();
   bool EngineCanBeCut(const Takeover& takeover);
+  void LearnCosts(const Takeover& takeover);
   uint64_t ExpertSegmentBytes() const;
   ggml_status RunPass(ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunction compute, const HostCallback& host);
   static bool OnNode(ggml_tensor* node, bool ask, void* self) noexcept;
