@@ -21,7 +21,7 @@ enum class FlashMode {
 // Which ggml kernels multiply streamed and resident weights. Plain and repacked kernels round
 // differently, as stock llama.cpp does between --repack 0 and 1.
 enum class Kernels {
-  kAuto,    // repacked where its cost hides behind the disk, else plain for narrow batches
+  kAuto,    // for each batch and type of weights what is faster here, as measured
   kPlain,   // the bits of stock --repack 0
   kRepack,  // the bits of stock --repack 1
 };

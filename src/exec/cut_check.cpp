@@ -1,10 +1,11 @@
 #include "exec/cut_check.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <vector>
 
+#include "base/size.h"
+#include "exec/trial_product.h"
 #include "plan/residency.h"
 
 namespace headrace {
@@ -12,61 +13,37 @@ namespace {
 
 constexpr int64_t kColumns = 5;  // a full group of four and one more: both paths of the wide kernels
 
-bool Compare(const GgmlApi& api, Product& product, ggml_backend_t backend, const Weight& weight, int64_t rows, int64_t columns) {
+// A narrow batch may use the file's layout (null) where a wide one uses the packed one.
+std::vector<ggml_backend_buffer_t> Layouts(const Weight& weight) {
+  std::vector<ggml_backend_buffer_t> layouts = {nullptr};
+  if (weight.packed != nullptr) layouts.push_back(weight.packed);
+  return layouts;
+}
+
+bool Compare(const GgmlApi& api, Product& product, ggml_backend_t backend, const Weight& weight, ggml_backend_buffer_t layout,
+             int64_t rows, int64_t columns) {
   const auto bytes = static_cast<size_t>(rows) * weight.cut.row_bytes;
-  ggml_tensor source = TileOf(api, weight.tensor, rows, weight.tensor.data, nullptr);
-
-  std::vector<float> values(static_cast<size_t>(source.ne[0] * columns));
-  for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i * 37 % 101) / 101.0f - 0.5f;
-  ggml_tensor right{};
-  right.type = GGML_TYPE_F32;
-  right.data = values.data();
-  std::vector<float> whole(static_cast<size_t>(rows * columns)), pieces(whole.size());
-  ggml_tensor node{};
-  node.type = GGML_TYPE_F32;
-  node.op = GGML_OP_MUL_MAT;
-  for (auto [tensor, first] : {std::pair{&right, source.ne[0]}, {&node, rows}}) {
-    tensor->ne[0] = first;
-    tensor->ne[1] = columns;
-    tensor->ne[2] = tensor->ne[3] = 1;
-    tensor->nb[0] = sizeof(float);
-    tensor->nb[1] = sizeof(float) * static_cast<size_t>(first);
-    tensor->nb[2] = tensor->nb[3] = tensor->nb[1] * static_cast<size_t>(columns);
-  }
-  node.src[0] = &source;
-  node.src[1] = &right;
-
+  TrialProduct trial(TileOf(api, weight.tensor, rows, weight.tensor.data, nullptr), columns);
   // Page-aligned, as the real ones are.
-  std::vector<uint8_t> memory(bytes + 4096);
-  void* packed = memory.data() + (4096 - reinterpret_cast<uintptr_t>(memory.data()) % 4096);
-  node.data = whole.data();
-  if (weight.packed != nullptr) PackRows(api, weight.tensor, rows, source.data, packed, weight.packed);
-  if (product.Multiply(backend, node, 0, static_cast<uint64_t>(rows), weight.packed != nullptr ? packed : source.data,
-                       weight.packed, nullptr) != GGML_STATUS_SUCCESS) {
+  std::vector<uint8_t> memory(bytes + kPageBytes);
+  void* moved = memory.data() + (kPageBytes - reinterpret_cast<uintptr_t>(memory.data()) % kPageBytes);
+  if (layout != nullptr) PackRows(api, weight.tensor, rows, trial.weight.data, moved, layout);
+  if (product.Multiply(backend, trial.node, 0, static_cast<uint64_t>(rows), layout != nullptr ? moved : trial.weight.data, layout,
+                       nullptr) != GGML_STATUS_SUCCESS) {
     return false;
   }
-  node.data = pieces.data();
+  std::vector<float> pieces(trial.result.size());
+  trial.node.data = pieces.data();
   const auto group = static_cast<int64_t>(kRowGroup);
   for (int64_t row = 0; row < rows; row += group) {
-    uint8_t* from = static_cast<uint8_t*>(source.data) + static_cast<size_t>(row) * weight.cut.row_bytes;
-    const Move move{from, packed};
-    if (product.Multiply(backend, node, static_cast<uint64_t>(row), static_cast<uint64_t>(std::min(group, rows - row)),
-                         packed, weight.packed, &move) != GGML_STATUS_SUCCESS) {
+    uint8_t* from = static_cast<uint8_t*>(trial.weight.data) + static_cast<size_t>(row) * weight.cut.row_bytes;
+    const Move move{from, moved};
+    if (product.Multiply(backend, trial.node, static_cast<uint64_t>(row), static_cast<uint64_t>(std::min(group, rows - row)),
+                         moved, layout, &move) != GGML_STATUS_SUCCESS) {
       return false;
     }
   }
-  return std::memcmp(whole.data(), pieces.data(), whole.size() * sizeof(float)) == 0;
-}
-
-void Describe(ggml_tensor& tensor, ggml_type type, size_t element_bytes, void* data, std::array<int64_t, 3> shape) {
-  tensor.type = type;
-  tensor.data = data;
-  tensor.ne[3] = 1;
-  tensor.nb[0] = element_bytes;
-  for (size_t i = 0; i < 3; ++i) {
-    tensor.ne[i] = shape[i];
-    tensor.nb[i + 1] = tensor.nb[i] * static_cast<size_t>(shape[i]);
-  }
+  return std::memcmp(trial.result.data(), pieces.data(), pieces.size() * sizeof(float)) == 0;
 }
 
 bool CompareExperts(const GgmlApi& api, ExpertProduct& product, ggml_backend_t backend, const Weight& weight,
@@ -85,45 +62,29 @@ bool CompareExperts(const GgmlApi& api, ExpertProduct& product, ggml_backend_t b
   source.ne[2] = experts;
   source.nb[3] = source.nb[2] * static_cast<size_t>(experts);
 
-  std::vector<float> values(static_cast<size_t>(source.ne[0] * tokens));
-  for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i * 37 % 101) / 101.0f - 0.5f;
-  std::vector<int32_t> choices(static_cast<size_t>(experts * tokens));  // each token all of them, in changing order
-  for (size_t i = 0; i < choices.size(); ++i) {
-    const auto n = static_cast<size_t>(experts);
-    choices[i] = static_cast<int32_t>((i % n + i / n) % n);
-  }
-  std::vector<float> whole(static_cast<size_t>(rows * experts * tokens)), pieces(whole.size());
-  ggml_tensor columns{}, ids{}, node{};
-  Describe(columns, GGML_TYPE_F32, sizeof(float), values.data(), {source.ne[0], 1, tokens});
-  Describe(ids, GGML_TYPE_I32, sizeof(int32_t), choices.data(), {experts, tokens, 1});
-  Describe(node, GGML_TYPE_F32, sizeof(float), whole.data(), {rows, experts, tokens});
-  node.op = GGML_OP_MUL_MAT_ID;
-  node.flags = GGML_TENSOR_FLAG_COMPUTE;
-  node.src[0] = &source;
-  node.src[1] = &columns;
-  node.src[2] = &ids;
-  if (!product.MultiplyWhole(backend, node)) return false;
+  TrialExperts trial(source, tokens);
+  if (!product.MultiplyWhole(backend, trial.node)) return false;
 
-  node.data = pieces.data();
-  const auto choice = RouterChoice::Read(ids, static_cast<uint32_t>(experts));
+  std::vector<float> pieces(trial.result.size());
+  trial.node.data = pieces.data();
+  const auto choice = RouterChoice::Read(trial.ids, static_cast<uint32_t>(experts));
   if (!choice.ok()) return false;
-  std::vector<uint8_t> scratch(ExpertProduct::ScratchBytes(node, tokens));
+  std::vector<uint8_t> scratch(ExpertProduct::ScratchBytes(trial.node, tokens));
   for (int64_t expert = 0; expert < experts; ++expert) {
     for (int64_t row = 0; row < rows; row += group) {
       const uint8_t* data = copies.data() + static_cast<size_t>(expert) * matrix_bytes + static_cast<size_t>(row) * row_bytes;
       const ExpertRows work{static_cast<uint64_t>(row), static_cast<uint64_t>(std::min(group, rows - row)), data,
                             choice->pairs(static_cast<uint32_t>(expert)), layout, false};
-      if (product.Multiply(backend, node, {&work, 1}, scratch) != GGML_STATUS_SUCCESS) return false;
+      if (product.Multiply(backend, trial.node, {&work, 1}, scratch) != GGML_STATUS_SUCCESS) return false;
     }
   }
-  return std::memcmp(whole.data(), pieces.data(), whole.size() * sizeof(float)) == 0;
+  return std::memcmp(trial.result.data(), pieces.data(), pieces.size() * sizeof(float)) == 0;
 }
 
 }  // namespace
 
 bool ExpertPiecesEqualWhole(const GgmlApi& api, ExpertProduct& product, ggml_backend_t backend, const Weight& weight) {
-  // A narrow batch may use the file's layout where a wide one uses the packed one.
-  for (ggml_backend_buffer_t layout : {static_cast<ggml_backend_buffer_t>(nullptr), weight.packed}) {
+  for (ggml_backend_buffer_t layout : Layouts(weight)) {
     for (const int64_t tokens : {1, 11}) {
       if (!CompareExperts(api, product, backend, weight, layout, tokens)) return false;
     }
@@ -136,7 +97,12 @@ bool PiecesEqualWhole(const GgmlApi& api, Product& product, ggml_backend_t backe
   const int64_t matrix_rows = weight.tensor.ne[1];
   if (!weight.cut.by_rows || matrix_rows <= group) return true;  // never cut within a matrix
   const int64_t rows = matrix_rows >= 3 * group ? 3 * group : matrix_rows;
-  return Compare(api, product, backend, weight, rows, 1) && Compare(api, product, backend, weight, rows, kColumns);
+  for (ggml_backend_buffer_t layout : Layouts(weight)) {
+    for (const int64_t columns : {int64_t{1}, kColumns}) {
+      if (!Compare(api, product, backend, weight, layout, rows, columns)) return false;
+    }
+  }
+  return true;
 }
 
 }  // namespace headrace

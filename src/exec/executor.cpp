@@ -10,31 +10,18 @@
 
 #include "base/cache_directory.h"
 #include "base/log.h"
-#include "base/size.h"
 #include "exec/cut_check.h"
-#include "io/faulty_reader.h"
+#include "exec/kernel_timing.h"
 
 namespace headrace {
 namespace {
 
-// A quarter of the least margin (memory/available.h): what a product keeps comes on top.
-constexpr uint64_t kLookBytes = 16 * kMiB;
+// From how many columns on rows are gathered before they are multiplied (docs/architecture.md): in a packed layout they are moved anyway
+// and still in the cores' caches when they are multiplied at once; in the file's layout gathering is a copy.
+constexpr int64_t kGatherPlain = 9, kGatherPacked = 64;
 
 uint64_t Now() {
   return static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
-}
-
-Result<std::unique_ptr<Reader>> OpenReader(const Config& config, unsigned depth) {
-  const ReaderKind kind = config.reader == "uring" ? ReaderKind::kUring
-                          : config.reader == "auto" ? ReaderKind::kAuto
-                                                    : ReaderKind::kPread;
-  auto reader = MakeReader(kind, depth);
-  if (!reader.ok()) return reader;
-  LogDebug(fmt::format("reading with {}", (*reader)->name()));
-  if (config.faults.empty()) return reader;
-  const auto faults = ParseFaultSpec(config.faults);
-  if (!faults.ok()) return Status(faults.status().code(), "HEADRACE_FAULT: " + faults.status().message());
-  return MakeFaultyReader(std::move(*reader), *faults);
 }
 
 // A MUL_MAT_ID that chooses one matrix of a three-dimensional weight for each of some ids of each token.
@@ -59,9 +46,10 @@ Executor::Executor(const GgmlApi& api, const Config& config, WeightsAllowance& a
       weights_(api, layouts_.get()),
       experts_(config.remember ? std::optional(CacheDirectory()) : std::nullopt),
       product_(api),
-      choice_(config.kernels, config.disk_bytes_per_s),
+      choice_(config.kernels),
       expert_multiplier_(api, choice_),
-      account_(snapshot, weights_, experts_) {
+      account_(snapshot, weights_, experts_),
+      memory_(config_, allowance, weights_, experts_, account_, snapshot) {
   snapshot->probed_disk_bytes_per_s = static_cast<uint64_t>(config.disk_bytes_per_s);
   if (!config.trace_path.empty()) {
     auto trace = RouterTraceWriter::Create(config.trace_path);
@@ -97,7 +85,7 @@ ggml_status Executor::Compute(ggml_backend_sched_t sched, ggml_cgraph* graph, Co
     account_.times.takeover_ns = Now() - start;
     const ggml_status status = RunPass(sched, graph, compute, host);
     const uint64_t end = Now();
-    account_.Publish(end, prefetcher_.get());
+    account_.Publish(end, memory_.prefetcher());
     if (status == GGML_STATUS_SUCCESS) Account(end - start);
     return status;
   } catch (const std::exception& error) {
@@ -157,15 +145,7 @@ Status Executor::Prepare(std::vector<Candidate> candidates) {
     multiplied_bytes_ += use == nullptr ? takeover.weight->bytes() : takeover.weight->bytes() / use->experts * static_cast<uint64_t>(use->per_token);
     if (use != nullptr && use->tokens > 1) column_bytes = std::max(column_bytes, ExpertProduct::ScratchBytes(node, use->tokens));
   }
-  weights_.SetLimit(LimitNow());
-  snapshot_->budget_bytes = weights_.limit();
-  snapshot_->process_limit_bytes = allowance_.process_limit() == UINT64_MAX ? 0 : allowance_.process_limit();
-  snapshot_->process_bytes = allowance_.UsedBytes();
-  if (const Status planned = weights_.Replan(column_bytes); !planned.ok()) {
-    return Status(planned.code(), fmt::format("{} ({})", planned.message(), allowance_.Describe()));
-  }
-  over_allowance_ = false;
-  HEADRACE_RETURN_IF_ERROR(EnsureMemory());
+  HEADRACE_RETURN_IF_ERROR(memory_.Prepare(column_bytes));
   if (ExpertCache* const cache = experts_.cache()) cache->BeginPass(static_cast<double>(columns_));
   Schedule(0);
   const bool loading = std::any_of(takeovers_.begin(), takeovers_.end(), [](const Takeover& takeover) {
@@ -176,42 +156,9 @@ Status Executor::Prepare(std::vector<Candidate> candidates) {
   return {};
 }
 
-// What weights may use now. A model that streams already goes on with the least that works, however short memory is: the
-// kernel may find it elsewhere.
-uint64_t Executor::LimitNow() {
-  const uint64_t allowed = allowance_.Bytes();
-  if (prefetcher_ == nullptr) return allowed;
-  if (allowed >= planned_bytes_ && !weights_.changed()) {  // as in nearly every pass: the rest takes time
-    short_of_memory_ = false;
-    return allowed;
-  }
-  const uint64_t limit = std::max({allowed, weights_.floor_bytes(), std::min(allowance_.BytesWhenShort(), planned_bytes_.load())});
-  const bool is_short = limit > allowed;
-  if (is_short && !short_of_memory_) {
-    LogWarning(fmt::format("memory is short: {} are left for weights ({}), streaming goes on with {}", FormatSize(allowed),
-                           allowance_.Describe(), FormatSize(limit)));
-  }
-  short_of_memory_ = is_short;
-  return limit;
-}
-
-// Memory that fills at the speed of the disk takes more between two looks of the watch than the margin holds, so a pass that fills
-// looks itself.
-void Executor::LookWhenFilled() {
-  const ExpertCache* const cache = experts_.cache();
-  const uint64_t ready = cache == nullptr ? 0 : cache->ready_bytes();
-  ready_bytes_ = std::min(ready, ready_bytes_);
-  if (kept_bytes_ + ready - ready_bytes_ < kLookBytes) return;
-  kept_bytes_ = 0;
-  ready_bytes_ = ready;
-  allowance_.Refresh();
-  if (allowance_.Bytes() < planned_bytes_) over_allowance_ = true;
-}
-
 void Executor::FollowAllowance() noexcept {
   try {
-    if (allowance_.Bytes() >= planned_bytes_) return;
-    over_allowance_ = true;
+    if (!memory_.ExceedsAllowance()) return;
     const std::unique_lock lock(mutex_, std::try_to_lock);
     if (!lock.owns_lock()) return;
     if (const auto given = GiveBack(); !given.ok()) Fail(given.status());
@@ -222,17 +169,12 @@ void Executor::FollowAllowance() noexcept {
 
 // True when the plan has become smaller. Between two products, or two passes; no experts are pinned.
 Result<bool> Executor::GiveBack() {
-  if (!over_allowance_.exchange(false) || prefetcher_ == nullptr) return false;
-  weights_.SetLimit(LimitNow());
-  snapshot_->budget_bytes = weights_.limit();
-  if (!weights_.must_shrink()) return false;
-  LogDebug(fmt::format("gives back {}: weights may use {} now ({})", FormatSize(weights_.plan().total_bytes() - weights_.limit()),
-                       FormatSize(weights_.limit()), allowance_.Describe()));
-  HEADRACE_RETURN_IF_ERROR(weights_.Replan(0));
-  HEADRACE_RETURN_IF_ERROR(EnsureMemory());
-  account_.PublishPlan(files_);
-  snapshot_->resident_bytes = weights_.resident_bytes();
-  return true;
+  auto given = memory_.GiveBack();
+  if (given.ok() && *given) {
+    account_.PublishPlan(files_);
+    snapshot_->resident_bytes = weights_.resident_bytes();
+  }
+  return given;
 }
 
 // The rest of the pass reads what is no longer resident.
@@ -318,6 +260,7 @@ bool Executor::EngineCanBeCut(const Takeover& takeover) {
   if (!checked_.emplace(weight.tensor.type, weight.experts, weight.packed != nullptr).second) return true;
   if (weight.experts ? ExpertPiecesEqualWhole(api_, expert_multiplier_.product(), takeover.backend, weight)
                      : PiecesEqualWhole(api_, product_, takeover.backend, weight)) {
+    LearnCosts(takeover);
     return true;
   }
   Fail(Status(Code::kUnsupported,
@@ -326,51 +269,17 @@ bool Executor::EngineCanBeCut(const Takeover& takeover) {
   return false;
 }
 
-// The experts' cache, ring and scratch of the sizes that the plan says.
-Status Executor::EnsureMemory() {
-  const ResidencyPlan& plan = weights_.plan();
-  const bool unchanged =
-      prefetcher_ != nullptr && ring_reservation_.bytes() == plan.ring_bytes && scratch_reservation_.bytes() == plan.scratch_bytes;
-  // What goes is given back before anything is charged: any of the three may grow by what another shrinks.
-  planned_bytes_ = plan.total_bytes();
-  if (!unchanged) {
-    DropPrefetcher();
-    scratch_ = {};
-    ring_reservation_.Release();
-    scratch_reservation_.Release();
-  }
-  HEADRACE_RETURN_IF_ERROR(experts_.EnsureCache(weights_, plan.expert_cache_bytes,
-                                                [this](unsigned depth) { return OpenReader(config_, depth); }));
-  if (unchanged) return {};
-  auto ring_reservation = weights_.Charge(plan.ring_bytes, "read-ahead ring");
-  if (!ring_reservation.ok()) return ring_reservation.status();
-  auto scratch_reservation = weights_.Charge(plan.scratch_bytes, "repacking scratch");
-  if (!scratch_reservation.ok()) return scratch_reservation.status();
-
-  auto ring = Region::Reserve(plan.ring_bytes);
-  if (!ring.ok()) return ring.status();
-  HEADRACE_RETURN_IF_ERROR(ring->Commit(0, plan.ring_bytes));
-  auto scratch = Region::Reserve(plan.scratch_bytes);
-  if (!scratch.ok()) return scratch.status();
-  HEADRACE_RETURN_IF_ERROR(scratch->Commit(0, plan.scratch_bytes));
-  auto reader = OpenReader(config_, Prefetcher::kDepth);
-  if (!reader.ok()) return reader.status();
-  auto prefetcher = Prefetcher::Start(std::move(*reader), std::move(*ring));
-  if (!prefetcher.ok()) return prefetcher.status();
-  prefetcher_ = std::move(*prefetcher);
-  scratch_ = std::move(*scratch);
-  ring_reservation_ = std::move(*ring_reservation);
-  scratch_reservation_ = std::move(*scratch_reservation);
-  LogDebug(fmt::format("weights {}: {} resident, {} streamed per pass; experts {}, cache {}; ring {}, scratch {}, segments of at most {}",
-                       FormatSize(weights_.weight_bytes()), FormatSize(plan.resident_bytes), FormatSize(plan.streamed_bytes),
-                       FormatSize(weights_.expert_bytes()), FormatSize(experts_.cache_bytes()), FormatSize(plan.ring_bytes),
-                       FormatSize(plan.scratch_bytes), FormatSize(plan.segment_bytes)));
-  return {};
-}
-
-void Executor::DropPrefetcher() {
-  if (prefetcher_ != nullptr) account_.Retire(*prefetcher_);
-  prefetcher_.reset();
+void Executor::LearnCosts(const Takeover& takeover) {
+  const Weight& weight = *takeover.weight;
+  if (weight.packed == nullptr || !choice_.NeedsCosts(weight.tensor.type, weight.experts)) return;
+  const uint64_t start = Now();
+  const auto costs = weight.experts ? MeasureExpertKernels(api_, expert_multiplier_.product(), takeover.backend, weight)
+                                    : MeasureKernels(api_, product_, takeover.backend, weight);
+  const int64_t from = choice_.Learn(weight.tensor.type, weight.experts, costs);
+  LogDebug(fmt::format("{}{}: streamed rows are repacked {}; {}, {:.1f} ms", api_.type_name(weight.tensor.type), weight.experts ? " experts" : "",
+                       from == KernelCosts::kNever ? "never" : fmt::format("from {} columns on", from),
+                       costs ? costs->Describe() : "other programs keep the processor busy, nothing could be measured",
+                       static_cast<double>(Now() - start) / 1e6));
 }
 
 ggml_status Executor::RunPass(ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunction compute,
@@ -390,7 +299,7 @@ ggml_status Executor::RunPass(ggml_backend_sched_t sched, ggml_cgraph* graph, Co
   uses_.clear();
   const bool complete = turn_ == takeovers_.size();
   const bool failed = !failure_.ok() || failed_compute_ != GGML_STATUS_SUCCESS || !complete;
-  if (failed && prefetcher_ != nullptr) prefetcher_->Reset();
+  if (Prefetcher* const prefetcher = memory_.prefetcher(); failed && prefetcher != nullptr) prefetcher->Reset();
   if (!failure_.ok()) return Fail(failure_);
   return failed_compute_ != GGML_STATUS_SUCCESS ? failed_compute_ : status;
 }
@@ -410,8 +319,8 @@ bool Executor::Ask(ggml_tensor* node) {
   const uint64_t start = Now();
   if (failure_.ok() && failed_compute_ == GGML_STATUS_SUCCESS) {
     try {
-      LookWhenFilled();
-      if (over_allowance_) failure_ = GiveBackWithinPass();
+      memory_.LookWhenFilled();
+      if (memory_.must_give_back()) failure_ = GiveBackWithinPass();
       if (failure_.ok()) failure_ = Execute(takeover);
     } catch (const std::exception& error) {
       failure_ = Status(Code::kInternal, fmt::format("the pass was given up: {}", error.what()));
@@ -419,7 +328,7 @@ bool Executor::Ask(ggml_tensor* node) {
   }
   const uint64_t end = Now();
   account_.times.takeover_ns += end - start;
-  account_.Publish(end, prefetcher_.get());
+  account_.Publish(end, memory_.prefetcher());
   taken_ = node;
   taken_op_ = node->op;
   node->op = GGML_OP_NONE;
@@ -447,12 +356,12 @@ void Executor::Announce() {
     if (!open) break;
     for (const SegmentRows& rows : takeovers_[i].segments) pass.push_back(SegmentOf(*takeovers_[i].weight, rows));
   }
-  prefetcher_->Announce(std::move(pass), open ? next_ : std::vector<Segment>{});
+  memory_.prefetcher()->Announce(std::move(pass), open ? next_ : std::vector<Segment>{});
 }
 
 // The router of a layer has chosen: reads what was chosen, and no more than what is being read already.
 void Executor::AnnounceChosen(const ExpertUse& use) {
-  size_t begun = prefetcher_->Hold();
+  size_t begun = memory_.prefetcher()->Hold();
   for (size_t i = turn_; i <= use.last; ++i) {
     Takeover& takeover = takeovers_[i];
     const size_t own = std::min(begun, takeover.segments.size());
@@ -468,8 +377,8 @@ Status Executor::Execute(Takeover& takeover) {
   Run run;
   if (takeover.resident_rows > 0) {
     run = {0, takeover.resident_rows, reinterpret_cast<uint8_t*>(weight.storage.data()), weight.packed};
-    // The stream need not wait for it: what is resident is multiplied while the first rows arrive.
-    if (takeover.node->ne[1] < KernelChoice::kWideColumns) HEADRACE_RETURN_IF_ERROR(Multiply(takeover, run, nullptr));
+    // What is resident is multiplied while the first rows arrive.
+    HEADRACE_RETURN_IF_ERROR(Multiply(takeover, run, nullptr));
   }
   for (const SegmentRows& segment : takeover.segments) {
     if (failed_compute_ != GGML_STATUS_SUCCESS) return {};
@@ -503,7 +412,7 @@ Status Executor::ExecuteExperts(Takeover& takeover) {
     if (use.way != ExpertUse::Way::kCached) AnnounceChosen(use);
     Foresee(takeover);
   }
-  const std::span scratch(reinterpret_cast<uint8_t*>(scratch_.data()), scratch_.bytes());
+  const std::span scratch = memory_.scratch();
   const auto cached = expert_multiplier_.MultiplyCached(takeover, scratch, account_.times);
   if (!cached.ok()) return cached.status();
   HEADRACE_RETURN_IF_ERROR(Check(*cached, takeover));
@@ -512,7 +421,7 @@ Status Executor::ExecuteExperts(Takeover& takeover) {
     const auto arrival = Await(segment.rows * takeover.weight->cut.row_bytes);
     if (!arrival.ok()) return arrival.status();
     HEADRACE_RETURN_IF_ERROR(Check(expert_multiplier_.MultiplyStreamed(takeover, segment, arrival->data, scratch, account_.times), takeover));
-    prefetcher_->Pop();
+    memory_.prefetcher()->Pop();
   }
   if (&takeover == &takeovers_[use.last]) {
     use.cached.Release();
@@ -523,19 +432,18 @@ Status Executor::ExecuteExperts(Takeover& takeover) {
 
 Result<Prefetcher::Arrival> Executor::Await(uint64_t bytes) {
   const uint64_t start = Now();
-  auto arrival = prefetcher_->Await(bytes);
+  auto arrival = memory_.prefetcher()->Await(bytes);
   account_.times.wait_ns += Now() - start;
   return arrival;
 }
 
-// Takes the rows of one segment as they arrive. A narrow batch multiplies them at once. A wide one first
-// gathers rows, since each product converts the batch anew.
+// Takes the rows of one segment as they arrive. They are multiplied at once, while they are in the cores' caches; a wide batch
+// first gathers rows, since each product converts the batch anew.
 Status Executor::ExecuteSegment(const Takeover& takeover, const SegmentRows& segment, Run& run) {
   Weight& weight = *takeover.weight;
   const uint64_t row_bytes = weight.cut.row_bytes;
   const int64_t columns = takeover.node->ne[1];
-  const bool wide = columns >= KernelChoice::kWideColumns;
-  const bool pack = weight.packed != nullptr && choice_.PackStreamed(columns);
+  const bool pack = weight.packed != nullptr && choice_.PackStreamed(weight.tensor.type, columns);
   ggml_backend_buffer_t packed = segment.keep || pack ? weight.packed : nullptr;
   if (segment.keep) HEADRACE_RETURN_IF_ERROR(weights_.Commit(weight));
 
@@ -544,14 +452,14 @@ Status Executor::ExecuteSegment(const Takeover& takeover, const SegmentRows& seg
   // The arrived bytes are const; the kernels take a pointer to data that they only read.
   uint8_t* data = const_cast<uint8_t*>(arrival->data);
 
-  const bool gather = wide && weight.cut.by_rows;
+  const bool gather = columns >= (packed != nullptr ? kGatherPacked : kGatherPlain) && weight.cut.by_rows;
   if (segment.keep || pack || gather) {
     uint8_t* const storage = reinterpret_cast<uint8_t*>(weight.storage.data()) + segment.first_row * row_bytes;
-    uint8_t* const scratch = reinterpret_cast<uint8_t*>(scratch_.data());
+    const std::span scratch = memory_.scratch();
     const bool extends = run.rows > 0 && run.packed == packed && run.first_row + run.rows == segment.first_row;
     uint8_t* const behind = run.data + run.rows * row_bytes;
-    uint8_t* to = segment.keep ? storage : scratch;
-    if (extends && !segment.keep && run.data == scratch && behind + segment.rows * row_bytes <= scratch + scratch_.bytes()) {
+    uint8_t* to = segment.keep ? storage : scratch.data();
+    if (extends && !segment.keep && run.data == scratch.data() && behind + segment.rows * row_bytes <= scratch.data() + scratch.size()) {
       to = behind;
     }
     if (!extends || to != behind) {
@@ -576,9 +484,9 @@ Status Executor::ExecuteSegment(const Takeover& takeover, const SegmentRows& seg
   if (failed_compute_ != GGML_STATUS_SUCCESS) return {};  // the move may not have been made
   if (segment.keep) {
     weight.resident_rows = std::max(weight.resident_rows, segment.first_row + segment.rows);
-    kept_bytes_ += segment.rows * row_bytes;
+    memory_.CountKept(segment.rows * row_bytes);
   }
-  prefetcher_->Pop();
+  memory_.prefetcher()->Pop();
   return {};
 }
 
@@ -616,7 +524,7 @@ ggml_status Executor::Fail(const Status& status) {
 
 void Executor::Forget(const void* address, uint64_t bytes) noexcept {
   const std::lock_guard lock(mutex_);
-  if (prefetcher_ != nullptr) prefetcher_->Reset();
+  if (Prefetcher* const prefetcher = memory_.prefetcher()) prefetcher->Reset();
   if (!weights_.Any(address, bytes)) return;
   uses_.clear();  // their pins, before the cache goes
   takeovers_.clear();
@@ -624,11 +532,7 @@ void Executor::Forget(const void* address, uint64_t bytes) noexcept {
   experts_.Clear();
   weights_.Remove(address, bytes);
   if (!weights_.empty()) return;
-  DropPrefetcher();
-  planned_bytes_ = 0;
-  scratch_ = {};
-  ring_reservation_.Release();
-  scratch_reservation_.Release();
+  memory_.Clear();
   snapshot_->state = Snapshot::kPassive;
 }
 

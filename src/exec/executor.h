@@ -7,7 +7,6 @@
 // node into a no-op until the scheduler has passed it.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -28,6 +27,7 @@
 #include "exec/pass.h"
 #include "exec/pass_account.h"
 #include "exec/product.h"
+#include "exec/stream_memory.h"
 #include "exec/weight_store.h"
 #include "experts/router_trace.h"
 #include "memory/memory_watch.h"
@@ -77,12 +77,10 @@ class Executor {
   Status Prepare(std::vector<Candidate> candidates);
   void GroupExperts();
   void Schedule(size_t first);
-  uint64_t LimitNow();
   Result<bool> GiveBack();
   Status GiveBackWithinPass();
-  void LookWhenFilled();
-  Status EnsureMemory();
   bool EngineCanBeCut(const Takeover& takeover);
+  void LearnCosts(const Takeover& takeover);
   uint64_t ExpertSegmentBytes() const;
   ggml_status RunPass(ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunction compute, const HostCallback& host);
   static bool OnNode(ggml_tensor* node, bool ask, void* self) noexcept;
@@ -106,7 +104,6 @@ class Executor {
   Status Check(ggml_status status, const Takeover& takeover);
   Status CheckFiles() const;
   ggml_status Fail(const Status& status);
-  void DropPrefetcher();
   void Account(uint64_t wall_ns);
 
   const GgmlApi& api_;
@@ -115,14 +112,8 @@ class Executor {
   MappingTable& mappings_;
   SnapshotWriter& snapshot_;
 
-  std::atomic<uint64_t> planned_bytes_{0};    // that the present plan uses
-  std::atomic<bool> over_allowance_{false};   // was seen; the pass gives back before its next product
-
   std::mutex mutex_;                 // one pass at a time; guards all below
   std::set<std::tuple<ggml_type, bool, bool>> checked_;  // tensor type, of experts, packed: what the cut check saw
-  uint64_t kept_bytes_ = 0;          // of rows that became resident since the last look at the allowance
-  uint64_t ready_bytes_ = 0;         // of experts at that look
-  bool short_of_memory_ = false;     // the allowance is below what works, and it was said
   bool usable_ = true;               // false: everything is left to the mapping
   std::unique_ptr<PackedLayouts> layouts_;
   WeightStore weights_;
@@ -130,12 +121,8 @@ class Executor {
   Product product_;
   KernelChoice choice_;
   ExpertMultiplier expert_multiplier_;
-  Reservation ring_reservation_;
-  std::unique_ptr<Prefetcher> prefetcher_;
-  Reservation scratch_reservation_;
-  Region scratch_;                   // rows in a packed layout, or columns of one expert
-
   PassAccount account_;
+  StreamMemory memory_;
 
   // Of the pass that runs.
   std::vector<Takeover> takeovers_;  // in graph order

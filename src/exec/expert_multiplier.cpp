@@ -97,15 +97,22 @@ ggml_status ExpertMultiplier::MultiplySlots(const Takeover& takeover, std::span<
   return slots_.Multiply(takeover.backend, *takeover.node, slots, layout, chosen_, scratch);
 }
 
+ggml_backend_buffer_t ExpertMultiplier::LayoutOf(const Takeover& takeover, std::span<const ExpertPair> pairs) const {
+  const Weight& weight = *takeover.weight;
+  const bool pack = choice_.PackExpert(weight.tensor.type, takeover.experts->tokens, static_cast<int64_t>(pairs.size()));
+  return pack ? weight.packed : nullptr;
+}
+
 ggml_status ExpertMultiplier::MultiplyPieces(const Takeover& takeover, std::span<const size_t> ready, std::span<uint8_t> scratch,
                                              PassTimes& times) {
   const ExpertUse& use = *takeover.experts;
   const auto rows = static_cast<uint64_t>(takeover.weight->tensor.ne[1]);
-  ggml_backend_buffer_t layout = choice_.PackExperts(use.tokens) ? takeover.weight->packed : nullptr;
   std::vector<ExpertRows> work;
   for (const size_t i : ready) {
     const bool packed = use.cached.converted(i, takeover.slice);
-    work.push_back({0, rows, use.cached.data(i, takeover.slice), use.choice.pairs(use.cached.expert(i)), layout, packed});
+    const auto pairs = use.choice.pairs(use.cached.expert(i));
+    ggml_backend_buffer_t layout = LayoutOf(takeover, pairs);
+    work.push_back({0, rows, use.cached.data(i, takeover.slice), pairs, layout, packed});
     if (layout != nullptr && !packed) times.packed_bytes += takeover.weight->tensor.nb[2];
   }
   return product_.Multiply(takeover.backend, *takeover.node, work, scratch);
@@ -118,8 +125,9 @@ ggml_status ExpertMultiplier::MultiplyStreamed(const Takeover& takeover, const S
   const auto expert = static_cast<uint32_t>(segment.first_row / matrix);
   const uint64_t first_row = segment.first_row % matrix, row_bytes = takeover.weight->cut.row_bytes;
   if (!use.Streams(expert)) return GGML_STATUS_SUCCESS;
-  ggml_backend_buffer_t layout = choice_.PackExperts(use.tokens) ? takeover.weight->packed : nullptr;
-  const ExpertRows work{first_row, segment.rows, data, use.choice.pairs(expert), layout, false};
+  const auto pairs = use.choice.pairs(expert);
+  ggml_backend_buffer_t layout = LayoutOf(takeover, pairs);
+  const ExpertRows work{first_row, segment.rows, data, pairs, layout, false};
   if (layout != nullptr) times.packed_bytes += segment.rows * row_bytes;
   const Stopwatch computed(times.kernel_ns);
   const ggml_status status = product_.Multiply(takeover.backend, *takeover.node, {&work, 1}, scratch);

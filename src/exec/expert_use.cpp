@@ -16,7 +16,7 @@ bool ExpertUse::Streams(uint32_t expert) const { return std::binary_search(strea
 
 ExpertUse::Way ChooseWay(uint32_t experts, int64_t per_token, int64_t tokens, uint32_t slots) {
   const int64_t choices = per_token * tokens;
-  if (tokens < KernelChoice::kWideColumns && std::min<int64_t>(experts, choices) <= slots) return ExpertUse::Way::kCached;
+  if (tokens < KernelChoice::kWideTokens && std::min<int64_t>(experts, choices) <= slots) return ExpertUse::Way::kCached;
   return choices >= kCoveringChoices * experts ? ExpertUse::Way::kStreamed : ExpertUse::Way::kOnDemand;
 }
 

@@ -1,54 +1,58 @@
-// Which kernels multiply the streamed weights of a pass: repacked ones cost a conversion of each tile,
-// plain ones are 4 to 5 times slower for wide batches.
+// Which kernels multiply streamed weights: repacked ones cost a conversion of each tile, plain ones are several times slower for
+// wide batches. What is cheaper depends on the type of the weights, the processor and the number of columns, so it is measured.
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <optional>
+#include <utility>
 
 #include "base/config.h"
+#include "exec/ggml_api.h"
+#include "exec/kernel_costs.h"
+#include "telemetry/snapshot.h"
 
 namespace headrace {
 
 // One owner.
 class KernelChoice {
  public:
-  // Batches from this width on always repay the conversion (docs/benchmarks.md).
-  static constexpr int64_t kWideColumns = 8;
+  explicit KernelChoice(Kernels kernels) : kernels_(kernels) {}
 
-  KernelChoice(Kernels kernels, double disk_bytes_per_s) : kernels_(kernels), disk_bytes_per_s_(disk_bytes_per_s) {}
-
-  // True when streamed rows are to be repacked for a product with that many columns.
-  bool PackStreamed(int64_t columns) const {
-    if (kernels_ != Kernels::kAuto) return kernels_ == Kernels::kRepack;
-    return columns >= kWideColumns || !decided_ || pack_narrow_;
+  // Whether the choice for this type depends on what its kernels cost, and they were not measured yet.
+  bool NeedsCosts(ggml_type type, bool experts) const { return kernels_ == Kernels::kAuto && !pays_from_.contains({type, experts}); }
+  // They were, or could not be (null). Decides once: the same input gives the same bits from then on. Returns the fewest columns
+  // for which streamed rows are repacked from now on.
+  int64_t Learn(ggml_type type, bool experts, const std::optional<KernelCosts>& costs) {
+    return pays_from_.try_emplace({type, experts}, costs ? costs->PaysFrom() : kUsual).first->second;
   }
 
-  // The same for experts, wherever they come from; and whether the cache holds them repacked. Narrow batches gain
-  // little from repacked experts with few threads, and every one that is read would be converted.
-  bool PackExperts(int64_t tokens) const { return kernels_ == Kernels::kRepack || (kernels_ == Kernels::kAuto && tokens >= kWideColumns); }
+  // True when streamed rows of a weight that has a packed layout are to be repacked for a product with that many columns. The processor's time
+  // decides, also where it hides behind the disk's: it is somebody's, and the disk's reads need some of it.
+  bool PackStreamed(ggml_type type, int64_t columns) const { return Packs(type, false, columns); }
+
+  // The same for an expert that `columns` of the batch's tokens chose; and whether the cache holds experts repacked. Narrow batches use
+  // plain kernels wherever their experts come from: cache, ring or reads of their own.
+  static constexpr int64_t kWideTokens = 8;
+  bool PackExpert(ggml_type type, int64_t tokens, int64_t columns) const {
+    return kernels_ == Kernels::kRepack || (tokens >= kWideTokens && Packs(type, true, columns));
+  }
   bool CachePackedExperts() const { return kernels_ == Kernels::kRepack; }
 
-  // What a pass showed; the first pass that streamed anything decides about narrow batches, for good: from
-  // then on the same input gives the same bits. Repacking hides when the disk takes longer for the
-  // streamed bytes than the processor for converting and multiplying.
-  struct Observation {
-    int64_t columns = 0;
-    uint64_t bytes_read = 0;          // by the disk during the pass
-    uint64_t wall_ns = 0;
-    uint64_t packed_bytes = 0;        // converted
-    uint64_t pack_ns = 0;
-    uint64_t streamed_bytes = 0;      // per pass from now on
-    uint64_t weight_bytes = 0;        // all that a pass multiplies
-  };
-  void Observe(const Observation& pass);
-
-  bool decided() const { return decided_; }
-  bool pack_narrow() const { return kernels_ == Kernels::kRepack || (kernels_ == Kernels::kAuto && pack_narrow_); }
+  // The kernels of streamed weights in a pass of one token.
+  Snapshot::KernelChoice ForDecode() const;
 
  private:
+  static constexpr int64_t kUsual = 8;  // of Q4_0 on processors with 256-bit vectors and more
+
+  bool Packs(ggml_type type, bool experts, int64_t columns) const {
+    if (kernels_ != Kernels::kAuto) return kernels_ == Kernels::kRepack;
+    const auto pays_from = pays_from_.find({type, experts});
+    return pays_from != pays_from_.end() && columns >= pays_from->second;
+  }
+
   Kernels kernels_;
-  double disk_bytes_per_s_;           // 0: measured by the first pass
-  bool decided_ = false;
-  bool pack_narrow_ = true;
+  std::map<std::pair<ggml_type, bool>, int64_t> pays_from_;  // by type, and whether of experts
 };
 
 }  // namespace headrace

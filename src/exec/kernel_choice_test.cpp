@@ -5,55 +5,104 @@
 namespace headrace {
 namespace {
 
-KernelChoice::Observation Pass(uint64_t disk_mb_per_s) {
-  return {.columns = 1,
-          .bytes_read = disk_mb_per_s * 1'000'000,
-          .wall_ns = 1'000'000'000,
-          .packed_bytes = 7'000'000'000,
-          .pack_ns = 1'000'000'000,
-          .streamed_bytes = 2'000'000'000,
-          .weight_bytes = 4'000'000'000};
+// Plain products cost `plain` seconds a column and byte, packed ones one, and no less than one column's reading.
+KernelCosts Costs(double plain, double pack) {
+  KernelCosts costs;
+  for (size_t i = 0; i < KernelCosts::kColumns.size(); ++i) {
+    const auto columns = static_cast<double>(KernelCosts::kColumns[i]);
+    costs.plain[i] = plain * columns;
+    costs.packed[i] = columns;
+  }
+  costs.pack = pack;
+  return costs;
+}
+
+TEST(KernelCosts, LieOnALineBetweenWhatWasMeasured) {
+  const KernelCosts costs = Costs(3, 10);
+  EXPECT_DOUBLE_EQ(KernelCosts::At(costs.plain, 1), 3);
+  EXPECT_DOUBLE_EQ(KernelCosts::At(costs.plain, 5), 15);
+  EXPECT_DOUBLE_EQ(KernelCosts::At(costs.plain, 10), 30);
+  EXPECT_DOUBLE_EQ(KernelCosts::At(costs.plain, 64), 192);
+  EXPECT_DOUBLE_EQ(KernelCosts::At(costs.plain, 512), 1536);
+}
+
+TEST(KernelCosts, RepackingPaysFromWhereItsPriceIsSaved) {
+  EXPECT_EQ(Costs(3, 10).PaysFrom(), 6);    // 10 + 6 < 18
+  EXPECT_EQ(Costs(3, 9.9).PaysFrom(), 5);   // 9.9 + 5 < 15
+  EXPECT_EQ(Costs(3, 1.5).PaysFrom(), 1);
+  EXPECT_EQ(Costs(1.5, 50).PaysFrom(), 101);  // beyond what was measured
+  EXPECT_EQ(Costs(1.0001, 50).PaysFrom(), KernelCosts::kNever);
+  EXPECT_EQ(Costs(0.5, 0).PaysFrom(), KernelCosts::kNever);
+}
+
+TEST(KernelCosts, AnOutlierBelowDoesNotCount) {
+  KernelCosts costs = Costs(3, 10);
+  costs.plain[1] = 100;  // 2 columns
+  EXPECT_TRUE(costs.RepackingPays(2));
+  EXPECT_EQ(costs.PaysFrom(), 6);
 }
 
 TEST(KernelChoice, TheUsersWordIsFollowed) {
-  KernelChoice plain(Kernels::kPlain, 0), repack(Kernels::kRepack, 0);
+  KernelChoice plain(Kernels::kPlain), repack(Kernels::kRepack);
+  EXPECT_FALSE(plain.NeedsCosts(GGML_TYPE_Q4_0, false));
+  EXPECT_FALSE(repack.NeedsCosts(GGML_TYPE_Q4_0, false));
   for (int64_t columns : {1, 7, 512}) {
-    EXPECT_FALSE(plain.PackStreamed(columns));
-    EXPECT_TRUE(repack.PackStreamed(columns));
+    EXPECT_FALSE(plain.PackStreamed(GGML_TYPE_Q4_0, columns));
+    EXPECT_TRUE(repack.PackStreamed(GGML_TYPE_Q4_0, columns));
+    EXPECT_FALSE(plain.PackExpert(GGML_TYPE_Q4_0, 512, columns));
+    EXPECT_TRUE(repack.PackExpert(GGML_TYPE_Q4_0, 1, 1));
   }
+  EXPECT_EQ(plain.ForDecode(), Snapshot::kPlain);
+  EXPECT_EQ(repack.ForDecode(), Snapshot::kRepack);
 }
 
-TEST(KernelChoice, AutoRepacksNarrowBatchesWhereItHidesBehindTheDisk) {
-  KernelChoice slow_disk(Kernels::kAuto, 0);
-  slow_disk.Observe(Pass(500));
-  EXPECT_TRUE(slow_disk.decided());
-  EXPECT_TRUE(slow_disk.PackStreamed(1));
+TEST(KernelChoice, AutoRepacksWhereItPaysForTheType) {
+  KernelChoice choice(Kernels::kAuto);
+  EXPECT_FALSE(choice.PackStreamed(GGML_TYPE_Q4_0, 512));  // of what was not measured nothing is known
+  choice.Learn(GGML_TYPE_Q4_0, false, Costs(3, 10));
+  choice.Learn(GGML_TYPE_Q8_0, false, Costs(2, 10));
+  EXPECT_FALSE(choice.PackStreamed(GGML_TYPE_Q4_0, 5));
+  EXPECT_TRUE(choice.PackStreamed(GGML_TYPE_Q4_0, 6));
+  EXPECT_FALSE(choice.PackStreamed(GGML_TYPE_Q8_0, 6));
+  EXPECT_TRUE(choice.PackStreamed(GGML_TYPE_Q8_0, 512));
+}
 
-  KernelChoice fast_disk(Kernels::kAuto, 0);
-  fast_disk.Observe(Pass(20'000));
-  EXPECT_FALSE(fast_disk.PackStreamed(1));
-  EXPECT_TRUE(fast_disk.PackStreamed(512));
+TEST(KernelChoice, WithoutAMeasurementWideBatchesAreRepacked) {
+  KernelChoice choice(Kernels::kAuto);
+  EXPECT_EQ(choice.Learn(GGML_TYPE_Q4_0, false, std::nullopt), 8);
+  EXPECT_FALSE(choice.NeedsCosts(GGML_TYPE_Q4_0, false));
+  EXPECT_FALSE(choice.PackStreamed(GGML_TYPE_Q4_0, 7));
+  EXPECT_TRUE(choice.PackStreamed(GGML_TYPE_Q4_0, 8));
 }
 
 TEST(KernelChoice, DecidesOnce) {
-  KernelChoice choice(Kernels::kAuto, 0);
-  choice.Observe(Pass(500));
-  choice.Observe(Pass(20'000));
-  EXPECT_TRUE(choice.PackStreamed(1));
+  KernelChoice choice(Kernels::kAuto);
+  EXPECT_TRUE(choice.NeedsCosts(GGML_TYPE_Q4_0, false));
+  choice.Learn(GGML_TYPE_Q4_0, false, Costs(3, 10));
+  EXPECT_FALSE(choice.NeedsCosts(GGML_TYPE_Q4_0, false));
+  EXPECT_TRUE(choice.NeedsCosts(GGML_TYPE_Q4_0, true));
+  choice.Learn(GGML_TYPE_Q4_0, false, Costs(3, 0));
+  EXPECT_FALSE(choice.PackStreamed(GGML_TYPE_Q4_0, 5));
 }
 
-TEST(KernelChoice, AMeasuredDiskIsTrustedOverTheFirstPass) {
-  KernelChoice choice(Kernels::kAuto, 20e9);
-  choice.Observe(Pass(500));
-  EXPECT_FALSE(choice.PackStreamed(1));
+TEST(KernelChoice, ANarrowBatchesExpertsArePlain) {
+  KernelChoice choice(Kernels::kAuto);
+  choice.Learn(GGML_TYPE_Q4_0, true, Costs(3, 1));
+  EXPECT_FALSE(choice.PackExpert(GGML_TYPE_Q4_0, 7, 7));
+  EXPECT_TRUE(choice.PackExpert(GGML_TYPE_Q4_0, 8, 1));
+  choice.Learn(GGML_TYPE_Q8_0, true, Costs(3, 10));
+  EXPECT_FALSE(choice.PackExpert(GGML_TYPE_Q8_0, 512, 5));
+  EXPECT_TRUE(choice.PackExpert(GGML_TYPE_Q8_0, 512, 6));
 }
 
-TEST(KernelChoice, APassThatRepackedNothingDecidesNothing) {
-  KernelChoice choice(Kernels::kAuto, 0);
-  auto pass = Pass(500);
-  pass.packed_bytes = 0;
-  choice.Observe(pass);
-  EXPECT_FALSE(choice.decided());
+TEST(KernelChoice, TheKernelsOfDecodeAreNamed) {
+  KernelChoice choice(Kernels::kAuto);
+  EXPECT_EQ(choice.ForDecode(), Snapshot::kPlain);
+  choice.Learn(GGML_TYPE_Q4_0, true, Costs(3, 1));
+  choice.Learn(GGML_TYPE_Q4_0, false, Costs(3, 1));
+  EXPECT_EQ(choice.ForDecode(), Snapshot::kRepack);
+  choice.Learn(GGML_TYPE_Q8_0, false, Costs(3, 10));
+  EXPECT_EQ(choice.ForDecode(), Snapshot::kMixed);
 }
 
 }  // namespace

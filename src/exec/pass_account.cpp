@@ -88,7 +88,7 @@ void PassAccount::Retire(const Prefetcher& prefetcher) {
   ring_read_ = ring_failed_ = ring_retried_ = {};
 }
 
-uint64_t PassAccount::Finish(const Pass& pass, KernelChoice& choice) {
+uint64_t PassAccount::Finish(const Pass& pass, const KernelChoice& choice) {
   Snapshot& snapshot = *snapshot_;
   const uint64_t own_ns = times.takeover_ns - std::min(times.takeover_ns, times.wait_ns + times.kernel_ns);
   const uint64_t repack_ns = repack_.Advance(pass.moved_ns);
@@ -114,18 +114,7 @@ uint64_t PassAccount::Finish(const Pass& pass, KernelChoice& choice) {
     Add(snapshot.decode_bytes, pass.streamed_bytes + read_by_cache);
     Add(snapshot.decode_weight_bytes, pass.multiplied_bytes);
   }
-  const bool undecided = !choice.decided();
-  choice.Observe({.columns = pass.columns,
-                   .bytes_read = read_by_pass,
-                   .wall_ns = pass.wall_ns,
-                   .packed_bytes = times.packed_bytes,
-                   .pack_ns = repack_ns,
-                   .streamed_bytes = weights_.plan().streamed_bytes,
-                   .weight_bytes = weights_.weight_bytes()});
-  snapshot.kernels = choice.pack_narrow() ? Snapshot::kRepack : Snapshot::kPlain;
-  if (undecided && choice.decided()) {
-    LogDebug(fmt::format("streamed weights use {} kernels for narrow batches", choice.pack_narrow() ? "repacked" : "plain"));
-  }
+  snapshot.kernels = choice.ForDecode();
   // The benchmark reads this line and the next (bench/harness/traces.py).
   LogDebug(fmt::format("pass {}: {} columns, {:.1f} ms: {:.1f} waiting for the disk, {:.1f} in kernels ({:.1f} repacking), {:.1f} own; {} streamed",
                        snapshot.passes.load(), pass.columns, pass.wall_ns / 1e6, times.wait_ns / 1e6, times.kernel_ns / 1e6,

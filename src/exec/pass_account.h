@@ -43,8 +43,8 @@ class PassAccount {
     uint64_t multiplied_bytes = 0;   // of weights, if that batch is one column wide
     uint64_t moved_ns = 0;           // spent on repacking since the executor exists
   };
-  // A pass has succeeded, and all of it was published. Tells `choice` what it cost. Returns what the experts' cache read.
-  uint64_t Finish(const Pass& pass, KernelChoice& choice);
+  // A pass has succeeded, and all of it was published. Returns what the experts' cache read.
+  uint64_t Finish(const Pass& pass, const KernelChoice& choice);
 
  private:
   SnapshotWriter& snapshot_;

@@ -1,7 +1,7 @@
 // What host programs do beside one prompt after another. Each scenario writes a dump, so that stock llama.cpp
 // and a preloaded run can be compared.
 //
-//   host_scenarios SCENARIO --model A.gguf --out FILE [--second B.gguf] [--repack 0|1] [--threads N] ...
+//   host_scenarios SCENARIO --model A.gguf --out FILE [--second B.gguf] [--repack 0|1] [--threads N] [--sequences N] ...
 //     alternate   two models (--second) or two contexts of one, decoding in turn
 //     parallel    the same, each in a thread of its own
 //     reload      load, compute, free; twice over both models
@@ -317,11 +317,12 @@ int main(int argc, char** argv) {
   if (argc < 2) Die("host_scenarios SCENARIO --model A.gguf --out FILE ...");
   const std::string scenario = argv[1];
   const Options options(argc, argv, 2, {"--model", "--second", "--out", "--repack", "--threads", "--prompt", "--decode",
-                                        "--nodes", "--rounds", "--at", "--change", "--least", "--most"});
+                                        "--nodes", "--sequences", "--rounds", "--at", "--change", "--least", "--most"});
   Setup setup{options.Text("--model", ""), options.Text("--second", ""), options.Text("--out", "/dev/null"),
               options.Int("--repack", 0) != 0, options.Int("--prompt", 20), options.Int("--decode", 6), {}};
   setup.session.threads = options.Int("--threads", 2);
   setup.session.context_tokens = 512;
+  setup.session.sequences = options.Int("--sequences", 1);
   StartEngine();
   if (scenario == "alternate") {
     Alternate(setup);

@@ -1,0 +1,74 @@
+// The memory that streaming uses: how much weights may have now, and within that the plan's ring (with the prefetcher that
+// reads into it), scratch and experts' cache. Resident rows are the WeightStore's.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "base/config.h"
+#include "exec/expert_store.h"
+#include "exec/pass_account.h"
+#include "exec/weight_store.h"
+#include "memory/region.h"
+#include "memory/weights_allowance.h"
+#include "stream/prefetcher.h"
+#include "telemetry/snapshot.h"
+
+namespace headrace {
+
+// One owner at a time (the pass that runs), but for ExceedsAllowance.
+class StreamMemory {
+ public:
+  // All outlive it.
+  StreamMemory(const Config& config, WeightsAllowance& allowance, WeightStore& weights, ExpertStore& experts, PassAccount& account,
+               SnapshotWriter& snapshot);
+
+  // Before a pass: plans with what weights may use now, and allocates what the plan says. `column_bytes` of scratch are wanted for the
+  // widest batch (PlanResidency). No experts are pinned. Errors: kOutOfBudget with the arithmetic, or the allocation's.
+  Status Prepare(uint64_t column_bytes);
+
+  // Whether the allowance is below the present plan; then the next GiveBack looks what must go. Thread-safe.
+  bool ExceedsAllowance();
+  // Rows became resident. Memory that fills at the speed of the disk takes more between two looks of the watch than the margin holds,
+  // so a pass that fills looks itself: LookWhenFilled.
+  void CountKept(uint64_t bytes) { kept_bytes_ += bytes; }
+  void LookWhenFilled();
+  // An allowance that was exceeded has not been followed yet.
+  bool must_give_back() const { return over_allowance_; }
+  // Makes the smaller plan. True when there was one: what was resident may be so no more. Between two products, or two passes; no
+  // experts are pinned.
+  Result<bool> GiveBack();
+  // Gives all of it back: the last weights have gone.
+  void Clear();
+
+  // Null before the first Prepare and after Clear.
+  Prefetcher* prefetcher() const { return prefetcher_.get(); }
+  // Rows in a packed layout, or columns of one expert.
+  std::span<uint8_t> scratch() { return {reinterpret_cast<uint8_t*>(scratch_.data()), scratch_.bytes()}; }
+
+ private:
+  uint64_t LimitNow();
+  Status Allocate();
+  void DropPrefetcher();
+
+  const Config& config_;
+  WeightsAllowance& allowance_;
+  WeightStore& weights_;
+  ExpertStore& experts_;
+  PassAccount& account_;
+  SnapshotWriter& snapshot_;
+
+  std::atomic<uint64_t> planned_bytes_{0};    // that the present plan uses
+  std::atomic<bool> over_allowance_{false};   // was seen; the owner has not looked yet
+  uint64_t kept_bytes_ = 0;                   // of rows that became resident since the last look at the allowance
+  uint64_t ready_bytes_ = 0;                  // of experts at that look
+  bool short_of_memory_ = false;              // the allowance is below what works, and it was said
+  Reservation ring_reservation_;
+  std::unique_ptr<Prefetcher> prefetcher_;
+  Reservation scratch_reservation_;
+  Region scratch_;
+};
+
+}  // namespace headrace

@@ -1,0 +1,69 @@
+// The width of passes: what counts as one, and which kernels it gets by default.
+#include <gtest/gtest.h>
+
+#include "engine_run.h"
+#include "models.h"
+#include "telemetry/width_sums.h"
+
+namespace headrace::testing {
+namespace {
+
+const std::string kDense = BundledModel("austen-dense-q4_0.gguf");
+const std::string kDraft = BundledModel("austen-draft-f16.gguf");
+
+EngineRun RunWith(std::vector<std::string> scenario, uint64_t budget, const std::string& kernels) {
+  scenario.insert(scenario.begin(), HEADRACE_HOST_SCENARIOS);
+  auto environment = StreamingEnvironment(budget, false);
+  environment["HEADRACE_KERNELS"] = kernels;
+  environment["HEADRACE_DEBUG"] = "1";
+  return RunDumper(scenario, environment);
+}
+
+// 6 tokens of the target, and 12 of the draft between them. Passes that fill memory count nowhere: each model's prompt, and the
+// first one of the target after the draft has taken some of its memory.
+TEST(Widths, ADraftsPassesAreNotItsTargets) {
+  const EngineRun run = RunWith({"alternate", "--model", kDense, "--second", kDraft, "--decode", "6"}, 9u << 20, "plain");
+  ASSERT_TRUE(run.child.Ok()) << run.child.Describe();
+  ASSERT_TRUE(run.snapshot);
+  const Snapshot& s = **run.snapshot;
+  EXPECT_EQ(s.passes, 2u + 6 + 12);
+  EXPECT_GE(s.widths[0].passes, 5u);
+  EXPECT_LE(s.widths[0].passes, 6u);
+  EXPECT_EQ(s.widths[0].tokens, s.widths[0].passes);
+  EXPECT_GE(s.draft_passes, 11u);
+  EXPECT_LE(s.draft_passes, 12u);
+  EXPECT_GT(s.draft_ns, 0u);
+  for (size_t i = 1; i < s.widths.size(); ++i) EXPECT_EQ(s.widths[i].passes, 0u) << kWidthLimits[i];
+}
+
+// The tokens of several sequences that the engine decodes together are one pass.
+TEST(Widths, SequencesOfABatchShareItsPasses) {
+  const EngineRun run =
+      RunWith({"rounds", "--model", kDense, "--sequences", "6", "--prompt", "5", "--rounds", "3", "--decode", "4"}, 6u << 20, "plain");
+  ASSERT_TRUE(run.child.Ok()) << run.child.Describe();
+  ASSERT_TRUE(run.snapshot);
+  const Snapshot& s = **run.snapshot;
+  EXPECT_EQ(s.passes, 3u * (1 + 4));
+  EXPECT_EQ(s.tokens, 6u * 3 * (5 + 4));
+  const Snapshot::WidthSums& six = s.widths[WidthIndex(6)];
+  EXPECT_EQ(six.passes, 3u * 4);
+  EXPECT_EQ(six.tokens, 6u * 3 * 4);
+  EXPECT_LE(s.bytes_read, s.resident_bytes + 16 * s.streamed_bytes_per_pass) << "each pass reads once, and one is read ahead";
+}
+
+// What a type's kernels cost is measured once, and decides for the whole run: the same tokens give the same bits.
+TEST(Widths, KernelsAreChosenOnce) {
+  for (const char* prompt : {"3", "12", "100"}) {
+    const EngineRun run = RunWith({"rounds", "--model", kDense, "--prompt", prompt, "--rounds", "3", "--decode", "3"}, 6u << 20, "auto");
+    ASSERT_TRUE(run.child.Ok()) << run.child.Describe();
+    EXPECT_TRUE(ReallyStreamed(run, 6u << 20, 12));
+    EXPECT_EQ(Lines(run.child.err, "headrace: q4_0: streamed rows are repacked").size(), 1u) << run.child.err;
+    const size_t third = run.dump.size() / 3;
+    ASSERT_GT(third, 0u);
+    EXPECT_TRUE(run.dump.substr(0, third) == run.dump.substr(third, third)) << prompt;
+    EXPECT_TRUE(run.dump.substr(0, third) == run.dump.substr(2 * third)) << prompt;
+  }
+}
+
+}  // namespace
+}  // namespace headrace::testing
