@@ -10,7 +10,7 @@ namespace {
 constexpr int64_t kNow = 1'800'000'000;
 
 // Passes of `tokens` tokens in `ms` each, and drafts of which `accepted` of `drafted` tokens were right.
-SpeculationRun Run(uint64_t tokens, uint64_t passes, uint64_t ms, uint64_t length = 0, uint64_t drafted = 0, uint64_t accepted = 0) {
+SpeculationRun RunOf(uint64_t tokens, uint64_t passes, uint64_t ms, uint64_t length = 0, uint64_t drafted = 0, uint64_t accepted = 0) {
   SpeculationRun run;
   run.statistics.widths[WidthIndex(tokens)] = {passes, passes * tokens, passes * ms * 1'000'000};
   run.draft_tokens = length;
@@ -21,10 +21,10 @@ SpeculationRun Run(uint64_t tokens, uint64_t passes, uint64_t ms, uint64_t lengt
 
 TEST(Learned, MeansOfRunsAreKnownInTheNextOne) {
   LearnedFile file;
-  AddRun(file, "m", "d", Run(1, 10, 100), kNow);
-  AddRun(file, "m", "d", Run(1, 30, 200), kNow);
-  AddRun(file, "m", "d", Run(4, 2, 300), kNow);
-  AddRun(file, "m", "d", Run(8, 1, 999), kNow);
+  AddRun(file, "m", "d", RunOf(1, 10, 100), kNow);
+  AddRun(file, "m", "d", RunOf(1, 30, 200), kNow);
+  AddRun(file, "m", "d", RunOf(4, 2, 300), kNow);
+  AddRun(file, "m", "d", RunOf(8, 1, 999), kNow);
   const Learned learned = Look(ParseLearned(RenderLearned(file)), "m", "d", kNow);
   ASSERT_EQ(learned.passes.size(), 2u) << "one pass of eight tokens shows nothing";
   EXPECT_DOUBLE_EQ(learned.passes[0].tokens, 1);
@@ -36,8 +36,8 @@ TEST(Learned, MeansOfRunsAreKnownInTheNextOne) {
 
 TEST(Learned, ManyOldPassesCountNoMoreThanKMostPasses) {
   LearnedFile file;
-  AddRun(file, "m", "d", Run(1, 100'000, 100), kNow);
-  AddRun(file, "m", "d", Run(1, static_cast<uint64_t>(kMostPasses), 200), kNow);
+  AddRun(file, "m", "d", RunOf(1, 100'000, 100), kNow);
+  AddRun(file, "m", "d", RunOf(1, static_cast<uint64_t>(kMostPasses), 200), kNow);
   EXPECT_NEAR(Look(file, "m", "d", kNow).passes.at(0).seconds, 0.15, 1e-9);
 }
 
@@ -45,10 +45,10 @@ TEST(Learned, AcceptanceIsThatOfATokenAndFades) {
   LearnedFile file;
   // All drafts of four tokens, each token right with 0.8.
   const double mean = ExpectedTokens(0.8, 4) - 1;
-  AddRun(file, "m", "d", Run(1, 2, 1, 4, 40'000, static_cast<uint64_t>(10'000 * mean)), kNow);
+  AddRun(file, "m", "d", RunOf(1, 2, 1, 4, 40'000, static_cast<uint64_t>(10'000 * mean)), kNow);
   EXPECT_NEAR(Look(file, "m", "d", kNow).acceptance, 0.8, 1e-3);
   // 250 drafts of which nothing is right: kMostJudged of the old tokens still count.
-  AddRun(file, "m", "d", Run(1, 2, 1, 4, 1000, 0), kNow);
+  AddRun(file, "m", "d", RunOf(1, 2, 1, 4, 1000, 0), kNow);
   const Learned learned = Look(file, "m", "d", kNow);
   EXPECT_TRUE(learned.acceptance_known);
   EXPECT_NEAR(learned.acceptance, 0.8 * kMostJudged / (kMostJudged + 250), 1e-3);
@@ -57,7 +57,7 @@ TEST(Learned, AcceptanceIsThatOfATokenAndFades) {
 
 TEST(Learned, DraftTokensTakeWhatTheLibraryMeasured) {
   LearnedFile file;
-  SpeculationRun run = Run(1, 2, 1);
+  SpeculationRun run = RunOf(1, 2, 1);
   run.statistics.draft_passes = 10;
   run.statistics.draft_ns = 50'000'000;
   AddRun(file, "m", "d", run, kNow);
@@ -66,20 +66,20 @@ TEST(Learned, DraftTokensTakeWhatTheLibraryMeasured) {
 
 TEST(Learned, WhatIsOldIsForgotten) {
   LearnedFile file;
-  AddRun(file, "m", "d", Run(1, 2, 100, 4, 100, 50), kNow);
+  AddRun(file, "m", "d", RunOf(1, 2, 100, 4, 100, 50), kNow);
   const int64_t later = kNow + kLearnedLifetimeSeconds + 1;
   EXPECT_TRUE(Look(file, "m", "d", later - 1).acceptance_known);
   EXPECT_FALSE(Look(file, "m", "d", later).acceptance_known);
   EXPECT_TRUE(Look(file, "m", "d", later).passes.empty());
   EXPECT_TRUE(Look(file, "m", "d", kNow - 1).passes.empty()) << "from the future: the clock was wrong";
-  AddRun(file, "n", "e", Run(1, 2, 100, 4, 100, 50), later);
+  AddRun(file, "n", "e", RunOf(1, 2, 100, 4, 100, 50), later);
   EXPECT_EQ(file.passes.size(), 1u);
   EXPECT_EQ(file.drafts.size(), 1u);
 }
 
 TEST(Learned, DamageIsAsIfNothingWereKnown) {
   LearnedFile file;
-  AddRun(file, "m", "d", Run(1, 2, 100, 4, 100, 50), kNow);
+  AddRun(file, "m", "d", RunOf(1, 2, 100, 4, 100, 50), kNow);
   const std::string whole = RenderLearned(file);
   for (size_t length = 0; length + 2 < whole.size(); length += 7) EXPECT_TRUE(ParseLearned(whole.substr(0, length)).passes.empty()) << length;
   for (const char* text : {"[]", "{}", R"({"version":2})", R"({"version":1,"passes":[1],"drafts":{"d":{"judged":1,"accepted":2,"token_s":0,"at":1}}})",

@@ -12,8 +12,8 @@ namespace {
 
 // Where nothing is known about the cost of a pass: the engine's own default.
 constexpr uint64_t kUnmeasuredTokens = 3;
-// So many tokens must be there again for those behind them to be proposed.
-constexpr uint64_t kLookupTokens = 3;
+// So many tokens must be there again for those behind them to be proposed. Compared in docs/architecture.md.
+constexpr uint64_t kLookupTokens = 2;
 
 constexpr const char* kUserOptions[] = {"-md", "--model-draft", "--spec-draft-model", "-hfd", "-hfrd", "--hf-repo-draft", "--spec-draft-hf"};
 

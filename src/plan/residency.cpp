@@ -31,23 +31,25 @@ uint64_t WidestGroup(std::span<const WeightExtent> weights) {
   return widest;
 }
 
-// Bytes that each model may keep resident: the smallest first, all of it if that is no more than an even
-// share of what is left. A draft model, used several times per pass of its target, thus stays resident.
+// Bytes that each model may keep resident: the smallest first. All of it if it has at most half the weights of the largest one,
+// for then it is a draft, which is used several times per pass of its target; else at most an even share of what is left.
 std::vector<uint64_t> ShareAmongModels(std::span<const WeightExtent> weights, uint64_t available) {
   uint32_t models = 0;
   for (const WeightExtent& weight : weights) models = std::max(models, weight.model + 1);
-  std::vector<uint64_t> total(models, 0);
+  std::vector<uint64_t> total(models, 0), whole(models, 0);
   for (const WeightExtent& weight : weights) {
+    whole[weight.model] += weight.bytes();
     if (!weight.experts) total[weight.model] += AlignUp(weight.bytes(), kPageBytes);
   }
 
   std::vector<uint32_t> order(models);
   std::iota(order.begin(), order.end(), 0u);
-  std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return total[a] < total[b]; });
+  std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return whole[a] < whole[b]; });
   std::vector<uint64_t> share(models, 0);
   uint64_t left = models;
   for (uint32_t model : order) {
-    share[model] = std::min(total[model], available / left);
+    const bool draft = whole[model] <= whole[order.back()] / 2;
+    share[model] = std::min(total[model], draft ? available : available / left);
     available -= share[model];
     --left;
   }

@@ -105,6 +105,18 @@ TEST(Residency, ASmallModelIsResidentBeforeALargeOne) {
   EXPECT_GT(plan->streamed_bytes, 0u);
 }
 
+TEST(Residency, ADraftIsResidentAlsoWhereItTakesMostOfTheBudget) {
+  auto weights = LlamaShape(0);
+  const size_t draft = weights.size();
+  uint64_t bytes = 0;
+  for (int i = 0; i < 80; ++i) bytes += weights.emplace_back(WeightExtent{8192, 1152, 1}).bytes();
+  const uint64_t budget = bytes + 100 * kMiB;
+  const auto plan = PlanResidency(weights, budget);
+  ASSERT_TRUE(plan.ok());
+  ExpectSound(weights, *plan, budget);
+  for (size_t i = draft; i < weights.size(); ++i) EXPECT_EQ(plan->resident_rows[i], weights[i].rows);
+}
+
 TEST(Residency, ExpertsHaveWhatTheOthersLeave) {
   std::vector<WeightExtent> weights;
   for (int i = 0; i < 8; ++i) {

@@ -25,7 +25,8 @@ double TokenAcceptance(double accepted, double drafted, uint64_t draft_tokens) {
 
 double DraftCost::Seconds(uint64_t draft_tokens) const {
   const double pass_s = pass.Seconds(static_cast<double>(sequences * (draft_tokens + 1)));
-  return pass_s > 0 ? pass_s + static_cast<double>(draft_tokens) * draft_token_s : 0;
+  const double draft_s = draft_tokens == 0 ? 0 : static_cast<double>(draft_tokens + 1) * draft_token_s;
+  return pass_s > 0 ? pass_s + draft_s : 0;
 }
 
 double DraftCost::TokensPerSecond(double acceptance, uint64_t draft_tokens) const {

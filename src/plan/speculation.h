@@ -28,7 +28,8 @@ struct DraftCost {
   double draft_token_s = 0;    // of the draft, one after the other; 0: nothing, as for n-grams
   uint64_t sequences = 1;      // whose tokens and drafts share a pass
 
-  // Seconds for drafting so many tokens and judging them; 0 when nothing is known.
+  // Seconds for drafting so many tokens and judging them; 0 when nothing is known. A draft model reads what is judged too, in
+  // one pass that counts like a token of it.
   double Seconds(uint64_t draft_tokens) const;
   // Tokens per second of all sequences together; 0 when nothing is known.
   double TokensPerSecond(double acceptance, uint64_t draft_tokens) const;

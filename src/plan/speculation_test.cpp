@@ -61,7 +61,8 @@ TEST(Speculation, LongerDraftsForMoreAcceptanceShorterOnesForSlowDrafts) {
 TEST(Speculation, AFreeLengthLosesAtMostThreePercent) {
   EXPECT_EQ(FreeDraftLength({Measured()}), 3u) << "a pass of four takes 1.022 of one's time, of five 1.059";
   EXPECT_EQ(FreeDraftLength({Measured()}, 2), 2u);
-  EXPECT_EQ(FreeDraftLength({Measured(), 0.01}), 1u) << "1.120 s, and 1.139 with two";
+  EXPECT_EQ(FreeDraftLength({Measured(), 0.01}), 1u) << "1.130 s, and 1.149 with two";
+  EXPECT_EQ(FreeDraftLength({Measured(), 0.014}), 0u) << "a token of the draft, and its pass over what is judged";
   EXPECT_EQ(FreeDraftLength({Measured(), 0.1}), 0u);
 }
 
