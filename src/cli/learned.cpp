@@ -104,7 +104,7 @@ void AddDrafts(LearnedDraft& learned, const SpeculationRun& run, int64_t now) {
   const double drafted = static_cast<double>(run.drafted), accepted = static_cast<double>(std::min(run.accepted, run.drafted));
   const double acceptance = TokenAcceptance(accepted, drafted, run.draft_tokens);
   // Of a draft the tokens up to the first refused one are judged: all that were accepted, and that one.
-  const double judged = acceptance > 0 ? std::max(accepted, accepted / acceptance) : drafted / static_cast<double>(run.draft_tokens);
+  const double judged = accepted > 0 ? std::max(accepted, accepted / acceptance) : drafted / static_cast<double>(run.draft_tokens);
   const double kept = learned.judged > kMostJudged ? kMostJudged / learned.judged : 1;
   learned.judged = learned.judged * kept + judged;
   learned.accepted = learned.accepted * kept + accepted;
