@@ -92,9 +92,10 @@ TEST_F(BatchFailures, AnEngineThatCannotReadItsWeights) {
 
 TEST_F(BatchFailures, ReadsThatFailForAWhile) {
   WriteRequests(Completions(4, 10));
-  environment_["HEADRACE_FAULT"] = "errno=EIO,after=40,times=4";
+  environment_["HEADRACE_FAULT"] = "errno=EIO,after=40,times=12";
   const auto outcome = Batch({"--flash-mode", "on", "--weights-ram", "4M", "--slots", "2"});
   EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_TRUE(Has(outcome.err, "cannot read")) << "no pass failed: " << outcome.err;
   ExpectAllAnswered(4);
 }
 
