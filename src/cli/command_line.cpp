@@ -67,7 +67,6 @@ std::unique_ptr<CLI::App> MakeApp(CommandLine& line, const std::vector<AddComman
   app->footer(std::string(kFooter) + kExitStatusHelp);
   app->set_version_flag("--version", "headrace " HEADRACE_VERSION);
   app->require_subcommand(1);
-  AddRunCommand(*app, line);
   for (const AddCommand add : more) add(*app, line);
   AddExecCommand(*app, line);
   AddPlanCommand(*app, line);

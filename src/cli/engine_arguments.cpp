@@ -27,6 +27,13 @@ class Builder {
                                    "`headrace engine install`", names.front()));
     }
   }
+  void Settings(const EngineSettings& settings) {
+    Required({"-n", "--predict", "--n-predict"}, settings.tokens);
+    Required({"-t", "--threads"}, settings.threads);
+    Required({"-s", "--seed"}, settings.seed);
+    Required({"--temp"}, settings.temperature);
+    Required({"-c", "--ctx-size"}, settings.context);
+  }
   // Wishes that are less than the user's own; all of one option count, or none.
   void File(const std::vector<EngineOption>& options) {
     const std::vector<std::string> before = arguments_;
@@ -78,11 +85,7 @@ Result<std::vector<std::string>> BuildRunArguments(const RunArguments& run, cons
   builder.Required({"-m", "--model"}, AsPath(run.model));
   if (run.prompt) builder.Required({"-p", "--prompt"}, run.prompt);
   if (run.prompt_file) builder.Required({"-f", "--file"}, AsPath(*run.prompt_file));
-  builder.Required({"-n", "--predict", "--n-predict"}, run.settings.tokens);
-  builder.Required({"-t", "--threads"}, run.settings.threads);
-  builder.Required({"-s", "--seed"}, run.settings.seed);
-  builder.Required({"--temp"}, run.settings.temperature);
-  builder.Required({"-c", "--ctx-size"}, run.settings.context);
+  builder.Settings(run.settings);
   if (!run.system_prompt.empty() && !builder.SetByUser({"-sys", "--system-prompt", "-sysf", "--system-prompt-file"})) {
     builder.Required({"-sys", "--system-prompt"}, run.system_prompt);
   }
@@ -137,9 +140,9 @@ Result<std::vector<std::string>> BuildServerArguments(const ServerArguments& ser
   Builder builder(known, server.rest);
   const auto given = [](const std::string& text) { return text.empty() ? std::nullopt : std::optional<std::string>(text); };
   builder.Required({"-m", "--model"}, AsPath(server.model));
-  builder.Required({"--host"}, server.socket);
+  builder.Required({"--host"}, given(server.socket));
   builder.Required({"-a", "--alias"}, server.alias);
-  if (!builder.SetByUser({"--ctx-size"})) builder.Default({"-c"}, std::to_string(std::max(server.context, server.pool_tokens)));
+  builder.Settings(server.settings);
   if (server.slots) builder.Required({"-np", "--parallel"}, std::to_string(*server.slots));
   builder.Required({"-ctk", "--cache-type-k"}, server.kv_cache_type);
   builder.Required({"-ctv", "--cache-type-v"}, server.kv_cache_type);
@@ -147,6 +150,9 @@ Result<std::vector<std::string>> BuildServerArguments(const ServerArguments& ser
   for (const EngineOption& option : server.speculation) builder.Required(option.names, option.value);
   builder.Required({"-mm", "--mmproj"}, given(server.projector));
   builder.File(server.defaults);
+  if (!server.settings.context && !builder.SetByUser({"--ctx-size"})) {
+    builder.Default({"-c"}, std::to_string(std::max(server.context, server.pool_tokens)));
+  }
   if (server.chosen_slots > 0) builder.Default({"-np", "--parallel"}, std::to_string(server.chosen_slots));
   if (server.pool_tokens > 0) {
     // With memory of their own only neighbouring slots share a pass, and none with a prompt.

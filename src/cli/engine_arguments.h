@@ -65,9 +65,10 @@ Result<std::vector<std::string>> BuildBenchArguments(const BenchArguments& bench
 
 struct ServerArguments {
   std::string model;
-  std::string socket;                      // path of a unix socket, ending in ".sock"
+  std::string socket;                      // path of a unix socket, ending in ".sock"; "": whoever starts it adds --host
   std::string alias;                       // the model's name in answers
-  uint64_t context = 0;                    // tokens of one request at most
+  uint64_t context = 0;                    // tokens of one request at most; settings.context goes before
+  EngineSettings settings;
   std::optional<uint64_t> slots;           // that were asked for
   uint64_t chosen_slots = 0;               // where none were; 0: the engine's own number
   uint64_t pool_tokens = 0;                // of a KV cache that all slots share; 0: the engine divides `context` as it likes

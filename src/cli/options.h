@@ -49,7 +49,6 @@ struct CommandLine {
 };
 
 // Each adds one subcommand, with its help and examples. `line` and `app` outlive the parsing and the action.
-void AddRunCommand(CLI::App& app, CommandLine& line);
 void AddExecCommand(CLI::App& app, CommandLine& line);
 void AddPlanCommand(CLI::App& app, CommandLine& line);
 void AddBenchCommand(CLI::App& app, CommandLine& line);

@@ -54,6 +54,8 @@ class LoneServer {
   bool stopped_ = false;
 };
 
+// Arguments that would take a llama-server out of our hands.
+bool IsServersOwn(const std::string& option);
 // Variables with which llama.cpp would listen elsewhere or load another model are taken out of this process's environment.
 void ForgetServerVariables();
 

@@ -45,9 +45,6 @@ struct ServeOptions {
   std::string engine;
 };
 
-// Arguments that would take a child out of our hands.
-constexpr const char* kOurs[] = {"-m", "--model", "--host", "--port", "--api-key", "--api-key-file", "-a", "--alias", "--models-dir",
-                                 "--models-preset", "--models-max", "--reuse-port", "--api-prefix", "--ssl-key-file", "--ssl-cert-file"};
 // "30m", "2h", "90s", "90".
 Result<std::chrono::seconds> ParseDuration(const std::string& text) {
   uint64_t number = 0;
@@ -128,7 +125,7 @@ Status Complete(ServeOptions& options, const std::vector<std::string>& rest) {
   HEADRACE_RETURN_IF_ERROR(CompletePrompts(options, rest));
   for (const std::string& word : rest) {
     const std::string name = word.substr(0, word.find('='));
-    if (std::find(std::begin(kOurs), std::end(kOurs), name) == std::end(kOurs)) continue;
+    if (!IsServersOwn(name)) continue;
     return Status(Code::kInvalidArgument, fmt::format("{} after -- is headrace's to set; see headrace serve --help", name));
   }
   settings.rest = rest;

@@ -50,11 +50,52 @@ TEST_F(RunCommand, StreamedTextEqualsUnstreamedText) {
     std::istringstream lines(streamed.err);
     int count = 0;
     for (std::string line; std::getline(lines, line); ++count) EXPECT_TRUE(line.starts_with("headrace: ")) << line;
-    EXPECT_EQ(count, 4) << streamed.err;
+    EXPECT_EQ(count, 6) << streamed.err;
     EXPECT_TRUE(streamed.err.starts_with("headrace: weights stream, as --flash-mode on says: 11.1 MiB of weights")) << streamed.err;
     EXPECT_TRUE(Has(streamed.err, "streamed per pass")) << streamed.err;
     EXPECT_TRUE(Has(streamed.err, "tokens/s")) << streamed.err;
+    EXPECT_TRUE(Has(streamed.err, "headrace: speculation: ")) << streamed.err;
+    EXPECT_TRUE(Has(streamed.err, "headrace: 24 tokens in ")) << streamed.err;
   }
+}
+
+TEST_F(RunCommand, ADraftModelChangesNoText) {
+  const std::vector<std::string> streaming = {"--flash-mode", "on", "--weights-ram", "9M", "--kernels", "plain"};
+  auto with_draft = streaming;
+  with_draft.insert(with_draft.end(), {"--draft", std::string(HEADRACE_SOURCE_DIR) + "/models/austen-draft-f16.gguf", "--draft-tokens", "3"});
+  const Outcome plain = Generate(streaming), drafted = Generate(with_draft);
+  ASSERT_EQ(drafted.status, 0) << drafted.err;
+  EXPECT_EQ(drafted.out, plain.out);
+  EXPECT_TRUE(Has(drafted.err, "austen-draft-f16.gguf drafts 3 tokens at a time")) << drafted.err;
+  EXPECT_TRUE(Has(drafted.err, "drafted tokens were accepted")) << drafted.err;
+}
+
+// One that llama-server has not.
+TEST_F(RunCommand, AnOptionOfLlamaCompletionIsLeftToIt) {
+  const std::vector<std::string> streaming = {"--weights-ram", "4M", "--kernels", "repack", "--speculate", "off"};
+  auto own = streaming;
+  own.insert(own.end(), {"--debug", "--", "--no-display-prompt"});
+  const Outcome server = Generate(streaming), completion = Generate(own);
+  ASSERT_EQ(completion.status, 0) << completion.err;
+  EXPECT_TRUE(Has(completion.err, "llama-server cannot answer: it does not know --no-display-prompt; llama-completion does")) << completion.err;
+  EXPECT_TRUE(SameText("It is a truth" + completion.out, server.out)) << completion.out << server.out;
+}
+
+TEST_F(RunCommand, AFailedReadEndsTheAnswerWithItsMessage) {
+  environment_["HEADRACE_FAULT"] = "after=40,errno=EIO";
+  const Outcome outcome = Generate({"--weights-ram", "4M"});
+  EXPECT_EQ(outcome.status, 1) << outcome.err;
+  EXPECT_TRUE(Has(outcome.err, "headrace: ")) << outcome.err;
+  EXPECT_FALSE(Has(outcome.out, "truth ")) << outcome.out;
+}
+
+TEST_F(RunCommand, APromptThatIsTooLongIsRefused) {
+  std::string prompt;
+  for (int i = 0; i < 200; ++i) prompt += "It is a truth ";
+  const Outcome outcome = Run({"run", Model(), "-p", prompt, "--raw", "-c", "256", "--weights-ram", "4M"});
+  EXPECT_EQ(outcome.status, 1) << outcome.err;
+  EXPECT_TRUE(Has(outcome.err, "exceeds the available context size")) << outcome.err;
+  EXPECT_EQ(outcome.out, "");
 }
 
 // The context of 512 tokens needs 3 MiB in 6 layers.
@@ -140,7 +181,7 @@ TEST_F(RunCommand, TheEnginesOwnErrorsAndStatusComeThrough) {
 TEST_F(RunCommand, DebugSaysWhatWasDecided) {
   const Outcome outcome = Generate({"--weights-ram", "4M", "--debug"});
   EXPECT_EQ(outcome.status, 0);
-  for (const char* part : {"exceed 4.00 MiB for weights (--weights-ram); weights get 4.00 MiB", "llama-completion -m", "--load-mode mmap"}) {
+  for (const char* part : {"exceed 4.00 MiB for weights (--weights-ram); weights get 4.00 MiB", "llama-server -m", "--load-mode mmap"}) {
     EXPECT_TRUE(Has(outcome.err, part)) << part << "\n" << outcome.err;
   }
 }
@@ -152,10 +193,14 @@ TEST_F(RunCommand, PromptFromAFile) {
 }
 
 TEST_F(RunCommand, CtrlCEndsTheGeneration) {
-  RunningCommand command = Start({"run", Model(), "-p", "It is a truth", "-n", "-1", "--temp", "0", "--raw", "--weights-ram", "4M", "--", "--ignore-eos", "--context-shift"});
-  ASSERT_TRUE(command.WaitForOutput("It is a truth "));
-  command.SignalGroup(SIGINT);
-  EXPECT_EQ(command.Finish().status, 130);
+  for (const int signal : {SIGINT, SIGTERM}) {
+    environment_["XDG_RUNTIME_DIR"] = Folder();
+    RunningCommand command = Start({"run", Model(), "-p", "It is a truth", "-n", "-1", "--temp", "0", "--raw", "--weights-ram", "4M", "--", "--ignore-eos", "--context-shift"});
+    ASSERT_TRUE(command.WaitForOutput("It is a truth "));
+    signal == SIGINT ? command.SignalGroup(signal) : command.SignalCommand(signal);
+    EXPECT_EQ(command.Finish().status, 128 + signal);
+    EXPECT_TRUE(std::filesystem::is_empty(Folder())) << "the folder of the socket is gone";
+  }
 }
 
 TEST_F(RunCommand, AClosedPipeEndsIt) {

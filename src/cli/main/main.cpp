@@ -1,8 +1,10 @@
 #include "batch/batch_command.h"
 #include "cli/command_line.h"
+#include "run/run_command.h"
 #include "serve/serve_command.h"
 #include "top/top_command.h"
 
 int main(int argc, char** argv) {
-  return headrace::cli::RunCommandLine(argc, argv, {headrace::serve::AddServeCommand, headrace::batch::AddBatchCommand, headrace::top::AddTopCommand});
+  using namespace headrace;
+  return cli::RunCommandLine(argc, argv, {run::AddRunCommand, serve::AddServeCommand, batch::AddBatchCommand, top::AddTopCommand});
 }

@@ -1,8 +1,8 @@
-#include "cli/answer_filter.h"
+#include "run/answer_filter.h"
 
 #include <algorithm>
 
-namespace headrace::cli {
+namespace headrace::run {
 namespace {
 
 constexpr std::string_view kMark = " [end of text]";
@@ -46,4 +46,4 @@ std::string AnswerFilter::Finish() {
   return rest + "\n";
 }
 
-}  // namespace headrace::cli
+}  // namespace headrace::run

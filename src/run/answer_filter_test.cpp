@@ -1,8 +1,8 @@
-#include "cli/answer_filter.h"
+#include "run/answer_filter.h"
 
 #include <gtest/gtest.h>
 
-namespace headrace::cli {
+namespace headrace::run {
 namespace {
 
 // The result must not depend on how the stream is cut.
@@ -39,4 +39,4 @@ TEST(AnswerFilter, HoldsBackNoMoreThanItMust) {
 }
 
 }  // namespace
-}  // namespace headrace::cli
+}  // namespace headrace::run

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace headrace::cli {
+namespace headrace::run {
 
 class AnswerFilter {
  public:
@@ -20,4 +20,4 @@ class AnswerFilter {
   bool ends_in_newline_ = false;
 };
 
-}  // namespace headrace::cli
+}  // namespace headrace::run

@@ -1,0 +1,236 @@
+#include "run/answer.h"
+
+#include <boost/asio/signal_set.hpp>
+#include <csignal>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "cli/exit_status.h"
+#include "run/answer_filter.h"
+#include "run/output.h"
+#include "serve/child_client.h"
+#include "serve/http.h"
+#include "serve/private_folder.h"
+
+namespace headrace::run {
+namespace {
+
+using serve::Json;
+using serve::Millis;
+using serve::Task;
+
+constexpr Millis kTick{100};
+constexpr Millis kGrace{5000}, kHastyGrace{300};   // for the end of the server
+constexpr Millis kFailureWait{2000};               // that a broken connection may be ahead of it
+
+bool IsIgnored(int signal) {
+  struct sigaction now {};
+  return sigaction(signal, nullptr, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
+double Number(const Json& object, const char* name) {
+  const auto found = object.find(name);
+  return found != object.end() && found->is_number() ? found->get<double>() : 0;
+}
+uint64_t Count(const Json& object, const char* name) { return static_cast<uint64_t>(Number(object, name)); }
+
+// The text that an answer's error object has for people.
+std::string ErrorText(const Json& answer) {
+  if (!answer.is_object() || !answer.contains("error")) return "";
+  const Json& error = answer["error"];
+  if (error.is_string()) return error.get<std::string>();
+  return error.is_object() && error.contains("message") && error["message"].is_string() ? error["message"].get<std::string>() : error.dump();
+}
+
+// The tokens of a text as the engine would print them: some vocabularies put a blank before the first word.
+std::string PiecesText(const Json& tokens) {
+  std::string text;
+  for (const Json& token : tokens) {
+    const Json piece = token.is_object() ? token.value("piece", Json()) : Json();
+    if (piece.is_string()) text += piece.get<std::string>();
+    if (!piece.is_array()) continue;   // bytes of a character that several tokens make
+    for (const Json& byte : piece) text += static_cast<char>(byte.get<int>());
+  }
+  return text;
+}
+
+class Answer {
+ public:
+  Answer(AnswerTask task, const std::string& folder)
+      : task_(std::move(task)), server_(loop_.get_executor(), folder + "/answer.sock"), signals_(loop_), tick_(loop_) {
+    task_.server.arguments.insert(task_.server.arguments.end(), {"--host", server_.socket_path()});
+  }
+
+  AnswerResult Run() {
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) {
+      if (!IsIgnored(signal)) signals_.add(signal);
+    }
+    // A reader that goes away is seen where we write; the server gets the default back.
+    std::signal(SIGPIPE, SIG_IGN);
+    serve::Spawn(loop_.get_executor(), WatchSignals());
+    serve::Spawn(loop_.get_executor(), ShowProgress());
+    serve::Spawn(loop_.get_executor(), Work());
+    loop_.run();   // until nothing is left to wait for
+    progress_.Show("");
+    if (wrote_ && !reader_gone_) WriteOutput(filter_.Finish());
+    result_.session.statistics = server_.ReadStatistics();
+    if (reader_gone_) result_.session.process = {cli::kExitSignal + SIGPIPE, 0, false};
+    // Who pressed Ctrl-C knows; other signals are named.
+    if (signal_ != 0) result_.session.process = {cli::kExitSignal + signal_, signal_ == SIGINT ? 0 : signal_, false};
+    if (signal_ != 0 || reader_gone_) result_.failure = Status();
+    return std::move(result_);
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  Task<> Work() {
+    Status status = co_await server_.Start(std::move(task_.server));
+    if (status.ok()) status = co_await Ask();
+    const bool whole = status.ok();
+    if (const auto process = server_.process(); process != nullptr) {
+      // A connection that broke is the server's end, as a rule, and that says more.
+      if (!whole && !refused_ && !reader_gone_ && signal_ == 0) co_await process->WaitForEnd(kFailureWait);
+      if (!process->running()) result_.session.process = process->outcome();
+    }
+    result_.failure = status;
+    co_await server_.Stop(whole ? kGrace : kHastyGrace);
+    done_ = true;
+    signals_.cancel();
+    tick_.cancel();
+  }
+
+  // The engine's own program for templates, then the plain text: so what is written is what the model said, thoughts
+  // included, as llama-completion writes it.
+  Task<Status> Ask() {
+    std::string text = task_.prompt;
+    if (task_.use_chat_template) {
+      Json messages = Json::array();
+      if (!task_.system_prompt.empty()) messages.push_back({{"role", "system"}, {"content", task_.system_prompt}});
+      messages.push_back({{"role", "user"}, {"content", task_.prompt}});
+      Json request = {{"messages", messages}};
+      const auto templated = co_await Post("/apply-template", std::move(request));
+      if (!templated.ok()) co_return templated.status();
+      text = templated->value("prompt", "");
+    }
+    Json content = {{"content", text}, {"with_pieces", true}, {"parse_special", true}};
+    const auto tokens = co_await Post("/tokenize", std::move(content));
+    if (!tokens.ok()) co_return tokens.status();
+    const Json list = tokens->value("tokens", Json::array());
+    if (!task_.use_chat_template) echo_ = PiecesText(list);
+    state_.tokens = list.size();
+    if (task_.prompt_seconds) state_.predicted_s = task_.prompt_seconds(state_.tokens);
+    begin_ = Clock::now();
+    const Json request = {{"prompt", text}, {"stream", true}, {"return_progress", true}, {"cache_prompt", false}};
+    serve::OnEvent on_event = [this](std::string_view data) { return TakeEvent(data); };
+    const auto answer = co_await serve::StreamFromChild(server_.socket_path(), "/completion", serve::Dump(request), std::move(on_event));
+    if (refused_) co_return Refused();
+    if (!answer.ok()) co_return answer.status();
+    if (answer->status != 200) co_return Refused(answer->body);
+    if (!ended_) co_return Status(Code::kIo, "llama-server broke its answer off");
+    co_return Write("") ? Status() : Status(Code::kCancelled, "nobody reads the answer");
+  }
+
+  Task<Result<Json>> Post(std::string target, Json body) {
+    const auto answer = co_await serve::AskChild(server_.socket_path(), "POST", target, serve::Dump(body));
+    if (!answer.ok()) co_return answer.status();
+    if (answer->status != 200) co_return Refused(answer->body);
+    Json json = Json::parse(answer->body, nullptr, false);
+    if (!json.is_object()) co_return Status(Code::kInternal, fmt::format("llama-server answers {} with no object", target));
+    co_return json;
+  }
+
+  // The server says itself that it cannot, and goes on.
+  Status Refused(const std::string& body) {
+    error_ = ErrorText(Json::parse(body, nullptr, false));
+    if (error_.empty()) error_ = cli::OneLine(body);
+    refused_ = true;
+    return Refused();
+  }
+  Status Refused() const { return Status(Code::kInternal, "llama-server: " + error_); }
+
+  // False: no more is wanted.
+  bool TakeEvent(std::string_view data) {
+    const Json event = Json::parse(data, nullptr, false);
+    if (!event.is_object()) return true;   // "[DONE]"
+    error_ = ErrorText(event);
+    refused_ = !error_.empty();
+    if (refused_) return false;
+    if (const auto progress = event.find("prompt_progress"); progress != event.end()) TakeProgress(*progress);
+    if (event.value("stop", false)) {
+      ended_ = true;
+      const Json timings = event.value("timings", Json::object());
+      result_.counts = {Count(timings, "predicted_n"), Number(timings, "predicted_ms") / 1000, Count(timings, "draft_n"),
+                        Count(timings, "draft_n_accepted")};
+    }
+    const std::string text = event.value("content", "");
+    return text.empty() || Write(text);
+  }
+
+  void TakeProgress(const Json& progress) {
+    state_.tokens = Count(progress, "total");
+    state_.read = Count(progress, "processed");
+    state_.read_after_s = Elapsed();
+    if (state_.first_read > 0 || state_.read == 0) return;
+    state_.first_read = state_.read;
+    state_.first_read_after_s = state_.read_after_s;
+  }
+
+  // The prompt comes with the first of what follows: until then the terminal's line is the progress's.
+  bool Write(std::string_view text) {
+    progress_.Show("");
+    const std::string ready = filter_.Feed(std::exchange(echo_, "") + std::string(text));
+    wrote_ = true;
+    if (!WriteOutput(ready)) reader_gone_ = true;
+    return !reader_gone_;
+  }
+
+  double Elapsed() const { return std::chrono::duration<double>(Clock::now() - begin_).count(); }
+
+  Task<> ShowProgress() {
+    while (!done_ && !wrote_) {
+      tick_.expires_after(kTick);
+      serve::ErrorCode ignored;
+      co_await tick_.async_wait(serve::Into(ignored));
+      if (done_ || wrote_) break;
+      state_.elapsed_s = Elapsed();
+      progress_.Show(state_.tokens == 0 ? "loading the model" : PromptText(state_));
+    }
+  }
+
+  Task<> WatchSignals() {
+    serve::ErrorCode error;
+    const int signal = co_await signals_.async_wait(serve::Into(error));
+    if (error) co_return;
+    signal_ = signal;
+    co_await server_.Stop(kHastyGrace);
+  }
+
+  boost::asio::io_context loop_{1};
+  AnswerTask task_;
+  serve::LoneServer server_;
+  boost::asio::signal_set signals_;
+  boost::asio::steady_timer tick_;
+  cli::ProgressLine progress_;
+  AnswerFilter filter_;
+  AnswerResult result_;
+  PromptState state_;
+  Clock::time_point begin_ = Clock::now();
+  std::string echo_;                 // of the prompt, not written yet
+  std::string error_;                // in the server's words
+  int signal_ = 0;                   // that ended us
+  bool refused_ = false, ended_ = false, done_ = false, wrote_ = false, reader_gone_ = false;
+};
+
+}  // namespace
+
+AnswerResult GiveAnswer(AnswerTask task) {
+  serve::ForgetServerVariables();
+  const serve::PrivateFolder folder;
+  if (!folder.status().ok()) return {{}, folder.status(), {}};
+  return Answer(std::move(task), folder.path()).Run();
+}
+
+}  // namespace headrace::run

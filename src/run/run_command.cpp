@@ -1,0 +1,197 @@
+#include "run/run_command.h"
+
+#include <filesystem>
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "cli/engine_probe.h"
+#include "cli/exit_status.h"
+#include "cli/model_setup.h"
+#include "cli/modelfile_use.h"
+#include "cli/options.h"
+#include "cli/session.h"
+#include "cli/speculation.h"
+#include "run/answer.h"
+#include "run/answer_filter.h"
+#include "run/output.h"
+#include "run/run_plan.h"
+
+namespace headrace::run {
+namespace {
+
+using cli::Fail;
+
+constexpr const char* kExamples = R"(
+Examples:
+  headrace run model.gguf                          chat, in nine tenths of the available memory
+  headrace run model.gguf --ram 4G                 chat within 4 GiB for the whole process
+  headrace run model.gguf -p "Why is the sky blue?"      one answer on standard output
+  headrace run model.gguf -p "Once upon a time" --raw -n 64 --temp 0
+  headrace run model.gguf --ram 4G --draft small.gguf     a small model drafts what a pass over the large one judges
+  headrace run model.gguf -c 131072 --kv-dir /var/tmp --kv-ram 2G      a context whose KV cache is larger than memory
+  headrace run model.gguf --ram 4G -- --top-k 20 --cache-type-k q8_0     options of llama.cpp's own
+  headrace run --modelfile Modelfile               the model, its settings and its budget from a file (docs/modelfile.md)
+
+Without -p it starts llama-cli, with it llama-server for one answer where weights stream, else llama-completion. Lines on
+standard error say whether weights stream and why, and how tokens are drafted; after a run that streams what was resident,
+what was streamed and how fast. --quiet leaves them out.
+)";
+
+struct RunOptions {
+  std::string model;
+  std::string modelfile;
+  bool no_modelfile = false;
+  std::string prompt;
+  std::string prompt_file;
+  bool raw = false;
+  bool quiet = false;
+  std::string tokens, context, threads, seed, temperature;
+  std::string engine;
+  cli::FlashOptions flash;
+  cli::SpeculationOptions speculation;
+};
+
+// What the Modelfile says about streaming, where no option does.
+void ApplyFlash(const cli::Modelfile& file, cli::FlashOptions& flash) {
+  if (file.flash_mode && flash.flash_mode.empty()) flash.flash_mode = ToString(*file.flash_mode);
+  if (file.flash_ram_gb > 0 && flash.weights_ram.empty()) flash.weights_ram = fmt::format("{:.6f}G", file.flash_ram_gb);
+}
+
+// What the engine's program is told, whichever it will be.
+cli::RunArguments EngineWishes(const RunOptions& options, bool has_prompt, const std::vector<std::string>& rest, const cli::ModelSetup& model) {
+  cli::RunArguments run;
+  run.model = options.model;
+  if (has_prompt) run.prompt = options.prompt;
+  if (!options.prompt_file.empty()) run.prompt_file = options.prompt_file;
+  run.use_chat_template = model.catalogue.has_chat_template && !options.raw;
+  run.model_context = model.catalogue.context_length;
+  run.debug = model.config.debug;
+  const auto given = [](const std::string& text) { return text.empty() ? std::nullopt : std::optional<std::string>(text); };
+  run.settings = {given(options.tokens), given(options.context), given(options.threads), given(options.seed),
+                  given(options.temperature)};
+  run.rest = rest;
+  return run;
+}
+
+// One answer by llama-server.
+AnswerResult AnswerByServer(const cli::RunArguments& run, const RunPlan& plan, const cli::EngineSetup& engine, const cli::ModelSetup& model) {
+  AnswerTask task;
+  task.server.label = std::filesystem::path(run.model).filename().string();
+  task.server.program = plan.program;
+  task.server.arguments = plan.arguments;
+  task.server.library = engine.library;
+  task.server.config = model.LibraryConfig();
+  task.server.own_group = false;   // Ctrl-Z stops it too
+  task.prompt = plan.prompt;
+  task.use_chat_template = run.use_chat_template;
+  task.system_prompt = run.system_prompt;
+  if (model.streams()) task.prompt_seconds = [&](uint64_t tokens) { return PromptSeconds(plan, model, tokens); };
+  return GiveAnswer(std::move(task));
+}
+
+// A chat, or one answer, by a program that has the terminal or whose text passes through here.
+Result<cli::SessionResult> RunProgram(const cli::RunArguments& run, const RunPlan& plan, const cli::EngineSetup& engine, const cli::ModelSetup& model) {
+  cli::Session session;
+  session.launch.program = plan.program;
+  session.launch.arguments = plan.arguments;
+  session.config = model.LibraryConfig();
+  session.library = session.config.wants_library() ? engine.library : "";
+  AnswerFilter filter;
+  if (run.one_answer()) {
+    session.owns_terminal = true;
+    session.launch.stdin_null = true;
+    session.launch.on_stdout = [&](std::string_view text) { return WriteOutput(filter.Feed(text)); };
+  }
+  auto result = RunSession(std::move(session));
+  if (result.ok() && run.one_answer()) WriteOutput(filter.Finish());
+  return result;
+}
+
+// Lines about how it went, and the exit status.
+int Report(const AnswerResult& result, const RunPlan& plan, const cli::ModelSetup& model, bool quiet) {
+  const auto& statistics = result.session.statistics;
+  const bool kv_in_file = statistics && statistics->kv_bytes_written > 0;
+  if (!quiet && (model.streams() || kv_in_file)) PrintSummary(result.session);
+  // llama-cli does not tell what became of its drafts.
+  const uint64_t draft_tokens = plan.by_server && plan.speculation ? plan.speculation->draft_tokens : 0;
+  if (!quiet && result.counts.tokens > 0 && plan.speculation && plan.speculation->kind != cli::SpeculationKind::kNone) {
+    fmt::print(stderr, "headrace: {}\n", CountsText(result.counts));
+  }
+  if (statistics && plan.speculation) StoreLearned(plan.place, {*statistics, draft_tokens, result.counts.drafted, result.counts.accepted});
+  const int status = ReportEnd(result.session, model.config, std::filesystem::path(plan.program).filename().string());
+  const bool said = result.session.process.signal != 0 || (statistics && !statistics->last_error.empty());
+  if (result.failure.ok() || said) return status;
+  return Fail(result.failure.message(), status == cli::kExitOk ? cli::kExitFailure : status);
+}
+
+int Run(RunOptions options, bool has_prompt, const std::vector<std::string>& rest) {
+  if (has_prompt && !options.prompt_file.empty()) return Fail("-p and -f both give a prompt; leave one out", cli::kExitUsage);
+  const auto file = cli::FindModelfile(options.model, options.modelfile, !options.no_modelfile);
+  if (!file.ok()) return Fail(file.status());
+  options.model = file->model;
+  ApplyFlash(file->file, options.flash);
+  auto model = cli::PrepareModel(options.model, options.flash);
+  if (!model.ok()) return Fail(model.status());
+  if (file->file.look_ahead) model->config.look_ahead = *file->file.look_ahead;
+  auto defaults = EngineOptionsOf(*file, model->catalogue);
+  if (!defaults.ok()) return Fail(defaults.status());
+  cli::RunArguments run = EngineWishes(options, has_prompt, rest, *model);
+  run.defaults = std::move(*defaults);
+  // Releases before llama-completion did both with llama-cli.
+  auto engine = run.one_answer() ? cli::PrepareEngine(options.engine, {"llama-completion", "llama-cli"}, model->config)
+                                 : cli::PrepareEngine(options.engine, {"llama-cli"}, model->config);
+  if (!engine.ok()) return Fail(engine.status().message(), cli::kExitNotFound);
+  const auto known = cli::QueryOptions(engine->program);
+  if (!known.ok()) return Fail(known.status().message(), cli::kExitNotExecutable);
+
+  std::vector<std::string> notes = DescribeModelfile(*file, model->catalogue);
+  if (run.one_answer() && !run.use_chat_template) {
+    if (!file->file.system.empty()) notes.push_back("SYSTEM is left out: a text that is continued without a chat template has no system prompt");
+  } else {
+    run.system_prompt = file->file.system;
+  }
+  if (!options.quiet) {
+    for (const std::string& note : notes) fmt::print(stderr, "headrace: {}\n", note);
+  }
+  const auto plan = PlanRun(run, options.speculation, *engine, *known, *model);
+  if (!plan.ok()) return Fail(plan.status());
+  if (!options.quiet && model->config.wants_library()) SayDecision(*model);
+  if (!options.quiet && plan->speculation) fmt::print(stderr, "headrace: {}\n", plan->speculation->line);
+  engine->program = plan->program;
+  DebugEngine(*engine, plan->arguments, model->config);
+  if (plan->by_server) return Report(AnswerByServer(run, *plan, *engine, *model), *plan, *model, options.quiet);
+  auto result = RunProgram(run, *plan, *engine, *model);
+  if (!result.ok()) return Fail(result.status().message(), cli::kExitNotExecutable);
+  return Report({std::move(*result), Status(), {}}, *plan, *model, options.quiet);
+}
+
+}  // namespace
+
+void AddRunCommand(CLI::App& app, cli::CommandLine& line) {
+  CLI::App* command = app.add_subcommand("run", "Chat with a model, or answer one prompt");
+  command->footer(kExamples);
+  const auto options = std::make_shared<RunOptions>();
+  command->add_option("model", options->model, "GGUF file; any part of a split model")->type_name("MODEL");
+  CLI::Option* modelfile = command->add_option("--modelfile", options->modelfile, "Take the model and its settings from this file (docs/modelfile.md); a file "
+                                                                                    "named Modelfile beside the model counts by itself")
+                               ->type_name("FILE");
+  command->add_flag("--no-modelfile", options->no_modelfile, "Leave a Modelfile beside the model out")->excludes(modelfile);
+  const CLI::Option* prompt = command->add_option("-p,--prompt", options->prompt, "Prompt: print one answer and end")->type_name("TEXT");
+  command->add_option("-f,--file", options->prompt_file, "Prompt from a file, instead of -p")->type_name("FILE");
+  command->add_flag("--raw", options->raw, "Continue the prompt's text although the model has a chat template");
+  command->add_flag("-q,--quiet", options->quiet, "No lines about what was decided and how it went");
+  command->add_option("-n,--predict", options->tokens, "Most tokens to generate")->type_name("N");
+  command->add_option("-c,--ctx-size", options->context, "Context in tokens (default: the model's, at most 4096)")->type_name("N");
+  command->add_option("-t,--threads", options->threads, "Threads (default: llama.cpp's)")->type_name("N");
+  command->add_option("-s,--seed", options->seed, "Seed of the sampling")->type_name("N");
+  command->add_option("--temp", options->temperature, "Temperature; 0 takes the likeliest token")->type_name("T");
+  AddSpeculationOptions(*command, options->speculation);
+  cli::AddFlashOptions(*command, options->flash);
+  cli::AddEngineOption(*command, options->engine);
+  command->callback([options, prompt, &line] {
+    line.action = [options, prompt, &line] { return Run(*options, prompt->count() > 0, line.rest); };
+  });
+}
+
+}  // namespace headrace::run
