@@ -35,10 +35,10 @@ TEST_F(Completion, BashAcceptsTheScript) {
 }
 
 TEST_F(Completion, BashCompletesCommandsOptionsAndChoices) {
-  EXPECT_EQ(Complete({"r"}), "run\n");
-  EXPECT_EQ(Complete({"run", "--fl"}), "--flash-mode\n");
-  EXPECT_EQ(Complete({"run", "--flash-mode", "o"}), "on\noff\n");
-  EXPECT_EQ(Complete({"run", "m.gguf", "--kernels", ""}), "auto\nplain\nrepack\n");
+  EXPECT_EQ(Complete({"be"}), "bench\n");
+  EXPECT_EQ(Complete({"bench", "--fl"}), "--flash-mode\n");
+  EXPECT_EQ(Complete({"bench", "--flash-mode", "o"}), "on\noff\n");
+  EXPECT_EQ(Complete({"bench", "m.gguf", "--kernels", ""}), "auto\nplain\nrepack\n");
   EXPECT_EQ(Complete({"engine", "i"}), "install\n");
   EXPECT_EQ(Complete({"engine", "install", "--f"}), "--force\n");
   EXPECT_EQ(Complete({"doctor", "--flash"}), "\n") << "an option of other commands";
@@ -46,7 +46,7 @@ TEST_F(Completion, BashCompletesCommandsOptionsAndChoices) {
 
 TEST_F(Completion, EveryShellKnowsEveryCommandAndOption) {
   for (const std::string& script : {BashCompletion(*app_), ZshCompletion(*app_), FishCompletion(*app_)}) {
-    for (const char* word : {"run", "exec", "plan", "bench", "doctor", "engine", "completion", "install", "flash-mode", "repetitions", "prompt-tokens"}) {
+    for (const char* word : {"exec", "plan", "bench", "doctor", "engine", "completion", "install", "flash-mode", "repetitions", "prompt-tokens"}) {
       EXPECT_NE(script.find(word), std::string::npos) << word;
     }
   }

@@ -185,7 +185,7 @@ TEST(ServerArguments, OneModelOnASocket) {
   // Of a Modelfile.
   server.defaults = {{{"--temp"}, "0.5"}, {{"-s", "--seed"}, "1"}};
   server.rest = {"--seed", "2"};
-  const Arguments defaults = *BuildServerArguments(server, ParseHelp("-m\n--host\n-a\n-np\n-ctk\n-ctv\n-md\n-mm\n--temp\n--seed\n"));
+  const Arguments defaults = *BuildServerArguments(server, ParseHelp("-m\n--host\n-a\n-np\n-ctk\n-ctv\n-md\n--spec-type\n-mm\n--temp\n--seed\n"));
   EXPECT_TRUE(Contains(defaults, {"--temp", "0.5"}));
   EXPECT_FALSE(Contains(defaults, {"--seed", "1"}));
 }

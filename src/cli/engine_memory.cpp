@@ -37,6 +37,8 @@ constexpr std::initializer_list<const char*> kProjector = {"-mm", "--mmproj"};
 // for each token of the context its text and its place in the cache. Measured with llama-completion.
 constexpr uint64_t kGeneratorBytes = 2 * kMiB;
 constexpr uint64_t kTokenBytes = 320;
+// And what llama-server has beside llama-completion: its own code, its threads for connections. Measured.
+constexpr uint64_t kServerBytes = 5 * kMiB;
 
 uint64_t FileSize(const std::string& path) {
   std::error_code error;
@@ -115,6 +117,7 @@ Result<EngineSimulation> EngineSimulation::Prepare(const Engine& engine, const s
   simulation.projector_ = OptionValue(arguments, kProjector).value_or("");
   simulation.draft_type_k_ = OptionValue(arguments, {"-ctkd", "--cache-type-k-draft", "--spec-draft-type-k"}).value_or("");
   simulation.draft_type_v_ = OptionValue(arguments, {"-ctvd", "--cache-type-v-draft", "--spec-draft-type-v"}).value_or("");
+  simulation.serves_ = OptionValue(arguments, {"--host"}).has_value();
   simulation.prompt_cache_bytes_ = Number(OptionValue(arguments, {"-cram", "--cache-ram"})) * kMiB;
   return simulation;
 }
@@ -153,7 +156,7 @@ Result<EngineMemory> EngineSimulation::Run(const std::vector<std::string>& more)
   }
   memory->prompt_cache_bytes = prompt_cache_bytes_;
   if (!projector_.empty()) memory->projector_bytes = FileSize(projector_);
-  memory->engine_bytes += kGeneratorBytes + kTokenBytes * context_tokens();
+  memory->engine_bytes += kGeneratorBytes + kTokenBytes * context_tokens() + (serves_ ? kServerBytes : 0);
   known_.emplace(more, *memory);
   return memory;
 }

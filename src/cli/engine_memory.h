@@ -60,6 +60,7 @@ class EngineSimulation {
   std::string model_, draft_, projector_; // paths, "" for none
   std::string draft_type_k_, draft_type_v_;
   uint64_t prompt_cache_bytes_ = 0;
+  bool serves_ = false;                   // llama-server
   std::map<std::vector<std::string>, EngineMemory> known_;   // by `more`
 };
 

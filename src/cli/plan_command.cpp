@@ -75,6 +75,10 @@ int Plan(const PlanOptions& options, const std::vector<std::string>& rest) {
   arguments.insert(arguments.end(), draft_arguments.begin(), draft_arguments.end());
   arguments.insert(arguments.end(), rest.begin(), rest.end());
   if (const Status settled = SettleMemory(engine.ok() ? &*engine : nullptr, arguments, *model); !settled.ok()) return Fail(settled);
+  if (model->streams()) {  // then llama-server answers, which `run` starts too
+    arguments.insert(arguments.end(), {"--host", "run.sock"});
+    if (const Status settled = SettleMemory(engine.ok() ? &*engine : nullptr, arguments, *model); !settled.ok()) return Fail(settled);
+  }
   const std::string version = engine.ok() ? QueryVersion(*engine) : "none";
   std::optional<ProfileEntry> machine;
   {

@@ -89,7 +89,12 @@ TEST_P(MemoryFollows, ALimitThatFallsAndRisesAgain) {
   RunningCommand command = StartIn(group, Generate(model, {}));
   const auto memory = [&] { return MemoryOfChildren(command.pid()); };
   ASSERT_TRUE(Await(command, [&] { return memory() > high / 2; })) << "the model fills what there is\n" << command.Finish().err;
-  ASSERT_TRUE(group.LowerLimit(high, low, [&] { return Await(command, [] { return true; }); })) << command.Finish().err;
+  // Each step leaves the watch the time for a look (memory/memory_watch.h).
+  const auto step = [&] {
+    usleep(250'000);
+    return Await(command, [] { return true; });
+  };
+  ASSERT_TRUE(group.LowerLimit(high, low, step)) << command.Finish().err;
   EXPECT_TRUE(Await(command, [&] { return memory() < low; }));
   ASSERT_TRUE(group.SetLimit(high));
   EXPECT_TRUE(Await(command, [&] { return memory() > high / 2; })) << "memory that returns is used again";

@@ -69,10 +69,10 @@ class TopCommand : public CommandTest {
     ADD_FAILURE() << "no process below " << parent << " was seen to stream; notes " << notes_;
     return Json::object();
   }
-  static void ExpectStreams(const Json& process) {
+  static void ExpectStreams(const Json& process, const std::string& program) {
     if (process.empty()) return;
     EXPECT_EQ(process["model"], "austen-dense-q4_0.gguf");
-    EXPECT_EQ(process["program"], "llama-completion");
+    EXPECT_EQ(process["program"], program);
     for (const char* key : {"streamed_bytes_per_pass", "resident_target_bytes", "bytes_read", "passes", "pass_ns", "kernel_ns", "own_ns", "process_bytes",
                             "weights_budget_bytes"}) {
       EXPECT_GT(process[key], 0) << key;
@@ -98,9 +98,9 @@ class TopCommand : public CommandTest {
 
 TEST_F(TopCommand, SeesARunAndForgetsIt) {
   RunningCommand command = StartRun();
-  ExpectStreams(WaitForOne(command.pid()));
+  ExpectStreams(WaitForOne(command.pid()), "llama-server");
   const std::string text = Run({"top", "--once"}).out;
-  for (const char* part : {"PID", "LIMITED BY", "austen-dense-q4_0.gguf", "llama-completion: "}) EXPECT_TRUE(Has(text, part)) << part << "\n" << text;
+  for (const char* part : {"PID", "LIMITED BY", "austen-dense-q4_0.gguf", "llama-server: "}) EXPECT_TRUE(Has(text, part)) << part << "\n" << text;
   command.SignalGroup(SIGINT);
   EXPECT_EQ(command.Finish().status, 130);
   EXPECT_TRUE(LookBelow(command.pid()).empty());
@@ -118,7 +118,7 @@ TEST_F(TopCommand, SeesAPreloadedProgramThatNobodyStarted) {
   auto killed = std::make_unique<RunningCommand>(words, environment_);
   for (const char* name : {"LD_PRELOAD", "HEADRACE_FLASH_MODE", "HEADRACE_WEIGHTS_RAM", "HEADRACE_REMEMBER"}) environment_.erase(name);
   const pid_t pid = killed->pid();
-  ExpectStreams(WaitForOne(pid));
+  ExpectStreams(WaitForOne(pid), "llama-completion");
   EXPECT_EQ(Leftovers(pid).size(), 1u);
   killed->SignalCommand(SIGKILL);
   killed.reset();

@@ -48,11 +48,12 @@ TEST_F(Api, ModelsAndTheirNames) {
 
 TEST_F(Api, EstimateHasTheNumbersOfPlan) {
   ASSERT_TRUE(StartServer());
-  const cli::Outcome plan = Run({"plan", CommandTest::Model(), "-c", "2048", "--flash-mode", "on", "--weights-ram", "4M", "--json"});
-  const Json expected = Json::parse(plan.out, nullptr, false);
   const Json estimate = Get(std::string("/api/v1/models/estimate?model=") + kDense + "&flash_mode=on&flash_ram_gb=0.00390625").body;
   EXPECT_TRUE(estimate["fits"].get<bool>()) << estimate.dump();
   EXPECT_EQ(estimate["verdict"], "streams");
+  const std::string pool = estimate["sharing"]["pool_tokens"].dump(), batch = estimate["sharing"]["batch_tokens"].dump(), slots = estimate["sharing"]["slots"].dump();
+  const cli::Outcome plan = Run({"plan", CommandTest::Model(), "-c", pool, "--flash-mode", "on", "--weights-ram", "4M", "--json", "--", "-b", batch, "-ub", batch, "-np", slots});
+  const Json expected = Json::parse(plan.out, nullptr, false);
   for (const char* key : {"plan", "streams", "budget_bytes", "smallest_budget_bytes", "model"}) EXPECT_EQ(estimate[key], expected[key]) << key;
   // What the simulation itself used at its peak varies by a few pages.
   for (const char* key : {"weight_bytes", "weights_budget_bytes", "context_bytes", "compute_bytes"}) {

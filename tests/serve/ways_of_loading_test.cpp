@@ -24,7 +24,7 @@ class WaysOfLoading : public ServeTest {
   }
   void ExpectLoadedStreaming(Json body) {
     body["flash_mode"] = true;
-    body["flash_ram_gb"] = 0.004;
+    if (!body.contains("flash_ram_gb")) body["flash_ram_gb"] = 0.004;
     const Answer answer = Load(body);
     ASSERT_EQ(answer.status, 200) << answer.text;
     EXPECT_TRUE(answer.body["decision"]["streams"].get<bool>()) << answer.text;
@@ -66,7 +66,7 @@ TEST_F(WaysOfLoading, SeveralSlots) {
 
 TEST_F(WaysOfLoading, Draft) {
   ASSERT_TRUE(StartServer());
-  ExpectLoadedStreaming({{"model", kDense}, {"draft_model", kDraft}, {"kv_cache_type", "q8_0"}});
+  ExpectLoadedStreaming({{"model", kDense}, {"draft_model", kDraft}, {"kv_cache_type", "q8_0"}, {"flash_ram_gb", 0.0098}});
   ExpectStreamed(kDense, [&] {
     const Answer answer = Post("/completion", {{"prompt", "It is a truth"}, {"n_predict", 16}, {"temperature", 0}});
     EXPECT_GT(answer.body["timings"].value("draft_n", 0), 0) << answer.text;
