@@ -10,8 +10,6 @@
 namespace headrace::cli {
 namespace {
 
-// Where nothing is known about the cost of a pass: the engine's own default.
-constexpr uint64_t kUnmeasuredTokens = 3;
 // So many tokens must be there again for those behind them to be proposed. Compared in docs/architecture.md.
 constexpr uint64_t kLookupTokens = 2;
 
@@ -123,6 +121,9 @@ DraftCost DraftCostOf(const ModelSetup& model, const std::optional<MachineProfil
                   {model.weights.expert_bytes, model.weights.active_expert_bytes}}};
   cost.pass.Correct(learned.passes);
   cost.sequences = std::max<uint64_t>(1, sequences);
+  double widest = 0;
+  for (const MeasuredPass& pass : learned.passes) widest = std::max(widest, pass.tokens);
+  cost.most = std::clamp(static_cast<uint64_t>(2 * widest), kUnmeasuredWidth, kMostDraftTokens + 1) - 1;
   if (!draft_model) return cost;
   const uint64_t bytes = model.memory.engine ? model.memory.engine->draft_weight_bytes : 0;
   cost.draft_token_s = learned.draft_token_s;
@@ -152,7 +153,7 @@ Result<Speculation> ChooseSpeculation(const SpeculationOptions& options, const S
   const DraftCost cost = DraftCostOf(input.model, input.machine, input.learned, draft_model, input.sequences);
   Length length = ChooseLength(cost, input.learned, draft_model);
   const bool cost_known = streams && cost.Seconds(0) > 0;
-  if (!cost_known) length.tokens = kUnmeasuredTokens;
+  if (!cost_known) length.tokens = kUnmeasuredWidth - 1;
   if (options.draft_tokens > 0) length.tokens = options.draft_tokens;
   if (*mode == SpeculationMode::kOn) length.tokens = std::max<uint64_t>(1, length.tokens);
   chosen.acceptance = length.acceptance;

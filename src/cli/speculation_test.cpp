@@ -64,7 +64,10 @@ TEST_F(ChooseSpeculationTest, NgramsAsLongAsTheyAreFree) {
   EXPECT_EQ(chosen.kind, SpeculationKind::kNgram);
   EXPECT_EQ(Value(chosen, "--spec-type"), "ngram-simple");
   EXPECT_EQ(chosen.draft_tokens, FreeDraftLength(DraftCostOf(streaming_, input_.machine, {}, false)));
-  EXPECT_GT(chosen.draft_tokens, 3u);
+  EXPECT_EQ(chosen.draft_tokens, kUnmeasuredWidth - 1) << "no pass was measured";
+  Learned wide;
+  wide.passes = {{4, 0.033}};
+  EXPECT_EQ(DraftCostOf(streaming_, input_.machine, wide, false).most, 7u);
   EXPECT_EQ(Value(chosen, "--spec-ngram-simple-size-m"), std::to_string(chosen.draft_tokens));
   EXPECT_EQ(chosen.tokens_per_s > 0, true);
   const Speculation short_one = Choose({.draft_tokens = 1});
@@ -110,12 +113,14 @@ TEST_F(ChooseSpeculationTest, ADraftModelIsLimitedToWhatIsFreeUntilItsAcceptance
   EXPECT_EQ(first.draft_tokens, std::min(FreeDraftLength(cost), BestDraftLength(cost, kAssumedAcceptance)));
   draft_input_.learned.acceptance_known = true;
   draft_input_.learned.acceptance = 0.95;
+  draft_input_.learned.passes = {{4, cost.pass.Seconds(4)}};   // as predicted: longer drafts may be tried
+  const DraftCost measured = DraftCostOf(drafted_, draft_input_.machine, draft_input_.learned, true);
   const Speculation later = choose();
-  EXPECT_EQ(later.draft_tokens, BestDraftLength(cost, 0.95));
+  EXPECT_EQ(later.draft_tokens, BestDraftLength(measured, 0.95));
   EXPECT_GT(later.draft_tokens, first.draft_tokens);
   EXPECT_TRUE(Has(later.line, "95 %")) << later.line;
   draft_input_.learned.acceptance = 0;
-  EXPECT_EQ(choose().draft_tokens, FreeDraftLength(cost)) << "another text may be more predictable";
+  EXPECT_EQ(choose().draft_tokens, FreeDraftLength(measured)) << "another text may be more predictable";
 }
 
 TEST_F(ChooseSpeculationTest, AHeavyDraftIsUsedAndSaid) {

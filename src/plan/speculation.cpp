@@ -34,19 +34,19 @@ double DraftCost::TokensPerSecond(double acceptance, uint64_t draft_tokens) cons
   return seconds > 0 ? static_cast<double>(sequences) * ExpectedTokens(acceptance, draft_tokens) / seconds : 0;
 }
 
-uint64_t BestDraftLength(const DraftCost& cost, double acceptance, uint64_t most) {
+uint64_t BestDraftLength(const DraftCost& cost, double acceptance) {
   uint64_t best = 0;
-  for (uint64_t length = 1; length <= most; ++length) {
+  for (uint64_t length = 1; length <= cost.most; ++length) {
     if (cost.TokensPerSecond(acceptance, length) > cost.TokensPerSecond(acceptance, best)) best = length;
   }
   return best;
 }
 
-uint64_t FreeDraftLength(const DraftCost& cost, uint64_t most) {
+uint64_t FreeDraftLength(const DraftCost& cost) {
   const double allowed = cost.Seconds(0) * (1 + kFreeShare);
   if (!(allowed > 0)) return 0;
   uint64_t length = 0;
-  while (length < most && cost.Seconds(length + 1) <= allowed) ++length;
+  while (length < cost.most && cost.Seconds(length + 1) <= allowed) ++length;
   return length;
 }
 

@@ -27,6 +27,7 @@ struct DraftCost {
   PassCost pass;
   double draft_token_s = 0;    // of the draft, one after the other; 0: nothing, as for n-grams
   uint64_t sequences = 1;      // whose tokens and drafts share a pass
+  uint64_t most = kMostDraftTokens;  // longer drafts are not considered
 
   // Seconds for drafting so many tokens and judging them; 0 when nothing is known. A draft model reads what is judged too, in
   // one pass that counts like a token of it.
@@ -36,10 +37,10 @@ struct DraftCost {
 };
 
 // The length with the most tokens per second, the shortest of equal ones; 0: drafting does not pay, or nothing is known.
-uint64_t BestDraftLength(const DraftCost& cost, double acceptance, uint64_t most = kMostDraftTokens);
+uint64_t BestDraftLength(const DraftCost& cost, double acceptance);
 
 // The longest draft with which a pass takes at most kFreeShare longer than without, so that next to nothing is lost when
 // nothing is accepted; 0 when there is none, or nothing is known.
-uint64_t FreeDraftLength(const DraftCost& cost, uint64_t most = kMostDraftTokens);
+uint64_t FreeDraftLength(const DraftCost& cost);
 
 }  // namespace headrace

@@ -38,9 +38,9 @@ TEST(Speculation, FindsTheAcceptanceOfATokenFromWhatWasAcceptedOfDrafts) {
 TEST(Speculation, TheBestLengthIsThatOfTryingAll) {
   for (const double draft_token_s : {0.0, 0.02, 0.2}) {
     for (const uint64_t sequences : {1u, 4u}) {
-      const DraftCost cost{Measured(), draft_token_s, sequences};
+      const DraftCost cost{Measured(), draft_token_s, sequences, 15};
       for (const double acceptance : {0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 1.0}) {
-        const uint64_t best = BestDraftLength(cost, acceptance, 15);
+        const uint64_t best = BestDraftLength(cost, acceptance);
         for (uint64_t length = 0; length <= 15; ++length) {
           EXPECT_GE(cost.TokensPerSecond(acceptance, best), cost.TokensPerSecond(acceptance, length)) << acceptance << ' ' << length;
         }
@@ -60,7 +60,7 @@ TEST(Speculation, LongerDraftsForMoreAcceptanceShorterOnesForSlowDrafts) {
 
 TEST(Speculation, AFreeLengthLosesAtMostThreePercent) {
   EXPECT_EQ(FreeDraftLength({Measured()}), 3u) << "a pass of four takes 1.022 of one's time, of five 1.059";
-  EXPECT_EQ(FreeDraftLength({Measured()}, 2), 2u);
+  EXPECT_EQ(FreeDraftLength({Measured(), 0, 1, 2}), 2u);
   EXPECT_EQ(FreeDraftLength({Measured(), 0.01}), 1u) << "1.130 s, and 1.149 with two";
   EXPECT_EQ(FreeDraftLength({Measured(), 0.014}), 0u) << "a token of the draft, and its pass over what is judged";
   EXPECT_EQ(FreeDraftLength({Measured(), 0.1}), 0u);
