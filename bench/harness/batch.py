@@ -63,7 +63,7 @@ def _stock(session, rows, path, prompts, turn):
     served = server.Server(session, argv)
     outcome, answers = server.measure(served, lambda running: running.complete_together(prompts, settings.batch_tokens))
     made = [len(answer.arrived) for answer in answers or []]
-    answer_s = max(a.arrived[-1] for a in answers) - min(a.start for a in answers) if answers else None
+    answer_s = max(a.arrived[-1] for a in answers if a.arrived) - min(a.start for a in answers) if any(a.arrived for a in answers) else None
     _record(session, rows, STOCK, outcome, session.how(outcome, 0, 0, served.dropped), turn, made, answer_s)
 
 

@@ -13,6 +13,10 @@ namespace {
 // So many tokens must be there again for those behind them to be proposed. Compared in docs/architecture.md.
 constexpr uint64_t kLookupTokens = 2;
 
+// A draft's token takes about so many times what memory alone would take for its weights: they are small products, taken over one by
+// one. Seen with 160 M parameters (docs/benchmarks.md); the library measures it from the first run on.
+constexpr double kDraftSlowdown = 3;
+
 constexpr const char* kUserOptions[] = {"-md", "--model-draft", "--spec-draft-model", "-hfd", "-hfrd", "--hf-repo-draft", "--spec-draft-hf"};
 
 bool KnowsAll(const OptionNames& known, const std::vector<EngineOption>& options) {
@@ -127,7 +131,7 @@ DraftCost DraftCostOf(const ModelSetup& model, const std::optional<MachineProfil
   if (!draft_model) return cost;
   const uint64_t bytes = model.memory.engine ? model.memory.engine->draft_weight_bytes : 0;
   cost.draft_token_s = learned.draft_token_s;
-  if (!(cost.draft_token_s > 0) && profile.decode_bytes_per_s > 0) cost.draft_token_s = static_cast<double>(bytes) / profile.decode_bytes_per_s;
+  if (!(cost.draft_token_s > 0) && profile.decode_bytes_per_s > 0) cost.draft_token_s = kDraftSlowdown * static_cast<double>(bytes) / profile.decode_bytes_per_s;
   return cost;
 }
 
