@@ -115,7 +115,7 @@ int Report(const AnswerResult& result, const RunPlan& plan, const cli::ModelSetu
   if (!quiet && (model.streams() || kv_in_file)) PrintSummary(result.session);
   // llama-cli does not tell what became of its drafts.
   const uint64_t draft_tokens = plan.by_server && plan.speculation ? plan.speculation->draft_tokens : 0;
-  if (!quiet && result.counts.tokens > 0 && plan.speculation && plan.speculation->kind != cli::SpeculationKind::kNone) {
+  if (!quiet && result.counts.tokens > 0) {
     fmt::print(stderr, "headrace: {}\n", CountsText(result.counts));
   }
   if (statistics && plan.speculation) StoreLearned(plan.place, {*statistics, draft_tokens, result.counts.drafted, result.counts.accepted});
