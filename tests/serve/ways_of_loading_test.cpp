@@ -66,7 +66,7 @@ TEST_F(WaysOfLoading, SeveralSlots) {
 
 TEST_F(WaysOfLoading, Draft) {
   ASSERT_TRUE(StartServer());
-  ExpectLoadedStreaming({{"model", kDense}, {"draft_model", kDraft}, {"kv_cache_type", "q8_0"}, {"flash_ram_gb", 0.0098}});
+  ExpectLoadedStreaming({{"model", kDense}, {"draft_model", kDraft}, {"kv_cache_type", "q8_0"}, {"flash_ram_gb", 0.0098}, {"draft_tokens", 3}});
   ExpectStreamed(kDense, [&] {
     const Answer answer = Post("/completion", {{"prompt", "It is a truth"}, {"n_predict", 16}, {"temperature", 0}});
     EXPECT_GT(answer.body["timings"].value("draft_n", 0), 0) << answer.text;
