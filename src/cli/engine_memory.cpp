@@ -29,6 +29,7 @@ constexpr MemoryOption kMemoryOptions[] = {
     {"--n-gpu-layers", true},               {"--override-kv", true},                   {"--swa-full", false},
     {"-nkvo", false},                       {"--no-kv-offload", false},                {"-cmoe", false}, {"--cpu-moe", false},
 };
+constexpr std::initializer_list<const char*> kContext = {"-c", "--ctx-size"};
 constexpr std::initializer_list<const char*> kModel = {"-m", "--model"};
 constexpr std::initializer_list<const char*> kDraft = {"-md", "--model-draft", "--spec-draft-model"};
 constexpr std::initializer_list<const char*> kProjector = {"-mm", "--mmproj"};
@@ -39,6 +40,8 @@ constexpr uint64_t kGeneratorBytes = 2 * kMiB;
 constexpr uint64_t kTokenBytes = 320;
 // And what llama-server has beside llama-completion: its own code, its threads for connections. Measured.
 constexpr uint64_t kServerBytes = 5 * kMiB;
+// llama.cpp rounds a KV cache up to whole groups of so many tokens.
+constexpr uint64_t kCellGroup = 256;
 
 uint64_t FileSize(const std::string& path) {
   std::error_code error;
@@ -51,6 +54,15 @@ uint64_t Number(const std::optional<std::string>& text) {
   uint64_t number = 0;
   if (text) std::from_chars(text->data(), text->data() + text->size(), number);
   return number;
+}
+
+bool IsUnified(const std::vector<std::string>& arguments) {
+  bool unified = false;
+  for (const std::string& word : arguments) {
+    if (word == "-kvu" || word == "--kv-unified") unified = true;
+    if (word == "-no-kvu" || word == "--no-kv-unified") unified = false;
+  }
+  return unified;
 }
 
 std::string LastLine(std::string_view text) {
@@ -117,6 +129,7 @@ Result<EngineSimulation> EngineSimulation::Prepare(const Engine& engine, const s
   simulation.projector_ = OptionValue(arguments, kProjector).value_or("");
   simulation.draft_type_k_ = OptionValue(arguments, {"-ctkd", "--cache-type-k-draft", "--spec-draft-type-k"}).value_or("");
   simulation.draft_type_v_ = OptionValue(arguments, {"-ctvd", "--cache-type-v-draft", "--spec-draft-type-v"}).value_or("");
+  simulation.unified_ = IsUnified(arguments);
   simulation.serves_ = OptionValue(arguments, {"--host"}).has_value();
   simulation.prompt_cache_bytes_ = Number(OptionValue(arguments, {"-cram", "--cache-ram"})) * kMiB;
   return simulation;
@@ -134,19 +147,39 @@ Result<EngineMemory> EngineSimulation::RunOne(const std::vector<std::string>& ar
   return Status(Code::kUnsupported, fmt::format("{} does not say what would be allocated: {}", program_, LastLine(result->output)));
 }
 
+// The program knows no cache that sequences share: it gives each its own, of whole groups of cells. Together they have the size of a shared
+// one where that is a multiple of them; else what the sequences add to it is learned with one that is.
+Result<EngineMemory> EngineSimulation::RunModel(const std::vector<std::string>& arguments) const {
+  const uint64_t sequences = Number(OptionValue(arguments, {"-np", "--parallel"})), tokens = Number(OptionValue(arguments, kContext));
+  const uint64_t step = kCellGroup * sequences;
+  if (!unified_ || sequences <= 1 || tokens == 0 || tokens % step == 0) return RunOne(arguments);
+  const auto simulate = [&](uint64_t context, uint64_t parallel) {
+    auto all = arguments;
+    all.insert(all.end(), {"-c", std::to_string(context), "-np", std::to_string(parallel)});
+    return RunOne(all);
+  };
+  const uint64_t whole = (tokens + step - 1) / step * step;
+  const auto shared = simulate(tokens, 1), one = simulate(whole, 1);
+  auto memory = simulate(whole, sequences);
+  if (!shared.ok()) return shared;
+  if (!one.ok()) return one;
+  if (memory.ok()) memory->context_bytes = shared->context_bytes + memory->context_bytes - std::min(memory->context_bytes, one->context_bytes);
+  return memory;
+}
+
 Result<EngineMemory> EngineSimulation::Run(const std::vector<std::string>& more) {
   if (const auto known = known_.find(more); known != known_.end()) return known->second;
   auto arguments = arguments_;
   arguments.insert(arguments.end(), {"-m", model_});
   arguments.insert(arguments.end(), more.begin(), more.end());
-  auto memory = RunOne(arguments);
+  auto memory = RunModel(arguments);
   if (!memory.ok()) return memory;
   if (!draft_.empty()) {
     arguments.insert(arguments.end(), {"-m", draft_});
     for (const auto& [name, value] : {std::pair{"-ctk", draft_type_k_}, std::pair{"-ctv", draft_type_v_}}) {
       arguments.insert(arguments.end(), {name, value.empty() ? "f16" : value});
     }
-    const auto draft = RunOne(arguments);
+    const auto draft = RunModel(arguments);
     if (!draft.ok()) return draft;
     memory->context_bytes += draft->context_bytes;
     memory->compute_bytes += draft->compute_bytes;
@@ -162,7 +195,7 @@ Result<EngineMemory> EngineSimulation::Run(const std::vector<std::string>& more)
 }
 
 uint64_t EngineSimulation::context_tokens() const {
-  return Number(OptionValue(arguments_, {"-c", "--ctx-size"}));
+  return Number(OptionValue(arguments_, kContext));
 }
 
 }  // namespace headrace::cli

@@ -54,6 +54,7 @@ class EngineSimulation {
 
  private:
   Result<EngineMemory> RunOne(const std::vector<std::string>& arguments) const;
+  Result<EngineMemory> RunModel(const std::vector<std::string>& arguments) const;
 
   std::string program_;
   std::vector<std::string> arguments_;    // without -m
@@ -61,6 +62,7 @@ class EngineSimulation {
   std::string draft_type_k_, draft_type_v_;
   uint64_t prompt_cache_bytes_ = 0;
   bool serves_ = false;                   // llama-server
+  bool unified_ = false;                  // one KV cache for all sequences
   std::map<std::vector<std::string>, EngineMemory> known_;   // by `more`
 };
 

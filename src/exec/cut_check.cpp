@@ -14,20 +14,20 @@ namespace {
 constexpr int64_t kColumns = 5;  // a full group of four and one more: both paths of the wide kernels
 
 // A narrow batch may use the file's layout (null) where a wide one uses the packed one.
-std::vector<ggml_backend_buffer_t> Layouts(const Weight& weight) {
-  std::vector<ggml_backend_buffer_t> layouts = {nullptr};
+std::vector<const PackedLayout*> Layouts(const Weight& weight) {
+  std::vector<const PackedLayout*> layouts = {nullptr};
   if (weight.packed != nullptr) layouts.push_back(weight.packed);
   return layouts;
 }
 
-bool Compare(const GgmlApi& api, Product& product, ggml_backend_t backend, const Weight& weight, ggml_backend_buffer_t layout,
+bool Compare(const GgmlApi& api, Product& product, ggml_backend_t backend, const Weight& weight, const PackedLayout* layout,
              int64_t rows, int64_t columns) {
   const auto bytes = static_cast<size_t>(rows) * weight.cut.row_bytes;
   TrialProduct trial(TileOf(api, weight.tensor, rows, weight.tensor.data, nullptr), columns);
   // Page-aligned, as the real ones are.
   std::vector<uint8_t> memory(bytes + kPageBytes);
   void* moved = memory.data() + (kPageBytes - reinterpret_cast<uintptr_t>(memory.data()) % kPageBytes);
-  if (layout != nullptr) PackRows(api, weight.tensor, rows, trial.weight.data, moved, layout);
+  if (layout != nullptr) PackRowsByEngine(api, weight.tensor, rows, trial.weight.data, moved, *layout);
   if (product.Multiply(backend, trial.node, 0, static_cast<uint64_t>(rows), layout != nullptr ? moved : trial.weight.data, layout,
                        nullptr) != GGML_STATUS_SUCCESS) {
     return false;
@@ -47,7 +47,7 @@ bool Compare(const GgmlApi& api, Product& product, ggml_backend_t backend, const
 }
 
 bool CompareExperts(const GgmlApi& api, ExpertProduct& product, ggml_backend_t backend, const Weight& weight,
-                    ggml_backend_buffer_t layout, int64_t tokens) {
+                    const PackedLayout* layout, int64_t tokens) {
   const auto group = static_cast<int64_t>(kRowGroup);
   const int64_t rows = std::min(weight.tensor.ne[1], 3 * group), experts = std::min<int64_t>(weight.tensor.ne[2], 2);
   // The first rows of the first experts, one behind the other.
@@ -57,7 +57,7 @@ bool CompareExperts(const GgmlApi& api, ExpertProduct& product, ggml_backend_t b
     std::memcpy(copies.data() + static_cast<size_t>(expert) * matrix_bytes,
                 static_cast<const uint8_t*>(weight.tensor.data) + static_cast<size_t>(expert) * weight.tensor.nb[2], matrix_bytes);
   }
-  if (layout != nullptr) PackRows(api, weight.tensor, rows * experts, copies.data(), packed.data(), layout);
+  if (layout != nullptr) PackRowsByEngine(api, weight.tensor, rows * experts, copies.data(), packed.data(), *layout);
   ggml_tensor source = TileOf(api, weight.tensor, rows, layout != nullptr ? packed.data() : copies.data(), layout);
   source.ne[2] = experts;
   source.nb[3] = source.nb[2] * static_cast<size_t>(experts);
@@ -84,7 +84,7 @@ bool CompareExperts(const GgmlApi& api, ExpertProduct& product, ggml_backend_t b
 }  // namespace
 
 bool ExpertPiecesEqualWhole(const GgmlApi& api, ExpertProduct& product, ggml_backend_t backend, const Weight& weight) {
-  for (ggml_backend_buffer_t layout : Layouts(weight)) {
+  for (const PackedLayout* layout : Layouts(weight)) {
     for (const int64_t tokens : {1, 11}) {
       if (!CompareExperts(api, product, backend, weight, layout, tokens)) return false;
     }
@@ -97,7 +97,7 @@ bool PiecesEqualWhole(const GgmlApi& api, Product& product, ggml_backend_t backe
   const int64_t matrix_rows = weight.tensor.ne[1];
   if (!weight.cut.by_rows || matrix_rows <= group) return true;  // never cut within a matrix
   const int64_t rows = matrix_rows >= 3 * group ? 3 * group : matrix_rows;
-  for (ggml_backend_buffer_t layout : Layouts(weight)) {
+  for (const PackedLayout* layout : Layouts(weight)) {
     for (const int64_t columns : {int64_t{1}, kColumns}) {
       if (!Compare(api, product, backend, weight, layout, rows, columns)) return false;
     }

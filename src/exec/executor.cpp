@@ -444,7 +444,7 @@ Status Executor::ExecuteSegment(const Takeover& takeover, const SegmentRows& seg
   const uint64_t row_bytes = weight.cut.row_bytes;
   const int64_t columns = takeover.node->ne[1];
   const bool pack = weight.packed != nullptr && choice_.PackStreamed(weight.tensor.type, columns);
-  ggml_backend_buffer_t packed = segment.keep || pack ? weight.packed : nullptr;
+  const PackedLayout* packed = segment.keep || pack ? weight.packed : nullptr;
   if (segment.keep) HEADRACE_RETURN_IF_ERROR(weights_.Commit(weight));
 
   const auto arrival = Await(segment.rows * row_bytes);

@@ -96,7 +96,7 @@ class Executor {
     uint64_t first_row = 0;
     uint64_t rows = 0;
     uint8_t* data = nullptr;
-    ggml_backend_buffer_t packed = nullptr;
+    const PackedLayout* packed = nullptr;
   };
   Status ExecuteSegment(const Takeover& takeover, const SegmentRows& segment, Run& run);
   Result<Prefetcher::Arrival> Await(uint64_t bytes);

@@ -93,11 +93,11 @@ ggml_status ExpertMultiplier::MultiplySlots(const Takeover& takeover, std::span<
   SlotArray slots = use.cached.array(ready.front(), takeover.slice);
   slots.first += first * slots.stride;
   slots.count = last - first + 1;
-  ggml_backend_buffer_t layout = choice_.CachePackedExperts() ? takeover.weight->packed : nullptr;
+  const PackedLayout* layout = choice_.CachePackedExperts() ? takeover.weight->packed : nullptr;
   return slots_.Multiply(takeover.backend, *takeover.node, slots, layout, chosen_, scratch);
 }
 
-ggml_backend_buffer_t ExpertMultiplier::LayoutOf(const Takeover& takeover, std::span<const ExpertPair> pairs) const {
+const PackedLayout* ExpertMultiplier::LayoutOf(const Takeover& takeover, std::span<const ExpertPair> pairs) const {
   const Weight& weight = *takeover.weight;
   const bool pack = choice_.PackExpert(weight.tensor.type, takeover.experts->tokens, static_cast<int64_t>(pairs.size()));
   return pack ? weight.packed : nullptr;
@@ -111,7 +111,7 @@ ggml_status ExpertMultiplier::MultiplyPieces(const Takeover& takeover, std::span
   for (const size_t i : ready) {
     const bool packed = use.cached.converted(i, takeover.slice);
     const auto pairs = use.choice.pairs(use.cached.expert(i));
-    ggml_backend_buffer_t layout = LayoutOf(takeover, pairs);
+    const PackedLayout* layout = LayoutOf(takeover, pairs);
     work.push_back({0, rows, use.cached.data(i, takeover.slice), pairs, layout, packed});
     if (layout != nullptr && !packed) times.packed_bytes += takeover.weight->tensor.nb[2];
   }
@@ -126,7 +126,7 @@ ggml_status ExpertMultiplier::MultiplyStreamed(const Takeover& takeover, const S
   const uint64_t first_row = segment.first_row % matrix, row_bytes = takeover.weight->cut.row_bytes;
   if (!use.Streams(expert)) return GGML_STATUS_SUCCESS;
   const auto pairs = use.choice.pairs(expert);
-  ggml_backend_buffer_t layout = LayoutOf(takeover, pairs);
+  const PackedLayout* layout = LayoutOf(takeover, pairs);
   const ExpertRows work{first_row, segment.rows, data, pairs, layout, false};
   if (layout != nullptr) times.packed_bytes += segment.rows * row_bytes;
   const Stopwatch computed(times.kernel_ns);

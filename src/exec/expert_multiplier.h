@@ -33,7 +33,7 @@ class ExpertMultiplier {
 
  private:
   // Whose kernels multiply an expert that these chose: the packed layout, or null for the file's.
-  ggml_backend_buffer_t LayoutOf(const Takeover& takeover, std::span<const ExpertPair> pairs) const;
+  const PackedLayout* LayoutOf(const Takeover& takeover, std::span<const ExpertPair> pairs) const;
   ggml_status MultiplyReady(const Takeover& takeover, std::span<const size_t> ready, std::span<uint8_t> scratch, PassTimes& times);
   ggml_status ConvertCached(const Takeover& takeover, std::span<const size_t> ready, std::span<uint8_t> scratch, PassTimes& times);
   ggml_status MultiplySlots(const Takeover& takeover, std::span<const size_t> ready, std::span<uint8_t> scratch);

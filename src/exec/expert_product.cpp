@@ -28,7 +28,7 @@ ExpertProduct::ExpertProduct(const GgmlApi& api) : api_(api) {
 ExpertProduct::~ExpertProduct() { api_.free(context_); }
 
 // Adds the conversion and returns where the rows then are. Nodes run in order: all pieces use the same scratch.
-uint8_t* ExpertProduct::Pack(const ggml_tensor& weight, uint64_t rows, const uint8_t* data, ggml_backend_buffer_t layout,
+uint8_t* ExpertProduct::Pack(const ggml_tensor& weight, uint64_t rows, const uint8_t* data, const PackedLayout* layout,
                              uint8_t* scratch) {
   api_.graph_add_node(graph_, next_->move.Node(weight, rows, data, scratch, layout));
   return scratch;
@@ -140,7 +140,7 @@ ggml_status ExpertProduct::Multiply(ggml_backend_t backend, const ggml_tensor& n
   return Flush(backend);
 }
 
-ggml_status ExpertProduct::PackInPlace(ggml_backend_t backend, const ggml_tensor& weight, uint8_t* data, ggml_backend_buffer_t layout,
+ggml_status ExpertProduct::PackInPlace(ggml_backend_t backend, const ggml_tensor& weight, uint8_t* data, const PackedLayout* layout,
                                        std::span<uint8_t> scratch) {
   api_.graph_clear(graph_);
   next_ = pieces_.begin();

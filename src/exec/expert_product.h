@@ -20,7 +20,7 @@ struct ExpertRows {
   uint64_t rows = 0;
   const uint8_t* data = nullptr;
   std::span<const ExpertPair> pairs;
-  ggml_backend_buffer_t layout = nullptr;  // whose kernels multiply; null: the file's
+  const PackedLayout* layout = nullptr;  // whose kernels multiply; null: the file's
   bool packed = false;                     // data is in it already
 };
 
@@ -47,7 +47,7 @@ class ExpertProduct {
                        std::span<uint8_t> scratch);
 
   // Brings all rows of one expert from the file's layout into `layout`, where they are.
-  ggml_status PackInPlace(ggml_backend_t backend, const ggml_tensor& weight, uint8_t* data, ggml_backend_buffer_t layout,
+  ggml_status PackInPlace(ggml_backend_t backend, const ggml_tensor& weight, uint8_t* data, const PackedLayout* layout,
                           std::span<uint8_t> scratch);
 
   // The node as it is, with all its experts where its weight says.
@@ -63,7 +63,7 @@ class ExpertProduct {
     ColumnCopy gather, scatter;
   };
 
-  uint8_t* Pack(const ggml_tensor& weight, uint64_t rows, const uint8_t* data, ggml_backend_buffer_t layout, uint8_t* scratch);
+  uint8_t* Pack(const ggml_tensor& weight, uint64_t rows, const uint8_t* data, const PackedLayout* layout, uint8_t* scratch);
   void AddPiece(const ggml_tensor& node, const ExpertRows& work, uint8_t* scratch);
   ggml_status Flush(ggml_backend_t backend);
 

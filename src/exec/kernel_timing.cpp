@@ -37,7 +37,7 @@ struct Tile {
     for (uint64_t row = 0; row < rows; row += real) {
       std::memcpy(plain + row * row_bytes, weight.tensor.data, std::min(real, rows - row) * row_bytes);
     }
-    PackRows(api, weight.tensor, static_cast<int64_t>(rows), plain, packed, weight.packed);
+    PackRows(api, weight.tensor, static_cast<int64_t>(rows), plain, packed, *weight.packed);
   }
   uint64_t bytes() const { return rows * row_bytes; }
 
@@ -75,7 +75,7 @@ std::optional<KernelCosts> MeasureKernels(const GgmlApi& api, Product& product, 
   Tile tile(api, weight);
   Timing timing(tile);
   KernelCosts costs;
-  const auto measure = [&](int64_t columns, uint8_t* data, ggml_backend_buffer_t layout) {
+  const auto measure = [&](int64_t columns, uint8_t* data, const PackedLayout* layout) {
     TrialProduct trial(TileOf(api, weight.tensor, static_cast<int64_t>(tile.rows), data, nullptr), columns);
     return timing.Of([&] { product.Multiply(backend, trial.node, 0, tile.rows, data, layout, nullptr); });
   };
@@ -91,7 +91,7 @@ std::optional<KernelCosts> MeasureExpertKernels(const GgmlApi& api, ExpertProduc
   Tile tile(api, weight);
   Timing timing(tile);
   KernelCosts costs;
-  const auto measure = [&](int64_t columns, const uint8_t* data, ggml_backend_buffer_t layout, bool packed) {
+  const auto measure = [&](int64_t columns, const uint8_t* data, const PackedLayout* layout, bool packed) {
     TrialExperts trial(TileOf(api, weight.tensor, static_cast<int64_t>(tile.rows), tile.plain, nullptr), columns);
     const auto choice = RouterChoice::Read(trial.ids, 1);
     const ExpertRows work{0, tile.rows, data, choice->pairs(0), layout, packed};

@@ -1,6 +1,14 @@
 #include "exec/packed_layout.h"
 
+#include <algorithm>
+
 namespace headrace {
+namespace {
+
+// Enough for the conversion to show: kernels interleave up to 16 rows.
+constexpr int64_t kProbeRows = 32;
+
+}  // namespace
 
 PackedLayouts::PackedLayouts(const GgmlApi& api, ggml_backend_dev_t device) : api_(api), device_(device) {
   const auto extra_buffer_types = reinterpret_cast<ggml_backend_dev_get_extra_bufts_t>(
@@ -15,7 +23,7 @@ PackedLayouts::~PackedLayouts() {
   for (ggml_backend_buffer_t buffer : buffers_) api_.backend_buffer_free(buffer);
 }
 
-ggml_backend_buffer_t PackedLayouts::Choose(const ggml_tensor& weight, bool experts) const {
+const PackedLayout* PackedLayouts::Choose(const ggml_tensor& weight, bool experts) {
   // The question that llama.cpp's loader asks: a product with a batch of 512 columns.
   ggml_tensor columns{}, ids{};
   columns.type = GGML_TYPE_F32;
@@ -44,15 +52,26 @@ ggml_backend_buffer_t PackedLayouts::Choose(const ggml_tensor& weight, bool expe
     product.ne[2] = experts ? columns.ne[2] : 1;
     product.ne[3] = 1;
     if (!api_.backend_dev_supports_op(device_, &product)) continue;
-    const ggml_tensor bound = TileOf(api_, weight, weight.ne[1], nullptr, buffer);
+    const PackedLayout engines{buffer, std::nullopt};
+    const ggml_tensor bound = TileOf(api_, weight, weight.ne[1], nullptr, &engines);
     if (bound.extra == nullptr) return nullptr;
     const size_t packed_bytes = api_.backend_buffer_get_alloc_size(buffer, &bound);
-    return packed_bytes == api_.nbytes(&bound) ? buffer : nullptr;
+    return packed_bytes == api_.nbytes(&bound) ? Find(weight, buffer) : nullptr;
   }
   return nullptr;
 }
 
-ggml_tensor TileOf(const GgmlApi& api, const ggml_tensor& weight, int64_t rows, void* data, ggml_backend_buffer_t packed) {
+const PackedLayout* PackedLayouts::Find(const ggml_tensor& weight, ggml_backend_buffer_t buffer) {
+  const auto [found, added] = layouts_.try_emplace({buffer, weight.type, weight.ne[0]}, PackedLayout{buffer, std::nullopt});
+  PackedLayout& layout = found->second;
+  if (!added) return &layout;
+  const int64_t rows = std::min(kProbeRows, weight.ne[1]);
+  layout.moves = PackMoves::Find(static_cast<size_t>(rows), weight.nb[1], weight.nb[0],
+                                 [&](const uint8_t* from, uint8_t* to) { PackRowsByEngine(api_, weight, rows, from, to, layout); });
+  return &layout;
+}
+
+ggml_tensor TileOf(const GgmlApi& api, const ggml_tensor& weight, int64_t rows, void* data, const PackedLayout* packed) {
   ggml_tensor tile = weight;
   tile.ne[1] = rows;
   tile.ne[2] = tile.ne[3] = 1;
@@ -62,16 +81,20 @@ ggml_tensor TileOf(const GgmlApi& api, const ggml_tensor& weight, int64_t rows, 
   tile.view_offs = 0;
   tile.extra = nullptr;
   if (packed != nullptr) {
-    tile.buffer = packed;
-    api.backend_buffer_init_tensor(packed, &tile);
+    tile.buffer = packed->buffer;
+    api.backend_buffer_init_tensor(packed->buffer, &tile);
   }
   return tile;
 }
 
-void PackRows(const GgmlApi& api, const ggml_tensor& weight, int64_t rows, const void* from, void* to,
-              ggml_backend_buffer_t packed) {
-  ggml_tensor tile = TileOf(api, weight, rows, to, packed);
+void PackRowsByEngine(const GgmlApi& api, const ggml_tensor& weight, int64_t rows, const void* from, void* to, const PackedLayout& layout) {
+  ggml_tensor tile = TileOf(api, weight, rows, to, &layout);
   api.backend_tensor_set(&tile, from, 0, tile.nb[1] * static_cast<size_t>(rows));
+}
+
+void PackRows(const GgmlApi& api, const ggml_tensor& weight, int64_t rows, const void* from, void* to, const PackedLayout& layout) {
+  if (!layout.moves || static_cast<size_t>(rows) % layout.moves->group_rows() != 0) return PackRowsByEngine(api, weight, rows, from, to, layout);
+  layout.moves->Run(static_cast<const uint8_t*>(from), static_cast<uint8_t*>(to), static_cast<size_t>(rows), weight.nb[1]);
 }
 
 }  // namespace headrace

@@ -7,14 +7,23 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
+#include <map>
+#include <optional>
+#include <tuple>
 #include <vector>
 
 #include "exec/ggml_api.h"
+#include "exec/pack_moves.h"
 
 namespace headrace {
 
-// Thread-compatible; one owner.
+// Of rows of one type and length. Immutable.
+struct PackedLayout {
+  ggml_backend_buffer_t buffer = nullptr;   // stands for the engine's buffer type
+  std::optional<PackMoves> moves;           // the conversion, where it can be had so; else it is the engine's
+};
+
+// Thread-compatible; one owner, who outlives the layouts' users.
 class PackedLayouts {
  public:
   // `device` is the CPU device; none of its extra buffer types is an empty object.
@@ -23,22 +32,26 @@ class PackedLayouts {
   PackedLayouts(const PackedLayouts&) = delete;
   PackedLayouts& operator=(const PackedLayouts&) = delete;
 
-  // The buffer that stands for the layout stock would use for this weight of a MUL_MAT, or MUL_MAT_ID when it holds
-  // experts; null when it has none (or one that needs more bytes than the weight itself, which is left out).
-  ggml_backend_buffer_t Choose(const ggml_tensor& weight, bool experts) const;
+  // The layout stock would use for this weight of a MUL_MAT, or MUL_MAT_ID when it holds experts; null when it has none (or
+  // one that needs more bytes than the weight itself, which is left out).
+  const PackedLayout* Choose(const ggml_tensor& weight, bool experts);
 
  private:
+  const PackedLayout* Find(const ggml_tensor& weight, ggml_backend_buffer_t buffer);
+
   const GgmlApi& api_;
   ggml_backend_dev_t device_;
   std::vector<ggml_backend_buffer_t> buffers_;
+  std::map<std::tuple<ggml_backend_buffer_t, ggml_type, int64_t>, PackedLayout> layouts_;   // by type and length of rows
 };
 
 // A 2-D tensor with some rows of `weight`, its data at `data`: in the file's layout when `packed` is null,
 // else bound to that layout, whose kernels then multiply it.
-ggml_tensor TileOf(const GgmlApi& api, const ggml_tensor& weight, int64_t rows, void* data, ggml_backend_buffer_t packed);
+ggml_tensor TileOf(const GgmlApi& api, const ggml_tensor& weight, int64_t rows, void* data, const PackedLayout* packed);
 
-// Converts `rows` rows (a multiple of kRowGroup, or the weight's last) from the file's layout.
-void PackRows(const GgmlApi& api, const ggml_tensor& weight, int64_t rows, const void* from, void* to,
-              ggml_backend_buffer_t packed);
+// Converts `rows` rows (a multiple of kRowGroup, or the weight's last) from the file's layout: by moves where they are known; or by the
+// engine in any case.
+void PackRows(const GgmlApi& api, const ggml_tensor& weight, int64_t rows, const void* from, void* to, const PackedLayout& layout);
+void PackRowsByEngine(const GgmlApi& api, const ggml_tensor& weight, int64_t rows, const void* from, void* to, const PackedLayout& layout);
 
 }  // namespace headrace

@@ -29,7 +29,7 @@ Product::~Product() { api_.free(context_); }
 
 // `matrices` consecutive matrices of the weight when they are whole, or rows of one.
 void Product::AddPiece(const ggml_tensor& node, uint64_t matrix, uint64_t matrices, uint64_t row, uint64_t rows, void* data,
-                       ggml_backend_buffer_t packed) {
+                       const PackedLayout* packed) {
   const ggml_tensor& weight = *node.src[0];
   const ggml_tensor& columns = *node.src[1];
   Piece& piece = pieces_.emplace_back();
@@ -59,7 +59,7 @@ void Product::AddPiece(const ggml_tensor& node, uint64_t matrix, uint64_t matric
 }
 
 void Product::CutPieces(const ggml_tensor& node, uint64_t first_row, uint64_t rows, uint8_t* data,
-                        ggml_backend_buffer_t packed) {
+                        const PackedLayout* packed) {
   const ggml_tensor& weight = *node.src[0];
   const auto matrix_rows = static_cast<uint64_t>(weight.ne[1]);
   // ggml's tiled float kernels take a matrix whose rows are a multiple of 4 and leave any other to dot
@@ -87,14 +87,14 @@ void Product::CutPieces(const ggml_tensor& node, uint64_t first_row, uint64_t ro
 }
 
 ggml_status Product::MoveRows(ggml_backend_t backend, const ggml_tensor& weight, uint64_t rows,
-                              ggml_backend_buffer_t packed, const Move& move) {
+                              const PackedLayout* packed, const Move& move) {
   api_.graph_clear(graph_);
   api_.graph_add_node(graph_, move_.Node(weight, rows, move.from, move.to, packed));
   return api_.backend_graph_compute(backend, graph_);
 }
 
 ggml_status Product::Multiply(ggml_backend_t backend, const ggml_tensor& node, uint64_t first_row, uint64_t rows,
-                              void* data, ggml_backend_buffer_t packed, const Move* move) {
+                              void* data, const PackedLayout* packed, const Move* move) {
   const Cut cut = CutOf(api_, *node.src[0]);
   pieces_.clear();
   if (cut.by_rows) {

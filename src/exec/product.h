@@ -42,10 +42,10 @@ class Product {
   // move.from to move.to == data.
   // Cut points are multiples of kRowGroup. Returns the backend's status.
   ggml_status Multiply(ggml_backend_t backend, const ggml_tensor& node, uint64_t first_row, uint64_t rows,
-                       void* data, ggml_backend_buffer_t packed, const Move* move);
+                       void* data, const PackedLayout* packed, const Move* move);
 
   // The move alone: `rows` rows of the weight, to be multiplied later.
-  ggml_status MoveRows(ggml_backend_t backend, const ggml_tensor& weight, uint64_t rows, ggml_backend_buffer_t packed,
+  ggml_status MoveRows(ggml_backend_t backend, const ggml_tensor& weight, uint64_t rows, const PackedLayout* packed,
                        const Move& move);
 
   // Time that moves took, as seen by the first thread.
@@ -59,8 +59,8 @@ class Product {
   };
 
   void AddPiece(const ggml_tensor& node, uint64_t matrix, uint64_t matrices, uint64_t row, uint64_t rows, void* data,
-                ggml_backend_buffer_t packed);
-  void CutPieces(const ggml_tensor& node, uint64_t first_row, uint64_t rows, uint8_t* data, ggml_backend_buffer_t packed);
+                const PackedLayout* packed);
+  void CutPieces(const ggml_tensor& node, uint64_t first_row, uint64_t rows, uint8_t* data, const PackedLayout* packed);
 
   const GgmlApi& api_;
   ggml_context* context_;

@@ -11,7 +11,7 @@ namespace headrace {
 
 RowMove::RowMove(const GgmlApi& api, ggml_context* context) : api_(api), node_(NewCustomNode(api, context, &RowMove::Run, this)) {}
 
-ggml_tensor* RowMove::Node(const ggml_tensor& weight, uint64_t rows, const void* from, void* to, ggml_backend_buffer_t packed) {
+ggml_tensor* RowMove::Node(const ggml_tensor& weight, uint64_t rows, const void* from, void* to, const PackedLayout* packed) {
   weight_ = &weight;
   rows_ = rows;
   row_bytes_ = api_.row_size(weight.type, weight.ne[0]);
@@ -32,7 +32,7 @@ void RowMove::Run(ggml_tensor*, int thread, int threads, void* self) {
     const uint8_t* from = move.from_ + begin * move.row_bytes_;
     uint8_t* to = move.to_ + begin * move.row_bytes_;
     if (move.packed_ != nullptr) {
-      PackRows(move.api_, *move.weight_, static_cast<int64_t>(end - begin), from, to, move.packed_);
+      PackRows(move.api_, *move.weight_, static_cast<int64_t>(end - begin), from, to, *move.packed_);
     } else {
       std::memcpy(to, from, (end - begin) * move.row_bytes_);
     }

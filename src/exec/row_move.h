@@ -18,7 +18,7 @@ class RowMove {
 
   // `rows` rows of `weight` from `from`, in the file's layout, to `to`, in the layout `packed` (null: the file's).
   // They do not overlap. All must live until the node has been computed.
-  ggml_tensor* Node(const ggml_tensor& weight, uint64_t rows, const void* from, void* to, ggml_backend_buffer_t packed);
+  ggml_tensor* Node(const ggml_tensor& weight, uint64_t rows, const void* from, void* to, const PackedLayout* packed);
 
   // Time that the moves took, as seen by the first thread.
   uint64_t nanoseconds() const { return nanoseconds_; }
@@ -33,7 +33,7 @@ class RowMove {
   uint64_t row_bytes_ = 0;
   const uint8_t* from_ = nullptr;
   uint8_t* to_ = nullptr;
-  ggml_backend_buffer_t packed_ = nullptr;
+  const PackedLayout* packed_ = nullptr;
   uint64_t nanoseconds_ = 0;
 };
 

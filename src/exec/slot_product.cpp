@@ -18,7 +18,7 @@ uint64_t SlotProduct::ScratchBytes(const ggml_tensor& node, size_t pairs) {
   return AlignUp(pairs * ColumnBytes(*node.src[1]), kPageBytes) + pairs * ColumnBytes(node);
 }
 
-ggml_status SlotProduct::Multiply(ggml_backend_t backend, const ggml_tensor& node, const SlotArray& slots, ggml_backend_buffer_t layout,
+ggml_status SlotProduct::Multiply(ggml_backend_t backend, const ggml_tensor& node, const SlotArray& slots, const PackedLayout* layout,
                                   std::span<const Chosen> chosen, std::span<uint8_t> scratch) {
   const auto all = static_cast<size_t>(node.ne[1] * node.ne[2]);
   pairs_.clear();

@@ -34,7 +34,7 @@ class SlotProduct {
 
   // Computes the products into their place in node.data. The slots' rows are in the layout `layout` (null: the
   // file's). `scratch` has ScratchBytes.
-  ggml_status Multiply(ggml_backend_t backend, const ggml_tensor& node, const SlotArray& slots, ggml_backend_buffer_t layout,
+  ggml_status Multiply(ggml_backend_t backend, const ggml_tensor& node, const SlotArray& slots, const PackedLayout* layout,
                        std::span<const Chosen> chosen, std::span<uint8_t> scratch);
 
  private:

@@ -7,7 +7,7 @@
 
 namespace headrace {
 
-WeightStore::WeightStore(const GgmlApi& api, const PackedLayouts* layouts) : api_(api), layouts_(layouts), budget_(0) {}
+WeightStore::WeightStore(const GgmlApi& api, PackedLayouts* layouts) : api_(api), layouts_(layouts), budget_(0) {}
 
 Weight* WeightStore::FindOrAdd(const ggml_tensor& tensor, const Origin& origin, bool experts) {
   const auto [begin, end] = by_address_.equal_range(tensor.data);

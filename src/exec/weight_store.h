@@ -22,7 +22,7 @@ struct Weight {
   Origin origin;
   Cut cut;
   bool experts = false;                    // of MUL_MAT_ID: one matrix for each expert; the expert cache holds them
-  ggml_backend_buffer_t packed = nullptr;  // layout of stock's repacked kernels, null: it has none
+  const PackedLayout* packed = nullptr;  // layout of stock's repacked kernels, null: it has none
 
   // Rows [0, resident_rows) are in `storage`, in the layout `packed`. They grow to target_rows as they pass
   // by in the stream, and shrink at once when the plan takes them back.
@@ -38,7 +38,7 @@ struct Weight {
 class WeightStore {
  public:
   // `layouts` is null when resident weights keep the file's layout.
-  WeightStore(const GgmlApi& api, const PackedLayouts* layouts);
+  WeightStore(const GgmlApi& api, PackedLayouts* layouts);
 
   // The weight of a product's src[0], added when it is new. `origin` says where its bytes lie.
   Weight* FindOrAdd(const ggml_tensor& tensor, const Origin& origin, bool experts);
@@ -75,7 +75,7 @@ class WeightStore {
   std::vector<WeightExtent> Extents() const;
 
   const GgmlApi& api_;
-  const PackedLayouts* layouts_;
+  PackedLayouts* layouts_;
   Budget budget_;
   std::list<Weight> weights_;              // in the order of their first use; addresses are stable
   std::unordered_multimap<const void*, Weight*> by_address_;

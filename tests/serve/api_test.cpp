@@ -52,7 +52,7 @@ TEST_F(Api, EstimateHasTheNumbersOfPlan) {
   EXPECT_TRUE(estimate["fits"].get<bool>()) << estimate.dump();
   EXPECT_EQ(estimate["verdict"], "streams");
   const std::string pool = estimate["sharing"]["pool_tokens"].dump(), batch = estimate["sharing"]["batch_tokens"].dump(), slots = estimate["sharing"]["slots"].dump();
-  const cli::Outcome plan = Run({"plan", CommandTest::Model(), "-c", pool, "--flash-mode", "on", "--weights-ram", "4M", "--json", "--", "-b", batch, "-ub", batch, "-np", slots});
+  const cli::Outcome plan = Run({"plan", CommandTest::Model(), "-c", pool, "--flash-mode", "on", "--weights-ram", "4M", "--json", "--", "-b", batch, "-ub", batch, "-np", slots, "-kvu"});
   const Json expected = Json::parse(plan.out, nullptr, false);
   for (const char* key : {"plan", "streams", "budget_bytes", "smallest_budget_bytes", "model"}) EXPECT_EQ(estimate[key], expected[key]) << key;
   // What the simulation itself used at its peak varies by a few pages.

@@ -38,6 +38,20 @@ class Sharing : public ServeTest {
   }
 };
 
+// Whatever their number, requests that share one KV cache have one KV cache.
+TEST_F(Sharing, ASharedKvCacheIsForetoldOnce) {
+  const auto foretold = [&](const std::string& slots, const std::string& more) {
+    EXPECT_TRUE(Start({"--", "-c", "1280", "-np", slots, more}));
+    const Json memory = Get(std::string("/api/v1/models/estimate?model=") + kDense).body["memory"];
+    EXPECT_EQ(EndServer().status, 0);
+    return memory["context_bytes"].get<uint64_t>();
+  };
+  const uint64_t one = foretold("1", "-kvu");
+  EXPECT_GT(one, 0u);
+  EXPECT_EQ(foretold("24", "-kvu"), one);
+  EXPECT_GT(foretold("24", "-no-kvu"), 3 * one);
+}
+
 // With memory of its own for each slot, and plain kernels, the engine gives everybody the bits of a lonely request.
 TEST_F(Sharing, TextsAreThoseOfLonelyRequests) {
   ASSERT_TRUE(Start({"--kernels", "plain", "--", "-np", "4", "-no-kvu"}));

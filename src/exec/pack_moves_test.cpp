@@ -1,0 +1,94 @@
+#include "exec/pack_moves.h"
+
+#include <algorithm>
+
+#include <gtest/gtest.h>
+
+namespace headrace {
+namespace {
+
+constexpr size_t kRows = 32, kBlocks = 37;   // more than are moved at a time, and no multiple
+
+using Bytes = std::vector<uint8_t>;
+
+// As the engine interleaves 4-bit weights: of `group` rows first the two bytes of each block's scale, then eight bytes of each in turn,
+// flipped.
+void Interleave(size_t rows, size_t row_bytes, size_t block_bytes, size_t group, const uint8_t* from, uint8_t* to) {
+  for (size_t row = 0; row < rows; row += group) {
+    for (size_t block = 0; block < row_bytes / block_bytes; ++block) {
+      const auto at = [&](size_t r) { return from + (row + r) * row_bytes + block * block_bytes; };
+      for (size_t r = 0; r < group; ++r) to = std::copy(at(r), at(r) + 2, to);
+      for (size_t part = 2; part < block_bytes; part += 8) {
+        for (size_t r = 0; r < group; ++r) {
+          to = std::transform(at(r) + part, at(r) + std::min(part + 8, block_bytes), to, [](uint8_t byte) { return byte ^ 0x88; });
+        }
+      }
+    }
+  }
+}
+
+Bytes Numbers(size_t bytes) {
+  Bytes numbers(bytes);
+  for (size_t i = 0; i < bytes; ++i) numbers[i] = static_cast<uint8_t>(i * i + i / 251);
+  return numbers;
+}
+
+struct Shape {
+  size_t block_bytes, group;
+};
+
+class Interleaved : public testing::TestWithParam<Shape> {};
+
+TEST_P(Interleaved, IsMovedAsTheConversionDoesIt) {
+  const auto [block_bytes, group] = GetParam();
+  const size_t row_bytes = kBlocks * block_bytes;
+  const auto moves = PackMoves::Find(kRows, row_bytes, block_bytes,
+                                     [&](const uint8_t* from, uint8_t* to) { Interleave(kRows, row_bytes, block_bytes, group, from, to); });
+  ASSERT_TRUE(moves);
+  EXPECT_EQ(moves->group_rows(), group);
+  // Also rows of another length.
+  for (const size_t blocks : {kBlocks, size_t{1}, size_t{64}}) {
+    const size_t rows = 3 * group, length = blocks * block_bytes;
+    const Bytes from = Numbers(rows * length);
+    Bytes expected(from.size()), moved(from.size());
+    Interleave(rows, length, block_bytes, group, from.data(), expected.data());
+    moves->Run(from.data(), moved.data(), rows, length);
+    EXPECT_EQ(moved, expected) << blocks;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, Interleaved, testing::Values(Shape{18, 8}, Shape{18, 4}, Shape{17, 8}, Shape{34, 16}, Shape{84, 8}, Shape{18, 1}));
+
+std::optional<PackMoves> Find(const PackMoves::Convert& convert) { return PackMoves::Find(kRows, kBlocks * 18, 18, convert); }
+
+TEST(PackMovesTest, NoneOfAConversionThatComputes) {
+  EXPECT_FALSE(Find([](const uint8_t* from, uint8_t* to) {
+    Interleave(kRows, kBlocks * 18, 18, 8, from, to);
+    to[700] = static_cast<uint8_t>(from[3] + from[5]);
+  }));
+}
+
+TEST(PackMovesTest, NoneOfAConversionThatLosesBits) {
+  EXPECT_FALSE(Find([](const uint8_t* from, uint8_t* to) {
+    Interleave(kRows, kBlocks * 18, 18, 8, from, to);
+    to[5000] &= 0x7f;
+  }));
+}
+
+TEST(PackMovesTest, NoneWhereBlocksAreTreatedDifferently) {
+  EXPECT_FALSE(Find([](const uint8_t* from, uint8_t* to) {
+    Interleave(kRows, kBlocks * 18, 18, 8, from, to);
+    std::swap(to[8 * 18 * 30], to[8 * 18 * 30 + 1]);
+  }));
+  EXPECT_FALSE(Find([](const uint8_t* from, uint8_t* to) {
+    Interleave(kRows, kBlocks * 18, 18, 8, from, to);
+    to[kRows * kBlocks * 18 - 1] ^= 1;
+  }));
+}
+
+TEST(PackMovesTest, NoneAcrossTooManyRows) {
+  EXPECT_FALSE(PackMoves::Find(128, 180, 18, [](const uint8_t* from, uint8_t* to) { Interleave(128, 180, 18, 64, from, to); }));
+}
+
+}  // namespace
+}  // namespace headrace
