@@ -110,7 +110,7 @@ class Settings:
         self.acceptances, self.draft_lengths = ([0, 0.8], []) if quick else ([0, 0.6, 0.7, 0.8], [3, 7])
         self.speculation_passes = 4 if quick else 24
         self.requests = [1, 4] if quick else [1, 2, 4, 8, 16, 32]
-        self.request_prompt, self.request_tokens = (4, 4) if quick else (16, 24)
+        self.request_prompt, self.request_tokens = (4, 4) if quick else (16, 64)
         self.newcomer_tokens = 64 if quick else 256
         self.batch_requests, self.batch_tokens = (4, 4) if quick else (64, 24)
 

@@ -11,6 +11,7 @@ PLAIN, DRAFT = "plain", "draft"
 FIRST, LEARNED = "first", "learned"  # what headrace drafts before it knows the acceptance, and then
 PROMPT = list(range(5, 21))  # 16 tokens
 WARM_UP_TOKENS = 2
+LEARNING_LENGTHS, LEARNING_TOKENS = (1, 3, 7), 8  # as drafts grow from one run to the next
 EXAMPLE_BUDGET, EXAMPLE_TOKENS = 6 << 20, 128
 NGRAMS = "n-grams"
 EXAMPLES = {"plain": (None, 0), "draft of 3": (DRAFT, 3), "draft of 7": (DRAFT, 7), "n-grams, at most 7": (NGRAMS, 7)}
@@ -42,19 +43,29 @@ def measure(session, rows):
 
 
 def _chosen(session, path, draft):
-    """What headrace would draft at first, and {acceptance: what it would draft when it knows that}. The machine is measured anew."""
+    """What headrace would draft at first, and {acceptance: what it would draft when it knows that} after runs that showed it how
+    long wide passes and a draft's tokens take. The machine is measured anew."""
     settings, tools = session.settings, session.tools
     with tempfile.TemporaryDirectory(prefix="headrace-bench-") as scratch:
         environment = {"XDG_CACHE_HOME": scratch, "HEADRACE_ENGINE": tools.engine}
-        learned = session.run([tools.need(tools.command, "make all"), "bench", path, "-p", "64", "-n", "2", "-r", "1", "--flash-mode", "on",
-                               "--weights-ram", str(settings.ram_bytes)], environment, settings.memory_bytes)
-        if learned.status != "ok":
-            raise RuntimeError(f"headrace bench: {learned.reason}")
-        said = session.plan(path, "--draft", draft, environment=environment)["speculation"]
-    session.say(said["reason"])
-    best = {round(row["acceptance"], 3): row["draft_tokens"] for row in said["by_acceptance"]}
+
+        def headrace(*words):
+            outcome = session.run([tools.need(tools.command, "make all"), words[0], path, "--flash-mode", "on", "--weights-ram", str(settings.ram_bytes),
+                                   *words[1:]], environment, settings.memory_bytes)
+            if outcome.status != "ok":
+                raise RuntimeError(f"headrace {words[0]}: {outcome.reason}")
+
+        def said():
+            return session.plan(path, "--draft", draft, environment=environment)["speculation"]
+
+        headrace("bench", "-p", "64", "-n", "2", "-r", "1")
+        first = said()
+        session.say(first["reason"])
+        for length in LEARNING_LENGTHS:
+            headrace("run", "--draft", draft, "--draft-tokens", str(length), "-p", "It is a truth", "-n", str(LEARNING_TOKENS), "--", "--ignore-eos")
+        best = {round(row["acceptance"], 3): row["draft_tokens"] for row in said()["by_acceptance"]}
     session.say("drafts by acceptance: " + ", ".join(f"{acceptance:g}: {length}" for acceptance, length in best.items()))
-    return said["draft_tokens"], best
+    return first["draft_tokens"], best
 
 
 def drafting(path, length):
