@@ -29,12 +29,13 @@ std::optional<ByteMap> MapBytes(size_t bytes, const PackMoves::Convert& convert)
     convert(probe.data(), result.data());
     for (size_t i = 0; i < bytes; ++i) map.source[i] |= static_cast<uint32_t>(result[i] ^ map.flip[i]) << shift;
   }
+  if (std::any_of(map.source.begin(), map.source.end(), [&](uint32_t source) { return source >= bytes; })) return std::nullopt;
   // That nothing else was done to them shows with other bytes.
   uint32_t random = 1;
   for (uint8_t& byte : probe) byte = static_cast<uint8_t>((random = random * 1664525 + 1013904223) >> 24);
   convert(probe.data(), result.data());
   for (size_t i = 0; i < bytes; ++i) {
-    if (map.source[i] >= bytes || result[i] != (probe[map.source[i]] ^ map.flip[i])) return std::nullopt;
+    if (result[i] != (probe[map.source[i]] ^ map.flip[i])) return std::nullopt;
   }
   return map;
 }

@@ -20,7 +20,7 @@ class PackMoves {
   using Convert = std::function<void(const uint8_t* from, uint8_t* to)>;
 
   // `rows` rows of `row_bytes` bytes, each of whole blocks of `block_bytes`, are what `convert` takes. Nullopt when it does
-  // anything but moving bytes and flipping bits, in the same way for each block of a group of rows. Calls it six times.
+  // anything but moving bytes and flipping bits, in the same way for each block of a group of rows. Calls it up to six times.
   static std::optional<PackMoves> Find(size_t rows, size_t row_bytes, size_t block_bytes, const Convert& convert);
 
   // How many rows are interleaved: Run takes multiples of it.

@@ -64,22 +64,40 @@ std::optional<PackMoves> Find(const PackMoves::Convert& convert) { return PackMo
 TEST(PackMovesTest, NoneOfAConversionThatComputes) {
   EXPECT_FALSE(Find([](const uint8_t* from, uint8_t* to) {
     Interleave(kRows, kBlocks * 18, 18, 8, from, to);
-    to[700] = static_cast<uint8_t>(from[3] + from[5]);
+    for (size_t i = 0; i < kRows * kBlocks * 18; i += 18) to[i] = static_cast<uint8_t>(from[i] + from[i + 1]);
   }));
 }
 
 TEST(PackMovesTest, NoneOfAConversionThatLosesBits) {
   EXPECT_FALSE(Find([](const uint8_t* from, uint8_t* to) {
     Interleave(kRows, kBlocks * 18, 18, 8, from, to);
-    to[5000] &= 0x7f;
+    for (size_t i = 0; i < kRows * kBlocks * 18; i += 18) to[i] &= 0x7f;
+  }));
+}
+
+// Numbers of bytes follow each other; what depends on that shows with other bytes only.
+TEST(PackMovesTest, NoneOfAConversionThatLooksAtOtherBytes) {
+  EXPECT_FALSE(Find([](const uint8_t* from, uint8_t* to) {
+    Interleave(kRows, kBlocks * 18, 18, 8, from, to);
+    for (size_t i = 0; i < kRows * kBlocks * 18; i += 18) {
+      if (static_cast<uint8_t>(from[i + 1] - from[i]) > 1) to[i] = 0;
+    }
   }));
 }
 
 TEST(PackMovesTest, NoneWhereBlocksAreTreatedDifferently) {
+  constexpr size_t kGroup = 8 * kBlocks * 18, kBlock = 8 * 18 * 30;
   EXPECT_FALSE(Find([](const uint8_t* from, uint8_t* to) {
     Interleave(kRows, kBlocks * 18, 18, 8, from, to);
-    std::swap(to[8 * 18 * 30], to[8 * 18 * 30 + 1]);
+    for (size_t group = 0; group < kRows / 8; ++group) std::swap(to[group * kGroup + kBlock], to[group * kGroup + kBlock + 1]);
   }));
+  EXPECT_FALSE(Find([](const uint8_t* from, uint8_t* to) {
+    Interleave(kRows, kBlocks * 18, 18, 8, from, to);
+    for (size_t group = 0; group < kRows / 8; ++group) to[group * kGroup + kBlock] ^= 1;
+  }));
+}
+
+TEST(PackMovesTest, NoneWhereGroupsAreTreatedDifferently) {
   EXPECT_FALSE(Find([](const uint8_t* from, uint8_t* to) {
     Interleave(kRows, kBlocks * 18, 18, 8, from, to);
     to[kRows * kBlocks * 18 - 1] ^= 1;
