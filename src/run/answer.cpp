@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "cli/exit_status.h"
 #include "run/answer_filter.h"
@@ -13,6 +14,7 @@
 #include "serve/child_client.h"
 #include "serve/http.h"
 #include "serve/private_folder.h"
+#include "serve/prompt_count.h"
 
 namespace headrace::run {
 namespace {
@@ -35,26 +37,6 @@ double Number(const Json& object, const char* name) {
   return found != object.end() && found->is_number() ? found->get<double>() : 0;
 }
 uint64_t Count(const Json& object, const char* name) { return static_cast<uint64_t>(Number(object, name)); }
-
-// The text that an answer's error object has for people.
-std::string ErrorText(const Json& answer) {
-  if (!answer.is_object() || !answer.contains("error")) return "";
-  const Json& error = answer["error"];
-  if (error.is_string()) return error.get<std::string>();
-  return error.is_object() && error.contains("message") && error["message"].is_string() ? error["message"].get<std::string>() : error.dump();
-}
-
-// The tokens of a text as the engine would print them: some vocabularies put a blank before the first word.
-std::string PiecesText(const Json& tokens) {
-  std::string text;
-  for (const Json& token : tokens) {
-    const Json piece = token.is_object() ? token.value("piece", Json()) : Json();
-    if (piece.is_string()) text += piece.get<std::string>();
-    if (!piece.is_array()) continue;   // bytes of a character that several tokens make
-    for (const Json& byte : piece) text += static_cast<char>(byte.get<int>());
-  }
-  return text;
-}
 
 class Answer {
  public:
@@ -92,7 +74,7 @@ class Answer {
     const bool whole = status.ok();
     if (const auto process = server_.process(); process != nullptr) {
       // A connection that broke is the server's end, as a rule, and that says more.
-      if (!whole && !refused_ && !reader_gone_ && signal_ == 0) co_await process->WaitForEnd(kFailureWait);
+      if (status.code() == Code::kIo && signal_ == 0) co_await process->WaitForEnd(kFailureWait);
       if (!process->running()) result_.session.process = process->outcome();
     }
     result_.failure = status;
@@ -110,54 +92,35 @@ class Answer {
       Json messages = Json::array();
       if (!task_.system_prompt.empty()) messages.push_back({{"role", "system"}, {"content", task_.system_prompt}});
       messages.push_back({{"role", "user"}, {"content", task_.prompt}});
-      Json request = {{"messages", messages}};
-      const auto templated = co_await Post("/apply-template", std::move(request));
+      const Json request = {{"messages", messages}};
+      auto templated = co_await serve::ChatText(server_.socket_path(), serve::Dump(request));
       if (!templated.ok()) co_return templated.status();
-      text = templated->value("prompt", "");
+      text = std::move(*templated);
     }
-    Json content = {{"content", text}, {"with_pieces", true}, {"parse_special", true}};
-    const auto tokens = co_await Post("/tokenize", std::move(content));
-    if (!tokens.ok()) co_return tokens.status();
-    const Json list = tokens->value("tokens", Json::array());
-    if (!task_.use_chat_template) echo_ = PiecesText(list);
-    state_.tokens = list.size();
+    const auto pieces = co_await serve::TokenPieces(server_.socket_path(), text);
+    if (!pieces.ok()) co_return pieces.status();
+    if (!task_.use_chat_template) echo_ = fmt::format("{}", fmt::join(*pieces, ""));
+    state_.tokens = pieces->size();
     if (task_.prompt_seconds) state_.predicted_s = task_.prompt_seconds(state_.tokens);
     begin_ = Clock::now();
     const Json request = {{"prompt", text}, {"stream", true}, {"return_progress", true}, {"cache_prompt", false}};
     serve::OnEvent on_event = [this](std::string_view data) { return TakeEvent(data); };
     const auto answer = co_await serve::StreamFromChild(server_.socket_path(), "/completion", serve::Dump(request), std::move(on_event));
-    if (refused_) co_return Refused();
+    if (!refusal_.ok()) co_return refusal_;
     if (!answer.ok()) co_return answer.status();
-    if (answer->status != 200) co_return Refused(answer->body);
+    if (answer->status != 200) co_return serve::RefusalOf(answer->body);
     if (!ended_) co_return Status(Code::kIo, "llama-server broke its answer off");
     co_return Write("") ? Status() : Status(Code::kCancelled, "nobody reads the answer");
   }
-
-  Task<Result<Json>> Post(std::string target, Json body) {
-    const auto answer = co_await serve::AskChild(server_.socket_path(), "POST", target, serve::Dump(body));
-    if (!answer.ok()) co_return answer.status();
-    if (answer->status != 200) co_return Refused(answer->body);
-    Json json = Json::parse(answer->body, nullptr, false);
-    if (!json.is_object()) co_return Status(Code::kInternal, fmt::format("llama-server answers {} with no object", target));
-    co_return json;
-  }
-
-  // The server says itself that it cannot, and goes on.
-  Status Refused(const std::string& body) {
-    error_ = ErrorText(Json::parse(body, nullptr, false));
-    if (error_.empty()) error_ = cli::OneLine(body);
-    refused_ = true;
-    return Refused();
-  }
-  Status Refused() const { return Status(Code::kInternal, "llama-server: " + error_); }
 
   // False: no more is wanted.
   bool TakeEvent(std::string_view data) {
     const Json event = Json::parse(data, nullptr, false);
     if (!event.is_object()) return true;   // "[DONE]"
-    error_ = ErrorText(event);
-    refused_ = !error_.empty();
-    if (refused_) return false;
+    if (event.contains("error")) {
+      refusal_ = serve::RefusalOf(std::string(data));
+      return false;
+    }
     if (const auto progress = event.find("prompt_progress"); progress != event.end()) TakeProgress(*progress);
     if (event.value("stop", false)) {
       ended_ = true;
@@ -219,9 +182,9 @@ class Answer {
   PromptState state_;
   Clock::time_point begin_ = Clock::now();
   std::string echo_;                 // of the prompt, not written yet
-  std::string error_;                // in the server's words
+  Status refusal_;                   // in the middle of its answer
   int signal_ = 0;                   // that ended us
-  bool refused_ = false, ended_ = false, done_ = false, wrote_ = false, reader_gone_ = false;
+  bool ended_ = false, done_ = false, wrote_ = false, reader_gone_ = false;
 };
 
 }  // namespace

@@ -8,7 +8,9 @@
 #include <fmt/format.h>
 
 #include "base/size.h"
+#include "cli/exit_status.h"
 #include "serve/event_reader.h"
+#include "serve/http.h"
 
 namespace headrace::serve {
 
@@ -74,6 +76,15 @@ Task<Result<ChildAnswer>> StreamFromChild(std::string socket_path, std::string t
     if (error && error != http::error::need_buffer) co_return Failed("POST", target, error);
   }
   co_return answer;
+}
+
+Status RefusalOf(const std::string& body) {
+  const Json json = Json::parse(body, nullptr, false);
+  const Json error = json.is_object() ? json.value("error", Json()) : Json();
+  const Json words = error.is_object() ? error.value("message", error) : error;
+  std::string text = words.is_string() ? words.get<std::string>() : words.is_null() ? "" : Dump(words);
+  if (text.empty()) text = cli::OneLine(body);
+  return Status(Code::kInternal, "llama-server: " + text);
 }
 
 }  // namespace headrace::serve

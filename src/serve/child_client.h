@@ -27,4 +27,7 @@ using OnEvent = std::function<bool(std::string_view data)>;
 // a rule) is returned in the body, else the body is empty. Errors: as above; kCancelled when `on_event` said so.
 Task<Result<ChildAnswer>> StreamFromChild(std::string socket_path, std::string target, std::string body, OnEvent on_event);
 
+// Why it does not answer, of the body or the event that says so: kInternal with its own words.
+Status RefusalOf(const std::string& body);
+
 }  // namespace headrace::serve

@@ -4,7 +4,7 @@
 #include <array>
 
 #include "base/size.h"
-#include "serve/child_client.h"
+#include "serve/prompt_count.h"
 
 namespace headrace::serve {
 namespace {
@@ -55,26 +55,6 @@ void TakePrompt(const Json& prompt, GenerationRequest& request) {
   if (several) request.sequences = std::max<uint64_t>(request.sequences, all.size());
 }
 
-Task<std::optional<uint64_t>> CountTokens(std::string socket_path, std::string text) {
-  const Json question = {{"content", std::move(text)}, {"add_special", true}, {"parse_special", true}};
-  const auto answer = co_await AskChild(socket_path, "POST", "/tokenize", Dump(question));
-  if (!answer.ok() || answer->status != 200) co_return std::nullopt;
-  const Json json = Json::parse(answer->body, nullptr, false);
-  const auto tokens = json.is_object() ? json.find("tokens") : json.end();
-  if (!json.is_object() || tokens == json.end() || !tokens->is_array()) co_return std::nullopt;
-  co_return tokens->size();
-}
-
-// The text that a chat becomes.
-Task<std::optional<std::string>> ChatText(std::string socket_path, std::string body) {
-  const auto answer = co_await AskChild(std::move(socket_path), "POST", "/apply-template", std::move(body));
-  if (!answer.ok() || answer->status != 200) co_return std::nullopt;
-  const Json json = Json::parse(answer->body, nullptr, false);
-  const auto prompt = json.is_object() ? json.find("prompt") : json.end();
-  if (!json.is_object() || prompt == json.end() || !prompt->is_string()) co_return std::nullopt;
-  co_return prompt->get<std::string>();
-}
-
 }  // namespace
 
 std::optional<GenerationRequest> ParseGeneration(std::string_view path, const std::string& body) {
@@ -103,13 +83,13 @@ Task<uint64_t> NeededTokens(std::string socket_path, std::string path, std::stri
   if (!answer || request->prompts == GenerationRequest::Prompts::kUnknown) co_return all;
   if (request->prompts == GenerationRequest::Prompts::kChat) {
     auto text = co_await ChatText(socket_path, std::move(body));
-    if (!text) co_return all;
+    if (!text.ok()) co_return all;
     request->texts.push_back(std::move(*text));
   }
   uint64_t prompts = request->prompt_tokens;
   for (std::string& text : request->texts) {
     const auto tokens = co_await CountTokens(socket_path, std::move(text));
-    if (!tokens) co_return all;
+    if (!tokens.ok()) co_return all;
     prompts += *tokens;
   }
   // Several prompts are counted together; several answers to one prompt have it each.
