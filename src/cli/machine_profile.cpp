@@ -142,4 +142,9 @@ MachineProfile ToMachineProfile(const ProfileEntry& entry) {
   return machine;
 }
 
+MachineProfile MachineSpeeds(const std::string& model_path, const std::string& engine_version) {
+  const auto profile = MachineProfileFor(model_path, engine_version);
+  return profile.ok() ? ToMachineProfile(*profile) : MachineProfile();
+}
+
 }  // namespace headrace::cli

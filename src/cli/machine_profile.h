@@ -45,5 +45,7 @@ Result<ProfileEntry> MachineProfileFor(const std::string& model_path, const std:
 void RememberPromptFlops(const std::string& model_path, const std::string& engine_version, double flops_per_s);
 
 MachineProfile ToMachineProfile(const ProfileEntry& entry);
+// Of MachineProfileFor; all zero where nothing can be measured.
+MachineProfile MachineSpeeds(const std::string& model_path, const std::string& engine_version);
 
 }  // namespace headrace::cli

@@ -43,6 +43,7 @@ Result<ResidencyPlan> ModelSetup::Plan() const {
   if (!streams()) {
     ResidencyPlan all;
     all.resident_bytes = weights.managed_bytes;
+    all.expert_cache_bytes = weights.expert_bytes;
     return all;
   }
   const uint64_t budget = memory.weights_budget_bytes;

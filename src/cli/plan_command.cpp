@@ -51,10 +51,9 @@ Result<SpeculationReport> Speculate(const SpeculationOptions& options, const Eng
     const auto program = LocateProgram("llama-server", engine, SearchPaths());
     if (const auto names = program.ok() ? QueryOptions(*program) : program.status(); names.ok()) known = *names;
   }
-  SpeculationInput input{model, std::nullopt, known, rest, {}, 1, draft_type};
-  if (machine) input.machine = ToMachineProfile(*machine);
-  input.learned = LoadLearned({model.path, options.uses_draft() ? options.draft : "", model.memory.weights_budget_bytes, version});
-  return MakeSpeculationReport(options, input);
+  const Learned learned = LoadLearned({model.path, options.uses_draft() ? options.draft : "", model.memory.weights_budget_bytes, version});
+  const MachineProfile speeds = machine ? ToMachineProfile(*machine) : MachineProfile();
+  return MakeSpeculationReport(options, {model, speeds, known, rest, learned, 1, draft_type});
 }
 
 int Plan(const PlanOptions& options, const std::vector<std::string>& rest) {

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/size.h"
+#include "cli/model_cost.h"
 #include "cli/text_table.h"
 
 namespace headrace::cli {
@@ -61,8 +62,9 @@ Result<PlanReport> MakePlanReport(ModelSetup model, const std::optional<ProfileE
   if (!plan.ok()) return plan.status();
   report.plan = std::move(*plan);
   if (machine) {
-    report.prediction = Predict(report.plan, ToMachineProfile(*machine), model.weights.active_parameters, prompt_tokens, model.weights.batch_tokens,
-                                {model.weights.expert_bytes, model.weights.active_expert_bytes});
+    const auto prediction = PredictionOf(model, ToMachineProfile(*machine), prompt_tokens, model.weights.batch_tokens);
+    if (!prediction.ok()) return prediction.status();
+    report.prediction = *prediction;
   }
   report.model = std::move(model);
   report.machine = machine;

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "cli/engine_memory.h"
+#include "cli/model_cost.h"
 
 namespace headrace::cli {
 namespace {
@@ -118,20 +119,17 @@ std::vector<std::string> DraftArguments(const SpeculationOptions& options, const
   return {"-md", options.draft};
 }
 
-DraftCost DraftCostOf(const ModelSetup& model, const std::optional<MachineProfile>& machine, const Learned& learned, bool draft_model, uint64_t sequences) {
-  const auto plan = model.Plan();
-  const MachineProfile profile = machine.value_or(MachineProfile());
-  DraftCost cost{{plan.ok() ? *plan : ResidencyPlan(), profile, model.weights.active_parameters,
-                  {model.weights.expert_bytes, model.weights.active_expert_bytes}}};
-  cost.pass.Correct(learned.passes);
+DraftCost DraftCostOf(const ModelSetup& model, const MachineProfile& machine, const Learned& learned, bool draft_model, uint64_t sequences) {
+  const auto pass = PassCostOf(model, machine, learned);
+  DraftCost cost{pass.ok() ? *pass : PassCost({}, {}, 0)};
   cost.sequences = std::max<uint64_t>(1, sequences);
   double widest = 0;
-  for (const MeasuredPass& pass : learned.passes) widest = std::max(widest, pass.tokens);
+  for (const MeasuredPass& measured : learned.passes) widest = std::max(widest, measured.tokens);
   cost.most = std::clamp(static_cast<uint64_t>(2 * widest), kUnmeasuredWidth, kMostDraftTokens + 1) - 1;
   if (!draft_model) return cost;
   const uint64_t bytes = model.memory.engine ? model.memory.engine->draft_weight_bytes : 0;
   cost.draft_token_s = learned.draft_token_s;
-  if (!(cost.draft_token_s > 0) && profile.decode_bytes_per_s > 0) cost.draft_token_s = kDraftSlowdown * static_cast<double>(bytes) / profile.decode_bytes_per_s;
+  if (!(cost.draft_token_s > 0) && machine.decode_bytes_per_s > 0) cost.draft_token_s = kDraftSlowdown * static_cast<double>(bytes) / machine.decode_bytes_per_s;
   return cost;
 }
 

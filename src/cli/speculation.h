@@ -48,7 +48,7 @@ const char* ToString(SpeculationKind kind);
 
 struct SpeculationInput {
   const ModelSetup& model;                 // after SettleMemory
-  std::optional<MachineProfile> machine;   // none: not measured
+  MachineProfile machine;                  // zero: not measured
   const OptionNames& known;                // of llama-cli or llama-server; empty: no engine, which then can do all
   std::vector<std::string> rest;           // the user's arguments for it
   Learned learned;
@@ -96,6 +96,6 @@ inline constexpr double kAssumedAcceptance = 0.6;
 inline constexpr uint64_t kUnmeasuredWidth = 4;
 
 // What passes of this model in its memory, and tokens of its draft, cost. Pure.
-DraftCost DraftCostOf(const ModelSetup& model, const std::optional<MachineProfile>& machine, const Learned& learned, bool draft_model, uint64_t sequences = 1);
+DraftCost DraftCostOf(const ModelSetup& model, const MachineProfile& machine, const Learned& learned, bool draft_model, uint64_t sequences = 1);
 
 }  // namespace headrace::cli

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/model_cost.h"
 #include "plan/prompt_batch.h"
 #include "run/prompt_text.h"
 #include "run/server_choice.h"
@@ -113,7 +114,7 @@ Result<RunPlan> PlanRun(cli::RunArguments run, const cli::SpeculationOptions& sp
   }
   if (run.streams) AddDiskSpeed(run.model, engine.engine, model.config);
   plan.place = {run.model, speculation.draft, model.memory.weights_budget_bytes, QueryVersion(engine.engine)};
-  if (const auto profile = cli::MachineProfileFor(run.model, plan.place.engine_version); profile.ok()) plan.machine = cli::ToMachineProfile(*profile);
+  plan.machine = cli::MachineSpeeds(run.model, plan.place.engine_version);
   if (model.config.disk_bytes_per_s > 0) plan.machine.disk_bytes_per_s = model.config.disk_bytes_per_s;
   const cli::Learned learned = LoadLearned(plan.place);
   cli::SpeculationInput input{model, plan.machine, server ? server->known : known, run.rest, learned};
@@ -145,10 +146,8 @@ Result<RunPlan> PlanRun(cli::RunArguments run, const cli::SpeculationOptions& sp
 }
 
 double PromptSeconds(const RunPlan& plan, const cli::ModelSetup& model, uint64_t tokens) {
-  const auto residency = model.Plan();
-  if (!residency.ok()) return 0;
-  return Predict(*residency, plan.machine, model.weights.active_parameters, tokens, plan.prompt_batch,
-                 {model.weights.expert_bytes, model.weights.active_expert_bytes}).first_token_s;
+  const auto prediction = cli::PredictionOf(model, plan.machine, tokens, plan.prompt_batch);
+  return prediction.ok() ? prediction->first_token_s : 0;
 }
 
 }  // namespace headrace::run

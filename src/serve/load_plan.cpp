@@ -8,6 +8,7 @@
 #include "base/size.h"
 #include "cli/engine_arguments.h"
 #include "cli/machine_profile.h"
+#include "cli/model_cost.h"
 #include "cli/modelfile_use.h"
 #include "plan/slots.h"
 #include "serve/prompt_files.h"
@@ -102,9 +103,9 @@ void SettleSharing(const Settings& settings, Simulations& simulations, LoadPlan&
   if (!arguments.ok()) return;
   auto& simulation = simulations.Get(settings.engine.engine, plan.entry, *arguments);
   if (!simulation.ok()) return;
-  const auto machine = cli::MachineProfileFor(plan.entry.path, settings.engine_version);
-  plan.sharing = BestSharing(least.sharing, plan.context, plan.asked.slots, settings.rest, plan.setup, *simulation,
-                             machine.ok() ? std::optional(*machine) : std::nullopt);
+  const auto cost = cli::PassCostOf(plan.setup, cli::MachineSpeeds(plan.entry.path, settings.engine_version),
+                                    cli::LoadLearned(LearnedPlaceOf(settings, plan)));
+  plan.sharing = BestSharing(least.sharing, plan.context, plan.asked.slots, settings.rest, plan.setup, *simulation, cost);
   const Status settled = Settle(settings, simulations, plan);
   // What fits as a whole only with narrow batches is left as it was.
   if (!settled.ok() || !plan.enough.ok() || !plan.must_stream()) plan = least;
@@ -123,7 +124,7 @@ Status SettleSpeculation(const Settings& settings, LoadPlan& plan) {
 uint64_t GrantedBytes(const cli::ModelSetup& setup) {
   uint64_t weights = setup.memory.weights_budget_bytes;
   if (setup.streams()) {
-    const auto plan = PlanResidency(setup.weights.extents, weights, setup.weights.column_bytes());
+    const auto plan = setup.Plan();
     if (plan.ok()) weights = std::min(weights, setup.memory.weight_bytes + plan->ring_bytes + plan->scratch_bytes);
   }
   return setup.memory.rest_bytes() + weights;
@@ -179,8 +180,7 @@ Result<LoadPlan> PlanLoad(const Settings& settings, ModelLibrary& library, Simul
   // What is available now, less what others were granted; the library would count that again.
   plan.config.process_bytes = plan.setup.limits.process_bytes;
   if (plan.must_stream() && plan.config.disk_bytes_per_s == 0) {
-    const auto profile = cli::MachineProfileFor(entry.path, settings.engine_version);
-    if (profile.ok()) plan.config.disk_bytes_per_s = profile->disk_bytes_per_s;
+    plan.config.disk_bytes_per_s = cli::MachineSpeeds(entry.path, settings.engine_version).disk_bytes_per_s;
   }
   return plan;
 }
@@ -195,11 +195,8 @@ cli::SpeculationOptions SpeculationOptionsOf(const LoadPlan& plan) {
 
 cli::SpeculationInput SpeculationInputOf(const Settings& settings, const LoadPlan& plan) {
   // For one request alone; several are not known beforehand.
-  cli::SpeculationInput input{plan.setup, std::nullopt, settings.known, settings.rest, cli::LoadLearned(LearnedPlaceOf(settings, plan)), 1, plan.draft_type};
-  if (!plan.must_stream()) return input;
-  const auto machine = cli::MachineProfileFor(plan.entry.path, settings.engine_version);
-  if (machine.ok()) input.machine = cli::ToMachineProfile(*machine);
-  return input;
+  const MachineProfile machine = plan.must_stream() ? cli::MachineSpeeds(plan.entry.path, settings.engine_version) : MachineProfile();
+  return {plan.setup, machine, settings.known, settings.rest, cli::LoadLearned(LearnedPlaceOf(settings, plan)), 1, plan.draft_type};
 }
 
 Result<LoneServerSpec> MakeServerSpec(const Settings& settings, const LoadPlan& plan, const std::string& socket_path) {

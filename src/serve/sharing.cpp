@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <charconv>
 
-#include "plan/pass_cost.h"
 #include "plan/slots.h"
 
 namespace headrace::serve {
@@ -37,13 +36,6 @@ std::optional<SlotCosts> AskCosts(cli::EngineSimulation& simulation) {
   return SlotCosts{(*more - std::min(*more, *base)) / (kMostSlots - kLeastSlots), (*longer - std::min(*longer, *base)) / kSimulatedTokens};
 }
 
-uint64_t BatchTokens(const cli::ModelSetup& model, const cli::ProfileEntry& machine) {
-  const auto plan = PlanResidency(model.weights.extents, model.memory.weights_budget_bytes, model.weights.column_bytes());
-  if (!plan.ok()) return 0;
-  return SharedPromptPiece(PassCost(*plan, cli::ToMachineProfile(machine), model.weights.active_parameters,
-                                    {model.weights.expert_bytes, model.weights.active_expert_bytes}));
-}
-
 }  // namespace
 
 Sharing LeastSharing(uint64_t context, std::optional<uint64_t> slots, const std::vector<std::string>& rest) {
@@ -58,9 +50,9 @@ Sharing LeastSharing(uint64_t context, std::optional<uint64_t> slots, const std:
 }
 
 Sharing BestSharing(const Sharing& least, uint64_t context, std::optional<uint64_t> slots, const std::vector<std::string>& rest,
-                    const cli::ModelSetup& model, cli::EngineSimulation& simulation, const std::optional<cli::ProfileEntry>& machine) {
+                    const cli::ModelSetup& model, cli::EngineSimulation& simulation, const Result<PassCost>& cost) {
   Sharing best = least;
-  if (machine && least.slots != 1) best.batch_tokens = BatchTokens(model, *machine);
+  if (cost.ok() && cost->Seconds(1) > 0 && least.slots != 1) best.batch_tokens = SharedPromptPiece(*cost);
   // A KV cache in a file is bounded by what the user gave it.
   const bool in_file = model.memory.engine && model.memory.engine->context_file_bytes > 0;
   const auto costs = least.pool_tokens > 0 && AskedPool(rest) == 0 && !in_file ? AskCosts(simulation) : std::nullopt;

@@ -9,8 +9,8 @@
 
 #include "cli/engine_arguments.h"
 #include "cli/engine_memory.h"
-#include "cli/machine_profile.h"
 #include "cli/model_setup.h"
+#include "plan/pass_cost.h"
 
 namespace headrace::serve {
 
@@ -25,8 +25,8 @@ struct Sharing {
 // go before.
 Sharing LeastSharing(uint64_t context, std::optional<uint64_t> slots, const std::vector<std::string>& rest);
 
-// The best for a model that streams, whose memory was divided with `least`.
+// The best for a model that streams, whose memory was divided with `least`. `cost` of its passes; an error: not known.
 Sharing BestSharing(const Sharing& least, uint64_t context, std::optional<uint64_t> slots, const std::vector<std::string>& rest,
-                    const cli::ModelSetup& model, cli::EngineSimulation& simulation, const std::optional<cli::ProfileEntry>& machine);
+                    const cli::ModelSetup& model, cli::EngineSimulation& simulation, const Result<PassCost>& cost);
 
 }  // namespace headrace::serve
