@@ -8,29 +8,21 @@
 #include "cli/engine_arguments.h"
 #include "cli/engine_probe.h"
 #include "cli/machine_profile.h"
+#include "cli/model_cost.h"
 #include "cli/modelfile_use.h"
 #include "cli/session.h"
-#include "plan/pass_cost.h"
+#include "serve/lone_server.h"
 #include "serve/model_defaults.h"
 
 namespace headrace::batch {
 namespace {
 
-constexpr const char* kOurs[] = {"-m", "--model", "--host", "--port", "-a", "--alias", "--api-key", "--api-key-file", "--api-prefix",
-                                 "--models-dir", "--models-preset", "-c", "--ctx-size", "-np", "--parallel", "--kv-unified-per-slot",
-                                 "--embedding", "--embeddings", "--no-slots", "--ssl-key-file", "--ssl-cert-file"};
+// Beside those that are any lone server's.
+constexpr const char* kOurs[] = {"-c", "--ctx-size", "-np", "--parallel", "--kv-unified-per-slot", "--embedding", "--embeddings", "--no-slots"};
 constexpr uint64_t kUbatchTokens = 512;   // llama.cpp's default
 
 bool Contains(const std::vector<std::string>& words, std::initializer_list<const char*> names) {
   return std::any_of(names.begin(), names.end(), [&](const char* name) { return std::find(words.begin(), words.end(), name) != words.end(); });
-}
-
-// The command's options before the Modelfile's.
-cli::FlashOptions WithModelfile(const cli::FlashOptions& options, const cli::Modelfile& file) {
-  serve::ModelConfig config = serve::WithFlash({}, file);
-  if (!options.flash_mode.empty()) config.flash_mode.reset();
-  if (!options.weights_ram.empty()) config.flash_ram_gb.reset();
-  return serve::ToFlashOptions(options, config);
 }
 
 // Everything that the choice of the slots needs.
@@ -42,7 +34,7 @@ class Planner {
   Status Plan() {
     const auto file = cli::FindModelfile(options_.model, "", !options_.no_modelfile);
     if (!file.ok()) return file.status();
-    auto model = cli::PrepareModel(file->model, WithModelfile(options_.flash, file->file));
+    auto model = cli::PrepareModel(file->model, cli::WithFlash(options_.flash, file->file));
     if (!model.ok()) return model.status();
     plan_.model = std::move(*model);
     auto defaults = serve::DefaultsOf(*file, plan_.model.catalogue, {});
@@ -80,8 +72,9 @@ class Planner {
   Status SetSlots() {
     cli::ProgressLine progress;
     progress.Show("choosing how many requests share a pass");
-    const auto profile = cli::MachineProfileFor(plan_.model.path, cli::QueryVersion(engine_.setup.engine));
-    if (profile.ok()) plan_.model.config.disk_bytes_per_s = profile->disk_bytes_per_s;
+    const std::string version = cli::QueryVersion(engine_.setup.engine);
+    const MachineProfile machine = cli::MachineSpeeds(plan_.model.path, version);
+    if (machine.disk_bytes_per_s > 0) plan_.model.config.disk_bytes_per_s = machine.disk_bytes_per_s;
     if (options_.slots) {
       plan_.slots = {*options_.slots, CacheTokens(demand_, *options_.slots), 0};
       return {};
@@ -89,16 +82,21 @@ class Planner {
     const auto arguments = Arguments(1, CacheTokens(demand_, 1));
     if (!arguments.ok()) return arguments.status();
     auto simulation = cli::EngineSimulation::Prepare(engine_.setup.engine, *arguments);
-    const MachineProfile machine = profile.ok() ? cli::ToMachineProfile(*profile) : MachineProfile();
+    cli::ModelSetup tried = plan_.model;
     plan_.slots = ChooseSlots(demand_, kMostSlots, [&](uint64_t slots, uint64_t tokens) -> std::optional<double> {
       std::optional<cli::EngineMemory> memory;
       if (simulation.ok()) {
         const auto told = simulation->Run({"-c", std::to_string(tokens), "-np", SimulatedSlots(slots)});
         if (!told.ok()) return std::nullopt;
         memory = *told;
-        if (!cli::PutContextInFile(plan_.model.limits, plan_.model.catalogue.layers, *memory).ok()) return std::nullopt;
+        if (!cli::PutContextInFile(tried.limits, tried.catalogue.layers, *memory).ok()) return std::nullopt;
       }
-      return PassSecondsWith(memory, machine, slots);
+      tried.memory = cli::DivideMemory(tried.limits, tried.weights, tried.catalogue.weight_bytes(), memory);
+      const uint64_t limit = tried.limits.process_bytes;
+      if (!tried.streams() && limit > 0 && tried.memory.everything_bytes > limit) return std::nullopt;
+      const auto learned = cli::LoadLearned({tried.path, "", tried.memory.weights_budget_bytes, version});
+      const auto cost = cli::PassCostOf(tried, machine, learned);
+      return cost.ok() ? std::optional(cost->Seconds(static_cast<double>(slots))) : std::nullopt;
     });
     return {};
   }
@@ -106,23 +104,6 @@ class Planner {
   // A shared cache is one cache to the simulation; states of recurrent models are each slot's own, which the simulation of the
   // chosen number shows in the end.
   std::string SimulatedSlots(uint64_t slots) const { return std::to_string(unified_ ? 1 : slots); }
-
-  std::optional<double> PassSecondsWith(const std::optional<cli::EngineMemory>& memory, const MachineProfile& machine, uint64_t slots) const {
-    const cli::ModelSetup& model = plan_.model;
-    const cli::MemoryBudget budget = cli::DivideMemory(model.limits, model.weights, model.catalogue.weight_bytes(), memory);
-    ResidencyPlan residency;
-    if (budget.streams) {
-      auto streamed = PlanResidency(model.weights.extents, budget.weights_budget_bytes, model.weights.column_bytes());
-      if (!streamed.ok()) return std::nullopt;
-      residency = std::move(*streamed);
-    } else {
-      if (model.limits.process_bytes > 0 && budget.everything_bytes > model.limits.process_bytes) return std::nullopt;
-      residency.resident_bytes = model.weights.managed_bytes;
-      residency.expert_cache_bytes = model.weights.expert_bytes;
-    }
-    return PassCost(residency, machine, model.weights.active_parameters, {model.weights.expert_bytes, model.weights.active_expert_bytes})
-        .Seconds(static_cast<double>(slots));
-  }
 
   Result<std::vector<std::string>> Arguments(uint64_t slots, uint64_t cache_tokens) const {
     cli::ServerArguments server;
@@ -196,7 +177,7 @@ class Planner {
 Status CheckRest(const std::vector<std::string>& rest) {
   for (const std::string& word : rest) {
     const std::string name = word.substr(0, word.find('='));
-    if (std::find(std::begin(kOurs), std::end(kOurs), name) == std::end(kOurs)) continue;
+    if (!serve::IsServersOwn(name) && std::find(std::begin(kOurs), std::end(kOurs), name) == std::end(kOurs)) continue;
     return Status(Code::kInvalidArgument, fmt::format("{} after -- is headrace's to set; see headrace batch --help", name));
   }
   return {};

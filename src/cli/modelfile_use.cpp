@@ -67,6 +67,12 @@ Result<ModelfileUse> FindModelfile(const std::string& model, const std::string& 
   return use;
 }
 
+FlashOptions WithFlash(FlashOptions options, const Modelfile& file) {
+  if (file.flash_mode && options.flash_mode.empty()) options.flash_mode = ToString(*file.flash_mode);
+  if (file.flash_ram_gb > 0 && options.weights_ram.empty()) options.weights_ram = fmt::format("{:.6f}G", file.flash_ram_gb);
+  return options;
+}
+
 Result<std::vector<EngineOption>> EngineOptionsOf(const ModelfileUse& use, const Catalogue& catalogue) {
   std::vector<EngineOption> options = use.file.options;
   if (!use.adapter.empty()) options.push_back({{"--lora"}, use.adapter});

@@ -7,6 +7,7 @@
 
 #include "base/status.h"
 #include "cli/modelfile.h"
+#include "cli/options.h"
 #include "gguf/catalogue.h"
 
 namespace headrace::cli {
@@ -22,6 +23,9 @@ struct ModelfileUse {
 // given, or "": then the file "Modelfile" beside the model counts if `look_beside` and its FROM, if it has one, is this
 // model. Errors: those of the parser; kInvalidArgument and kNotFound for a FROM that is no file, no model at all.
 Result<ModelfileUse> FindModelfile(const std::string& model, const std::string& modelfile, bool look_beside);
+
+// `options` with what FLASH and FLASH_RAM_GB say and they do not. Pure.
+FlashOptions WithFlash(FlashOptions options, const Modelfile& file);
 
 // The engine's options for all that the Modelfile asks for. Error: kInvalidArgument when FLASH_TOP_K has no meaning for
 // this model.

@@ -52,12 +52,6 @@ struct RunOptions {
   cli::SpeculationOptions speculation;
 };
 
-// What the Modelfile says about streaming, where no option does.
-void ApplyFlash(const cli::Modelfile& file, cli::FlashOptions& flash) {
-  if (file.flash_mode && flash.flash_mode.empty()) flash.flash_mode = ToString(*file.flash_mode);
-  if (file.flash_ram_gb > 0 && flash.weights_ram.empty()) flash.weights_ram = fmt::format("{:.6f}G", file.flash_ram_gb);
-}
-
 // What the engine's program is told, whichever it will be.
 cli::RunArguments EngineWishes(const RunOptions& options, bool has_prompt, const std::vector<std::string>& rest, const cli::ModelSetup& model) {
   cli::RunArguments run;
@@ -130,8 +124,7 @@ int Run(RunOptions options, bool has_prompt, const std::vector<std::string>& res
   const auto file = cli::FindModelfile(options.model, options.modelfile, !options.no_modelfile);
   if (!file.ok()) return Fail(file.status());
   options.model = file->model;
-  ApplyFlash(file->file, options.flash);
-  auto model = cli::PrepareModel(options.model, options.flash);
+  auto model = cli::PrepareModel(options.model, WithFlash(options.flash, file->file));
   if (!model.ok()) return Fail(model.status());
   if (file->file.look_ahead) model->config.look_ahead = *file->file.look_ahead;
   auto defaults = EngineOptionsOf(*file, model->catalogue);
