@@ -22,6 +22,18 @@ double Work::amount(double answer_share) const {
   return kPromptShare * static_cast<double>(prompt_tokens) + answer_share * static_cast<double>(answer_tokens);
 }
 
+Work& Work::operator+=(const Work& more) {
+  prompt_tokens += more.prompt_tokens;
+  answer_tokens += more.answer_tokens;
+  return *this;
+}
+
+Work& Work::operator-=(const Work& less) {
+  prompt_tokens -= less.prompt_tokens;
+  answer_tokens -= less.answer_tokens;
+  return *this;
+}
+
 double Tally::SecondsLeft() const {
   // Answers end before their limits; how much before is seen in those that are finished.
   const bool known = limits.answer_tokens > 0 && finished.answer_tokens > 0;

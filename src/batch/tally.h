@@ -12,6 +12,8 @@ struct Work {
   uint64_t answer_tokens = 0;   // of unfinished ones: at most
 
   double amount(double answer_share = 1) const;
+  Work& operator+=(const Work& more);
+  Work& operator-=(const Work& less);
 };
 
 struct Tally {

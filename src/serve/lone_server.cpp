@@ -74,6 +74,13 @@ Task<> LoneServer::Stop(Millis grace) {
   unlink(socket_path_.c_str());
 }
 
+std::string LoneServer::WhyNotStreaming() const {
+  const auto statistics = ReadStatistics();
+  if (statistics && statistics->streamed() && statistics->passes > 0) return "";
+  if (statistics && !statistics->last_error.empty()) return statistics->last_error;
+  return "llama-server computed without it; its weights may be on a GPU or its llama.cpp of another kind: see `headrace doctor`";
+}
+
 bool IsServersOwn(const std::string& option) {
   return std::find(std::begin(kOptions), std::end(kOptions), option) != std::end(kOptions);
 }

@@ -41,6 +41,8 @@ class LoneServer {
   const std::string& socket_path() const { return socket_path_; }
   // None while the library has not reported.
   std::optional<cli::Statistics> ReadStatistics() const { return snapshot_.Read(); }
+  // Of weights that should stream, after a first pass: why they do not, "" when they do.
+  std::string WhyNotStreaming() const;
   // That was started last, null when none was.
   const std::shared_ptr<ChildProcess>& process() const { return process_; }
 

@@ -104,13 +104,11 @@ Task<Status> Model::ComputeOnce() {
 
 Status Model::CheckStreaming() const {
   if (!plan_.must_stream() || stop_) return {};
+  // Also an error that streaming has outlived.
   const auto statistics = ReadStatistics();
-  const auto failed = [&](const std::string& why) {
-    return Status(Code::kInternal, fmt::format("flash weight streaming was asked for {} and cannot be had: {}", id(), why));
-  };
-  if (statistics && !statistics->last_error.empty()) return failed(statistics->last_error);
-  if (statistics && statistics->streamed() && statistics->passes > 0) return {};
-  return failed("llama-server computed without it; its weights may be on a GPU or its llama.cpp of another kind: see `headrace doctor`");
+  const std::string why = statistics && !statistics->last_error.empty() ? statistics->last_error : server_.WhyNotStreaming();
+  if (why.empty()) return {};
+  return Status(Code::kInternal, fmt::format("flash weight streaming was asked for {} and cannot be had: {}", id(), why));
 }
 
 Task<> Model::AskProperties() {
