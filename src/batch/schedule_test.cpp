@@ -9,25 +9,27 @@
 namespace headrace::batch {
 namespace {
 
+// Of 0, 1, ...
+Schedule Waiting(uint64_t slots, uint64_t tokens, const std::vector<Need>& needs) {
+  Schedule schedule(slots, tokens);
+  for (size_t i = 0; i < needs.size(); ++i) schedule.Add(i, needs[i]);
+  return schedule;
+}
+
 TEST(Schedule, FillsSlotsAndRoom) {
-  Schedule schedule(3, 100);
-  for (size_t i = 0; i < 4; ++i) schedule.Add(i, {40, 1});
+  Schedule schedule = Waiting(3, 100, std::vector<Need>(4, {40, 1}));
   schedule.Start(*schedule.Next());
   schedule.Start(*schedule.Next());
   EXPECT_FALSE(schedule.Next()) << "a third does not fit";
   schedule.Finish(0);
   EXPECT_EQ(schedule.Next(), 2u);
-  Schedule narrow(1, 100);
-  narrow.Add(0, {1, 1});
-  narrow.Add(1, {1, 1});
+  Schedule narrow = Waiting(1, 100, {{1, 1}, {1, 1}});
   narrow.Start(0);
   EXPECT_FALSE(narrow.Next()) << "one slot";
 }
 
 TEST(Schedule, WhatIsTooLargeRunsAlone) {
-  Schedule schedule(4, 100);
-  schedule.Add(0, {500, 9});
-  schedule.Add(1, {1, 1});
+  Schedule schedule = Waiting(4, 100, {{500, 9}, {1, 1}});
   schedule.Start(*schedule.Next());
   EXPECT_FALSE(schedule.Next());
   schedule.Finish(0);
@@ -35,10 +37,10 @@ TEST(Schedule, WhatIsTooLargeRunsAlone) {
 }
 
 TEST(Schedule, ALargeOneIsNotOvertakenForEver) {
-  Schedule schedule(2, 100);
-  schedule.Add(0, {60, 1});
-  schedule.Add(1, {100, 1});
-  for (size_t i = 2; i < 50; ++i) schedule.Add(i, {30, 1});
+  std::vector<Need> needs(50, {30, 1});
+  needs[0] = {60, 1};
+  needs[1] = {100, 1};
+  Schedule schedule = Waiting(2, 100, needs);
   schedule.Start(0);
   size_t overtook = 0, last = 0;
   while (const auto next = schedule.Next()) {
@@ -54,9 +56,7 @@ TEST(Schedule, ALargeOneIsNotOvertakenForEver) {
 }
 
 TEST(Schedule, ABetterEstimateCounts) {
-  Schedule schedule(4, 100);
-  schedule.Add(0, {50, 1});
-  schedule.Add(1, {50, 1});
+  Schedule schedule = Waiting(4, 100, {{50, 1}, {50, 1}});
   schedule.Start(0);
   schedule.SetNeed(1, {60, 1});
   EXPECT_FALSE(schedule.Next());
@@ -65,8 +65,7 @@ TEST(Schedule, ABetterEstimateCounts) {
 }
 
 TEST(Schedule, WhoDiedWithTheEngineIsTriedAlone) {
-  Schedule schedule(4, 100);
-  for (size_t i = 0; i < 4; ++i) schedule.Add(i, {10, 1});
+  Schedule schedule = Waiting(4, 100, std::vector<Need>(4, {10, 1}));
   for (size_t i = 0; i < 3; ++i) schedule.Start(*schedule.Next());
   EXPECT_FALSE(schedule.alone());
   schedule.RepeatAllAlone();

@@ -2,10 +2,10 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "base/size.h"
 #include "cli/bench_report.h"
 #include "cli/doctor_checks.h"
 #include "cli/plan_report.h"
+#include "cli/test_model.h"
 
 namespace headrace::cli {
 namespace {
@@ -14,27 +14,8 @@ using Json = nlohmann::json;
 
 bool Has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
-ModelSetup Model(uint64_t budget, FlashMode mode) {
-  ModelSetup setup;
-  setup.path = "m.gguf";
-  setup.catalogue.architecture = "llama";
-  for (int i = 0; i < 8; ++i) {
-    TensorEntry tensor;
-    tensor.name = "blk." + std::to_string(i) + ".ffn_up.weight";
-    tensor.type = 1;  // F16
-    tensor.shape = {1024, 4096, 1, 1};
-    tensor.bytes = 8 * kMiB;
-    setup.catalogue.tensors.push_back(tensor);
-  }
-  setup.weights = SelectWeights(setup.catalogue);
-  setup.config.flash_mode = mode;
-  setup.limits = {mode, 0, budget, "", "--weights-ram"};
-  setup.memory = DivideMemory(setup.limits, setup.weights, setup.catalogue.weight_bytes(), std::nullopt);
-  return setup;
-}
-
 TEST(PlanReport, StreamedModelAddsUp) {
-  const auto report = MakePlanReport(Model(32 * kMiB, FlashMode::kAuto), ProfileEntry{1e9, true, 2e10, 0, 1}, 512);
+  const auto report = MakePlanReport(TestModel(32 * kMiB), ProfileEntry{1e9, true, 2e10, 0, 1}, 512);
   ASSERT_TRUE(report.ok()) << report.status().message();
   const Json json = Json::parse(RenderPlanJson(*report));
   EXPECT_TRUE(json["streams"].get<bool>());
@@ -52,7 +33,7 @@ TEST(PlanReport, StreamedModelAddsUp) {
 }
 
 TEST(PlanReport, ModelThatFitsAndUnknownMachine) {
-  const auto report = MakePlanReport(Model(kGiB, FlashMode::kAuto), std::nullopt, 512);
+  const auto report = MakePlanReport(TestModel(kGiB), std::nullopt, 512);
   ASSERT_TRUE(report.ok());
   const Json json = Json::parse(RenderPlanJson(*report));
   EXPECT_FALSE(json["streams"].get<bool>());
@@ -63,7 +44,7 @@ TEST(PlanReport, ModelThatFitsAndUnknownMachine) {
 }
 
 TEST(PlanReport, PartsOfTheProcessAddUp) {
-  ModelSetup model = Model(0, FlashMode::kAuto);
+  ModelSetup model = TestModel(0);
   model.limits = {FlashMode::kAuto, 100 * kMiB, 0, "--ram", ""};
   EngineMemory engine;
   engine.context_bytes = 30 * kMiB;
@@ -85,7 +66,7 @@ TEST(PlanReport, PartsOfTheProcessAddUp) {
 }
 
 TEST(PlanReport, KvCacheInAFileCountsWithItsMemory) {
-  ModelSetup model = Model(0, FlashMode::kAuto);
+  ModelSetup model = TestModel(0);
   model.limits = {FlashMode::kAuto, 100 * kMiB, 0, "--ram", ""};
   EngineMemory engine;
   engine.compute_bytes = 20 * kMiB;
@@ -103,7 +84,7 @@ TEST(PlanReport, KvCacheInAFileCountsWithItsMemory) {
 }
 
 TEST(PlanReport, ABudgetBelowTheFloorIsAnError) {
-  const auto report = MakePlanReport(Model(64 * kKiB, FlashMode::kOn), std::nullopt, 512);
+  const auto report = MakePlanReport(TestModel(64 * kKiB, FlashMode::kOn), std::nullopt, 512);
   ASSERT_FALSE(report.ok());
   EXPECT_EQ(report.status().code(), Code::kOutOfBudget);
 }

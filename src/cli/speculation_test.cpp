@@ -4,32 +4,18 @@
 
 #include <gtest/gtest.h>
 
-#include "base/size.h"
 #include "cli/speculation_report.h"
+#include "cli/test_model.h"
 
 namespace headrace::cli {
 namespace {
 
 bool Has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
-// 64 MiB of weights.
 ModelSetup Model(uint64_t budget, uint64_t draft_bytes = 0) {
-  ModelSetup setup;
-  setup.path = "m.gguf";
-  for (int i = 0; i < 8; ++i) {
-    TensorEntry tensor;
-    tensor.name = "blk." + std::to_string(i) + ".ffn_up.weight";
-    tensor.type = 1;  // F16
-    tensor.shape = {1024, 4096, 1, 1};
-    tensor.bytes = 8 * kMiB;
-    setup.catalogue.tensors.push_back(tensor);
-  }
-  setup.weights = SelectWeights(setup.catalogue);
-  setup.limits = {FlashMode::kAuto, 0, budget, "", "--weights-ram"};
   EngineMemory engine;
   engine.draft_weight_bytes = draft_bytes;
-  setup.memory = DivideMemory(setup.limits, setup.weights, setup.catalogue.weight_bytes(), engine);
-  return setup;
+  return TestModel(budget, FlashMode::kAuto, engine);
 }
 
 OptionNames Known() {
