@@ -43,7 +43,7 @@ Result<Draft> CheckDraft(const ModelSetup& target, const std::string& path) {
                               FormatSize(draft.weight_bytes), FormatSize(target.catalogue.weight_bytes())));
   }
   // Their own, shortened vocabularies are the engine's business.
-  if (draft.untested()) return draft;
+  if (IsUntested(draft.type)) return draft;
   const auto vocabulary = ReadVocabulary(first);
   if (!vocabulary.ok()) return vocabulary.status();
   const auto target_vocabulary = ReadVocabulary(target_first);

@@ -13,10 +13,10 @@ struct Draft {
   std::string architecture;            // general.architecture
   std::string type;                    // of --spec-type: "draft-simple", or that of a head made for one model ("draft-eagle3")
   uint64_t weight_bytes = 0;
-
-  // A head that is made for one model: headrace has never tried one.
-  bool untested() const { return type != "draft-simple"; }
 };
+
+// Of a draft's type: a head that is made for one model. headrace has never tried one.
+inline bool IsUntested(const std::string& type) { return type != "draft-simple"; }
 
 // Errors, each naming both files: those of ReadCatalogue; kInvalidArgument for the same file, a model that writes no text,
 // one that is not smaller, another vocabulary.

@@ -41,8 +41,6 @@ std::vector<EngineOption> DraftOptions(const std::string& path, const std::strin
   return options;
 }
 
-bool Untested(const std::string& type) { return type != "draft-simple"; }
-
 struct Length {
   uint64_t tokens = 0;
   double acceptance = 0;
@@ -166,7 +164,7 @@ Result<Speculation> ChooseSpeculation(const SpeculationOptions& options, const S
                               : "speculation: none, for a pass of two tokens takes longer than one of one";
     return chosen;
   }
-  if (draft_model && Untested(input.draft_type) && !input.known.empty() && !input.known.Has("--spec-type=" + input.draft_type)) {
+  if (draft_model && IsUntested(input.draft_type) && !input.known.empty() && !input.known.Has("--spec-type=" + input.draft_type)) {
     return Status(Code::kUnsupported, fmt::format("{} needs a llama.cpp that knows --spec-type {}; this one does not: leave it out or install another "
                                                   "release with `headrace engine install`", options.draft, input.draft_type));
   }
@@ -190,7 +188,7 @@ Result<Speculation> ChooseSpeculation(const SpeculationOptions& options, const S
     why = fmt::format("a pass of {} takes {:.2f} of one token's time{}", length.tokens + 1, cost.Seconds(length.tokens) / cost.Seconds(0),
                       cost.pass.measured() ? "" : " (predicted)");
   }
-  if (draft_model && Untested(input.draft_type)) why += fmt::format("; {} drafts were never tested with headrace", input.draft_type);
+  if (draft_model && IsUntested(input.draft_type)) why += fmt::format("; {} drafts were never tested with headrace", input.draft_type);
   if (length.heavy) why += fmt::format("; {} is heavy: if none of its tokens were right, all would take so much longer", drafter);
   chosen.line = fmt::format("speculation: {} {} {} token{} at a time: {}{}", drafter, draft_model ? "drafts" : "proposes", length.tokens,
                             length.tokens == 1 ? "" : "s", why, draft_model || chosen.acceptance_learned ? Gain(chosen) : "");
