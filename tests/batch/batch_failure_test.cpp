@@ -28,7 +28,7 @@ TEST_F(BatchFailures, KilledAndResumed) {
   {
     auto command = Start(Command(TwoAtATime()));
     ASSERT_TRUE(Eventually([&] { return Lines() >= 3; })) << ResultsText();
-    const auto children = Children(command.id());
+    const auto children = command.Children();
     ASSERT_EQ(children.size(), 1u);
     engine = children[0];
     command.SignalCommand(SIGKILL);
@@ -52,7 +52,7 @@ TEST_F(BatchFailures, InterruptedAndResumed) {
     fs::remove(ResultsPath());
     auto command = Start(Command(TwoAtATime()));
     ASSERT_TRUE(Eventually([&] { return Lines() >= 2; }));
-    const auto children = Children(command.id());
+    const auto children = command.Children();
     command.SignalGroup(signal);
     const auto outcome = command.Finish();
     EXPECT_EQ(outcome.status, 128 + signal) << outcome.err;
@@ -69,7 +69,7 @@ TEST_F(BatchFailures, TheEngineDies) {
   auto command = Start(Command(TwoAtATime()));
   for (const size_t lines : {2, 5}) {
     ASSERT_TRUE(Eventually([&] { return Lines() >= lines; })) << ResultsText();
-    const auto children = Children(command.id());
+    const auto children = command.Children();
     ASSERT_EQ(children.size(), 1u);
     kill(children[0], SIGKILL);
   }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <fstream>
 #include <iterator>
 #include <set>
@@ -16,8 +15,6 @@ namespace {
 constexpr std::array<const char*, 6> kPrompts = {"It is a truth", "He was", "She had never", "Mr. Darcy", "The evening", "I am"};
 
 }  // namespace
-
-bool Has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 Json BatchTest::Completion(const std::string& custom_id, const std::string& prompt, int tokens) {
   return {{"custom_id", custom_id},
@@ -93,22 +90,6 @@ void BatchTest::ExpectAllAnswered(size_t count) const {
 size_t BatchTest::Lines() const {
   const std::string text = ResultsText();
   return static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
-}
-
-std::vector<pid_t> BatchTest::Children(pid_t of) {
-  std::vector<pid_t> children;
-  std::ifstream file(fmt::format("/proc/{0}/task/{0}/children", of));
-  for (pid_t child = 0; file >> child;) children.push_back(child);
-  return children;
-}
-
-bool BatchTest::Eventually(const std::function<bool()>& holds) {
-  const auto limit = std::chrono::steady_clock::now() + std::chrono::minutes(1);
-  while (!holds()) {
-    if (std::chrono::steady_clock::now() > limit) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  return true;
 }
 
 }  // namespace headrace::batch

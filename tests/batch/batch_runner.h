@@ -1,7 +1,6 @@
 // Runs headrace batch over requests of its own, and reads its results.
 #pragma once
 
-#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -14,7 +13,8 @@ namespace headrace::batch {
 
 using Json = nlohmann::json;
 
-bool Has(const std::string& text, const std::string& part);
+using cli::Eventually;
+using cli::Has;
 
 class BatchTest : public cli::CommandTest {
  protected:
@@ -40,10 +40,6 @@ class BatchTest : public cli::CommandTest {
   void ExpectAllAnswered(size_t count) const;
   static std::string Beginning(const std::string& text) { return text.substr(0, 12); }
   size_t Lines() const;
-
-  static std::vector<pid_t> Children(pid_t of);
-  // Asks until `holds`, at most a minute.
-  static bool Eventually(const std::function<bool()>& holds);
 };
 
 }  // namespace headrace::batch

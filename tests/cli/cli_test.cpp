@@ -10,8 +10,6 @@
 namespace headrace::cli {
 namespace {
 
-bool Has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
 class Cli : public CommandTest {
  protected:
   // The first `bytes` of the bundled model.

@@ -8,8 +8,22 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 
 namespace headrace::cli {
+
+bool Has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+bool Eventually(const std::function<bool()>& holds) {
+  const auto limit = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+  while (!holds()) {
+    if (std::chrono::steady_clock::now() > limit) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  return true;
+}
 
 testing::AssertionResult SameText(std::string a, std::string b) {
   constexpr size_t kMostLost = 24;
@@ -114,6 +128,23 @@ bool RunningCommand::WaitForOutput(const std::string& text) {
 
 void RunningCommand::SignalGroup(int signal) const { kill(-pid_, signal); }
 void RunningCommand::SignalCommand(int signal) const { kill(pid_, signal); }
+
+std::vector<pid_t> RunningCommand::Children() const {
+  std::vector<pid_t> children;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
+    std::ifstream file(entry.path() / "stat");
+    std::string text;
+    if (!std::getline(file, text)) continue;
+    int parent = 0;
+    char state = 0;
+    // The name in parentheses may hold anything.
+    if (std::sscanf(text.c_str() + text.rfind(')') + 1, " %c %d", &state, &parent) == 2 && parent == pid_) {
+      children.push_back(std::atoi(entry.path().filename().c_str()));
+    }
+  }
+  return children;
+}
 
 Outcome RunningCommand::Finish() {
   Outcome outcome;

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include <functional>
 #include <map>
 #include <string>
 #include <thread>
@@ -20,6 +21,10 @@ struct Outcome {
   int status = -1;         // as a shell shows it
   std::string out, err;
 };
+
+bool Has(const std::string& text, const std::string& part);
+// Asks until `holds`, at most a minute.
+bool Eventually(const std::function<bool()>& holds);
 
 // llama-completion 0.7.0 now and then loses the last tokens of an answer, with or without headrace: one of both texts may end
 // earlier, but for its line break.
@@ -72,6 +77,8 @@ class RunningCommand {
   pid_t pid() const { return pid_; }
 
   pid_t id() const { return pid_; }
+  // Processes that it started.
+  std::vector<pid_t> Children() const;
   // Standard output, as far as WaitForOutput has read it.
   const std::string& output() const { return seen_; }
 

@@ -7,8 +7,6 @@
 namespace headrace::cli {
 namespace {
 
-bool Has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
 class ModelfileRun : public CommandTest {
  protected:
   void SetUp() override {

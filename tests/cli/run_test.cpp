@@ -4,16 +4,12 @@
 #include <filesystem>
 #include <sstream>
 
-#include <nlohmann/json.hpp>
-
 #include <unistd.h>
 
 #include "command_runner.h"
 
 namespace headrace::cli {
 namespace {
-
-bool Has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 class RunCommand : public CommandTest {
  protected:

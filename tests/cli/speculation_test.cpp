@@ -11,8 +11,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-bool Has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
 class SpeculationCommand : public CommandTest {
  protected:
   void SetUp() override {

@@ -1,15 +1,10 @@
 #include "serve_test.h"
 
-#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <thread>
 
 namespace headrace::serve {
-
-bool Has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 void ServeTest::SetUp() {
   CommandTest::SetUp();
@@ -68,32 +63,6 @@ Json ServeTest::Flash(const std::string& id) {
 uint64_t ServeTest::BytesRead(const std::string& id) {
   const Json flash = Flash(id);
   return flash.is_object() ? flash.value("bytes_read", uint64_t{0}) : 0;
-}
-
-std::vector<pid_t> ServeTest::Children() const {
-  std::vector<pid_t> children;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
-    std::ifstream file(entry.path() / "stat");
-    std::string text;
-    if (!std::getline(file, text)) continue;
-    int parent = 0;
-    char state = 0;
-    // The name in parentheses may hold anything.
-    if (std::sscanf(text.c_str() + text.rfind(')') + 1, " %c %d", &state, &parent) == 2 && parent == server_->id()) {
-      children.push_back(std::atoi(entry.path().filename().c_str()));
-    }
-  }
-  return children;
-}
-
-bool ServeTest::Eventually(const std::function<bool()>& holds) {
-  const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-  while (!holds()) {
-    if (std::chrono::steady_clock::now() > limit) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  }
-  return true;
 }
 
 }  // namespace headrace::serve

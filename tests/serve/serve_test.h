@@ -1,7 +1,6 @@
 // Starts the real server on a free port, in a world of its own, and asks it.
 #pragma once
 
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -15,6 +14,8 @@
 namespace headrace::serve {
 
 using Json = nlohmann::json;
+using cli::Eventually;
+using cli::Has;
 
 inline constexpr const char* kDense = "austen-dense-q4_0";
 inline constexpr const char* kMoe = "austen-moe-q4_0";
@@ -52,14 +53,10 @@ class ServeTest : public cli::CommandTest {
   // Bytes that this model has read from disk.
   uint64_t BytesRead(const std::string& id);
   // Processes that the server started.
-  std::vector<pid_t> Children() const;
-  // Asks until `holds`, at most a minute.
-  static bool Eventually(const std::function<bool()>& holds);
+  std::vector<pid_t> Children() const { return server_->Children(); }
 
   uint16_t port_ = 0;
   std::unique_ptr<cli::RunningCommand> server_;
 };
-
-bool Has(const std::string& text, const std::string& part);
 
 }  // namespace headrace::serve
