@@ -32,6 +32,7 @@ constexpr MemoryOption kMemoryOptions[] = {
 constexpr std::initializer_list<const char*> kContext = {"-c", "--ctx-size"};
 constexpr std::initializer_list<const char*> kModel = {"-m", "--model"};
 constexpr std::initializer_list<const char*> kDraft = {"-md", "--model-draft", "--spec-draft-model"};
+constexpr std::initializer_list<const char*> kSlots = {"-np", "--parallel"};
 constexpr std::initializer_list<const char*> kProjector = {"-mm", "--mmproj"};
 
 // What a program that generates has beside what one that simulates has: threads, samplers, headrace's library; and
@@ -96,6 +97,11 @@ std::optional<std::string> OptionValue(const std::vector<std::string>& arguments
   return std::nullopt;
 }
 
+std::vector<std::string> ServerMemoryArguments(std::vector<std::string> arguments) {
+  arguments.insert(arguments.end(), {"--host", "run.sock"});
+  return arguments;
+}
+
 std::optional<EngineMemory> ParseFitPrint(std::string_view output) {
   std::stringstream lines{std::string(output)};
   for (std::string line; std::getline(lines, line);) {
@@ -123,34 +129,44 @@ Result<EngineSimulation> EngineSimulation::Prepare(const Engine& engine, const s
     return Status(Code::kUnsupported, fmt::format("{} is too old to say what would be allocated", *program));
   }
   simulation.program_ = std::move(*program);
-  simulation.arguments_ = MemoryArguments(arguments, *known);
-  simulation.model_ = OptionValue(arguments, kModel).value_or("");
-  simulation.draft_ = OptionValue(arguments, kDraft).value_or("");
-  simulation.projector_ = OptionValue(arguments, kProjector).value_or("");
-  simulation.draft_type_k_ = OptionValue(arguments, {"-ctkd", "--cache-type-k-draft", "--spec-draft-type-k"}).value_or("");
-  simulation.draft_type_v_ = OptionValue(arguments, {"-ctvd", "--cache-type-v-draft", "--spec-draft-type-v"}).value_or("");
-  simulation.unified_ = IsUnified(arguments);
-  simulation.serves_ = OptionValue(arguments, {"--host"}).has_value();
-  simulation.prompt_cache_bytes_ = Number(OptionValue(arguments, {"-cram", "--cache-ram"})) * kMiB;
+  simulation.options_ = *known;
+  simulation.SetArguments(arguments);
   return simulation;
 }
 
-Result<EngineMemory> EngineSimulation::RunOne(const std::vector<std::string>& arguments) const {
-  auto all = arguments;
-  all.insert(all.end(), {"-fitp", "on"});
-  const auto result = Capture(program_, all, true);
-  if (!result.ok()) return result.status();
-  if (auto memory = ParseFitPrint(result->output)) {
-    memory->engine_bytes = result->peak_bytes;
-    return *memory;
+void EngineSimulation::SetArguments(const std::vector<std::string>& arguments) {
+  arguments_ = MemoryArguments(arguments, options_);
+  // One slot is its default, unlike llama-server's.
+  if (OptionValue(arguments_, kSlots) == "1") {
+    const auto is_slots = [](const std::string& word) { return std::find(kSlots.begin(), kSlots.end(), word) != kSlots.end(); };
+    for (auto at = arguments_.begin(); (at = std::find_if(at, arguments_.end(), is_slots)) != arguments_.end();) at = arguments_.erase(at, at + 2);
   }
-  return Status(Code::kUnsupported, fmt::format("{} does not say what would be allocated: {}", program_, LastLine(result->output)));
+  model_ = OptionValue(arguments, kModel).value_or("");
+  draft_ = OptionValue(arguments, kDraft).value_or("");
+  projector_ = OptionValue(arguments, kProjector).value_or("");
+  draft_type_k_ = OptionValue(arguments, {"-ctkd", "--cache-type-k-draft", "--spec-draft-type-k"}).value_or("");
+  draft_type_v_ = OptionValue(arguments, {"-ctvd", "--cache-type-v-draft", "--spec-draft-type-v"}).value_or("");
+  unified_ = IsUnified(arguments);
+  serves_ = OptionValue(arguments, {"--host"}).has_value();
+  prompt_cache_bytes_ = Number(OptionValue(arguments, {"-cram", "--cache-ram"})) * kMiB;
+}
+
+Result<EngineMemory> EngineSimulation::RunOne(std::vector<std::string> arguments) {
+  arguments.insert(arguments.end(), {"-fitp", "on"});
+  if (const auto known = known_.find(arguments); known != known_.end()) return known->second;
+  const auto result = Capture(program_, arguments, true);
+  if (!result.ok()) return result.status();
+  auto memory = ParseFitPrint(result->output);
+  if (!memory) return Status(Code::kUnsupported, fmt::format("{} does not say what would be allocated: {}", program_, LastLine(result->output)));
+  memory->engine_bytes = result->peak_bytes;
+  known_.emplace(std::move(arguments), *memory);
+  return *memory;
 }
 
 // The program knows no cache that sequences share: it gives each its own, of whole groups of cells. Together they have the size of a shared
 // one where that is a multiple of them; else what the sequences add to it is learned with one that is.
-Result<EngineMemory> EngineSimulation::RunModel(const std::vector<std::string>& arguments) const {
-  const uint64_t sequences = Number(OptionValue(arguments, {"-np", "--parallel"})), tokens = Number(OptionValue(arguments, kContext));
+Result<EngineMemory> EngineSimulation::RunModel(const std::vector<std::string>& arguments) {
+  const uint64_t sequences = Number(OptionValue(arguments, kSlots)), tokens = Number(OptionValue(arguments, kContext));
   const uint64_t step = kCellGroup * sequences;
   if (!unified_ || sequences <= 1 || tokens == 0 || tokens % step == 0) return RunOne(arguments);
   const auto simulate = [&](uint64_t context, uint64_t parallel) {
@@ -168,9 +184,8 @@ Result<EngineMemory> EngineSimulation::RunModel(const std::vector<std::string>& 
 }
 
 Result<EngineMemory> EngineSimulation::Run(const std::vector<std::string>& more) {
-  if (const auto known = known_.find(more); known != known_.end()) return known->second;
-  auto arguments = arguments_;
-  arguments.insert(arguments.end(), {"-m", model_});
+  std::vector<std::string> arguments = {"-m", model_};
+  arguments.insert(arguments.end(), arguments_.begin(), arguments_.end());
   arguments.insert(arguments.end(), more.begin(), more.end());
   auto memory = RunModel(arguments);
   if (!memory.ok()) return memory;
@@ -190,7 +205,6 @@ Result<EngineMemory> EngineSimulation::Run(const std::vector<std::string>& more)
   memory->prompt_cache_bytes = prompt_cache_bytes_;
   if (!projector_.empty()) memory->projector_bytes = FileSize(projector_);
   memory->engine_bytes += kGeneratorBytes + kTokenBytes * context_tokens() + (serves_ ? kServerBytes : 0);
-  known_.emplace(more, *memory);
   return memory;
 }
 

@@ -39,11 +39,17 @@ std::optional<std::string> OptionValue(const std::vector<std::string>& arguments
 // The host's line of "DEVICE MODEL CONTEXT COMPUTE" (MiB); only context_bytes and compute_bytes are set. Pure.
 std::optional<EngineMemory> ParseFitPrint(std::string_view output);
 
+// The same for llama-server, which listens on a socket. Pure.
+std::vector<std::string> ServerMemoryArguments(std::vector<std::string> arguments);
+
 class EngineSimulation {
  public:
   // `arguments` are those of the program that will run, -m with the model among them. Errors: kNotFound when the
   // engine has no llama-fit-params, kUnsupported when it cannot print sizes.
   static Result<EngineSimulation> Prepare(const Engine& engine, const std::vector<std::string>& arguments);
+
+  // Asks for other arguments from now on; what is the same for them is not simulated again.
+  void SetArguments(const std::vector<std::string>& arguments);
 
   // With `more` arguments behind the others. A draft model and a projector are included. Takes some tenths of a
   // second, the second time nothing. Errors: kUnsupported with the engine's last line.
@@ -53,17 +59,18 @@ class EngineSimulation {
   uint64_t context_tokens() const;
 
  private:
-  Result<EngineMemory> RunOne(const std::vector<std::string>& arguments) const;
-  Result<EngineMemory> RunModel(const std::vector<std::string>& arguments) const;
+  Result<EngineMemory> RunOne(std::vector<std::string> arguments);
+  Result<EngineMemory> RunModel(const std::vector<std::string>& arguments);
 
   std::string program_;
+  OptionNames options_;                   // of it
   std::vector<std::string> arguments_;    // without -m
   std::string model_, draft_, projector_; // paths, "" for none
   std::string draft_type_k_, draft_type_v_;
   uint64_t prompt_cache_bytes_ = 0;
   bool serves_ = false;                   // llama-server
   bool unified_ = false;                  // one KV cache for all sequences
-  std::map<std::vector<std::string>, EngineMemory> known_;   // by `more`
+  std::map<std::vector<std::string>, EngineMemory> known_;   // by the program's arguments
 };
 
 }  // namespace headrace::cli

@@ -1,7 +1,14 @@
 #include "cli/model_cost.h"
 
+#include <algorithm>
+
+#include "plan/prompt_batch.h"
+
 namespace headrace::cli {
 namespace {
+
+// What a wider prompt may take from the weights.
+constexpr uint64_t kWidthPart = 16;
 
 ExpertTraffic ExpertsOf(const ModelWeights& weights) { return {weights.expert_bytes, weights.active_expert_bytes}; }
 
@@ -15,10 +22,33 @@ Result<PassCost> PassCostOf(const ModelSetup& model, const MachineProfile& machi
   return cost;
 }
 
-Result<Prediction> PredictionOf(const ModelSetup& model, const MachineProfile& machine, uint64_t prompt_tokens, uint64_t batch_tokens) {
+Result<Prediction> PredictionOf(const ModelSetup& model, const MachineProfile& machine, uint64_t prompt_tokens) {
   const auto plan = model.Plan();
   if (!plan.ok()) return plan.status();
-  return Predict(*plan, machine, model.weights.active_parameters, prompt_tokens, batch_tokens, ExpertsOf(model.weights));
+  return Predict(*plan, machine, model.weights.active_parameters, prompt_tokens, model.weights.batch_tokens, ExpertsOf(model.weights));
+}
+
+std::optional<uint64_t> ChoosePromptWidth(const ModelSetup& model, const PassCost& cost, const std::vector<std::string>& rest, uint64_t text_bytes,
+                                          Result<EngineSimulation>& simulation) {
+  if (OptionValue(rest, {"-ub", "--ubatch-size", "-b", "--batch-size"})) return std::nullopt;
+  const auto rest_bytes = [&](const std::vector<std::string>& more) -> std::optional<uint64_t> {
+    if (!simulation.ok()) return std::nullopt;
+    const auto told = simulation->Run(more);
+    return told.ok() ? std::optional(told->rest_bytes()) : std::nullopt;
+  };
+  const uint64_t usual = rest_bytes({}).value_or(0), weights = model.memory.weights_budget_bytes;
+  const auto memory = [&](uint64_t tokens) -> std::optional<uint64_t> {
+    if (tokens <= kUsualPromptBatch) return usual;
+    const auto bytes = rest_bytes({"-ub", std::to_string(tokens)});
+    // Streaming must go on in what is left.
+    const uint64_t least = FloorBytes(model.weights.extents, model.weights.token_column_bytes * tokens);
+    return bytes && *bytes + least > usual + weights ? UINT64_MAX : bytes;
+  };
+  const uint64_t chosen = ChoosePromptBatch(cost, usual + weights / kWidthPart, memory);
+  if (text_bytes == 0) return chosen;
+  // A token has at least a byte of text.
+  const auto whole = std::find_if(kPromptBatches.begin(), kPromptBatches.end(), [&](uint64_t tokens) { return tokens >= text_bytes; });
+  return whole == kPromptBatches.end() ? chosen : std::min(chosen, *whole);
 }
 
 }  // namespace headrace::cli

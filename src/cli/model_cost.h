@@ -1,7 +1,10 @@
-// What passes over a model's weights cost in the memory that it was given. `machine` is zero where it was not measured. Pure.
+// What passes over a model's weights cost in its memory. `machine` is zero where it was not measured. Pure, but for simulations.
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "base/status.h"
 #include "cli/learned.h"
@@ -14,7 +17,13 @@ namespace headrace::cli {
 // By their width: predicted, and corrected by what earlier runs measured. Errors: those of ModelSetup::Plan.
 Result<PassCost> PassCostOf(const ModelSetup& model, const MachineProfile& machine, const Learned& learned);
 
-// Of decoding, and of a prompt that is read with so many tokens in a pass. Errors: those of ModelSetup::Plan.
-Result<Prediction> PredictionOf(const ModelSetup& model, const MachineProfile& machine, uint64_t prompt_tokens, uint64_t batch_tokens);
+// Of decoding and of a prompt, as it is read with model.weights.batch_tokens in a pass. Errors: those of ModelSetup::Plan.
+Result<Prediction> PredictionOf(const ModelSetup& model, const MachineProfile& machine, uint64_t prompt_tokens);
+
+// How wide the passes of a prompt are to be (llama.cpp's --ubatch-size), by plan/prompt_batch.h and what the engine would allocate;
+// nullopt where `rest`, the user's own arguments for the engine, say it. `model` is settled, with `simulation`.
+// `text_bytes` of the prompt: no more tokens than that are chosen; 0: not known beforehand, as in a chat.
+std::optional<uint64_t> ChoosePromptWidth(const ModelSetup& model, const PassCost& cost, const std::vector<std::string>& rest, uint64_t text_bytes,
+                                          Result<EngineSimulation>& simulation);
 
 }  // namespace headrace::cli

@@ -52,14 +52,23 @@ Result<ResidencyPlan> ModelSetup::Plan() const {
 }
 
 Status SettleMemory(const Engine* engine, const std::vector<std::string>& arguments, ModelSetup& model) {
+  std::optional<Result<EngineSimulation>> simulation;
+  return SettleMemory(engine, arguments, model, simulation);
+}
+
+Status SettleMemory(const Engine* engine, const std::vector<std::string>& arguments, ModelSetup& model,
+                    std::optional<Result<EngineSimulation>>& simulation) {
   ProgressLine progress;
   progress.Show("asking the engine what it will allocate");
-  auto simulation = engine == nullptr ? Result<EngineSimulation>(Status(Code::kNotFound, "no engine was found"))
-                                      : EngineSimulation::Prepare(*engine, arguments);
-  const Status enough = SettleMemory(simulation, arguments, model);
+  if (simulation && simulation->ok()) {
+    (*simulation)->SetArguments(arguments);
+  } else {
+    simulation = engine == nullptr ? Status(Code::kNotFound, "no engine was found") : EngineSimulation::Prepare(*engine, arguments);
+  }
+  const Status enough = SettleMemory(*simulation, arguments, model);
   progress.Show("");
-  if (!simulation.ok() && model.config.debug) {
-    fmt::print(stderr, "headrace: what the engine will allocate is not foretold, only measured: {}\n", simulation.status().message());
+  if (!simulation->ok() && model.config.debug) {
+    fmt::print(stderr, "headrace: what the engine will allocate is not foretold, only measured: {}\n", simulation->status().message());
   }
   return enough;
 }

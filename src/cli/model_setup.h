@@ -41,6 +41,9 @@ Result<ModelSetup> PrepareModel(const std::string& path, const FlashOptions& opt
 // cannot simulate its allocations, only the weights are known, and a line says so when debugging.
 // Errors: kOutOfBudget with the text of the shortage, and of PutContextInFile.
 Status SettleMemory(const Engine* engine, const std::vector<std::string>& arguments, ModelSetup& model);
+// The same where it is settled more than once: what `simulation` knows is not asked again. An empty one is prepared.
+Status SettleMemory(const Engine* engine, const std::vector<std::string>& arguments, ModelSetup& model,
+                    std::optional<Result<EngineSimulation>>& simulation);
 // The same with a simulation that was prepared for these arguments. Writes no line; thread-safe.
 Status SettleMemory(Result<EngineSimulation>& simulation, const std::vector<std::string>& arguments, ModelSetup& model);
 

@@ -1,4 +1,5 @@
 // headrace plan: what would be resident and streamed, and how fast it would be.
+#include <algorithm>
 #include <memory>
 
 #include <CLI/CLI.hpp>
@@ -8,6 +9,7 @@
 #include "cli/engine_probe.h"
 #include "cli/exit_status.h"
 #include "cli/machine_profile.h"
+#include "cli/model_cost.h"
 #include "cli/options.h"
 #include "cli/plan_report.h"
 #include "cli/session.h"
@@ -43,25 +45,20 @@ struct PlanOptions {
   SpeculationOptions speculation;
 };
 
-Result<SpeculationReport> Speculate(const SpeculationOptions& options, const Engine* engine, const std::string& version, const ModelSetup& model,
-                                    const std::optional<ProfileEntry>& machine, const std::string& draft_type, const std::vector<std::string>& rest) {
-  // Without a program of the engine nothing is known against it.
-  OptionNames known;
-  if (engine != nullptr) {
-    const auto program = LocateProgram("llama-server", engine, SearchPaths());
-    if (const auto names = program.ok() ? QueryOptions(*program) : program.status(); names.ok()) known = *names;
-  }
-  const Learned learned = LoadLearned({model.path, options.uses_draft() ? options.draft : "", model.memory.weights_budget_bytes, version});
-  const MachineProfile speeds = machine ? ToMachineProfile(*machine) : MachineProfile();
-  return MakeSpeculationReport(options, {model, speeds, known, rest, learned, 1, draft_type});
+// Without a program of the engine nothing is known against it.
+OptionNames ServerOptions(const Engine* engine) {
+  const auto program = engine == nullptr ? Result<std::string>(Status(Code::kNotFound, "")) : LocateProgram("llama-server", engine, SearchPaths());
+  const auto names = program.ok() ? QueryOptions(*program) : program.status();
+  return names.ok() ? *names : OptionNames();
 }
 
 int Plan(const PlanOptions& options, const std::vector<std::string>& rest) {
   auto model = PrepareModel(options.model, options.flash);
   if (!model.ok()) return Fail(model.status());
   // Without an engine the disk can still be measured; kernel speeds belong to an engine.
-  const auto engine = LocateEngine(SystemSearchPaths(options.engine));
-  if (!engine.ok() && !options.engine.empty()) return Fail(engine.status().message(), kExitNotFound);
+  const auto located = LocateEngine(SystemSearchPaths(options.engine));
+  if (!located.ok() && !options.engine.empty()) return Fail(located.status().message(), kExitNotFound);
+  const Engine* engine = located.ok() ? &*located : nullptr;
   std::string draft_type;
   if (options.speculation.uses_draft()) {
     const auto draft = CheckDraft(*model, options.speculation.draft);
@@ -73,12 +70,9 @@ int Plan(const PlanOptions& options, const std::vector<std::string>& rest) {
   const std::vector<std::string> draft_arguments = DraftArguments(options.speculation, rest);
   arguments.insert(arguments.end(), draft_arguments.begin(), draft_arguments.end());
   arguments.insert(arguments.end(), rest.begin(), rest.end());
-  if (const Status settled = SettleMemory(engine.ok() ? &*engine : nullptr, arguments, *model); !settled.ok()) return Fail(settled);
-  if (model->streams()) {  // then llama-server answers, which `run` starts too
-    arguments.insert(arguments.end(), {"--host", "run.sock"});
-    if (const Status settled = SettleMemory(engine.ok() ? &*engine : nullptr, arguments, *model); !settled.ok()) return Fail(settled);
-  }
-  const std::string version = engine.ok() ? QueryVersion(*engine) : "none";
+  std::optional<Result<EngineSimulation>> simulation;
+  if (const Status settled = SettleMemory(engine, arguments, *model, simulation); !settled.ok()) return Fail(settled);
+  const std::string version = engine != nullptr ? QueryVersion(*engine) : "none";
   std::optional<ProfileEntry> machine;
   {
     ProgressLine progress;
@@ -92,10 +86,23 @@ int Plan(const PlanOptions& options, const std::vector<std::string>& rest) {
       fmt::print(stderr, "headrace: {}\n", profile.status().message());
     }
   }
-  auto report = MakePlanReport(std::move(*model), machine, options.prompt_tokens,
-                                     OptionValue(arguments, {"-c", "--ctx-size"}).value_or(""));
+  const MachineProfile speeds = machine ? ToMachineProfile(*machine) : MachineProfile();
+  const Learned learned = LoadLearned({model->path, options.speculation.uses_draft() ? options.speculation.draft : "",
+                                       model->memory.weights_budget_bytes, version});
+  if (model->streams()) {  // then `run` has llama-server answer, and chooses how wide the passes of a prompt are
+    const auto cost = PassCostOf(*model, speeds, learned);
+    if (!cost.ok()) return Fail(cost.status());
+    if (const auto width = ChoosePromptWidth(*model, *cost, rest, 0, *simulation)) {
+      for (const char* name : {"-b", "-ub"}) arguments.insert(arguments.end(), {name, std::to_string(*width)});
+    }
+    const uint64_t least = model->memory.least_bytes;   // without it nothing is chosen
+    if (const Status settled = SettleMemory(engine, ServerMemoryArguments(arguments), *model, simulation); !settled.ok()) return Fail(settled);
+    model->memory.least_bytes = std::max(least, model->memory.least_bytes);
+  }
+  auto report = MakePlanReport(std::move(*model), machine, options.prompt_tokens, OptionValue(arguments, {"-c", "--ctx-size"}).value_or(""));
   if (!report.ok()) return Fail(report.status());
-  auto speculation = Speculate(options.speculation, engine.ok() ? &*engine : nullptr, version, report->model, machine, draft_type, rest);
+  const OptionNames known = ServerOptions(engine);
+  auto speculation = MakeSpeculationReport(options.speculation, {report->model, speeds, known, rest, learned, 1, draft_type});
   if (!speculation.ok()) return Fail(speculation.status());
   report->speculation = std::move(*speculation);
   fmt::print("{}", options.json ? RenderPlanJson(*report) : RenderPlanText(*report));

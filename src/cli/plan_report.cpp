@@ -62,7 +62,7 @@ Result<PlanReport> MakePlanReport(ModelSetup model, const std::optional<ProfileE
   if (!plan.ok()) return plan.status();
   report.plan = std::move(*plan);
   if (machine) {
-    const auto prediction = PredictionOf(model, ToMachineProfile(*machine), prompt_tokens, model.weights.batch_tokens);
+    const auto prediction = PredictionOf(model, ToMachineProfile(*machine), prompt_tokens);
     if (!prediction.ok()) return prediction.status();
     report.prediction = *prediction;
   }

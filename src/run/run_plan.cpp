@@ -1,21 +1,17 @@
 #include "run/run_plan.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 
 #include <fmt/format.h>
 
 #include "cli/model_cost.h"
-#include "plan/prompt_batch.h"
 #include "run/prompt_text.h"
 #include "run/server_choice.h"
 
 namespace headrace::run {
 namespace {
 
-// What a wider prompt may take from the weights.
-constexpr uint64_t kBatchPart = 16;
 // What a chat template adds to a prompt, in tokens, at most.
 constexpr uint64_t kTemplateTokens = 100;
 
@@ -56,25 +52,6 @@ Result<std::vector<std::string>> ServerCommand(const cli::RunArguments& run, con
   return BuildServerArguments(server, known);
 }
 
-// The width of a prompt's passes. `bytes` of text, 0: not known beforehand, as in a chat.
-uint64_t ChooseBatch(const PassCost& cost, const std::vector<std::string>& arguments, uint64_t bytes, const cli::EngineSetup& engine,
-                     const cli::ModelSetup& model) {
-  const uint64_t usual = model.memory.engine ? model.memory.engine->rest_bytes() : 0;
-  std::optional<Result<cli::EngineSimulation>> simulation;
-  const auto memory = [&](uint64_t tokens) -> std::optional<uint64_t> {
-    if (tokens <= kUsualPromptBatch) return usual;
-    if (!simulation) simulation = cli::EngineSimulation::Prepare(engine.engine, arguments);
-    if (!simulation->ok()) return std::nullopt;
-    const auto more = (*simulation)->Run({"-ub", std::to_string(tokens)});
-    return more.ok() ? std::optional(more->rest_bytes()) : std::nullopt;
-  };
-  const uint64_t chosen = ChoosePromptBatch(cost, usual + model.memory.weights_budget_bytes / kBatchPart, memory);
-  if (bytes == 0) return chosen;
-  // A token has at least a byte of text.
-  const auto whole = std::find_if(kPromptBatches.begin(), kPromptBatches.end(), [&](uint64_t tokens) { return tokens >= bytes; });
-  return whole == kPromptBatches.end() ? chosen : std::min(chosen, *whole);
-}
-
 }  // namespace
 
 Result<RunPlan> PlanRun(cli::RunArguments run, const cli::SpeculationOptions& speculation, const cli::EngineSetup& engine, const cli::OptionNames& known,
@@ -89,10 +66,11 @@ Result<RunPlan> PlanRun(cli::RunArguments run, const cli::SpeculationOptions& sp
     if (!draft.ok()) return draft.status();
     draft_type = draft->type;
   }
+  std::optional<Result<cli::EngineSimulation>> simulation;
   if (model.config.wants_library()) {
     std::vector<std::string> with_draft = *arguments;
     for (std::string& word : cli::DraftArguments(speculation, run.rest)) with_draft.push_back(std::move(word));
-    HEADRACE_RETURN_IF_ERROR(SettleMemory(&engine.engine, with_draft, model));
+    HEADRACE_RETURN_IF_ERROR(SettleMemory(&engine.engine, with_draft, model, simulation));
   }
   const bool asked = speculation.uses_draft() || speculation.mode == "on";
   run.streams = model.streams();
@@ -122,31 +100,32 @@ Result<RunPlan> PlanRun(cli::RunArguments run, const cli::SpeculationOptions& sp
   auto chosen = ChooseSpeculation(speculation, input);
   if (!chosen.ok()) return chosen.status();
 
-  uint64_t batch = 0;   // that is chosen here
-  plan.prompt_batch = kUsualPromptBatch;
-  if (const auto own = cli::OptionValue(run.rest, {"-ub", "--ubatch-size"})) {
-    plan.prompt_batch = std::strtoull(own->c_str(), nullptr, 10);
-  } else if (run.streams && !cli::OptionValue(run.rest, {"-b", "--batch-size"})) {
-    const PassCost cost = DraftCostOf(model, plan.machine, learned, false).pass;
+  std::optional<uint64_t> width;
+  if (run.streams) {
+    const auto cost = PassCostOf(model, plan.machine, learned);
+    if (!cost.ok()) return cost.status();
     const uint64_t bytes = server ? plan.prompt.size() + run.system_prompt.size() + kTemplateTokens : 0;
-    plan.prompt_batch = batch = ChooseBatch(cost, *arguments, bytes, engine, model);
+    width = ChoosePromptWidth(model, *cost, run.rest, bytes, *simulation);
   }
   if (server) {
-    arguments = ServerCommand(run, *chosen, batch, server->known);
+    arguments = ServerCommand(run, *chosen, width.value_or(0), server->known);
   } else {
     run.defaults.insert(run.defaults.end(), chosen->options.begin(), chosen->options.end());
-    if (batch > 0) run.defaults.push_back({{"-ub", "--ubatch-size"}, std::to_string(batch)});
+    if (width) run.defaults.push_back({{"-ub", "--ubatch-size"}, std::to_string(*width)});
     arguments = BuildRunArguments(run, known);
   }
   if (!arguments.ok()) return arguments.status();
-  if (model.config.wants_library()) HEADRACE_RETURN_IF_ERROR(SettleMemory(&engine.engine, *arguments, model));
+  if (model.config.wants_library()) {
+    const auto memory = server ? cli::ServerMemoryArguments(*arguments) : *arguments;
+    HEADRACE_RETURN_IF_ERROR(SettleMemory(&engine.engine, memory, model, simulation));
+  }
   plan.arguments = std::move(*arguments);
   plan.speculation = std::move(*chosen);
   return plan;
 }
 
 double PromptSeconds(const RunPlan& plan, const cli::ModelSetup& model, uint64_t tokens) {
-  const auto prediction = cli::PredictionOf(model, plan.machine, tokens, plan.prompt_batch);
+  const auto prediction = cli::PredictionOf(model, plan.machine, tokens);
   return prediction.ok() ? prediction->first_token_s : 0;
 }
 

@@ -23,7 +23,6 @@ struct RunPlan {
   std::optional<cli::Speculation> speculation;  // none where it is no question: nothing streams, and nobody asked
   cli::LearnedPlace place;                   // where what it shows is kept
   MachineProfile machine;
-  uint64_t prompt_batch = 0;                 // tokens of a prompt in one pass
 };
 
 // `run` is for llama-completion or llama-cli in `engine`, whose options `known` lists. One answer goes through llama-server

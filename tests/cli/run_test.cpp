@@ -6,6 +6,8 @@
 
 #include <unistd.h>
 
+#include <nlohmann/json.hpp>
+
 #include "command_runner.h"
 
 namespace headrace::cli {
@@ -64,6 +66,26 @@ TEST_F(RunCommand, ADraftModelChangesNoText) {
   EXPECT_EQ(drafted.out, plain.out);
   EXPECT_TRUE(Has(drafted.err, "austen-draft-f16.gguf drafts 3 tokens at a time")) << drafted.err;
   EXPECT_TRUE(Has(drafted.err, "drafted tokens were accepted")) << drafted.err;
+}
+
+// The width shows in the buffers of the computation.
+TEST_F(RunCommand, PlanForetellsWithTheWidthOfAPromptsPasses) {
+  std::string text;
+  for (int i = 0; i < 24; ++i) text += "It is a truth universally acknowledged, that a single man must be in want of a wife, and so on. ";
+  const std::vector<std::string> streaming = {"--flash-mode", "on", "--weights-ram", "4M"};
+  std::vector<std::string> words = {"run", Model(), "-f", tree_.File("prompt.txt", text), "-n", "1", "--raw", "--debug"};
+  words.insert(words.end(), streaming.begin(), streaming.end());
+  const Outcome run = Run(words);
+  ASSERT_EQ(run.status, 0) << run.err;
+  const size_t at = run.err.find(" -ub ");
+  ASSERT_NE(at, std::string::npos) << run.err;
+  const auto buffers = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> plan = {"plan", Model(), "--json"};
+    plan.insert(plan.end(), streaming.begin(), streaming.end());
+    plan.insert(plan.end(), more.begin(), more.end());
+    return nlohmann::json::parse(Run(plan).out, nullptr, false)["memory"]["compute_bytes"];
+  };
+  EXPECT_EQ(buffers({}), buffers({"--", "-ub", std::to_string(std::atoi(run.err.c_str() + at + 5))}));
 }
 
 // One that llama-server has not.
