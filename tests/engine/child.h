@@ -9,8 +9,8 @@
 namespace headrace::testing {
 
 struct ChildOptions {
-  // Added to an environment that holds PATH, HOME, TMPDIR, LANG, OMP_WAIT_POLICY and GGML_NO_BACKTRACE only:
-  // nothing of the caller's LD_*, LLAMA_* or HEADRACE_* variables reaches the child.
+  // Added to an environment that holds PATH, HOME, TMPDIR, LANG, OMP_WAIT_POLICY, GGML_NO_BACKTRACE and, of this test
+  // alone, XDG_CACHE_HOME and XDG_CONFIG_HOME: nothing of the caller's LD_*, LLAMA_* or HEADRACE_* variables reaches the child.
   std::map<std::string, std::string> environment;
   std::string directory;               // working directory, "" for the caller's
   std::chrono::seconds timeout{120};   // then the child's process group is killed
