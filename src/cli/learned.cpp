@@ -18,7 +18,7 @@ namespace headrace::cli {
 namespace {
 
 using Json = nlohmann::json;
-constexpr int kVersion = 1;
+constexpr int kVersion = 2;
 constexpr uint64_t kFewestPasses = 2;
 
 // A finite number of `object`, at least 0.
@@ -38,13 +38,13 @@ bool ReadTime(const Json& object, int64_t& at) {
 
 std::optional<LearnedPasses> ParsePasses(const Json& object) {
   LearnedPasses passes;
-  if (!object.is_object() || !ReadTime(object, passes.at)) return std::nullopt;
+  if (!object.is_object()) return std::nullopt;
   const auto widths = object.find("widths");
   if (widths == object.end() || !widths->is_array()) return std::nullopt;
   for (const Json& item : *widths) {
     LearnedWidth width;
     if (!item.is_object() || !ReadNumber(item, "passes", width.passes) || !ReadNumber(item, "tokens", width.tokens) ||
-        !ReadNumber(item, "seconds", width.seconds) || !(width.passes > 0 && width.tokens >= 1 && width.seconds > 0)) {
+        !ReadNumber(item, "seconds", width.seconds) || !ReadTime(item, width.at) || !(width.passes > 0 && width.tokens >= 1 && width.seconds > 0)) {
       return std::nullopt;
     }
     passes.widths.push_back(width);
@@ -55,7 +55,8 @@ std::optional<LearnedPasses> ParsePasses(const Json& object) {
 std::optional<LearnedDraft> ParseDraft(const Json& object) {
   LearnedDraft draft;
   if (!object.is_object() || !ReadTime(object, draft.at) || !ReadNumber(object, "judged", draft.judged) ||
-      !ReadNumber(object, "accepted", draft.accepted) || !ReadNumber(object, "token_s", draft.token_s) || draft.accepted > draft.judged) {
+      !ReadNumber(object, "accepted", draft.accepted) || !ReadNumber(object, "token_s", draft.token_s) ||
+      !ReadNumber(object, "sequences", draft.sequences) || draft.accepted > draft.judged) {
     return std::nullopt;
   }
   return draft;
@@ -91,13 +92,18 @@ void AddPasses(LearnedPasses& learned, const Statistics& statistics, int64_t now
     width.tokens = (width.tokens * before + tokens * passes) / all;
     width.seconds = (width.seconds * before + static_cast<double>(sums.ns) / 1e9) / all;
     width.passes = all;
-    learned.at = now;
+    width.at = now;
   }
 }
 
 void AddDrafts(LearnedDraft& learned, const SpeculationRun& run, int64_t now) {
-  if (run.statistics.draft_passes >= kFewestPasses) {
+  if (run.statistics.draft_passes >= kFewestPasses && !run.statistics.disturbed()) {
     learned.token_s = static_cast<double>(run.statistics.draft_ns) / 1e9 / static_cast<double>(run.statistics.draft_passes);
+    learned.at = now;
+  }
+  if (run.sequences > 0) {
+    // The last run counts as much as all before it.
+    learned.sequences = learned.sequences > 0 ? (learned.sequences + run.sequences) / 2 : run.sequences;
     learned.at = now;
   }
   if (run.drafted == 0 || run.draft_tokens == 0) return;
@@ -155,12 +161,12 @@ std::string RenderLearned(const LearnedFile& file) {
   for (const auto& [key, entry] : file.passes) {
     Json widths = Json::array();
     for (const LearnedWidth& width : entry.widths) {
-      widths.push_back({{"passes", width.passes}, {"tokens", width.tokens}, {"seconds", width.seconds}});
+      widths.push_back({{"passes", width.passes}, {"tokens", width.tokens}, {"seconds", width.seconds}, {"at", width.at}});
     }
-    passes[key] = {{"widths", widths}, {"at", entry.at}};
+    passes[key] = {{"widths", widths}};
   }
   for (const auto& [key, draft] : file.drafts) {
-    drafts[key] = {{"judged", draft.judged}, {"accepted", draft.accepted}, {"token_s", draft.token_s}, {"at", draft.at}};
+    drafts[key] = {{"judged", draft.judged}, {"accepted", draft.accepted}, {"token_s", draft.token_s}, {"sequences", draft.sequences}, {"at", draft.at}};
   }
   const Json document = {{"version", kVersion}, {"passes", passes}, {"drafts", drafts}};
   return document.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
@@ -175,19 +181,23 @@ std::string PassesKey(uint64_t model, uint64_t weights_bytes, std::string_view e
 std::string DraftKey(uint64_t model, std::string_view draft) { return fmt::format("{:016x} | {}", model, draft); }
 
 void AddRun(LearnedFile& file, const std::string& passes_key, const std::string& draft_key, const SpeculationRun& run, int64_t now) {
-  AddPasses(file.passes[passes_key], run.statistics, now);
+  if (!run.statistics.disturbed()) AddPasses(file.passes[passes_key], run.statistics, now);
   AddDrafts(file.drafts[draft_key], run, now);
-  std::erase_if(file.passes, [&](const auto& entry) { return IsOld(entry.second.at, now); });
+  for (auto& [key, entry] : file.passes) std::erase_if(entry.widths, [&](const LearnedWidth& width) { return IsOld(width.at, now); });
+  std::erase_if(file.passes, [&](const auto& entry) { return entry.second.widths.empty(); });
   std::erase_if(file.drafts, [&](const auto& entry) { return IsOld(entry.second.at, now); });
 }
 
 Learned Look(const LearnedFile& file, const std::string& passes_key, const std::string& draft_key, int64_t now) {
   Learned learned;
-  if (const auto it = file.passes.find(passes_key); it != file.passes.end() && !IsOld(it->second.at, now)) {
-    for (const LearnedWidth& width : it->second.widths) learned.passes.push_back({width.tokens, width.seconds});
+  if (const auto it = file.passes.find(passes_key); it != file.passes.end()) {
+    for (const LearnedWidth& width : it->second.widths) {
+      if (!IsOld(width.at, now)) learned.passes.push_back({width.tokens, width.seconds});
+    }
   }
   if (const auto it = file.drafts.find(draft_key); it != file.drafts.end() && !IsOld(it->second.at, now)) {
     learned.draft_token_s = it->second.token_s;
+    learned.sequences = std::max<uint64_t>(1, static_cast<uint64_t>(std::lround(it->second.sequences)));
     learned.acceptance_known = it->second.judged > 0;
     if (learned.acceptance_known) learned.acceptance = it->second.accepted / it->second.judged;
   }
@@ -208,9 +218,10 @@ Learned LoadLearned(const LearnedPlace& place) {
 
 void StoreLearned(const LearnedPlace& place, const SpeculationRun& run) {
   const std::string path = LearnedPath();
-  const bool measured = std::any_of(run.statistics.widths.begin(), run.statistics.widths.end(),
-                                    [](const Statistics::WidthSums& sums) { return sums.passes >= kFewestPasses; });
-  if (path.empty() || (!measured && run.drafted == 0)) return;
+  const auto& widths = run.statistics.widths;
+  const bool measured = !run.statistics.disturbed() &&
+                        std::any_of(widths.begin(), widths.end(), [](const Statistics::WidthSums& sums) { return sums.passes >= kFewestPasses; });
+  if (path.empty() || (!measured && run.drafted == 0 && !(run.sequences > 0))) return;
   const auto keys = KeysOf(place);
   if (!keys) return;
   LearnedFile file = ReadLearned(path);

@@ -1,9 +1,10 @@
 // What runs showed about speculative decoding, kept between them in a small JSON file: for a model, a memory for its
 // weights and an engine what passes took by their width; for a model and its draft (or n-grams) how many drafted
-// tokens were accepted, and what a draft token took. A file that is missing, damaged or old is as if nothing were known.
+// tokens were accepted, what a draft token took, and how many requests shared the passes. A file that is missing, damaged or old is as if nothing were known.
 //
 // Old runs fade: at most so much of them counts beside a new one that a text of another kind shows after some hundred
-// tokens. What nobody measured for a month is forgotten.
+// tokens. What nobody measured for a month is forgotten, each width of passes by itself: a wrong one that keeps drafts from that
+// width is not kept for ever. Of a run that other programs disturbed nothing counts but what was accepted.
 #pragma once
 
 #include <cstdint>
@@ -21,15 +22,16 @@ namespace headrace::cli {
 struct LearnedWidth {
   double passes = 0;             // that it is made of, at most kMostPasses
   double tokens = 0, seconds = 0;  // of a pass, the mean
+  int64_t at = 0;                // seconds since 1970, the last of them
 };
 struct LearnedPasses {
   std::vector<LearnedWidth> widths;
-  int64_t at = 0;                // seconds since 1970
 };
 struct LearnedDraft {
   double judged = 0;             // tokens of drafts that the model judged: up to the first it refused
   double accepted = 0;           // of those
   double token_s = 0;            // time for one token of a draft model, 0: unknown
+  double sequences = 0;          // requests that were answered at a time, 0: unknown
   int64_t at = 0;
 };
 
@@ -39,6 +41,7 @@ struct Learned {
   bool acceptance_known = false;
   double acceptance = 0;         // of a token
   double draft_token_s = 0;      // 0: unknown
+  uint64_t sequences = 1;        // requests at a time
 };
 
 // What a run showed.
@@ -46,6 +49,7 @@ struct SpeculationRun {
   Statistics statistics;         // of the library
   uint64_t draft_tokens = 0;     // length of its drafts; 0: it made none
   uint64_t drafted = 0, accepted = 0;  // tokens
+  double sequences = 0;          // requests at a time while there were any; 0: not counted
 };
 
 inline constexpr int64_t kLearnedLifetimeSeconds = 30 * 24 * 3600;
@@ -68,7 +72,7 @@ std::string DraftKey(uint64_t model, std::string_view draft);
 inline constexpr std::string_view kNgramDraft = "ngram";
 
 // Adds what a run showed, and drops what is older than the lifetime. Passes of which fewer than two were measured show
-// nothing.
+// nothing, nor do times of a run that was disturbed.
 void AddRun(LearnedFile& file, const std::string& passes_key, const std::string& draft_key, const SpeculationRun& run, int64_t now);
 Learned Look(const LearnedFile& file, const std::string& passes_key, const std::string& draft_key, int64_t now);
 
@@ -83,7 +87,7 @@ struct LearnedPlace {
 std::string LearnedPath();
 // Reads 256 KiB of each model to tell it from others. Nothing is known where that fails.
 Learned LoadLearned(const LearnedPlace& place);
-// Replaces the file in one step. A failure is harmless; a run without passes and drafts changes nothing.
+// Replaces the file in one step. A failure is harmless; a run that shows nothing changes nothing.
 void StoreLearned(const LearnedPlace& place, const SpeculationRun& run);
 
 }  // namespace headrace::cli

@@ -55,6 +55,19 @@ TEST(Learned, AcceptanceIsThatOfATokenAndFades) {
   EXPECT_FALSE(Look(file, "m", "ngram", kNow).acceptance_known) << "of another draft";
 }
 
+TEST(Learned, TheLastRunSaysHowManyRequestsThereAreAtATime) {
+  LearnedFile file;
+  SpeculationRun run = RunOf(1, 2, 1);
+  AddRun(file, "m", "d", run, kNow);
+  EXPECT_EQ(Look(file, "m", "d", kNow).sequences, 1u);
+  run.sequences = 7.6;
+  AddRun(file, "m", "d", run, kNow);
+  EXPECT_EQ(Look(ParseLearned(RenderLearned(file)), "m", "d", kNow).sequences, 8u);
+  run.sequences = 1;
+  AddRun(file, "m", "d", run, kNow);
+  EXPECT_EQ(Look(file, "m", "d", kNow).sequences, 4u);
+}
+
 TEST(Learned, DraftTokensTakeWhatTheLibraryMeasured) {
   LearnedFile file;
   SpeculationRun run = RunOf(1, 2, 1);
@@ -62,6 +75,38 @@ TEST(Learned, DraftTokensTakeWhatTheLibraryMeasured) {
   run.statistics.draft_ns = 50'000'000;
   AddRun(file, "m", "d", run, kNow);
   EXPECT_NEAR(Look(file, "m", "d", kNow).draft_token_s, 0.005, 1e-12);
+}
+
+TEST(Learned, OfADisturbedRunOnlyAcceptanceCounts) {
+  LearnedFile file;
+  AddRun(file, "m", "d", RunOf(1, 10, 100), kNow);
+  SpeculationRun run = RunOf(1, 10, 500, 4, 400, 200);   // 5 s
+  run.statistics.draft_passes = 10;
+  run.statistics.draft_ns = 1'000'000'000;
+  run.statistics.disturbed_ns = static_cast<uint64_t>(6e9 * kMostDisturbed) + 1;
+  AddRun(file, "m", "d", run, kNow);
+  const Learned learned = Look(file, "m", "d", kNow);
+  ASSERT_EQ(learned.passes.size(), 1u);
+  EXPECT_NEAR(learned.passes[0].seconds, 0.1, 1e-9);
+  EXPECT_EQ(learned.draft_token_s, 0);
+  EXPECT_TRUE(learned.acceptance_known);
+  AddRun(file, "other", "d", run, kNow);
+  EXPECT_EQ(file.passes.count("other"), 0u);
+  --run.statistics.disturbed_ns;
+  AddRun(file, "m", "d", run, kNow);
+  EXPECT_NEAR(Look(file, "m", "d", kNow).passes.at(0).seconds, 0.3, 1e-9);
+  EXPECT_NEAR(Look(file, "m", "d", kNow).draft_token_s, 0.1, 1e-9);
+}
+
+TEST(Learned, AWidthThatNobodyMeasuresAnyMoreIsForgotten) {
+  LearnedFile file;
+  AddRun(file, "m", "d", RunOf(4, 10, 900), kNow);
+  const int64_t later = kNow + kLearnedLifetimeSeconds + 1;
+  AddRun(file, "m", "d", RunOf(1, 10, 100), later - 1);
+  EXPECT_EQ(Look(file, "m", "d", later - 1).passes.size(), 2u);
+  EXPECT_EQ(Look(file, "m", "d", later).passes.size(), 1u);
+  AddRun(file, "m", "d", RunOf(1, 10, 100), later);
+  EXPECT_EQ(file.passes["m"].widths.size(), 1u);
 }
 
 TEST(Learned, WhatIsOldIsForgotten) {
@@ -82,8 +127,8 @@ TEST(Learned, DamageIsAsIfNothingWereKnown) {
   AddRun(file, "m", "d", RunOf(1, 2, 100, 4, 100, 50), kNow);
   const std::string whole = RenderLearned(file);
   for (size_t length = 0; length + 2 < whole.size(); length += 7) EXPECT_TRUE(ParseLearned(whole.substr(0, length)).passes.empty()) << length;
-  for (const char* text : {"[]", "{}", R"({"version":2})", R"({"version":1,"passes":[1],"drafts":{"d":{"judged":1,"accepted":2,"token_s":0,"at":1}}})",
-                           R"({"version":1,"passes":{"m":{"at":1,"widths":[{"passes":1,"tokens":0,"seconds":1}]}},"drafts":{"d":{"judged":-1,"accepted":0,"token_s":0,"at":1}}})"}) {
+  for (const char* text : {"[]", "{}", R"({"version":2})", R"({"version":2,"passes":[1],"drafts":{"d":{"judged":1,"accepted":2,"token_s":0,"sequences":0,"at":1}}})",
+                           R"({"version":2,"passes":{"m":{"widths":[{"passes":1,"tokens":0,"seconds":1,"at":1}]}},"drafts":{"d":{"judged":-1,"accepted":0,"token_s":0,"sequences":0,"at":1}}})"}) {
     EXPECT_TRUE(ParseLearned(text).passes.empty() && ParseLearned(text).drafts.empty()) << text;
   }
 }

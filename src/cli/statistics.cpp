@@ -1,5 +1,6 @@
 #include "cli/statistics.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include <fmt/format.h>
@@ -46,6 +47,10 @@ std::vector<std::string> WeightLines(const Statistics& s) {
   } else {
     lines.push_back(fmt::format("{:.0f} % of the time waiting for the disk", 100 * Ratio(s.wait_ns, s.pass_ns)));
   }
+  if (s.disturbed()) {
+    lines.push_back(fmt::format("other programs kept the processor or the disk busy for about {:.0f} % of the time: speeds of this run are not learned",
+                                100 * s.disturbed_share()));
+  }
   return lines;
 }
 
@@ -90,6 +95,7 @@ Statistics ReadStatistics(const Snapshot& snapshot) {
   }
   s.draft_passes = get(snapshot.draft_passes);
   s.draft_ns = get(snapshot.draft_ns);
+  s.disturbed_ns = get(snapshot.disturbed_ns);
   s.tokens = get(snapshot.tokens);
   s.errors = get(snapshot.errors);
   s.process_id = get(snapshot.process_id);
@@ -104,6 +110,12 @@ Statistics ReadStatistics(const Snapshot& snapshot) {
   s.kv_wait_ns = get(snapshot.kv_wait_ns);
   s.last_error.assign(snapshot.last_error, strnlen(snapshot.last_error, sizeof snapshot.last_error));
   return s;
+}
+
+double Statistics::disturbed_share() const {
+  uint64_t ns = draft_ns;
+  for (const WidthSums& sums : widths) ns += sums.ns;
+  return std::min(1.0, Ratio(disturbed_ns, ns));
 }
 
 std::string ProgressText(const Statistics& s) {

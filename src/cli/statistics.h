@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "telemetry/disturbance.h"
 #include "telemetry/snapshot.h"
 
 namespace headrace::cli {
@@ -50,6 +51,7 @@ struct Statistics {
   std::array<WidthSums, kWidthLimits.size()> widths{};
   uint64_t draft_passes = 0;
   uint64_t draft_ns = 0;
+  uint64_t disturbed_ns = 0;        // of the time of all these: what other programs took
   uint64_t tokens = 0;              // of prompts, of decode, of all sequences
   uint64_t errors = 0;
   uint64_t process_id = 0;
@@ -64,6 +66,10 @@ struct Statistics {
   uint64_t kv_wait_ns = 0;
   std::string last_error;
 
+  // The share of the passes' time that other programs took, from 0 to 1.
+  double disturbed_share() const;
+  // More than that is no measurement of this machine.
+  bool disturbed() const { return disturbed_share() > kMostDisturbed; }
   // A model was streamed, at least in part.
   bool streamed() const { return weight_bytes > 0; }
 };

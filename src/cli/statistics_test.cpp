@@ -51,6 +51,19 @@ TEST(Summary, ExpertsHaveALineOfTheirOwn) {
   EXPECT_EQ(SummaryLines(s)[1], "experts 3.00 GiB, 512 MiB for those in use");
 }
 
+TEST(Summary, ARunThatOthersDisturbedSaysSo) {
+  Statistics s = Streamed();
+  s.widths[0] = {10, 10, 4'000'000'000};
+  s.draft_ns = 1'000'000'000;
+  s.disturbed_ns = 500'000'000;
+  EXPECT_EQ(SummaryLines(s).size(), 3u) << "a tenth is nothing";
+  s.disturbed_ns = 1'000'000'000;
+  ASSERT_EQ(SummaryLines(s).size(), 4u);
+  EXPECT_NE(SummaryLines(s).back().find("for about 20 % of the time"), std::string::npos) << SummaryLines(s).back();
+  s.disturbed_ns = 90'000'000'000;
+  EXPECT_EQ(s.disturbed_share(), 1);
+}
+
 TEST(Summary, NothingStreamedAndNoDecode) {
   EXPECT_EQ(SummaryLines(Statistics()).size(), 1u);
   Statistics s = Streamed();

@@ -1,7 +1,9 @@
 #include "exec/pass_account.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -12,6 +14,11 @@ namespace headrace {
 namespace {
 
 void Add(Snapshot::Counter& counter, uint64_t amount) { counter.fetch_add(amount, std::memory_order_relaxed); }
+
+// Looking takes at most this part of the time.
+constexpr uint64_t kLookPart = 100;
+
+uint64_t Now() { return static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count()); }
 
 void AddWidth(Snapshot& snapshot, const PassAccount::Pass& pass) {
   const auto tokens = static_cast<uint64_t>(pass.columns);
@@ -40,6 +47,18 @@ void PassAccount::Begin(uint64_t now_ns) {
   times = published_ = {};
   published_at_ = now_ns;
   counts = {};
+  // What others do while nothing is computed disturbs nobody.
+  if (now_ns > finished_at_ + look_every_ns_) LookAtOthers(now_ns);
+}
+
+// Between two passes of this process nothing that is learned is measured: no more than their own time is lost.
+void PassAccount::LookAtOthers(uint64_t now_ns) {
+  Snapshot& snapshot = *snapshot_;
+  const uint64_t own_bytes = snapshot.bytes_read + snapshot.kv_bytes_read + snapshot.kv_bytes_written;
+  const OwnDisk disk{snapshot.model_device, static_cast<double>(snapshot.probed_disk_bytes_per_s), own_bytes};
+  Add(snapshot.disturbed_ns, std::min(disturbance_.Take(disk), std::exchange(unlooked_ns_, 0)));
+  look_every_ns_ = kLookPart * (Now() - now_ns);
+  look_at_ = now_ns + look_every_ns_;
 }
 
 void PassAccount::PublishPlan(std::span<const SourceFile* const> files) {
@@ -104,7 +123,12 @@ uint64_t PassAccount::Finish(const Pass& pass, const KernelChoice& choice) {
   Add(snapshot.passes, 1);
   Add(snapshot.tokens, static_cast<uint64_t>(pass.columns));
   const bool loading = snapshot.state == Snapshot::kLoading;
-  if (!loading) AddWidth(snapshot, pass);
+  if (!loading) {
+    AddWidth(snapshot, pass);
+    unlooked_ns_ += pass.wall_ns;
+  }
+  finished_at_ = published_at_;
+  if (loading || finished_at_ >= look_at_) LookAtOthers(finished_at_);
   if (pass.columns == 1 && pass.largest && !loading) {
     Add(snapshot.decode_passes, 1);
     Add(snapshot.decode_ns, pass.wall_ns);

@@ -10,6 +10,7 @@
 #include "exec/pass.h"
 #include "exec/weight_store.h"
 #include "stream/prefetcher.h"
+#include "telemetry/disturbance.h"
 #include "telemetry/snapshot.h"
 #include "telemetry/tally.h"
 
@@ -47,6 +48,8 @@ class PassAccount {
   uint64_t Finish(const Pass& pass, const KernelChoice& choice);
 
  private:
+  void LookAtOthers(uint64_t now_ns);
+
   SnapshotWriter& snapshot_;
   const WeightStore& weights_;
   const ExpertStore& experts_;
@@ -56,6 +59,12 @@ class PassAccount {
   Tally ring_read_, ring_failed_, ring_retried_, cache_read_, cache_failed_, cache_retried_, repack_;
   uint64_t read_accounted_ = 0;      // bytes, up to the last pass
   uint64_t expert_read_accounted_ = 0;  // of these, by the experts' cache
+  // What others took is looked at now and then: it costs as much as a hundred products.
+  Disturbance disturbance_;
+  uint64_t finished_at_ = 0;         // the last pass
+  uint64_t look_at_ = 0;             // when to look again
+  uint64_t look_every_ns_ = 0;
+  uint64_t unlooked_ns_ = 0;         // time of passes since the last look
 };
 
 }  // namespace headrace

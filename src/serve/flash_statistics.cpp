@@ -100,6 +100,7 @@ Json FlashStatisticsJson(const Statistics& s) {
           {"expert_bytes_read", s.expert_bytes_read},
           {"passes", s.passes},
           {"widths", WidthsJson(s)},
+          {"disturbed_share", s.disturbed_share()},
           {"bytes_read", s.bytes_read},
           {"reads_failed", s.reads_failed},
           {"reads_retried", s.reads_retried},

@@ -18,7 +18,7 @@ namespace headrace {
 // reader sees each number whole, not all numbers of one instant. Times are nanoseconds, sizes bytes.
 struct Snapshot {
   static constexpr uint64_t kMagic = 0x3145434152444148;  // "HADRACE1"
-  static constexpr uint32_t kVersion = 4;
+  static constexpr uint32_t kVersion = 5;
 
   enum State : uint32_t {
     kPassive = 0,    // loaded, nothing to stream: stock llama.cpp runs
@@ -87,6 +87,7 @@ struct Snapshot {
   // One token wide passes of other models: a draft's.
   Counter draft_passes{0};
   Counter draft_ns{0};
+  Counter disturbed_ns{0};                  // of the time of these passes: what other programs took, see telemetry/disturbance.h
 
   Counter kv_ram_bytes{0};                  // memory meant for KV caches, 0 without a folder for them
   Counter kv_file_bytes{0};                 // of KV caches that live in files now

@@ -1,6 +1,10 @@
 // The width of passes: what counts as one, and which kernels it gets by default.
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <fstream>
+#include <thread>
+
 #include "engine_run.h"
 #include "models.h"
 #include "telemetry/width_sums.h"
@@ -49,6 +53,29 @@ TEST(Widths, SequencesOfABatchShareItsPasses) {
   EXPECT_EQ(six.passes, 3u * 4);
   EXPECT_EQ(six.tokens, 6u * 3 * 4);
   EXPECT_LE(s.bytes_read, s.resident_bytes + 16 * s.streamed_bytes_per_pass) << "each pass reads once, and one is read ahead";
+}
+
+// Whoever learns from the times of these passes must know when others slowed them down.
+TEST(Widths, WhatOtherProgramsTookIsCounted) {
+  if (!std::ifstream("/proc/self/schedstat")) GTEST_SKIP() << "this kernel does not count how long threads wait";
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> others;
+  for (unsigned i = 0; i < 4 * std::thread::hardware_concurrency(); ++i) {
+    others.emplace_back([&] {
+      while (!stop) {
+      }
+    });
+  }
+  const EngineRun run = RunWith({"rounds", "--model", kDense, "--prompt", "5", "--rounds", "3", "--decode", "20"}, 6u << 20, "plain");
+  stop = true;
+  for (std::thread& other : others) other.join();
+  ASSERT_TRUE(run.child.Ok()) << run.child.Describe();
+  ASSERT_TRUE(run.snapshot);
+  const Snapshot& s = **run.snapshot;
+  uint64_t passes_ns = 0;
+  for (const Snapshot::WidthSums& sums : s.widths) passes_ns += sums.ns;
+  EXPECT_GT(s.disturbed_ns, passes_ns / 10);
+  EXPECT_LE(s.disturbed_ns, passes_ns);
 }
 
 // What a type's kernels cost is measured once, and decides for the whole run: the same tokens give the same bits.
