@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <random>
@@ -13,51 +12,34 @@
 
 #include "base/size.h"
 #include "io/reader.h"
+#include "memory/region.h"
+#include "stream/prefetcher.h"
+#include "telemetry/disturbance.h"
 
 namespace headrace::cli {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr uint32_t kPieceBytes = 2 << 20;
-constexpr unsigned kDepth = 16;
-constexpr uint64_t kRunPieces = 16;   // pieces read in sequence before the next random start
+constexpr uint64_t kSegmentBytes = 4 * kMiB;
+constexpr uint64_t kRunSegments = 8;  // read in sequence before the next random start
+constexpr uint64_t kRingBytes = 16 * kMiB;
 // The fastest stretch of this many bytes counts: what else the machine does at the moment only slows it.
 constexpr uint64_t kWindowBytes = 64 * kMiB;
 constexpr uint64_t kMemoryBytes = 128 * kMiB;
 
 double Since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-struct FreeDeleter {
-  void operator()(void* memory) const { std::free(memory); }
-};
-
-// The next piece to read: runs from random page-aligned places.
-class Walk {
- public:
-  explicit Walk(uint64_t file_bytes) : pages_(file_bytes / kPageBytes), random_(std::random_device{}()) {}
-
-  ReadRequest Next(const SourceFile& file) {
-    const uint64_t file_bytes = pages_ * kPageBytes;
-    if (left_in_run_ == 0 || position_ >= file_bytes) {
-      const uint64_t run_pages = std::min(pages_, kRunPieces * kPieceBytes / kPageBytes);
-      position_ = std::uniform_int_distribution<uint64_t>(0, pages_ - run_pages)(random_) * kPageBytes;
-      left_in_run_ = kRunPieces;
-    }
-    --left_in_run_;
-    ReadRequest request;
-    request.file = &file;
-    request.offset = position_;
-    request.length = static_cast<uint32_t>(std::min<uint64_t>(kPieceBytes, file_bytes - position_));
-    position_ += request.length;
-    return request;
+// The next segments to read: runs from random page-aligned places.
+std::vector<Segment> RandomRuns(const SourceFile& file, uint64_t bytes) {
+  std::mt19937_64 random(std::random_device{}());
+  const uint64_t pages = file.size() / kPageBytes, run_bytes = std::min(pages * kPageBytes, kRunSegments * kSegmentBytes);
+  std::vector<Segment> segments;
+  for (uint64_t sum = 0; sum < bytes; sum += run_bytes) {
+    const uint64_t begin = std::uniform_int_distribution<uint64_t>(0, pages - run_bytes / kPageBytes)(random) * kPageBytes;
+    for (uint64_t at = 0; at < run_bytes; at += kSegmentBytes) segments.push_back({&file, begin + at, std::min(kSegmentBytes, run_bytes - at)});
   }
-
- private:
-  uint64_t pages_;
-  uint64_t position_ = 0;
-  uint64_t left_in_run_ = 0;
-  std::mt19937_64 random_;
-};
+  return segments;
+}
 
 }  // namespace
 
@@ -68,46 +50,33 @@ Result<DiskSpeed> MeasureDisk(const std::string& path, SourceFile::Access access
   if (file->size() < kPageBytes) {
     return Status(Code::kInvalidArgument, fmt::format("{} is too small to measure the disk with: {}", path, FormatSize(file->size())));
   }
-  // The buffer outlives the reader, whose destructor waits for what is in flight.
-  const std::unique_ptr<void, FreeDeleter> buffer(std::aligned_alloc(kPageBytes, size_t{kDepth} * kPieceBytes));
-  if (buffer == nullptr) return Status(Code::kIo, "no memory for measuring the disk");
-  auto reader = MakeReader(ReaderKind::kAuto, kDepth);
+  auto ring = Region::Reserve(kRingBytes);
+  if (!ring.ok()) return ring.status();
+  HEADRACE_RETURN_IF_ERROR(ring->Commit(0, kRingBytes));
+  // Memory that is touched for the first time is slower than many disks.
+  std::memset(ring->data(), 1, kRingBytes);
+  auto reader = MakeReader(ReaderKind::kAuto, Prefetcher::kDepth);
   if (!reader.ok()) return reader.status();
-
-  Walk walk(file->size());
-  const auto request = [&](uint64_t slot) {
-    ReadRequest next = walk.Next(*file);
-    next.destination = static_cast<char*>(buffer.get()) + slot * kPieceBytes;
-    next.tag = slot;
-    return next;
-  };
-  std::vector<uint32_t> lengths(kDepth, 0);
   DiskSpeed speed;
   speed.direct = file->direct();
   speed.reader = std::string((*reader)->name());
+  auto prefetcher = Prefetcher::Start(std::move(*reader), std::move(*ring));
+  if (!prefetcher.ok()) return prefetcher.status();
+
+  Disturbance disturbance;
+  disturbance.Take({file->identity().device, 1, 0});
   const auto start = Clock::now();
-  std::vector<ReadRequest> requests;
-  for (unsigned slot = 0; slot < std::min(kDepth, (*reader)->depth()); ++slot) {
-    requests.push_back(request(slot));
-    lengths[slot] = requests.back().length;
-  }
-  std::vector<ReadResult> results;
   double seconds = 0;
   double window_start = 0;
   uint64_t window_bytes = 0;
-  // The queue is full all the time: the loop ends when it would no longer be refilled.
-  while (true) {
-    (*reader)->Submit(requests);
-    requests.clear();
-    results.clear();
-    (*reader)->Collect(true, results);
-    for (const ReadResult& result : results) {
-      if (!result.status.ok()) return result.status;
-      speed.bytes += lengths[result.tag];
-      window_bytes += lengths[result.tag];
-      requests.push_back(request(result.tag));
-      lengths[result.tag] = requests.back().length;
-    }
+  const std::vector<Segment> segments = RandomRuns(*file, limits.bytes);
+  (*prefetcher)->Announce(segments, {});
+  for (const Segment& segment : segments) {
+    const auto arrival = (*prefetcher)->Await(segment.bytes);
+    if (!arrival.ok()) return arrival.status();
+    (*prefetcher)->Pop();
+    speed.bytes += segment.bytes;
+    window_bytes += segment.bytes;
     seconds = Since(start);
     if (window_bytes >= kWindowBytes && seconds > window_start) {
       speed.bytes_per_s = std::max(speed.bytes_per_s, static_cast<double>(window_bytes) / (seconds - window_start));
@@ -117,10 +86,12 @@ Result<DiskSpeed> MeasureDisk(const std::string& path, SourceFile::Access access
     if (progress) {
       progress(std::min(1.0, std::max(seconds / limits.seconds, static_cast<double>(speed.bytes) / static_cast<double>(limits.bytes))));
     }
-    if (results.empty() || seconds >= limits.seconds || speed.bytes >= limits.bytes) break;
+    if (seconds >= limits.seconds || speed.bytes >= limits.bytes) break;
   }
   // A disk too slow to fill one window within the limits.
   if (speed.bytes_per_s == 0 && seconds > 0) speed.bytes_per_s = static_cast<double>(speed.bytes) / seconds;
+  const uint64_t disturbed_ns = disturbance.Take({file->identity().device, speed.bytes_per_s, speed.bytes});
+  speed.disturbed = static_cast<double>(disturbed_ns) / 1e9 > kMostDisturbed * seconds;
   return speed;
 }
 

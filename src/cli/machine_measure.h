@@ -15,6 +15,7 @@ struct DiskSpeed {
   bool direct = false;       // O_DIRECT; false: through the page cache, whatever was asked for
   std::string reader;        // "uring" or "pread"
   uint64_t bytes = 0;        // that were read
+  bool disturbed = false;    // by other programs: the disk is faster, or not much slower
 };
 
 struct DiskLimits {
@@ -22,8 +23,8 @@ struct DiskLimits {
   uint64_t bytes = 256 << 20;
 };
 
-// Reads the file in sequential runs of 2 MiB pieces, each run starting at a random place, with up to 16 in
-// flight. A small file is read again and again up to the limits. `progress` (may be empty) is called with a
+// Reads the file as weights are streamed (stream/prefetcher.h: its reads, its thread, a ring of memory that was used before) in
+// sequential runs, each starting at a random place. A small file is read again and again up to the limits. `progress` (may be empty) is called with a
 // share from 0 to 1. Errors: those of SourceFile and the reader; kInvalidArgument for a file below one page.
 Result<DiskSpeed> MeasureDisk(const std::string& path, SourceFile::Access access, const DiskLimits& limits,
                               const std::function<void(double)>& progress = {});

@@ -42,6 +42,8 @@ std::optional<ProfileEntry> ParseEntry(const Json& object) {
   entry.measured_at = static_cast<int64_t>(measured_at);
   const auto direct = object.find("direct");
   entry.direct = direct != object.end() && direct->is_boolean() && direct->get<bool>();
+  const auto disturbed = object.find("disturbed");
+  entry.disturbed = disturbed != object.end() && disturbed->is_boolean() && disturbed->get<bool>();
   return entry;
 }
 
@@ -74,6 +76,7 @@ std::string RenderProfiles(const ProfileEntries& entries) {
   for (const auto& [key, entry] : entries) {
     machines[key] = {{"disk_bytes_per_s", entry.disk_bytes_per_s},
                      {"direct", entry.direct},
+                     {"disturbed", entry.disturbed},
                      {"memory_bytes_per_s", entry.memory_bytes_per_s},
                      {"prompt_flops_per_s", entry.prompt_flops_per_s},
                      {"measured_at", entry.measured_at}};
@@ -94,7 +97,7 @@ std::optional<ProfileEntry> LoadProfile(const std::string& path, const std::stri
   const auto it = entries.find(key);
   if (it == entries.end()) return std::nullopt;
   const int64_t age = now - it->second.measured_at;
-  if (age < 0 || age > kProfileLifetimeSeconds) return std::nullopt;
+  if (age < 0 || age > (it->second.disturbed ? kDisturbedLifetimeSeconds : kProfileLifetimeSeconds)) return std::nullopt;
   return it->second;
 }
 
@@ -118,6 +121,7 @@ Result<ProfileEntry> MachineProfileFor(const std::string& model_path, const std:
   ProfileEntry entry;
   entry.disk_bytes_per_s = disk->bytes_per_s;
   entry.direct = disk->direct;
+  entry.disturbed = disk->disturbed;
   entry.memory_bytes_per_s = MeasureMemory();
   entry.prompt_flops_per_s = cached ? cached->prompt_flops_per_s : 0;
   entry.measured_at = now;

@@ -16,6 +16,7 @@ namespace headrace::cli {
 struct ProfileEntry {
   double disk_bytes_per_s = 0;
   bool direct = false;                  // measured with O_DIRECT
+  bool disturbed = false;               // while other programs used the disk or the processor: soon measured again
   double memory_bytes_per_s = 0;
   double prompt_flops_per_s = 0;        // 0: unknown until `headrace bench`
   int64_t measured_at = 0;              // seconds since 1970
@@ -31,6 +32,7 @@ std::string RenderProfiles(const ProfileEntries& entries);
 
 // How long a measurement is believed.
 inline constexpr int64_t kProfileLifetimeSeconds = 30 * 24 * 3600;
+inline constexpr int64_t kDisturbedLifetimeSeconds = 600;
 
 // The file; "" where there is no home.
 std::string ProfilePath();

@@ -15,7 +15,7 @@ using Json = nlohmann::json;
 bool Has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 TEST(PlanReport, StreamedModelAddsUp) {
-  const auto report = MakePlanReport(TestModel(32 * kMiB), ProfileEntry{1e9, true, 2e10, 0, 1}, 512);
+  const auto report = MakePlanReport(TestModel(32 * kMiB), ProfileEntry{1e9, true, false, 2e10, 0, 1}, 512);
   ASSERT_TRUE(report.ok()) << report.status().message();
   const Json json = Json::parse(RenderPlanJson(*report));
   EXPECT_TRUE(json["streams"].get<bool>());

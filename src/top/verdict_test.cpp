@@ -109,9 +109,9 @@ TEST(SpeedUp, ExpertsComeAfterWhatEachPassUses) {
 
 TEST(MachineOf, TakesTheYoungestOfTheDisk) {
   cli::ProfileEntries profiles;
-  profiles["254:0 | 0.6.0"] = {1e9, true, 1e10, 0, 100};
-  profiles["254:0 | 0.7.0"] = {2e9, true, 2e10, 0, 200};
-  profiles["254:1 | 0.7.0"] = {3e9, true, 3e10, 0, 300};
+  profiles["254:0 | 0.6.0"] = {1e9, true, false, 1e10, 0, 100};
+  profiles["254:0 | 0.7.0"] = {2e9, true, false, 2e10, 0, 200};
+  profiles["254:1 | 0.7.0"] = {3e9, true, false, 3e10, 0, 300};
   const uint64_t device = 254 << 8;  // makedev(254, 0)
   EXPECT_EQ(MachineOf(profiles, device, 0).disk_bytes_per_s, 2e9);
   EXPECT_EQ(MachineOf(profiles, device, 0).memory_bytes_per_s, 2e10);
