@@ -8,6 +8,7 @@ const REMEDIES = {
   ram_gb: (value) => `${bytes(value * 2 ** 30)} of memory`,
   flash_ram_gb: (value) => `${bytes(value * 2 ** 30)} for weights`,
   flash_mode: () => 'Stream what does not fit',
+  draft_model: (id) => (id ? `${id} as draft model` : 'No draft model'),
 };
 
 // [name, class, bytes] of what the process holds.

@@ -23,6 +23,14 @@ uint64_t AskedSlots(std::optional<uint64_t> slots, const std::vector<std::string
   return number > 0 ? number : slots.value_or(0);
 }
 
+// What the user's own options make of a pass's width, 0 where they say nothing: the engine takes the smaller one.
+uint64_t AskedBatch(const std::vector<std::string>& rest) {
+  constexpr uint64_t kBatch = 2048, kMicrobatch = 512;   // the engine's own
+  const uint64_t batch = NumberOf(rest, {"-b", "--batch-size"}), microbatch = NumberOf(rest, {"-ub", "--ubatch-size"});
+  if (batch == 0 && microbatch == 0) return 0;
+  return std::min(batch > 0 ? batch : kBatch, microbatch > 0 ? microbatch : kMicrobatch);
+}
+
 // Nullopt when the engine does not say.
 std::optional<SlotCosts> AskCosts(cli::EngineSimulation& simulation) {
   const auto context_bytes = [&](uint64_t tokens, uint64_t slots) -> std::optional<uint64_t> {
@@ -40,6 +48,7 @@ std::optional<SlotCosts> AskCosts(cli::EngineSimulation& simulation) {
 
 Sharing LeastSharing(uint64_t context, std::optional<uint64_t> slots, const std::vector<std::string>& rest) {
   Sharing least;
+  least.batch_tokens = AskedBatch(rest);
   const auto said = [&](const char* name) { return std::find(rest.begin(), rest.end(), name) != rest.end(); };
   // Slots with memory of their own cannot take it from each other.
   if (said("-no-kvu") || said("--no-kv-unified")) return least;
@@ -52,7 +61,7 @@ Sharing LeastSharing(uint64_t context, std::optional<uint64_t> slots, const std:
 Sharing BestSharing(const Sharing& least, uint64_t context, std::optional<uint64_t> slots, const std::vector<std::string>& rest,
                     const cli::ModelSetup& model, cli::EngineSimulation& simulation, const Result<PassCost>& cost) {
   Sharing best = least;
-  if (cost.ok() && cost->Seconds(1) > 0 && least.slots != 1) best.batch_tokens = SharedPromptPiece(*cost);
+  if (cost.ok() && cost->Seconds(1) > 0 && least.slots != 1 && least.batch_tokens == 0) best.batch_tokens = SharedPromptPiece(*cost);
   // A KV cache in a file is bounded by what the user gave it.
   const bool in_file = model.memory.engine && model.memory.engine->context_file_bytes > 0;
   const auto costs = least.pool_tokens > 0 && AskedPool(rest) == 0 && !in_file ? AskCosts(simulation) : std::nullopt;

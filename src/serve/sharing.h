@@ -18,7 +18,7 @@ namespace headrace::serve {
 struct Sharing {
   uint64_t slots = 0;          // requests at a time
   uint64_t pool_tokens = 0;    // of the KV cache that they share; the relay keeps the requests' sum below it
-  uint64_t batch_tokens = 0;   // of a pass
+  uint64_t batch_tokens = 0;   // of a pass, at most
 };
 
 // What needs no memory beyond llama-server's own default: one context, shared. `rest` are the user's own arguments, which

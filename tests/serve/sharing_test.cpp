@@ -67,6 +67,23 @@ TEST_F(Sharing, TextsAreThoseOfLonelyRequests) {
   EXPECT_GT(WidePasses(), before + 20) << "their tokens were not in the same passes";
 }
 
+// What the user said goes before what is chosen, and is what the API shows.
+TEST_F(Sharing, ThePassesAreAsWideAsTheUserSays) {
+  ASSERT_TRUE(Start({"--", "-ub", "64"}));
+  const Answer load = Load({{"model", kDense}, {"context_length", 512}});
+  ASSERT_EQ(load.status, 200) << load.text;
+  EXPECT_EQ(load.body["sharing"]["batch_tokens"], 64) << load.text;
+  std::string prompt;
+  for (int i = 0; i < 100; ++i) prompt += "It is a truth. ";
+  Json request = Request(0, 1);
+  request["prompt"] = prompt.substr(0, 1200);
+  ASSERT_EQ(Post("/completion", request).status, 200);
+  uint64_t widest = 0;
+  const Json flash = Flash(kDense);
+  for (const Json& width : flash["widths"]) widest = std::max(widest, width["tokens"].get<uint64_t>() / width["passes"].get<uint64_t>());
+  EXPECT_EQ(widest, 64u);
+}
+
 TEST_F(Sharing, NobodyIsBrokenOffWhenTheKvCacheIsShort) {
   ASSERT_TRUE(Start({}));
   const Answer load = Load({{"model", kDense}, {"context_length", 512}});
