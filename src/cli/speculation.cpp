@@ -123,7 +123,8 @@ DraftCost DraftCostOf(const ModelSetup& model, const MachineProfile& machine, co
   cost.sequences = std::max<uint64_t>(1, sequences);
   double widest = 0;
   for (const MeasuredPass& measured : learned.passes) widest = std::max(widest, measured.tokens);
-  cost.most = std::clamp(static_cast<uint64_t>(2 * widest), kUnmeasuredWidth, kMostDraftTokens + 1) - 1;
+  const uint64_t width = std::max(static_cast<uint64_t>(2 * widest), kUnmeasuredWidth);
+  cost.most = std::clamp<uint64_t>(width / cost.sequences, 1, kMostDraftTokens + 1) - 1;
   if (!draft_model) return cost;
   const uint64_t bytes = model.memory.engine ? model.memory.engine->draft_weight_bytes : 0;
   cost.draft_token_s = learned.draft_token_s;
@@ -185,7 +186,8 @@ Result<Speculation> ChooseSpeculation(const SpeculationOptions& options, const S
   if (options.draft_tokens == 0 && !cost_known) {
     why = streams ? "the engine's default, for this machine's speed is not known" : "the engine's default, for nothing streams";
   } else if (options.draft_tokens == 0) {
-    why = fmt::format("a pass of {} takes {:.2f} of one token's time{}", length.tokens + 1, cost.Seconds(length.tokens) / cost.Seconds(0),
+    why = fmt::format("a pass of {} takes {:.2f} of {}{}", cost.sequences * (length.tokens + 1), cost.Seconds(length.tokens) / cost.Seconds(0),
+                      cost.sequences == 1 ? "one token's time" : fmt::format("{} tokens', for so many requests at a time as in earlier runs", cost.sequences),
                       cost.pass.measured() ? "" : " (predicted)");
   }
   if (draft_model && IsUntested(input.draft_type)) why += fmt::format("; {} drafts were never tested with headrace", input.draft_type);

@@ -83,6 +83,8 @@ bool UserSpeculates(const std::vector<std::string>& rest);
 //   themselves, where long drafts pay, and others;
 // - before anything was learned the free length, for a draft model at most the best length at kAssumedAcceptance. A draft model so
 //   heavy that nothing is free is used at that best length all the same, for it was asked for by name, and the line says so.
+// With several requests at a time (sequences) the passes hold the drafts of all of them: llama-server judges them together, and lets a
+// draft model draft for all in the same passes.
 // Only as far as costs are known: a pass of at most kUnmeasuredWidth tokens, or twice the widest that was measured. A prediction from
 // the speeds of disk and memory alone was seen to be wrong by a third at 11 tokens.
 // No speculation where even the free length is none, or weights do not stream (a wider pass then computes for longer); with

@@ -130,6 +130,24 @@ TEST_F(ChooseSpeculationTest, NgramsNeverGetLessThanTheFreeLength) {
   EXPECT_GT(Choose().draft_tokens, free);
 }
 
+// As llama-server does it: the drafts of all requests are in one pass.
+TEST_F(ChooseSpeculationTest, RequestsAtATimeShareThePassWithTheirDrafts) {
+  input_.learned.acceptance_known = true;
+  input_.learned.acceptance = 0.95;
+  input_.learned.passes = {{1, 0.034}, {8, 0.034}, {32, 0.2}};
+  EXPECT_GT(Choose().draft_tokens, 3u);
+  input_.sequences = 8;
+  const Speculation eight = Choose();
+  EXPECT_EQ(eight.draft_tokens, 0u) << "a pass of 16 would take more than twice as long";
+  input_.sequences = 2;
+  const Speculation two = Choose();
+  EXPECT_EQ(two.draft_tokens, 3u) << "passes of eight";
+  EXPECT_TRUE(Has(two.line, "a pass of 8 takes 1.00 of 2 tokens'")) << two.line;
+  // Wider ones than twice what was measured are not considered.
+  input_.learned.passes = {{1, 0.034}, {2, 0.034}};
+  EXPECT_EQ(Choose().draft_tokens, 1u);
+}
+
 TEST_F(ChooseSpeculationTest, AnEngineThatCannot) {
   const OptionNames old = ParseHelp("-m, --model FNAME\n");
   const SpeculationInput input{streaming_, input_.machine, old, {}, {}};

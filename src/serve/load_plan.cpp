@@ -93,7 +93,7 @@ void SettleSharing(const Settings& settings, Simulations& simulations, LoadPlan&
   plan.sharing = LeastSharing(plan.context, plan.asked.slots, settings.rest);
   if (!plan.enough.ok()) {
     // Narrow batches want less memory.
-    if (plan.sharing.slots != 1) plan.sharing.batch_tokens = kNarrowestPiece;
+    if (plan.sharing.slots != 1 && plan.sharing.batch_tokens == 0) plan.sharing.batch_tokens = kNarrowestPiece;
     const Status settled = Settle(settings, simulations, plan);
     if (!settled.ok()) plan.enough = settled;
     return;
@@ -194,9 +194,12 @@ cli::SpeculationOptions SpeculationOptionsOf(const LoadPlan& plan) {
 }
 
 cli::SpeculationInput SpeculationInputOf(const Settings& settings, const LoadPlan& plan) {
-  // For one request alone; several are not known beforehand.
   const MachineProfile machine = plan.must_stream() ? cli::MachineSpeeds(plan.entry.path, settings.engine_version) : MachineProfile();
-  return {plan.setup, machine, settings.known, settings.rest, cli::LoadLearned(LearnedPlaceOf(settings, plan)), 1, plan.draft_type};
+  cli::SpeculationInput input{plan.setup, machine, settings.known, settings.rest, cli::LoadLearned(LearnedPlaceOf(settings, plan)), 1, plan.draft_type};
+  // As many requests at a time as there were before; one alone while nobody knows.
+  input.sequences = input.learned.sequences;
+  if (plan.sharing.slots > 0) input.sequences = std::min(input.sequences, plan.sharing.slots);
+  return input;
 }
 
 Result<LoneServerSpec> MakeServerSpec(const Settings& settings, const LoadPlan& plan, const std::string& socket_path) {

@@ -46,8 +46,8 @@ const char* ToString(ModelState state) {
   return "";
 }
 
-Model::Model(const Executor& executor, const Settings& settings, PromptCache& prompts, LoadPlan plan, std::string socket_path)
-    : settings_(settings), prompts_(prompts), plan_(std::move(plan)), server_(executor, std::move(socket_path)),
+Model::Model(const Executor& executor, asio::thread_pool& worker, const Settings& settings, PromptCache& prompts, LoadPlan plan, std::string socket_path)
+    : worker_(worker), settings_(settings), prompts_(prompts), plan_(std::move(plan)), server_(executor, std::move(socket_path)),
       admission_(executor, plan_.sharing.pool_tokens), changed_(executor) {}
 
 void Model::SetState(ModelState state, std::string error) {
@@ -128,6 +128,7 @@ Task<> Model::Learn() {
   const auto statistics = ReadStatistics();
   if (!statistics || !statistics->streamed() || !plan_.speculation) co_return;
   cli::SpeculationRun run{*statistics, plan_.speculation->draft_tokens};
+  if (busy_s_ > 0) run.sequences = requests_s_ / busy_s_;
   if (run.draft_tokens > 0) {
     const auto answer = co_await AskChild(socket_path(), "GET", "/metrics", "");
     if (answer.ok() && answer->status == 200) {
@@ -135,12 +136,13 @@ Task<> Model::Learn() {
       run.accepted = CounterIn(answer->body, "llamacpp:spec_decode_num_accepted_tokens_total");
     }
   }
-  cli::StoreLearned(LearnedPlaceOf(settings_, plan_), run);
+  co_await OnWorker(worker_, [&] { cli::StoreLearned(LearnedPlaceOf(settings_, plan_), run); });
 }
 
-Task<> Model::SavePrompts() {
-  if (saved_ || state_ != ModelState::kStopping || requests_ > 0 || !server_.process()->running()) co_return;
-  saved_ = true;
+Task<> Model::Keep() {
+  if (kept_ || state_ != ModelState::kStopping || requests_ > 0 || !server_.process()->running()) co_return;
+  kept_ = true;
+  co_await Learn();
   co_await prompts_.Save(plan_, socket_path(), slots);
 }
 
@@ -150,8 +152,7 @@ Task<> Model::Stop(bool force) {
   if (!force) {
     while (requests_ > 0 && state_ == ModelState::kStopping && server_.process()->running()) co_await changed_.Wait();
   }
-  if (!force && !stop_ && server_.process() != nullptr && server_.process()->running()) co_await Learn();
-  co_await SavePrompts();
+  co_await Keep();
   stop_ = true;
   changed_.NotifyAll();
   admission_.Wake();
@@ -179,15 +180,25 @@ Task<std::string> Model::DescribeFailure() {
 
 uint64_t Model::HeldBytes() const { return server_.process() != nullptr && server_.process()->running() ? MemoryOf(server_.process()->id()) : 0; }
 
+void Model::CountRequests(int change) {
+  const auto now = Clock::now();
+  const double seconds = requests_ > 0 ? std::chrono::duration<double>(now - counted_at_).count() : 0;
+  busy_s_ += seconds;
+  // Others wait in line.
+  requests_s_ += seconds * std::min(static_cast<double>(requests_), static_cast<double>(std::max<uint64_t>(1, slots)));
+  counted_at_ = now;
+  requests_ += change;
+}
+
 Lease::Lease(std::shared_ptr<Model> model) : model_(std::move(model)) {
-  ++model_->requests_;
+  model_->CountRequests(1);
   ++model_->requests_in_all_;
   model_->last_used_ = Clock::now();
 }
 
 Lease::~Lease() {
   if (model_ == nullptr) return;
-  --model_->requests_;
+  model_->CountRequests(-1);
   model_->last_used_ = Clock::now();
   model_->changed_.NotifyAll();
 }

@@ -25,7 +25,7 @@ const char* ToString(ModelState state);
 
 class Model : public std::enable_shared_from_this<Model> {
  public:
-  Model(const Executor& executor, const Settings& settings, PromptCache& prompts, LoadPlan plan, std::string socket_path);
+  Model(const Executor& executor, asio::thread_pool& worker, const Settings& settings, PromptCache& prompts, LoadPlan plan, std::string socket_path);
 
   // Starts the process, waits until it answers, lets it compute once, and checks that weights were streamed where
   // they must be. Status kCancelled after Stop. Also starts it again after a crash.
@@ -76,19 +76,25 @@ class Model : public std::enable_shared_from_this<Model> {
   Status CheckStreaming() const;
   Task<> AskProperties();
   Task<> Learn();
-  // Once, and only while it computes for nobody.
-  Task<> SavePrompts();
+  // Its number of requests changes by so many.
+  void CountRequests(int change);
+  // What it leaves for the next time. Once, and only while it computes for nobody.
+  Task<> Keep();
 
+  asio::thread_pool& worker_;
   const Settings& settings_;
   PromptCache& prompts_;
   const LoadPlan plan_;
   LoneServer server_;
   Admission admission_;
   ModelState state_ = ModelState::kLoading;
-  bool stop_ = false, saved_ = false;
+  bool stop_ = false, kept_ = false;
   std::string error_;
   Wakeup changed_;                      // state or number of requests
   int requests_ = 0;
+  // Since Start: seconds with a request, and the sum of the requests' seconds, no more than slots at a time.
+  double busy_s_ = 0, requests_s_ = 0;
+  Clock::time_point counted_at_ = Clock::now();
   uint64_t requests_in_all_ = 0;
   Clock::time_point last_used_ = Clock::now();
 };

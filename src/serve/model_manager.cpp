@@ -206,7 +206,7 @@ Task<Result<ModelPtr>> ModelManager::LoadInTurn(ModelEntry entry, ModelConfig co
   if (ending_) co_return Status(Code::kCancelled, "the server is ending");
 
   const std::string socket_path = fmt::format("{}/{}.sock", socket_folder_, next_socket_++);
-  const auto model = std::make_shared<Model>(executor_, settings_, prompts_, std::move(*plan), socket_path);
+  const auto model = std::make_shared<Model>(executor_, worker_, settings_, prompts_, std::move(*plan), socket_path);
   models_[entry.id] = model;
   const Status status = co_await model->Start();
   if (!status.ok()) {
