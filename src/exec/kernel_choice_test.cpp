@@ -105,5 +105,21 @@ TEST(KernelChoice, TheKernelsOfDecodeAreNamed) {
   EXPECT_EQ(choice.ForDecode(), Snapshot::kMixed);
 }
 
+TEST(KernelChoice, DecodeIsNamedAfterSharedWeightsAndOneColumn) {
+  KernelChoice experts(Kernels::kAuto), wider(Kernels::kAuto);
+  experts.Learn(GGML_TYPE_Q4_0, true, Costs(3, 10));
+  experts.Learn(GGML_TYPE_Q8_0, false, Costs(3, 1));
+  EXPECT_EQ(experts.ForDecode(), Snapshot::kRepack);
+  wider.Learn(GGML_TYPE_Q4_0, false, Costs(3, 3.9));
+  EXPECT_TRUE(wider.PackStreamed(GGML_TYPE_Q4_0, 2));
+  EXPECT_EQ(wider.ForDecode(), Snapshot::kPlain);
+}
+
+TEST(KernelChoice, TheCacheHoldsRepackedExpertsOnlyWhereTheUserSaysSo) {
+  EXPECT_TRUE(KernelChoice(Kernels::kRepack).CachePackedExperts());
+  EXPECT_FALSE(KernelChoice(Kernels::kPlain).CachePackedExperts());
+  EXPECT_FALSE(KernelChoice(Kernels::kAuto).CachePackedExperts());
+}
+
 }  // namespace
 }  // namespace headrace
