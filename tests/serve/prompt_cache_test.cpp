@@ -52,9 +52,20 @@ TEST_F(PromptCacheTest, ARestartReadsALongPromptFromItsFile) {
   EXPECT_EQ(again.body["content"], first.body["content"]);
   EXPECT_EQ(EndServer().status, 0);
   ASSERT_EQ(Files().size(), 1u);
+  const fs::path kept = Files()[0];
+
+  // Other options mean other states: theirs lie beside it.
+  ASSERT_TRUE(Start({"--prompt-cache-dir", folder_, "--", "--cache-type-k", "q8_0"}));
+  EXPECT_EQ(AskBook().body["timings"].value("cache_n", 0), 0);
+  EXPECT_EQ(EndServer().status, 0);
+  EXPECT_EQ(Files().size(), 2u);
+  for (const fs::path& path : Files()) {
+    if (path != kept) fs::remove(path);
+  }
+  ASSERT_TRUE(fs::exists(kept)) << "it was taken for states of another kind";
 
   // Damaged: as if there were none.
-  std::fstream file(Files()[0], std::ios::in | std::ios::out | std::ios::binary);
+  std::fstream file(kept, std::ios::in | std::ios::out | std::ios::binary);
   file.seekp(100'000);
   file.write("\1\2\3\4\5\6\7", 7);
   file.close();
