@@ -44,7 +44,7 @@ TEST(Disturbance, AThreadThatSharesItsProcessorWithAnotherProgramWaits) {
   const pid_t other = fork();
   if (other == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    for (volatile int i = 0;; i = i + 1) {
+    for (volatile bool busy = true; busy;) {
     }
   }
   ASSERT_GT(other, 0);
