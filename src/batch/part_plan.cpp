@@ -86,7 +86,7 @@ class Planner {
     plan_.slots = ChooseSlots(demand_, kMostSlots, [&](uint64_t slots, uint64_t tokens) -> std::optional<double> {
       std::optional<cli::EngineMemory> memory;
       if (simulation.ok()) {
-        const auto told = simulation->Run({"-c", std::to_string(tokens), "-np", SimulatedSlots(slots)});
+        const auto told = simulation->Run({"-c", std::to_string(tokens), "-np", std::to_string(slots)});
         if (!told.ok()) return std::nullopt;
         memory = *told;
         if (!cli::PutContextInFile(tried.limits, tried.catalogue.layers, *memory).ok()) return std::nullopt;
@@ -100,10 +100,6 @@ class Planner {
     });
     return {};
   }
-
-  // A shared cache is one cache to the simulation; states of recurrent models are each slot's own, which the simulation of the
-  // chosen number shows in the end.
-  std::string SimulatedSlots(uint64_t slots) const { return std::to_string(unified_ ? 1 : slots); }
 
   Result<std::vector<std::string>> Arguments(uint64_t slots, uint64_t cache_tokens) const {
     cli::ServerArguments server;
@@ -143,9 +139,7 @@ class Planner {
   Status Settle() {
     auto arguments = Arguments(plan_.slots.slots, plan_.slots.cache_tokens);
     if (!arguments.ok()) return arguments.status();
-    std::vector<std::string> simulated = *arguments;
-    simulated.insert(simulated.end(), {"-np", SimulatedSlots(plan_.slots.slots)});
-    HEADRACE_RETURN_IF_ERROR(cli::SettleMemory(&engine_.setup.engine, simulated, plan_.model));
+    HEADRACE_RETURN_IF_ERROR(cli::SettleMemory(&engine_.setup.engine, *arguments, plan_.model));
     arguments = Arguments(plan_.slots.slots, plan_.slots.cache_tokens);   // it is known now whether weights stream
     if (!arguments.ok()) return arguments.status();
     plan_.arguments = std::move(*arguments);
