@@ -161,7 +161,7 @@ Result<std::vector<std::string>> BuildServerArguments(const ServerArguments& ser
   }
   if (!server.slot_folder.empty()) builder.Required({"--slot-save-path"}, AsPath(server.slot_folder));
   if (server.batch_tokens > 0) {
-    builder.Default({"-b", "--batch-size"}, std::to_string(server.batch_tokens));
+    builder.Default({"-b", "--batch-size"}, std::to_string(std::max(server.batch_tokens, server.judged_tokens)));
     builder.Default({"-ub", "--ubatch-size"}, std::to_string(server.batch_tokens));
   }
   if (server.embedding) {

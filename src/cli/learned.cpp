@@ -197,7 +197,7 @@ Learned Look(const LearnedFile& file, const std::string& passes_key, const std::
   }
   if (const auto it = file.drafts.find(draft_key); it != file.drafts.end() && !IsOld(it->second.at, now)) {
     learned.draft_token_s = it->second.token_s;
-    learned.sequences = std::max<uint64_t>(1, static_cast<uint64_t>(std::lround(it->second.sequences)));
+    learned.sequences = static_cast<uint64_t>(std::lround(it->second.sequences));
     learned.acceptance_known = it->second.judged > 0;
     if (learned.acceptance_known) learned.acceptance = it->second.accepted / it->second.judged;
   }

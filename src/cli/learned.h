@@ -41,7 +41,7 @@ struct Learned {
   bool acceptance_known = false;
   double acceptance = 0;         // of a token
   double draft_token_s = 0;      // 0: unknown
-  uint64_t sequences = 1;        // requests at a time
+  uint64_t sequences = 0;        // requests at a time; 0: unknown
 };
 
 // What a run showed.

@@ -59,7 +59,7 @@ TEST(Learned, TheLastRunSaysHowManyRequestsThereAreAtATime) {
   LearnedFile file;
   SpeculationRun run = RunOf(1, 2, 1);
   AddRun(file, "m", "d", run, kNow);
-  EXPECT_EQ(Look(file, "m", "d", kNow).sequences, 1u);
+  EXPECT_EQ(Look(file, "m", "d", kNow).sequences, 0u);
   run.sequences = 7.6;
   AddRun(file, "m", "d", run, kNow);
   EXPECT_EQ(Look(ParseLearned(RenderLearned(file)), "m", "d", kNow).sequences, 8u);

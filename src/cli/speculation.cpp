@@ -1,6 +1,7 @@
 #include "cli/speculation.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -112,6 +113,13 @@ bool UserSpeculates(const std::vector<std::string>& rest) {
   });
 }
 
+uint64_t MostDraftTokens(const std::vector<std::string>& rest, uint64_t slots) {
+  const auto batch = OptionValue(rest, {"-b", "--batch-size"});
+  if (!batch) return UINT64_MAX;
+  const uint64_t tokens = std::strtoull(batch->c_str(), nullptr, 10) / std::max<uint64_t>(1, slots);
+  return tokens - std::min<uint64_t>(1, tokens);
+}
+
 std::vector<std::string> DraftArguments(const SpeculationOptions& options, const std::vector<std::string>& rest) {
   if (options.draft.empty() || options.mode == "off" || UserSpeculates(rest)) return {};
   return {"-md", options.draft};
@@ -157,12 +165,23 @@ Result<Speculation> ChooseSpeculation(const SpeculationOptions& options, const S
   if (!cost_known) length.tokens = kUnmeasuredWidth - 1;
   if (options.draft_tokens > 0) length.tokens = options.draft_tokens;
   if (*mode == SpeculationMode::kOn) length.tokens = std::max<uint64_t>(1, length.tokens);
+  if (options.draft_tokens > input.most_draft_tokens) {
+    return Status(Code::kInvalidArgument, fmt::format("drafts of {} tokens are too long for the batch (-b) that the options after -- set: with all requests "
+                                                      "that run at a time it holds {}", options.draft_tokens, input.most_draft_tokens));
+  }
+  if (length.tokens > 0 && input.most_draft_tokens == 0) {
+    chosen.line = "speculation: none, for the batch (-b) that the options after -- set holds no drafts of all requests that run at a time";
+    return chosen;
+  }
+  length.tokens = std::min(length.tokens, input.most_draft_tokens);
   chosen.acceptance = length.acceptance;
   chosen.acceptance_learned = input.learned.acceptance_known;
   chosen.plain_tokens_per_s = cost_known ? cost.TokensPerSecond(0, 0) : 0;
   if (length.tokens == 0) {
     chosen.line = draft_model ? fmt::format("speculation: none: with {} a token would take longer than without", drafter)
-                              : "speculation: none, for a pass of two tokens takes longer than one of one";
+                  : input.sequences > 1
+                      ? fmt::format("speculation: none, for drafts of {} requests at a time would take longer than they can save", input.sequences)
+                      : "speculation: none, for a pass of two tokens takes longer than one of one";
     return chosen;
   }
   if (draft_model && IsUntested(input.draft_type) && !input.known.empty() && !input.known.Has("--spec-type=" + input.draft_type)) {
@@ -187,7 +206,7 @@ Result<Speculation> ChooseSpeculation(const SpeculationOptions& options, const S
     why = streams ? "the engine's default, for this machine's speed is not known" : "the engine's default, for nothing streams";
   } else if (options.draft_tokens == 0) {
     why = fmt::format("a pass of {} takes {:.2f} of {}{}", cost.sequences * (length.tokens + 1), cost.Seconds(length.tokens) / cost.Seconds(0),
-                      cost.sequences == 1 ? "one token's time" : fmt::format("{} tokens', for so many requests at a time as in earlier runs", cost.sequences),
+                      cost.sequences == 1 ? "one token's time" : fmt::format("{} tokens', for so many requests at a time", cost.sequences),
                       cost.pass.measured() ? "" : " (predicted)");
   }
   if (draft_model && IsUntested(input.draft_type)) why += fmt::format("; {} drafts were never tested with headrace", input.draft_type);

@@ -54,6 +54,7 @@ struct SpeculationInput {
   Learned learned;
   uint64_t sequences = 1;                  // requests that are answered at a time
   std::string draft_type = "draft-simple"; // of CheckDraft
+  uint64_t most_draft_tokens = UINT64_MAX; // MostDraftTokens of the slots that there are
 };
 
 struct Speculation {
@@ -71,6 +72,10 @@ struct Speculation {
 
 // The engine's arguments for the memory that the wish takes: -md DRAFT or nothing.
 std::vector<std::string> DraftArguments(const SpeculationOptions& options, const std::vector<std::string>& rest);
+
+// The longest drafts of so many slots that the engine's batch can hold; llama-server 0.7.0 aborts when one does not fit. `rest` are the
+// user's arguments; where they do not set the batch (-b) it is as large as it must be.
+uint64_t MostDraftTokens(const std::vector<std::string>& rest, uint64_t slots);
 
 // Where the user's own arguments ask for a kind of speculation or name a draft, everything is left to them.
 bool UserSpeculates(const std::vector<std::string>& rest);

@@ -148,6 +148,18 @@ TEST_F(ChooseSpeculationTest, RequestsAtATimeShareThePassWithTheirDrafts) {
   EXPECT_EQ(Choose().draft_tokens, 1u);
 }
 
+TEST_F(ChooseSpeculationTest, TheEnginesBatchHoldsAllDrafts) {
+  EXPECT_EQ(MostDraftTokens({"-t", "4"}, 16), UINT64_MAX);
+  EXPECT_EQ(MostDraftTokens({"-b", "64"}, 16), 3u);
+  EXPECT_EQ(MostDraftTokens({"--batch-size", "20"}, 16), 0u);
+  EXPECT_EQ(MostDraftTokens({"-b", "1"}, 16), 0u);
+  input_.most_draft_tokens = 1;
+  EXPECT_EQ(Choose().draft_tokens, 1u);
+  input_.most_draft_tokens = 0;
+  EXPECT_EQ(Choose().kind, SpeculationKind::kNone);
+  EXPECT_TRUE(Has(Choose().line, "holds no drafts")) << Choose().line;
+}
+
 TEST_F(ChooseSpeculationTest, AnEngineThatCannot) {
   const OptionNames old = ParseHelp("-m, --model FNAME\n");
   const SpeculationInput input{streaming_, input_.machine, old, {}, {}};

@@ -17,6 +17,8 @@
 namespace headrace::serve {
 namespace {
 
+constexpr uint64_t kServersBatch = 2048;   // llama-server's own --batch-size
+
 // The path of a model that another one names; `what` is for people.
 Result<ModelEntry> FindOther(ModelLibrary& library, const std::string& name, const char* what, bool projector) {
   const auto found = library.Find(name);
@@ -59,6 +61,11 @@ Result<std::vector<std::string>> ServerCommand(const Settings& settings, const L
   server.chosen_slots = plan.asked.slots ? 0 : plan.sharing.slots;
   server.pool_tokens = plan.sharing.pool_tokens;
   server.batch_tokens = plan.sharing.batch_tokens;
+  if (plan.speculation) {
+    // How long the user's own drafts are is not known.
+    const bool own = plan.speculation->kind == cli::SpeculationKind::kUser;
+    server.judged_tokens = own ? kServersBatch : SlotsOf(plan.sharing, plan.asked.slots, settings.rest) * (1 + plan.speculation->draft_tokens);
+  }
   server.kv_cache_type = plan.asked.kv_cache_type;
   if (!plan.speculation || plan.speculation->kind == cli::SpeculationKind::kUser) server.draft_model = plan.draft_path;
   if (plan.speculation) server.speculation = plan.speculation->options;
@@ -196,9 +203,11 @@ cli::SpeculationOptions SpeculationOptionsOf(const LoadPlan& plan) {
 cli::SpeculationInput SpeculationInputOf(const Settings& settings, const LoadPlan& plan) {
   const MachineProfile machine = plan.must_stream() ? cli::MachineSpeeds(plan.entry.path, settings.engine_version) : MachineProfile();
   cli::SpeculationInput input{plan.setup, machine, settings.known, settings.rest, cli::LoadLearned(LearnedPlaceOf(settings, plan)), 1, plan.draft_type};
-  // As many requests at a time as there were before; one alone while nobody knows.
-  input.sequences = input.learned.sequences;
-  if (plan.sharing.slots > 0) input.sequences = std::min(input.sequences, plan.sharing.slots);
+  // As many requests at a time as there were before. While nobody knows, a draft model that was asked for is used as for one; what is proposed
+  // unasked must cost nothing however many there are.
+  const uint64_t slots = SlotsOf(plan.sharing, plan.asked.slots, settings.rest), unknown = plan.draft_path.empty() ? slots : 1;
+  input.sequences = std::min(input.learned.sequences > 0 ? input.learned.sequences : unknown, slots);
+  input.most_draft_tokens = cli::MostDraftTokens(settings.rest, slots);
   return input;
 }
 

@@ -46,6 +46,12 @@ std::optional<SlotCosts> AskCosts(cli::EngineSimulation& simulation) {
 
 }  // namespace
 
+uint64_t SlotsOf(const Sharing& sharing, std::optional<uint64_t> slots, const std::vector<std::string>& rest) {
+  constexpr uint64_t kServersSlots = 4;
+  const uint64_t asked = AskedSlots(slots, rest);
+  return asked > 0 ? asked : sharing.slots > 0 ? sharing.slots : kServersSlots;
+}
+
 Sharing LeastSharing(uint64_t context, std::optional<uint64_t> slots, const std::vector<std::string>& rest) {
   Sharing least;
   least.batch_tokens = AskedBatch(rest);

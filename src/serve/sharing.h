@@ -21,6 +21,9 @@ struct Sharing {
   uint64_t batch_tokens = 0;   // of a pass, at most
 };
 
+// Requests at a time that llama-server will be told, or its own number.
+uint64_t SlotsOf(const Sharing& sharing, std::optional<uint64_t> slots, const std::vector<std::string>& rest);
+
 // What needs no memory beyond llama-server's own default: one context, shared. `rest` are the user's own arguments, which
 // go before.
 Sharing LeastSharing(uint64_t context, std::optional<uint64_t> slots, const std::vector<std::string>& rest);

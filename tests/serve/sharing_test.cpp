@@ -102,6 +102,26 @@ TEST_F(Sharing, NobodyIsBrokenOffWhenTheKvCacheIsShort) {
   EXPECT_GT(WidePasses(), before + 100);
 }
 
+// llama-server aborts when its batch does not hold what it sampled and drafted for all requests.
+TEST_F(Sharing, TheBatchHoldsTheDraftsOfAllRequests) {
+  ASSERT_TRUE(Start({}));
+  const Answer load = Load({{"model", kDense}, {"context_length", 512}, {"slots", 16}, {"draft_tokens", 7}});
+  ASSERT_EQ(load.status, 200) << load.text;
+  ASSERT_LT(load.body["sharing"]["batch_tokens"], 16 * 8) << "too wide to tell";
+  std::vector<Json> requests;
+  for (size_t i = 0; i < 16; ++i) {
+    requests.push_back(Request(i % 6, 24));
+    // What is said again and again is proposed.
+    requests.back()["prompt"] = "and then and then and then and then";
+  }
+  for (const Answer& answer : Together(requests)) EXPECT_EQ(answer.status, 200) << answer.text;
+  EXPECT_EQ(EndServer().status, 0);
+  ASSERT_TRUE(Start({"--", "-b", "32"}));
+  const Answer refused = Load({{"model", kDense}, {"slots", 16}, {"draft_tokens", 7}});
+  EXPECT_EQ(refused.status, 400) << refused.text;
+  EXPECT_TRUE(Has(refused.Error(), "it holds 1")) << refused.text;
+}
+
 TEST_F(Sharing, WhoLeavesTheLineHoldsNobodyUp) {
   ASSERT_TRUE(Start({}));
   ASSERT_EQ(Load({{"model", kDense}, {"context_length", 2048}}).status, 200);
