@@ -46,6 +46,15 @@ TEST(PassCost, GoesThroughWhatWasMeasuredAndScalesBeyond) {
   EXPECT_DOUBLE_EQ(cost.Seconds(20), 2.5 * 1.4 / 1.3);
 }
 
+TEST(PassCost, IsNeverLessForMoreTokens) {
+  PassCost cost = Dense();
+  cost.Correct({{1, 1.3}, {2, 1.1}, {4, 1.2}, {8, 1.15}});
+  EXPECT_DOUBLE_EQ(cost.Seconds(1), 1.1);
+  EXPECT_DOUBLE_EQ(cost.Seconds(2), 1.1);
+  EXPECT_DOUBLE_EQ(cost.Seconds(4), 1.15);
+  EXPECT_DOUBLE_EQ(cost.Seconds(8), 1.15);
+}
+
 TEST(PassCost, IsNothingWhereNothingIsKnown) { EXPECT_DOUBLE_EQ(PassCost(Plan(1, 1), {}, 1).Seconds(3), 0); }
 
 }  // namespace
