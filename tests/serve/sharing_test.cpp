@@ -104,15 +104,15 @@ TEST_F(Sharing, NobodyIsBrokenOffWhenTheKvCacheIsShort) {
 
 // llama-server aborts when its batch does not hold what it sampled and drafted for all requests.
 TEST_F(Sharing, TheBatchHoldsTheDraftsOfAllRequests) {
-  ASSERT_TRUE(Start({}));
+  ASSERT_TRUE(Start({"--", "-c", "2048"}));   // all at a time
   const Answer load = Load({{"model", kDense}, {"context_length", 512}, {"slots", 16}, {"draft_tokens", 7}});
   ASSERT_EQ(load.status, 200) << load.text;
   ASSERT_LT(load.body["sharing"]["batch_tokens"], 16 * 8) << "too wide to tell";
   std::vector<Json> requests;
   for (size_t i = 0; i < 16; ++i) {
-    requests.push_back(Request(i % 6, 24));
     // What is said again and again is proposed.
-    requests.back()["prompt"] = "and then and then and then and then";
+    requests.push_back(Request(i % 6, 60));
+    requests.back()["grammar"] = "root ::= (\"The carriage came to the door at nine. \")+";
   }
   for (const Answer& answer : Together(requests)) EXPECT_EQ(answer.status, 200) << answer.text;
   EXPECT_EQ(EndServer().status, 0);
