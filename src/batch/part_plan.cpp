@@ -11,6 +11,7 @@
 #include "cli/model_cost.h"
 #include "cli/modelfile_use.h"
 #include "cli/session.h"
+#include "plan/prompt_batch.h"
 #include "serve/lone_server.h"
 #include "serve/model_defaults.h"
 
@@ -19,7 +20,6 @@ namespace {
 
 // Beside those that are any lone server's.
 constexpr const char* kOurs[] = {"-c", "--ctx-size", "-np", "--parallel", "--kv-unified-per-slot", "--embedding", "--embeddings", "--no-slots"};
-constexpr uint64_t kUbatchTokens = 512;   // llama.cpp's default
 
 bool Contains(const std::vector<std::string>& words, std::initializer_list<const char*> names) {
   return std::any_of(names.begin(), names.end(), [&](const char* name) { return std::find(words.begin(), words.end(), name) != words.end(); });
@@ -127,7 +127,7 @@ class Planner {
     add({"-ctxcp", "--ctx-checkpoints", "--swa-checkpoints"}, "--ctx-checkpoints", "0");
     if (!options_.threads.empty()) add({}, "-t", options_.threads);
     // An input of an embedding must be in one pass.
-    if (part_.embeddings && plan_.limits.context > kUbatchTokens) {
+    if (part_.embeddings && plan_.limits.context > kUsualPromptBatch) {
       add({"-b", "--batch-size"}, "-b", std::to_string(plan_.limits.context));
       add({"-ub", "--ubatch-size"}, "-ub", std::to_string(plan_.limits.context));
     }

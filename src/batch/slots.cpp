@@ -5,18 +5,18 @@
 #include <vector>
 
 #include "base/size.h"
+#include "plan/slots.h"
 
 namespace headrace::batch {
 namespace {
 
-constexpr uint64_t kCacheStep = 256;     // llama.cpp rounds a context up to it
 constexpr double kAboutAsGood = 0.95;
 
 }  // namespace
 
 uint64_t CacheTokens(const BatchDemand& demand, uint64_t slots) {
   const auto usual = static_cast<uint64_t>(std::ceil(demand.mean_tokens * static_cast<double>(slots)));
-  return std::max(kCacheStep, AlignUp(std::max(usual, demand.largest_tokens), kCacheStep));
+  return std::max(kCellGroup, AlignUp(std::max(usual, demand.largest_tokens), kCellGroup));
 }
 
 SlotChoice ChooseSlots(const BatchDemand& demand, uint64_t most, const PassSeconds& pass_seconds) {

@@ -10,6 +10,7 @@
 #include "base/size.h"
 #include "cli/capture.h"
 #include "cli/exit_status.h"
+#include "plan/slots.h"
 
 namespace headrace::cli {
 namespace {
@@ -41,8 +42,6 @@ constexpr uint64_t kGeneratorBytes = 2 * kMiB;
 constexpr uint64_t kTokenBytes = 320;
 // And what llama-server has beside llama-completion: its own code, its threads for connections. Measured.
 constexpr uint64_t kServerBytes = 5 * kMiB;
-// llama.cpp rounds a KV cache up to whole groups of so many tokens.
-constexpr uint64_t kCellGroup = 256;
 
 uint64_t FileSize(const std::string& path) {
   std::error_code error;

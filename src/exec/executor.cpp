@@ -1,7 +1,6 @@
 #include "exec/executor.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <exception>
 #include <limits>
@@ -9,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/cache_directory.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "exec/cut_check.h"
 #include "exec/kernel_timing.h"
@@ -19,10 +19,6 @@ namespace {
 // From how many columns on rows are gathered before they are multiplied (docs/architecture.md): in a packed layout they are moved anyway
 // and still in the cores' caches when they are multiplied at once; in the file's layout gathering is a copy.
 constexpr int64_t kGatherPlain = 9, kGatherPacked = 64;
-
-uint64_t Now() {
-  return static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
-}
 
 // A MUL_MAT_ID that chooses one matrix of a three-dimensional weight for each of some ids of each token.
 bool IsExpertProduct(const ggml_tensor& node) {

@@ -1,11 +1,12 @@
 #include "exec/pass_account.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <utility>
 
 #include <fmt/format.h>
+
+#include "base/clock.h"
 
 #include "base/log.h"
 #include "base/size.h"
@@ -17,8 +18,6 @@ void Add(Snapshot::Counter& counter, uint64_t amount) { counter.fetch_add(amount
 
 // Looking takes at most this part of the time.
 constexpr uint64_t kLookPart = 100;
-
-uint64_t Now() { return static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count()); }
 
 void AddWidth(Snapshot& snapshot, const PassAccount::Pass& pass) {
   const auto tokens = static_cast<uint64_t>(pass.columns);

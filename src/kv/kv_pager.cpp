@@ -1,17 +1,13 @@
 #include "kv/kv_pager.h"
 
 #include <algorithm>
-#include <chrono>
 
+#include "base/clock.h"
 #include "base/size.h"
 #include "io/read_thread.h"
 
 namespace headrace {
 namespace {
-
-uint64_t Now() {
-  return static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
-}
 
 // Of memory that is kept already: less is not worth a write. The plan leaves a sixteenth free for it.
 bool MuchMore(uint64_t kept, uint64_t target) { return kept > target + target / 32 + kPageBytes; }

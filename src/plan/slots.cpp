@@ -5,7 +5,6 @@
 namespace headrace {
 namespace {
 
-constexpr uint64_t kCellGroup = 256;       // llama.cpp rounds KV caches to whole ones
 constexpr uint64_t kAllowedPart = 10;      // of a pass
 constexpr double kAllowedStall = 2;
 

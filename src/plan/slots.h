@@ -19,6 +19,9 @@ struct SlotPlan {
   uint64_t pool_tokens = 0;    // of the KV cache that they share; at least `context`
 };
 
+// llama.cpp rounds a KV cache up to whole groups of so many tokens.
+inline constexpr uint64_t kCellGroup = 256;
+
 inline constexpr uint64_t kLeastSlots = 4, kMostSlots = 16;
 
 // `context`: the most tokens of one request. `streamed_bytes` are read in each pass: what slots and tokens cost beyond

@@ -17,8 +17,6 @@
 namespace headrace::serve {
 namespace {
 
-constexpr uint64_t kServersBatch = 2048;   // llama-server's own --batch-size
-
 // The path of a model that another one names; `what` is for people.
 Result<ModelEntry> FindOther(ModelLibrary& library, const std::string& name, const char* what, bool projector) {
   const auto found = library.Find(name);

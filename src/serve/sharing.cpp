@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "plan/prompt_batch.h"
 #include "plan/slots.h"
 
 namespace headrace::serve {
@@ -25,10 +26,9 @@ uint64_t AskedSlots(std::optional<uint64_t> slots, const std::vector<std::string
 
 // What the user's own options make of a pass's width, 0 where they say nothing: the engine takes the smaller one.
 uint64_t AskedBatch(const std::vector<std::string>& rest) {
-  constexpr uint64_t kBatch = 2048, kMicrobatch = 512;   // the engine's own
   const uint64_t batch = NumberOf(rest, {"-b", "--batch-size"}), microbatch = NumberOf(rest, {"-ub", "--ubatch-size"});
   if (batch == 0 && microbatch == 0) return 0;
-  return std::min(batch > 0 ? batch : kBatch, microbatch > 0 ? microbatch : kMicrobatch);
+  return std::min(batch > 0 ? batch : kServersBatch, microbatch > 0 ? microbatch : kUsualPromptBatch);
 }
 
 // Nullopt when the engine does not say.

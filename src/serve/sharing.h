@@ -21,6 +21,8 @@ struct Sharing {
   uint64_t batch_tokens = 0;   // of a pass, at most
 };
 
+inline constexpr uint64_t kServersBatch = 2048;   // llama-server's own --batch-size
+
 // Requests at a time that llama-server will be told, or its own number.
 uint64_t SlotsOf(const Sharing& sharing, std::optional<uint64_t> slots, const std::vector<std::string>& rest);
 
