@@ -113,8 +113,11 @@ bool UserSpeculates(const std::vector<std::string>& rest) {
   });
 }
 
-uint64_t MostDraftTokens(const std::vector<std::string>& rest, uint64_t slots) {
-  const auto batch = OptionValue(rest, {"-b", "--batch-size"});
+uint64_t MostDraftTokens(const std::vector<std::string>& rest, const std::vector<EngineOption>& file, uint64_t slots) {
+  auto batch = OptionValue(rest, {"-b", "--batch-size"});
+  for (const EngineOption& option : file) {
+    if (!batch && std::find(option.names.begin(), option.names.end(), std::string_view("-b")) != option.names.end()) batch = option.value;
+  }
   if (!batch) return UINT64_MAX;
   const uint64_t tokens = std::strtoull(batch->c_str(), nullptr, 10) / std::max<uint64_t>(1, slots);
   return tokens - std::min<uint64_t>(1, tokens);
@@ -166,11 +169,11 @@ Result<Speculation> ChooseSpeculation(const SpeculationOptions& options, const S
   if (options.draft_tokens > 0) length.tokens = options.draft_tokens;
   if (*mode == SpeculationMode::kOn) length.tokens = std::max<uint64_t>(1, length.tokens);
   if (options.draft_tokens > input.most_draft_tokens) {
-    return Status(Code::kInvalidArgument, fmt::format("drafts of {} tokens are too long for the batch (-b) that the options after -- set: with all requests "
+    return Status(Code::kInvalidArgument, fmt::format("drafts of {} tokens are too long for the batch that is set (-b, num_batch): with all requests "
                                                       "that run at a time it holds {}", options.draft_tokens, input.most_draft_tokens));
   }
   if (length.tokens > 0 && input.most_draft_tokens == 0) {
-    chosen.line = "speculation: none, for the batch (-b) that the options after -- set holds no drafts of all requests that run at a time";
+    chosen.line = "speculation: none, for the batch that is set (-b, num_batch) holds no drafts of all requests that run at a time";
     return chosen;
   }
   length.tokens = std::min(length.tokens, input.most_draft_tokens);

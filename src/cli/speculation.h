@@ -74,8 +74,8 @@ struct Speculation {
 std::vector<std::string> DraftArguments(const SpeculationOptions& options, const std::vector<std::string>& rest);
 
 // The longest drafts of so many slots that the engine's batch can hold; llama-server 0.7.0 aborts when one does not fit. `rest` are the
-// user's arguments; where they do not set the batch (-b) it is as large as it must be.
-uint64_t MostDraftTokens(const std::vector<std::string>& rest, uint64_t slots);
+// user's arguments, `file` a Modelfile's; where neither sets the batch (-b, num_batch) it is as large as it must be.
+uint64_t MostDraftTokens(const std::vector<std::string>& rest, const std::vector<EngineOption>& file, uint64_t slots);
 
 // Where the user's own arguments ask for a kind of speculation or name a draft, everything is left to them.
 bool UserSpeculates(const std::vector<std::string>& rest);

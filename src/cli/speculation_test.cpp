@@ -149,10 +149,13 @@ TEST_F(ChooseSpeculationTest, RequestsAtATimeShareThePassWithTheirDrafts) {
 }
 
 TEST_F(ChooseSpeculationTest, TheEnginesBatchHoldsAllDrafts) {
-  EXPECT_EQ(MostDraftTokens({"-t", "4"}, 16), UINT64_MAX);
-  EXPECT_EQ(MostDraftTokens({"-b", "64"}, 16), 3u);
-  EXPECT_EQ(MostDraftTokens({"--batch-size", "20"}, 16), 0u);
-  EXPECT_EQ(MostDraftTokens({"-b", "1"}, 16), 0u);
+  EXPECT_EQ(MostDraftTokens({"-t", "4"}, {}, 16), UINT64_MAX);
+  EXPECT_EQ(MostDraftTokens({"-b", "64"}, {}, 16), 3u);
+  EXPECT_EQ(MostDraftTokens({"--batch-size", "20"}, {}, 16), 0u);
+  EXPECT_EQ(MostDraftTokens({"-b", "1"}, {}, 16), 0u);
+  const std::vector<EngineOption> file = {{{"-t"}, "4"}, {{"-b", "--batch-size"}, "32"}};
+  EXPECT_EQ(MostDraftTokens({}, file, 16), 1u) << "a Modelfile's num_batch";
+  EXPECT_EQ(MostDraftTokens({"-b", "64"}, file, 16), 3u);
   input_.most_draft_tokens = 1;
   EXPECT_EQ(Choose().draft_tokens, 1u);
   input_.most_draft_tokens = 0;

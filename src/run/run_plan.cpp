@@ -97,7 +97,7 @@ Result<RunPlan> PlanRun(cli::RunArguments run, const cli::SpeculationOptions& sp
   const cli::Learned learned = LoadLearned(plan.place);
   cli::SpeculationInput input{model, plan.machine, server ? server->known : known, run.rest, learned};
   if (!draft_type.empty()) input.draft_type = draft_type;
-  input.most_draft_tokens = cli::MostDraftTokens(run.rest, 1);
+  input.most_draft_tokens = cli::MostDraftTokens(run.rest, run.defaults, 1);
   auto chosen = ChooseSpeculation(speculation, input);
   if (!chosen.ok()) return chosen.status();
 

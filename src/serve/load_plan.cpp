@@ -205,7 +205,7 @@ cli::SpeculationInput SpeculationInputOf(const Settings& settings, const LoadPla
   // unasked must cost nothing however many there are.
   const uint64_t slots = SlotsOf(plan.sharing, plan.asked.slots, settings.rest), unknown = plan.draft_path.empty() ? slots : 1;
   input.sequences = std::min(input.learned.sequences > 0 ? input.learned.sequences : unknown, slots);
-  input.most_draft_tokens = cli::MostDraftTokens(settings.rest, slots);
+  input.most_draft_tokens = cli::MostDraftTokens(settings.rest, plan.defaults.options, slots);
   return input;
 }
 
