@@ -39,13 +39,14 @@ Executor::Executor(const GgmlApi& api, const Config& config, WeightsAllowance& a
       mappings_(mappings),
       snapshot_(snapshot),
       layouts_(config.kernels == Kernels::kPlain ? nullptr : std::make_unique<PackedLayouts>(api, api.backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU))),
+      headroom_(ReadTextFile),
       weights_(api, layouts_.get()),
       experts_(config.remember ? std::optional(CacheDirectory()) : std::nullopt),
       product_(api),
       choice_(config.kernels),
       expert_multiplier_(api, choice_),
       account_(snapshot, weights_, experts_),
-      memory_(config_, allowance, weights_, experts_, account_, snapshot) {
+      memory_(config_, allowance, weights_, experts_, account_, snapshot, headroom_) {
   snapshot->probed_disk_bytes_per_s = static_cast<uint64_t>(config.disk_bytes_per_s);
   if (!config.trace_path.empty()) {
     auto trace = RouterTraceWriter::Create(config.trace_path);
@@ -315,8 +316,7 @@ bool Executor::Ask(ggml_tensor* node) {
   const uint64_t start = Now();
   if (failure_.ok() && failed_compute_ == GGML_STATUS_SUCCESS) {
     try {
-      memory_.LookWhenFilled();
-      if (memory_.must_give_back()) failure_ = GiveBackWithinPass();
+      if (memory_.MustGiveBack()) failure_ = GiveBackWithinPass();
       if (failure_.ok()) failure_ = Execute(takeover);
     } catch (const std::exception& error) {
       failure_ = Status(Code::kInternal, fmt::format("the pass was given up: {}", error.what()));
@@ -370,6 +370,10 @@ void Executor::AnnounceChosen(const ExpertUse& use) {
 Status Executor::Execute(Takeover& takeover) {
   if (takeover.experts != nullptr) return ExecuteExperts(takeover);
   Weight& weight = *takeover.weight;
+  if (takeover.resident_rows > weight.resident_rows) {  // an earlier product of this pass found no room to keep them
+    ScheduleProduct(takeover, weights_.plan().segment_bytes);
+    Announce();
+  }
   Run run;
   if (takeover.resident_rows > 0) {
     run = {0, takeover.resident_rows, reinterpret_cast<uint8_t*>(weight.storage.data()), weight.packed};
@@ -433,6 +437,15 @@ Result<Prefetcher::Arrival> Executor::Await(uint64_t bytes) {
   return arrival;
 }
 
+// Commits and touches the memory of rows that are to become resident. False when there is no room for them now, or for rows before
+// them: they are then used as they pass by, and another pass tries again.
+Result<bool> Executor::RoomToKeep(Weight& weight, const SegmentRows& segment) {
+  const uint64_t row_bytes = weight.cut.row_bytes;
+  if (segment.first_row > weight.resident_rows || memory_.MustGiveBack()) return false;
+  HEADRACE_RETURN_IF_ERROR(weights_.Commit(weight));
+  return headroom_.Touch(weight.storage.data() + segment.first_row * row_bytes, segment.rows * row_bytes);
+}
+
 // Takes the rows of one segment as they arrive. They are multiplied at once, while they are in the cores' caches; a wide batch
 // first gathers rows, since each product converts the batch anew.
 Status Executor::ExecuteSegment(const Takeover& takeover, const SegmentRows& segment, Run& run) {
@@ -440,8 +453,10 @@ Status Executor::ExecuteSegment(const Takeover& takeover, const SegmentRows& seg
   const uint64_t row_bytes = weight.cut.row_bytes;
   const int64_t columns = takeover.node->ne[1];
   const bool pack = weight.packed != nullptr && choice_.PackStreamed(weight.tensor.type, columns);
-  const PackedLayout* packed = segment.keep || pack ? weight.packed : nullptr;
-  if (segment.keep) HEADRACE_RETURN_IF_ERROR(weights_.Commit(weight));
+  const auto room = segment.keep ? RoomToKeep(weight, segment) : false;
+  if (!room.ok()) return room.status();
+  const bool keep = *room;
+  const PackedLayout* packed = keep || pack ? weight.packed : nullptr;
 
   const auto arrival = Await(segment.rows * row_bytes);
   if (!arrival.ok()) return arrival.status();
@@ -449,13 +464,13 @@ Status Executor::ExecuteSegment(const Takeover& takeover, const SegmentRows& seg
   uint8_t* data = const_cast<uint8_t*>(arrival->data);
 
   const bool gather = columns >= (packed != nullptr ? kGatherPacked : kGatherPlain) && weight.cut.by_rows;
-  if (segment.keep || pack || gather) {
+  if (keep || pack || gather) {
     uint8_t* const storage = reinterpret_cast<uint8_t*>(weight.storage.data()) + segment.first_row * row_bytes;
     const std::span scratch = memory_.scratch();
     const bool extends = run.rows > 0 && run.packed == packed && run.first_row + run.rows == segment.first_row;
     uint8_t* const behind = run.data + run.rows * row_bytes;
-    uint8_t* to = segment.keep ? storage : scratch.data();
-    if (extends && !segment.keep && run.data == scratch.data() && behind + segment.rows * row_bytes <= scratch.data() + scratch.size()) {
+    uint8_t* to = keep ? storage : scratch.data();
+    if (extends && !keep && run.data == scratch.data() && behind + segment.rows * row_bytes <= scratch.data() + scratch.size()) {
       to = behind;
     }
     if (!extends || to != behind) {
@@ -478,10 +493,7 @@ Status Executor::ExecuteSegment(const Takeover& takeover, const SegmentRows& seg
     HEADRACE_RETURN_IF_ERROR(Multiply(takeover, run, nullptr));
   }
   if (failed_compute_ != GGML_STATUS_SUCCESS) return {};  // the move may not have been made
-  if (segment.keep) {
-    weight.resident_rows = std::max(weight.resident_rows, segment.first_row + segment.rows);
-    memory_.CountKept(segment.rows * row_bytes);
-  }
+  if (keep) weight.resident_rows = std::max(weight.resident_rows, segment.first_row + segment.rows);
   memory_.prefetcher()->Pop();
   return {};
 }

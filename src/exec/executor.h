@@ -30,6 +30,7 @@
 #include "exec/stream_memory.h"
 #include "exec/weight_store.h"
 #include "experts/router_trace.h"
+#include "memory/headroom.h"
 #include "memory/memory_watch.h"
 #include "memory/weights_allowance.h"
 #include "stream/prefetcher.h"
@@ -98,6 +99,7 @@ class Executor {
     uint8_t* data = nullptr;
     const PackedLayout* packed = nullptr;
   };
+  Result<bool> RoomToKeep(Weight& weight, const SegmentRows& segment);
   Status ExecuteSegment(const Takeover& takeover, const SegmentRows& segment, Run& run);
   Result<Prefetcher::Arrival> Await(uint64_t bytes);
   Status Multiply(const Takeover& takeover, Run& run, const Move* move);
@@ -116,6 +118,7 @@ class Executor {
   std::set<std::tuple<ggml_type, bool, bool>> checked_;  // tensor type, of experts, packed: what the cut check saw
   bool usable_ = true;               // false: everything is left to the mapping
   std::unique_ptr<PackedLayouts> layouts_;
+  Headroom headroom_;                // before what fills memory
   WeightStore weights_;
   ExpertStore experts_;
   Product product_;

@@ -19,7 +19,7 @@ uint32_t ExpertStore::FindOrAdd(const std::vector<const Weight*>& weights) {
   return static_cast<uint32_t>(layers_.size() - 1);
 }
 
-Status ExpertStore::EnsureCache(WeightStore& weights, uint64_t bytes, const OpenReaderFunction& open_reader) {
+Status ExpertStore::EnsureCache(WeightStore& weights, uint64_t bytes, const OpenReaderFunction& open_reader, Headroom& headroom) {
   if (!changed_ && bytes == granted_bytes_) {
     if (cache_ != nullptr) keeper_.SaveRarely(*cache_);
     return {};
@@ -44,7 +44,7 @@ Status ExpertStore::EnsureCache(WeightStore& weights, uint64_t bytes, const Open
   if (!reservation.ok()) return reservation.status();
   auto reader = open_reader(ExpertCache::kDepth);
   if (!reader.ok()) return reader.status();
-  auto cache = ExpertCache::Start(std::move(*reader), layers_, arena);
+  auto cache = ExpertCache::Start(std::move(*reader), layers_, arena, &headroom);
   if (!cache.ok()) return cache.status();
   reservation_ = std::move(*reservation);
   cache_ = std::move(*cache);

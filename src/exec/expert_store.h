@@ -27,8 +27,8 @@ class ExpertStore {
   uint32_t FindOrAdd(const std::vector<const Weight*>& weights);
   // A cache for all layers in at most `bytes` of the store's budget: the present one when nothing changed. A new
   // one reads ahead what the last one, or an earlier run, used most; one of another size keeps its hottest experts. No
-  // pins may be left.
-  Status EnsureCache(WeightStore& weights, uint64_t bytes, const OpenReaderFunction& open_reader);
+  // pins may be left. `headroom` outlives the store.
+  Status EnsureCache(WeightStore& weights, uint64_t bytes, const OpenReaderFunction& open_reader, Headroom& headroom);
   // Null when there are no experts, or too little memory for any.
   ExpertCache* cache() const { return cache_.get(); }
   // What the cache may use, 0 without one.

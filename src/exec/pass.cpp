@@ -21,6 +21,15 @@ Segment SegmentOf(const Weight& weight, const SegmentRows& rows) {
   return {weight.origin.file.get(), weight.origin.offset + rows.first_row * weight.cut.row_bytes, rows.rows * weight.cut.row_bytes};
 }
 
+void ScheduleProduct(Takeover& takeover, uint64_t segment_limit) {
+  const Weight& weight = *takeover.weight;
+  const uint64_t kept = std::max(weight.target_rows, weight.resident_rows);
+  takeover.resident_rows = weight.resident_rows;
+  takeover.segments.clear();
+  CutSegments(weight, weight.resident_rows, kept, segment_limit, true, takeover.segments);
+  CutSegments(weight, kept, weight.cut.rows, segment_limit, false, takeover.segments);
+}
+
 void SchedulePass(std::vector<Takeover>& takeovers, size_t first, uint64_t segment_limit, std::vector<std::vector<SegmentRows>>& next) {
   next.assign(takeovers.size(), {});
   // A weight can be used more than once in a pass: its second use finds resident what the first kept.

@@ -45,6 +45,9 @@ void CutSegments(const Weight& weight, uint64_t begin, uint64_t end, uint64_t li
 // The bytes of those rows in the file.
 Segment SegmentOf(const Weight& weight, const SegmentRows& rows);
 
+// Fills in what one takeover without experts will read and find resident if its turn comes now.
+void ScheduleProduct(Takeover& takeover, uint64_t segment_limit);
+
 // Fills in what takeovers without experts (node, before, backend, weight), from the `first` one on, will read and find
 // resident; those before have had their turn. In `next`, for each takeover of the pass, what a pass that follows will
 // read, when this one's rows are kept. `segment_limit` is the plan's segment_bytes.

@@ -11,9 +11,6 @@
 namespace headrace {
 namespace {
 
-// A quarter of the least margin (memory/available.h): what a product keeps comes on top.
-constexpr uint64_t kLookBytes = 16 * kMiB;
-
 Result<std::unique_ptr<Reader>> OpenReader(const Config& config, unsigned depth) {
   const ReaderKind kind = config.reader == "uring" ? ReaderKind::kUring
                           : config.reader == "auto" ? ReaderKind::kAuto
@@ -30,8 +27,14 @@ Result<std::unique_ptr<Reader>> OpenReader(const Config& config, unsigned depth)
 }  // namespace
 
 StreamMemory::StreamMemory(const Config& config, WeightsAllowance& allowance, WeightStore& weights, ExpertStore& experts,
-                           PassAccount& account, SnapshotWriter& snapshot)
-    : config_(config), allowance_(allowance), weights_(weights), experts_(experts), account_(account), snapshot_(snapshot) {}
+                           PassAccount& account, SnapshotWriter& snapshot, Headroom& headroom)
+    : config_(config),
+      allowance_(allowance),
+      weights_(weights),
+      experts_(experts),
+      account_(account),
+      snapshot_(snapshot),
+      headroom_(headroom) {}
 
 Status StreamMemory::Prepare(uint64_t column_bytes) {
   weights_.SetLimit(LimitNow());
@@ -70,15 +73,12 @@ bool StreamMemory::ExceedsAllowance() {
   return true;
 }
 
-void StreamMemory::LookWhenFilled() {
-  const ExpertCache* const cache = experts_.cache();
-  const uint64_t ready = cache == nullptr ? 0 : cache->ready_bytes();
-  ready_bytes_ = std::min(ready, ready_bytes_);
-  if (kept_bytes_ + ready - ready_bytes_ < kLookBytes) return;
-  kept_bytes_ = 0;
-  ready_bytes_ = ready;
-  allowance_.Refresh();
-  ExceedsAllowance();
+bool StreamMemory::MustGiveBack() {
+  if (headroom_.TakeRefused()) {
+    allowance_.Refresh();
+    over_allowance_ = true;
+  }
+  return over_allowance_;
 }
 
 Result<bool> StreamMemory::GiveBack() {
@@ -107,7 +107,7 @@ Status StreamMemory::Allocate() {
     scratch_reservation_.Release();
   }
   HEADRACE_RETURN_IF_ERROR(experts_.EnsureCache(weights_, plan.expert_cache_bytes,
-                                                [this](unsigned depth) { return OpenReader(config_, depth); }));
+                                                [this](unsigned depth) { return OpenReader(config_, depth); }, headroom_));
   if (unchanged) return {};
   auto ring_reservation = weights_.Charge(plan.ring_bytes, "read-ahead ring");
   if (!ring_reservation.ok()) return ring_reservation.status();
@@ -122,7 +122,7 @@ Status StreamMemory::Allocate() {
   HEADRACE_RETURN_IF_ERROR(scratch->Commit(0, plan.scratch_bytes));
   auto reader = OpenReader(config_, Prefetcher::kDepth);
   if (!reader.ok()) return reader.status();
-  auto prefetcher = Prefetcher::Start(std::move(*reader), std::move(*ring));
+  auto prefetcher = Prefetcher::Start(std::move(*reader), std::move(*ring), &headroom_);
   if (!prefetcher.ok()) return prefetcher.status();
   prefetcher_ = std::move(*prefetcher);
   scratch_ = std::move(*scratch);

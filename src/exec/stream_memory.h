@@ -11,6 +11,7 @@
 #include "exec/expert_store.h"
 #include "exec/pass_account.h"
 #include "exec/weight_store.h"
+#include "memory/headroom.h"
 #include "memory/region.h"
 #include "memory/weights_allowance.h"
 #include "stream/prefetcher.h"
@@ -23,7 +24,7 @@ class StreamMemory {
  public:
   // All outlive it.
   StreamMemory(const Config& config, WeightsAllowance& allowance, WeightStore& weights, ExpertStore& experts, PassAccount& account,
-               SnapshotWriter& snapshot);
+               SnapshotWriter& snapshot, Headroom& headroom);
 
   // Before a pass: plans with what weights may use now, and allocates what the plan says. `column_bytes` of scratch are wanted for the
   // widest batch (PlanResidency). No experts are pinned. Errors: kOutOfBudget with the arithmetic, or the allocation's.
@@ -31,12 +32,8 @@ class StreamMemory {
 
   // Whether the allowance is below the present plan; then the next GiveBack looks what must go. Thread-safe.
   bool ExceedsAllowance();
-  // Rows became resident. Memory that fills at the speed of the disk takes more between two looks of the watch than the margin holds,
-  // so a pass that fills looks itself: LookWhenFilled.
-  void CountKept(uint64_t bytes) { kept_bytes_ += bytes; }
-  void LookWhenFilled();
-  // An allowance that was exceeded has not been followed yet.
-  bool must_give_back() const { return over_allowance_; }
+  // An allowance that was exceeded has not been followed yet. Counts as exceeded, and is looked at anew, when there was no headroom.
+  bool MustGiveBack();
   // Makes the smaller plan. True when there was one: what was resident may be so no more. Between two products, or two passes; no
   // experts are pinned.
   Result<bool> GiveBack();
@@ -59,11 +56,10 @@ class StreamMemory {
   ExpertStore& experts_;
   PassAccount& account_;
   SnapshotWriter& snapshot_;
+  Headroom& headroom_;
 
   std::atomic<uint64_t> planned_bytes_{0};    // that the present plan uses
   std::atomic<bool> over_allowance_{false};   // was seen; the owner has not looked yet
-  uint64_t kept_bytes_ = 0;                   // of rows that became resident since the last look at the allowance
-  uint64_t ready_bytes_ = 0;                  // of experts at that look
   bool short_of_memory_ = false;              // the allowance is below what works, and it was said
   Reservation ring_reservation_;
   std::unique_ptr<Prefetcher> prefetcher_;

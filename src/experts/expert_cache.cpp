@@ -1,5 +1,7 @@
 #include "experts/expert_cache.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cstring>
 #include <map>
@@ -36,8 +38,9 @@ bool ExpertCache::Slot::idle() const {
                      [this](const Slice& slice) { return slice.finished == (prefetch ? slice.issued : slice.span); });
 }
 
-ExpertCache::ExpertCache(std::unique_ptr<Reader> reader, std::vector<ExpertLayout> layers)
+ExpertCache::ExpertCache(std::unique_ptr<Reader> reader, std::vector<ExpertLayout> layers, Headroom* headroom)
     : reader_(std::move(reader)),
+      headroom_(headroom),
       layers_(std::move(layers)),
       heat_(CountExperts(layers_), kHalfLife),
       popularity_(CountExperts(layers_), kPopularityHalfLife),
@@ -46,8 +49,8 @@ ExpertCache::ExpertCache(std::unique_ptr<Reader> reader, std::vector<ExpertLayou
 }
 
 Result<std::unique_ptr<ExpertCache>> ExpertCache::Start(std::unique_ptr<Reader> reader, std::vector<ExpertLayout> layers,
-                                                        uint64_t arena_bytes) {
-  std::unique_ptr<ExpertCache> cache(new ExpertCache(std::move(reader), std::move(layers)));
+                                                        uint64_t arena_bytes, Headroom* headroom) {
+  std::unique_ptr<ExpertCache> cache(new ExpertCache(std::move(reader), std::move(layers), headroom));
   auto arena = Region::Reserve(std::accumulate(cache->classes_.begin(), cache->classes_.end(), uint64_t{0},
                                                [](uint64_t sum, const Class& of) { return sum + of.expert_bytes(); }));
   if (!arena.ok()) return arena.status();
@@ -145,21 +148,44 @@ void ExpertCache::Shrink(Class& of, uint32_t slots, std::unique_lock<std::mutex>
     const bool a_free = slots_[a].expert == kNone, b_free = slots_[b].expert == kNone;
     return a_free != b_free ? a_free : !a_free && heat(a) < heat(b);
   });
-  for (size_t i = 0; i < leave.size(); ++i) {
-    const bool better = i < stay.size() && (slots_[stay[i]].expert == kNone || heat(leave[i]) > heat(stay[i]));
-    if (better) Relocate(leave[i], stay[i]);
-    Empty(leave[i]);
+  size_t moving = 0;
+  while (moving < leave.size() && moving < stay.size() &&
+         (slots_[stay[moving]].expert == kNone || heat(leave[moving]) > heat(stay[moving]))) {
+    ++moving;
+  }
+  // Memory is short, and what moves may need some that was not used before: something that does not move goes first.
+  if (moving > 0 && moving == leave.size()) --moving;
+  const auto give_back = [&](uint32_t index) {
+    Empty(index);
+    slots_[index].touched = false;
+    arena_.Decommit(of.arena_offset + (index - of.first_slot) * of.slot_bytes, of.slot_bytes);
+  };
+  for (uint32_t index = of.first_slot + slots; index < of.first_slot + of.slots; ++index) {
+    if (slots_[index].expert == kNone) give_back(index);
+  }
+  for (size_t i = moving; i < leave.size(); ++i) give_back(leave[i]);
+  for (size_t i = 0; i < moving; ++i) {
+    Relocate(leave[i], stay[i]);
+    give_back(leave[i]);
   }
   of.slots = slots;
-  arena_.Decommit(of.arena_offset + slots * of.slot_bytes, (of.most - slots) * of.slot_bytes);
   work_.notify_one();
 }
 
+// The memory that it leaves goes with each piece that was copied, so that both together never hold more.
 void ExpertCache::Relocate(uint32_t from, uint32_t to) {
   Empty(to);
   const uint64_t bytes = classes_[slots_[from].owner_class].slot_bytes;
   slots_[to] = slots_[from];
-  std::memcpy(SliceMemory(slots_[to], 0), SliceMemory(slots_[from], 0), bytes);
+  slots_[to].touched = true;
+  uint8_t* const target = SliceMemory(slots_[to], 0);
+  uint8_t* const source = SliceMemory(slots_[from], 0);
+  constexpr uint64_t kPiece = 16 * kPageBytes;
+  for (uint64_t at = 0; at < bytes; at += kPiece) {
+    const uint64_t piece = std::min(kPiece, bytes - at);
+    std::memcpy(target + at, source + at, piece);
+    ::madvise(source + at, piece, MADV_DONTNEED);
+  }
   SlotOf(slots_[from].layer, slots_[from].expert) = to;
   slots_[from].expert = kNone;
 }
@@ -236,25 +262,37 @@ void ExpertCache::Empty(uint32_t index) {
   slot.expert = kNone;
 }
 
+// False when there is no room for so much of a slot's memory, which was not used yet.
+bool ExpertCache::Touch(const Slot& slot, uint64_t from, uint64_t bytes) const {
+  return slot.touched || headroom_ == nullptr || headroom_->Touch(reinterpret_cast<std::byte*>(SliceMemory(slot, 0)) + from, bytes);
+}
+
+// Whether an expert can come into the slot that it has: not when that was to be read ahead and there is no room for its memory.
+bool ExpertCache::CanBeRead(uint32_t index) {
+  Slot& slot = slots_[index];
+  slot.touched = slot.touched || Touch(slot, 0, classes_[slot.owner_class].slot_bytes);
+  return slot.touched || !slot.idle();
+}
+
 // Free slots are taken from a layer's own place on: while nothing is given up its experts lie close together, and
-// one product over them spans few slots. kNone: there is none.
-uint32_t ExpertCache::FreeSlot(const Class& of, uint32_t layer) const {
+// one product over them spans few slots. Not `fresh`: only those that were used before. kNone: there is none.
+uint32_t ExpertCache::FreeSlot(const Class& of, uint32_t layer, bool fresh) const {
   const auto home = static_cast<uint32_t>(uint64_t{of.slots} * layer / layers_.size());
   for (uint32_t i = 0; i < of.slots; ++i) {
     const uint32_t index = of.first_slot + (home + i) % of.slots;
-    if (slots_[index].expert == kNone) return index;
+    if (slots_[index].expert == kNone && (fresh || slots_[index].touched)) return index;
   }
   return kNone;
 }
 
 // A free slot, or else that of the coldest expert that nobody uses and nothing reads into; kNone: there is none.
-uint32_t ExpertCache::FreeOrColdest(const Class& of, uint32_t layer) const {
-  if (const uint32_t free = FreeSlot(of, layer); free != kNone) return free;
+uint32_t ExpertCache::FreeOrColdest(const Class& of, uint32_t layer, bool fresh) const {
+  if (const uint32_t free = FreeSlot(of, layer, fresh); free != kNone) return free;
   uint32_t coldest = kNone;
   double least = 0;
   for (uint32_t i = of.first_slot; i < of.first_slot + of.slots; ++i) {
     const Slot& slot = slots_[i];
-    if (slot.pins > 0 || !slot.idle()) continue;
+    if (slot.expert == kNone || slot.pins > 0 || !slot.idle() || (!slot.touched && !fresh)) continue;
     const double heat = heat_[first_expert_[slot.layer] + slot.expert];
     if (coldest == kNone || heat < least) {
       coldest = i;
@@ -264,39 +302,65 @@ uint32_t ExpertCache::FreeOrColdest(const Class& of, uint32_t layer) const {
   return coldest;
 }
 
+// Occupies a slot for an expert that is demanded. Memory that was not used before is touched here, where another expert can make room instead
+// when there is no headroom; `fresh` is false from then on. kNone: all slots that can be used are pinned.
+uint32_t ExpertCache::TakeSlot(uint32_t layer, uint32_t expert, bool& fresh, std::unique_lock<std::mutex>& lock) {
+  const Class& of = classes_[class_of_[layer]];
+  const auto slots = std::span(slots_).subspan(of.first_slot, of.slots);
+  uint32_t slot = FreeOrColdest(of, layer, fresh);
+  if (slot != kNone && !slots_[slot].touched) {
+    Empty(slot);
+    Occupy(slot, layer, expert, true);
+    lock.unlock();
+    fresh = Touch(slots_[slot], 0, of.slot_bytes);
+    lock.lock();
+    slots_[slot].touched = fresh;
+    if (fresh) return slot;
+    Empty(slot);
+    slot = FreeOrColdest(of, layer, false);
+  }
+  while (slot == kNone && std::any_of(slots.begin(), slots.end(), [](const Slot& s) { return s.expert != kNone && s.pins == 0 && !s.idle(); })) {
+    needs_slot_ = true;
+    progress_.wait(lock);
+    slot = FreeOrColdest(of, layer, false);
+  }
+  needs_slot_ = false;
+  if (slot == kNone) return kNone;
+  Empty(slot);
+  Occupy(slot, layer, expert, true);
+  return slot;
+}
+
 Result<ExpertCache::Pins> ExpertCache::Demand(uint32_t layer, std::span<const uint32_t> experts) {
   Pins pins;
   pins.cache_ = this;
   pins.slots_.assign(experts.size(), kNone);
   std::vector<uint32_t> taken;
+  bool fresh = true;
   std::unique_lock lock(mutex_);
   const Class& of = classes_[class_of_[layer]];
-  const auto slots = std::span(slots_).subspan(of.first_slot, of.slots);
   for (size_t i = 0; i < experts.size(); ++i) {
     // One that failed for somebody else is on its way out; it is then read again.
     progress_.wait(lock, [&] { return SlotOf(layer, experts[i]) == kNone || slots_[SlotOf(layer, experts[i])].error.ok(); });
     if (SlotOf(layer, experts[i]) == kNone) continue;
+    if (!CanBeRead(SlotOf(layer, experts[i]))) {
+      Empty(SlotOf(layer, experts[i]));
+      continue;
+    }
     pins.slots_[i] = SlotOf(layer, experts[i]);
     ++slots_[pins.slots_[i]].pins;
   }
   for (size_t i = 0; i < experts.size(); ++i) {
     if (pins.slots_[i] != kNone) continue;
-    uint32_t slot = FreeOrColdest(of, layer);
-    while (slot == kNone && std::any_of(slots.begin(), slots.end(), [](const Slot& s) { return s.pins == 0; })) {
-      needs_slot_ = true;
-      progress_.wait(lock);
-      slot = FreeOrColdest(of, layer);
-    }
-    needs_slot_ = false;
+    const uint32_t slot = TakeSlot(layer, experts[i], fresh, lock);
     if (slot == kNone) {
       work_.notify_one();
       for (const uint32_t index : taken) Empty(index);
       std::erase_if(pins.slots_, [&](uint32_t s) { return s == kNone || std::find(taken.begin(), taken.end(), s) != taken.end(); });
       lock.unlock();
-      return Status(Code::kOutOfBudget, fmt::format("{} experts are needed at once and the cache has {} slots of their size", experts.size(), of.slots));
+      return Status(Code::kOutOfBudget, fmt::format("{} experts are needed at once and the cache has {} slots of their size{}", experts.size(), of.slots,
+                                                    fresh ? "" : ", of which some must wait until more memory is free"));
     }
-    Empty(slot);
-    Occupy(slot, layer, experts[i], true);
     pins.slots_[i] = slot;
     taken.push_back(slot);
   }
@@ -316,7 +380,7 @@ ExpertCache::Pins ExpertCache::PinHeld(uint32_t layer, std::span<const uint32_t>
   const std::lock_guard lock(mutex_);
   for (const uint32_t expert : experts) {
     const uint32_t slot = SlotOf(layer, expert);
-    if (slot == kNone || !Expects(slot)) continue;
+    if (slot == kNone || !Expects(slot) || !CanBeRead(slot)) continue;
     ++slots_[slot].pins;
     pins.slots_.push_back(slot);
   }
@@ -332,9 +396,14 @@ ExpertCache::Pins ExpertCache::Adopt(uint32_t layer, std::span<const uint32_t> e
   for (const uint32_t expert : experts) {
     if (pins.size() == most) break;
     if (SlotOf(layer, expert) != kNone) continue;
-    const uint32_t slot = FreeSlot(of, layer);
+    const uint32_t slot = FreeSlot(of, layer, true);
     if (slot == kNone) break;
     Occupy(slot, layer, expert, false);
+    if (!Touch(slots_[slot], 0, of.slot_bytes)) {
+      Empty(slot);
+      break;
+    }
+    slots_[slot].touched = true;
     pins.slots_.push_back(slot);
   }
   return pins;

@@ -16,6 +16,7 @@
 #include "base/status.h"
 #include "experts/expert_heat.h"
 #include "io/reader.h"
+#include "memory/headroom.h"
 #include "memory/region.h"
 
 namespace headrace {
@@ -67,9 +68,10 @@ class ExpertCache {
 
   // `arena_bytes` of memory, which the caller has paid for, are divided among the layers: those of equal slot
   // size share slots, in proportion to their bytes. Address space is reserved for all experts. Files must outlive
-  // the cache. Errors: of the system.
-  static Result<std::unique_ptr<ExpertCache>> Start(std::unique_ptr<Reader> reader, std::vector<ExpertLayout> layers,
-                                                    uint64_t arena_bytes);
+  // the cache, and so must `headroom`: slots that were never used stay so where it has no room.
+  // Null: there is always room. Errors: of the system.
+  static Result<std::unique_ptr<ExpertCache>> Start(std::unique_ptr<Reader> reader, std::vector<ExpertLayout> layers, uint64_t arena_bytes,
+                                                    Headroom* headroom = nullptr);
   // Stops after the reads in flight.
   ~ExpertCache();
   ExpertCache(const ExpertCache&) = delete;
@@ -133,7 +135,7 @@ class ExpertCache {
 
   // All of these experts, each named once. Absent ones are requested together, the first slice of all before
   // the second, in the place of the coldest experts that are not pinned. Errors: kOutOfBudget when that needs
-  // more slots than there are without pins; nothing has changed then.
+  // more slots than there are without pins, or than have memory where there is no headroom; nothing has changed then.
   Result<Pins> Demand(uint32_t layer, std::span<const uint32_t> experts);
   // Those of the experts that are in memory or on their way there; reads of theirs that wait go first from now on.
   Pins PinHeld(uint32_t layer, std::span<const uint32_t> experts);
@@ -184,6 +186,7 @@ class ExpertCache {
     uint32_t expert = kNone;  // kNone: free
     uint32_t pins = 0;
     uint32_t missing = 0;     // slices that have not arrived
+    bool touched = false;     // its memory was used: it takes no more when it is used again
     bool prefetch = false;    // nobody waits for them: what is unread is asked for in prefetches_ alone
     Status error;
     std::vector<Slice> slices;
@@ -198,7 +201,7 @@ class ExpertCache {
     ReadRequest request;
   };
 
-  ExpertCache(std::unique_ptr<Reader> reader, std::vector<ExpertLayout> layers);
+  ExpertCache(std::unique_ptr<Reader> reader, std::vector<ExpertLayout> layers, Headroom* headroom);
   void MakeSlots();
   uint32_t ShareOf(const Class& of, uint64_t arena_bytes) const;
   void Shrink(Class& of, uint32_t slots, std::unique_lock<std::mutex>& lock);
@@ -208,8 +211,11 @@ class ExpertCache {
   uint32_t SlotOf(uint32_t layer, uint32_t expert) const { return slot_of_[first_expert_[layer] + expert]; }
   void Occupy(uint32_t slot, uint32_t layer, uint32_t expert, bool read);  // needs mutex_
   void Empty(uint32_t slot);                                     // needs mutex_
-  uint32_t FreeSlot(const Class& of, uint32_t layer) const;      // needs mutex_
-  uint32_t FreeOrColdest(const Class& of, uint32_t layer) const;  // needs mutex_
+  bool Touch(const Slot& slot, uint64_t from, uint64_t bytes) const;
+  bool CanBeRead(uint32_t slot);                                 // needs mutex_
+  uint32_t FreeSlot(const Class& of, uint32_t layer, bool fresh) const;  // needs mutex_
+  uint32_t FreeOrColdest(const Class& of, uint32_t layer, bool fresh) const;  // needs mutex_
+  uint32_t TakeSlot(uint32_t layer, uint32_t expert, bool& fresh, std::unique_lock<std::mutex>& lock);
   bool Expects(uint32_t slot) const;                             // needs mutex_
   void Want(uint32_t layer, std::span<const uint32_t> slots);    // needs mutex_
   void Unpin(std::span<const uint32_t> slots);
@@ -219,6 +225,7 @@ class ExpertCache {
   void Finish(const ReadResult& result);                         // needs mutex_
 
   const std::unique_ptr<Reader> reader_;    // the thread's own
+  Headroom* const headroom_;
   Region arena_;
   const std::vector<ExpertLayout> layers_;
   std::vector<uint32_t> first_expert_;      // of each layer, in slot_of_ and heat_

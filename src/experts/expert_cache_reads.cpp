@@ -28,7 +28,7 @@ size_t ExpertCache::Prefetch(std::span<const ExpertName> experts, double give_up
   for (const auto& [layer, expert] : experts) {
     if (SlotOf(layer, expert) != kNone) continue;
     const Class& of = classes_[class_of_[layer]];
-    const uint32_t index = give_up_below > 0 ? FreeOrColdest(of, layer) : FreeSlot(of, layer);
+    const uint32_t index = give_up_below > 0 ? FreeOrColdest(of, layer, true) : FreeSlot(of, layer, true);
     if (index == kNone) continue;
     const Slot& slot = slots_[index];
     if (slot.expert != kNone && Heat(slot.layer, slot.expert) >= give_up_below) continue;
@@ -65,6 +65,8 @@ ReadRequest ExpertCache::Begin(uint32_t index, uint32_t which, bool prefetch) {
   flight->request.destination = SliceMemory(slot, which) + slice.issued;
   flight->request.tag = static_cast<uint64_t>(flight - flights_.begin());
   slice.issued += flight->request.length;
+  const auto issued = [](const Slice& s) { return s.issued == s.span; };
+  slot.touched = slot.touched || std::all_of(slot.slices.begin(), slot.slices.end(), issued);
   return flight->request;
 }
 
@@ -91,6 +93,8 @@ bool ExpertCache::NextRequest(ReadRequest& request) {
   Slot& slot = slots_[index];
   const auto unread = [](const Slice& slice) { return slice.issued < slice.span; };
   const auto slice = std::find_if(slot.slices.begin(), slot.slices.end(), unread);
+  const auto memory = static_cast<uint64_t>(SliceMemory(slot, static_cast<size_t>(slice - slot.slices.begin())) - SliceMemory(slot, 0));
+  if (!Touch(slot, memory + slice->issued, std::min<uint64_t>(kPrefetchChunkBytes, slice->span - slice->issued))) return false;
   request = Begin(index, static_cast<uint32_t>(slice - slot.slices.begin()), true);
   if (std::none_of(slice, slot.slices.end(), unread)) {
     prefetches_.erase(prefetches_.begin());

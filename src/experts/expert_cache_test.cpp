@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -12,6 +13,7 @@
 #include <thread>
 
 #include "base/size.h"
+#include "base/text_file_test.h"
 #include "io/faulty_reader.h"
 #include "io/io_test_util.h"
 
@@ -64,6 +66,14 @@ class GateReader final : public Reader {
   bool open_ = false;
 };
 
+// Has room or not, as it is told.
+class Room final : public Headroom {
+ public:
+  Room() : Headroom(TextFiles({})) {}
+  bool Has(uint64_t) override { return has; }
+  std::atomic<bool> has{true};
+};
+
 // Two layers of eight experts with three slices each, not aligned to pages, and one layer of larger ones.
 class ExpertCacheTest : public ::testing::Test {
  protected:
@@ -92,7 +102,7 @@ class ExpertCacheTest : public ::testing::Test {
       gate_ = gate.get();
       *reader = std::move(gate);
     }
-    auto cache = ExpertCache::Start(std::move(*reader), layers_, arena_bytes);
+    auto cache = ExpertCache::Start(std::move(*reader), layers_, arena_bytes, &room_);
     ASSERT_TRUE(cache.ok()) << cache.status().message();
     cache_ = std::move(*cache);
   }
@@ -136,6 +146,7 @@ class ExpertCacheTest : public ::testing::Test {
   TestDirectory directory_;
   std::unique_ptr<SourceFile> file_;
   std::vector<ExpertLayout> layers_;
+  Room room_;  // outlives the cache
   std::unique_ptr<ExpertCache> cache_;
   GateReader* gate_ = nullptr;  // the cache's
 };
@@ -510,6 +521,49 @@ TEST_F(ExpertCacheTest, ShrinkingWaitsForReadsAndForgetsThem) {
   ASSERT_TRUE(pins.ok());
   CheckAll(*pins, 0);
   EXPECT_EQ(cache_->ready_bytes(), 2 * layers_[0].SlotBytes());
+}
+
+TEST_F(ExpertCacheTest, WithoutHeadroomOnlySlotsThatWereUsedAreUsed) {
+  ASSERT_NO_FATAL_FAILURE(Start(ArenaFor(4)));
+  for (const uint32_t expert : {0u, 1u}) {
+    cache_->Touch(0, expert, 2 - expert);
+    auto pins = cache_->Demand(0, {{expert}});
+    ASSERT_TRUE(pins.ok());
+    ASSERT_NO_FATAL_FAILURE(CheckAll(*pins, 0));
+  }
+  room_.has = false;
+  const ExpertName ahead[] = {{0, 5}};
+  cache_->Prefetch(ahead);
+  const std::vector<uint32_t> adopted = {6};
+  EXPECT_EQ(cache_->Adopt(0, adopted, 1).size(), 0u);
+  {
+    auto pins = cache_->Demand(0, {{2u}});
+    ASSERT_TRUE(pins.ok());
+    ASSERT_NO_FATAL_FAILURE(CheckAll(*pins, 0));
+  }
+  EXPECT_TRUE(cache_->Holds(0, 0) && cache_->Holds(0, 2));
+  EXPECT_FALSE(cache_->Holds(0, 1)) << "the coldest made room";
+  const auto refused = cache_->Demand(0, {{0u, 2u, 3u}});
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.status().code(), Code::kOutOfBudget);
+  room_.has = true;
+  auto pins = cache_->Demand(0, {{0u, 2u, 3u}});
+  ASSERT_TRUE(pins.ok()) << pins.status().message();
+  ASSERT_NO_FATAL_FAILURE(CheckAll(*pins, 0));
+}
+
+TEST_F(ExpertCacheTest, ReadingAheadStopsWhereHeadroomEnds) {
+  ASSERT_NO_FATAL_FAILURE(Start(ArenaFor(4), "", true));
+  const ExpertName names[] = {{0, 0}, {0, 1}, {0, 2}};
+  ASSERT_EQ(cache_->Prefetch(names), 3u);
+  gate_->Begun(ExpertCache::kPrefetchDepth);
+  room_.has = false;
+  gate_->Open();
+  // One that is read ahead may never come; who demands it gets it.
+  auto pins = cache_->Demand(0, {{2u}});
+  ASSERT_TRUE(pins.ok());
+  ASSERT_NO_FATAL_FAILURE(CheckAll(*pins, 0));
+  EXPECT_FALSE(cache_->Ready(0, 1));
 }
 
 }  // namespace

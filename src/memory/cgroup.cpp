@@ -79,11 +79,11 @@ std::optional<uint64_t> ReadBytes(const ReadText& read, const std::string& path)
   return value;
 }
 
-uint64_t PageCache(const ReadText& read, const std::string& directory, int version) {
-  const auto text = read(directory + "/memory.stat");
+uint64_t PageCache(const ReadText& read, const Cgroup& group) {
+  const auto text = read(group.directory + "/memory.stat");
   if (!text) return 0;
   // Version 1 counts the group's children only in the total_ lines.
-  const std::string prefix = version == 1 ? "total_" : "";
+  const std::string prefix = group.version == 1 ? "total_" : "";
   uint64_t bytes = 0;
   std::stringstream lines(*text);
   std::string name;
@@ -93,37 +93,50 @@ uint64_t PageCache(const ReadText& read, const std::string& directory, int versi
   return bytes;
 }
 
-std::optional<CgroupLimit> LimitOf(const ReadText& read, const std::string& directory, int version) {
-  const bool v2 = version == 2;
-  auto limit = ReadBytes(read, directory + (v2 ? "/memory.max" : "/memory.limit_in_bytes"));
+std::optional<uint64_t> ReadLimit(const ReadText& read, const Cgroup& group) {
+  if (group.version == 1) return ReadBytes(read, group.directory + "/memory.limit_in_bytes");
+  const auto limit = ReadBytes(read, group.directory + "/memory.max");
   // Above memory.high the kernel does not kill but slows the group down until it is below.
-  if (const auto high = v2 ? ReadBytes(read, directory + "/memory.high") : std::nullopt) limit = std::min(limit.value_or(*high), *high);
-  if (!limit) return std::nullopt;
-  CgroupLimit result{version, directory, *limit};
-  result.used_bytes = ReadBytes(read, directory + (v2 ? "/memory.current" : "/memory.usage_in_bytes")).value_or(0);
-  result.page_cache_bytes = PageCache(read, directory, version);
-  return result;
+  const auto high = ReadBytes(read, group.directory + "/memory.high");
+  return limit && high ? std::min(*limit, *high) : limit ? limit : high;
+}
+
+uint64_t ReadUsed(const ReadText& read, const Cgroup& group) {
+  return ReadBytes(read, group.directory + (group.version == 2 ? "/memory.current" : "/memory.usage_in_bytes")).value_or(0);
 }
 
 }  // namespace
 
-std::optional<CgroupLimit> FindCgroupLimit(const ReadText& read) {
+std::vector<Cgroup> FindCgroups(const ReadText& read) {
+  std::vector<Cgroup> found;
   const auto groups = read("/proc/self/cgroup");
   const auto mounts = read("/proc/self/mountinfo");
-  if (!groups || !mounts) return std::nullopt;
-  std::optional<CgroupLimit> tightest;
+  if (!groups || !mounts) return found;
   for (const Hierarchy& hierarchy : ParseMountinfo(*mounts)) {
     std::string group = ParseGroup(*groups, hierarchy.version);
     // In a container the mount may show a group below the real root.
     if (hierarchy.root != "/" && group.starts_with(hierarchy.root)) group.erase(0, hierarchy.root.size());
     while (!group.empty() && group.back() == '/') group.pop_back();
     while (true) {
-      if (const auto limit = LimitOf(read, hierarchy.mount + group, hierarchy.version)) {
-        if (!tightest || limit->available_bytes() < tightest->available_bytes()) tightest = limit;
-      }
+      found.push_back({hierarchy.version, hierarchy.mount + group});
       if (group.empty()) break;
       group.erase(group.rfind('/') == std::string::npos ? 0 : group.rfind('/'));
     }
+  }
+  return found;
+}
+
+std::optional<CgroupLimit> ReadCgroupLimit(const ReadText& read, const Cgroup& group, bool count_page_cache) {
+  const auto limit = ReadLimit(read, group);
+  if (!limit) return std::nullopt;
+  return CgroupLimit{group.version, group.directory, *limit, ReadUsed(read, group), count_page_cache ? PageCache(read, group) : 0};
+}
+
+std::optional<CgroupLimit> FindCgroupLimit(const ReadText& read) {
+  std::optional<CgroupLimit> tightest;
+  for (const Cgroup& group : FindCgroups(read)) {
+    auto limit = ReadCgroupLimit(read, group, true);
+    if (limit && (!tightest || limit->available_bytes() < tightest->available_bytes())) tightest = std::move(limit);
   }
   return tightest;
 }

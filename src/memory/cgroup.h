@@ -4,12 +4,24 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/text_file.h"
 
 namespace headrace {
 
-// A memory limit of a control group that this process is in, or of one above it.
+// A control group that this process is in, or one above it.
+struct Cgroup {
+  int version = 0;               // 1 or 2
+  std::string directory;
+  friend bool operator==(const Cgroup&, const Cgroup&) = default;
+};
+
+// All groups that can limit this process's memory, each followed by those above it, up to the root. Reads
+// /proc/self/cgroup and /proc/self/mountinfo. Thread-safe.
+std::vector<Cgroup> FindCgroups(const ReadText& read);
+
+// A memory limit of such a group.
 struct CgroupLimit {
   int version = 0;               // 1 or 2
   std::string directory;
@@ -22,6 +34,10 @@ struct CgroupLimit {
     return limit_bytes > held ? limit_bytes - held : 0;
   }
 };
+
+// The limit of one group; nullopt: it has none. To count its page cache takes ten times as long as all else; without that
+// page_cache_bytes is 0. Thread-safe.
+std::optional<CgroupLimit> ReadCgroupLimit(const ReadText& read, const Cgroup& group, bool count_page_cache);
 
 // The limit that leaves least, over versions 1 and 2 and all groups up to the root; nullopt without any.
 // Reads /proc/self/cgroup, /proc/self/mountinfo and the groups' files. Thread-safe.

@@ -32,7 +32,11 @@ class MemoryGroup {
   bool usable() const { return usable_; }
   const std::string& path() const { return path_; }
   std::string procs() const { return path_ + "/cgroup.procs"; }
-  bool SetLimit(uint64_t bytes) const { return Write(version1_ ? "memory.limit_in_bytes" : "memory.max", bytes); }
+  // False when more is in use than that: version 1 refuses, and version 2 would kill.
+  bool SetLimit(uint64_t bytes) const {
+    if (version1_) return Write("memory.limit_in_bytes", bytes);
+    return Unreclaimable() <= bytes && Write("memory.max", bytes);
+  }
   // Lowers the limit in steps, as version 1 refuses a limit that is below what is in use; `wait` runs between them. False
   // when it does not get there.
   template <typename Wait>
@@ -64,6 +68,14 @@ class MemoryGroup {
     std::ofstream stream(path_ + "/" + file);
     stream << value << std::flush;
     return stream.good();
+  }
+  // Of version 2: what is in use but for page cache.
+  uint64_t Unreclaimable() const {
+    uint64_t cache = 0, value = 0;
+    std::ifstream stream(path_ + "/memory.stat");
+    for (std::string key; stream >> key >> value;) cache += key == "active_file" || key == "inactive_file" ? value : 0;
+    const uint64_t used = Read("memory.current");
+    return used - (cache < used ? cache : used);
   }
   uint64_t Read(const char* file) const {
     std::ifstream stream(path_ + "/" + file);

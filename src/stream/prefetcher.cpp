@@ -20,11 +20,11 @@ uint64_t Prefetcher::Entry::arrived_bytes() const {
   return end <= lead() ? 0 : std::min(segment.bytes, end - lead());
 }
 
-Prefetcher::Prefetcher(std::unique_ptr<Reader> reader, Region ring)
-    : reader_(std::move(reader)), ring_(std::move(ring)) {}
+Prefetcher::Prefetcher(std::unique_ptr<Reader> reader, Region ring, Headroom* headroom)
+    : reader_(std::move(reader)), ring_(std::move(ring)), headroom_(headroom) {}
 
-Result<std::unique_ptr<Prefetcher>> Prefetcher::Start(std::unique_ptr<Reader> reader, Region ring) {
-  std::unique_ptr<Prefetcher> prefetcher(new Prefetcher(std::move(reader), std::move(ring)));
+Result<std::unique_ptr<Prefetcher>> Prefetcher::Start(std::unique_ptr<Reader> reader, Region ring, Headroom* headroom) {
+  std::unique_ptr<Prefetcher> prefetcher(new Prefetcher(std::move(reader), std::move(ring), headroom));
   auto thread = StartReadThread("headrace-stream", [raw = prefetcher.get()] { raw->Run(); });
   if (!thread.ok()) return thread.status();
   prefetcher->thread_ = std::move(*thread);
@@ -128,10 +128,14 @@ bool Prefetcher::AdmitSegment() {
     if (begin - entry.position >= entry.span) break;
     entry.position = end;
   }
-  if (entry.position + entry.span > ring_.bytes()) return false;
+  const uint64_t end = entry.position + entry.span;
+  if (end > ring_.bytes()) return false;
+  const bool touched = end <= touched_ || headroom_ == nullptr || headroom_->Touch(ring_.data() + touched_, end - touched_);
+  if (!touched && !entries_.empty()) return false;
+  touched_ = std::max(touched_, end);
   entry.chunks = static_cast<uint32_t>((entry.span + kChunkBytes - 1) / kChunkBytes);
   entry.complete.assign(entry.chunks, false);
-  used_.emplace(entry.position, entry.position + entry.span);
+  used_.emplace(entry.position, end);
   entries_.push_back(std::move(entry));
   ++admitted_;
   return true;

@@ -14,6 +14,7 @@
 
 #include "base/status.h"
 #include "io/reader.h"
+#include "memory/headroom.h"
 #include "memory/region.h"
 
 namespace headrace {
@@ -36,8 +37,9 @@ class Prefetcher {
   // The most segments that are read ahead.
   static constexpr size_t kMostAhead = 256;
 
-  // `ring` is committed memory. Every segment must span at most a third of it.
-  static Result<std::unique_ptr<Prefetcher>> Start(std::unique_ptr<Reader> reader, Region ring);
+  // `ring` is committed memory. Every segment must span at most a third of it. Where `headroom`, which outlives it, has no room the part of the ring
+  // that was never used stays so while another one serves. Null: there is always room.
+  static Result<std::unique_ptr<Prefetcher>> Start(std::unique_ptr<Reader> reader, Region ring, Headroom* headroom = nullptr);
   // Stops after the reads in flight and joins the thread.
   ~Prefetcher();
   Prefetcher(const Prefetcher&) = delete;
@@ -83,7 +85,7 @@ class Prefetcher {
     uint64_t arrived_bytes() const;
   };
 
-  Prefetcher(std::unique_ptr<Reader> reader, Region ring);
+  Prefetcher(std::unique_ptr<Reader> reader, Region ring, Headroom* headroom);
   void Run();
   bool NextRequest(ReadRequest& request);           // needs mutex_
   bool AdmitSegment();                              // needs mutex_
@@ -93,6 +95,7 @@ class Prefetcher {
 
   const std::unique_ptr<Reader> reader_;            // the thread's own
   const Region ring_;
+  Headroom* const headroom_;
   std::atomic<uint64_t> bytes_read_{0};
   std::atomic<uint64_t> reads_failed_{0};
   std::atomic<uint64_t> reads_retried_{0};
@@ -105,6 +108,7 @@ class Prefetcher {
   std::deque<Entry> entries_;                       // in the order of use; the first is the current segment
   uint64_t first_sequence_ = 0;                     // of entries_.front()
   std::map<uint64_t, uint64_t> used_;               // parts of the ring that entries hold: begin -> end
+  uint64_t touched_ = 0;                            // leading bytes of the ring that entries have had
   uint64_t awaited_ = 0;                            // bytes the consumer sleeps for
   bool admitting_ = true;
   bool stop_ = false;

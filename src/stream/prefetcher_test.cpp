@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "base/size.h"
+#include "base/text_file_test.h"
 
 namespace headrace {
 namespace {
@@ -32,12 +33,12 @@ class PrefetcherTest : public ::testing::Test {
   }
   void TearDown() override { ::unlink(path_.c_str()); }
 
-  std::unique_ptr<Prefetcher> Start(uint64_t ring_bytes) {
+  std::unique_ptr<Prefetcher> Start(uint64_t ring_bytes, Headroom* headroom = nullptr) {
     auto ring = Region::Reserve(ring_bytes);
     EXPECT_TRUE(ring.ok() && ring->Commit(0, ring_bytes).ok());
     auto reader = MakeReader(ReaderKind::kAuto, Prefetcher::kDepth);
     EXPECT_TRUE(reader.ok());
-    auto prefetcher = Prefetcher::Start(std::move(*reader), std::move(*ring));
+    auto prefetcher = Prefetcher::Start(std::move(*reader), std::move(*ring), headroom);
     EXPECT_TRUE(prefetcher.ok());
     return std::move(*prefetcher);
   }
@@ -71,6 +72,37 @@ class PrefetcherTest : public ::testing::Test {
   std::vector<uint8_t> content_;
   std::unique_ptr<SourceFile> file_;
 };
+
+// Has room for that much.
+class RoomFor final : public Headroom {
+ public:
+  explicit RoomFor(uint64_t bytes) : Headroom(TextFiles({})), bytes_(bytes) {}
+  bool Has(uint64_t bytes) override {
+    if (bytes > bytes_) return false;
+    bytes_ -= bytes;
+    return true;
+  }
+
+ private:
+  uint64_t bytes_;
+};
+
+TEST_F(PrefetcherTest, WithoutHeadroomTheRingStaysSmall) {
+  RoomFor room(kMiB);
+  auto prefetcher = Start(4 * kMiB, &room);
+  const std::vector<Segment> pass = {At(0, 600 * kKiB), At(kMiB, 600 * kKiB), At(2 * kMiB, 600 * kKiB), At(3 * kMiB, 600 * kKiB)};
+  const uint8_t* first = nullptr;
+  for (int i = 0; i < 3; ++i) {
+    prefetcher->Announce(pass, pass);
+    for (const Segment& segment : pass) {
+      const auto arrival = prefetcher->Await(segment.bytes);
+      ASSERT_TRUE(arrival.ok());
+      if (first == nullptr) first = arrival->data;
+      EXPECT_EQ(arrival->data, first) << "no second place was used";
+      Consume(*prefetcher, segment);
+    }
+  }
+}
 
 TEST_F(PrefetcherTest, DeliversThePassesItWasPromised) {
   auto prefetcher = Start(3 * kMiB);

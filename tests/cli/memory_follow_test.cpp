@@ -67,6 +67,7 @@ class Hog {
 
 struct Size {
   const char* preset;
+  int layers;           // 0: the preset's
   uint64_t high, low;   // limits of the group
   const char* tokens;
   friend void PrintTo(const Size& size, std::ostream* out) { *out << size.preset; }
@@ -74,19 +75,19 @@ struct Size {
 
 class MemoryFollows : public GroupTest, public testing::WithParamInterface<Size> {
  protected:
-  std::vector<std::string> Generate(const std::string& model, std::vector<std::string> more) {
-    std::vector<std::string> arguments = {"run", model, "-p", "It is a truth", "-n", GetParam().tokens, "-c", "512", "--temp", "0", "--raw", "--kernels", "plain"};
+  std::vector<std::string> Generate(const std::string& model, const char* tokens, std::vector<std::string> more) {
+    std::vector<std::string> arguments = {"run", model, "-p", "It is a truth", "-n", tokens, "-c", "512", "--temp", "0", "--raw", "--kernels", "plain"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return arguments;
   }
 };
 
 TEST_P(MemoryFollows, ALimitThatFallsAndRisesAgain) {
-  const auto [preset, high, low, tokens] = GetParam();
-  const std::string model = Generated(preset);
+  const auto [preset, layers, high, low, tokens] = GetParam();
+  const std::string model = Generated(preset, layers);
   MemoryGroup group(high);
   if (!group.usable()) GTEST_SKIP() << "cannot make a memory cgroup here";
-  RunningCommand command = StartIn(group, Generate(model, {}));
+  RunningCommand command = StartIn(group, Generate(model, tokens, {}));
   const auto memory = [&] { return MemoryOfChildren(command.pid()); };
   ASSERT_TRUE(Await(command, [&] { return memory() > high / 2; })) << "the model fills what there is\n" << command.Finish().err;
   // Each step leaves the watch the time for a look (memory/memory_watch.h).
@@ -102,15 +103,40 @@ TEST_P(MemoryFollows, ALimitThatFallsAndRisesAgain) {
   ASSERT_EQ(streamed.status, 0) << streamed.err;
   EXPECT_EQ(group.Kills(), 0u);
   EXPECT_LE(group.Peak(), high);
-  EXPECT_TRUE(SameText(streamed.out, Run(Generate(model, {"--flash-mode", "on", "--weights-ram", "5G"})).out));
+  EXPECT_TRUE(SameText(streamed.out, Run(Generate(model, tokens, {"--flash-mode", "on", "--weights-ram", "5G"})).out));
+}
+
+// Memory fills at several GB/s; the limit comes down to just above what is in use in one go, then by what is given back.
+class MemoryFills : public MemoryFollows {};
+
+TEST_P(MemoryFills, WhileItsLimitFalls) {
+  const auto [preset, layers, high, low, tokens] = GetParam();
+  const std::string model = Generated(preset, layers);
+  for (int eighths = 1; eighths <= 5; ++eighths) {
+    MemoryGroup group(high);
+    if (!group.usable()) GTEST_SKIP() << "cannot make a memory cgroup here";
+    RunningCommand command = StartIn(group, Generate(model, tokens, {"--speculate", "off"}));
+    const uint64_t filled = high / 8 * static_cast<uint64_t>(eighths);
+    // No pause: what is lowered is in the middle of filling.
+    while (MemoryOfChildren(command.pid()) < filled && !Ended(command)) {
+    }
+    const auto step = [&] {
+      usleep(10'000);
+      return !Ended(command);
+    };
+    group.LowerLimit(high, low, step);
+    const Outcome outcome = command.Finish();
+    EXPECT_EQ(outcome.status, 0) << eighths << "/8 full: " << outcome.err;
+    EXPECT_EQ(group.Kills(), 0u) << eighths << "/8 full";
+  }
 }
 
 TEST_P(MemoryFollows, AProcessThatTakesMemory) {
-  const auto [preset, high, low, tokens] = GetParam();
-  const std::string model = Generated(preset);
+  const auto [preset, layers, high, low, tokens] = GetParam();
+  const std::string model = Generated(preset, layers);
   MemoryGroup group(high);
   if (!group.usable()) GTEST_SKIP() << "cannot make a memory cgroup here";
-  RunningCommand command = StartIn(group, Generate(model, {"--ram", "auto"}));
+  RunningCommand command = StartIn(group, Generate(model, tokens, {"--ram", "auto"}));
   const auto memory = [&] { return MemoryOfChildren(command.pid()); };
   ASSERT_TRUE(Await(command, [&] { return memory() > high / 2; })) << command.Finish().err;
   {
@@ -168,10 +194,15 @@ TEST_F(SlowMemoryFollows, WeightsAreNotSwapped) {
   EXPECT_TRUE(SameText(streamed.out, Run(generate("--weights-ram", "200M")).out));
 }
 
-std::string NameOf(const testing::TestParamInfo<Size>& info) { return std::string(info.param.preset) == "mid" ? "mid" : "large"; }
+std::string NameOf(const testing::TestParamInfo<Size>& info) {
+  return info.param.layers > 0 ? "mixture" : std::string(info.param.preset) == "mid" ? "mid" : "large";
+}
 
-INSTANTIATE_TEST_SUITE_P(Short, MemoryFollows, testing::Values(Size{"mid", 600 * kMiB, 250 * kMiB, "160"}), NameOf);
-INSTANTIATE_TEST_SUITE_P(Slow, MemoryFollows, testing::Values(Size{"llama-4g", 3 * kGiB, kGiB, "100"}), NameOf);
+INSTANTIATE_TEST_SUITE_P(Short, MemoryFollows,
+                         testing::Values(Size{"mid", 0, 600 * kMiB, 250 * kMiB, "160"}), NameOf);
+INSTANTIATE_TEST_SUITE_P(Short, MemoryFills,
+                         testing::Values(Size{"mid", 0, 600 * kMiB, 250 * kMiB, "4"}, Size{"moe-5g", 2, 600 * kMiB, 250 * kMiB, "40"}), NameOf);
+INSTANTIATE_TEST_SUITE_P(Slow, MemoryFollows, testing::Values(Size{"llama-4g", 0, 3 * kGiB, kGiB, "100"}), NameOf);
 
 }  // namespace
 }  // namespace headrace::cli
