@@ -6,23 +6,11 @@
 namespace headrace::batch {
 namespace {
 
-// Deeper JSON is no request, and would overflow the stack of whoever walks through it.
-constexpr int kDeepest = 200;
 constexpr uint64_t kMostTokens = 1 << 30;   // that a request can name
 
 constexpr std::array<const char*, 3> kUrls = {"/v1/chat/completions", "/v1/completions", "/v1/embeddings"};
 // OpenAI's names, and llama-server's own.
 constexpr const char* kLimits[] = {"max_completion_tokens", "max_tokens", "n_predict"};
-
-// Discarded when it is none, or too deep.
-Json ParseJson(std::string_view text) {
-  bool too_deep = false;
-  Json json = Json::parse(text, [&](int depth, Json::parse_event_t, Json&) {
-    too_deep |= depth > kDeepest;
-    return !too_deep;
-  }, false);
-  return too_deep ? Json(Json::value_t::discarded) : json;
-}
 
 const Json* Find(const Json& object, const char* key) {
   const auto found = object.find(key);
@@ -95,15 +83,13 @@ const char* UrlOf(Endpoint endpoint) { return kUrls[static_cast<size_t>(endpoint
 
 Request ParseRequest(std::string_view line) {
   Request request;
-  const Json json = ParseJson(line);
-  if (line.find('\0') != std::string_view::npos) {   // where the parser would stop, content
-    request.problem = "it has a NUL byte";
-  } else if (json.is_discarded()) {
-    request.problem = "it is no JSON (or is nested too deep)";
-  } else if (!json.is_object()) {
+  const auto json = cli::ParseOrderedJson(line);
+  if (!json.ok()) {
+    request.problem = "it is no JSON: " + json.status().message();
+  } else if (!json->is_object()) {
     request.problem = "it is no JSON object";
   } else {
-    request.problem = Check(json, request);
+    request.problem = Check(*json, request);
   }
   return request;
 }

@@ -6,9 +6,8 @@
 #include <string>
 #include <string_view>
 
-#include <nlohmann/json.hpp>
-
 #include "base/status.h"
+#include "cli/json.h"
 
 namespace headrace::batch {
 

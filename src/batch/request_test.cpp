@@ -41,6 +41,7 @@ TEST(Request, SaysWhatIsWrong) {
   EXPECT_NE(ProblemOf(Line("[]")).find("body"), std::string::npos);
   EXPECT_NE(ProblemOf(Line(R"({"stream": true})")).find("stream"), std::string::npos);
   EXPECT_NE(ProblemOf(Line("{}") + " {}").find("no JSON"), std::string::npos) << "two in a line";
+  EXPECT_NE(ProblemOf(Line(R"({"max_tokens": 1, "max_tokens": 2})")).find("twice"), std::string::npos);
 }
 
 TEST(Request, HostileText) {

@@ -17,6 +17,8 @@ TEST(Environment, ReplacesAndAdds) {
   EXPECT_EQ(MergeEnvironment(current, {{"B", "x=y"}, {"C", ""}}),
             (std::vector<std::string>{"A=1", "BB=3", "ODD", "B=x=y", "C="}));
   EXPECT_EQ(MergeEnvironment(nullptr, {}), std::vector<std::string>{});
+  const char* const keys[] = {"HEADRACE_API_KEY=secret", "HEADRACE_API_KEYS=x", "A=HEADRACE_API_KEY=", nullptr};
+  EXPECT_EQ(MergeEnvironment(keys, {}), (std::vector<std::string>{"HEADRACE_API_KEYS=x", "A=HEADRACE_API_KEY="})) << "the server's key is nobody else's";
 }
 
 TEST(Preload, KeepsWhatWasThereOnce) {

@@ -6,18 +6,17 @@
 #include <optional>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "base/cache_directory.h"
 #include "base/small_file.h"
 #include "base/text_file.h"
+#include "cli/json.h"
 #include "io/source_file.h"
 #include "plan/speculation.h"
 
 namespace headrace::cli {
 namespace {
 
-using Json = nlohmann::json;
 constexpr int kVersion = 2;
 constexpr uint64_t kFewestPasses = 2;
 
@@ -149,7 +148,7 @@ LearnedFile ReadLearned(const std::string& path) {
 
 LearnedFile ParseLearned(std::string_view text) {
   LearnedFile file;
-  const Json json = Json::parse(text, nullptr, false);
+  const Json json = JsonOrNull(text);
   if (!json.is_object() || json.value("version", Json()) != kVersion) return file;
   file.passes = ParseEntries<LearnedPasses>(json, "passes", ParsePasses);
   file.drafts = ParseEntries<LearnedDraft>(json, "drafts", ParseDraft);

@@ -7,17 +7,16 @@
 #include <ctime>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "base/cache_directory.h"
 #include "base/small_file.h"
 #include "base/text_file.h"
+#include "cli/json.h"
 #include "cli/machine_measure.h"
 
 namespace headrace::cli {
 namespace {
 
-using Json = nlohmann::json;
 constexpr int kVersion = 1;
 
 // A finite number above zero (or zero where `optional`) of `object`.
@@ -61,7 +60,7 @@ std::string ProfileKey(uint64_t device, std::string_view engine_version) {
 
 ProfileEntries ParseProfiles(std::string_view text) {
   ProfileEntries entries;
-  const Json json = Json::parse(text, nullptr, false);
+  const Json json = JsonOrNull(text);
   if (!json.is_object() || json.value("version", Json()) != kVersion) return entries;
   const auto list = json.find("machines");
   if (list == json.end() || !list->is_object()) return entries;

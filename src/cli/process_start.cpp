@@ -53,6 +53,8 @@ std::vector<char*> Pointers(std::vector<std::string>& strings) {
   _exit(127);
 }
 
+// headrace serve's own: nobody else needs it, whoever has exported it.
+constexpr std::string_view kServersKey = "HEADRACE_API_KEY";
 constexpr int kMostDescriptors = 65536;
 
 }  // namespace
@@ -99,6 +101,7 @@ std::vector<std::string> MergeEnvironment(const char* const* current, const Envi
   for (; current != nullptr && *current != nullptr; ++current) {
     const std::string_view entry = *current;
     const std::string_view name = entry.substr(0, entry.find('='));
+    if (name == kServersKey) continue;
     bool replaced = false;
     for (const auto& change : changes) replaced = replaced || change.first == name;
     if (!replaced) merged.emplace_back(entry);

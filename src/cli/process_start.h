@@ -34,7 +34,7 @@ Result<pid_t> StartProcess(const StartSpec& spec, const std::function<void()>& i
 // For `in_child`: the program inherits no other descriptor, however carelessly a library of ours opened it.
 void KeepOnlyStandardStreams();
 
-// `current` ("NAME=value" strings) with `changes` added or replaced.
+// `current` ("NAME=value" strings) with `changes` added or replaced, and without the API key of headrace serve.
 std::vector<std::string> MergeEnvironment(const char* const* current, const Environment& changes);
 
 // The value of LD_PRELOAD that loads `library` first and keeps what was there.

@@ -32,12 +32,6 @@ bool IsIgnored(int signal) {
   return sigaction(signal, nullptr, &now) == 0 && now.sa_handler == SIG_IGN;
 }
 
-double Number(const Json& object, const char* name) {
-  const auto found = object.find(name);
-  return found != object.end() && found->is_number() ? found->get<double>() : 0;
-}
-uint64_t Count(const Json& object, const char* name) { return static_cast<uint64_t>(Number(object, name)); }
-
 class Answer {
  public:
   Answer(AnswerTask task, const std::string& folder)
@@ -115,26 +109,27 @@ class Answer {
 
   // False: no more is wanted.
   bool TakeEvent(std::string_view data) {
-    const Json event = Json::parse(data, nullptr, false);
+    const Json event = cli::JsonOrNull(data);
     if (!event.is_object()) return true;   // "[DONE]"
     if (event.contains("error")) {
       refusal_ = serve::RefusalOf(std::string(data));
       return false;
     }
-    if (const auto progress = event.find("prompt_progress"); progress != event.end()) TakeProgress(*progress);
-    if (event.value("stop", false)) {
+    if (const Json* progress = cli::FindMember(event, "prompt_progress")) TakeProgress(*progress);
+    if (cli::IsTrue(event, "stop")) {
       ended_ = true;
-      const Json timings = event.value("timings", Json::object());
-      result_.counts = {Count(timings, "predicted_n"), Number(timings, "predicted_ms") / 1000, Count(timings, "draft_n"),
-                        Count(timings, "draft_n_accepted")};
+      if (const Json* timings = cli::FindMember(event, "timings")) {
+        result_.counts = {cli::CountOf(*timings, "predicted_n"), cli::NumberOf(*timings, "predicted_ms") / 1000, cli::CountOf(*timings, "draft_n"),
+                          cli::CountOf(*timings, "draft_n_accepted")};
+      }
     }
-    const std::string text = event.value("content", "");
+    const std::string text = cli::TextOf(event, "content");
     return text.empty() || Write(text);
   }
 
   void TakeProgress(const Json& progress) {
-    state_.tokens = Count(progress, "total");
-    state_.read = Count(progress, "processed");
+    state_.tokens = cli::CountOf(progress, "total");
+    state_.read = cli::CountOf(progress, "processed");
     state_.read_after_s = Elapsed();
     if (state_.first_read > 0 || state_.read == 0) return;
     state_.first_read = state_.read;

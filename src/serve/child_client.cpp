@@ -79,9 +79,10 @@ Task<Result<ChildAnswer>> StreamFromChild(std::string socket_path, std::string t
 }
 
 Status RefusalOf(const std::string& body) {
-  const Json json = Json::parse(body, nullptr, false);
-  const Json error = json.is_object() ? json.value("error", Json()) : Json();
-  const Json words = error.is_object() ? error.value("message", error) : error;
+  const Json json = cli::JsonOrNull(body);
+  const Json* error = cli::FindMember(json, "error");
+  const Json* message = error != nullptr ? cli::FindMember(*error, "message") : nullptr;
+  const Json words = message != nullptr ? *message : error != nullptr ? *error : Json();
   std::string text = words.is_string() ? words.get<std::string>() : words.is_null() ? "" : Dump(words);
   if (text.empty()) text = cli::OneLine(body);
   return Status(Code::kInternal, "llama-server: " + text);

@@ -15,6 +15,7 @@
 
 #include "base/descriptor.h"
 #include "cli/exit_status.h"
+#include "serve/descriptor_limit.h"
 
 namespace headrace::serve {
 namespace {
@@ -24,7 +25,7 @@ constexpr Millis kLogTime{500};          // that the rest of the log may take af
 constexpr size_t kLongestLine = 4096;
 constexpr size_t kLongestError = 400;
 
-// In the new process before the program runs: our signal settings and our sockets are not its own.
+// In the new process before the program runs: our signal settings, our limits and our sockets are not its own.
 void ResetProcess() {
   struct sigaction standard {};
   standard.sa_handler = SIG_DFL;
@@ -32,6 +33,7 @@ void ResetProcess() {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
+  RestoreDescriptorLimit();
   cli::KeepOnlyStandardStreams();
 }
 

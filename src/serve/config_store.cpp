@@ -17,7 +17,7 @@
 namespace headrace::serve {
 namespace {
 
-using Json = nlohmann::json;
+using cli::Json;
 namespace fs = std::filesystem;
 constexpr int kVersion = 1;
 
@@ -47,12 +47,14 @@ Result<Json> ConfigStore::Read() const {
   std::ifstream file(path_, std::ios::binary);
   if (!file) return Failed("read", path_);
   const std::string text{std::istreambuf_iterator<char>(file), {}};
-  Json json = Json::parse(text, nullptr, false);
-  const auto broken = [&](const char* why) {
+  auto parsed = cli::ParseJson(text);
+  const auto broken = [&](const std::string& why) {
     return Status(Code::kCorrupt, fmt::format("the remembered configurations in {} cannot be used ({}); correct the file or "
                                               "remove it: until then nothing is remembered", path_, why));
   };
-  if (!json.is_object()) return broken("it is no JSON");
+  if (!parsed.ok()) return broken("as JSON " + parsed.status().message());
+  Json json = std::move(*parsed);
+  if (!json.is_object()) return broken("it is no JSON object");
   if (json.value("version", Json()) != kVersion) return broken("its \"version\" is not 1");
   if (!json.contains("models")) json["models"] = Json::object();
   if (!json["models"].is_object()) return broken("its \"models\" is no object");

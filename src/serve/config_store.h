@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/status.h"
+#include "cli/json.h"
 #include "serve/model_config.h"
 
 namespace headrace::serve {
@@ -27,7 +28,7 @@ class ConfigStore {
   Status Remember(const std::string& model_path, const ModelConfig& config) const;
 
  private:
-  Result<nlohmann::json> Read() const;
+  Result<cli::Json> Read() const;
 
   std::string path_;
 };

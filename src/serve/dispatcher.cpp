@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "serve/endpoints.h"
 #include "serve/model_json.h"
 #include "serve/relay.h"
 #include "serve/requested_model.h"
@@ -17,9 +18,11 @@ constexpr std::string_view kLoad = "/api/v1/models/load";
 constexpr std::string_view kUnload = "/api/v1/models/unload";
 constexpr std::string_view kFlashStats = "/api/v1/flash/stats";
 
-// The method of a path of our own, null for the others.
+constexpr const char* kReading = "GET, HEAD";
+
+// What a path of our own takes, null for the others.
 const char* OwnMethod(std::string_view path) {
-  if (path == kModels || path == kEstimate || path == kFlashStats) return "GET";
+  if (path == kModels || path == kEstimate || path == kFlashStats) return kReading;
   return path == kLoad || path == kUnload ? "POST" : nullptr;
 }
 
@@ -28,10 +31,8 @@ const char* OwnMethod(std::string_view path) {
 Reply HealthReply() { return JsonReply({{"status", "ok"}}); }
 Reply ListReply(const Json& data) { return JsonReply({{"object", "list"}, {"data", data}}); }
 
-bool Reads(const Request& request) { return request.method == "GET" || request.method == "HEAD"; }
-
-Reply WrongMethod(const char* right) {
-  Reply reply = ErrorReply(405, fmt::format("this path takes {} only", right));
+Reply WrongMethod(const std::string& method, const char* right) {
+  Reply reply = ErrorReply(405, fmt::format("{} is not answered here; this path takes {}", method, right));
   reply.headers.emplace_back("Allow", right);
   return reply;
 }
@@ -46,23 +47,30 @@ Task<> Dispatcher::Handle(Exchange& exchange) {
 Task<bool> Dispatcher::HandleOwn(Exchange& exchange) {
   const Request& request = exchange.request();
   const std::string& path = request.path;
-  const bool reads = Reads(request);
+  const bool reads = request.reads();
   const char* right = OwnMethod(path);
-  if (const WebFile* file = FindWebFile(path); file != nullptr && reads) {
+  const WebFile* file = FindWebFile(path);
+  const bool health = path == "/health" || path == "/v1/health", metrics = path == "/metrics" && request.Query("model").empty();
+  const bool models = path == "/v1/models" || path == "/models";
+  if (!reads && request.method != "POST") {
+    co_await exchange.Send(WrongMethod(request.method, right != nullptr ? right : "GET, HEAD, POST"));
+  } else if (!reads && (file != nullptr || health || metrics || models || path.starts_with(kOneModel))) {
+    co_await exchange.Send(WrongMethod(request.method, kReading));
+  } else if (file != nullptr) {
     co_await exchange.Send(ServeWebFile(*file, request));
-  } else if (path == "/health" || path == "/v1/health") {
+  } else if (health) {
     co_await exchange.Send(HealthReply());
-  } else if (path == "/metrics" && request.Query("model").empty()) {
+  } else if (metrics) {
     co_await stats_.Metrics(exchange);
-  } else if ((path == "/v1/models" || path == "/models") && reads) {
+  } else if (models) {
     co_await OpenAiModels(exchange, "");
-  } else if (path.starts_with(kOneModel) && reads) {
+  } else if (path.starts_with(kOneModel)) {
     co_await OpenAiModels(exchange, path.substr(kOneModel.size()));
   } else if (right == nullptr) {
     if (!path.starts_with("/api/v1/")) co_return false;
     co_await exchange.Send(ErrorReply(404, fmt::format("there is no {}; docs/server.md lists what there is", path)));
-  } else if (reads != (std::string_view(right) == "GET") || (!reads && request.method != "POST")) {
-    co_await exchange.Send(WrongMethod(right));
+  } else if (reads != (std::string_view(right) == kReading)) {
+    co_await exchange.Send(WrongMethod(request.method, right));
   } else if (path == kModels) {
     co_await models_.List(exchange);
   } else if (path == kEstimate) {
@@ -89,32 +97,62 @@ Task<> Dispatcher::OpenAiModels(Exchange& exchange, std::string name) {
   co_await exchange.Send(std::move(reply));
 }
 
+Task<Result<std::string>> Dispatcher::ModelFor(Exchange& exchange) {
+  const auto name = RequestedModel(exchange.request());
+  if (!name.ok()) co_return name.status();
+  if (!name->empty()) {
+    const auto entry = co_await manager_.Find(*name);
+    // One whose file is gone may be loaded still.
+    if (entry) co_return entry->id;
+    if (manager_.Get(*name) != nullptr) co_return *name;
+    co_return Status(Code::kNotFound, fmt::format("there is no model {}; GET /v1/models lists what there is", *name));
+  }
+  const auto standard = co_await manager_.DefaultModel();
+  if (standard) co_return *standard;
+  // A browser that looks for an icon names none.
+  const Request& request = exchange.request();
+  if (request.reads() || !EndpointOf(request.path).posted) {
+    co_return Status(Code::kNotFound, fmt::format("there is no {} here, and no model is loaded that could answer", request.path));
+  }
+  co_return Status(Code::kInvalidArgument, "there are several models: name one with \"model\"; GET /v1/models lists them");
+}
+
+Result<Lease> Dispatcher::LeaseLoaded(const std::string& id) const {
+  const auto model = manager_.Get(id);
+  if (model == nullptr) {
+    return Status(Code::kNotFound, fmt::format("{} is not loaded, and this request is no reason to load it: POST /api/v1/models/load does", id));
+  }
+  if (model->state() == ModelState::kLoaded) return Lease(model);
+  return Status(Code::kCancelled, fmt::format("{} is {}", id, ToString(model->state())));
+}
+
 Task<> Dispatcher::HandleModel(Exchange& exchange) {
-  auto name = RequestedModel(exchange.request());
-  if (!name.ok()) {
-    co_await exchange.Send(ErrorReply(name.status()));
+  const Request& request = exchange.request();
+  const bool reads = request.reads();
+  const Endpoint endpoint = EndpointOf(request.path);
+  if (reads ? endpoint.posted && !endpoint.read : endpoint.read && !endpoint.posted) {
+    co_await exchange.Send(WrongMethod(request.method, reads ? "POST" : kReading));
     co_return;
   }
-  if (name->empty()) {
-    const auto standard = co_await manager_.DefaultModel();
-    // A browser that looks for an icon must not load a model.
-    if (Reads(exchange.request()) && (!standard || manager_.Get(*standard) == nullptr)) {
-      co_await exchange.Send(ErrorReply(404, "there is no such page, and no model is loaded that could answer"));
-      co_return;
-    }
-    if (!standard) {
-      co_await exchange.Send(ErrorReply(400, "there are several models: name one with \"model\"; GET /v1/models lists them"));
-      co_return;
-    }
-    name = *standard;
+  const auto id = co_await ModelFor(exchange);
+  if (!id.ok()) {
+    co_await exchange.Send(ErrorReply(id.status()));
+    co_return;
   }
-  const auto lease = co_await manager_.Acquire(*name);
+  // A request that names no model reads from one that is there.
+  const bool read_loads = request.method == "GET" && endpoint.read_loads && (manager_.Get(*id) != nullptr || !request.Query("model").empty());
+  std::optional<Result<Lease>> lease;
+  if (reads ? read_loads : endpoint.post_loads) {
+    lease.emplace(co_await manager_.Acquire(*id));
+  } else {
+    lease.emplace(LeaseLoaded(*id));
+  }
   if (exchange.gone()) co_return;
-  if (!lease.ok()) {
-    co_await exchange.Send(ErrorReply(lease.status()));
+  if (!lease->ok()) {
+    co_await exchange.Send(ErrorReply(lease->status()));
     co_return;
   }
-  co_await Relay(exchange, lease->model());
+  co_await Relay(exchange, (*lease)->model());
 }
 
 }  // namespace headrace::serve

@@ -19,6 +19,10 @@ class Dispatcher {
   // False when the path is none of ours.
   Task<bool> HandleOwn(Exchange& exchange);
   Task<> HandleModel(Exchange& exchange);
+  // The id of the model that a request is for, which may not be loaded yet. Errors: kInvalidArgument, kNotFound.
+  Task<Result<std::string>> ModelFor(Exchange& exchange);
+  // Without loading it. Errors: kNotFound, kCancelled.
+  Result<Lease> LeaseLoaded(const std::string& id) const;
   Task<> OpenAiModels(Exchange& exchange, std::string name);
 
   ModelManager& manager_;

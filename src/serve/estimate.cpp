@@ -50,8 +50,8 @@ Result<Json> EstimateJson(const Settings& settings, const ModelManager::Preview&
 Result<ModelConfig> ConfigFromQuery(const Request& request, const ModelConfig& base) {
   Json object = Json::object();
   for (const auto& [name, text] : request.query) {
-    const Json value = Json::parse(text, nullptr, false);
-    object[name] = value.is_number() || value.is_boolean() || value.is_null() ? value : Json(text);
+    const auto value = cli::ParseJson(text);
+    object[name] = value.ok() && !value->is_string() && !value->is_structured() ? *value : Json(text);
   }
   return ParseModelConfig(object, base, {"model", "prompt_tokens"});
 }

@@ -1,8 +1,8 @@
 #include "serve/exchange.h"
 
-#include <sys/socket.h>
+#include <poll.h>
 
-#include <cerrno>
+#include "serve/peer.h"
 
 namespace headrace::serve {
 
@@ -11,10 +11,11 @@ namespace http = boost::beast::http;
 
 namespace {
 constexpr auto kWriteTime = std::chrono::seconds(60);
+constexpr Millis kLook{250};   // between two looks at a client that sent something more, or its end
 }  // namespace
 
 Exchange::Exchange(beast::tcp_stream& stream, Request request)
-    : stream_(stream), request_(std::move(request)), watch_(std::make_shared<Watch>()), keep_alive_(request_.keep_alive) {
+    : stream_(stream), request_(std::move(request)), watch_(std::make_shared<Watch>(stream.get_executor())), keep_alive_(request_.keep_alive) {
   stream_.expires_never();
   StartWatch();
 }
@@ -22,18 +23,29 @@ Exchange::Exchange(beast::tcp_stream& stream, Request request)
 Exchange::~Exchange() {
   watch_->ended = true;
   watch_->action = {};
+  watch_->next_look.cancel();
   ErrorCode ignored;
   stream_.socket().cancel(ignored);
 }
 
-// A socket that is readable although no further request is due has been closed by the other side, or holds the next
-// request already: then nothing more can be learned from it.
+// Nothing is readable before the client sends something more, ends its sending half, or breaks the connection.
 void Exchange::StartWatch() {
   stream_.socket().async_wait(asio::ip::tcp::socket::wait_read, [this, watch = watch_](ErrorCode error) {
-    if (error || watch->ended) return;
-    char byte;
-    const ssize_t count = ::recv(stream_.socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    if (count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR)) NoteGone();
+    if (!error && !watch->ended) Look();
+  });
+}
+
+void Exchange::Look() {
+  pollfd seen{stream_.socket().native_handle(), POLLRDHUP, 0};
+  ::poll(&seen, 1, 0);
+  const bool broken = (seen.revents & (POLLERR | POLLHUP | POLLNVAL)) != 0;
+  if (broken || ((seen.revents & POLLRDHUP) != 0 && LookAtPeer(seen.fd) == PeerState::kClosed)) {
+    NoteGone();
+    return;
+  }
+  watch_->next_look.expires_after(kLook);
+  watch_->next_look.async_wait([this, watch = watch_](ErrorCode error) {
+    if (!error && !watch->ended && !watch->gone) Look();
   });
 }
 
@@ -63,6 +75,14 @@ Task<bool> Exchange::Send(Reply reply) {
   co_return co_await End();
 }
 
+bool Exchange::Wrote(ErrorCode error, ErrorCode usual) {
+  stream_.expires_never();
+  blocked_since_.reset();
+  if (error == usual) return true;
+  if (error) NoteGone();
+  return !error;
+}
+
 Task<bool> Exchange::Begin(AnswerHead head) {
   if (gone()) co_return false;
   begun_ = true;
@@ -80,11 +100,10 @@ Task<bool> Exchange::Begin(AnswerHead head) {
   response_->body().more = true;
   serializer_.emplace(*response_);
   stream_.expires_after(kWriteTime);
+  blocked_since_ = Clock::now();
   ErrorCode error;
   co_await http::async_write_header(stream_, *serializer_, Into(error));
-  stream_.expires_never();
-  if (error) NoteGone();
-  co_return !error;
+  co_return Wrote(error, {});
 }
 
 Task<bool> Exchange::Write(std::string_view piece) {
@@ -94,12 +113,10 @@ Task<bool> Exchange::Write(std::string_view piece) {
   response_->body().size = piece.size();
   response_->body().more = true;
   stream_.expires_after(kWriteTime);
+  blocked_since_ = Clock::now();
   ErrorCode error;
   co_await http::async_write(stream_, *serializer_, Into(error));
-  stream_.expires_never();
-  if (error == http::error::need_buffer) error = {};
-  if (error) NoteGone();
-  co_return !error;
+  co_return Wrote(error, http::error::need_buffer);
 }
 
 Task<bool> Exchange::End() {
@@ -109,12 +126,10 @@ Task<bool> Exchange::End() {
   response_->body().size = 0;
   response_->body().more = false;
   stream_.expires_after(kWriteTime);
+  blocked_since_ = Clock::now();
   ErrorCode error;
   co_await http::async_write(stream_, *serializer_, Into(error));
-  stream_.expires_never();
-  if (error == http::error::end_of_stream) error = {};
-  if (error) NoteGone();
-  co_return !error;
+  co_return Wrote(error, http::error::end_of_stream);
 }
 
 }  // namespace headrace::serve

@@ -52,11 +52,11 @@ std::optional<Reply> CheckRequest(const GuardRules& rules, const Request& reques
     return ErrorReply(403, fmt::format("requests from pages of {} are not answered", origin));
   }
   const std::string_view site = request.Header("Sec-Fetch-Site");
-  const bool visit = is_page && request.method == "GET" && request.Header("Sec-Fetch-Mode") == "navigate";
+  const bool visit = is_page && request.reads() && request.Header("Sec-Fetch-Mode") == "navigate";
   if (!site.empty() && site != "same-origin" && site != "none" && !visit) {
     return ErrorReply(403, "requests from pages of other sites are not answered");
   }
-  const bool open = is_page || request.path == "/health" || request.path == "/v1/health";
+  const bool open = request.reads() && (is_page || request.path == "/health" || request.path == "/v1/health");
   if (!rules.keys.empty() && !open && !HasKey(rules, request)) {
     Reply reply = ErrorReply(401, "a right API key is needed: send Authorization: Bearer KEY");
     reply.headers.emplace_back("WWW-Authenticate", "Bearer");

@@ -66,6 +66,13 @@ TEST(Guard, Keys) {
   EXPECT_EQ(StatusOf(rules, Make({})), 401);
   EXPECT_EQ(StatusOf(rules, Make({}, "/health")), 200);
   EXPECT_EQ(StatusOf(rules, Make({}, "/"), true), 200);
+  for (const char* method : {"HEAD", "POST", "PUT", "DELETE", "OPTIONS", "get"}) {
+    for (const char* path : {"/", "/health", "/v1/health"}) {
+      Request request = Make({}, path);
+      request.method = method;
+      EXPECT_EQ(StatusOf(rules, request, path == std::string("/")), method == std::string("HEAD") ? 200 : 401) << method << path;
+    }
+  }
 }
 
 }  // namespace

@@ -26,6 +26,20 @@ std::optional<std::string> Decode(std::string_view text, bool plus_is_blank) {
   return result;
 }
 
+// "http://host:port/path?query" becomes "/path?query".
+void TakeHost(Request& request) {
+  const size_t scheme = request.target.find("://");
+  const std::string_view name = std::string_view(request.target).substr(0, scheme);
+  if (scheme == std::string::npos || (!EqualIgnoringCase(name, "http") && !EqualIgnoringCase(name, "https"))) return;
+  const size_t begin = scheme + 3, end = std::min(request.target.find_first_of("/?#", begin), request.target.size());
+  const std::string host = request.target.substr(begin, end - begin);
+  std::string path = request.target.substr(end);
+  if (!path.starts_with('/')) path.insert(path.begin(), '/');
+  std::erase_if(request.headers, [](const auto& header) { return EqualIgnoringCase(header.first, "Host"); });
+  request.headers.emplace_back("Host", host);
+  request.target = std::move(path);
+}
+
 const char* TypeOf(int status) {
   switch (status) {
     case 401: return "authentication_error";
@@ -52,14 +66,19 @@ std::string_view Request::Header(std::string_view name) const {
   return "";
 }
 
+size_t Request::CountHeaders(std::string_view name) const {
+  return static_cast<size_t>(std::count_if(headers.begin(), headers.end(), [&](const auto& header) { return EqualIgnoringCase(header.first, name); }));
+}
+
 std::string Request::Query(const std::string& name) const {
   const auto it = query.find(name);
   return it == query.end() ? "" : it->second;
 }
 
 bool ParseTarget(Request& request) {
-  std::string_view target = request.target;
-  target = target.substr(0, target.find('#'));
+  TakeHost(request);
+  request.target.resize(std::min(request.target.find('#'), request.target.size()));
+  const std::string_view target = request.target;
   const size_t mark = std::min(target.find('?'), target.size());
   const auto decoded_path = Decode(target.substr(0, mark), false);
   if (!decoded_path || !decoded_path->starts_with('/')) return false;

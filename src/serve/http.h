@@ -7,17 +7,16 @@
 #include <utility>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
 #include "base/status.h"
+#include "cli/json.h"
 
 namespace headrace::serve {
 
-using Json = nlohmann::json;
+using cli::Json;
 
 struct Request {
   std::string method;
-  std::string target;                                           // as it was sent
+  std::string target;                                           // a path and a query, as they were sent
   std::string path;                                             // decoded
   std::map<std::string, std::string> query;                     // decoded; of repeated names the last
   std::vector<std::pair<std::string, std::string>> headers;     // names as they were sent
@@ -27,11 +26,15 @@ struct Request {
 
   // The header of that name in any case, "" when absent.
   std::string_view Header(std::string_view name) const;
+  size_t CountHeaders(std::string_view name) const;
+  // GET or HEAD: asks for what there is and changes nothing.
+  bool reads() const { return method == "GET" || method == "HEAD"; }
   // The parameter of the query, "" when absent.
   std::string Query(const std::string& name) const;
 };
 
-// Fills path and query from `target`. False when an escape is malformed or hides a NUL.
+// Fills path and query from `target`. One with a host ("http://host/path") becomes the path, its host the Host header.
+// False when there is no path, or an escape is malformed or hides a NUL.
 bool ParseTarget(Request& request);
 
 struct Reply {

@@ -16,11 +16,29 @@ TEST(Http, Targets) {
   EXPECT_EQ(request.Query("y"), "a b/");
   EXPECT_EQ(request.Query("z"), "");
   EXPECT_EQ(request.Query("none"), "");
-  for (const char* bad : {"", "x", "/%", "/%4", "/%zz", "/%00", "/?a=%0", "http://x/"}) {
+  for (const char* bad : {"", "x", "/%", "/%4", "/%zz", "/%00", "/?a=%0", "ftp://x/", "http:/x", "*", "x:80"}) {
     Request wrong;
     wrong.target = bad;
     EXPECT_FALSE(ParseTarget(wrong)) << bad;
   }
+}
+
+TEST(Http, TargetsWithAHost) {
+  for (const auto& [target, path] : {std::pair{"http://localhost:80/a/b?x=1#y", "/a/b?x=1"}, std::pair{"HTTP://localhost:80", "/"}, std::pair{"https://localhost:80?x=1", "/?x=1"},
+                                     std::pair{"/http://evil.example/a", "/http://evil.example/a"}}) {
+    Request request;
+    request.target = target;
+    request.headers = {{"host", "localhost:80"}};
+    ASSERT_TRUE(ParseTarget(request)) << target;
+    EXPECT_EQ(request.target, path) << "what a model's process is asked";
+    EXPECT_EQ(request.Header("Host"), "localhost:80");
+  }
+  Request other;
+  other.target = "http://evil.example/a";
+  other.headers = {{"Host", "localhost"}};
+  ASSERT_TRUE(ParseTarget(other));
+  EXPECT_EQ(other.Header("Host"), "evil.example");
+  EXPECT_EQ(other.CountHeaders("HOST"), 1u);
 }
 
 TEST(Http, ErrorsHaveTheShapeOfLlamaServers) {
@@ -51,7 +69,18 @@ TEST(RequestedModel, QueryThenBody) {
   EXPECT_EQ(*ModelIn(" \n"), "");
   EXPECT_EQ(*ModelIn(R"({"model": null})"), "");
   EXPECT_EQ(*ModelIn("--boundary", "/x", "multipart/form-data; boundary=boundary"), "");
-  for (const char* bad : {"{", "[]", "7", R"({"model": 7})", R"({"model": {"model": "a"}})", R"({"model": "a"} x)"}) EXPECT_FALSE(ModelIn(bad).ok()) << bad;
+  EXPECT_EQ(*ModelIn("--boundary", "/x?model=q", "multipart/form-data; boundary=boundary"), "q");
+  for (const char* bad : {"{", "[]", "7", R"({"model": 7})", R"({"model": {"model": "a"}})", R"({"model": "a"} x)", R"({"model": "a", "model": "b"})"}) EXPECT_FALSE(ModelIn(bad).ok()) << bad;
+}
+
+TEST(RequestedModel, NothingHidesABody) {
+  const std::string deep = "{\"prompt\":" + std::string(100'000, '[') + std::string(100'000, ']') + "}";
+  for (const char* target : {"/x", "/x?model=q"}) {
+    for (const char* type : {"application/json", "", "multipart/form-data; boundary=b", "audio/wav", "image/png"}) {
+      for (const std::string& before : {std::string(), std::string(" \n"), std::string("\xef\xbb\xbf")}) EXPECT_FALSE(ModelIn(before + deep, target, type).ok()) << type;
+    }
+  }
+  EXPECT_FALSE(ModelIn("--1", "/x").ok()) << "no form";
 }
 
 }  // namespace

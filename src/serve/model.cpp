@@ -114,13 +114,14 @@ Status Model::CheckStreaming() const {
 Task<> Model::AskProperties() {
   const auto answer = co_await AskChild(socket_path(), "GET", "/props", "");
   if (!answer.ok() || answer->status != 200) co_return;
-  const Json props = Json::parse(answer->body, nullptr, false);
-  if (!props.is_object()) co_return;
-  const Json settings = props.value("default_generation_settings", Json::object());
-  if (const Json n = settings.value("n_ctx", Json()); n.is_number_unsigned()) context = n.get<uint64_t>();
-  const Json limit = settings.value("params", Json::object()).value("n_predict", Json());
-  if (limit.is_number_unsigned()) default_tokens = limit.get<uint64_t>();
-  if (const Json n = props.value("total_slots", Json()); n.is_number_unsigned()) slots = n.get<uint64_t>();
+  const Json props = cli::JsonOrNull(answer->body);
+  if (const uint64_t n = cli::CountOf(props, "total_slots"); n > 0) slots = n;
+  const Json* settings = cli::FindMember(props, "default_generation_settings");
+  if (settings == nullptr) co_return;
+  if (const uint64_t n = cli::CountOf(*settings, "n_ctx"); n > 0) context = n;
+  const Json* params = cli::FindMember(*settings, "params");
+  const Json* limit = params != nullptr ? cli::FindMember(*params, "n_predict") : nullptr;
+  if (limit != nullptr && limit->is_number_unsigned()) default_tokens = limit->get<uint64_t>();
 }
 
 // What its passes took, and how many of the tokens that were drafted in them were right, is for the next time.

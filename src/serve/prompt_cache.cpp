@@ -14,16 +14,12 @@ namespace {
 
 constexpr uint64_t kFewestTokens = 32;   // a shorter prompt is not worth a file
 
-// The answer's JSON; discarded when it failed.
+// The answer's JSON; null when it failed.
 Task<Json> AskSlot(std::string socket_path, uint64_t slot, const char* action, std::string name) {
   const Json body = {{"filename", std::move(name)}};
   const auto answer = co_await AskChild(std::move(socket_path), "POST", fmt::format("/slots/{}?action={}", slot, action), Dump(body));
-  if (!answer.ok() || answer->status != 200) co_return Json(Json::value_t::discarded);
-  co_return Json::parse(answer->body, nullptr, false);
-}
-
-uint64_t Number(const Json& json, const char* name) {
-  return json.is_object() && json.contains(name) && json[name].is_number_unsigned() ? json[name].get<uint64_t>() : 0;
+  if (!answer.ok() || answer->status != 200) co_return Json();
+  co_return cli::JsonOrNull(answer->body);
 }
 
 }  // namespace
@@ -51,10 +47,10 @@ Task<> PromptCache::Save(const LoadPlan& plan, std::string socket_path, uint64_t
     const std::string name = files_.UnfinishedName(key, slot);
     const Json saved = co_await AskSlot(socket_path, slot, "save", name);
     // The engine counts what it meant to write.
-    const uint64_t tokens = Number(saved, "n_saved"), bytes = tokens < kFewestTokens ? 0 : Number(saved, "n_written");
+    const uint64_t tokens = cli::CountOf(saved, "n_saved"), bytes = tokens < kFewestTokens ? 0 : cli::CountOf(saved, "n_written");
     Status kept;
     co_await OnWorker(worker_, [&] { kept = files_.Keep(key, slot, bytes); });
-    if (!kept.ok() && (tokens >= kFewestTokens || saved.is_discarded())) {
+    if (!kept.ok() && (tokens >= kFewestTokens || saved.is_null())) {
       LogWarning(fmt::format("{}: the prompt of slot {} is not kept: {}", plan.entry.id, slot, kept.message()));
       co_return;
     }
@@ -71,12 +67,12 @@ Task<> PromptCache::Restore(const LoadPlan& plan, std::string socket_path, uint6
   });
   for (const PromptFiles::File& file : found) {
     const Json restored = co_await AskSlot(socket_path, file.slot, "restore", file.name);
-    if (restored.is_discarded()) {
+    if (restored.is_null()) {
       LogWarning(fmt::format("{}: {}/{} cannot be read back: removed", plan.entry.id, files_.folder(), file.name));
       files_.Remove(file);
     } else {
       files_.Touch(file);
-      LogDebug(fmt::format("{}: slot {} has {} tokens of before", plan.entry.id, file.slot, Number(restored, "n_restored")));
+      LogDebug(fmt::format("{}: slot {} has {} tokens of before", plan.entry.id, file.slot, cli::CountOf(restored, "n_restored")));
     }
   }
 }

@@ -13,9 +13,9 @@ Task<Result<Json>> Ask(std::string socket_path, const char* target, std::string 
   const auto answer = co_await AskChild(std::move(socket_path), "POST", target, std::move(body));
   if (!answer.ok()) co_return answer.status();
   if (answer->status != 200) co_return RefusalOf(answer->body);
-  const Json json = Json::parse(answer->body, nullptr, false);
-  const auto found = json.is_object() ? json.find(name) : json.end();
-  if (found == json.end() || found->type() != type) co_return Status(Code::kInternal, fmt::format("llama-server answers {} without {}", target, name));
+  const Json json = cli::JsonOrNull(answer->body);
+  const Json* found = cli::FindMember(json, name);
+  if (found == nullptr || found->type() != type) co_return Status(Code::kInternal, fmt::format("llama-server answers {} without {}", target, name));
   co_return *found;
 }
 
@@ -40,11 +40,10 @@ Task<Result<std::vector<std::string>>> TokenPieces(std::string socket_path, std:
   if (!tokens.ok()) co_return tokens.status();
   std::vector<std::string> pieces;
   for (const Json& token : *tokens) {
-    const Json piece = token.is_object() ? token.value("piece", Json()) : Json();
-    std::string& bytes = pieces.emplace_back();
-    if (piece.is_string()) bytes = piece.get<std::string>();
-    if (!piece.is_array()) continue;   // bytes of a character that several tokens make
-    for (const Json& byte : piece) bytes += static_cast<char>(byte.get<int>());
+    std::string& bytes = pieces.emplace_back(cli::TextOf(token, "piece"));
+    const Json* piece = cli::FindMember(token, "piece");
+    if (piece == nullptr || !piece->is_array()) continue;   // bytes of a character that several tokens make
+    for (const Json& byte : *piece) bytes += static_cast<char>(byte.is_number_unsigned() ? byte.get<unsigned>() : 0);
   }
   co_return pieces;
 }

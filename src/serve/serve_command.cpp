@@ -14,6 +14,7 @@
 #include "cli/exit_status.h"
 #include "cli/model_setup.h"
 #include "gguf/catalogue.h"
+#include "serve/api_keys.h"
 #include "serve/config_store.h"
 #include "serve/guard.h"
 #include "serve/lone_server.h"
@@ -29,7 +30,7 @@ Examples:
   headrace serve --models-dir ~/models             every GGUF file there; loaded when a request names it
   headrace serve model.gguf --ram 8G               one model, loaded at once
   headrace serve --models-dir ~/models --models-max 2 --ttl 30m
-  headrace serve model.gguf --host 0.0.0.0 --api-key SECRET        for other machines too
+  headrace serve model.gguf --host 0.0.0.0 --api-key-file keys     for other machines too
   headrace serve model.gguf -- --temp 0.7 --threads 8              options of llama-server's own
 
 Programs use http://127.0.0.1:8080/v1 as an OpenAI-compatible API; the page is at http://127.0.0.1:8080.
@@ -41,7 +42,7 @@ struct ServeOptions {
   Settings settings;
   std::string model;
   std::string max_body, prompt_bytes;
-  std::string ttl;
+  std::string ttl, key_file;
   std::string engine;
 };
 
@@ -57,17 +58,17 @@ Result<std::chrono::seconds> ParseDuration(const std::string& text) {
   return std::chrono::seconds(number * factor);
 }
 
-// Keys may come in one argument, parted by commas, as llama-server takes them.
-std::vector<std::string> SplitKeys(const std::vector<std::string>& given) {
-  std::vector<std::string> keys;
-  for (std::string_view text : given) {
-    while (!text.empty()) {
-      const size_t end = std::min(text.find(','), text.size());
-      if (end > 0) keys.emplace_back(text.substr(0, end));
-      text.remove_prefix(std::min(end + 1, text.size()));
-    }
+Status CompleteKeys(Settings& settings, const std::string& file) {
+  auto keys = SplitKeys(settings.keys);
+  if (!keys.ok()) return keys.status();
+  settings.keys = std::move(*keys);
+  if (!file.empty()) {
+    const auto more = ReadKeyFile(file);
+    if (!more.ok()) return more.status();
+    settings.keys.insert(settings.keys.end(), more->begin(), more->end());
   }
-  return keys;
+  if (IsLoopbackName(settings.host) || !settings.keys.empty()) return {};
+  return Status(Code::kInvalidArgument, fmt::format("--host {} lets other machines in; give --api-key or --api-key-file too", settings.host));
 }
 
 Status CompletePrompts(ServeOptions& options, const std::vector<std::string>& rest) {
@@ -107,10 +108,7 @@ Status Complete(ServeOptions& options, const std::vector<std::string>& rest) {
   } else if (!options.model.empty() && !ModelLibrary(settings.folder, {}).Find(options.model)) {
     return Status(Code::kNotFound, fmt::format("{} is neither a file nor a model in {}", options.model, settings.folder));
   }
-  settings.keys = SplitKeys(settings.keys);
-  if (!IsLoopbackName(settings.host) && settings.keys.empty()) {
-    return Status(Code::kInvalidArgument, fmt::format("--host {} lets other machines in; give --api-key too", settings.host));
-  }
+  HEADRACE_RETURN_IF_ERROR(CompleteKeys(settings, options.key_file));
   if (!options.ttl.empty()) {
     const auto ttl = ParseDuration(options.ttl);
     if (!ttl.ok()) return ttl.status();
@@ -170,8 +168,9 @@ void AddServeCommand(CLI::App& app, cli::CommandLine& line) {
   command->add_option("--host", settings.host, "Address to listen on; other than this machine's own needs --api-key")
       ->type_name("ADDRESS")->capture_default_str();
   command->add_option("--port", settings.port, "Port to listen on; 0 takes any that is free")->type_name("N")->capture_default_str();
-  command->add_option("--api-key", settings.keys, "Key that requests must bring; more than one is possible (also HEADRACE_API_KEY)")
-      ->type_name("KEY")->envname("HEADRACE_API_KEY");
+  command->add_option("--api-key", settings.keys, "Key that requests must bring; may be given several times (also HEADRACE_API_KEY)")
+      ->type_name("KEY")->envname("HEADRACE_API_KEY")->allow_extra_args(false);
+  command->add_option("--api-key-file", options->key_file, "File of such keys, one a line")->type_name("FILE");
   command->add_option("--ttl", options->ttl, "Unload a model after this time without requests, for instance 30m (default: never)")
       ->type_name("TIME");
   command->add_option("--models-max", settings.models_max, "Most models loaded at a time; the least recently used makes room")

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "serve/config_store.h"
+#include "serve/descriptor_limit.h"
 #include "serve/dispatcher.h"
 #include "serve/guard.h"
 #include "serve/listener.h"
@@ -33,7 +34,7 @@ class Server {
     rules_.body_bytes = settings_.body_bytes;
     rules_.check = [this](const Request& request) { return CheckRequest(guard_, request, FindWebFile(request.path) != nullptr); };
     rules_.handle = [this](Exchange& exchange) { return dispatcher_.Handle(exchange); };
-    listener_.Begin();
+    listener_.Begin(RaiseDescriptorLimit(kDescriptorsWanted));
     manager_.Begin();
     const bool v6 = settings_.host.find(':') != std::string::npos;
     fmt::print("headrace: listening on http://{}{}{}:{}\n", v6 ? "[" : "", settings_.host, v6 ? "]" : "", listener_.port());

@@ -64,7 +64,7 @@ Task<> StatsApi::FlashStats(Exchange& exchange) {
   const Millis pause(std::clamp(interval, kShortest, kLongest));
   if (!co_await BeginEvents(exchange)) co_return;
   auto last = Clock::now();
-  while (!finishing_) {
+  while (!finishing_ && exchange.request().method != "HEAD") {
     const auto now = Clock::now();
     const Json reading = Reading(manager_, before, std::chrono::duration<double>(now - last).count());
     last = now;

@@ -1,4 +1,8 @@
 // Who may ask, over the wire.
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
 #include "serve_test.h"
 
 namespace headrace::serve {
@@ -46,6 +50,50 @@ TEST_F(Guard, ApiKeys) {
   EXPECT_EQ(Get("/").status, 200) << "the page holds no secrets";
 }
 
+TEST_F(Guard, OnlyReadingThePageNeedsNoKey) {
+  ASSERT_TRUE(StartServer({"--models-dir", Models(), "--api-key", "S"}));
+  const std::string body = Json{{"model", kDense}, {"prompt", "It"}, {"max_tokens", 1}}.dump();
+  for (const char* path : {"/", "/index.html", "/health", "/v1/health"}) {
+    for (const char* method : {"GET", "HEAD"}) EXPECT_EQ(Ask(method, path).status, 200) << method << path;
+    for (const char* method : {"POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY"}) EXPECT_EQ(Ask(method, path, body).status, 401) << method << path;
+    EXPECT_EQ(Ask("POST", path, body, {{"Authorization", "Bearer S"}}).status, 405) << path;
+  }
+  for (const char* path : {"//v1/models", "/index.html/../v1/models", "/./v1/models", "/%2e/v1/models", "/v1%2fmodels", "/health/../v1/models", "/health/",
+                           "/props", "/%70rops", "/metrics", "/slots", "/V1/models", "/api/v1/models/", "/v1/models?x=/index.html", "/v1/completions",
+                           "http://127.0.0.1/v1/models", "http://127.0.0.1/v1/models?/index.html", "/v1/models#/index.html", "/index.html%23/../props"}) {
+    for (const char* method : {"GET", "POST", "HEAD"}) EXPECT_EQ(Ask(method, path, method == std::string("POST") ? body : "").status, 401) << method << path;
+  }
+  EXPECT_EQ(Get(std::string("/?model=") + kDense).status, 200);
+  // Refused before the body is there, and none is kept for the page.
+  HttpClient large(port_), reader(port_);
+  large.Send("POST", "/", "", {{"Content-Length", "50000000"}});
+  EXPECT_EQ(large.Read().status, 401);
+  reader.Send("GET", "/", "", {{"Content-Length", "50000000"}});
+  EXPECT_EQ(reader.Read().status, 413);
+  EXPECT_TRUE(Children().empty());
+}
+
+TEST_F(Guard, KeysOfOptionsAndFiles) {
+  environment_["HEADRACE_API_KEY"] = "unused";   // the options go before it
+  const std::string file = tree_.File("keys", "of a file\n");
+  std::filesystem::permissions(file, std::filesystem::perms(0600));
+  ASSERT_TRUE(StartServer({"--models-dir", Models(), "--api-key-file", file, "--debug", "--api-key", "one", "--api-key", "two", kDense}));
+  const auto status = [&](const std::string& key) { return Ask("GET", "/api/v1/models", "", {{"X-Api-Key", key}}).status; };
+  for (const char* key : {"one", "two", "of a file"}) EXPECT_EQ(status(key), 200) << key;
+  EXPECT_EQ(status(kDense), 401) << "it is the model";
+  EXPECT_EQ(status("unused"), 401);
+  EXPECT_TRUE(Eventually([&] { return !Children().empty(); })) << "the model is loaded";
+  std::ifstream variables("/proc/" + std::to_string(Children().front()) + "/environ");
+  const std::string all{std::istreambuf_iterator<char>(variables), {}};
+  EXPECT_TRUE(Has(all, "HEADRACE_")) << "it was read";
+  EXPECT_FALSE(Has(all, "API_KEY"));
+  const cli::Outcome end = EndServer();
+  for (const char* key : {"of a file", "unused", "chmod"}) EXPECT_FALSE(Has(end.err, key)) << end.err;
+  std::filesystem::permissions(file, std::filesystem::perms(0644));
+  ASSERT_TRUE(StartServer({"--models-dir", Models(), "--api-key-file", file}));
+  EXPECT_TRUE(Has(EndServer().err, "chmod 600"));
+}
+
 TEST_F(Guard, WrongUsage) {
   ExpectError({"serve"}, 2, "--models-dir");
   ExpectError({"serve", "--models-dir", tree_.Path("none")}, 2, "none");
@@ -54,6 +102,9 @@ TEST_F(Guard, WrongUsage) {
   ExpectError({"serve", "--models-dir", Models(), "nothing"}, 2, "nothing");
   ExpectError({"serve", CommandTest::Model(), "--host", "0.0.0.0"}, 2, "--api-key");
   ExpectError({"serve", CommandTest::Model(), "--host", "nowhere.example", "--api-key", "x"}, 2, "--host");
+  ExpectError({"serve", CommandTest::Model(), "--api-key", ""}, 2, "--api-key is empty");
+  ExpectError({"serve", CommandTest::Model(), "--api-key-file", tree_.Path("none")}, 2, "--api-key-file");
+  ExpectError({"serve", CommandTest::Model(), "--api-key-file", tree_.File("empty", "\n")}, 2, "there is no key in");
   ExpectError({"serve", CommandTest::Model(), "--ttl", "soon"}, 2, "--ttl");
   ExpectError({"serve", CommandTest::Model(), "--ram", "lots"}, 2, "'lots'");
   ExpectError({"serve", CommandTest::Model(), "--max-body", "0"}, 2, "--max-body");

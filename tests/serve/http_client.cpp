@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -31,6 +32,21 @@ void HttpClient::Close() {
   fd_ = -1;
 }
 
+void HttpClient::SendSome(const std::string& bytes) {
+  for (size_t sent = 0; sent < bytes.size();) {
+    const ssize_t count = send(fd_, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (count <= 0) return;
+    sent += static_cast<size_t>(count);
+  }
+}
+
+void HttpClient::CloseSending() { shutdown(fd_, SHUT_WR); }
+
+bool HttpClient::HasNews() const {
+  pollfd seen{fd_, POLLIN, 0};
+  return poll(&seen, 1, 0) > 0;
+}
+
 bool HttpClient::SendRaw(const std::string& bytes) {
   for (size_t sent = 0; sent < bytes.size();) {
     const ssize_t count = send(fd_, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
@@ -41,6 +57,7 @@ bool HttpClient::SendRaw(const std::string& bytes) {
 }
 
 bool HttpClient::Send(const std::string& method, const std::string& target, const std::string& body, HttpHeaders headers) {
+  only_head_ = method == "HEAD";
   headers.emplace("Host", "127.0.0.1");
   if (!body.empty()) headers.emplace("Content-Type", "application/json");
   if (method == "POST") headers.emplace("Content-Length", std::to_string(body.size()));
@@ -82,7 +99,7 @@ HttpResponse HttpClient::ReadHead() {
   const std::string length = response.headers["content-length"];
   until_close_ = !chunked_ && length.empty();
   left_ = chunked_ || length.empty() ? 0 : std::strtoull(length.c_str(), nullptr, 10);
-  complete_ = !chunked_ && !until_close_ && left_ == 0;
+  complete_ = only_head_ || (!chunked_ && !until_close_ && left_ == 0);
   return response;
 }
 

@@ -27,8 +27,15 @@ class HttpClient {
   void Close();
 
   bool SendRaw(const std::string& bytes);
+  // As much as the sockets take at once.
+  void SendSome(const std::string& bytes);
+  // No more will be sent; what the server sends is still read.
+  void CloseSending();
   // With Host and Content-Length unless `headers` sets them.
   bool Send(const std::string& method, const std::string& target, const std::string& body = "", HttpHeaders headers = {});
+
+  // True when the server has closed the connection, or has sent something that nobody read yet.
+  bool HasNews() const;
 
   // The answer's head; its body is then read piece by piece.
   HttpResponse ReadHead();
@@ -48,6 +55,7 @@ class HttpClient {
   int fd_ = -1;
   std::string buffer_;                          // not yet decoded
   std::string body_;
+  bool only_head_ = false;                      // an answer to HEAD has no body
   bool chunked_ = false;
   bool until_close_ = false;
   uint64_t left_ = 0;                           // of the body, or of the chunk
