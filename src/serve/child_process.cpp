@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 
 #include "base/descriptor.h"
+#include "base/say.h"
 #include "cli/exit_status.h"
 
 namespace headrace::serve {
@@ -23,17 +24,6 @@ constexpr Millis kReapTime{5000};
 constexpr Millis kLogTime{500};          // that the rest of the log may take after the end
 constexpr size_t kLongestLine = 4096;
 constexpr size_t kLongestError = 400;
-
-// In the new process before the program runs: our signal settings and our sockets are not its own.
-void ResetProcess() {
-  struct sigaction standard {};
-  standard.sa_handler = SIG_DFL;
-  sigaction(SIGPIPE, &standard, nullptr);
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, nullptr);
-  cli::KeepOnlyStandardStreams();
-}
 
 // The text of a line that llama.cpp marks as an error, "0.00.027.739 E llama_model_load: ...", else "".
 std::string ErrorText(const std::string& line) {
@@ -70,7 +60,7 @@ Result<std::shared_ptr<ChildProcess>> ChildProcess::Start(const Executor& execut
   start.stderr_to_stdout = true;
   start.own_group = spec.own_group;
   std::shared_ptr<ChildProcess> child(new ChildProcess(executor, std::move(spec), ends[0]));
-  const auto pid = cli::StartProcess(start, ResetProcess);
+  const auto pid = cli::StartProcess(start, cli::KeepOnlyStandardStreams);
   if (!pid.ok()) return pid.status();
   child->pid_ = *pid;
   const auto read = [](std::shared_ptr<ChildProcess> self) -> Task<> { co_await self->ReadLog(); };
@@ -123,7 +113,7 @@ void ChildProcess::TakeLine(std::string line) {
   if (!ours && !spec_.debug) return;
   if (ours) line.erase(0, kOurs.size());
   if (line.size() > kLongestLine) line.resize(kLongestLine);
-  fmt::print(stderr, "headrace: [{}] {}\n", spec_.label, line);
+  Say(fmt::format("[{}] {}", spec_.label, line));
 }
 
 Task<bool> ChildProcess::WaitForEnd(Millis time) {
