@@ -1,24 +1,13 @@
 #include "base/log.h"
 
-#include <unistd.h>
-
 #include <atomic>
-#include <cerrno>
-#include <string>
+
+#include "base/say.h"
 
 namespace headrace {
 namespace {
 
 std::atomic<LogLevel> g_level{LogLevel::kWarning};
-
-void Write(std::string_view line) {
-  const int saved_errno = errno;
-  std::string text = "headrace: ";
-  text += line;
-  text += '\n';
-  [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
-  errno = saved_errno;
-}
 
 }  // namespace
 
@@ -26,11 +15,11 @@ void SetLogLevel(LogLevel level) { g_level.store(level, std::memory_order_relaxe
 LogLevel GetLogLevel() { return g_level.load(std::memory_order_relaxed); }
 
 void LogWarning(std::string_view line) {
-  if (GetLogLevel() >= LogLevel::kWarning) Write(line);
+  if (GetLogLevel() >= LogLevel::kWarning) Say(line);
 }
 
 void LogDebug(std::string_view line) {
-  if (GetLogLevel() >= LogLevel::kDebug) Write(line);
+  if (GetLogLevel() >= LogLevel::kDebug) Say(line);
 }
 
 }  // namespace headrace

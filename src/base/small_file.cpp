@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "base/descriptor.h"
+#include "base/standard_streams.h"
 
 namespace headrace {
 namespace {
@@ -16,15 +17,6 @@ namespace {
 Status SystemError(const std::string& path, const char* action, int error) {
   const Code code = error == ENOENT ? Code::kNotFound : error == EACCES || error == EPERM || error == EROFS ? Code::kPermission : Code::kIo;
   return Status(code, path + ": cannot " + action + ": " + std::strerror(error));
-}
-
-bool WriteAll(int fd, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
-    if (written < 0 && errno != EINTR) return false;
-    if (written > 0) bytes.remove_prefix(static_cast<size_t>(written));
-  }
-  return true;
 }
 
 }  // namespace
@@ -55,10 +47,12 @@ Status ReplaceFile(const std::string& path, std::string_view bytes) {
   std::filesystem::create_directories(std::filesystem::path(path).parent_path(), error);
   if (error) return SystemError(path, "create the folder of it", error.value());
   std::string temporary = path + ".XXXXXX";
-  Descriptor file(::mkostemp(temporary.data(), O_CLOEXEC));
+  const Descriptor file = AboveStandardStreams(::mkostemp(temporary.data(), O_CLOEXEC));
   if (!file.valid()) return SystemError(path, "create", errno);
-  if (WriteAll(file.get(), bytes) && ::rename(temporary.c_str(), path.c_str()) == 0) return {};
-  const Status failed = SystemError(path, "write", errno);
+  int failure = WriteAll(file.get(), bytes);
+  if (failure == 0 && ::rename(temporary.c_str(), path.c_str()) != 0) failure = errno;
+  if (failure == 0) return {};
+  const Status failed = SystemError(path, "write", failure);
   ::unlink(temporary.c_str());
   return failed;
 }

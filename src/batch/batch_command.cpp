@@ -1,16 +1,17 @@
 #include "batch/batch_command.h"
 
-#include <csignal>
 #include <filesystem>
 #include <memory>
 
 #include <fmt/format.h>
 
+#include "base/say.h"
 #include "batch/part_plan.h"
 #include "batch/part_run.h"
 #include "batch/request_file.h"
 #include "batch/result_file.h"
 #include "cli/exit_status.h"
+#include "cli/load_mode.h"
 #include "cli/session.h"
 #include "serve/lone_server.h"
 #include "serve/private_folder.h"
@@ -70,11 +71,11 @@ Result<std::vector<Part>> WriteProblems(const RequestFile& requests, ResultFile&
 }
 
 void SayEnd(const BatchOptions& options, const Tally& tally) {
-  fmt::print(stderr, "headrace: {}; the results are in {}\n", SummaryText(tally), options.results);
+  Say(fmt::format("{}; the results are in {}", SummaryText(tally), options.results));
   if (tally.cut_off > 0) {
-    fmt::print(stderr, "headrace: {} answers were ended by the context, not by the model; give a longer one with -c\n", tally.cut_off);
+    Say(fmt::format("{} answers were ended by the context, not by the model; give a longer one with -c", tally.cut_off));
   }
-  if (tally.failed > 0) fmt::print(stderr, "headrace: {} results are errors; --retry-errors does those requests once more\n", tally.failed);
+  if (tally.failed > 0) Say(fmt::format("{} results are errors; --retry-errors does those requests once more", tally.failed));
 }
 
 // How far it came and how it goes on, in the line that says what went wrong.
@@ -112,13 +113,10 @@ int Batch(BatchOptions& options, const std::vector<std::string>& rest) {
   auto results = ResultFile::Open(options.results, *requests, existing);
   if (!results.ok()) return cli::Fail(results.status());
   progress.Show("");
-  // A full quota is an error of a write, as a full disk is.
-  std::signal(SIGXFSZ, SIG_IGN);
-  std::signal(SIGPIPE, SIG_IGN);
   Tally tally;
   const auto parts = WriteProblems(*requests, *results, tally);
   if (!parts.ok()) return Stopped(options, {parts.status(), 0}, tally);
-  if (tally.requests == 0 && !options.quiet) fmt::print(stderr, "headrace: {} has no requests\n", options.requests);
+  if (tally.requests == 0 && !options.quiet) Say(options.requests + " has no requests");
   const serve::PrivateFolder folder;
   if (!parts->empty() && !folder.status().ok()) return cli::Fail(folder.status());
   EngineChoice engine;
@@ -131,7 +129,8 @@ int Batch(BatchOptions& options, const std::vector<std::string>& rest) {
     if (!plan.ok()) return cli::Fail(plan.status());
     if (!options.quiet) {
       cli::SayDecision(plan->model);
-      for (const std::string& note : plan->notes) fmt::print(stderr, "headrace: {}\n", note);
+      if (plan->model.streams()) cli::SayMapped(options.rest);
+      for (const std::string& note : plan->notes) Say(note);
     }
     cli::DebugEngine(engine.setup, plan->arguments, plan->config);
     const PartEnd end = RunPart(options, engine, *plan, *requests, part, socket_path, *results, tally);
@@ -157,9 +156,10 @@ void AddBatchCommand(CLI::App& app, cli::CommandLine& line) {
       ->type_name("N")->check(CLI::Range(uint64_t{1}, uint64_t{256}));
   command->add_option("-n,--predict", options->answer, "Most tokens of an answer whose request names no limit (default: what a context of 4096 leaves)")
       ->type_name("N")->check(CLI::Range(uint64_t{1}, uint64_t{1} << 30));
-  command->add_option("-c,--ctx-size", options->context, "Context of each request in tokens (default: what the longest needs)")
-      ->type_name("N")->check(CLI::Range(uint64_t{1}, uint64_t{1} << 30));
-  command->add_option("-t,--threads", options->threads, "Threads (default: llama.cpp's)")->type_name("N");
+  command->add_option("-c,--ctx-size", options->context, "Context of each request in tokens, 0 for the model's own (default: what the longest needs)")
+      ->type_name("N")->check(CLI::Range(uint64_t{0}, uint64_t{1} << 30));
+  command->add_option("-t,--threads", options->threads, "Threads (default: llama.cpp's)")
+      ->type_name("N")->check(CLI::Range(int64_t{-1}, int64_t{65536}));
   command->add_flag("-q,--quiet", options->quiet, "No lines about what was decided and how it goes");
   command->add_flag("--no-modelfile", options->no_modelfile, "Leave a Modelfile beside the model out (docs/modelfile.md)");
   cli::AddFlashOptions(*command, options->flash);

@@ -7,6 +7,7 @@
 #include "base/size.h"
 #include "cli/engine_arguments.h"
 #include "cli/engine_probe.h"
+#include "cli/file_arguments.h"
 #include "cli/machine_profile.h"
 #include "cli/model_cost.h"
 #include "cli/modelfile_use.h"
@@ -60,6 +61,7 @@ class Planner {
     LongestContext longest(limits.usual, limits.answer);
     for (const size_t i : part_.requests) longest.Add(requests_.entries()[i].demand);
     limits.context = options_.context.value_or(longest.tokens(model_context));
+    if (limits.context == 0) limits.context = model_context > 0 ? model_context : limits.usual;   // as -c 0 says
     DemandSum sum(limits);
     for (const size_t i : part_.requests) sum.Add(requests_.entries()[i].demand);
     demand_ = sum.total();
@@ -139,6 +141,7 @@ class Planner {
   Status Settle() {
     auto arguments = Arguments(plan_.slots.slots, plan_.slots.cache_tokens);
     if (!arguments.ok()) return arguments.status();
+    HEADRACE_RETURN_IF_ERROR(cli::CheckFileArguments(*arguments));
     HEADRACE_RETURN_IF_ERROR(cli::SettleMemory(&engine_.setup.engine, *arguments, plan_.model));
     arguments = Arguments(plan_.slots.slots, plan_.slots.cache_tokens);   // it is known now whether weights stream
     if (!arguments.ok()) return arguments.status();

@@ -1,7 +1,6 @@
 #include "batch/part_run.h"
 
 #include <boost/asio/signal_set.hpp>
-#include <csignal>
 #include <filesystem>
 #include <unordered_map>
 
@@ -9,6 +8,7 @@
 #include "batch/part_results.h"
 #include "batch/schedule.h"
 #include "batch/token_count.h"
+#include "cli/start_signals.h"
 #include "serve/child_client.h"
 #include "serve/lone_server.h"
 
@@ -28,7 +28,7 @@ class PartRun {
   PartRun(const BatchOptions& options, const EngineChoice& engine, const PartPlan& plan, const RequestFile& requests, const Part& part,
           const std::string& socket_path, ResultFile& results, Tally& tally)
       : engine_(engine), plan_(plan), requests_(requests), schedule_(plan.slots.slots, plan.slots.cache_tokens), changed_(loop_.get_executor()),
-        signals_(loop_, SIGINT, SIGTERM, SIGHUP), server_(loop_.get_executor(), socket_path),
+        signals_(loop_), server_(loop_.get_executor(), socket_path),
         results_(options, plan, requests, server_, schedule_, results, tally), progress_(loop_.get_executor(), options.quiet, server_, results, tally) {
     for (const size_t i : part.requests) {
       const Demand& demand = Entry(i).demand;
@@ -38,6 +38,7 @@ class PartRun {
   }
 
   PartEnd Run() {
+    for (const int signal : cli::EndingSignals()) signals_.add(signal);
     Spawn(loop_.get_executor(), WaitForSignal());
     Spawn(loop_.get_executor(), Serve());
     Spawn(loop_.get_executor(), ShowProgress());

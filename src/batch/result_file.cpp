@@ -12,6 +12,7 @@
 
 #include <fmt/format.h>
 
+#include "base/standard_streams.h"
 #include "batch/line_reader.h"
 
 namespace headrace::batch {
@@ -21,16 +22,6 @@ Status SystemError(const std::string& path, const char* action) {
   const int error = errno;
   const Code code = error == ENOENT ? Code::kNotFound : error == EACCES || error == EPERM || error == EROFS ? Code::kPermission : Code::kIo;
   return Status(code, fmt::format("{}: cannot {}: {}", path, action, std::strerror(error)));
-}
-
-// 0, or the errno.
-int WriteAll(int fd, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = write(fd, bytes.data(), bytes.size());
-    if (written < 0 && errno != EINTR) return errno;
-    if (written > 0) bytes.remove_prefix(static_cast<size_t>(written));
-  }
-  return 0;
 }
 
 constexpr const char* kOthers = "name another file with -o, or --overwrite it";

@@ -5,13 +5,16 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "base/say.h"
 #include "cli/bench_report.h"
 #include "cli/engine_arguments.h"
 #include "cli/engine_probe.h"
 #include "cli/exit_status.h"
+#include "cli/load_mode.h"
 #include "cli/machine_profile.h"
 #include "cli/model_setup.h"
 #include "cli/options.h"
+#include "cli/output.h"
 #include "cli/session.h"
 
 namespace headrace::cli {
@@ -59,6 +62,7 @@ int Bench(BenchOptions options, const std::vector<std::string>& rest) {
     const Status settled = SettleMemory(&engine->engine, BenchMemoryArguments(options.arguments), *model);
     if (!settled.ok()) return Fail(settled);
     SayDecision(*model);
+    if (model->streams()) SayMapped(rest);
   }
   options.arguments.streams = model->streams();
   auto arguments = BuildBenchArguments(options.arguments, *known);
@@ -94,7 +98,7 @@ int Bench(BenchOptions options, const std::vector<std::string>& rest) {
   session.library = session.config.wants_library() ? engine->library : "";
   const auto result = RunSession(std::move(session));
   if (!result.ok()) return Fail(result.status().message(), kExitNotExecutable);
-  if (model->config.debug) fmt::print(stderr, "{}", output);
+  if (model->config.debug) SayRaw(output);
   if (const int status = ReportEnd(*result, model->config, "llama-bench"); status != kExitOk) {
     return result->process.signal != 0 ? status : Fail("llama-bench failed; run headrace bench --debug to see why", status);
   }
@@ -103,7 +107,7 @@ int Bench(BenchOptions options, const std::vector<std::string>& rest) {
   report.rows = std::move(*rows);
   report.statistics = result->statistics.value_or(Statistics());
   LearnPromptSpeed(report, *model);
-  fmt::print("{}", options.json ? RenderBenchJson(report) : RenderBenchText(report));
+  WriteOutput(options.json ? RenderBenchJson(report) : RenderBenchText(report));
   return kExitOk;
 }
 

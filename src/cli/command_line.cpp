@@ -1,14 +1,18 @@
 #include "cli/command_line.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <exception>
 #include <new>
+#include <sstream>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "base/say.h"
+#include "base/standard_streams.h"
 #include "cli/exit_status.h"
+#include "cli/output.h"
+#include "cli/start_signals.h"
 
 namespace headrace::cli {
 namespace {
@@ -27,7 +31,12 @@ Everything after -- goes to llama.cpp's program. headrace COMMAND --help says mo
 
 // Help and version go to standard output with status 0, errors become one line and status 2.
 int ReportParse(const CLI::App& app, const CLI::ParseError& error) {
-  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) return app.exit(error);
+  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
+    std::ostringstream help, nothing;
+    app.exit(error, help, nothing);
+    WriteOutput(help.str());
+    return kExitOk;
+  }
   std::string command = "headrace";
   for (const CLI::App* sub = &app; sub != nullptr;) {
     const auto chosen = sub->get_subcommands();
@@ -54,9 +63,7 @@ int Run(int argc, const char* const* argv, const std::vector<AddCommand>& more) 
     return ReportParse(*app, error);
   }
   if (!line.action) return Fail("nothing to do; see headrace --help", kExitUsage);
-  const int status = line.action();
-  if (std::fflush(stdout) != 0 && status == kExitOk) return Fail("cannot write to standard output; is the disk full?", kExitFailure);
-  return status;
+  return line.action();
 }
 
 }  // namespace
@@ -78,8 +85,11 @@ std::unique_ptr<CLI::App> MakeApp(CommandLine& line, const std::vector<AddComman
 }
 
 int RunCommandLine(int argc, const char* const* argv, const std::vector<AddCommand>& more) noexcept {
+  OpenStandardStreams();
+  RememberStandardError();
+  TakeSignals();
   try {
-    return Run(argc, argv, more);
+    return FinishOutput(Run(argc, argv, more));
   } catch (const std::bad_alloc&) {
     return Fail("out of memory; close other programs and try again", kExitFailure);
   } catch (const std::exception& error) {

@@ -10,6 +10,7 @@
 
 #include "cli/exit_status.h"
 #include "cli/options.h"
+#include "cli/output.h"
 
 namespace headrace::cli {
 namespace {
@@ -198,7 +199,7 @@ void AddCompletionCommand(CLI::App& app, CommandLine& line) {
   command->add_option("shell", *shell, "bash, zsh or fish")->required()->type_name("SHELL")->check(CLI::IsMember({"bash", "zsh", "fish"}));
   command->callback([shell, &app, &line] {
     line.action = [shell, &app] {
-      fmt::print("{}", *shell == "bash" ? BashCompletion(app) : *shell == "zsh" ? ZshCompletion(app) : FishCompletion(app));
+      WriteOutput(*shell == "bash" ? BashCompletion(app) : *shell == "zsh" ? ZshCompletion(app) : FishCompletion(app));
       return kExitOk;
     };
   });

@@ -18,6 +18,7 @@
 #include "cli/doctor_test_file.h"
 #include "cli/exit_status.h"
 #include "cli/options.h"
+#include "cli/output.h"
 #include "cli/session.h"
 
 namespace headrace::cli {
@@ -119,7 +120,7 @@ int Doctor(const DoctorOptions& options) {
   ExamineSystem(facts);
   ExamineEngine(options.engine, facts);
   const std::vector<Check> checks = JudgeDoctor(facts);
-  fmt::print("{}", options.json ? RenderDoctorJson(checks, facts) : RenderDoctorText(checks));
+  WriteOutput(options.json ? RenderDoctorJson(checks, facts) : RenderDoctorText(checks));
   for (const Check& check : checks) {
     if (check.verdict == Verdict::kBad) return kExitFailure;
   }

@@ -1,8 +1,11 @@
 #include "cli/engine_arguments.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include <fmt/format.h>
+
+#include "cli/load_mode.h"
 
 namespace headrace::cli {
 namespace {
@@ -12,7 +15,8 @@ using Names = std::vector<const char*>;
 
 class Builder {
  public:
-  Builder(const OptionNames& known, const std::vector<std::string>& rest) : known_(known), rest_(rest) {}
+  // Weights that stream are mapped, whatever the user's arguments say (cli/load_mode.h).
+  Builder(const OptionNames& known, const std::vector<std::string>& rest, bool streams) : known_(known), rest_(streams ? Mapped(rest) : rest) {}
 
   // A default of ours: left out where the engine does not know it or the user set it after --.
   void Default(const Names& names, std::optional<std::string> value = std::nullopt) {
@@ -69,7 +73,7 @@ class Builder {
   }
 
   const OptionNames& known_;
-  const std::vector<std::string>& rest_;
+  const std::vector<std::string> rest_;
   std::vector<std::string> arguments_;
   std::vector<std::string> by_file_;
   Status status_;
@@ -81,7 +85,7 @@ std::string AsPath(const std::string& path) { return path.starts_with('-') ? "./
 }  // namespace
 
 Result<std::vector<std::string>> BuildRunArguments(const RunArguments& run, const OptionNames& known) {
-  Builder builder(known, run.rest);
+  Builder builder(known, run.rest, run.streams);
   builder.Required({"-m", "--model"}, AsPath(run.model));
   if (run.prompt) builder.Required({"-p", "--prompt"}, run.prompt);
   if (run.prompt_file) builder.Required({"-f", "--file"}, AsPath(*run.prompt_file));
@@ -97,7 +101,7 @@ Result<std::vector<std::string>> BuildRunArguments(const RunArguments& run, cons
   // The warm-up pass would read the whole model before the prompt does; fitting would load it once more.
   builder.Default({"--no-warmup"});
   if (!builder.SetByUser({"-fit"})) builder.Default({"--fit"}, "off");
-  if (run.streams && !builder.SetByUser({"-lm", "--no-mmap", "--mmap"})) builder.Default({"--load-mode"}, "mmap");
+  if (run.streams && !builder.SetByUser({"-lm", "--mmap"})) builder.Default({"--load-mode"}, kMappedMode);
   if (run.one_answer()) {
     if (run.use_chat_template) {
       // --jinja: the model's own template; without it only built-in ones are accepted.
@@ -125,19 +129,35 @@ std::vector<std::string> BenchMemoryArguments(const BenchArguments& bench) {
 }
 
 Result<std::vector<std::string>> BuildBenchArguments(const BenchArguments& bench, const OptionNames& known) {
-  Builder builder(known, bench.rest);
+  Builder builder(known, bench.rest, bench.streams);
   builder.Required({"-m", "--model"}, AsPath(bench.model));
   builder.Required({"-o", "--output"}, "json");
   if (!builder.SetByUser({"--n-prompt"})) builder.Default({"-p"}, std::to_string(bench.prompt_tokens));
   if (!builder.SetByUser({"--n-gen"})) builder.Default({"-n"}, std::to_string(bench.decode_tokens));
   if (!builder.SetByUser({"--repetitions"})) builder.Default({"-r"}, std::to_string(bench.repetitions));
   builder.Required({"-t", "--threads"}, bench.threads);
-  if (bench.streams && !builder.SetByUser({"-lm", "-mmp", "--mmap"})) builder.Default({"--load-mode"}, "mmap");
+  if (bench.streams && !builder.SetByUser({"-lm", "-mmp", "--mmap"})) builder.Default({"--load-mode"}, kMappedMode);
   return builder.Finish();
 }
 
+ServerArguments OneAnswerArguments(const RunArguments& run, const OptionNames& known) {
+  ServerArguments server;
+  server.model = run.model;
+  server.alias = std::filesystem::path(run.model).filename().string();
+  server.context = DefaultContext(run.model_context);
+  server.settings = run.settings;
+  server.slots = 1;
+  server.streams = run.streams;
+  server.debug = run.debug;
+  server.defaults = run.defaults;
+  server.rest = run.rest;
+  // Nothing is asked twice: no states of a prompt are kept.
+  if (known.Has("--ctx-checkpoints")) server.defaults.push_back({{"-ctxcp", "--ctx-checkpoints"}, "0"});
+  return server;
+}
+
 Result<std::vector<std::string>> BuildServerArguments(const ServerArguments& server, const OptionNames& known) {
-  Builder builder(known, server.rest);
+  Builder builder(known, server.rest, server.streams);
   const auto given = [](const std::string& text) { return text.empty() ? std::nullopt : std::optional<std::string>(text); };
   builder.Required({"-m", "--model"}, AsPath(server.model));
   builder.Required({"--host"}, given(server.socket));
@@ -174,7 +194,7 @@ Result<std::vector<std::string>> BuildServerArguments(const ServerArguments& ser
   builder.Default({"--no-ui", "--no-webui"});
   builder.Default({"--no-warmup"});
   if (!builder.SetByUser({"-fit"})) builder.Default({"--fit"}, "off");
-  if (server.streams && !builder.SetByUser({"-lm", "--no-mmap", "--mmap"})) builder.Default({"--load-mode"}, "mmap");
+  if (server.streams && !builder.SetByUser({"-lm", "--mmap"})) builder.Default({"--load-mode"}, kMappedMode);
   // By default it keeps up to 8 GiB of old prompts: memory that nobody granted.
   if (!builder.SetByUser({"-cram"})) builder.Default({"--cache-ram"}, "0");
   if (!builder.SetByUser({"-v", "--verbose", "--log-verbose", "--verbosity", "--log-verbosity"})) {

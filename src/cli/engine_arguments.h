@@ -86,6 +86,9 @@ struct ServerArguments {
   std::vector<EngineOption> defaults;      // a Modelfile's: what rest says goes before
   std::vector<std::string> rest;
 };
+// The same wishes as `run` for a llama-server whose options `known` lists, and that gives one answer.
+ServerArguments OneAnswerArguments(const RunArguments& run, const OptionNames& known);
+
 // Arguments for llama-server with one model.
 Result<std::vector<std::string>> BuildServerArguments(const ServerArguments& server, const OptionNames& known);
 

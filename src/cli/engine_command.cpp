@@ -7,6 +7,7 @@
 #include "cli/exit_status.h"
 #include "cli/launcher.h"
 #include "cli/options.h"
+#include "cli/output.h"
 #include "cli/text_table.h"
 
 namespace headrace::cli {
@@ -32,7 +33,7 @@ int EngineStatus(const std::string& option) {
   table.AddRow({"llama.cpp", QueryVersion(*engine)});
   table.AddRow({"ggml", ggml.version.empty() ? "unknown" : fmt::format("{} ({})", ggml.version, ggml.library)});
   table.AddRow({"streaming", ggml.usable ? "possible" : "not possible: " + ggml.problem});
-  fmt::print("{}", table.Render());
+  WriteOutput(table.Render());
   return kExitOk;
 }
 

@@ -6,7 +6,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/say.h"
 #include "cli/exit_status.h"
+#include "cli/file_arguments.h"
+#include "cli/load_mode.h"
 #include "cli/model_setup.h"
 #include "cli/options.h"
 #include "cli/session.h"
@@ -31,15 +34,11 @@ struct ExecOptions {
   FlashOptions flash;
 };
 
-// The file after -m or --model that exists: its disk is the one that will be read.
-std::string ModelArgument(const std::vector<std::string>& arguments) {
+// The file after -m or --model; of a program that may mean something else by that only one that exists.
+std::string ModelArgument(const std::vector<std::string>& arguments, bool surely) {
   std::error_code error;
-  for (size_t i = 0; i + 1 < arguments.size(); ++i) {
-    if ((arguments[i] == "-m" || arguments[i] == "--model") && std::filesystem::is_regular_file(arguments[i + 1], error)) {
-      return arguments[i + 1];
-    }
-  }
-  return "";
+  const std::string path = OptionValue(arguments, {"-m", "--model"}).value_or("");
+  return surely || std::filesystem::is_regular_file(path, error) ? path : "";
 }
 
 // Programs whose context is what -c says, or the model's own.
@@ -57,7 +56,22 @@ void KeepPromptCacheSmall(LaunchSpec& launch) {
     return;
   }
   launch.environment.emplace_back(kVariable, "0");
-  fmt::print(stderr, "headrace: the server's prompt cache is off, its memory goes to weights; --cache-ram MIB gives it some\n");
+  Say("the server's prompt cache is off, its memory goes to weights; --cache-ram MIB gives it some");
+}
+
+// Another way of loading than a mapping is taken out where weights stream.
+void MapModel(bool streams, LaunchSpec& launch) {
+  const std::string unmapped_by = UnmappedBy(launch.arguments, [](const char* name) { return std::getenv(name); });
+  if (!streams || unmapped_by.empty()) return;
+  launch.arguments = Mapped(std::move(launch.arguments));
+  launch.environment.emplace_back(kLoadModeVariable, kMappedMode);
+  Say(MappedLine(unmapped_by));
+}
+
+// Of a program whose memory is not foretold: whether the weights alone are more than it may have.
+bool ExceedsMemory(const std::string& model_path, const FlashOptions& options) {
+  auto model = PrepareModel(model_path, options);
+  return model.ok() && (!SettleMemory(nullptr, {}, *model).ok() || model->streams());
 }
 
 int Exec(const ExecOptions& options, const std::vector<std::string>& words) {
@@ -87,21 +101,27 @@ int Exec(const ExecOptions& options, const std::vector<std::string>& words) {
   }
   session.launch.program = *program;
   session.launch.arguments.assign(words.begin() + 1, words.end());
-  const std::string model_path = ModelArgument(session.launch.arguments);
+  const std::string model_path = ModelArgument(session.launch.arguments, IsGenerator(*program));
+  bool streams = config.flash_mode == FlashMode::kOn;
   if (config.wants_library() && engine.ok() && !model_path.empty() && IsGenerator(*program)) {
     auto model = PrepareModel(model_path, options.flash);
     if (!model.ok()) return Fail(model.status());
+    if (const Status files = CheckFileArguments(session.launch.arguments); !files.ok()) return Fail(files);
     if (const Status settled = SettleMemory(&*engine, session.launch.arguments, *model); !settled.ok()) return Fail(settled);
     SayDecision(*model);
     config = model->LibraryConfig();
-    if (model->streams()) {
+    streams = model->streams();
+    if (streams) {
       AddDiskSpeed(model_path, *engine, config);
       KeepPromptCacheSmall(session.launch);
     }
+  } else if (config.flash_mode == FlashMode::kAuto && !model_path.empty()) {
+    streams = ExceedsMemory(model_path, options.flash);
   }
+  MapModel(streams, session.launch);
   if (config.debug) {
-    fmt::print(stderr, "headrace: {} {}\n", *program, fmt::join(session.launch.arguments, " "));
-    for (const auto& [name, value] : config.ToEnvironment()) fmt::print(stderr, "headrace: {}={}\n", name, value);
+    Say(fmt::format("{} {}", *program, fmt::join(session.launch.arguments, " ")));
+    for (const auto& [name, value] : config.ToEnvironment()) Say(fmt::format("{}={}", name, value));
   }
   session.config = config;
   const auto result = RunSession(std::move(session));

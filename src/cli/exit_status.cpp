@@ -1,8 +1,6 @@
 #include "cli/exit_status.h"
 
-#include <cstdio>
-
-#include <fmt/format.h>
+#include "base/say.h"
 
 namespace headrace::cli {
 
@@ -41,8 +39,7 @@ std::string OneLine(std::string_view text) {
 }
 
 int Fail(std::string_view message, int exit_status) {
-  const std::string line = fmt::format("headrace: {}\n", OneLine(message));
-  std::fwrite(line.data(), 1, line.size(), stderr);
+  Say(OneLine(message));
   return exit_status;
 }
 

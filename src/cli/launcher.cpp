@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 
 #include "base/descriptor.h"
+#include "cli/start_signals.h"
 
 namespace headrace::cli {
 namespace {
@@ -28,11 +29,9 @@ class SignalGuard {
   SignalGuard() {
     sigset_t handled;
     sigemptyset(&handled);
-    for (const int signal : {SIGCHLD, SIGINT, SIGTERM, SIGHUP, SIGQUIT}) sigaddset(&handled, signal);
+    sigaddset(&handled, SIGCHLD);
+    for (const int signal : EndingSignals()) sigaddset(&handled, signal);
     sigprocmask(SIG_BLOCK, &handled, &original_mask_);
-    struct sigaction ignore {};
-    ignore.sa_handler = SIG_IGN;
-    sigaction(SIGPIPE, &ignore, &original_pipe_);
     fd_ = Descriptor(signalfd(-1, &handled, SFD_CLOEXEC | SFD_NONBLOCK));
   }
   ~SignalGuard() { Restore(); }
@@ -40,15 +39,11 @@ class SignalGuard {
   SignalGuard& operator=(const SignalGuard&) = delete;
 
   // Also called in the child, between fork and exec.
-  void Restore() const {
-    sigaction(SIGPIPE, &original_pipe_, nullptr);
-    sigprocmask(SIG_SETMASK, &original_mask_, nullptr);
-  }
+  void Restore() const { sigprocmask(SIG_SETMASK, &original_mask_, nullptr); }
   int fd() const { return fd_.get(); }
 
  private:
   sigset_t original_mask_{};
-  struct sigaction original_pipe_ {};
   Descriptor fd_;
 };
 

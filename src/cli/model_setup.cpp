@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/say.h"
 #include "base/size.h"
 #include "cli/engine_probe.h"
 #include "cli/machine_profile.h"
@@ -68,7 +69,7 @@ Status SettleMemory(const Engine* engine, const std::vector<std::string>& argume
   const Status enough = SettleMemory(*simulation, arguments, model);
   progress.Show("");
   if (!simulation->ok() && model.config.debug) {
-    fmt::print(stderr, "headrace: what the engine will allocate is not foretold, only measured: {}\n", simulation->status().message());
+    Say("what the engine will allocate is not foretold, only measured: " + simulation->status().message());
   }
   return enough;
 }
@@ -146,19 +147,19 @@ void AddDiskSpeed(const std::string& model_path, const Engine& engine, Config& c
   if (profile.ok()) {
     config.disk_bytes_per_s = profile->disk_bytes_per_s;
   } else if (config.debug) {
-    fmt::print(stderr, "headrace: disk speed unknown: {}\n", profile.status().message());
+    Say("disk speed unknown: " + profile.status().message());
   }
 }
 
 void SayDecision(const ModelSetup& model) {
-  fmt::print(stderr, "headrace: {}\n", DescribeDecision(model.memory, model.limits));
+  Say(DescribeDecision(model.memory, model.limits));
 }
 
 void DebugEngine(const EngineSetup& engine, const std::vector<std::string>& arguments, const Config& config) {
   if (!config.debug) return;
-  fmt::print(stderr, "headrace: engine from {}, library {}, disk {:.2f} GB/s\n", engine.engine.origin,
-             engine.library.empty() ? "not loaded" : engine.library, config.disk_bytes_per_s / 1e9);
-  fmt::print(stderr, "headrace: {} {}\n", engine.program, fmt::join(arguments, " "));
+  Say(fmt::format("engine from {}, library {}, disk {:.2f} GB/s", engine.engine.origin, engine.library.empty() ? "not loaded" : engine.library,
+                  config.disk_bytes_per_s / 1e9));
+  Say(fmt::format("{} {}", engine.program, fmt::join(arguments, " ")));
 }
 
 }  // namespace headrace::cli

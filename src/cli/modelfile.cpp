@@ -20,12 +20,13 @@ struct Parameter {
   bool whole;                       // a whole number
   double least, most;
   std::vector<const char*> names;
+  std::optional<double> unset = std::nullopt;   // with this value it is as if it was not there
 };
 
 const std::vector<Parameter>& Parameters() {
   static const std::vector<Parameter> parameters = {
       {"temperature", false, 0, kMost, {"--temp", "--temperature"}},
-      {"top_k", true, 0, kMost, {"--top-k"}},
+      {"top_k", true, -1, kMost, {"--top-k"}},
       {"top_p", false, 0, 1, {"--top-p"}},
       {"min_p", false, 0, 1, {"--min-p"}},
       {"typical_p", false, 0, 1, {"--typical", "--typical-p"}},
@@ -41,14 +42,40 @@ const std::vector<Parameter>& Parameters() {
       {"num_predict", true, -2, kMost, {"-n", "--predict", "--n-predict"}},
       {"num_keep", true, -1, kMost, {"--keep"}},
       {"num_batch", true, 1, kMost, {"-b", "--batch-size"}},
-      {"num_thread", true, 1, 4096, {"-t", "--threads"}},
-      {"num_gpu", true, 0, kMost, {"-ngl", "--gpu-layers", "--n-gpu-layers"}},
-      {"main_gpu", true, 0, kMost, {"-mg", "--main-gpu"}}};
+      {"num_thread", true, 0, 4096, {"-t", "--threads"}, 0},
+      {"num_gpu", true, -1, kMost, {"-ngl", "--gpu-layers", "--n-gpu-layers"}, -1},
+      {"main_gpu", true, 0, kMost, {"-mg", "--main-gpu"}},
+      {"rope_frequency_base", false, 0, 1e12, {"--rope-freq-base"}, 0},
+      {"rope_frequency_scale", false, 0, kMost, {"--rope-freq-scale"}, 0}};
   return parameters;
 }
 
+// A PARAMETER that Ollama has or had, and that changes nothing here.
+struct IdleParameter {
+  const char* name;
+  bool number;                      // else true or false
+  const char* why;
+};
+
+constexpr IdleParameter kIdleParameters[] = {
+    {"use_mmap", false, "weights that stream are mapped, those that fit are loaded as llama.cpp decides"},
+    {"use_mlock", false, "--lock keeps the memory of weights out of swap"},
+    {"low_vram", false, "llama.cpp has no such option any more"},
+    {"f16_kv", false, "-ctk and -ctv after -- choose the type of the KV cache"},
+    {"numa", false, "--numa after -- says how memory is spread"},
+    {"vocab_only", false, "a model is loaded to be used"},
+    {"logits_all", false, "llama.cpp has no such option any more"},
+    {"embedding_only", false, "the model's file says what it is"},
+    {"penalize_newline", false, "llama.cpp has no such option any more"},
+    {"tfs_z", true, "llama.cpp has no tail-free sampling any more"},
+    {"num_gqa", true, "the model's file says it"},
+    {"draft_num_predict", true, "how much is drafted is chosen from measurements; --draft-tokens sets it"}};
+
 constexpr const char* kStop = "stop";
 const char* const kStopNames[] = {"-r", "--reverse-prompt"};
+
+// As Ollama takes them, in lower case.
+constexpr const char* kTruths[] = {"true", "false", "t", "f", "1", "0"};
 
 std::optional<double> Number(const std::string& text, bool whole) {
   double value = 0;
@@ -56,6 +83,10 @@ std::optional<double> Number(const std::string& text, bool whole) {
   const auto [end, error] = std::from_chars(text.data(), last, value);
   if (error != std::errc() || end != last || !std::isfinite(value) || (whole && value != std::floor(value))) return std::nullopt;
   return value;
+}
+
+bool IsTruth(const std::string& text) {
+  return std::any_of(std::begin(kTruths), std::end(kTruths), [&](const char* truth) { return text == truth; });
 }
 
 std::string Lower(std::string text) {
@@ -85,7 +116,7 @@ class Reader {
     const char* name;
     Status (Reader::*take)(const Command&);
   };
-  static const Keyword kKeywords[16];
+  static const Keyword kKeywords[18];
 
   static std::string Names(const std::string& beginning) {
     std::vector<std::string> names;
@@ -100,16 +131,24 @@ class Reader {
                                       Shown(command.value), expected));
   }
   void Warn(const Command& command, const std::string& what) { result_.warnings.push_back(fmt::format("{}:{}: {}", file_, command.line, what)); }
+  void Forget(const std::string& name) {
+    std::erase_if(result_.settings, [&](const std::string& setting) { return setting.starts_with(name) && setting[name.size()] == ' '; });
+  }
   // The last one of a name counts.
   void Say(const std::string& name, const std::string& value) {
-    std::erase_if(result_.settings, [&](const std::string& setting) { return setting.starts_with(name) && setting[name.size()] == ' '; });
+    Forget(name);
     result_.settings.push_back(fmt::format("{} {}", name, value));
   }
 
   Status From(const Command& command) {
-    if (!result_.from.empty()) return Error(command, "a second FROM; a projector or draft model is given after -- on the command line (--mmproj, -md)");
+    if (command.value.empty()) return Wants(command, "the path of a GGUF file");
+    if (!result_.from.empty()) {
+      // Ollama's way to name a projector.
+      Warn(command, fmt::format("the second FROM, {}, is left out: a projector is given after -- on the command line (--mmproj)", Shown(command.value)));
+      return {};
+    }
     result_.from = command.value;
-    return command.value.empty() ? Wants(command, "the path of a GGUF file") : Status();
+    return {};
   }
   Status Adapter(const Command& command) {
     if (!result_.adapter.empty()) return Error(command, "a second ADAPTER; give further ones after -- on the command line (--lora)");
@@ -125,8 +164,10 @@ class Reader {
   }
   Status Ignored(const Command&) { return {}; }
   Status Left(const Command& command) {
-    Warn(command, command.keyword == "MESSAGE" ? "MESSAGE is left out: a chat starts without a history"
-                                               : fmt::format("{} is left out: the model's own chat template is used", command.keyword));
+    const char* const why = command.keyword == "MESSAGE" ? "a chat starts without a history"
+                            : command.keyword == "EMBED" ? "there is nothing for it in llama.cpp"
+                                                         : "the model's own chat template is used";
+    Warn(command, fmt::format("{} is left out: {}", command.keyword, why));
     return {};
   }
 
@@ -138,10 +179,11 @@ class Reader {
       result_.settings.push_back(fmt::format("stop \"{}\"", Shown(command.value)));
       return {};
     }
-    if (name == "use_mmap") {
-      if (command.value == "true") return {};
-      return Error(command, "PARAMETER use_mmap has no meaning here: weights that stream are mapped and read as they are needed, those that fit as llama.cpp "
-                            "decides; leave it out");
+    for (const IdleParameter& idle : kIdleParameters) {
+      if (name != idle.name) continue;
+      if (idle.number ? !Number(command.value, false) : !IsTruth(Lower(command.value))) return Wants(command, idle.number ? "a number" : "true or false");
+      Warn(command, fmt::format("PARAMETER {} is left out: {}", name, idle.why));
+      return {};
     }
     for (const Parameter& parameter : Parameters()) {
       if (name != parameter.name) continue;
@@ -152,13 +194,17 @@ class Reader {
         return Wants(command, (parameter.whole ? "a whole number" : "a number") + range);
       }
       std::erase_if(result_.options, [&](const EngineOption& option) { return option.names == parameter.names; });
-      result_.options.push_back({parameter.names, command.value});
-      Say(name, command.value);
+      Forget(name);
+      if (value == parameter.unset) return {};
+      // "4e3" is a whole number too, but not to the engine.
+      const std::string text = parameter.whole ? fmt::format("{:.0f}", *value) : command.value;
+      result_.options.push_back({parameter.names, text});
+      Say(name, text);
       return {};
     }
     std::vector<std::string> names;
     for (const Parameter& parameter : Parameters()) names.emplace_back(parameter.name);
-    return Error(command, fmt::format("there is no PARAMETER {}; known are {}, {}, use_mmap; other options of llama.cpp are given after -- on the command line",
+    return Error(command, fmt::format("there is no PARAMETER {}; known are {}, {}; other options of llama.cpp are given after -- on the command line",
                                       Shown(command.name), fmt::join(names, ", "), kStop));
   }
 
@@ -213,7 +259,7 @@ class Reader {
   Modelfile result_;
 };
 
-const Reader::Keyword Reader::kKeywords[16] = {{"FROM", &Reader::From},
+const Reader::Keyword Reader::kKeywords[18] = {{"FROM", &Reader::From},
                                                {"SYSTEM", &Reader::System},
                                                {"PARAMETER", &Reader::TakeParameter},
                                                {"ADAPTER", &Reader::Adapter},
@@ -221,6 +267,8 @@ const Reader::Keyword Reader::kKeywords[16] = {{"FROM", &Reader::From},
                                                {"RENDERER", &Reader::Left},
                                                {"PARSER", &Reader::Left},
                                                {"MESSAGE", &Reader::Left},
+                                               {"PROMPT", &Reader::Left},
+                                               {"EMBED", &Reader::Left},
                                                {"LICENSE", &Reader::Ignored},
                                                {"REQUIRES", &Reader::Ignored},
                                                {"FLASH", &Reader::Flash},

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <iterator>
 
 #include <fmt/format.h>
 
@@ -46,7 +47,14 @@ std::string_view TakeWord(std::string_view& text) {
   return word;
 }
 
-// The value that begins with `first`; a quoted one may go on over further lines, in plain quotes only a `long_text`.
+// A line that begins as a command does: a short value that would go on there lacks its quote.
+bool IsCommand(std::string_view line) {
+  constexpr std::string_view kBeginnings[] = {"FROM", "PARAMETER", "SYSTEM", "TEMPLATE", "ADAPTER", "LICENSE", "MESSAGE", "FLASH"};
+  line = Trim(line);
+  return std::any_of(std::begin(kBeginnings), std::end(kBeginnings), [&](std::string_view beginning) { return line.starts_with(beginning); });
+}
+
+// The value that begins with `first`; a quoted one may go on over further lines, but if it is no `long_text` not over a command.
 // False: its quote has no end.
 bool TakeValue(std::string_view first, bool long_text, Lines& lines, std::string& value) {
   const std::string_view quote = first.starts_with(kTriple) ? kTriple : first.starts_with('"') ? std::string_view("\"") : std::string_view();
@@ -63,7 +71,7 @@ bool TakeValue(std::string_view first, bool long_text, Lines& lines, std::string
       return true;
     }
     value.append(first).push_back('\n');
-    if ((!long_text && quote != kTriple) || !lines.Next(first)) return false;
+    if (!lines.Next(first) || (!long_text && quote != kTriple && IsCommand(first))) return false;
   }
 }
 

@@ -107,7 +107,6 @@ TEST(ParseModelfile, TheLastOfANameCounts) {
   EXPECT_EQ(file.system, "b");
   EXPECT_EQ(file.flash_mode, FlashMode::kAuto);
   EXPECT_EQ(file.settings.size(), 3u);
-  ExpectError("FROM a\nFROM b", 2, "second FROM");
   ExpectError("ADAPTER a\nADAPTER b", 2, "second ADAPTER");
 }
 
@@ -116,7 +115,7 @@ TEST(ParseModelfile, UnknownNamesListTheKnownOnes) {
   ExpectError("FLASHY on", 1, "FLASH_RAM_GB");
   ExpectError("FORM x", 1, "FROM, SYSTEM, PARAMETER");
   ExpectError("PARAMETER temprature 1", 1, "temperature, top_k");
-  ExpectError("PARAMETER num_gqa 8", 1, "after -- on the command line");
+  ExpectError("PARAMETER flash_attn 1", 1, "after -- on the command line");
 }
 
 TEST(ParseModelfile, ValuesThatHaveNoMeaningSayWhy) {
@@ -131,17 +130,50 @@ TEST(ParseModelfile, ValuesThatHaveNoMeaningSayWhy) {
   ExpectError("PARAMETER top_k 1.5", 1, "whole number");
   ExpectError("PARAMETER top_p 2", 1, "from 0 to 1");
   ExpectError("PARAMETER num_ctx 0", 1, "from 1");
-  ExpectError("PARAMETER use_mmap false", 1, "leave it out");
+  ExpectError("PARAMETER use_mmap maybe", 1, "true or false");
+  ExpectError("PARAMETER num_gqa many", 1, "write a number");
+  ExpectError("PARAMETER num_gpu -2", 1, "from -1");
   ExpectError("FROM", 1, "FROM has no value");
   ExpectError("PARAMETER stop", 1, "PARAMETER stop has no value");
   ExpectError("FROM \"\"", 1, "GGUF");
 }
 
 TEST(ParseModelfile, WhatIsLeftOutIsSaid) {
-  const Modelfile file = Parsed("TEMPLATE \"\"\"{{ .Prompt }}\n\"\"\"\nMESSAGE user Hello\nREQUIRES 0.6");
-  ASSERT_EQ(file.warnings.size(), 2u);
+  const Modelfile file = Parsed("TEMPLATE \"\"\"{{ .Prompt }}\n\"\"\"\nMESSAGE user Hello\nREQUIRES 0.6\nFROM a\nFROM b");
+  ASSERT_EQ(file.warnings.size(), 3u);
+  EXPECT_EQ(file.from, "a");
+  EXPECT_TRUE(file.warnings[2].starts_with("Modelfile:6: the second FROM, b, is left out")) << file.warnings[2];
   EXPECT_TRUE(file.warnings[0].starts_with("Modelfile:1: TEMPLATE is left out")) << file.warnings[0];
   EXPECT_TRUE(file.warnings[1].starts_with("Modelfile:3: MESSAGE is left out")) << file.warnings[1];
+}
+
+// All that Ollama knows or knew.
+TEST(ParseModelfile, ParametersWithoutEffectAreLeftOut) {
+  for (const char* text : {"use_mmap true", "use_mmap false", "use_mlock TRUE", "low_vram 1", "f16_kv t", "numa false", "vocab_only F", "logits_all 0",
+                           "embedding_only false", "penalize_newline true", "tfs_z 1.0", "num_gqa 8", "draft_num_predict 4"}) {
+    const Modelfile file = Parsed(std::string("PARAMETER ") + text);
+    ASSERT_EQ(file.warnings.size(), 1u) << text;
+    const std::string name(text, std::string_view(text).find(' '));
+    EXPECT_TRUE(file.warnings[0].starts_with("Modelfile:1: PARAMETER " + name + " is left out: ")) << file.warnings[0];
+    EXPECT_TRUE(file.options.empty() && file.settings.empty()) << text;
+  }
+}
+
+// Ollama's words for "as if it was not there".
+TEST(ParseModelfile, ParametersThatUnset) {
+  for (const char* text : {"PARAMETER num_gpu -1", "PARAMETER num_thread 0", "PARAMETER num_gpu 5\nPARAMETER num_gpu -1", "PARAMETER rope_frequency_base 0"}) {
+    const Modelfile file = Parsed(text);
+    EXPECT_TRUE(file.options.empty() && file.settings.empty() && file.warnings.empty()) << text;
+  }
+  EXPECT_EQ(ValueOf(Parsed("PARAMETER rope_frequency_base 1000000"), "--rope-freq-base"), "1000000");
+  EXPECT_EQ(ValueOf(Parsed("PARAMETER num_ctx 4e3"), "-c"), "4000") << "the engine would read 4";
+}
+
+// As `ollama show --modelfile` writes a stop text with a line break.
+TEST(ParseModelfile, AStopTextOverTwoLines) {
+  EXPECT_EQ(Parsed("PARAMETER stop \"\n\"\nPARAMETER top_k 1").options.front().value, "\n");
+  EXPECT_EQ(Parsed("PARAMETER stop \"User:\n\"").options.front().value, "User:\n");
+  EXPECT_EQ(Parsed("PARAMETER stop \"\"\"say \"no\"\n\"\"\"").options.front().value, "say \"no\"\n");
 }
 
 TEST(ParseModelfile, NulAndLengthAreErrors) {
@@ -214,6 +246,13 @@ TEST_F(FindModelfileTest, BesideTheModel) {
   EXPECT_EQ(FindModelfile(model, "", true)->path, tree_.Path("Modelfile"));
   EXPECT_EQ(FindModelfile(model, "", false)->path, "");
   EXPECT_EQ(FindModelfile(other, "", true)->path, "") << "it is another model's";
+  EXPECT_TRUE(DescribeModelfile(*FindModelfile(other, "", true), {}).empty());
+  tree_.File("Modelfile", "FROM llama3.2:latest\nFLASH on\n");
+  const auto unknown = FindModelfile(model, "", true);
+  ASSERT_TRUE(unknown.ok());
+  EXPECT_EQ(unknown->path, "");
+  ASSERT_EQ(DescribeModelfile(*unknown, {}).size(), 1u);
+  EXPECT_TRUE(Has(DescribeModelfile(*unknown, {})[0], "FROM llama3.2:latest is no file"));
   tree_.File("Modelfile", "FLASH on\n");
   EXPECT_EQ(FindModelfile(other, "", true)->file.flash_mode, FlashMode::kOn) << "it is any model's";
   tree_.File("Modelfile", "FLASH_X on\n");
@@ -224,7 +263,7 @@ TEST_F(FindModelfileTest, BesideTheModel) {
 TEST(EngineOptionsOf, ExpertsForEachToken) {
   ModelfileUse use;
   use.path = "Modelfile";
-  use.adapter = "l.gguf";
+  use.adapter = "l, x.gguf";
   use.file = Parsed("PARAMETER top_k 3\nFLASH_TOP_K 2");
   Catalogue catalogue;
   catalogue.architecture = "qwen3moe";
@@ -234,7 +273,7 @@ TEST(EngineOptionsOf, ExpertsForEachToken) {
   const auto options = EngineOptionsOf(use, catalogue);
   ASSERT_TRUE(options.ok());
   ASSERT_EQ(options->size(), 3u);
-  EXPECT_EQ((*options)[1].value, "l.gguf");
+  EXPECT_EQ((*options)[1].value, "\"l, x.gguf\"") << "the engine parts its list at commas";
   EXPECT_EQ((*options)[2].value, "qwen3moe.expert_used_count=int:2");
   const auto lines = DescribeModelfile(use, catalogue);
   ASSERT_EQ(lines.size(), 2u);

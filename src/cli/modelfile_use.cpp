@@ -7,6 +7,7 @@
 #include <fmt/ranges.h>
 
 #include "base/small_file.h"
+#include "cli/file_arguments.h"
 #include "cli/modelfile_lines.h"
 
 namespace headrace::cli {
@@ -39,7 +40,7 @@ Result<ModelfileUse> FindModelfile(const std::string& model, const std::string& 
   ModelfileUse use;
   use.model = model;
   if (model.empty() && modelfile.empty()) {
-    return Status(Code::kInvalidArgument, "a model is needed: headrace run MODEL, or --modelfile FILE with a FROM line; see headrace run --help");
+    return Status(Code::kInvalidArgument, "a model is needed: name a GGUF file, or one with --modelfile FILE that has a FROM line");
   }
   const bool beside = modelfile.empty();
   const std::string path = beside ? (fs::path(model).parent_path() / "Modelfile").string() : modelfile;
@@ -52,7 +53,13 @@ Result<ModelfileUse> FindModelfile(const std::string& model, const std::string& 
   const std::string from = file->from.empty() ? "" : Resolve(file->from, path);
   std::error_code error;
   // One beside the model may be of another one.
-  if (beside && !from.empty() && !fs::equivalent(from, model, error)) return use;
+  if (beside && !from.empty() && !fs::equivalent(from, model, error)) {
+    if (!IsFile(from)) {
+      use.left_out = fmt::format("{} does not count: its FROM {} is no file, so that it may be another model's; --modelfile takes it all the same", path,
+                                 Shown(file->from));
+    }
+    return use;
+  }
   if (model.empty()) {
     if (from.empty()) return Status(Code::kInvalidArgument, path + " has no FROM line; add one, or name the model: headrace run MODEL --modelfile FILE");
     if (!IsFile(from)) return NoFile(path, "FROM", file->from, from);
@@ -75,7 +82,7 @@ FlashOptions WithFlash(FlashOptions options, const Modelfile& file) {
 
 Result<std::vector<EngineOption>> EngineOptionsOf(const ModelfileUse& use, const Catalogue& catalogue) {
   std::vector<EngineOption> options = use.file.options;
-  if (!use.adapter.empty()) options.push_back({{"--lora"}, use.adapter});
+  if (!use.adapter.empty()) options.push_back({{"--lora"}, ListField(use.adapter)});
   if (const uint64_t experts = use.file.experts_used; experts > 0) {
     if (catalogue.experts == 0 || catalogue.architecture.empty()) {
       return Status(Code::kInvalidArgument, fmt::format("{}: FLASH_TOP_K has no meaning for this model, which is no mixture of experts; leave it out", use.path));
@@ -89,7 +96,7 @@ Result<std::vector<EngineOption>> EngineOptionsOf(const ModelfileUse& use, const
 }
 
 std::vector<std::string> DescribeModelfile(const ModelfileUse& use, const Catalogue& catalogue) {
-  if (use.path.empty()) return {};
+  if (use.path.empty()) return use.left_out.empty() ? std::vector<std::string>() : std::vector{use.left_out};
   std::vector<std::string> lines = {use.file.settings.empty()
                                         ? fmt::format("{} counts, but sets nothing", use.path)
                                         : fmt::format("from {}, where no option says otherwise: {}", use.path, fmt::join(use.file.settings, ", "))};

@@ -16,6 +16,7 @@ struct ModelfileUse {
   std::string model;                  // path of the GGUF file
   std::string path;                   // of the Modelfile, "" when none counts
   std::string adapter;                // path of the LoRA adapter, "" for none
+  std::string left_out;               // a line for the user: why one beside the model does not count; "" for none, and for another model's
   Modelfile file;
 };
 

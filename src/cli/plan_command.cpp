@@ -5,12 +5,16 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "base/say.h"
 #include "cli/engine_arguments.h"
 #include "cli/engine_probe.h"
 #include "cli/exit_status.h"
+#include "cli/file_arguments.h"
 #include "cli/machine_profile.h"
+#include "cli/modelfile_use.h"
 #include "cli/model_cost.h"
 #include "cli/options.h"
+#include "cli/output.h"
 #include "cli/plan_report.h"
 #include "cli/session.h"
 
@@ -36,6 +40,8 @@ speeds are kept for 30 days in ~/.cache/headrace/machine.json.
 
 struct PlanOptions {
   std::string model;
+  std::string modelfile;
+  bool no_modelfile = false;
   std::string engine;
   std::string context;
   uint64_t prompt_tokens = 512;
@@ -52,9 +58,46 @@ OptionNames ServerOptions(const Engine* engine) {
   return names.ok() ? *names : OptionNames();
 }
 
-int Plan(const PlanOptions& options, const std::vector<std::string>& rest) {
-  auto model = PrepareModel(options.model, options.flash);
+// What `headrace run` would tell the engine's program, as far as it changes the memory; without an engine the model alone.
+Result<std::vector<std::string>> ProgramArguments(const Engine* engine, const RunArguments& run) {
+  for (const char* name : {"llama-completion", "llama-cli"}) {
+    if (engine == nullptr) break;
+    const auto program = LocateProgram(name, engine, SearchPaths());
+    if (!program.ok()) continue;
+    const auto known = QueryOptions(*program);
+    if (!known.ok()) return known.status();
+    return BuildRunArguments(run, *known);
+  }
+  return std::vector<std::string>{"-m", run.model};
+}
+
+// The same for the llama-server that answers while weights stream; `arguments`, of the other program, where there is none.
+std::vector<std::string> AnsweringArguments(const RunArguments& run, const OptionNames& known, std::optional<uint64_t> width,
+                                            std::vector<std::string> arguments) {
+  if (known.Has("-m")) {
+    ServerArguments server = OneAnswerArguments(run, known);
+    server.batch_tokens = width.value_or(0);
+    if (auto words = BuildServerArguments(server, known); words.ok()) return ServerMemoryArguments(*std::move(words));
+  }
+  if (width) arguments.insert(arguments.end(), {"-ub", std::to_string(*width)});
+  return ServerMemoryArguments(std::move(arguments));
+}
+
+// The tokens of context, for people; "" when the engine was not asked.
+std::string ContextText(const std::vector<std::string>& arguments, uint64_t model_context) {
+  const std::string tokens = OptionValue(arguments, {"-c", "--ctx-size"}).value_or("");
+  return tokens == "0" && model_context > 0 ? std::to_string(model_context) : tokens;
+}
+
+int Plan(PlanOptions options, const std::vector<std::string>& rest) {
+  const auto file = FindModelfile(options.model, options.modelfile, !options.no_modelfile);
+  if (!file.ok()) return Fail(file.status());
+  options.model = file->model;
+  auto model = PrepareModel(options.model, WithFlash(options.flash, file->file));
   if (!model.ok()) return Fail(model.status());
+  auto defaults = EngineOptionsOf(*file, model->catalogue);
+  if (!defaults.ok()) return Fail(defaults.status());
+  for (const std::string& note : DescribeModelfile(*file, model->catalogue)) Say(note);
   // Without an engine the disk can still be measured; kernel speeds belong to an engine.
   const auto located = LocateEngine(SystemSearchPaths(options.engine));
   if (!located.ok() && !options.engine.empty()) return Fail(located.status().message(), kExitNotFound);
@@ -65,13 +108,21 @@ int Plan(const PlanOptions& options, const std::vector<std::string>& rest) {
     if (!draft.ok()) return Fail(draft.status());
     draft_type = draft->type;
   }
-  std::vector<std::string> arguments = {"-m", options.model, "-c", options.context};
-  if (options.context.empty()) arguments.back() = std::to_string(DefaultContext(model->catalogue.context_length));
-  const std::vector<std::string> draft_arguments = DraftArguments(options.speculation, rest);
-  arguments.insert(arguments.end(), draft_arguments.begin(), draft_arguments.end());
-  arguments.insert(arguments.end(), rest.begin(), rest.end());
+  RunArguments run;
+  run.model = options.model;
+  run.model_context = model->catalogue.context_length;
+  if (!options.context.empty()) run.settings.context = options.context;
+  run.defaults = std::move(*defaults);
+  run.rest = rest;
+  const auto arguments = ProgramArguments(engine, run);
+  if (!arguments.ok()) return Fail(arguments.status());
+  if (const Status files = CheckFileArguments(*arguments); !files.ok()) return Fail(files);
+  const auto with_draft = [&](std::vector<std::string> words) {
+    for (std::string& word : DraftArguments(options.speculation, rest)) words.push_back(std::move(word));
+    return words;
+  };
   std::optional<Result<EngineSimulation>> simulation;
-  if (const Status settled = SettleMemory(engine, arguments, *model, simulation); !settled.ok()) return Fail(settled);
+  if (const Status settled = SettleMemory(engine, with_draft(*arguments), *model, simulation); !settled.ok()) return Fail(settled);
   const std::string version = engine != nullptr ? QueryVersion(*engine) : "none";
   std::optional<ProfileEntry> machine;
   {
@@ -83,29 +134,31 @@ int Plan(const PlanOptions& options, const std::vector<std::string>& rest) {
       machine = *profile;
     } else if (model->config.debug) {
       progress.Show("");
-      fmt::print(stderr, "headrace: {}\n", profile.status().message());
+      Say(profile.status().message());
     }
   }
   const MachineProfile speeds = machine ? ToMachineProfile(*machine) : MachineProfile();
   const Learned learned = LoadLearned({model->path, options.speculation.uses_draft() ? options.speculation.draft : "",
                                        model->memory.weights_budget_bytes, version});
+  const OptionNames known = ServerOptions(engine);
   if (model->streams()) {  // then `run` has llama-server answer, and chooses how wide the passes of a prompt are
     const auto cost = PassCostOf(*model, speeds, learned);
     if (!cost.ok()) return Fail(cost.status());
-    if (const auto width = ChoosePromptWidth(*model, *cost, rest, 0, *simulation)) {
-      for (const char* name : {"-b", "-ub"}) arguments.insert(arguments.end(), {name, std::to_string(*width)});
-    }
-    const uint64_t least = model->memory.least_bytes;   // without it nothing is chosen
-    if (const Status settled = SettleMemory(engine, ServerMemoryArguments(arguments), *model, simulation); !settled.ok()) return Fail(settled);
+    run.streams = true;
+    const auto width = ChoosePromptWidth(*model, *cost, rest, 0, *simulation);
+    const uint64_t least = model->memory.least_bytes;   // without the width nothing is chosen
+    const auto words = with_draft(AnsweringArguments(run, known, width, *arguments));
+    if (const Status settled = SettleMemory(engine, words, *model, simulation); !settled.ok()) return Fail(settled);
     model->memory.least_bytes = std::max(least, model->memory.least_bytes);
   }
-  auto report = MakePlanReport(std::move(*model), machine, options.prompt_tokens, OptionValue(arguments, {"-c", "--ctx-size"}).value_or(""));
+  auto report = MakePlanReport(std::move(*model), machine, options.prompt_tokens, ContextText(*arguments, run.model_context));
   if (!report.ok()) return Fail(report.status());
-  const OptionNames known = ServerOptions(engine);
-  auto speculation = MakeSpeculationReport(options.speculation, {report->model, speeds, known, rest, learned, 1, draft_type});
+  SpeculationInput input{report->model, speeds, known, rest, learned, 1, draft_type};
+  input.most_draft_tokens = MostDraftTokens(rest, run.defaults, 1);
+  auto speculation = MakeSpeculationReport(options.speculation, input);
   if (!speculation.ok()) return Fail(speculation.status());
   report->speculation = std::move(*speculation);
-  fmt::print("{}", options.json ? RenderPlanJson(*report) : RenderPlanText(*report));
+  WriteOutput(options.json ? RenderPlanJson(*report) : RenderPlanText(*report));
   return kExitOk;
 }
 
@@ -115,8 +168,11 @@ void AddPlanCommand(CLI::App& app, CommandLine& line) {
   CLI::App* command = app.add_subcommand("plan", "Say what would be resident and streamed, and predict the speed");
   command->footer(kExamples);
   const auto options = std::make_shared<PlanOptions>();
-  command->add_option("model", options->model, "GGUF file; any part of a split model")->required()->type_name("MODEL");
-  command->add_option("-c,--ctx-size", options->context, "Context in tokens (default: the model's, at most 4096)")->type_name("N");
+  command->add_option("model", options->model, "GGUF file; any part of a split model")->type_name("MODEL");
+  CLI::Option* modelfile = command->add_option("--modelfile", options->modelfile, "Take the model and its settings from this file, as `headrace run` does")->type_name("FILE");
+  command->add_flag("--no-modelfile", options->no_modelfile, "Leave a Modelfile beside the model out")->excludes(modelfile);
+  command->add_option("-c,--ctx-size", options->context, "Context in tokens, 0 for the model's own (default: the model's, at most 4096)")
+      ->type_name("N")->check(CLI::Range(int64_t{0}, int64_t{INT32_MAX}));
   command->add_option("--prompt-tokens", options->prompt_tokens, "Length of the prompt to predict for")
       ->type_name("N")->check(CLI::Range(uint64_t{1}, uint64_t{1} << 30))->capture_default_str();
   command->add_flag("--json", options->json, "Machine-readable output");

@@ -17,6 +17,7 @@
 #include <fmt/format.h>
 
 #include "base/descriptor.h"
+#include "cli/start_signals.h"
 
 namespace headrace::cli {
 namespace {
@@ -46,6 +47,7 @@ std::vector<char*> Pointers(std::vector<std::string>& strings) {
   if (ok && spec.stderr_to_stdout) ok = redirect(STDOUT_FILENO, STDERR_FILENO);
   if (ok) {
     in_child();
+    RestoreSignals();
     execve(spec.program.c_str(), arguments, environment);
   }
   const int error = errno;

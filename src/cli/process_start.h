@@ -26,7 +26,7 @@ struct StartSpec {
 };
 
 // The program gets SIGTERM when the thread that started it ends, as it does when this process is killed.
-// `in_child` runs in it before the program does, to set signals right; only async-signal-safe calls.
+// Its signals are as ours were at our start (cli/start_signals.h). `in_child` runs in it before the program does; only async-signal-safe calls.
 // Returns its id; the caller waits for it. Thread-safe.
 // Errors: kNotFound (no such file, or its interpreter), kPermission (cannot be executed), kIo.
 Result<pid_t> StartProcess(const StartSpec& spec, const std::function<void()>& in_child);

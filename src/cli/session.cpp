@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "base/say.h"
 #include "cli/exit_status.h"
 #include "cli/snapshot_file.h"
 
@@ -19,7 +20,7 @@ ProgressLine::ProgressLine() : terminal_(isatty(STDERR_FILENO) == 1) {}
 void ProgressLine::Show(const std::string& text) {
   if (!terminal_ || text == shown_) return;
   const std::string line = text.empty() ? "\r\x1b[K" : "\r\x1b[Kheadrace: " + text;
-  [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, line.data(), line.size());
+  SayRaw(line);
   shown_ = text;
 }
 
@@ -29,7 +30,7 @@ void ProgressLog::Show(const std::string& text) {
   const auto now = std::chrono::steady_clock::now();
   if (!terminal_ || text.empty() || now < next_) return;
   next_ = now + std::chrono::seconds(2);
-  fmt::print(stderr, "headrace: {}\n", text);
+  Say(text);
 }
 
 Result<SessionResult> RunSession(Session session) {
@@ -60,7 +61,7 @@ Result<SessionResult> RunSession(Session session) {
   }
   auto outcome = Launch(launch);
   if (!outcome.ok()) return outcome.status();
-  return SessionResult{*outcome, snapshot.Read()};
+  return SessionResult{*outcome, snapshot.Read(), snapshot.path().empty()};
 }
 
 int ReportEnd(const SessionResult& result, const Config& config, std::string_view program) {
@@ -71,17 +72,16 @@ int ReportEnd(const SessionResult& result, const Config& config, std::string_vie
     if (status == kExitOk) status = kExitFailure;
   }
   const bool streamed = result.statistics && result.statistics->streamed();
-  if (status == kExitOk && config.flash_mode == FlashMode::kOn && !streamed) {
-    return Fail(fmt::format("--flash-mode on, but {} streamed no weights: it loaded no GGUF model, or its llama.cpp is linked "
-                            "statically or of another release; see `headrace doctor`", program), kExitFailure);
+  if (status == kExitOk && config.flash_mode == FlashMode::kOn && !streamed && !result.unknown) {
+    return Fail(fmt::format("--flash-mode on, but {} streamed no weights: it mapped no GGUF model (with mmap off a model is read into memory), or its "
+                            "llama.cpp is linked statically or of another release; see `headrace doctor`", program), kExitFailure);
   }
   return status;
 }
 
 void PrintSummary(const SessionResult& result) {
-  for (const std::string& line : SummaryLines(result.statistics.value_or(Statistics()))) {
-    fmt::print(stderr, "headrace: {}\n", line);
-  }
+  if (result.unknown) return;
+  for (const std::string& line : SummaryLines(result.statistics.value_or(Statistics()))) Say(line);
 }
 
 }  // namespace headrace::cli

@@ -4,13 +4,18 @@
 
 #include <utility>
 
+#include "base/log.h"
 #include "telemetry/snapshot_files.h"
 
 namespace headrace::cli {
 
 SnapshotFile::SnapshotFile() {
   auto created = CreateSnapshotFile();
-  if (created.ok()) path_ = std::move(*created);
+  if (created.ok()) {
+    path_ = std::move(*created);
+  } else {
+    LogWarning(created.status().message());
+  }
 }
 
 SnapshotFile::~SnapshotFile() {

@@ -16,7 +16,7 @@ class SnapshotFile {
   SnapshotFile(const SnapshotFile&) = delete;
   SnapshotFile& operator=(const SnapshotFile&) = delete;
 
-  // "" when none could be created: the run then goes without statistics.
+  // "" when none could be created, which a line said: the run then goes without statistics.
   const std::string& path() const { return path_; }
 
   // None while the library has not reported. Opened anew each time: of several programs under one session the last to

@@ -10,6 +10,7 @@ namespace {
 ggml_status Compute(ggml_backend_sched_t sched, ggml_cgraph* graph, headrace::Executor::ComputeFunction real) {
   if (real == nullptr) return GGML_STATUS_FAILED;
   headrace::Runtime& runtime = headrace::Runtime::Get();
+  if (!runtime.any_streams() && runtime.awaits_mapping()) runtime.NoteUnmapped();
   if (!runtime.any_streams() && runtime.kv_store() == nullptr) return real(sched, graph);
   return runtime.Compute(sched, graph, real);
 }

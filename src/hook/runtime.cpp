@@ -212,6 +212,25 @@ void Runtime::OnModelHeader(const std::string& path, void* caller) noexcept {
     if (!LoadEngine(caller)) return;
     const Model* model = Judge(path);
     t_loading_streams = model != nullptr && model->streams;
+    if (t_loading_streams && !any_streams()) {
+      awaits_mapping_ = true;
+      unmapped_path_ = path;
+    }
+  } catch (const std::exception& error) {
+    LogWarning(error.what());
+  }
+}
+
+void Runtime::NoteUnmapped() noexcept {
+  try {
+    const std::lock_guard lock(mutex_);
+    if (!awaits_mapping_.exchange(false)) return;
+    const std::string message = fmt::format("{} was read into memory instead of mapped (use_mmap off, --no-mmap, or a --load-mode other than mmap), so "
+                                            "none of its weights stream; leave that option out", unmapped_path_);
+    // Whoever started this process reads it there and says it.
+    const bool fatal = config_.flash_mode == FlashMode::kOn;
+    if (fatal) SetLastError(*snapshot_, message);
+    if (!fatal || config_.snapshot_path.empty()) LogWarning(message);
   } catch (const std::exception& error) {
     LogWarning(error.what());
   }
@@ -264,6 +283,7 @@ void Runtime::OnMapped(const void* address, uint64_t bytes, int fd, uint64_t off
     mappings_.Add(address, bytes, {std::make_shared<SourceFile>(std::move(*file)), offset, model->number});
     if (!any_streams()) Publish();
     any_streams_ = true;
+    awaits_mapping_ = false;
     snapshot_->models = snapshot_->models + 1;
   } catch (const std::exception& error) {
     LogWarning(error.what());

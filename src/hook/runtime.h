@@ -54,6 +54,10 @@ class Runtime {
   void OnUnmap(const void* address, uint64_t bytes) noexcept;
   // Whether the range belongs to a streaming model.
   bool Streams(const void* address, uint64_t bytes) const;
+  // A model was found too large to stay in memory, and was not mapped yet.
+  bool awaits_mapping() const { return awaits_mapping_.load(std::memory_order_relaxed); }
+  // Says once that it was read into memory instead.
+  void NoteUnmapped() noexcept;
   bool any_streams() const { return any_streams_.load(std::memory_order_acquire); }
 
   // The tensors of a context are about to be allocated; a KV cache may get a file. Null: it cannot be had.
@@ -95,6 +99,7 @@ class Runtime {
 
   std::atomic<bool> enabled_{false};
   std::atomic<bool> any_streams_{false};
+  std::atomic<bool> awaits_mapping_{false};
   std::atomic<bool> keeps_kv_{false};
   std::atomic<KvStore*> kv_in_use_{nullptr};
   MappingTable mappings_;                                      // of streaming models
@@ -108,6 +113,7 @@ class Runtime {
   std::unique_ptr<WeightsAllowance> allowance_;               // from the first model on
   std::unique_ptr<GgmlApi> api_;
   std::list<Model> models_;
+  std::string unmapped_path_;                                  // of the model that awaits_mapping_
   uint32_t next_model_ = 0;
   std::shared_ptr<Executor> executor_;                         // shared: a thread may compute with it while
                                                                // another unloads the last model

@@ -14,6 +14,7 @@
 
 #include "base/hash.h"
 #include "base/size.h"
+#include "base/standard_streams.h"
 
 namespace headrace {
 namespace {
@@ -51,7 +52,7 @@ Result<SourceFile> SourceFile::Open(const std::string& path, Access access) {
   }
   SourceFile file;
   file.path_ = path;
-  file.fd_ = Descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  file.fd_ = AboveStandardStreams(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!file.fd_.valid()) return SystemError(path, "open", errno);
   struct stat info {};
   if (::fstat(file.fd(), &info) != 0) return SystemError(path, "stat", errno);

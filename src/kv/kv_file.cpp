@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "base/size.h"
+#include "base/standard_streams.h"
 
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22
@@ -48,12 +49,12 @@ int Advise(void* address, uint64_t bytes, int advice) {
 }
 
 Result<Descriptor> OpenNameless(const std::string& folder) {
-  Descriptor fd(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC | O_EXCL, 0600));
+  Descriptor fd = AboveStandardStreams(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC | O_EXCL, 0600));
   if (fd.valid()) return fd;
   if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL) return SystemError(folder, "create a file for the KV cache", errno);
   // Some network and stacked file systems: a name for a moment.
   std::string path = folder + "/headrace-kv-XXXXXX";
-  Descriptor named(::mkostemp(path.data(), O_CLOEXEC));
+  Descriptor named = AboveStandardStreams(::mkostemp(path.data(), O_CLOEXEC));
   if (!named.valid()) return SystemError(folder, "create a file for the KV cache", errno);
   ::unlink(path.c_str());
   return named;

@@ -9,8 +9,9 @@
 #include <fmt/ranges.h>
 
 #include "cli/exit_status.h"
+#include "cli/output.h"
+#include "cli/start_signals.h"
 #include "run/answer_filter.h"
-#include "run/output.h"
 #include "serve/child_client.h"
 #include "serve/http.h"
 #include "serve/private_folder.h"
@@ -27,11 +28,6 @@ constexpr Millis kTick{100};
 constexpr Millis kGrace{5000}, kHastyGrace{300};   // for the end of the server
 constexpr Millis kFailureWait{2000};               // that a broken connection may be ahead of it
 
-bool IsIgnored(int signal) {
-  struct sigaction now {};
-  return sigaction(signal, nullptr, &now) == 0 && now.sa_handler == SIG_IGN;
-}
-
 class Answer {
  public:
   Answer(AnswerTask task, const std::string& folder)
@@ -40,22 +36,19 @@ class Answer {
   }
 
   AnswerResult Run() {
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) {
-      if (!IsIgnored(signal)) signals_.add(signal);
-    }
-    // A reader that goes away is seen where we write; the server gets the default back.
-    std::signal(SIGPIPE, SIG_IGN);
+    for (const int signal : cli::EndingSignals()) signals_.add(signal);
     serve::Spawn(loop_.get_executor(), WatchSignals());
     serve::Spawn(loop_.get_executor(), ShowProgress());
     serve::Spawn(loop_.get_executor(), Work());
     loop_.run();   // until nothing is left to wait for
     progress_.Show("");
-    if (wrote_ && !reader_gone_) WriteOutput(filter_.Finish());
+    if (wrote_) cli::WriteOutput(filter_.Finish());
     result_.session.statistics = server_.ReadStatistics();
-    if (reader_gone_) result_.session.process = {cli::kExitSignal + SIGPIPE, 0, false};
+    result_.session.unknown = !result_.session.statistics && server_.WhyNotStreaming().empty();
+    if (output_failed_) result_.session.process = {cli::OutputStatus(cli::kExitOk), 0, false};
     // Who pressed Ctrl-C knows; other signals are named.
     if (signal_ != 0) result_.session.process = {cli::kExitSignal + signal_, signal_ == SIGINT ? 0 : signal_, false};
-    if (signal_ != 0 || reader_gone_) result_.failure = Status();
+    if (signal_ != 0 || output_failed_) result_.failure = Status();
     return std::move(result_);
   }
 
@@ -91,10 +84,15 @@ class Answer {
       if (!templated.ok()) co_return templated.status();
       text = std::move(*templated);
     }
-    const auto pieces = co_await serve::TokenPieces(server_.socket_path(), text);
-    if (!pieces.ok()) co_return pieces.status();
-    if (!task_.use_chat_template) echo_ = fmt::format("{}", fmt::join(*pieces, ""));
-    state_.tokens = pieces->size();
+    const auto tokens = co_await serve::CountTokens(server_.socket_path(), text);
+    if (!tokens.ok()) co_return tokens.status();
+    state_.tokens = *tokens;
+    // Of one that is too long the server says so; its pieces would take much memory.
+    if (!task_.use_chat_template && (task_.context == 0 || *tokens <= task_.context)) {
+      const auto pieces = co_await serve::TokenPieces(server_.socket_path(), text);
+      if (!pieces.ok()) co_return pieces.status();
+      echo_ = fmt::format("{}", fmt::join(*pieces, ""));
+    }
     if (task_.prompt_seconds) state_.predicted_s = task_.prompt_seconds(state_.tokens);
     begin_ = Clock::now();
     const Json request = {{"prompt", text}, {"stream", true}, {"return_progress", true}, {"cache_prompt", false}};
@@ -141,8 +139,8 @@ class Answer {
     progress_.Show("");
     const std::string ready = filter_.Feed(std::exchange(echo_, "") + std::string(text));
     wrote_ = true;
-    if (!WriteOutput(ready)) reader_gone_ = true;
-    return !reader_gone_;
+    if (!cli::WriteOutput(ready)) output_failed_ = true;
+    return !output_failed_;
   }
 
   double Elapsed() const { return std::chrono::duration<double>(Clock::now() - begin_).count(); }
@@ -179,7 +177,7 @@ class Answer {
   std::string echo_;                 // of the prompt, not written yet
   Status refusal_;                   // in the middle of its answer
   int signal_ = 0;                   // that ended us
-  bool ended_ = false, done_ = false, wrote_ = false, reader_gone_ = false;
+  bool ended_ = false, done_ = false, wrote_ = false, output_failed_ = false;
 };
 
 }  // namespace

@@ -16,6 +16,7 @@ struct AnswerTask {
   std::string prompt;
   bool use_chat_template = false;    // answer it; else continue it, and write it before what follows
   std::string system_prompt;         // with the chat template, "" for none
+  uint64_t context = 0;              // tokens of it, 0: unknown
   // Predicted time for a prompt of so many tokens, for the progress on a terminal; 0: unknown.
   std::function<double(uint64_t tokens)> prompt_seconds;
 };

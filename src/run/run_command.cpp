@@ -5,16 +5,19 @@
 
 #include <fmt/format.h>
 
+#include "base/say.h"
 #include "cli/engine_probe.h"
 #include "cli/exit_status.h"
+#include "cli/load_mode.h"
 #include "cli/model_setup.h"
 #include "cli/modelfile_use.h"
 #include "cli/options.h"
+#include "cli/output.h"
 #include "cli/session.h"
 #include "cli/speculation.h"
 #include "run/answer.h"
 #include "run/answer_filter.h"
-#include "run/output.h"
+#include "run/prompt_file.h"
 #include "run/run_plan.h"
 
 namespace headrace::run {
@@ -28,6 +31,7 @@ Examples:
   headrace run model.gguf --ram 4G                 chat within 4 GiB for the whole process
   headrace run model.gguf -p "Why is the sky blue?"      one answer on standard output
   headrace run model.gguf -p "Once upon a time" --raw -n 64 --temp 0
+  headrace run model.gguf -f letter.txt            the prompt from a file; -f - takes it from standard input
   headrace run model.gguf --ram 4G --draft small.gguf     a small model drafts what a pass over the large one judges
   headrace run model.gguf -c 131072 --kv-dir /var/tmp --kv-ram 2G      a context whose KV cache is larger than memory
   headrace run model.gguf --ram 4G -- --top-k 20 --cache-type-k q8_0     options of llama.cpp's own
@@ -78,6 +82,7 @@ AnswerResult AnswerByServer(const cli::RunArguments& run, const RunPlan& plan, c
   task.server.config = model.LibraryConfig();
   task.server.own_group = false;   // Ctrl-Z stops it too
   task.prompt = plan.prompt;
+  task.context = plan.context;
   task.use_chat_template = run.use_chat_template;
   task.system_prompt = run.system_prompt;
   if (model.streams()) task.prompt_seconds = [&](uint64_t tokens) { return PromptSeconds(plan, model, tokens); };
@@ -92,13 +97,16 @@ Result<cli::SessionResult> RunProgram(const cli::RunArguments& run, const RunPla
   session.config = model.LibraryConfig();
   session.library = session.config.wants_library() ? engine.library : "";
   AnswerFilter filter;
+  bool written = true;
   if (run.one_answer()) {
     session.owns_terminal = true;
     session.launch.stdin_null = true;
-    session.launch.on_stdout = [&](std::string_view text) { return WriteOutput(filter.Feed(text)); };
+    session.launch.on_stdout = [&](std::string_view text) { return written = cli::WriteOutput(filter.Feed(text)); };
   }
   auto result = RunSession(std::move(session));
-  if (result.ok() && run.one_answer()) WriteOutput(filter.Finish());
+  if (result.ok() && run.one_answer()) written = cli::WriteOutput(filter.Finish()) && written;
+  // Its own end comes from that.
+  if (result.ok() && !written) result->process = {cli::OutputStatus(cli::kExitOk), 0, false};
   return result;
 }
 
@@ -110,7 +118,7 @@ int Report(const AnswerResult& result, const RunPlan& plan, const cli::ModelSetu
   // llama-cli does not tell what became of its drafts.
   const uint64_t draft_tokens = plan.by_server && plan.speculation ? plan.speculation->draft_tokens : 0;
   if (!quiet && result.counts.tokens > 0) {
-    fmt::print(stderr, "headrace: {}\n", CountsText(result.counts));
+    Say(CountsText(result.counts));
   }
   if (statistics && plan.speculation) StoreLearned(plan.place, {*statistics, draft_tokens, result.counts.drafted, result.counts.accepted});
   const int status = ReportEnd(result.session, model.config, std::filesystem::path(plan.program).filename().string());
@@ -121,6 +129,13 @@ int Report(const AnswerResult& result, const RunPlan& plan, const cli::ModelSetu
 
 int Run(RunOptions options, bool has_prompt, const std::vector<std::string>& rest) {
   if (has_prompt && !options.prompt_file.empty()) return Fail("-p and -f both give a prompt; leave one out", cli::kExitUsage);
+  std::optional<PromptFile> prompt;
+  if (!options.prompt_file.empty()) {
+    auto opened = PromptFile::Open(options.prompt_file);
+    if (!opened.ok()) return Fail(opened.status());
+    options.prompt_file = opened->path();
+    prompt = std::move(*opened);
+  }
   const auto file = cli::FindModelfile(options.model, options.modelfile, !options.no_modelfile);
   if (!file.ok()) return Fail(file.status());
   options.model = file->model;
@@ -145,12 +160,13 @@ int Run(RunOptions options, bool has_prompt, const std::vector<std::string>& res
     run.system_prompt = file->file.system;
   }
   if (!options.quiet) {
-    for (const std::string& note : notes) fmt::print(stderr, "headrace: {}\n", note);
+    for (const std::string& note : notes) Say(note);
   }
   const auto plan = PlanRun(run, options.speculation, *engine, *known, *model);
   if (!plan.ok()) return Fail(plan.status());
   if (!options.quiet && model->config.wants_library()) SayDecision(*model);
-  if (!options.quiet && plan->speculation) fmt::print(stderr, "headrace: {}\n", plan->speculation->line);
+  if (!options.quiet && model->streams()) cli::SayMapped(run.rest);
+  if (!options.quiet && plan->speculation) Say(plan->speculation->line);
   engine->program = plan->program;
   DebugEngine(*engine, plan->arguments, model->config);
   if (plan->by_server) return Report(AnswerByServer(run, *plan, *engine, *model), *plan, *model, options.quiet);
@@ -171,14 +187,18 @@ void AddRunCommand(CLI::App& app, cli::CommandLine& line) {
                                ->type_name("FILE");
   command->add_flag("--no-modelfile", options->no_modelfile, "Leave a Modelfile beside the model out")->excludes(modelfile);
   const CLI::Option* prompt = command->add_option("-p,--prompt", options->prompt, "Prompt: print one answer and end")->type_name("TEXT");
-  command->add_option("-f,--file", options->prompt_file, "Prompt from a file, instead of -p")->type_name("FILE");
+  command->add_option("-f,--file", options->prompt_file, "Prompt from a file, instead of -p; - is standard input")->type_name("FILE");
   command->add_flag("--raw", options->raw, "Continue the prompt's text although the model has a chat template");
   command->add_flag("-q,--quiet", options->quiet, "No lines about what was decided and how it went");
-  command->add_option("-n,--predict", options->tokens, "Most tokens to generate")->type_name("N");
-  command->add_option("-c,--ctx-size", options->context, "Context in tokens (default: the model's, at most 4096)")->type_name("N");
-  command->add_option("-t,--threads", options->threads, "Threads (default: llama.cpp's)")->type_name("N");
-  command->add_option("-s,--seed", options->seed, "Seed of the sampling")->type_name("N");
-  command->add_option("--temp", options->temperature, "Temperature; 0 takes the likeliest token")->type_name("T");
+  command->add_option("-n,--predict", options->tokens, "Most tokens to generate (-1: no limit, -2: what the context holds)")
+      ->type_name("N")->check(CLI::Range(int64_t{-2}, int64_t{INT32_MAX}));
+  command->add_option("-c,--ctx-size", options->context, "Context in tokens, 0 for the model's own (default: the model's, at most 4096)")
+      ->type_name("N")->check(CLI::Range(int64_t{0}, int64_t{INT32_MAX}));
+  command->add_option("-t,--threads", options->threads, "Threads (default: llama.cpp's)")
+      ->type_name("N")->check(CLI::Range(int64_t{-1}, int64_t{65536}));
+  command->add_option("-s,--seed", options->seed, "Seed of the sampling (-1: another one each time)")
+      ->type_name("N")->check(CLI::Range(int64_t{-1}, int64_t{UINT32_MAX}));
+  command->add_option("--temp", options->temperature, "Temperature; 0 takes the likeliest token")->type_name("T")->check(CLI::Number);
   AddSpeculationOptions(*command, options->speculation);
   cli::AddFlashOptions(*command, options->flash);
   cli::AddEngineOption(*command, options->engine);

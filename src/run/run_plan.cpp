@@ -1,10 +1,13 @@
 #include "run/run_plan.h"
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 
 #include <fmt/format.h>
 
+#include "base/say.h"
+#include "cli/file_arguments.h"
 #include "cli/model_cost.h"
 #include "run/prompt_text.h"
 #include "run/server_choice.h"
@@ -35,20 +38,9 @@ Result<Server> FindServer(const cli::RunArguments& run, const cli::EngineSetup& 
 }
 
 Result<std::vector<std::string>> ServerCommand(const cli::RunArguments& run, const cli::Speculation& speculation, uint64_t batch, const cli::OptionNames& known) {
-  cli::ServerArguments server;
-  server.model = run.model;
-  server.alias = std::filesystem::path(run.model).filename().string();
-  server.context = cli::DefaultContext(run.model_context);
-  server.settings = run.settings;
-  server.slots = 1;
-  server.streams = run.streams;
-  server.debug = run.debug;
+  cli::ServerArguments server = OneAnswerArguments(run, known);
   server.speculation = speculation.options;
   server.batch_tokens = batch;
-  server.defaults = run.defaults;
-  server.rest = run.rest;
-  // Nothing is asked twice: no states of a prompt are kept.
-  if (known.Has("--ctx-checkpoints")) server.defaults.push_back({{"-ctxcp", "--ctx-checkpoints"}, "0"});
   return BuildServerArguments(server, known);
 }
 
@@ -60,6 +52,7 @@ Result<RunPlan> PlanRun(cli::RunArguments run, const cli::SpeculationOptions& sp
   plan.program = engine.program;
   auto arguments = BuildRunArguments(run, known);
   if (!arguments.ok()) return arguments.status();
+  HEADRACE_RETURN_IF_ERROR(cli::CheckFileArguments(*arguments));
   std::string draft_type;
   if (speculation.uses_draft()) {
     const auto draft = cli::CheckDraft(model, speculation.draft);
@@ -87,7 +80,7 @@ Result<RunPlan> PlanRun(cli::RunArguments run, const cli::SpeculationOptions& sp
       plan.program = server->program;
       plan.prompt = server->prompt;
     } else if (run.debug) {
-      fmt::print(stderr, "headrace: llama-server cannot answer: {}; {} does\n", found.status().message(), std::filesystem::path(plan.program).filename().string());
+      Say(fmt::format("llama-server cannot answer: {}; {} does", found.status().message(), std::filesystem::path(plan.program).filename().string()));
     }
   }
   if (run.streams) AddDiskSpeed(run.model, engine.engine, model.config);
@@ -120,6 +113,9 @@ Result<RunPlan> PlanRun(cli::RunArguments run, const cli::SpeculationOptions& sp
     const auto memory = server ? cli::ServerMemoryArguments(*arguments) : *arguments;
     HEADRACE_RETURN_IF_ERROR(SettleMemory(&engine.engine, memory, model, simulation));
   }
+  const std::string context = cli::OptionValue(*arguments, {"-c", "--ctx-size"}).value_or("");
+  std::from_chars(context.data(), context.data() + context.size(), plan.context);
+  if (plan.context == 0) plan.context = model.catalogue.context_length;
   plan.arguments = std::move(*arguments);
   plan.speculation = std::move(*chosen);
   return plan;

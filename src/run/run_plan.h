@@ -20,6 +20,7 @@ struct RunPlan {
   std::vector<std::string> arguments;        // its own
   bool by_server = false;                    // it is llama-server, for one answer
   std::string prompt;                        // of that answer, as the server wants it
+  uint64_t context = 0;                      // tokens
   std::optional<cli::Speculation> speculation;  // none where it is no question: nothing streams, and nobody asked
   cli::LearnedPlace place;                   // where what it shows is kept
   MachineProfile machine;

@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 
 #include "base/descriptor.h"
+#include "base/say.h"
 #include "cli/exit_status.h"
 #include "serve/descriptor_limit.h"
 
@@ -25,14 +26,8 @@ constexpr Millis kLogTime{500};          // that the rest of the log may take af
 constexpr size_t kLongestLine = 4096;
 constexpr size_t kLongestError = 400;
 
-// In the new process before the program runs: our signal settings, our limits and our sockets are not its own.
+// In the new process before the program runs: our limits and our sockets are not its own.
 void ResetProcess() {
-  struct sigaction standard {};
-  standard.sa_handler = SIG_DFL;
-  sigaction(SIGPIPE, &standard, nullptr);
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, nullptr);
   RestoreDescriptorLimit();
   cli::KeepOnlyStandardStreams();
 }
@@ -125,7 +120,7 @@ void ChildProcess::TakeLine(std::string line) {
   if (!ours && !spec_.debug) return;
   if (ours) line.erase(0, kOurs.size());
   if (line.size() > kLongestLine) line.resize(kLongestLine);
-  fmt::print(stderr, "headrace: [{}] {}\n", spec_.label, line);
+  Say(fmt::format("[{}] {}", spec_.label, line));
 }
 
 Task<bool> ChildProcess::WaitForEnd(Millis time) {

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/size.h"
 #include "cli/engine_arguments.h"
+#include "cli/file_arguments.h"
 #include "cli/machine_profile.h"
 #include "cli/model_cost.h"
 #include "cli/modelfile_use.h"
@@ -84,6 +85,7 @@ Result<std::vector<std::string>> ServerCommand(const Settings& settings, const L
 Status Settle(const Settings& settings, Simulations& simulations, LoadPlan& plan) {
   const auto arguments = ServerCommand(settings, plan, "");
   if (!arguments.ok()) return arguments.status();
+  HEADRACE_RETURN_IF_ERROR(cli::CheckFileArguments(*arguments));
   auto& simulation = simulations.Get(settings.engine.engine, plan.entry, *arguments);
   if (!simulation.ok()) LogDebug(fmt::format("{}: what the engine will allocate is not foretold: {}", plan.entry.id, simulation.status().message()));
   const Status enough = cli::SettleMemory(simulation, *arguments, plan.setup);

@@ -75,6 +75,7 @@ Task<> LoneServer::Stop(Millis grace) {
 }
 
 std::string LoneServer::WhyNotStreaming() const {
+  if (snapshot_.path().empty()) return "";   // it works without, and nobody can tell
   const auto statistics = ReadStatistics();
   if (statistics && statistics->streamed() && statistics->passes > 0) return "";
   if (statistics && !statistics->last_error.empty()) return statistics->last_error;

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/size.h"
+#include "cli/load_mode.h"
 #include "serve/child_client.h"
 #include "serve/http.h"
 
@@ -77,6 +78,7 @@ Task<Status> Model::Start() {
 }
 
 Task<Status> Model::StartProcess() {
+  if (plan_.must_stream()) cli::SayMapped(settings_.rest);
   auto spec = MakeServerSpec(settings_, plan_, socket_path());
   if (!spec.ok()) co_return spec.status();
   co_return co_await server_.Start(std::move(*spec));

@@ -18,7 +18,8 @@ PrivateFolder::PrivateFolder() {
   for (const char* parent : parents) {
     if (parent == nullptr || *parent == '\0') continue;
     std::string path = std::string(parent) + "/headrace-XXXXXX";
-    if (path.size() > kLongestFolder || mkdtemp(path.data()) == nullptr) continue;
+    // llama-server parts its --host at commas.
+    if (path.size() > kLongestFolder || path.find(',') != std::string::npos || mkdtemp(path.data()) == nullptr) continue;
     path_ = path;
     return;
   }

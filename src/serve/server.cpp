@@ -1,12 +1,16 @@
 #include "serve/server.h"
 
+#include <unistd.h>
+
 #include <boost/asio/signal_set.hpp>
-#include <csignal>
 #include <optional>
 
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "base/say.h"
+#include "base/standard_streams.h"
+#include "cli/start_signals.h"
 #include "serve/config_store.h"
 #include "serve/descriptor_limit.h"
 #include "serve/dispatcher.h"
@@ -37,8 +41,8 @@ class Server {
     listener_.Begin(RaiseDescriptorLimit(kDescriptorsWanted));
     manager_.Begin();
     const bool v6 = settings_.host.find(':') != std::string::npos;
-    fmt::print("headrace: listening on http://{}{}{}:{}\n", v6 ? "[" : "", settings_.host, v6 ? "]" : "", listener_.port());
-    std::fflush(stdout);
+    // For who waits for it; the server does its work without that too.
+    WriteAll(STDOUT_FILENO, fmt::format("headrace: listening on http://{}{}{}:{}\n", v6 ? "[" : "", settings_.host, v6 ? "]" : "", listener_.port()));
     if (const auto known = store_.Find(""); !known.ok()) LogWarning(known.status().message());
     Spawn(loop_.get_executor(), WaitForSignal());
     if (!settings_.model.empty()) Spawn(loop_.get_executor(), LoadFirst());
@@ -64,7 +68,8 @@ class Server {
   }
 
   Task<> WaitForSignal() {
-    asio::signal_set signals(loop_, SIGINT, SIGTERM, SIGHUP);
+    asio::signal_set signals(loop_);
+    for (const int signal : cli::EndingSignals()) signals.add(signal);
     ErrorCode ignored;
     co_await signals.async_wait(Into(ignored));
     LogWarning("ending: requests may finish; once more to end at once");
@@ -101,8 +106,7 @@ class Server {
 }  // namespace
 
 Status RunServer(const Settings& settings) {
-  // A reader of our output that goes away must not end us; children get the default back.
-  std::signal(SIGPIPE, SIG_IGN);
+  NeverWaitForReader();
   const PrivateFolder sockets;
   HEADRACE_RETURN_IF_ERROR(sockets.status());
   // Never destroyed: coroutines that wait for something still refer to it.

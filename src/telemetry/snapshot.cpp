@@ -13,6 +13,8 @@
 #include <fmt/format.h>
 
 #include "base/descriptor.h"
+#include "base/standard_streams.h"
+#include "telemetry/snapshot_files.h"
 
 namespace headrace {
 
@@ -55,7 +57,7 @@ Status SnapshotWriter::MapFile(const std::string& path) {
   const auto failed = [&](const char* what) {
     return Status(Code::kIo, fmt::format("cannot {} the statistics file {}: {}", what, name, std::strerror(errno)));
   };
-  const auto open = [&](int flags) { return Descriptor(::open(name.c_str(), O_RDWR | O_CLOEXEC | flags, 0600)); };
+  const auto open = [&](int flags) { return AboveStandardStreams(::open(name.c_str(), O_RDWR | O_CLOEXEC | flags, 0600)); };
   Descriptor fd = open(O_CREAT);
   if (!fd.valid()) return failed("create");
   struct flock lock {};
@@ -66,7 +68,9 @@ Status SnapshotWriter::MapFile(const std::string& path) {
     if (!fd.valid()) return failed("create");
     [[maybe_unused]] const int alone = Lock(fd.get(), F_OFD_SETLK, lock);
   }
-  if (::ftruncate(fd.get(), 0) != 0 || ::ftruncate(fd.get(), sizeof(Snapshot)) != 0) return failed("size");
+  if ((errno = ReserveSnapshot(fd.get())) != 0) return failed("reserve");
+  // Another length would be another version's.
+  if (::ftruncate(fd.get(), sizeof(Snapshot)) != 0) return failed("size");
   // A mapping keeps its open file, and so the lock, in a forked child too: it gets an open file of its own.
   const Descriptor mapped_fd = open(0);
   if (!mapped_fd.valid()) return failed("open");

@@ -15,6 +15,7 @@
 
 #include <fmt/format.h>
 
+#include "base/descriptor.h"
 #include "telemetry/snapshot.h"
 
 namespace headrace {
@@ -57,14 +58,24 @@ std::vector<std::string> SnapshotFolders() {
 }
 
 Result<std::string> CreateSnapshotFile() {
+  std::string why;
   for (const std::string& folder : SnapshotFolders()) {
     std::string path = fmt::format("{}/{}{}-XXXXXX", folder, kPrefix, ::getpid());
-    const int fd = ::mkostemp(path.data(), O_CLOEXEC);
-    if (fd < 0) continue;
-    ::close(fd);
-    return path;
+    const Descriptor file(::mkostemp(path.data(), O_CLOEXEC));
+    const int error = file.valid() ? ReserveSnapshot(file.get()) : errno;
+    if (error == 0) return path;
+    if (file.valid()) ::unlink(path.c_str());
+    why += fmt::format("{}{}: {}", why.empty() ? "" : "; ", folder, std::strerror(error));
   }
-  return Status(Code::kIo, fmt::format("cannot create a file for statistics: {}", std::strerror(errno)));
+  return Status(Code::kIo, fmt::format("there are no statistics of this run, for no file can be made for them ({})", why));
+}
+
+int ReserveSnapshot(int fd) {
+  int error = 0;
+  do {
+    error = ::posix_fallocate(fd, 0, sizeof(Snapshot));
+  } while (error == EINTR);
+  return error;
 }
 
 std::vector<std::string> FindSnapshotFiles(const std::vector<std::string>& folders) {

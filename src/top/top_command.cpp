@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "cli/exit_status.h"
+#include "cli/output.h"
 #include "top/screen.h"
 #include "top/view.h"
 
@@ -41,8 +42,8 @@ struct TopOptions {
   std::vector<std::string> files;
 };
 
-void Print(const TopOptions& options, const Picture& picture) {
-  fmt::print("{}", options.json ? RenderJson(picture, std::time(nullptr)) : RenderText(picture));
+bool Print(const TopOptions& options, const Picture& picture) {
+  return cli::WriteOutput(options.json ? RenderJson(picture, std::time(nullptr)) : RenderText(picture));
 }
 
 int Top(const TopOptions& options, bool interval_given) {
@@ -59,8 +60,7 @@ int Top(const TopOptions& options, bool interval_given) {
       std::this_thread::sleep_for(std::chrono::duration<double>(options.interval_s));
       picture = watch.Look();
     }
-    Print(options, picture);
-  } while (stream && std::fflush(stdout) == 0);
+  } while (Print(options, picture) && stream);
   return cli::kExitOk;
 }
 

@@ -1,0 +1,57 @@
+#include "base/say.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <string>
+
+#include "base/standard_streams.h"
+
+namespace headrace {
+namespace {
+
+std::atomic<bool> g_never_waits{false};
+// Which file standard error is; inode 0: none.
+std::atomic<dev_t> g_device{0};
+std::atomic<ino_t> g_inode{0};
+std::atomic<bool> g_remembered{false};
+
+bool IsStandardError() {
+  if (!g_remembered) RememberStandardError();   // said before this was loaded to the end
+  struct stat now {};
+  if (::fstat(STDERR_FILENO, &now) != 0) return false;
+  return (now.st_ino == g_inode && now.st_dev == g_device) || ::isatty(STDERR_FILENO) == 1;
+}
+
+[[maybe_unused]] const bool g_when_loaded = (RememberStandardError(), true);
+
+}  // namespace
+
+void Say(std::string_view line) {
+  std::string text = "headrace: ";
+  text += line;
+  text += '\n';
+  SayRaw(text);
+}
+
+void SayRaw(std::string_view text) {
+  const int saved_errno = errno;
+  if (IsStandardError()) {
+    [[maybe_unused]] const int lost = g_never_waits ? WriteWhatFits(STDERR_FILENO, text) : WriteAll(STDERR_FILENO, text);
+  }
+  errno = saved_errno;
+}
+
+void RememberStandardError() {
+  struct stat now {};
+  const bool open = ::fstat(STDERR_FILENO, &now) == 0;
+  g_device = open ? now.st_dev : 0;
+  g_inode = open ? now.st_ino : 0;
+  g_remembered = true;
+}
+
+void NeverWaitForReader() { g_never_waits = true; }
+
+}  // namespace headrace
