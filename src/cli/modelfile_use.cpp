@@ -28,6 +28,14 @@ Status NoFile(const std::string& modelfile, const char* keyword, const std::stri
                                              modelfile, keyword, Shown(written), resolved));
 }
 
+// A path in a list that llama.cpp parts at commas.
+std::string AsField(const std::string& path) {
+  if (path.find_first_of(",\"") == std::string::npos) return path;
+  std::string field = "\"";
+  for (const char letter : path) field.append(letter == '"' ? 2 : 1, letter);
+  return field + "\"";
+}
+
 bool IsFile(const std::string& path) {
   std::error_code error;
   return fs::is_regular_file(path, error);
@@ -75,7 +83,7 @@ FlashOptions WithFlash(FlashOptions options, const Modelfile& file) {
 
 Result<std::vector<EngineOption>> EngineOptionsOf(const ModelfileUse& use, const Catalogue& catalogue) {
   std::vector<EngineOption> options = use.file.options;
-  if (!use.adapter.empty()) options.push_back({{"--lora"}, use.adapter});
+  if (!use.adapter.empty()) options.push_back({{"--lora"}, AsField(use.adapter)});
   if (const uint64_t experts = use.file.experts_used; experts > 0) {
     if (catalogue.experts == 0 || catalogue.architecture.empty()) {
       return Status(Code::kInvalidArgument, fmt::format("{}: FLASH_TOP_K has no meaning for this model, which is no mixture of experts; leave it out", use.path));
