@@ -4,6 +4,7 @@
 
 #include "serve/model_json.h"
 #include "serve/relay.h"
+#include "serve/request_check.h"
 #include "serve/requested_model.h"
 #include "serve/web_files.h"
 
@@ -85,7 +86,12 @@ Task<> Dispatcher::OpenAiModels(Exchange& exchange, std::string name) {
     data.push_back(OpenAiModelJson(entry, manager_.Get(entry.id).get()));
   }
   Reply reply = ListReply(data);
-  if (!name.empty()) reply = data.empty() ? ErrorReply(404, fmt::format("there is no model {}", name)) : JsonReply(data.front());
+  if (!name.empty() && !data.empty()) reply = JsonReply(data.front());
+  if (!name.empty() && data.empty()) {
+    const auto found = co_await manager_.Find(name);
+    // A projector, or a file that cannot be read, answers nothing.
+    reply = found.ok() ? ErrorReply(404, fmt::format("{} is no model that answers; GET /api/v1/models says why", found->id)) : ErrorReply(found.status());
+  }
   co_await exchange.Send(std::move(reply));
 }
 
@@ -108,7 +114,8 @@ Task<> Dispatcher::HandleModel(Exchange& exchange) {
     }
     name = *standard;
   }
-  const auto lease = co_await manager_.Acquire(*name);
+  const bool undrafted = WantsProbabilities(exchange.request().body);
+  const auto lease = co_await manager_.Acquire(*name, undrafted);
   if (exchange.gone()) co_return;
   if (!lease.ok()) {
     co_await exchange.Send(ErrorReply(lease.status()));
