@@ -12,7 +12,7 @@
 #include "cli/model_cost.h"
 #include "cli/modelfile_use.h"
 #include "cli/session.h"
-#include "plan/prompt_batch.h"
+#include "serve/engine_name.h"
 #include "serve/lone_server.h"
 #include "serve/model_defaults.h"
 
@@ -108,7 +108,7 @@ class Planner {
     const Catalogue& catalogue = plan_.model.catalogue;
     server.model = plan_.model.path;
     server.socket = socket_path_;
-    server.alias = catalogue.name.empty() ? "model" : catalogue.name;
+    server.alias = serve::EngineName(catalogue.name.empty() ? "model" : catalogue.name);
     server.context = cache_tokens;
     server.slots = slots;
     server.embedding = part_.embeddings;
@@ -128,11 +128,7 @@ class Planner {
     // Nothing goes back to an earlier place of a request: copies for that would only take memory.
     add({"-ctxcp", "--ctx-checkpoints", "--swa-checkpoints"}, "--ctx-checkpoints", "0");
     if (!options_.threads.empty()) add({}, "-t", options_.threads);
-    // An input of an embedding must be in one pass.
-    if (part_.embeddings && plan_.limits.context > kUsualPromptBatch) {
-      add({"-b", "--batch-size"}, "-b", std::to_string(plan_.limits.context));
-      add({"-ub", "--ubatch-size"}, "-ub", std::to_string(plan_.limits.context));
-    }
+    if (part_.embeddings) server.input_tokens = plan_.limits.context;
     server.rest.insert(server.rest.end(), options_.rest.begin(), options_.rest.end());
     return cli::BuildServerArguments(server, engine_.known);
   }

@@ -74,7 +74,7 @@ serve::Task<Status> PartProgress::SyncResults() {
 
 // The engine answers between two passes.
 serve::Task<> PartProgress::AskSlots() {
-  const auto slots = co_await serve::AskChild(server_.socket_path(), "GET", "/slots", "");
+  const auto slots = co_await serve::AskChild(server_.socket_path(), "GET", "/slots", "", serve::kUsualQuestion);
   tally_.under_way = slots.ok() && slots->status == 200 ? UnderWay(slots->body) : Work();
 }
 

@@ -67,7 +67,10 @@ Status PartResults::Fail(size_t request, const std::string& line, const std::str
     schedule_.Repeat(request);
     return {};
   }
-  if (++given_up_ < kMostGivenUp) return Write(request, line, true);
+  if (++given_up_ < kMostGivenUp) {
+    crashes_ = 0;   // they were this one's
+    return Write(request, line, true);
+  }
   const auto statistics = server_.ReadStatistics();
   return Status(Code::kInternal, fmt::format("{} requests in a row failed {} times each: {}", kMostGivenUp, kMostAttempts,
                                              statistics && !statistics->last_error.empty() ? statistics->last_error : why.substr(0, 300)));

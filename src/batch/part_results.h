@@ -46,7 +46,7 @@ class PartResults {
   Tally& tally_;
   std::unordered_map<size_t, Work> work_;          // as foreseen
   std::unordered_map<size_t, unsigned> attempts_;
-  unsigned crashes_ = 0, given_up_ = 0;            // since the last answer
+  unsigned crashes_ = 0, given_up_ = 0;            // since the last result
   bool streams_ = false;                           // that was seen
 };
 

@@ -34,7 +34,7 @@ Result<std::vector<BenchRow>> ParseBench(std::string_view text) {
   const auto unexpected = [](const char* what) {
     return Status(Code::kUnsupported, fmt::format("llama-bench's output is not understood: {}; run headrace bench --debug to see it", what));
   };
-  const Json json = Json::parse(text, nullptr, false);
+  const Json json = JsonOrNull(text);
   if (!json.is_array()) return unexpected("no JSON array");
   std::vector<BenchRow> rows;
   for (const Json& entry : json) {

@@ -10,6 +10,8 @@
 namespace headrace::cli {
 namespace {
 
+constexpr uint64_t kEnginesBatch = 512;   // tokens of a pass that llama.cpp takes unasked
+
 // Names of one option; the first that the engine knows is used.
 using Names = std::vector<const char*>;
 
@@ -180,7 +182,10 @@ Result<std::vector<std::string>> BuildServerArguments(const ServerArguments& ser
     if (server.pool_tokens > server.context) builder.Default({"--kv-unified-per-slot"}, std::to_string(server.context));
   }
   if (!server.slot_folder.empty()) builder.Required({"--slot-save-path"}, AsPath(server.slot_folder));
-  if (server.batch_tokens > 0) {
+  if (server.input_tokens > kEnginesBatch) {
+    builder.Default({"-b", "--batch-size"}, std::to_string(server.input_tokens));
+    builder.Default({"-ub", "--ubatch-size"}, std::to_string(server.input_tokens));
+  } else if (server.batch_tokens > 0) {
     builder.Default({"-b", "--batch-size"}, std::to_string(std::max(server.batch_tokens, server.judged_tokens)));
     builder.Default({"-ub", "--ubatch-size"}, std::to_string(server.batch_tokens));
   }

@@ -74,6 +74,7 @@ struct ServerArguments {
   uint64_t pool_tokens = 0;                // of a KV cache that all slots share; 0: the engine divides `context` as it likes
   uint64_t batch_tokens = 0;               // of a pass; 0: the engine's own number
   uint64_t judged_tokens = 0;              // of all slots with their drafts: llama-server aborts when its batch does not hold them
+  uint64_t input_tokens = 0;               // of an embedding or a reranking at most: each must be in one pass; 0: none are asked for
   std::optional<std::string> kv_cache_type;
   std::string draft_model, projector;      // paths, "" for none; the draft model: until it is among the next
   std::vector<EngineOption> speculation;   // of ChooseSpeculation

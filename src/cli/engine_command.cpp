@@ -49,7 +49,7 @@ int EngineInstall(bool force) {
   if (force) spec.arguments.emplace_back("--force");
   const auto outcome = Launch(spec);
   if (!outcome.ok()) return Fail(outcome.status().message(), kExitNotExecutable);
-  if (outcome->signal != 0) return Fail("the installation " + DescribeSignal(outcome->signal), outcome->exit_status);
+  if (outcome->signal != 0) return Fail("the installation " + DescribeSignal(outcome->signal, false), outcome->exit_status);
   if (outcome->exit_status != kExitOk) {
     return Fail("the engine was not installed; the line above says why", outcome->exit_status);
   }

@@ -37,7 +37,7 @@ LaunchOutcome OutcomeOf(int wait_status);
 // Not thread-safe: no other thread may run, one launch at a time.
 Result<LaunchOutcome> Launch(const LaunchSpec& spec);
 
-// "was killed (SIGKILL): ...", for people, with what to do about it.
-std::string DescribeSignal(int signal);
+// "was killed (SIGKILL): ...", for people, with what to do about it. `streams`: the library is in the program, and may have to do with it.
+std::string DescribeSignal(int signal, bool streams);
 
 }  // namespace headrace::cli

@@ -29,9 +29,11 @@ TEST(Preload, KeepsWhatWasThereOnce) {
 }
 
 TEST(DescribeSignal, SigkillNamesMemoryAndCgroup) {
-  EXPECT_NE(DescribeSignal(SIGKILL).find("memory"), std::string::npos);
-  EXPECT_NE(DescribeSignal(SIGKILL).find("cgroup"), std::string::npos);
-  EXPECT_NE(DescribeSignal(SIGSEGV).find("crashed"), std::string::npos);
+  EXPECT_NE(DescribeSignal(SIGKILL, false).find("memory"), std::string::npos);
+  EXPECT_NE(DescribeSignal(SIGKILL, false).find("cgroup"), std::string::npos);
+  EXPECT_NE(DescribeSignal(SIGSEGV, false).find("crashed"), std::string::npos);
+  EXPECT_EQ(DescribeSignal(SIGSEGV, false).find("--flash-mode"), std::string::npos) << "nothing streamed";
+  EXPECT_NE(DescribeSignal(SIGSEGV, true).find("--flash-mode off"), std::string::npos);
 }
 
 TEST(Launch, TimeLimitKills) {

@@ -8,7 +8,7 @@
 
 namespace headrace::cli {
 
-std::string DescribeSignal(int signal) {
+std::string DescribeSignal(int signal, bool streams) {
   switch (signal) {
     case SIGKILL:
       return "was killed (SIGKILL), most likely because memory ran out, or a cgroup's limit was reached; "
@@ -19,7 +19,7 @@ std::string DescribeSignal(int signal) {
     case SIGBUS:
     case SIGABRT:
     case SIGILL:
-      return fmt::format("crashed ({}); try --flash-mode off, and report it if that helps", strsignal(signal));
+      return fmt::format("crashed ({}){}", strsignal(signal), streams ? "; try --flash-mode off, and report it if that helps" : "");
     default: return fmt::format("was ended by signal {} ({})", signal, strsignal(signal));
   }
 }

@@ -66,7 +66,7 @@ Result<SessionResult> RunSession(Session session) {
 
 int ReportEnd(const SessionResult& result, const Config& config, std::string_view program) {
   int status = result.process.exit_status;
-  if (result.process.signal != 0) Fail(fmt::format("{} {}", program, DescribeSignal(result.process.signal)), status);
+  if (result.process.signal != 0) Fail(fmt::format("{} {}", program, DescribeSignal(result.process.signal, config.wants_library())), status);
   if (result.statistics && !result.statistics->last_error.empty()) {
     Fail(result.statistics->last_error, kExitFailure);
     if (status == kExitOk) status = kExitFailure;

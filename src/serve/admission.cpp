@@ -4,21 +4,34 @@
 
 namespace headrace::serve {
 
-Task<Admission::Place> Admission::Enter(uint64_t tokens, std::function<bool()> given_up) {
+Task<Admission::Place> Admission::Enter(uint64_t tokens, std::function<bool()> given_up, bool alone) {
   tokens = std::min(tokens, pool_tokens_);
-  if (tokens == 0) co_return Place(*this, 0);
+  const bool waits = tokens > 0 || alone;
   const uint64_t number = next_++;
-  line_.push_back(number);
-  while (!given_up() && (line_.front() != number || taken_ + tokens > pool_tokens_)) co_await changed_.Wait();
-  if (given_up()) tokens = 0;
-  std::erase(line_, number);
-  taken_ += tokens;
+  if (waits) line_.push_back(number);
+  alone_waiting_ += alone;
+  const auto may = [&] {
+    if (one_alone_ || (alone && inside_ > 0)) return false;
+    // Who needs nothing passes those who wait for tokens, not one who must be alone.
+    return waits ? (line_.front() == number && taken_ + tokens <= pool_tokens_) : alone_waiting_ == 0;
+  };
+  while (!given_up() && !may()) co_await changed_.Wait();
+  const bool enters = !given_up();
+  if (waits) std::erase(line_, number);
+  alone_waiting_ -= alone;
+  if (enters) {
+    taken_ += tokens;
+    ++inside_;
+    one_alone_ = alone;
+  }
   changed_.NotifyAll();
-  co_return Place(*this, tokens);
+  co_return Place(*this, tokens, enters);
 }
 
 void Admission::Leave(uint64_t tokens) {
   taken_ -= tokens;
+  --inside_;
+  one_alone_ = false;
   changed_.NotifyAll();
 }
 

@@ -11,15 +11,15 @@ namespace {
 class AdmissionTest : public ::testing::Test {
  protected:
   // Enters as number places_.size().
-  void Enter(uint64_t tokens) {
+  void Enter(uint64_t tokens, bool alone = false) {
     const size_t number = places_.size();
     places_.emplace_back();
     given_up_.push_back(false);
-    Spawn(loop_.get_executor(), Wait(number, tokens));
+    Spawn(loop_.get_executor(), Wait(number, tokens, alone));
     Run();
   }
-  Task<> Wait(size_t number, uint64_t tokens) {
-    auto place = co_await admission_.Enter(tokens, [this, number] { return given_up_[number]; });
+  Task<> Wait(size_t number, uint64_t tokens, bool alone) {
+    auto place = co_await admission_.Enter(tokens, [this, number] { return given_up_[number]; }, alone);
     places_[number].emplace(std::move(place));
   }
   void Leave(size_t number) {
@@ -73,6 +73,34 @@ TEST_F(AdmissionTest, WhoGivesUpHoldsNobodyUp) {
   places_[1].reset();
   Leave(0);
   EXPECT_TRUE(places_[2].has_value());
+}
+
+TEST_F(AdmissionTest, OneThatMustBeAloneIs) {
+  Enter(10);
+  Enter(10, true);
+  Enter(0);
+  Enter(10);
+  EXPECT_EQ(Inside(), std::vector<bool>({true, false, false, false}));
+  Leave(0);
+  EXPECT_EQ(Inside(), std::vector<bool>({false, true, false, false}));
+  Leave(1);
+  EXPECT_EQ(Inside(), std::vector<bool>({false, false, true, true}));
+}
+
+TEST_F(AdmissionTest, OneThatWouldBeAloneAndGivesUpHoldsNobodyUp) {
+  Enter(10);
+  Enter(10, true);
+  Enter(10);
+  given_up_[1] = true;
+  admission_.Wake();
+  Run();
+  EXPECT_TRUE(places_[2].has_value());
+  Leave(0);
+  Leave(1);
+  Enter(100);
+  EXPECT_FALSE(places_[3].has_value()) << "10 tokens are taken";
+  Leave(2);
+  EXPECT_TRUE(places_[3].has_value());
 }
 
 }  // namespace

@@ -40,15 +40,31 @@ Status Failed(std::string_view method, std::string_view target, const ErrorCode&
 
 }  // namespace
 
-Task<Result<ChildAnswer>> AskChild(std::string socket_path, std::string method, std::string target, std::string body) {
-  Socket socket(co_await asio::this_coro::executor);
-  ErrorCode error = co_await Send(socket, std::move(socket_path), method, target, std::move(body));
-  if (error) co_return Failed(method, target, error);
+Task<Result<ChildAnswer>> AskChild(std::string socket_path, std::string method, std::string target, std::string body, Millis time) {
+  const auto executor = co_await asio::this_coro::executor;
+  // Shared with the alarm, which may be on its way when the answer is here.
+  const auto socket = std::make_shared<Socket>(executor);
+  asio::steady_timer alarm(executor, time);
+  const auto late = std::make_shared<bool>(false);
+  alarm.async_wait([socket, late](ErrorCode cancelled) {
+    if (cancelled) return;
+    *late = true;
+    ErrorCode ignored;
+    socket->close(ignored);
+  });
+  const auto failed = [&](const ErrorCode& error) {
+    if (!*late) return Failed(method, target, error);
+    return Status(Code::kIo, fmt::format("{} {}: no answer within {} s", method, target, std::chrono::duration<double>(time).count()));
+  };
+  ErrorCode error = co_await Send(*socket, std::move(socket_path), method, target, std::move(body));
+  if (error) co_return failed(error);
   beast::flat_buffer buffer;
-  http::response<http::string_body> response;
-  co_await http::async_read(socket, buffer, response, Into(error));
-  if (error) co_return Failed(method, target, error);
-  co_return ChildAnswer{static_cast<int>(response.result_int()), std::move(response.body())};
+  http::response_parser<http::string_body> parser;
+  parser.body_limit(std::numeric_limits<uint64_t>::max());
+  co_await http::async_read(*socket, buffer, parser, Into(error));
+  if (error) co_return failed(error);
+  alarm.cancel();
+  co_return ChildAnswer{static_cast<int>(parser.get().result_int()), std::move(parser.get().body())};
 }
 
 Task<Result<ChildAnswer>> StreamFromChild(std::string socket_path, std::string target, std::string body, OnEvent on_event) {

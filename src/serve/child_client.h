@@ -16,8 +16,13 @@ struct ChildAnswer {
   std::string body;
 };
 
-// A small request with a whole answer. Errors: kIo when nobody listens or the answer breaks off.
-Task<Result<ChildAnswer>> AskChild(std::string socket_path, std::string method, std::string target, std::string body);
+// How long a question may take. A child that is stopped, or hangs, takes connections and never answers.
+inline constexpr Millis kQuickQuestion{5'000};     // that its threads for requests answer, whatever it computes
+inline constexpr Millis kUsualQuestion{60'000};    // that may wait for the end of a pass
+inline constexpr Millis kFirstPassTime{6 * 3'600'000};   // a pass that brings all weights in from a slow disk
+
+// A small request with a whole answer, within `time`. Errors: kIo when nobody listens, the answer breaks off, or the time is over.
+Task<Result<ChildAnswer>> AskChild(std::string socket_path, std::string method, std::string target, std::string body, Millis time);
 
 // The data of one server-sent event, "[DONE]" included. False: no more is wanted, the connection is closed, which ends
 // the request in the child.

@@ -1,6 +1,7 @@
 #include "serve/child_process.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -9,11 +10,13 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <fstream>
 #include <istream>
 
 #include <fmt/format.h>
 
 #include "base/descriptor.h"
+#include "base/log.h"
 #include "base/say.h"
 #include "cli/exit_status.h"
 #include "serve/descriptor_limit.h"
@@ -22,6 +25,7 @@ namespace headrace::serve {
 namespace {
 
 constexpr Millis kReapTime{5000};
+constexpr int kReapTimes = 2;
 constexpr Millis kLogTime{500};          // that the rest of the log may take after the end
 constexpr size_t kLongestLine = 4096;
 constexpr size_t kLongestError = 400;
@@ -29,6 +33,8 @@ constexpr size_t kLongestError = 400;
 // In the new process before the program runs: our limits and our sockets are not its own.
 void ResetProcess() {
   RestoreDescriptorLimit();
+  // What it writes (prompts) is this user's alone.
+  umask(077);
   cli::KeepOnlyStandardStreams();
 }
 
@@ -136,16 +142,30 @@ Task<bool> ChildProcess::WaitForEnd(Millis time) {
 Task<> ChildProcess::Stop(Millis grace) {
   const auto self = shared_from_this();
   if (running()) kill(pid_, SIGTERM);
-  if (co_await WaitForEnd(grace)) co_return;
+  const bool ended = !stopped() && co_await WaitForEnd(grace);
+  if (ended) co_return;
   if (running()) kill(pid_, SIGKILL);
-  while (!co_await WaitForEnd(kReapTime)) {
+  for (int i = 0; i < kReapTimes; ++i) {
+    const bool reaped = co_await WaitForEnd(kReapTime);
+    if (reaped) co_return;
   }
+  LogWarning(fmt::format("{}: process {} does not end though it was killed: the kernel holds it, for a disk as a rule", spec_.label, pid_));
+}
+
+bool ChildProcess::stopped() const {
+  if (!running()) return false;
+  std::ifstream file(fmt::format("/proc/{}/stat", pid_));
+  std::string text;
+  std::getline(file, text);
+  // "PID (NAME) STATE": the name may hold anything.
+  const size_t name_end = text.rfind(')');
+  return name_end != std::string::npos && name_end + 2 < text.size() && (text[name_end + 2] == 'T' || text[name_end + 2] == 't');
 }
 
 std::string ChildProcess::DescribeEnd() const {
   const std::string why = first_error_.empty() ? "" : ": " + first_error_;
   const cli::LaunchOutcome how = outcome();
-  if (how.signal != 0) return cli::DescribeSignal(how.signal) + why;
+  if (how.signal != 0) return cli::DescribeSignal(how.signal, spec_.streams) + why;
   return fmt::format("ended with status {}{}", how.exit_status, why);
 }
 

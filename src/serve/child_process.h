@@ -23,6 +23,7 @@ struct ChildSpec {
   cli::Environment environment;
   bool debug = false;                    // all it writes goes to our log, not only what the library says
   bool own_group = true;                 // Ctrl-C reaches us alone and we can drain; else it is stopped with us
+  bool streams = false;                  // the library is in it
 };
 
 // Lives on the loop; kept alive by its own coroutines until the process has ended. It is ended when we are killed.
@@ -34,8 +35,11 @@ class ChildProcess : public std::enable_shared_from_this<ChildProcess> {
 
   pid_t id() const { return pid_; }
   bool running() const { return pid_ > 0; }
+  // A signal holds it (SIGSTOP): it answers nothing.
+  bool stopped() const;
 
-  // SIGTERM, and SIGKILL after `grace`; returns when it has ended.
+  // SIGTERM, and SIGKILL after `grace`, at once where it is stopped; returns when it has ended, or cannot be ended: it is in the kernel and does
+  // not come back, which a line says.
   Task<> Stop(Millis grace);
   // False when it still runs after `time`.
   Task<bool> WaitForEnd(Millis time);

@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "base/descriptor.h"
+#include "serve/model_files.h"
 
 namespace headrace::serve {
 namespace {
@@ -64,7 +65,7 @@ Result<Json> ConfigStore::Read() const {
 Result<ModelConfig> ConfigStore::Find(const std::string& model_path) const {
   const auto json = Read();
   if (!json.ok()) return json.status();
-  const auto it = (*json)["models"].find(model_path);
+  const auto it = (*json)["models"].find(NameAsText(model_path));
   if (it == (*json)["models"].end()) return ModelConfig();
   auto config = ParseModelConfig(*it, {});
   if (config.ok()) return config;
@@ -77,12 +78,13 @@ Status ConfigStore::Remember(const std::string& model_path, const ModelConfig& c
   if (!json.ok()) return json.status();
   Json& models = (*json)["models"];
   const Json entry = ToJson(config);
-  const auto old = models.find(model_path);
+  const std::string key = NameAsText(model_path);
+  const auto old = models.find(key);
   if (old == models.end() ? entry.empty() : *old == entry) return {};
   if (entry.empty()) {
-    models.erase(model_path);
+    models.erase(key);
   } else {
-    models[model_path] = entry;
+    models[key] = entry;
   }
   std::error_code error;
   fs::create_directories(fs::path(path_).parent_path(), error);

@@ -5,6 +5,7 @@
 #include "serve/endpoints.h"
 #include "serve/model_json.h"
 #include "serve/relay.h"
+#include "serve/request_check.h"
 #include "serve/requested_model.h"
 #include "serve/web_files.h"
 
@@ -93,7 +94,12 @@ Task<> Dispatcher::OpenAiModels(Exchange& exchange, std::string name) {
     data.push_back(OpenAiModelJson(entry, manager_.Get(entry.id).get()));
   }
   Reply reply = ListReply(data);
-  if (!name.empty()) reply = data.empty() ? ErrorReply(404, fmt::format("there is no model {}", name)) : JsonReply(data.front());
+  if (!name.empty() && !data.empty()) reply = JsonReply(data.front());
+  if (!name.empty() && data.empty()) {
+    const auto found = co_await manager_.Find(name);
+    // A projector, or a file that cannot be read, answers nothing.
+    reply = found.ok() ? ErrorReply(404, fmt::format("{} is no model that answers; GET /api/v1/models says why", found->id)) : ErrorReply(found.status());
+  }
   co_await exchange.Send(std::move(reply));
 }
 
@@ -103,9 +109,9 @@ Task<Result<std::string>> Dispatcher::ModelFor(Exchange& exchange) {
   if (!name->empty()) {
     const auto entry = co_await manager_.Find(*name);
     // One whose file is gone may be loaded still.
-    if (entry) co_return entry->id;
+    if (entry.ok()) co_return entry->id;
     if (manager_.Get(*name) != nullptr) co_return *name;
-    co_return Status(Code::kNotFound, fmt::format("there is no model {}; GET /v1/models lists what there is", *name));
+    co_return entry.status();
   }
   const auto standard = co_await manager_.DefaultModel();
   if (standard) co_return *standard;
@@ -143,7 +149,7 @@ Task<> Dispatcher::HandleModel(Exchange& exchange) {
   const bool read_loads = request.method == "GET" && endpoint.read_loads && (manager_.Get(*id) != nullptr || !request.Query("model").empty());
   std::optional<Result<Lease>> lease;
   if (reads ? read_loads : endpoint.post_loads) {
-    lease.emplace(co_await manager_.Acquire(*id));
+    lease.emplace(co_await manager_.Acquire(*id, WantsProbabilities(request.body)));
   } else {
     lease.emplace(LeaseLoaded(*id));
   }

@@ -1,6 +1,7 @@
 #include "serve/load_plan.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include <fmt/format.h>
 
@@ -12,21 +13,23 @@
 #include "cli/model_cost.h"
 #include "cli/modelfile_use.h"
 #include "plan/slots.h"
+#include "serve/engine_name.h"
 #include "serve/prompt_files.h"
 #include "serve/remedies.h"
+#include "serve/shaping_files.h"
 
 namespace headrace::serve {
 namespace {
 
 // The path of a model that another one names; `what` is for people.
 Result<ModelEntry> FindOther(ModelLibrary& library, const std::string& name, const char* what, bool projector) {
-  const auto found = library.Find(name);
-  if (!found) return Status(Code::kNotFound, fmt::format("there is no {} {}; GET /api/v1/models lists what there is", what, name));
+  auto found = library.Find(name, what);
+  if (!found.ok()) return found.status();
   if (!found->error.empty()) return Status(Code::kCorrupt, found->error);
   if ((found->kind == ModelKind::kProjector) != projector) {
     return Status(Code::kInvalidArgument, fmt::format("{} is a {} model, which cannot be a {}", name, ToString(found->kind), what));
   }
-  return *found;
+  return found;
 }
 
 // The options for this model: what --ram gives to all models is what the others leave of it.
@@ -54,7 +57,7 @@ Result<std::vector<std::string>> ServerCommand(const Settings& settings, const L
   cli::ServerArguments server;
   server.model = plan.entry.path;
   server.socket = socket_path;
-  server.alias = plan.entry.id;
+  server.alias = EngineName(plan.entry.id);
   server.context = plan.context;
   server.slots = plan.asked.slots;
   server.chosen_slots = plan.asked.slots ? 0 : plan.sharing.slots;
@@ -72,6 +75,12 @@ Result<std::vector<std::string>> ServerCommand(const Settings& settings, const L
   server.embedding = plan.embedding;
   server.has_pooling = plan.entry.has_pooling;
   server.reranking = plan.entry.kind == ModelKind::kReranker;
+  if (server.embedding || server.reranking) {
+    // -c after -- goes before the plan's own; 0 is as much as the model knows.
+    const auto asked = cli::OptionValue(settings.rest, {"-c", "--ctx-size"});
+    const uint64_t tokens = asked ? std::strtoull(asked->c_str(), nullptr, 10) : plan.context;
+    server.input_tokens = tokens > 0 ? tokens : plan.entry.context_length;
+  }
   server.streams = plan.must_stream();
   server.debug = plan.config.debug;
   server.defaults = plan.defaults.options;
@@ -124,6 +133,8 @@ Status SettleSpeculation(const Settings& settings, LoadPlan& plan) {
   if (!chosen.ok()) return chosen.status();
   LogDebug(fmt::format("{}: {}", plan.entry.id, chosen->line));
   plan.speculation = std::move(*chosen);
+  const bool user = plan.speculation->kind == cli::SpeculationKind::kUser;
+  plan.drafts = plan.speculation->kind != cli::SpeculationKind::kNone && !(user && cli::OptionValue(settings.rest, {"--spec-type"}) == "none");
   return {};
 }
 
@@ -163,6 +174,7 @@ Result<LoadPlan> PlanLoad(const Settings& settings, ModelLibrary& library, Simul
     const auto draft = FindOther(library, *config.draft_model, "draft model", false);
     if (!draft.ok()) return draft.status();
     if (config.speculate != "off") plan.draft_path = draft->path;
+    if (config.speculate != "off") plan.stamps = draft->stamps;
   }
   if (!config.projector) {
     plan.projector_path = library.ProjectorBeside(entry);
@@ -172,6 +184,12 @@ Result<LoadPlan> PlanLoad(const Settings& settings, ModelLibrary& library, Simul
     plan.projector_path = projector->path;
   }
   plan.setup = std::move(*setup);
+  plan.stamps.insert(plan.stamps.end(), entry.stamps.begin(), entry.stamps.end());
+  std::vector<std::string> beside = ShapingFiles(DefaultWords(plan.defaults));
+  for (const auto& paths : {ShapingFiles(settings.rest), std::vector{plan.projector_path}}) beside.insert(beside.end(), paths.begin(), paths.end());
+  for (const std::string& path : beside) {
+    if (const auto stamp = StampOf(path)) plan.stamps.push_back(*stamp);
+  }
   if (!plan.draft_path.empty()) {
     const auto draft = cli::CheckDraft(plan.setup, plan.draft_path);
     if (!draft.ok()) return draft.status();

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/status.h"
 #include "cli/model_setup.h"
@@ -31,12 +32,16 @@ struct LoadPlan {
   uint64_t context = 0;            // tokens of one request
   Sharing sharing;                 // of its passes, when it streams
   std::string draft_path, projector_path;
+  std::vector<FileStamp> stamps;   // of all files that shape what it computes
   std::string draft_type;          // of CheckDraft
   std::optional<cli::Speculation> speculation;  // none for a model that generates no text
+  bool drafts = false;             // tokens are proposed before passes, by our choice or the user's options
   bool embedding = false;
 
   // Streaming was asked for: a load without it has failed.
   bool must_stream() const { return setup.streams(); }
+  // Nobody asked for them.
+  bool chose_drafts() const { return drafts && !asked.draft_model && asked.speculate != "on" && speculation->kind == cli::SpeculationKind::kNgram; }
   const cli::MemoryBudget& memory() const { return setup.memory; }
 };
 

@@ -36,6 +36,7 @@ ChildSpec LoneServer::MakeChild(LoneServerSpec spec) const {
   child.arguments = std::move(spec.arguments);
   child.debug = spec.config.debug;
   child.own_group = spec.own_group;
+  child.streams = spec.config.wants_library();
   spec.config.snapshot_path = snapshot_.path();
   child.environment = spec.config.ToEnvironment();
   // ggml would start a debugger on a crashing process, and its requests would wait for that.
@@ -55,7 +56,7 @@ Task<Status> LoneServer::Start(LoneServerSpec spec, std::function<void()> on_wai
   if (!started.ok()) co_return started.status();
   const auto process = process_ = std::move(*started);
   while (!stopped_) {
-    const auto health = co_await AskChild(socket_path_, "GET", "/health", "");
+    const auto health = co_await AskChild(socket_path_, "GET", "/health", "", kQuickQuestion);
     if (health.ok() && health->status == 200) co_return Status();
     if (on_wait) on_wait();
     if (!co_await process->WaitForEnd(kPoll)) continue;

@@ -1,11 +1,13 @@
 #include "serve/model.h"
 
 #include <algorithm>
+#include <csignal>
 #include <cstdlib>
 #include <fstream>
 
 #include <fmt/format.h>
 
+#include "base/log.h"
 #include "base/size.h"
 #include "cli/load_mode.h"
 #include "serve/child_client.h"
@@ -16,6 +18,8 @@ namespace {
 
 constexpr Millis kGrace{5000}, kForcedGrace{300};   // for the end of a process
 constexpr Millis kFailureWait{2000};
+constexpr Millis kAliveWait{2000};
+constexpr Millis kHeldCheck{1000};
 
 // Private and shared memory of a process in bytes, 0 when it is gone.
 uint64_t MemoryOf(pid_t process) {
@@ -47,8 +51,9 @@ const char* ToString(ModelState state) {
   return "";
 }
 
-Model::Model(const Executor& executor, asio::thread_pool& worker, const Settings& settings, PromptCache& prompts, LoadPlan plan, std::string socket_path)
-    : worker_(worker), settings_(settings), prompts_(prompts), plan_(std::move(plan)), server_(executor, std::move(socket_path)),
+Model::Model(const Executor& executor, asio::thread_pool& worker, const Settings& settings, PromptCache& prompts, Culprits& culprits, LoadPlan plan,
+             std::string socket_path)
+    : worker_(worker), settings_(settings), prompts_(prompts), culprits_(culprits), plan_(std::move(plan)), server_(executor, std::move(socket_path)),
       admission_(executor, plan_.sharing.pool_tokens), changed_(executor) {}
 
 void Model::SetState(ModelState state, std::string error) {
@@ -65,6 +70,7 @@ Task<Status> Model::Start() {
   if (status.ok()) status = co_await ComputeOnce();
   if (status.ok()) status = CheckStreaming();
   if (status.ok()) co_await AskProperties();
+  if (status.ok() && !stop_) adapters_ = co_await prompts_.Adapters(plan_, socket_path());
   if (status.ok() && !stop_) co_await prompts_.Restore(plan_, socket_path(), slots);
   if (stop_) status = Status(Code::kCancelled, fmt::format("{} was unloaded while it was loaded", id()));
   if (status.ok()) {
@@ -96,7 +102,7 @@ Task<Status> Model::ComputeOnce() {
     body = R"({"content": "Hello"})";
   }
   if (stop_) co_return Status();
-  const auto answer = co_await AskChild(socket_path(), "POST", target, body);
+  const auto answer = co_await AskChild(socket_path(), "POST", target, body, kFirstPassTime);
   if (answer.ok() || stop_) co_return Status();
   if (co_await server_.process()->WaitForEnd(kFailureWait)) {
     co_return Status(Code::kInternal, fmt::format("{} could not compute: llama-server {}", id(), server_.process()->DescribeEnd()));
@@ -114,7 +120,7 @@ Status Model::CheckStreaming() const {
 }
 
 Task<> Model::AskProperties() {
-  const auto answer = co_await AskChild(socket_path(), "GET", "/props", "");
+  const auto answer = co_await AskChild(socket_path(), "GET", "/props", "", kUsualQuestion);
   if (!answer.ok() || answer->status != 200) co_return;
   const Json props = cli::JsonOrNull(answer->body);
   if (const uint64_t n = cli::CountOf(props, "total_slots"); n > 0) slots = n;
@@ -127,13 +133,13 @@ Task<> Model::AskProperties() {
 }
 
 // What its passes took, and how many of the tokens that were drafted in them were right, is for the next time.
-Task<> Model::Learn() {
+Task<> Model::Learn(Millis time) {
   const auto statistics = ReadStatistics();
   if (!statistics || !statistics->streamed() || !plan_.speculation) co_return;
   cli::SpeculationRun run{*statistics, plan_.speculation->draft_tokens};
   if (busy_s_ > 0) run.sequences = requests_s_ / busy_s_;
   if (run.draft_tokens > 0) {
-    const auto answer = co_await AskChild(socket_path(), "GET", "/metrics", "");
+    const auto answer = co_await AskChild(socket_path(), "GET", "/metrics", "", time);
     if (answer.ok() && answer->status == 200) {
       run.drafted = CounterIn(answer->body, "llamacpp:spec_decode_num_draft_tokens_total");
       run.accepted = CounterIn(answer->body, "llamacpp:spec_decode_num_accepted_tokens_total");
@@ -142,27 +148,52 @@ Task<> Model::Learn() {
   co_await OnWorker(worker_, [&] { cli::StoreLearned(LearnedPlaceOf(settings_, plan_), run); });
 }
 
-Task<> Model::Keep() {
+Task<> Model::Keep(Millis time) {
   if (kept_ || state_ != ModelState::kStopping || requests_ > 0 || !server_.process()->running()) co_return;
   kept_ = true;
-  co_await Learn();
-  co_await prompts_.Save(plan_, socket_path(), slots);
+  const auto limit = Clock::now() + time;
+  // One that is stopped or hangs takes questions and never answers.
+  const auto alive = co_await AskChild(socket_path(), "GET", "/health", "", std::min(time, kAliveWait));
+  if (!alive.ok()) {
+    LogWarning(fmt::format("{}: its process does not answer any more: it is killed, and nothing of its prompts is kept", id()));
+    hangs_ = true;
+    co_return;
+  }
+  co_await Learn(std::min(time, kUsualQuestion));
+  co_await prompts_.Save(plan_, socket_path(), slots, adapters_, limit);
 }
 
-Task<> Model::Stop(bool force) {
+Task<> Model::Stop(bool force, Millis keep) {
   const auto self = shared_from_this();
   if (!stop_ && state_ == ModelState::kLoaded) SetState(ModelState::kStopping);
   if (!force) {
-    while (requests_ > 0 && state_ == ModelState::kStopping && server_.process()->running()) co_await changed_.Wait();
+    while (requests_ > 0 && state_ == ModelState::kStopping && server_.process()->running() && !held()) {
+      co_await changed_.WaitFor(kHeldCheck);
+    }
   }
-  co_await Keep();
+  co_await Keep(keep);
   stop_ = true;
   changed_.NotifyAll();
   admission_.Wake();
   // llama-server does not end before its requests have.
-  const Millis grace = force ? kForcedGrace : kGrace;
+  const Millis grace = force || hangs_ ? kForcedGrace : kGrace;
   co_await server_.Stop(grace);
   if (state_ != ModelState::kGone) SetState(ModelState::kGone);
+}
+
+void Model::NoteEnd() {
+  const auto process = server_.process();
+  if (process == nullptr || process->running() || noted_end_.lock() == process) return;
+  noted_end_ = process;
+  // What others sent it is nobody's fault.
+  switch (process->outcome().signal) {
+    case SIGKILL:
+    case SIGTERM:
+    case SIGINT:
+    case SIGHUP:
+    case SIGQUIT: return;
+    default: culprits_.NoteEnd(std::vector<uint64_t>(computing_.begin(), computing_.end()), Clock::now());
+  }
 }
 
 Task<std::string> Model::WaitForCrash() {
@@ -170,14 +201,18 @@ Task<std::string> Model::WaitForCrash() {
   constexpr Millis kLong{3'600'000};
   while (!stop_ && !co_await server_.process()->WaitForEnd(kLong)) {
   }
-  co_return stop_ ? "" : server_.process()->DescribeEnd();
+  if (stop_) co_return "";
+  NoteEnd();
+  co_return server_.process()->DescribeEnd();
 }
 
 Task<std::string> Model::DescribeFailure() {
   const auto self = shared_from_this();
   const auto child = server_.process();
   if (stop_) co_return fmt::format("{} was unloaded", id());
-  if (co_await child->WaitForEnd(kFailureWait)) co_return fmt::format("the process of {} {}", id(), child->DescribeEnd());
+  const bool ended = co_await child->WaitForEnd(kFailureWait);
+  if (ended && !stop_) NoteEnd();
+  if (ended) co_return fmt::format("the process of {} {}", id(), child->DescribeEnd());
   co_return fmt::format("{} broke its answer off", id());
 }
 

@@ -3,16 +3,21 @@
 
 #include <algorithm>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "base/status.h"
 #include "serve/admission.h"
+#include "serve/culprits.h"
 #include "serve/load_plan.h"
 #include "serve/lone_server.h"
 #include "serve/net.h"
 #include "serve/prompt_cache.h"
 
 namespace headrace::serve {
+
+// For the prompts of an unloaded model to be written: by itself, and where somebody waits who said "force".
+inline constexpr Millis kKeepTime{120'000}, kForcedKeepTime{5'000};
 
 enum class ModelState {
   kLoading,    // its process starts, or brings weights into memory
@@ -25,13 +30,15 @@ const char* ToString(ModelState state);
 
 class Model : public std::enable_shared_from_this<Model> {
  public:
-  Model(const Executor& executor, asio::thread_pool& worker, const Settings& settings, PromptCache& prompts, LoadPlan plan, std::string socket_path);
+  Model(const Executor& executor, asio::thread_pool& worker, const Settings& settings, PromptCache& prompts, Culprits& culprits, LoadPlan plan,
+        std::string socket_path);
 
   // Starts the process, waits until it answers, lets it compute once, and checks that weights were streamed where
   // they must be. Status kCancelled after Stop. Also starts it again after a crash.
   Task<Status> Start();
-  // Lets what runs finish (unless `force`), ends the process. The state is kGone afterwards.
-  Task<> Stop(bool force);
+  // Lets what runs finish (unless `force`, or a signal holds the process), gives it `keep` at most to write down what outlives it, ends the process.
+  // The state is kGone afterwards.
+  Task<> Stop(bool force, Millis keep = kKeepTime);
   // Returns how the process of a loaded model has ended by itself; "" once Stop was called.
   Task<std::string> WaitForCrash();
 
@@ -47,6 +54,24 @@ class Model : public std::enable_shared_from_this<Model> {
 
   // What became of the process while it had a request: for its answer. Waits a moment for it to end.
   Task<std::string> DescribeFailure();
+  // A signal holds its process.
+  bool held() const { return server_.process() != nullptr && server_.process()->stopped(); }
+  // One of the files that shape what it computes is not what it was when it was loaded: its path, else "". Looks at the disk.
+  std::string ChangedFile() const { return serve::ChangedFile(plan_.stamps); }
+
+  // A request that its process computes, by fingerprint, in this scope: who was there when it ended is remembered.
+  class Computing {
+   public:
+    Computing(Model& model, uint64_t request) : model_(model), at_(model.computing_.insert(request)) {}
+    ~Computing() { model_.computing_.erase(at_); }
+    Computing(const Computing&) = delete;
+    Computing& operator=(const Computing&) = delete;
+
+   private:
+    Model& model_;
+    std::multiset<uint64_t>::iterator at_;
+  };
+  const Culprits& culprits() const { return culprits_; }
 
   std::optional<cli::Statistics> ReadStatistics() const { return server_.ReadStatistics(); }
   // Memory that its process holds. (Pages of a mapped file are the kernel's.)
@@ -75,20 +100,26 @@ class Model : public std::enable_shared_from_this<Model> {
   Task<Status> ComputeOnce();
   Status CheckStreaming() const;
   Task<> AskProperties();
-  Task<> Learn();
+  Task<> Learn(Millis time);
   // Its number of requests changes by so many.
   void CountRequests(int change);
   // What it leaves for the next time. Once, and only while it computes for nobody.
-  Task<> Keep();
+  Task<> Keep(Millis time);
+  // Its process has ended by itself: those who were computed are remembered, once for each process.
+  void NoteEnd();
 
   asio::thread_pool& worker_;
   const Settings& settings_;
   PromptCache& prompts_;
+  Culprits& culprits_;
+  std::multiset<uint64_t> computing_;
+  std::weak_ptr<ChildProcess> noted_end_;   // of this one
   const LoadPlan plan_;
   LoneServer server_;
+  Json adapters_;                       // with their scales, as they were when its process had started
   Admission admission_;
   ModelState state_ = ModelState::kLoading;
-  bool stop_ = false, kept_ = false;
+  bool stop_ = false, kept_ = false, hangs_ = false;
   std::string error_;
   Wakeup changed_;                      // state or number of requests
   int requests_ = 0;

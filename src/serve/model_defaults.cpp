@@ -30,6 +30,15 @@ ModelConfig WithFlash(ModelConfig config, const cli::Modelfile& file) {
   return config;
 }
 
+std::vector<std::string> DefaultWords(const ModelDefaults& defaults) {
+  std::vector<std::string> words;
+  for (const cli::EngineOption& option : defaults.options) {
+    words.emplace_back(option.names.front());
+    words.push_back(option.value);
+  }
+  return words;
+}
+
 Result<ModelDefaults> DefaultsOf(const cli::ModelfileUse& use, const Catalogue& catalogue, const ModelConfig& config) {
   ModelDefaults defaults;
   if (use.path.empty()) return defaults;

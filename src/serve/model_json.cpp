@@ -22,7 +22,7 @@ const char* StateOf(const ModelEntry& entry, const Model* model) {
 
 Json EntryJson(const ModelEntry& entry) {
   return {{"id", entry.id},
-          {"path", entry.path},
+          {"path", NameAsText(entry.path)},
           {"files", entry.files},
           {"size_bytes", entry.size_bytes},
           {"kind", ToString(entry.kind)},

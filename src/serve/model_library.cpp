@@ -1,32 +1,40 @@
 #include "serve/model_library.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <filesystem>
+#include <string_view>
 
 #include <fmt/format.h>
 
 #include "gguf/catalogue.h"
 #include "gguf/split.h"
+#include "serve/http.h"
+#include "serve/nearest_names.h"
 
 namespace headrace::serve {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr int kDepth = 6;              // of folders in the folder
 constexpr uint64_t kRankPooling = 4;   // LLAMA_POOLING_TYPE_RANK
+constexpr uint32_t kMostParts = 4096;  // that are looked at for changes
+constexpr std::string_view kSuffix = ".gguf";
 
 std::string WithoutSuffix(std::string path) {
   if (const auto split = ParseSplitName(path)) return split->prefix;
-  if (path.ends_with(".gguf")) path.resize(path.size() - 5);
+  const size_t rest = path.size() - std::min(path.size(), kSuffix.size());
+  if (EqualIgnoringCase(std::string_view(path).substr(rest), kSuffix)) path.resize(rest);
   return path;
 }
 
-// A model is known by its first part.
-bool IsLaterPart(const std::string& path) {
+std::vector<FileStamp> StampsOf(const std::string& path) {
+  std::vector<std::string> paths{path};
   const auto split = ParseSplitName(path);
-  return split && split->part != 1;
+  for (uint32_t part = 2; split && part <= std::min(split->parts, kMostParts); ++part) paths.push_back(split->PathOf(part));
+  std::vector<FileStamp> stamps;
+  for (const std::string& each : paths) {
+    if (const auto stamp = StampOf(each)) stamps.push_back(*stamp);
+  }
+  return stamps;
 }
 
 ModelKind KindOf(const Catalogue& catalogue) {
@@ -60,22 +68,27 @@ Status ModelLibrary::CheckFolder(const std::string& folder) {
 
 ModelLibrary::ModelLibrary(std::string folder, std::vector<std::string> files) : folder_(std::move(folder)), files_(std::move(files)) {}
 
-ModelEntry ModelLibrary::Describe(const std::string& id, const std::string& path) {
-  struct stat info {};
-  const bool exists = stat(path.c_str(), &info) == 0;
-  if (const auto it = known_.find(path); it != known_.end() && exists && it->second.error.empty() &&
-                                         it->second.modified == info.st_mtime && it->second.id == id) {
-    return it->second;
+ModelEntry ModelLibrary::Describe(const ModelFile& file) {
+  // Before the file is read: a change meanwhile counts as one afterwards.
+  auto stamps = StampsOf(file.path);
+  const auto known = known_.find(file.path);
+  if (known != known_.end() && known->second.stamps == stamps) {
+    ModelEntry entry = known->second;
+    entry.id = file.id;
+    entry.other_names = file.other_names;
+    return entry;
   }
   ModelEntry entry;
-  entry.id = id;
-  entry.path = path;
-  entry.modified = exists ? info.st_mtime : 0;
-  const auto catalogue = ReadCatalogue(path);
+  entry.id = file.id;
+  entry.path = file.path;
+  entry.other_names = file.other_names;
+  entry.stamps = std::move(stamps);
+  entry.modified = entry.stamps.empty() ? 0 : entry.stamps.front().modified_ns / 1'000'000'000;
+  const auto catalogue = ReadCatalogue(file.path);
   if (!catalogue.ok()) {
     entry.error = catalogue.status().message();
     entry.files = 1;
-    entry.size_bytes = exists ? static_cast<uint64_t>(info.st_size) : 0;
+    entry.size_bytes = entry.stamps.empty() ? 0 : entry.stamps.front().size;
     return entry;
   }
   entry.files = catalogue->files.size();
@@ -88,50 +101,40 @@ ModelEntry ModelLibrary::Describe(const std::string& id, const std::string& path
   entry.weight_bytes = catalogue->weight_bytes();
   entry.has_pooling = catalogue->pooling > 0;
   entry.kind = KindOf(*catalogue);
-  known_[path] = entry;
+  known_[file.path] = entry;
   return entry;
 }
 
 std::vector<ModelEntry> ModelLibrary::Scan() {
   const std::lock_guard lock(mutex_);
-  std::map<std::string, std::string> paths;   // by id
-  std::error_code error;
-  for (const std::string& file : files_) {
-    const std::string path = fs::absolute(file, error).lexically_normal().string();
-    const auto split = ParseSplitName(path);
-    paths.emplace(WithoutSuffix(FileName(path)), split ? split->PathOf(1) : path);
-  }
-  if (!folder_.empty()) {
-    const fs::path root = fs::absolute(folder_, error).lexically_normal();
-    fs::recursive_directory_iterator it(root, fs::directory_options::skip_permission_denied, error), end;
-    for (; !error && it != end; it.increment(error)) {
-      if (it.depth() >= kDepth) it.disable_recursion_pending();
-      std::error_code ignored;
-      const std::string path = it->path().string();
-      if (!path.ends_with(".gguf") || IsLaterPart(path) || !it->is_regular_file(ignored)) continue;
-      const bool named = std::any_of(paths.begin(), paths.end(), [&](const auto& known) { return known.second == path; });
-      if (!named) paths.emplace(WithoutSuffix(it->path().lexically_relative(root).string()), path);
-    }
-  }
   std::vector<ModelEntry> entries;
-  for (const auto& [id, path] : paths) entries.push_back(Describe(id, path));
+  for (const ModelFile& file : FindModelFiles(folder_, files_)) entries.push_back(Describe(file));
   return entries;
 }
 
-std::optional<ModelEntry> ModelLibrary::Find(const std::string& name) {
+Result<ModelEntry> ModelLibrary::Find(const std::string& name, const char* what) {
   const std::vector<ModelEntry> entries = Scan();
-  for (const ModelEntry& entry : entries) {
-    if (entry.id == name) return entry;
-  }
+  const auto find = [&](const auto& matches) { return std::find_if(entries.begin(), entries.end(), matches); };
+  auto found = find([&](const ModelEntry& entry) { return entry.id == name; });
   const std::string wanted = WithoutSuffix(name);
-  const ModelEntry* found = nullptr;
-  for (const ModelEntry& entry : entries) {
-    if (entry.id == wanted) return entry;
-    if (FileName(entry.id) != wanted) continue;
-    if (found != nullptr) return std::nullopt;
-    found = &entry;
+  if (found == entries.end()) found = find([&](const ModelEntry& entry) { return entry.id == wanted; });
+  if (found == entries.end()) {
+    found = find([&](const ModelEntry& entry) {
+      const auto& others = entry.other_names;
+      return std::any_of(others.begin(), others.end(), [&](const std::string& other) { return other == name || other == wanted; });
+    });
   }
-  return found == nullptr ? std::nullopt : std::optional(*found);
+  if (found != entries.end()) return *found;
+  std::vector<std::string> ids, same;
+  const ModelEntry* only = nullptr;
+  for (const ModelEntry& entry : entries) {
+    ids.push_back(entry.id);
+    if (FileName(entry.id) != wanted) continue;
+    same.push_back(entry.id);
+    only = &entry;
+  }
+  if (same.size() == 1) return *only;
+  return Status(Code::kNotFound, fmt::format("there is no {} {}{}; GET /v1/models lists what there is", what, name, NearestText(name, same.empty() ? ids : same)));
 }
 
 std::string ModelLibrary::ProjectorBeside(const ModelEntry& model) {

@@ -40,9 +40,9 @@ TEST_F(ModelLibraryTest, NamesAndKinds) {
   EXPECT_EQ(library.Find("r")->kind, ModelKind::kReranker);
   EXPECT_EQ(library.Find("eye")->kind, ModelKind::kProjector);
   EXPECT_EQ(library.Find("a.gguf")->context_length, 512u);
-  EXPECT_FALSE(library.Find("b")) << "two have this name";
+  EXPECT_FALSE(library.Find("b").ok()) << "two have this name";
   EXPECT_EQ(library.Find("y/b")->path, tree_.Path("m/y/b.gguf"));
-  for (const char* name : {"", ".", "..", "../other/z", "x/../a", "/etc/passwd", "m/a"}) EXPECT_FALSE(library.Find(name)) << name;
+  for (const char* name : {"", ".", "..", "../other/z", "x/../a", "/etc/passwd", "m/a"}) EXPECT_FALSE(library.Find(name).ok()) << name;
   EXPECT_EQ(library.ProjectorBeside(*library.Find("x/b")), tree_.Path("m/x/eye.gguf"));
   EXPECT_EQ(library.ProjectorBeside(*library.Find("y/b")), "");
   EXPECT_EQ(library.ProjectorBeside(*library.Find("a")), "");
@@ -64,7 +64,7 @@ TEST_F(ModelLibraryTest, SplitModelsAreOneAndBrokenOnesSayWhy) {
   Write("m/bad.gguf");
   EXPECT_EQ(library.Find("bad")->error, "");
   std::filesystem::remove(tree_.Path("m/bad.gguf"));
-  EXPECT_FALSE(library.Find("bad"));
+  EXPECT_FALSE(library.Find("bad").ok());
 }
 
 }  // namespace

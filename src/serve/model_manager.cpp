@@ -6,17 +6,25 @@
 
 #include "base/log.h"
 #include "base/size.h"
+#include "serve/http.h"
 
 namespace headrace::serve {
 namespace {
 
 constexpr Millis kIdleCheck{250};
+constexpr Millis kHeldTime{2000};
 constexpr Millis kFirstDelay{1000};
 constexpr Millis kLongestDelay{60'000};
 constexpr auto kStable = std::chrono::seconds(60);   // a crash after so long is a first one again
 constexpr unsigned kMostCrashes = 6;                 // one after the other, then it stays unloaded
 
 Millis DelayAfter(unsigned crashes) { return std::min(kLongestDelay, kFirstDelay * (1 << std::min(crashes - 1, 10u))); }
+
+// What is wrong with a load may be what somebody asked for long ago.
+Status WithOrigin(const Status& status, const ModelConfig& config, const std::string& path) {
+  if (config == ModelConfig() || status.code() == Code::kCancelled) return status;
+  return Status(status.code(), fmt::format("{}; the model's configuration, {}, is remembered in {}", status.message(), Dump(ToJson(config)), path));
+}
 
 bool Contains(const std::vector<std::string>& ids, const std::string& id) { return std::find(ids.begin(), ids.end(), id) != ids.end(); }
 
@@ -40,7 +48,7 @@ class ModelManager::Turn {
 ModelManager::ModelManager(const Executor& executor, asio::thread_pool& worker, const Settings& settings, ModelLibrary& library,
                            const ConfigStore& store, std::string socket_folder)
     : executor_(executor), worker_(worker), settings_(settings), library_(library), store_(store), prompts_(worker, settings),
-      socket_folder_(std::move(socket_folder)), turn_free_(executor) {}
+      socket_folder_(std::move(socket_folder)), turn_free_(executor), stopped_(executor) {}
 
 void ModelManager::Begin() {
   if (settings_.ttl.count() > 0) Spawn(executor_, UnloadIdle());
@@ -67,16 +75,16 @@ Task<std::vector<ModelEntry>> ModelManager::Scan() {
   co_return entries;
 }
 
-Task<std::optional<ModelEntry>> ModelManager::Find(std::string name) {
-  std::optional<ModelEntry> entry;
-  co_await OnWorker(worker_, [&] { entry = library_.Find(name); });
-  co_return entry;
+Task<Result<ModelEntry>> ModelManager::Find(std::string name) {
+  std::optional<Result<ModelEntry>> entry;
+  co_await OnWorker(worker_, [&] { entry.emplace(library_.Find(name)); });
+  co_return std::move(*entry);
 }
 
 Task<std::optional<std::string>> ModelManager::DefaultModel() {
   if (!settings_.model.empty()) {
     const auto entry = co_await Find(settings_.model);
-    if (entry) co_return entry->id;
+    if (entry.ok()) co_return entry->id;
   }
   ModelPtr last;
   for (const auto& [id, model] : models_) {
@@ -111,25 +119,37 @@ Task<MemoryRoom> ModelManager::RoomWithout(std::vector<std::string> gone) {
   co_return room;
 }
 
-Task<Result<Lease>> ModelManager::Acquire(std::string name) {
+Task<Result<Lease>> ModelManager::Acquire(std::string name, bool undrafted) {
   std::string id = name;
+  bool anew = false;   // once: a file that is written to all the time must not keep it from answering
   while (!ending_) {
     const ModelPtr model = Get(id);
     if (model == nullptr) {
       const auto entry = co_await Find(name);
-      if (!entry) co_return Status(Code::kNotFound, fmt::format("there is no model {}; GET /v1/models lists what there is", name));
+      if (!entry.ok()) co_return entry.status();
       if (entry->id != id) {
         id = entry->id;
         continue;
       }
-      auto config = Remembered(*entry);
+      auto config = co_await Recall(*entry, true);
       if (!config.ok()) co_return config.status();
       const auto loaded = co_await Load(*entry, *config);
-      if (!loaded.ok()) co_return loaded.status();
+      if (!loaded.ok()) co_return WithOrigin(loaded.status(), *config, store_.path());
       continue;
     }
     switch (model->state()) {
-      case ModelState::kLoaded: co_return Lease(model);
+      case ModelState::kLoaded: {
+        ModelConfig config = model->plan().asked;
+        if (undrafted && model->plan().chose_drafts()) config.speculate = "off";
+        const bool current = model->ChangedFile().empty() && config == model->plan().asked;
+        if (anew || current) co_return Lease(model);
+        anew = true;
+        const auto entry = co_await Find(id);
+        if (!entry.ok()) co_return entry.status();
+        const auto loaded = co_await Load(*entry, config);
+        if (!loaded.ok()) co_return loaded.status();
+        break;
+      }
       case ModelState::kCrashed: {
         const auto left = std::chrono::ceil<std::chrono::seconds>(model->retry_at - Clock::now()).count();
         co_return Status(Code::kCancelled, fmt::format("the process of {} {}; it is started again in {} s", id, model->error(),
@@ -189,12 +209,15 @@ Task<Result<ModelPtr>> ModelManager::LoadInTurn(ModelEntry entry, ModelConfig co
   if (ending_) co_return Status(Code::kCancelled, "the server is ending");
   const std::vector<std::string> itself{entry.id}, nobody;
   const ModelPtr present = Get(entry.id);
-  if (present != nullptr && present->state() == ModelState::kLoaded && present->plan().asked == config) co_return present;
+  const bool loaded = present != nullptr && present->state() == ModelState::kLoaded;
+  const std::string changed = loaded ? present->ChangedFile() : "";
+  if (loaded && changed.empty() && present->plan().asked == config) co_return present;
   // What cannot be loaded must not end what runs.
   const auto preview = co_await Foresee(entry, config);
   if (!preview.ok()) co_return preview.status();
   if (!preview->plan.enough.ok()) co_return preview->plan.enough;
-  if (present != nullptr) co_await StopModel(present, "to be loaded with another configuration");
+  const std::string why = changed.empty() ? "to be loaded with another configuration" : fmt::format("to be loaded anew: {} was changed", changed);
+  if (present != nullptr) co_await StopModel(present, why);
   while (models_.size() >= settings_.models_max) co_await StopModel(LeastRecentlyUsed(itself), fmt::format("to make room for {}", entry.id));
   auto plan = co_await Judge(entry, config, nobody);
   while (plan.ok() && (!plan->enough.ok() || plan->crowds) && !models_.empty()) {
@@ -206,7 +229,7 @@ Task<Result<ModelPtr>> ModelManager::LoadInTurn(ModelEntry entry, ModelConfig co
   if (ending_) co_return Status(Code::kCancelled, "the server is ending");
 
   const std::string socket_path = fmt::format("{}/{}.sock", socket_folder_, next_socket_++);
-  const auto model = std::make_shared<Model>(executor_, worker_, settings_, prompts_, std::move(*plan), socket_path);
+  const auto model = std::make_shared<Model>(executor_, worker_, settings_, prompts_, culprits_, std::move(*plan), socket_path);
   models_[entry.id] = model;
   const Status status = co_await model->Start();
   if (!status.ok()) {
@@ -231,6 +254,28 @@ ModelPtr ModelManager::LeastRecentlyUsed(const std::vector<std::string>& but) co
   return found;
 }
 
+Task<Result<ModelConfig>> ModelManager::Recall(ModelEntry entry, bool say) {
+  auto remembered = Remembered(entry);
+  const std::vector<std::string> itself{entry.id};
+  // Others name nothing that can be gone.
+  constexpr const char* kKeys[] = {"draft_model", "projector", "speculate", "draft_tokens", "kv_cache_type"};
+  for (const char* key : kKeys) {
+    if (!remembered.ok()) break;
+    Json without = ToJson(*remembered);
+    if (without.erase(key) == 0) continue;
+    const auto with = co_await Judge(entry, *remembered, itself);
+    if (with.ok()) break;
+    auto config = ParseModelConfig(without, ModelConfig());
+    const auto judged = co_await Judge(entry, *config, itself);
+    if (!judged.ok()) continue;
+    if (say) {
+      LogWarning(fmt::format("{} is loaded without the {} that {} remembers for it: {}", entry.id, key, store_.path(), with.status().message()));
+    }
+    remembered = std::move(config);
+  }
+  co_return remembered;
+}
+
 Task<> ModelManager::StopModel(ModelPtr model, std::string why) {
   if (model == nullptr) co_return;
   LogWarning(fmt::format("unloading {} {}", model->id(), why));
@@ -241,17 +286,33 @@ Task<> ModelManager::StopModel(ModelPtr model, std::string why) {
 Task<> ModelManager::Unload(std::string id, bool force) {
   const ModelPtr model = Get(id);
   if (model == nullptr) co_return;
-  co_await model->Stop(force);
-  Forget(model);
+  const Millis keep = force ? kForcedKeepTime : kKeepTime;
+  co_await StopAndForget(model, force, keep);
 }
 
-Task<> ModelManager::StopAll(bool force) {
+Task<> ModelManager::StopAndForget(ModelPtr model, bool force, Millis keep) {
+  co_await model->Stop(force, keep);
+  Forget(model);
+  stopped_.NotifyAll();
+}
+
+Task<> ModelManager::StopAll(bool force, Millis keep) {
   ending_ = true;
   turn_free_.NotifyAll();
-  while (!models_.empty()) {
-    const ModelPtr model = models_.begin()->second;
-    co_await model->Stop(force);
-    Forget(model);
+  const auto all = models_;
+  for (const auto& [id, model] : all) Spawn(executor_, StopAndForget(model, force, keep));
+  while (!models_.empty()) co_await stopped_.WaitFor(kIdleCheck);
+}
+
+Task<> ModelManager::StopHeld() {
+  while (true) {
+    co_await Sleep(kHeldTime);
+    const auto all = models_;
+    for (const auto& [id, model] : all) {
+      if (!model->held()) continue;
+      LogWarning(fmt::format("{}: its process is stopped by a signal and answers nothing: it is killed", id));
+      co_await StopAndForget(model, true, kForcedKeepTime);
+    }
   }
 }
 

@@ -29,9 +29,10 @@ class ModelManager {
   // Starts the unloading of idle models, if asked for.
   void Begin();
 
-  // A model that answers, loaded with its remembered configuration if it is not. Waits for what must end first.
+  // A model that answers, loaded with its remembered configuration if it is not, and anew when one of its files was changed. Waits for what must
+  // end first. `undrafted`: where drafts were our own choice it is loaded anew without them, until it is unloaded.
   // Errors: kNotFound, those of Load, kCancelled when it crashed a moment ago or the server ends.
-  Task<Result<Lease>> Acquire(std::string name);
+  Task<Result<Lease>> Acquire(std::string name, bool undrafted = false);
 
   // Loads, or loads anew with another configuration. Loads take their turns: each is judged by the memory that
   // the ones before it left. The least recently used models make room: as many as models_max asks, then
@@ -40,7 +41,10 @@ class ModelManager {
 
   // Returns when the model is no longer loaded. `force` breaks its requests off. Not an error when it was not loaded.
   Task<> Unload(std::string id, bool force);
-  Task<> StopAll(bool force);
+  // Of all at the same time; `keep` as in Model::Stop.
+  Task<> StopAll(bool force, Millis keep);
+  // From now on ends what a signal holds: it would answer its requests never.
+  Task<> StopHeld();
 
   // Null when it is not loaded.
   ModelPtr Get(const std::string& id) const;
@@ -51,9 +55,12 @@ class ModelManager {
   Task<std::optional<std::string>> DefaultModel();
 
   Task<std::vector<ModelEntry>> Scan();
-  Task<std::optional<ModelEntry>> Find(std::string name);
-  // The configuration that a load of this model starts from.
+  Task<Result<ModelEntry>> Find(std::string name);
+  // The configuration that was remembered, for those who only look.
   Result<ModelConfig> Remembered(const ModelEntry& entry) const { return store_.Find(entry.path); }
+  // The configuration that a load of this model starts from: the remembered one without what cannot be had any more (a draft model that is not here),
+  // with a line for each if `say`. Errors: those of ConfigStore::Find.
+  Task<Result<ModelConfig>> Recall(ModelEntry entry, bool say);
 
   // What a load would decide now, and which models would make room for it. Loads and unloads nothing.
   struct Preview {
@@ -72,6 +79,7 @@ class ModelManager {
   Task<Result<LoadPlan>> Judge(ModelEntry entry, ModelConfig config, std::vector<std::string> gone);
   Task<MemoryRoom> RoomWithout(std::vector<std::string> gone);
   Task<> StopModel(ModelPtr model, std::string why);
+  Task<> StopAndForget(ModelPtr model, bool force, Millis keep);
   Task<> UnloadIdle();
   Task<> RestartAfterCrashes(ModelPtr model);
   ModelPtr LeastRecentlyUsed(const std::vector<std::string>& but) const;
@@ -84,11 +92,13 @@ class ModelManager {
   Simulations simulations_;   // of the worker
   const ConfigStore& store_;
   PromptCache prompts_;
+  Culprits culprits_;
   const std::string socket_folder_;
   std::map<std::string, ModelPtr> models_;
   std::map<std::string, std::string> errors_;
   bool turn_taken_ = false;
   Wakeup turn_free_;
+  Wakeup stopped_;            // a model
   bool ending_ = false;
   unsigned next_socket_ = 0;
 };

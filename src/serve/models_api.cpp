@@ -35,10 +35,6 @@ Result<std::string> ModelOf(const Json& body) {
   return Status(Code::kInvalidArgument, "\"model\" is missing: write a model's id; GET /api/v1/models lists them");
 }
 
-Status Unknown(const std::string& name) {
-  return Status(Code::kNotFound, fmt::format("there is no model {}; GET /api/v1/models lists what there is", name));
-}
-
 }  // namespace
 
 struct ModelsApi::LoadRequest {
@@ -78,9 +74,9 @@ Task<Result<ModelsApi::LoadRequest>> ModelsApi::ReadLoadRequest(const Json& body
   const auto remember = FlagOf(body, "remember", true);
   if (!remember.ok()) co_return remember.status();
   const auto entry = co_await manager_.Find(*name);
-  if (!entry) co_return Unknown(*name);
+  if (!entry.ok()) co_return entry.status();
   // With a file that cannot be read the request alone counts; the answer says that nothing is remembered.
-  const auto base = manager_.Remembered(*entry);
+  const auto base = co_await manager_.Recall(*entry, true);
   const auto config = ParseModelConfig(body, base.ok() ? *base : ModelConfig(), {"model", "stream", "remember"});
   if (!config.ok()) co_return config.status();
   co_return LoadRequest{*entry, *config, *remember};
@@ -152,10 +148,10 @@ Task<> ModelsApi::Unload(Exchange& exchange) {
   }
   const auto entry = co_await manager_.Find(*name);
   // One whose file is gone can be unloaded still.
-  const std::string id = entry ? entry->id : *name;
+  const std::string id = entry.ok() ? entry->id : *name;
   const bool was_loaded = manager_.Get(id) != nullptr;
-  if (!entry && !was_loaded) {
-    co_await exchange.Send(ErrorReply(Unknown(*name)));
+  if (!entry.ok() && !was_loaded) {
+    co_await exchange.Send(ErrorReply(entry.status()));
     co_return;
   }
   co_await manager_.Unload(id, *force);
@@ -177,11 +173,11 @@ Task<> ModelsApi::Estimate(Exchange& exchange) {
     co_return;
   }
   const auto entry = co_await manager_.Find(name);
-  if (!entry) {
-    co_await exchange.Send(ErrorReply(Unknown(name)));
+  if (!entry.ok()) {
+    co_await exchange.Send(ErrorReply(entry.status()));
     co_return;
   }
-  const auto base = manager_.Remembered(*entry);
+  const auto base = co_await manager_.Recall(*entry, false);
   const auto config = ConfigFromQuery(request, base.ok() ? *base : ModelConfig());
   if (!config.ok()) {
     co_await exchange.Send(ErrorReply(config.status()));

@@ -10,7 +10,7 @@ namespace {
 
 // The member `name` of the object that is the answer.
 Task<Result<Json>> Ask(std::string socket_path, const char* target, std::string body, const char* name, Json::value_t type) {
-  const auto answer = co_await AskChild(std::move(socket_path), "POST", target, std::move(body));
+  const auto answer = co_await AskChild(std::move(socket_path), "POST", target, std::move(body), kUsualQuestion);
   if (!answer.ok()) co_return answer.status();
   if (answer->status != 200) co_return RefusalOf(answer->body);
   const Json json = cli::JsonOrNull(answer->body);

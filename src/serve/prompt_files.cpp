@@ -72,6 +72,12 @@ Status PromptFiles::Prepare() const {
     return Status(Code::kIo, fmt::format("{}: cannot create the folder: {}", folder_, std::strerror(errno)));
   }
   if (!fs::is_directory(folder_, error)) return Status(Code::kInvalidArgument, folder_ + " is no folder");
+  struct stat info {};
+  if (::stat(folder_.c_str(), &info) != 0) return Status(Code::kIo, fmt::format("{}: {}", folder_, std::strerror(errno)));
+  if (info.st_uid != ::geteuid() || (info.st_mode & 022) != 0) {
+    return Status(Code::kPermission, fmt::format("{}: {}: prompts are kept only where nobody else can write; name a folder of your own (chmod 700)", folder_,
+                                                 info.st_uid != ::geteuid() ? "it is another user's" : "others may write there"));
+  }
   if (::access(folder_.c_str(), W_OK | X_OK) != 0) return Status(Code::kPermission, folder_ + ": cannot write there");
   for (const auto& entry : fs::directory_iterator(folder_, error)) {
     if (IsAbandoned(entry.path().filename().string())) ::unlink(entry.path().c_str());

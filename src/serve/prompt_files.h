@@ -26,7 +26,8 @@ class PromptFiles {
 
   bool enabled() const { return !folder_.empty(); }
   const std::string& folder() const { return folder_; }
-  // Makes the folder if there is none, and removes what ended processes left unfinished. Errors: kPermission, kIo.
+  // Makes the folder if there is none, and removes what ended processes left unfinished. Errors: kPermission, for a folder too that is another
+  // user's or in which others may write: they could put their own files in the place of ours; kIo.
   Status Prepare() const;
 
   // Of this key, by slot; 0 for all. The newest only, where a slot has several.

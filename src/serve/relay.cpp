@@ -11,6 +11,8 @@
 #include <fmt/format.h>
 
 #include "base/size.h"
+#include "serve/engine_name.h"
+#include "serve/request_check.h"
 #include "serve/token_need.h"
 
 namespace headrace::serve {
@@ -75,7 +77,7 @@ bool IsEventStream(const AnswerHead& head) {
 }
 
 // True when the whole answer went through, or the client is gone; false when the child broke off.
-Task<bool> Transfer(Exchange& exchange, Socket& socket, bool& is_event_stream) {
+Task<bool> Transfer(Exchange& exchange, Socket& socket, NameRestorer names, bool& is_event_stream) {
   ErrorCode error;
   auto request = MakeRequest(exchange.request());
   co_await http::async_write(socket, request, Into(error));
@@ -88,6 +90,7 @@ Task<bool> Transfer(Exchange& exchange, Socket& socket, bool& is_event_stream) {
   if (error) co_return exchange.gone();
   AnswerHead head = MakeHead(parser);
   is_event_stream = IsEventStream(head);
+  if (!names.idle()) head.content_length.reset();
   if (!co_await exchange.Begin(std::move(head))) co_return true;
   std::string piece(64 * kKiB, '\0');
   while (!parser.is_done()) {
@@ -96,21 +99,25 @@ Task<bool> Transfer(Exchange& exchange, Socket& socket, bool& is_event_stream) {
     body.size = piece.size();
     co_await http::async_read_some(socket, buffer, parser, Into(error));
     const std::string_view read(piece.data(), piece.size() - body.size);
-    if (!co_await exchange.Write(read)) co_return true;
+    const std::string renamed = names.Feed(read);
+    if (!co_await exchange.Write(renamed)) co_return true;
     if (error && error != http::error::need_buffer) co_return exchange.gone();
   }
+  const std::string last = names.Finish();
+  if (!co_await exchange.Write(last)) co_return true;
   co_await exchange.End();
   co_return true;
 }
 
-Task<Admission::Place> WaitForRoom(Exchange& exchange, Model& model) {
+Task<Admission::Place> WaitForRoom(Exchange& exchange, Model& model, uint64_t fingerprint) {
   uint64_t tokens = 0;
   if (model.admission().limited()) {
     const Request& request = exchange.request();
     tokens = co_await NeededTokens(model.socket_path(), request.path, request.body, model.context > 0 ? model.context : model.plan().context, model.default_tokens);
   }
   exchange.OnGone([&model] { model.admission().Wake(); });
-  auto place = co_await model.admission().Enter(tokens, [&] { return exchange.gone() || model.stopped(); });
+  auto place = co_await model.admission().Enter(tokens, [&] { return exchange.gone() || model.stopped(); },
+                                                model.culprits().Suspected(fingerprint, Clock::now()));
   exchange.OnGone({});
   co_return place;
 }
@@ -126,8 +133,14 @@ std::string ErrorEvent(std::string_view path, std::string_view message) {
 }
 
 Task<> Relay(Exchange& exchange, Model& model) {
-  const Admission::Place place = co_await WaitForRoom(exchange, model);
+  if (const Status refused = CheckRequest(exchange.request(), model); !refused.ok()) {
+    co_await exchange.Send(ErrorReply(refused));
+    co_return;
+  }
+  const uint64_t fingerprint = FingerprintOf(exchange.request(), model.plan());
+  const Admission::Place place = co_await WaitForRoom(exchange, model, fingerprint);
   if (exchange.gone()) co_return;
+  const Model::Computing computing(model, fingerprint);
   Socket socket(co_await asio::this_coro::executor);
   ErrorCode error;
   exchange.OnGone([&socket] {
@@ -137,7 +150,7 @@ Task<> Relay(Exchange& exchange, Model& model) {
   bool is_event_stream = false, whole = false;
   co_await socket.async_connect(asio::local::stream_protocol::endpoint(model.socket_path()),
                                 Into(error));
-  if (!error) whole = co_await Transfer(exchange, socket, is_event_stream);
+  if (!error) whole = co_await Transfer(exchange, socket, NameRestorer(EngineName(model.id()), model.id()), is_event_stream);
   exchange.OnGone({});
   if (whole || exchange.gone()) co_return;
   const std::string why = co_await model.DescribeFailure();

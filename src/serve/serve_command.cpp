@@ -104,9 +104,10 @@ Status Complete(ServeOptions& options, const std::vector<std::string>& rest) {
     const auto catalogue = ReadCatalogue(options.model);
     if (!catalogue.ok()) return catalogue.status();
     settings.model_file = options.model;
-    settings.model = std::filesystem::path(options.model).filename().string();
-  } else if (!options.model.empty() && !ModelLibrary(settings.folder, {}).Find(options.model)) {
-    return Status(Code::kNotFound, fmt::format("{} is neither a file nor a model in {}", options.model, settings.folder));
+    settings.model = std::filesystem::absolute(options.model, error).lexically_normal().string();
+  } else if (!options.model.empty()) {
+    const auto found = ModelLibrary(settings.folder, {}).Find(options.model);
+    if (!found.ok()) return Status(Code::kNotFound, fmt::format("{} is no file, and in {} {}", options.model, settings.folder, found.status().message()));
   }
   HEADRACE_RETURN_IF_ERROR(CompleteKeys(settings, options.key_file));
   if (!options.ttl.empty()) {

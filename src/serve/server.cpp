@@ -3,6 +3,9 @@
 #include <unistd.h>
 
 #include <boost/asio/signal_set.hpp>
+
+#include <algorithm>
+#include <csignal>
 #include <optional>
 
 #include <fmt/format.h>
@@ -76,15 +79,18 @@ class Server {
     Spawn(loop_.get_executor(), End(true));
     co_await signals.async_wait(Into(ignored));
     listener_.CloseAll();
-    co_await manager_.StopAll(true);
+    co_await manager_.StopAll(true, Millis(0));
     loop_.stop();
   }
 
   Task<> End(bool drain) {
     stats_.Finish();
+    const auto limit = Clock::now() + kDrainTime;
     const Millis time = drain ? kDrainTime : Millis(0);
+    Spawn(loop_.get_executor(), manager_.StopHeld());
     co_await listener_.Drain(time);
-    co_await manager_.StopAll(true);
+    const Millis keep = std::max(kForcedKeepTime, std::chrono::duration_cast<Millis>(limit - Clock::now()));
+    co_await manager_.StopAll(true, keep);
     loop_.stop();
   }
 

@@ -131,5 +131,26 @@ TEST_F(BatchFailures, TwoDoNotWriteIntoOneFile) {
   ExpectAllAnswered(kCount);
 }
 
+// Requests that end the engine get their errors, also two in a row, and the others their answers.
+TEST_F(BatchFailures, RequestsThatEndTheEngine) {
+  // llama-server 0.7.0 reads grammars by calls in calls, until its stack is used up.
+  constexpr size_t kDeep = 100'000;
+  const std::string grammar = "root ::= " + std::string(kDeep, '(') + "\"a\"" + std::string(kDeep, ')');
+  std::string killers;
+  for (const char* id : {"k0", "k1"}) {
+    Json killer = Completion(id, "It is", 4);
+    killer["body"]["grammar"] = grammar;
+    killers += killer.dump() + "\n";
+  }
+  WriteRequests(killers + Completions(4, 8));
+  const auto outcome = Batch({"--slots", "2", "--flash-mode", "off"});
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_FALSE(Has(outcome.err, "--flash-mode off")) << "nothing streamed: " << outcome.err;
+  const auto results = ResultsById();
+  ASSERT_EQ(results.size(), 6u);
+  for (const char* id : {"k0", "k1"}) EXPECT_EQ(results.at(id)["error"]["code"], "engine_crashed") << results.at(id).dump();
+  for (const char* id : {"r0", "r1", "r2", "r3"}) EXPECT_EQ(results.at(id)["response"]["status_code"], 200) << results.at(id).dump();
+}
+
 }  // namespace
 }  // namespace headrace::batch

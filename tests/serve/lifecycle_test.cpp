@@ -142,5 +142,96 @@ TEST_F(Lifecycle, ASecondSignalDoesNotWait) {
   EXPECT_FALSE(client.ReadUntil("[DONE]"));
 }
 
+// It takes connections and answers nothing.
+TEST_F(Lifecycle, AStoppedProcessIsKilledByForce) {
+  for (const bool keeps : {false, true}) {
+    std::vector<std::string> arguments = {"--models-dir", Models(), "--flash-mode", "on", "--weights-ram", "4M"};
+    if (keeps) arguments.insert(arguments.end(), {"--prompt-cache-dir", tree_.Path("prompts")});
+    ASSERT_TRUE(StartServer(arguments));
+    ASSERT_EQ(Complete(kDense).status, 200);
+    auto children = Children();
+    ASSERT_EQ(children.size(), 1u);
+    kill(children.front(), SIGSTOP);
+    EXPECT_EQ(Post("/api/v1/models/unload", {{"model", kDense}, {"force", true}}).status, 200);
+    EXPECT_TRUE(Children().empty());
+    EXPECT_EQ(Model(kDense)["state"], "unloaded");
+    // Nor does it hold up what makes room, or the end.
+    ASSERT_EQ(Complete(kDense).status, 200);
+    children = Children();
+    kill(children.front(), SIGSTOP);
+    EXPECT_EQ(Complete(kMoe, 1).status, 200);
+    children = Children();
+    ASSERT_EQ(children.size(), 1u);
+    kill(children.front(), SIGSTOP);
+    EXPECT_EQ(EndServer().status, 0);
+    EXPECT_NE(kill(children.front(), 0), 0) << "its process is gone";
+  }
+}
+
+TEST_F(Lifecycle, AStoppedProcessWithARequestDoesNotHoldUpTheEnd) {
+  ASSERT_TRUE(StartServer({"--models-dir", Models(), "--flash-mode", "on", "--weights-ram", "1M"}));
+  HttpClient client(port_);
+  client.Send("POST", "/v1/completions", Endless(kDense));
+  ASSERT_TRUE(client.ReadHead().status == 200 && client.ReadUntil("data: "));
+  const auto children = Children();
+  ASSERT_EQ(children.size(), 1u);
+  kill(children.front(), SIGSTOP);
+  const auto outcome = EndServer();
+  EXPECT_EQ(outcome.status, 0);
+  EXPECT_TRUE(Has(outcome.err, "is stopped by a signal")) << outcome.err;
+  EXPECT_TRUE(client.ReadUntil("was unloaded")) << client.body();
+}
+
+TEST_F(Lifecycle, ARequestThatEndsTheEngineIsKnown) {
+  ASSERT_TRUE(StartServer({"--models-dir", Models(), "--flash-mode", "off"}));
+  ASSERT_EQ(Complete(kDraft).status, 200);
+  // llama-server 0.7.0 reads grammars by calls in calls, until its stack is used up.
+  constexpr size_t kDeep = 100'000;
+  const Json killer = {{"model", kDraft}, {"prompt", "It is"}, {"max_tokens", 2}, {"grammar", "root ::= " + std::string(kDeep, '(') + "\"a\"" + std::string(kDeep, ')')}};
+  Answer answer;
+  int ends = 0;
+  const bool refused = Eventually([&] {
+    answer = Post("/v1/completions", killer);
+    ends += answer.status == 502;
+    return answer.status == 400;
+  });
+  EXPECT_TRUE(refused) << answer.text;
+  EXPECT_EQ(ends, 2) << "once is no proof";
+  EXPECT_TRUE(Has(answer.Error(), "this very request ended the process")) << answer.text;
+  EXPECT_TRUE(Eventually([&] { return Complete(kDraft).status == 200; })) << "others are answered";
+  EXPECT_EQ(Post("/v1/completions", killer).status, 400);
+  EXPECT_EQ(Complete(kDraft).status, 200);
+  EXPECT_EQ(Model(kDraft)["loaded"]["restarts"], 2);
+  // Nothing streamed, so streaming has nothing to do with it.
+  const auto outcome = EndServer();
+  EXPECT_TRUE(Has(outcome.err, "crashed (Segmentation fault)")) << outcome.err;
+  EXPECT_FALSE(Has(outcome.err, "--flash-mode off")) << outcome.err;
+}
+
+TEST_F(Lifecycle, WhatIsRememberedAndGoneIsLeftOut) {
+  const std::string folder = tree_.Path("lib");
+  tree_.File("lib/placeholder");
+  for (const char* id : {kDense, kDraft}) std::filesystem::copy_file(Models() + "/" + id + ".gguf", folder + "/" + id + ".gguf");
+  ASSERT_TRUE(StartServer({"--models-dir", folder}));
+  ASSERT_EQ(Load({{"model", kDense}, {"flash_mode", true}, {"flash_ram_gb", 0.012}, {"draft_model", kDraft}, {"context_length", 512}}).status, 200);
+  EndServer();
+  // The other model is none of this server's.
+  ASSERT_TRUE(StartServer({folder + "/" + kDense + ".gguf"}));
+  EXPECT_TRUE(Eventually([&] { return Model(kDense)["state"] == "loaded"; }));
+  const Json configuration = Model(kDense)["loaded"]["configuration"];
+  EXPECT_TRUE(configuration["draft_model"].is_null()) << configuration.dump();
+  EXPECT_EQ(configuration["context_length"], 512) << "the rest counts";
+  const auto outcome = EndServer();
+  EXPECT_EQ(outcome.status, 0);
+  EXPECT_TRUE(Has(outcome.err, "without the draft_model that ")) << outcome.err;
+  EXPECT_TRUE(Has(outcome.err, "/headrace/models.json remembers for it: there is no draft model " + std::string(kDraft))) << outcome.err;
+  // Where it is there it counts again.
+  ASSERT_TRUE(StartServer({"--models-dir", folder}));
+  ASSERT_EQ(Complete(kDense, 1).status, 200);
+  EXPECT_EQ(Model(kDense)["loaded"]["configuration"]["draft_model"], kDraft);
+  // One that is asked for now is an error as ever.
+  EXPECT_EQ(Load({{"model", kDense}, {"draft_model", "none"}}).status, 404);
+}
+
 }  // namespace
 }  // namespace headrace::serve

@@ -111,5 +111,46 @@ TEST_F(ServeSpeculation, DraftsThatCannotBeAreRefusedBeforeAnythingStarts) {
   EXPECT_TRUE(Has(large.Error(), R"({"draft_model":""})")) << large.text;
 }
 
+// llama-server 0.7.0 gives 0.0 for every token that was drafted.
+TEST_F(ServeSpeculation, LogProbabilitiesAreRightOrRefused) {
+  ASSERT_TRUE(StartServer({"--models-dir", Models(), "--kernels", "plain"}));
+  const Json config = {{"model", kDense}, {"flash_mode", "on"}, {"flash_ram_gb", 0.0098}, {"slots", 1}};
+  const auto load = [&](const Json& more) {
+    Json all = config;
+    all.update(more);
+    return Load(all);
+  };
+  const Json text = {{"prompt", "Elizabeth and Mr. Darcy. Elizabeth and Mr. Darcy. Elizabeth and"}, {"max_tokens", 24}, {"temperature", 0}, {"logprobs", 2}};
+  const Json chat = {{"messages", {{{"role", "user"}, {"content", "Hi"}}}}, {"max_tokens", 8}, {"logprobs", true}, {"top_logprobs", 2}};
+  const auto expect_right = [](const Answer& answer) {
+    ASSERT_EQ(answer.status, 200) << answer.text;
+    for (const Json& token : answer.body["choices"][0]["logprobs"]["content"]) {
+      EXPECT_LT(token["logprob"], 0.0) << token.dump();
+      EXPECT_EQ(token["top_logprobs"].size(), 2u) << token.dump();
+    }
+  };
+  // Asked for: refused with what would help.
+  for (const Json& more : {Json{{"draft_model", kDraft}, {"draft_tokens", 3}}, Json{{"draft_model", nullptr}, {"speculate", "on"}, {"draft_tokens", 3}}}) {
+    ASSERT_EQ(load(more).status, 200);
+    for (const Answer& answer : {Post("/v1/completions", text), Post("/v1/chat/completions", chat),
+                                 Post("/completion", {{"prompt", "It is"}, {"n_predict", 4}, {"n_probs", 2}})}) {
+      EXPECT_EQ(answer.status, 400) << answer.text;
+      EXPECT_TRUE(Has(answer.Error(), "\"speculate\": \"off\"")) << answer.text;
+    }
+    Json one = text;
+    one["max_tokens"] = 1;
+    expect_right(Post("/v1/completions", one));
+  }
+  ASSERT_EQ(load({{"speculate", "off"}, {"draft_tokens", nullptr}}).status, 200);
+  expect_right(Post("/v1/completions", text));
+  // Our own choice: gives way.
+  ASSERT_EQ(load({{"speculate", nullptr}, {"draft_tokens", 3}}).status, 200);
+  ASSERT_NE(Model(kDense)["loaded"]["speculation"]["kind"], "none");
+  expect_right(Post("/v1/completions", text));
+  expect_right(Post("/v1/chat/completions", chat));
+  EXPECT_EQ(Model(kDense)["loaded"]["speculation"]["kind"], "none");
+  EXPECT_FALSE(Model(kDense)["remembered"].contains("speculate")) << "nobody asked for it";
+}
+
 }  // namespace
 }  // namespace headrace::serve

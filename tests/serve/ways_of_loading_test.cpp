@@ -86,6 +86,29 @@ TEST_F(WaysOfLoading, Embedding) {
   EXPECT_EQ(Complete(kDense).status, 200) << "text all the same";
 }
 
+// llama-server takes no input that is longer than one pass.
+TEST_F(WaysOfLoading, EmbeddingsAsLongAsTheContext) {
+  ASSERT_TRUE(StartServer());
+  std::string input;
+  for (int i = 0; i < 300; ++i) input += "It is a truth ";
+  const auto embed = [&] { return Post("/v1/embeddings", {{"model", kDense}, {"input", input}}); };
+  for (const char* mode : {"on", "off"}) {
+    const Answer loaded = Load({{"model", kDense}, {"embedding", true}, {"context_length", 2048}, {"flash_mode", mode}, {"flash_ram_gb", mode == std::string("on") ? Json(0.004) : Json()}});
+    ASSERT_EQ(loaded.status, 200) << loaded.text;
+    const Answer answer = embed();
+    ASSERT_EQ(answer.status, 200) << answer.text;
+    EXPECT_GT(answer.body["usage"]["prompt_tokens"], 1000) << answer.text;
+    EXPECT_EQ(answer.body["data"][0]["embedding"].size(), 512u);
+  }
+  // Such wide passes are in the plan, and one that is longer than the context is told so.
+  const auto compute = [&](const char* context) {
+    return Get(std::string("/api/v1/models/estimate?model=") + kDense + "&embedding=true&context_length=" + context).body["memory"].value("compute_bytes", uint64_t{0});
+  };
+  EXPECT_GT(compute("2048"), 2 * compute("512"));
+  ASSERT_EQ(Load({{"model", kDense}, {"embedding", true}, {"context_length", 512}}).status, 200);
+  EXPECT_EQ(embed().status, 400);
+}
+
 TEST_F(WaysOfLoading, Projector) {
   // The smallest projector of LLaVA's kind that fits the bundled model: 512 wide, all zeros.
   constexpr uint64_t kWidth = 64, kFeedForward = 128, kText = 512;
