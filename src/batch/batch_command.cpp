@@ -112,6 +112,10 @@ int Batch(BatchOptions& options, const std::vector<std::string>& rest) {
   auto results = ResultFile::Open(options.results, *requests, existing);
   if (!results.ok()) return cli::Fail(results.status());
   progress.Show("");
+  if (results->damaged() > 0 && !options.quiet) {
+    fmt::print(stderr, "headrace: {} of the results in {} {} not written whole, and {} done again\n", results->damaged(), options.results,
+               results->damaged() == 1 ? "was" : "were", results->damaged() == 1 ? "is" : "are");
+  }
   // A full quota is an error of a write, as a full disk is.
   std::signal(SIGXFSZ, SIG_IGN);
   std::signal(SIGPIPE, SIG_IGN);
