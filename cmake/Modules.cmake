@@ -19,3 +19,17 @@ function(headrace_warnings target)
     target_link_options(${target} PRIVATE -fsanitize=${HEADRACE_SANITIZE})
   endif()
 endfunction()
+
+# headrace_precompiled(TARGET HEADERS...): headers that nearly all files of the target include, parsed once. A file still includes what
+# it uses. headrace_precompiled_like(TARGETS... AS OTHER): those of another target with the same options.
+function(headrace_precompiled target)
+  target_precompile_headers(${target} PRIVATE <fmt/format.h> <algorithm> <atomic> <chrono> <filesystem> <fstream> <functional> <map>
+    <memory> <mutex> <optional> <set> <span> <string> <string_view> <thread> <unordered_map> <variant> <vector> ${ARGN})
+endfunction()
+
+function(headrace_precompiled_like)
+  cmake_parse_arguments(PARSE_ARGV 0 like "" "AS" "")
+  foreach(target ${like_UNPARSED_ARGUMENTS})
+    target_precompile_headers(${target} REUSE_FROM ${like_AS})
+  endforeach()
+endfunction()

@@ -5,7 +5,7 @@ set -eu
 dir=${1:?usage: install-node-packages.sh DIR}
 packages='openai@5.23.2 playwright-core@1.52.0'  # these run with Debian 12's Node.js 18
 
-"$(dirname "$0")/install-packages.sh" --if-missing node nodejs --if-missing npm npm || exit 0
+"$(dirname "$0")/install-packages.sh" node || exit 0
 mkdir -p "$dir"
 if [ "$(cat "$dir/installed" 2>/dev/null)" = "$packages" ]; then exit 0; fi
 echo "node packages: $packages"

@@ -1,17 +1,24 @@
 #!/bin/sh
-# Installs the Debian packages that building and testing headrace need; nothing when they are there.
-# Usage: install-packages.sh [--if-missing PROGRAM PACKAGE]...   with options only those whose program is not found
+# Installs the Debian packages that the named purposes need; nothing, without a word, when they are there.
+# Usage: install-packages.sh PURPOSE...
+#   build   the library and the command
+#   test    what the tests use beside that; the sanitizers come with the compiler
+#   node    Node.js and npm, each only where no such program is found
+#   fuzz    Clang with libFuzzer
 set -eu
-packages='g++ cmake ninja-build make patchelf ca-certificates debian-archive-keyring liburing-dev libcli11-dev
-  nlohmann-json3-dev libfmt-dev libboost-dev libgtest-dev libbenchmark-dev python3 procps libncurses-dev chromium'
+packages=
+for purpose in "$@"; do
+  case $purpose in
+    build) packages="$packages g++ cmake ninja-build make patchelf ca-certificates debian-archive-keyring liburing-dev libcli11-dev
+             nlohmann-json3-dev libfmt-dev libboost-dev libncurses-dev" ;;
+    test) packages="$packages libgtest-dev python3 procps chromium" ;;
+    node) command -v node >/dev/null 2>&1 || packages="$packages nodejs"
+          command -v npm >/dev/null 2>&1 || packages="$packages npm" ;;
+    fuzz) packages="$packages clang libclang-rt-dev llvm" ;;
+    *) echo "install-packages: unknown purpose $purpose" >&2; exit 2 ;;
+  esac
+done
 missing=
-if [ $# -gt 0 ]; then
-  packages=
-  while [ $# -gt 0 ]; do
-    command -v "$2" >/dev/null 2>&1 || packages="$packages $3"
-    shift 3
-  done
-fi
 for p in $packages; do
   dpkg-query -W -f '${Status}\n' "$p" 2>/dev/null | grep -q '^install ok installed$' || missing="$missing $p"
 done

@@ -113,6 +113,10 @@ int Batch(BatchOptions& options, const std::vector<std::string>& rest) {
   auto results = ResultFile::Open(options.results, *requests, existing);
   if (!results.ok()) return cli::Fail(results.status());
   progress.Show("");
+  if (results->damaged() > 0 && !options.quiet) {
+    Say(fmt::format("{} of the results in {} {} not written whole, and {} done again", results->damaged(), options.results,
+                    results->damaged() == 1 ? "was" : "were", results->damaged() == 1 ? "is" : "are"));
+  }
   Tally tally;
   const auto parts = WriteProblems(*requests, *results, tally);
   if (!parts.ok()) return Stopped(options, {parts.status(), 0}, tally);

@@ -24,6 +24,22 @@ Status SystemError(const std::string& path, const char* action) {
   return Status(code, fmt::format("{}: cannot {}: {}", path, action, std::strerror(error)));
 }
 
+// A name in a folder outlives a power loss once the folder is on the disk.
+Status SyncFolderOf(const std::string& path) {
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  const Descriptor fd(open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (fd.valid() && (fsync(fd.get()) == 0 || errno == EINVAL)) return {};
+  if (errno == EACCES) return {};  // a folder that may be written and not read
+  return SystemError(path, "bring its name to the disk");
+}
+
+constexpr std::string_view kBeginning = "{\"id\":\"batch_req_";
+
+bool CouldBegin(std::string_view text) { return text.starts_with(kBeginning) || kBeginning.starts_with(text); }
+
+// What the file system left of a line whose bytes were not on the disk when the power went: zeros.
+bool HasZeros(std::string_view text) { return text.find('\0') != text.npos; }
+
 constexpr const char* kOthers = "name another file with -o, or --overwrite it";
 
 }  // namespace
@@ -41,7 +57,7 @@ Status ResultFile::Lock() {
     }
     bytes_ = static_cast<uint64_t>(info.st_size);
     // Who held it before may have put another file in its place.
-    if (stat(path_.c_str(), &named) == 0 && named.st_ino == info.st_ino && named.st_dev == info.st_dev) return {};
+    if (stat(path_.c_str(), &named) == 0 && named.st_ino == info.st_ino && named.st_dev == info.st_dev) return SyncFolderOf(path_);
   }
 }
 
@@ -57,30 +73,40 @@ Result<ResultFile> ResultFile::Open(const std::string& path, const RequestFile& 
     HEADRACE_RETURN_IF_ERROR(file.Truncate(0));
     return file;
   }
-  uint64_t sound_bytes = 0;
-  HEADRACE_RETURN_IF_ERROR(file.ReadAll(requests, sound_bytes));
-  if (sound_bytes < file.bytes_) HEADRACE_RETURN_IF_ERROR(file.Truncate(sound_bytes));
-  if (existing == Existing::kRetryErrors && file.failed_ > 0) {
-    HEADRACE_RETURN_IF_ERROR(file.TakeFailedOut());
-    file.failed_ = 0;
+  Content content;
+  HEADRACE_RETURN_IF_ERROR(file.ReadAll(requests, content));
+  file.damaged_ = content.damaged;
+  if (content.sound_bytes < file.bytes_) HEADRACE_RETURN_IF_ERROR(file.Truncate(content.sound_bytes));
+  const bool take_failed_out = existing == Existing::kRetryErrors && content.failed > 0;
+  if (take_failed_out || content.holes > 0) {
+    HEADRACE_RETURN_IF_ERROR(file.Rewrite(take_failed_out));
     file.custom_ids_.clear();
     file.ids_.clear();
-    HEADRACE_RETURN_IF_ERROR(file.ReadAll(requests, sound_bytes));
+    content = {};
+    HEADRACE_RETURN_IF_ERROR(file.ReadAll(requests, content));
   }
   return file;
 }
 
-Status ResultFile::ReadAll(const RequestFile& requests, uint64_t& sound_bytes) {
+Status ResultFile::ReadAll(const RequestFile& requests, Content& content) {
   LineReader reader(file_.get(), UINT64_MAX);
+  const auto not_ours = [&](uint64_t number) {
+    return Status(Code::kInvalidArgument, fmt::format("line {} of {} is no result of a batch; {}", number, path_, kOthers));
+  };
+  uint64_t unexplained = 0;   // the first line that may be what was lost of a result, or anything else
   while (true) {
     const auto line = reader.Next();
     if (!line.ok()) return Status(line.status().code(), path_ + " " + line.status().message());
-    if (!line->has_value()) return {};
+    if (!line->has_value()) break;
     const Line& text = **line;
-    if (!text.complete) {
-      // Cut off by a kill or a full disk; anything else is not ours to cut.
-      if (text.text.starts_with("{\"id\":\"batch_req_") || std::string_view("{\"id\":\"batch_req_").starts_with(text.text)) return {};
-      return Status(Code::kInvalidArgument, fmt::format("line {} of {} is no result of a batch; {}", text.number, path_, kOthers));
+    // Cut off by a kill, a full disk or a power loss; anything else is not ours to cut.
+    if (HasZeros(text.text) || !text.complete) {
+      const std::string_view beginning = std::string_view(text.text).substr(0, text.text.find('\0'));
+      if (!CouldBegin(beginning)) return not_ours(text.number);
+      const bool zeros_alone = text.text.find_first_not_of('\0') == text.text.npos;
+      if (beginning.empty() && !zeros_alone && unexplained == 0) unexplained = text.number;
+      ++content.damaged;
+      continue;
     }
     const auto key = ParseResult(text.text);
     if (!key.ok()) return Status(Code::kInvalidArgument, fmt::format("line {} of {} {}; {}", text.number, path_, key.status().message(), kOthers));
@@ -93,9 +119,11 @@ Status ResultFile::ReadAll(const RequestFile& requests, uint64_t& sound_bytes) {
     } else {
       custom_ids_.insert(key->custom_id);
     }
-    failed_ += key->failed;
-    sound_bytes = text.end;
+    content.failed += key->failed;
+    content.holes = content.damaged;
+    content.sound_bytes = text.end;
   }
+  return unexplained > 0 && content.sound_bytes == 0 ? not_ours(unexplained) : Status();
 }
 
 bool ResultFile::Has(const RequestEntry& entry) const {
@@ -103,7 +131,7 @@ bool ResultFile::Has(const RequestEntry& entry) const {
 }
 
 // A new file beside it takes its place in one step, so that a kill or a full disk loses nothing.
-Status ResultFile::TakeFailedOut() {
+Status ResultFile::Rewrite(bool failed) {
   std::string temporary = path_ + ".XXXXXX";
   Descriptor copy(mkostemp(temporary.data(), O_APPEND | O_CLOEXEC));
   if (!copy.valid()) return SystemError(temporary, "create");
@@ -122,11 +150,13 @@ Status ResultFile::TakeFailedOut() {
     if (!line.ok()) return give_up(Status(line.status().code(), path_ + " " + line.status().message()));
     if (!line->has_value()) break;
     const auto key = ParseResult((*line)->text);
-    if (key.ok() && key->failed) continue;
+    if (!key.ok() || (failed && key->failed)) continue;
     if ((errno = WriteAll(copy.get(), (*line)->text + "\n")) != 0) return give_up(SystemError(temporary, "write"));
     bytes += (*line)->text.size() + 1;
   }
   if (fsync(copy.get()) != 0 || rename(temporary.c_str(), path_.c_str()) != 0) return give_up(SystemError(temporary, "put in place"));
+  // Else what is appended from now on would be in a file that has no name after a power loss.
+  HEADRACE_RETURN_IF_ERROR(SyncFolderOf(path_));
   file_ = std::move(copy);
   bytes_ = bytes;
   return {};

@@ -17,8 +17,9 @@ enum class Existing { kResume, kRetryErrors, kOverwrite };
 
 class ResultFile {
  public:
-  // Creates it, or reads what an earlier run of the same requests wrote: a last line without a line break, which was not
-  // written whole, is cut off; with kRetryErrors failed results are taken out. Nobody else may write into it meanwhile.
+  // Creates it, or reads what an earlier run of the same requests wrote. A result that was not written whole is taken out: a last
+  // line without a line break, and after a power loss a line in which the disk has zeros where bytes should be. With kRetryErrors
+  // failed results are taken out too. Nobody else may write into it meanwhile.
   // Errors: kPermission, kInvalidArgument (in use, no regular file, not results of these requests), kIo. Nothing was
   // changed then.
   static Result<ResultFile> Open(const std::string& path, const RequestFile& requests, Existing existing);
@@ -26,6 +27,8 @@ class ResultFile {
   // Whether a result was there when it was opened.
   bool Has(const RequestEntry& entry) const;
   const std::string& path() const { return path_; }
+  // Results that were taken out because they were not written whole.
+  uint64_t damaged() const { return damaged_; }
 
   // A whole line. Error: kIo, naming a full disk; then none of it is in the file.
   Status Append(std::string_view line);
@@ -34,13 +37,20 @@ class ResultFile {
 
  private:
   Status Lock();
-  Status ReadAll(const RequestFile& requests, uint64_t& sound_bytes);
-  Status TakeFailedOut();
+  struct Content {
+    uint64_t sound_bytes = 0;  // to the end of the last sound line
+    uint64_t failed = 0;       // sound lines
+    uint64_t damaged = 0;      // lines
+    uint64_t holes = 0;        // of those, before sound lines
+  };
+  Status ReadAll(const RequestFile& requests, Content& content);
+  // Leaves the damaged lines out, and with `failed` the failed results.
+  Status Rewrite(bool failed);
   Status Truncate(uint64_t bytes);
 
   std::string path_;
   Descriptor file_;
-  uint64_t bytes_ = 0, failed_ = 0;
+  uint64_t bytes_ = 0, damaged_ = 0;
   std::unordered_set<std::string> custom_ids_, ids_;   // ids_: of results without a custom_id
 };
 

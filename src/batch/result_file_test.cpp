@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <csignal>
 #include <fstream>
 #include <iterator>
@@ -108,6 +109,60 @@ TEST_F(Files, ATornLineIsCutOff) {
     EXPECT_FALSE(results->Has(Entry(1)));
     EXPECT_EQ(Text(), whole);
   }
+}
+
+// After a power loss a file system may have the length of a file and zeros where its last bytes were not on the disk yet.
+TEST_F(Files, ZerosOfAPowerLossAreTakenOut) {
+  Requests("abc");
+  const std::string a = ResponseLine(Entry(0), 200, "{}"), b = ResponseLine(Entry(1), 200, "{}"), c = ResponseLine(Entry(2), 200, "{}");
+  const std::string zeros(4096, '\0');
+  struct Case {
+    std::string text, left;
+    uint64_t damaged;
+  };
+  std::string hole = b;
+  std::fill(hole.begin() + 30, hole.end() - 10, '\0');
+  const Case cases[] = {{a + zeros, a, 1},
+                        {a + b.substr(0, 40) + zeros, a, 1},
+                        {a + hole, a, 1},
+                        {a + hole + c, a + c, 1},                              // what was done behind it is kept
+                        {a + zeros + b.substr(20) + c, a + c, 1},              // its beginning is gone
+                        {zeros + a.substr(20) + b, b, 1},
+                        {a + hole + hole + c + zeros, a + c, 3},
+                        {zeros, "", 1},
+                        {hole, "", 1}};
+  for (const Case& it : cases) {
+    for (const Existing existing : {Existing::kResume, Existing::kRetryErrors}) {
+      Write(it.text);
+      const auto results = Open(existing);
+      ASSERT_TRUE(results.ok()) << results.status().message();
+      EXPECT_EQ(Text(), it.left);
+      EXPECT_EQ(results->damaged(), it.damaged);
+      EXPECT_EQ(results->Has(Entry(0)), it.left.find(a) != it.left.npos);
+      EXPECT_FALSE(results->Has(Entry(1)) && it.left.find(b) == it.left.npos);
+      EXPECT_EQ(results->Has(Entry(2)), it.left.find(c) != it.left.npos);
+    }
+  }
+  // A disk image begins with zeros too.
+  for (const std::string& image : {zeros + "data", zeros + "data\n" + zeros, "data" + zeros}) {
+    Write(image);
+    EXPECT_NE(Problem().find("--overwrite"), std::string::npos);
+    EXPECT_EQ(Text(), image);
+  }
+}
+
+// Taking failed results out puts a new file in the old one's place. Where the power goes before that is on the disk, both are there under
+// their own names.
+TEST_F(Files, AReplacementThatWasLost) {
+  Requests("ab");
+  const std::string failed = ErrorLine(Entry(0), "engine_crashed", "x"), good = ResponseLine(Entry(1), 200, "{}");
+  Write(failed + good);
+  tree_.File("results.jsonl.Ab12Cd", good + ResponseLine(Entry(0), 200, "{}"));
+  auto results = Open(Existing::kRetryErrors);
+  ASSERT_TRUE(results.ok()) << results.status().message();
+  EXPECT_FALSE(results->Has(Entry(0)));
+  EXPECT_TRUE(results->Has(Entry(1)));
+  EXPECT_EQ(Text(), good);
 }
 
 TEST_F(Files, OthersResultsAreLeftAlone) {

@@ -3,15 +3,13 @@
 #include <cmath>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "base/size.h"
+#include "cli/json.h"
 #include "cli/text_table.h"
 
 namespace headrace::cli {
 namespace {
-
-using Json = nlohmann::json;
 
 template <typename T>
 std::optional<T> Number(const Json& object, const char* name) {

@@ -46,6 +46,7 @@ bool ParseOne(std::string_view key, std::string_view value, FaultSpec& spec) {
   if (key == "times") return ParseNumber(value, spec.times);
   if (key == "errno") return ParseErrno(value, spec.error);
   if (key == "delay_us") return ParseNumber(value, spec.delay_us);
+  if (key == "truncated") return (spec.truncated = value == "1") || value == "0";
   if (key == "reorder") return (spec.reorder = value == "1") || value == "0";
   uint64_t bytes = 0;
   if (key != "short" || !ParseBytes(value, bytes) || bytes == 0 || bytes > UINT32_MAX) return false;
@@ -64,13 +65,13 @@ Result<FaultSpec> ParseFaultSpec(std::string_view text) {
       return Status(
           Code::kInvalidArgument,
           fmt::format("'{}' in the fault '{}' is not understood. Write for instance after=100,errno=EIO or "
-                      "range=4096-8192,times=2 or short=8K or delay_us=500 or reorder=1.",
+                      "range=4096-8192,times=2 or short=8K or truncated=1 or delay_us=500 or reorder=1.",
                       item, text));
     }
     if (item.size() == rest.size()) break;
     rest.remove_prefix(item.size() + 1);
   }
-  if (spec.error == 0 && spec.short_bytes == 0 && spec.delay_us == 0 && !spec.reorder) spec.error = EIO;
+  if (spec.error == 0 && !spec.truncated && spec.short_bytes == 0 && spec.delay_us == 0 && !spec.reorder) spec.error = EIO;
   return spec;
 }
 

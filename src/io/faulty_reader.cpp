@@ -19,7 +19,7 @@ using Clock = std::chrono::steady_clock;
 class FaultyReader final : public SlotReader {
  public:
   FaultyReader(std::unique_ptr<Reader> base, const FaultSpec& spec)
-      : SlotReader(base->depth()), base_(std::move(base)), spec_(spec), limits_(depth()) {}
+      : SlotReader(base->depth()), base_(std::move(base)), spec_(spec), limits_(depth()), late_(depth()) {}
 
   std::string_view name() const override { return base_->name(); }
   uint64_t retries() const override { return SlotReader::retries() + base_->retries(); }
@@ -33,7 +33,7 @@ class FaultyReader final : public SlotReader {
   };
 
   void Start(std::span<const unsigned> slots) override {
-    for (const unsigned index : slots) Read(index);
+    for (const unsigned index : slots) Begin(index);
   }
 
   void Reap(bool block) override {
@@ -57,12 +57,18 @@ class FaultyReader final : public SlotReader {
     return true;
   }
 
+  void Begin(unsigned index) {
+    late_[index] = false;
+    Read(index);
+  }
+
   // One read, which may fail at once and be tried again.
   void Read(unsigned index) {
     ReadProgress& progress = slot(index);
     limits_[index] = progress.length();
     while (Hit(progress)) {
-      if (spec_.error != 0) {
+      late_[index] = true;
+      if (spec_.error != 0 || spec_.truncated) {
         if (progress.Advance(-spec_.error)) return Hold(index, progress.status());
         limits_[index] = progress.length();
         continue;
@@ -97,7 +103,7 @@ class FaultyReader final : public SlotReader {
 
   void Hold(unsigned index, Status status) {
     held_.push_back(
-        {index, order_++, Clock::now() + std::chrono::microseconds(spec_.delay_us), std::move(status)});
+        {index, order_++, Clock::now() + std::chrono::microseconds(late_[index] ? spec_.delay_us : 0), std::move(status)});
   }
 
   void Release() {
@@ -113,7 +119,8 @@ class FaultyReader final : public SlotReader {
 
   const std::unique_ptr<Reader> base_;
   const FaultSpec spec_;
-  std::vector<uint32_t> limits_;  // for each slot, the most bytes that the present read may return
+  std::vector<uint32_t> limits_;   // for each slot, the most bytes that the present read may return
+  std::vector<bool> late_;         // for each slot, whether its request was hit
   std::vector<Held> held_;
   std::vector<ReadResult> results_;
   uint64_t order_ = 0;

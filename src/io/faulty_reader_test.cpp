@@ -21,6 +21,7 @@ TEST(ParseFaultSpec, UnderstandsWhatTestsWrite) {
   EXPECT_EQ(parse("range=1M-1.5G,times=2,errno=12"),
             (FaultSpec{.begin = kMiB, .end = 3 * kGiB / 2, .times = 2, .error = ENOMEM}));
   EXPECT_EQ(parse("short=8K"), (FaultSpec{.short_bytes = 8192}));
+  EXPECT_EQ(parse("truncated=1,after=3,times=1"), (FaultSpec{.after = 3, .times = 1, .truncated = true}));
   EXPECT_EQ(parse("delay_us=500,reorder=1"), (FaultSpec{.delay_us = 500, .reorder = true}));
 }
 

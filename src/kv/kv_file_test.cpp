@@ -26,7 +26,7 @@ class KvFileTest : public ::testing::Test {
  protected:
   void SetUp() override {
     const Status usable = KvFile::CheckFolder(folder_);
-    if (!usable.ok()) GTEST_SKIP() << usable.message();
+    ASSERT_TRUE(usable.ok()) << usable.message();
   }
   KvFile Make(uint64_t bytes = kBytes) {
     auto file = KvFile::Create(folder_, bytes);

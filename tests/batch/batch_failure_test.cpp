@@ -1,6 +1,7 @@
 // A batch that is interrupted, killed, starved of disk, or whose engine dies: each request has one result in the end.
 #include <sys/mount.h>
 
+#include <algorithm>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -41,6 +42,30 @@ TEST_F(BatchFailures, KilledAndResumed) {
   std::ofstream(ResultsPath(), std::ios::app) << R"({"id":"batch_req_9","custom_id":"r8","respon)";
   const auto outcome = Batch(TwoAtATime());
   ASSERT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_TRUE(Has(outcome.err, std::to_string(before.size()) + " were done before")) << outcome.err;
+  const auto after = ResultsById();
+  for (const auto& [id, result] : before) EXPECT_EQ(after.at(id), result) << "not done twice";
+  ExpectAllAnswered(kCount);
+}
+
+// What a power loss leaves of results that were not on the disk yet: zeros, in the middle and at the end.
+TEST_F(BatchFailures, PowerLossAndResumed) {
+  {
+    auto command = Start(Command(TwoAtATime()));
+    ASSERT_TRUE(Eventually([&] { return Lines() >= 4; })) << ResultsText();
+    command.SignalCommand(SIGKILL);
+    EXPECT_EQ(command.Finish().status, 137);
+  }
+  auto before = ResultsById();
+  std::string text = ResultsText();
+  const size_t second = text.find('\n') + 1, third = text.find('\n', second);
+  before.erase(Json::parse(text.substr(second, third - second))["custom_id"].get<std::string>());
+  std::fill(text.begin() + static_cast<ptrdiff_t>(second) + 30, text.begin() + static_cast<ptrdiff_t>(third) - 5, '\0');
+  text.append(8192, '\0');
+  std::ofstream(ResultsPath(), std::ios::binary) << text;
+  const auto outcome = Batch(TwoAtATime());
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_TRUE(Has(outcome.err, "2 of the results")) << outcome.err;
   EXPECT_TRUE(Has(outcome.err, std::to_string(before.size()) + " were done before")) << outcome.err;
   const auto after = ResultsById();
   for (const auto& [id, result] : before) EXPECT_EQ(after.at(id), result) << "not done twice";

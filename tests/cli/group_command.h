@@ -17,9 +17,9 @@ class GroupTest : public CommandTest {
   void SetUp() override {
     CommandTest::SetUp();
     if (geteuid() != 0) GTEST_SKIP() << "needs root to make a memory cgroup";
-    if (Run({"engine"}).status != 0) GTEST_SKIP() << "no llama.cpp in " << HEADRACE_ENGINE_PREFIX;
+    ASSERT_EQ(Run({"engine"}).status, 0) << "no llama.cpp in " << HEADRACE_ENGINE_PREFIX;
     struct stat info {};
-    if (stat(HEADRACE_MAKE_MODEL, &info) != 0) GTEST_SKIP() << "headrace-make-model is not built (HEADRACE_BENCH)";
+    ASSERT_EQ(stat(HEADRACE_MAKE_MODEL, &info), 0) << "headrace-make-model is not built (HEADRACE_BENCH)";
   }
 
   // A model of random weights, kept for other tests; of so many layers, or the preset's when 0.

@@ -24,7 +24,7 @@ class MemoryPrediction : public CommandTest, public testing::WithParamInterface<
  protected:
   void SetUp() override {
     CommandTest::SetUp();
-    if (Run({"engine"}).status != 0) GTEST_SKIP() << "no llama.cpp in " << HEADRACE_ENGINE_PREFIX;
+    ASSERT_EQ(Run({"engine"}).status, 0) << "no llama.cpp in " << HEADRACE_ENGINE_PREFIX;
   }
 
   static std::string Bundled(const std::string& name) { return std::string(HEADRACE_SOURCE_DIR) + "/models/" + name; }
@@ -64,7 +64,7 @@ TEST_P(MemoryPrediction, WithinFivePercent) {
   std::string model = test.model.empty() ? tree_.Path("tiny.gguf") : Bundled(test.model);
   if (test.model.empty()) {
     struct stat info {};
-    if (stat(HEADRACE_MAKE_MODEL, &info) != 0) GTEST_SKIP() << "headrace-make-model is not built (HEADRACE_BENCH)";
+    ASSERT_EQ(stat(HEADRACE_MAKE_MODEL, &info), 0) << "headrace-make-model is not built (HEADRACE_BENCH)";
     ASSERT_EQ(Shell(HEADRACE_MAKE_MODEL " --preset tiny --quiet " + model).status, 0);
   }
   std::vector<std::string> plan_arguments = {"plan", model, "--json"};

@@ -11,7 +11,7 @@ class ModelfileRun : public CommandTest {
  protected:
   void SetUp() override {
     CommandTest::SetUp();
-    if (Run({"engine"}).status != 0) GTEST_SKIP() << "no llama.cpp in " << HEADRACE_ENGINE_PREFIX;
+    ASSERT_EQ(Run({"engine"}).status, 0) << "no llama.cpp in " << HEADRACE_ENGINE_PREFIX;
     for (const char* name : {"austen-dense-q4_0.gguf", "austen-moe-q4_0.gguf"}) {
       std::filesystem::copy_file(std::filesystem::path(Model()).parent_path() / name, tree_.Path(name));
     }

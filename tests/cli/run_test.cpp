@@ -17,7 +17,7 @@ class RunCommand : public CommandTest {
  protected:
   void SetUp() override {
     CommandTest::SetUp();
-    if (Run({"engine"}).status != 0) GTEST_SKIP() << "no llama.cpp in " << HEADRACE_ENGINE_PREFIX;
+    ASSERT_EQ(Run({"engine"}).status, 0) << "no llama.cpp in " << HEADRACE_ENGINE_PREFIX;
   }
   // On a disk: the temporary folder may lie in memory.
   std::string Folder() {

@@ -15,7 +15,7 @@ class SpeculationCommand : public CommandTest {
  protected:
   void SetUp() override {
     CommandTest::SetUp();
-    if (Run({"engine"}).status != 0) GTEST_SKIP() << "no llama.cpp in " << HEADRACE_ENGINE_PREFIX;
+    ASSERT_EQ(Run({"engine"}).status, 0) << "no llama.cpp in " << HEADRACE_ENGINE_PREFIX;
   }
   static std::string Draft() { return std::string(HEADRACE_SOURCE_DIR) + "/models/austen-draft-f16.gguf"; }
   Json Plan(std::vector<std::string> options) {
@@ -54,7 +54,7 @@ TEST_F(SpeculationCommand, DraftsThatCannotBe) {
 }
 
 TEST_F(SpeculationCommand, AnotherVocabularyNamesBothModels) {
-  if (std::string(HEADRACE_MAKE_MODEL).empty()) GTEST_SKIP() << "headrace-make-model was not built";
+  ASSERT_FALSE(std::string(HEADRACE_MAKE_MODEL).empty()) << "headrace-make-model was not built";
   const std::string other = tree_.Path("other.gguf");
   const Outcome made = Shell(std::string(HEADRACE_MAKE_MODEL) + " --preset tiny " + other + " 2>&1");
   ASSERT_EQ(made.status, 0) << made.out;

@@ -25,7 +25,7 @@ class TopCommand : public CommandTest {
  protected:
   void SetUp() override {
     CommandTest::SetUp();
-    if (Run({"engine"}).status != 0) GTEST_SKIP() << "no llama.cpp in " << HEADRACE_ENGINE_PREFIX;
+    ASSERT_EQ(Run({"engine"}).status, 0) << "no llama.cpp in " << HEADRACE_ENGINE_PREFIX;
   }
   std::vector<std::string> Endless() const {
     return {"-p", "It is a truth", "-n", "-1", "--temp", "0", "--ignore-eos", "--context-shift", "-no-cnv", "-t", "1"};

@@ -66,7 +66,7 @@ TEST(Dlopen, LocalScopeRepacked) {
 
 TEST(Dlopen, Python) {
   const std::string python = Interpreter({"python3", "-c", "import os,sys; print(os.path.realpath(sys.executable))"});
-  if (python.empty()) GTEST_SKIP() << "python3 is not installed";
+  ASSERT_FALSE(python.empty()) << "python3 is not installed";
   const std::string out = Out("python");
   std::vector<std::string> command = UnderEngineLoader(python);
   if (!RunChild([&] { auto c = command; c.insert(c.end(), {"-S", "-c", "import ctypes"}); return c; }()).Ok()) {
@@ -81,7 +81,7 @@ TEST(Dlopen, Python) {
 
 TEST(Dlopen, Node) {
   const std::string node = Interpreter({"node", "-p", "process.execPath"});
-  if (node.empty()) GTEST_SKIP() << "Node.js is not installed";
+  ASSERT_FALSE(node.empty()) << "Node.js is not installed";
   const std::string out = Out("node");
   std::vector<std::string> command = UnderEngineLoader(node);
   if (!RunChild([&] { auto c = command; c.insert(c.end(), {"-e", "0"}); return c; }()).Ok()) {

@@ -56,7 +56,7 @@ bool GrowTensorOverhead(std::string& elf) {
 
 TEST(EngineMismatch, StaysPassiveWithOneLine) {
   std::string elf = ReadWholeFile(std::string(HEADRACE_ENGINE_LIB) + "/libggml-base.so.0");
-  if (!GrowTensorOverhead(elf)) GTEST_SKIP() << "this engine's ggml_tensor_overhead is not the constant function known";
+  ASSERT_TRUE(GrowTensorOverhead(elf)) << "this engine's ggml_tensor_overhead is not the constant function known";
   const std::string fake = WorkDirectory() + "/libggml-base.so.0";
   std::ofstream(fake, std::ios::binary) << elf;
 

@@ -39,7 +39,7 @@ INSTANTIATE_TEST_SUITE_P(Slow, Memory, ::testing::Bool(),
 TEST_P(Memory, ModelLargerThanTheLimit) {
   if (geteuid() != 0) GTEST_SKIP() << "needs root to make a memory cgroup";
   const ModelFile model = MidSizeModel();
-  if (model.path.empty()) GTEST_SKIP() << model.error;
+  ASSERT_FALSE(model.path.empty()) << model.error;
   Work work;
   work.model = model.path;
   work.prompts = {1, 64};

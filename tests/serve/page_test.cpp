@@ -10,12 +10,12 @@ class Page : public ServeTest {};
 
 TEST_F(Page, LoadsStreamsChatsAndUnloads) {
   const std::string modules = HEADRACE_NODE_MODULES;
-  if (Shell("command -v node").status != 0) GTEST_SKIP() << "node is not installed";
+  ASSERT_EQ(Shell("command -v node").status, 0) << "node is not installed";
   if (!std::filesystem::exists(modules + "/playwright-core")) {
     GTEST_SKIP() << "no " << modules << "/playwright-core: run scripts/install-node-packages.sh";
   }
   const cli::Outcome browser = Shell("command -v chromium || command -v chromium-browser || command -v google-chrome");
-  if (browser.status != 0) GTEST_SKIP() << "Chromium is not installed: run scripts/install-packages.sh";
+  ASSERT_EQ(browser.status, 0) << "Chromium is not installed: run scripts/install-packages.sh test";
   environment_["CHROMIUM"] = browser.out.substr(0, browser.out.find('\n'));
   environment_["SHOTS"] = HEADRACE_SCREENSHOTS;
   std::filesystem::create_directories(HEADRACE_SCREENSHOTS);
