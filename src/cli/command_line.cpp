@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "cli/engine_variables.h"
 #include "cli/exit_status.h"
 
 namespace headrace::cli {
@@ -39,6 +40,7 @@ int ReportParse(const CLI::App& app, const CLI::ParseError& error) {
 
 int Run(int argc, const char* const* argv, const std::vector<AddCommand>& more) {
   CommandLine line;
+  line.variables = TakeEngineVariables();
   const auto app = MakeApp(line, more);
   std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
   const auto dashes = std::find(words.begin(), words.end(), "--");
