@@ -1,4 +1,5 @@
 // headrace exec: any program that uses llama.cpp's shared libraries.
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
@@ -6,6 +7,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "cli/engine_probe.h"
+#include "cli/engine_variables.h"
 #include "cli/exit_status.h"
 #include "cli/model_setup.h"
 #include "cli/options.h"
@@ -31,15 +34,11 @@ struct ExecOptions {
   FlashOptions flash;
 };
 
-// The file after -m or --model that exists: its disk is the one that will be read.
+// The file after the last -m or --model, if it exists: its disk is the one that will be read.
 std::string ModelArgument(const std::vector<std::string>& arguments) {
   std::error_code error;
-  for (size_t i = 0; i + 1 < arguments.size(); ++i) {
-    if ((arguments[i] == "-m" || arguments[i] == "--model") && std::filesystem::is_regular_file(arguments[i + 1], error)) {
-      return arguments[i + 1];
-    }
-  }
-  return "";
+  const std::string path = OptionValue(arguments, {"-m", "--model"}).value_or("");
+  return std::filesystem::is_regular_file(path, error) ? path : "";
 }
 
 // Programs whose context is what -c says, or the model's own.
@@ -48,19 +47,46 @@ bool IsGenerator(const std::string& program) {
   return name == "llama-server" || name == "llama-cli" || name == "llama-completion" || name == "llama-mtmd-cli";
 }
 
-// llama-server keeps up to 8 GiB of prompts' states: a process that has too little memory for its weights keeps none
-// unless its user wants it.
-void KeepPromptCacheSmall(LaunchSpec& launch) {
-  constexpr const char* kVariable = "LLAMA_ARG_CACHE_RAM";
-  if (!launch.program.ends_with("llama-server") || std::getenv(kVariable) != nullptr ||
-      OptionValue(launch.arguments, {"-cram", "--cache-ram"})) {
-    return;
-  }
-  launch.environment.emplace_back(kVariable, "0");
-  fmt::print(stderr, "headrace: the server's prompt cache is off, its memory goes to weights; --cache-ram MIB gives it some\n");
+// The options that a program will find in its environment; none when it does not list its own.
+std::vector<std::string> OptionsFromVariables(const std::string& program, const Environment& variables) {
+  const auto known = QueryOptions(program);
+  return known.ok() ? VariablesAsOptions(variables, *known) : std::vector<std::string>();
 }
 
-int Exec(const ExecOptions& options, const std::vector<std::string>& words) {
+// llama-server keeps up to 8 GiB of prompts' states, and 32 checkpoints of each slot's, unless its user says otherwise. It gets as many
+// as the memory allows beside all else, and none where that is too little for the weights already. `arguments` are all that count.
+Status SettleServer(const Engine& engine, const std::vector<std::string>& arguments, ModelSetup& model, LaunchSpec& launch) {
+  std::vector<std::string> all = ServerMemoryArguments(arguments);
+  const bool own_checkpoints = OptionValue(arguments, kCheckpointOptions).has_value(), own_cache = OptionValue(arguments, kPromptCacheOptions).has_value();
+  if (!own_checkpoints) all.insert(all.end(), {"--ctx-checkpoints", "0"});
+  if (!own_cache) all.insert(all.end(), {"--cache-ram", "0"});
+  std::optional<Result<EngineSimulation>> simulation;
+  HEADRACE_RETURN_IF_ERROR(SettleMemory(&engine, all, model, simulation));
+  const uint64_t limit = model.limits.process_bytes;
+  const auto left = [&]() -> uint64_t {
+    if (model.streams() || !model.memory.engine) return 0;
+    return limit == 0 ? UINT64_MAX : limit - std::min(limit, model.memory.everything_bytes);
+  };
+  const auto set = [&](const char* variable, const char* option, uint64_t value, uint64_t usual) {
+    launch.environment.emplace_back(variable, std::to_string(value));
+    if (value < usual) {
+      fmt::print(stderr, "headrace: {} {} instead of the server's own {}: weights and the rest need the memory; give the option to have more\n", option, value, usual);
+    }
+    all.insert(all.end(), {option, std::to_string(value)});
+    return SettleMemory(&engine, all, model, simulation);
+  };
+  if (!own_checkpoints && simulation->ok()) {
+    const auto state = (*simulation)->StateBytes();
+    const uint64_t each = state.ok() ? (*simulation)->slots() * *state : 0;
+    const uint64_t checkpoints = each == 0 ? kServerCheckpoints : std::min(kServerCheckpoints, left() / each);
+    HEADRACE_RETURN_IF_ERROR(set("LLAMA_ARG_CTX_CHECKPOINTS", "--ctx-checkpoints", checkpoints, kServerCheckpoints));
+  }
+  if (own_cache) return {};
+  const uint64_t one_state = model.memory.engine ? model.memory.engine->context_bytes : 0;
+  return set("LLAMA_ARG_CACHE_RAM", "--cache-ram", std::min(kServerPromptCache, (left() - std::min(left(), one_state)) / kMiB), kServerPromptCache);
+}
+
+int Exec(const ExecOptions& options, const std::vector<std::string>& words, const Environment& variables) {
   if (words.empty()) {
     return Fail("exec needs a program; write headrace exec [options] -- PROGRAM ARGS, for instance headrace exec --ram 8G -- "
                 "llama-server -m model.gguf", kExitUsage);
@@ -87,17 +113,20 @@ int Exec(const ExecOptions& options, const std::vector<std::string>& words) {
   }
   session.launch.program = *program;
   session.launch.arguments.assign(words.begin() + 1, words.end());
-  const std::string model_path = ModelArgument(session.launch.arguments);
-  if (config.wants_library() && engine.ok() && !model_path.empty() && IsGenerator(*program)) {
+  session.launch.environment = variables;
+  const bool generates = config.wants_library() && engine.ok() && IsGenerator(*program);
+  // What the program reads in its environment counts as if its arguments said it.
+  std::vector<std::string> arguments = generates && !variables.empty() ? OptionsFromVariables(*program, variables) : std::vector<std::string>();
+  arguments.insert(arguments.end(), session.launch.arguments.begin(), session.launch.arguments.end());
+  const std::string model_path = ModelArgument(arguments);
+  if (generates && !model_path.empty()) {
     auto model = PrepareModel(model_path, options.flash);
     if (!model.ok()) return Fail(model.status());
-    if (const Status settled = SettleMemory(&*engine, session.launch.arguments, *model); !settled.ok()) return Fail(settled);
+    const Status settled = program->ends_with("llama-server") ? SettleServer(*engine, arguments, *model, session.launch) : SettleMemory(&*engine, arguments, *model);
+    if (!settled.ok()) return Fail(settled);
     SayDecision(*model);
     config = model->LibraryConfig();
-    if (model->streams()) {
-      AddDiskSpeed(model_path, *engine, config);
-      KeepPromptCacheSmall(session.launch);
-    }
+    if (model->streams()) AddDiskSpeed(model_path, *engine, config);
   }
   if (config.debug) {
     fmt::print(stderr, "headrace: {} {}\n", *program, fmt::join(session.launch.arguments, " "));
@@ -126,7 +155,7 @@ void AddExecCommand(CLI::App& app, CommandLine& line) {
   command->callback([options, command, &line] {
     std::vector<std::string> words = command->remaining();
     words.insert(words.end(), line.rest.begin(), line.rest.end());
-    line.action = [options, words] { return Exec(*options, words); };
+    line.action = [options, words, &line] { return Exec(*options, words, line.variables); };
   });
 }
 

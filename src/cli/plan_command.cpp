@@ -7,6 +7,7 @@
 
 #include "cli/engine_arguments.h"
 #include "cli/engine_probe.h"
+#include "cli/engine_variables.h"
 #include "cli/exit_status.h"
 #include "cli/machine_profile.h"
 #include "cli/model_cost.h"
@@ -46,19 +47,28 @@ struct PlanOptions {
 };
 
 // Without a program of the engine nothing is known against it.
-OptionNames ServerOptions(const Engine* engine) {
-  const auto program = engine == nullptr ? Result<std::string>(Status(Code::kNotFound, "")) : LocateProgram("llama-server", engine, SearchPaths());
+OptionNames OptionsOf(const char* name, const Engine* engine) {
+  const auto program = engine == nullptr ? Result<std::string>(Status(Code::kNotFound, "")) : LocateProgram(name, engine, SearchPaths());
   const auto names = program.ok() ? QueryOptions(*program) : program.status();
   return names.ok() ? *names : OptionNames();
 }
 
-int Plan(const PlanOptions& options, const std::vector<std::string>& rest) {
+int Plan(const PlanOptions& options, const CommandLine& line) {
+  std::vector<std::string> rest = line.rest;
   auto model = PrepareModel(options.model, options.flash);
   if (!model.ok()) return Fail(model.status());
   // Without an engine the disk can still be measured; kernel speeds belong to an engine.
   const auto located = LocateEngine(SystemSearchPaths(options.engine));
   if (!located.ok() && !options.engine.empty()) return Fail(located.status().message(), kExitNotFound);
   const Engine* engine = located.ok() ? &*located : nullptr;
+  if (!line.variables.empty()) {   // as `run` does
+    std::vector<std::string> said = rest;
+    if (!options.context.empty()) said.emplace_back("--ctx-size");
+    if (!options.speculation.draft.empty() || options.speculation.mode == "off") said.insert(said.end(), {"--spec-draft-model", "--spec-type", "--spec-draft-n-max"});
+    const auto variables = ChooseVariables(line.variables, OptionsOf("llama-cli", engine), said, ServerModeOptions());
+    rest.insert(rest.begin(), variables.arguments.begin(), variables.arguments.end());
+    for (const std::string& text : variables.lines) fmt::print(stderr, "headrace: {}\n", text);
+  }
   std::string draft_type;
   if (options.speculation.uses_draft()) {
     const auto draft = CheckDraft(*model, options.speculation.draft);
@@ -96,12 +106,14 @@ int Plan(const PlanOptions& options, const std::vector<std::string>& rest) {
       for (const char* name : {"-b", "-ub"}) arguments.insert(arguments.end(), {name, std::to_string(*width)});
     }
     const uint64_t least = model->memory.least_bytes;   // without it nothing is chosen
-    if (const Status settled = SettleMemory(engine, ServerMemoryArguments(arguments), *model, simulation); !settled.ok()) return Fail(settled);
+    std::vector<std::string> server = ServerMemoryArguments(arguments);
+    server.insert(server.end(), {"-np", "1", "--ctx-checkpoints", "0"});
+    if (const Status settled = SettleMemory(engine, server, *model, simulation); !settled.ok()) return Fail(settled);
     model->memory.least_bytes = std::max(least, model->memory.least_bytes);
   }
   auto report = MakePlanReport(std::move(*model), machine, options.prompt_tokens, OptionValue(arguments, {"-c", "--ctx-size"}).value_or(""));
   if (!report.ok()) return Fail(report.status());
-  const OptionNames known = ServerOptions(engine);
+  const OptionNames known = OptionsOf("llama-server", engine);
   auto speculation = MakeSpeculationReport(options.speculation, {report->model, speeds, known, rest, learned, 1, draft_type});
   if (!speculation.ok()) return Fail(speculation.status());
   report->speculation = std::move(*speculation);
@@ -124,7 +136,7 @@ void AddPlanCommand(CLI::App& app, CommandLine& line) {
   AddFlashOptions(*command, options->flash);
   AddSpeculationOptions(*command, options->speculation);
   AddEngineOption(*command, options->engine);
-  command->callback([options, &line] { line.action = [options, &line] { return Plan(*options, line.rest); }; });
+  command->callback([options, &line] { line.action = [options, &line] { return Plan(*options, line); }; });
 }
 
 }  // namespace headrace::cli
