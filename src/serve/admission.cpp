@@ -9,7 +9,10 @@ Task<Admission::Place> Admission::Enter(uint64_t tokens, std::function<bool()> g
   if (tokens == 0) co_return Place(*this, 0);
   const uint64_t number = next_++;
   line_.push_back(number);
-  while (!given_up() && (line_.front() != number || taken_ + tokens > pool_tokens_)) co_await changed_.Wait();
+  // The pool may have become smaller meanwhile.
+  const auto wanted = [&] { return std::min(tokens, pool_tokens_); };
+  while (!given_up() && (line_.front() != number || taken_ + wanted() > pool_tokens_)) co_await changed_.Wait();
+  tokens = wanted();
   if (given_up()) tokens = 0;
   std::erase(line_, number);
   taken_ += tokens;

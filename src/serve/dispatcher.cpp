@@ -111,7 +111,8 @@ Task<> Dispatcher::HandleModel(Exchange& exchange) {
   const auto lease = co_await manager_.Acquire(*name);
   if (exchange.gone()) co_return;
   if (!lease.ok()) {
-    co_await exchange.Send(ErrorReply(lease.status()));
+    const auto entry = co_await manager_.Find(*name);
+    co_await exchange.Send(ErrorReply(lease.status(), manager_.ReadyIn(entry ? entry->id : *name)));
     co_return;
   }
   co_await Relay(exchange, lease->model());

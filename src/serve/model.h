@@ -37,6 +37,8 @@ class Model : public std::enable_shared_from_this<Model> {
 
   const std::string& id() const { return plan_.entry.id; }
   const LoadPlan& plan() const { return plan_; }
+  // Of a crashed model, for its next start.
+  void SetPlan(LoadPlan plan);
   const std::string& socket_path() const { return server_.socket_path(); }
   ModelState state() const { return state_; }
   bool stopped() const { return stop_; }
@@ -84,7 +86,7 @@ class Model : public std::enable_shared_from_this<Model> {
   asio::thread_pool& worker_;
   const Settings& settings_;
   PromptCache& prompts_;
-  const LoadPlan plan_;
+  LoadPlan plan_;
   LoneServer server_;
   Admission admission_;
   ModelState state_ = ModelState::kLoading;
