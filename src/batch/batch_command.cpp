@@ -10,6 +10,7 @@
 #include "batch/part_run.h"
 #include "batch/request_file.h"
 #include "batch/result_file.h"
+#include "cli/engine_variables.h"
 #include "cli/exit_status.h"
 #include "cli/load_mode.h"
 #include "cli/session.h"
@@ -89,7 +90,7 @@ int Stopped(const BatchOptions& options, const PartEnd& end, const Tally& tally)
 }
 
 // The exit status when there is none, else kExitOk.
-int FindEngine(const BatchOptions& options, EngineChoice& choice) {
+int FindEngine(BatchOptions& options, const cli::Environment& variables, EngineChoice& choice) {
   Config any;
   any.flash_mode = FlashMode::kAuto;
   auto engine = cli::PrepareEngine(options.engine, {"llama-server"}, any);
@@ -98,12 +99,20 @@ int FindEngine(const BatchOptions& options, EngineChoice& choice) {
   auto known = cli::QueryOptions(choice.setup.program);
   if (!known.ok()) return cli::Fail(known.status().message(), cli::kExitNotExecutable);
   choice.known = std::move(*known);
-  serve::ForgetServerVariables();
+  std::vector<std::string> said = options.rest;
+  if (!options.threads.empty()) said.emplace_back("--threads");
+  std::vector<std::string> ours = cli::ServerModeOptions();
+  ours.insert(ours.end(), {"--ctx-size", "--kv-unified-per-slot", "--slots"});
+  const auto chosen = cli::ChooseVariables(variables, choice.known, said, ours);
+  options.rest.insert(options.rest.begin(), chosen.arguments.begin(), chosen.arguments.end());
+  for (const std::string& line : chosen.lines) {
+    if (!options.quiet) Say(line);
+  }
   return cli::kExitOk;
 }
 
-int Batch(BatchOptions& options, const std::vector<std::string>& rest) {
-  options.rest = rest;
+int Batch(BatchOptions& options, const cli::CommandLine& line) {
+  options.rest = line.rest;
   if (const Status status = CheckOptions(options); !status.ok()) return cli::Fail(status);
   cli::ProgressLine progress;
   progress.Show("reading " + options.requests);
@@ -125,7 +134,7 @@ int Batch(BatchOptions& options, const std::vector<std::string>& rest) {
   if (!parts->empty() && !folder.status().ok()) return cli::Fail(folder.status());
   EngineChoice engine;
   if (!parts->empty()) {
-    if (const int missing = FindEngine(options, engine); missing != cli::kExitOk) return missing;
+    if (const int missing = FindEngine(options, line.variables, engine); missing != cli::kExitOk) return missing;
   }
   for (const Part& part : *parts) {
     const std::string socket_path = folder.path() + "/batch.sock";
@@ -168,7 +177,7 @@ void AddBatchCommand(CLI::App& app, cli::CommandLine& line) {
   command->add_flag("--no-modelfile", options->no_modelfile, "Leave a Modelfile beside the model out (docs/modelfile.md)");
   cli::AddFlashOptions(*command, options->flash);
   cli::AddEngineOption(*command, options->engine);
-  command->callback([options, &line] { line.action = [options, &line] { return Batch(*options, line.rest); }; });
+  command->callback([options, &line] { line.action = [options, &line] { return Batch(*options, line); }; });
 }
 
 }  // namespace headrace::batch

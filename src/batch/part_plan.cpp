@@ -44,7 +44,7 @@ class Planner {
     if (defaults_.look_ahead) plan_.model.config.look_ahead = *defaults_.look_ahead;
     plan_.notes = defaults_.notes;
     if (!defaults_.applied.empty()) plan_.notes.push_back(fmt::format("{}: {}", defaults_.path, fmt::join(defaults_.applied, ", ")));
-    unified_ = engine_.known.Has("--kv-unified-per-slot") && !Contains(options_.rest, {"-no-kvu", "--no-kv-unified"});
+    unified_ = engine_.known.Has("--kv-unified-per-slot") && cli::SharesCache(options_.rest).value_or(true);
     SetLimits();
     HEADRACE_RETURN_IF_ERROR(SetSlots());
     return Settle();

@@ -9,6 +9,7 @@
 #include "cli/bench_report.h"
 #include "cli/engine_arguments.h"
 #include "cli/engine_probe.h"
+#include "cli/engine_variables.h"
 #include "cli/exit_status.h"
 #include "cli/load_mode.h"
 #include "cli/machine_profile.h"
@@ -49,14 +50,17 @@ void LearnPromptSpeed(const BenchReport& report, const ModelSetup& model) {
   }
 }
 
-int Bench(BenchOptions options, const std::vector<std::string>& rest) {
+int Bench(BenchOptions options, const CommandLine& line) {
   auto model = PrepareModel(options.arguments.model, options.flash);
   if (!model.ok()) return Fail(model.status());
   auto engine = PrepareEngine(options.engine, {"llama-bench"}, model->config);
   if (!engine.ok()) return Fail(engine.status().message(), kExitNotFound);
   const auto known = QueryOptions(engine->program);
   if (!known.ok()) return Fail(known.status().message(), kExitNotExecutable);
-  options.arguments.rest = rest;
+  const auto variables = ChooseVariables(line.variables, *known, line.rest, {});
+  for (const std::string& text : variables.lines) Say(text);
+  options.arguments.rest = variables.arguments;
+  options.arguments.rest.insert(options.arguments.rest.end(), line.rest.begin(), line.rest.end());
   if (!options.threads.empty()) options.arguments.threads = options.threads;
   if (model->config.wants_library()) {
     const Status settled = SettleMemory(&engine->engine, BenchMemoryArguments(options.arguments), *model);
@@ -129,7 +133,7 @@ void AddBenchCommand(CLI::App& app, CommandLine& line) {
   command->add_flag("--json", options->json, "Machine-readable output");
   AddFlashOptions(*command, options->flash);
   AddEngineOption(*command, options->engine);
-  command->callback([options, &line] { line.action = [options, &line] { return Bench(*options, line.rest); }; });
+  command->callback([options, &line] { line.action = [options, &line] { return Bench(*options, line); }; });
 }
 
 }  // namespace headrace::cli

@@ -10,6 +10,7 @@
 
 #include "base/say.h"
 #include "base/standard_streams.h"
+#include "cli/engine_variables.h"
 #include "cli/exit_status.h"
 #include "cli/output.h"
 #include "cli/start_signals.h"
@@ -48,6 +49,7 @@ int ReportParse(const CLI::App& app, const CLI::ParseError& error) {
 
 int Run(int argc, const char* const* argv, const std::vector<AddCommand>& more) {
   CommandLine line;
+  line.variables = TakeEngineVariables();
   const auto app = MakeApp(line, more);
   std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
   const auto dashes = std::find(words.begin(), words.end(), "--");

@@ -200,6 +200,7 @@ Result<std::vector<std::string>> BuildServerArguments(const ServerArguments& ser
   builder.Default({"--no-warmup"});
   if (!builder.SetByUser({"-fit"})) builder.Default({"--fit"}, "off");
   if (server.streams && !builder.SetByUser({"-lm", "--mmap"})) builder.Default({"--load-mode"}, kMappedMode);
+  if (server.checkpoints) builder.Default({"--ctx-checkpoints", "-ctxcp", "--swa-checkpoints"}, std::to_string(*server.checkpoints));
   // By default it keeps up to 8 GiB of old prompts: memory that nobody granted.
   if (!builder.SetByUser({"-cram"})) builder.Default({"--cache-ram"}, "0");
   if (!builder.SetByUser({"-v", "--verbose", "--log-verbose", "--verbosity", "--log-verbosity"})) {

@@ -78,6 +78,7 @@ struct ServerArguments {
   std::optional<std::string> kv_cache_type;
   std::string draft_model, projector;      // paths, "" for none; the draft model: until it is among the next
   std::vector<EngineOption> speculation;   // of ChooseSpeculation
+  std::optional<uint64_t> checkpoints;     // of each slot's context; none: the engine's own number
   std::string slot_folder;                 // where slots are saved, "" for none
   bool embedding = false;
   bool has_pooling = false;                // the model says how its embeddings are made

@@ -10,6 +10,8 @@
 #include "base/size.h"
 #include "cli/capture.h"
 #include "cli/exit_status.h"
+#include "gguf/catalogue.h"
+#include "plan/prompt_batch.h"
 #include "plan/slots.h"
 
 namespace headrace::cli {
@@ -49,6 +51,24 @@ uint64_t FileSize(const std::string& path) {
   return error ? 0 : bytes;
 }
 
+// Of an adapter beside its weights: their structures. Measured.
+constexpr uint64_t kAdapterBytes = 3 * kMiB;
+
+// An adapter of a weight is two narrow matrices: the product with the first has as many rows as its rank, that with the second as many as
+// the weight, and is scaled and added. While it is loaded its largest tensor is in memory twice.
+uint64_t AdapterBytes(const std::string& path, uint64_t batch_tokens) {
+  uint64_t rank = 0, rows = 0, largest = 0;
+  if (const auto adapter = ReadCatalogue(path); adapter.ok()) {
+    for (const TensorEntry& tensor : adapter->tensors) {
+      largest = std::max(largest, tensor.bytes);
+      if (!tensor.name.ends_with(".lora_b")) continue;
+      rank = std::max(rank, tensor.shape[0]);
+      rows = std::max(rows, tensor.shape[1]);
+    }
+  }
+  return FileSize(path) + largest + kAdapterBytes + batch_tokens * (rank + 2 * rows) * sizeof(float);
+}
+
 // 0 for none, and for what is no number.
 uint64_t Number(const std::optional<std::string>& text) {
   uint64_t number = 0;
@@ -56,20 +76,31 @@ uint64_t Number(const std::optional<std::string>& text) {
   return number;
 }
 
-bool IsUnified(const std::vector<std::string>& arguments) {
-  bool unified = false;
-  for (const std::string& word : arguments) {
-    if (word == "-kvu" || word == "--kv-unified") unified = true;
-    if (word == "-no-kvu" || word == "--no-kv-unified") unified = false;
+// The first line that llama.cpp marks as an error ("0.00.027.739 E ...", "error while handling ..."), which says why; else the last one.
+std::string Reason(const std::string& output) {
+  std::stringstream lines(output);
+  std::string last;
+  for (std::string line; std::getline(lines, line);) {
+    if (const size_t mark = line.find(" E "); mark < 24) return OneLine(line.substr(mark + 3));
+    if (line.starts_with("error")) return OneLine(line);
+    if (!line.empty()) last = line;
   }
-  return unified;
+  return OneLine(last);
 }
 
-std::string LastLine(std::string_view text) {
-  while (!text.empty() && text.back() == '\n') text.remove_suffix(1);
-  text.remove_prefix(text.rfind('\n') == std::string_view::npos ? 0 : text.rfind('\n') + 1);
-  return OneLine(text);
+// The pieces of "a,b".
+std::vector<std::string> SplitList(std::string_view list) {
+  std::vector<std::string> pieces;
+  while (!list.empty()) {
+    const size_t end = std::min(list.find(','), list.size());
+    if (end > 0) pieces.emplace_back(list.substr(0, end));
+    list.remove_prefix(std::min(end + 1, list.size()));
+  }
+  return pieces;
 }
+
+// Sequences of a simulation that finds out what one more takes, and tokens of all of them: each has more than most sliding windows.
+constexpr uint64_t kStateSequences = 16, kStateTokens = kStateSequences * 8192;
 
 }  // namespace
 
@@ -94,6 +125,26 @@ std::optional<std::string> OptionValue(const std::vector<std::string>& arguments
     if (std::find(names.begin(), names.end(), arguments[i - 1]) != names.end()) return arguments[i];
   }
   return std::nullopt;
+}
+
+std::optional<bool> SharesCache(const std::vector<std::string>& arguments) {
+  std::optional<bool> shares;
+  for (const std::string& word : arguments) {
+    if (word == "-kvu" || word == "--kv-unified") shares = true;
+    if (word == "-no-kvu" || word == "--no-kv-unified") shares = false;
+  }
+  return shares;
+}
+
+std::vector<std::string> AdapterFiles(const std::vector<std::string>& arguments) {
+  std::vector<std::string> files;
+  for (size_t i = 0; i + 1 < arguments.size(); ++i) {
+    const std::string& name = arguments[i];
+    const bool scaled = name == "--lora-scaled" || name == "--control-vector-scaled";
+    if (!scaled && name != "--lora" && name != "--control-vector") continue;
+    for (std::string& piece : SplitList(arguments[i + 1])) files.push_back(scaled ? piece.substr(0, piece.rfind(':')) : std::move(piece));
+  }
+  return files;
 }
 
 std::vector<std::string> ServerMemoryArguments(std::vector<std::string> arguments) {
@@ -145,26 +196,47 @@ void EngineSimulation::SetArguments(const std::vector<std::string>& arguments) {
   projector_ = OptionValue(arguments, kProjector).value_or("");
   draft_type_k_ = OptionValue(arguments, {"-ctkd", "--cache-type-k-draft", "--spec-draft-type-k"}).value_or("");
   draft_type_v_ = OptionValue(arguments, {"-ctvd", "--cache-type-v-draft", "--spec-draft-type-v"}).value_or("");
-  unified_ = IsUnified(arguments);
   serves_ = OptionValue(arguments, {"--host"}).has_value();
-  prompt_cache_bytes_ = Number(OptionValue(arguments, {"-cram", "--cache-ram"})) * kMiB;
+  slots_ = Number(OptionValue(arguments, kSlots));
+  unified_ = SharesCache(arguments).value_or(serves_ && slots_ == 0);
+  if (slots_ == 0) {
+    slots_ = serves_ ? kServerSlots : 1;
+    if (serves_) arguments_.insert(arguments_.end(), {"-np", std::to_string(slots_)});
+  }
+  adapters_ = AdapterFiles(arguments);
+  prompt_cache_bytes_ = Number(OptionValue(arguments, kPromptCacheOptions)) * kMiB;
+  const auto checkpoints = OptionValue(arguments, kCheckpointOptions);
+  checkpoints_ = !serves_ ? 0 : checkpoints ? Number(checkpoints) : kServerCheckpoints;
 }
 
 Result<EngineMemory> EngineSimulation::RunOne(std::vector<std::string> arguments) {
   arguments.insert(arguments.end(), {"-fitp", "on"});
   if (const auto known = known_.find(arguments); known != known_.end()) return known->second;
-  const auto result = Capture(program_, arguments, true);
+  // ggml would start a debugger on a program that aborts, as this one does on a model that cannot be loaded.
+  const auto result = Capture(program_, arguments, true, {{"GGML_NO_BACKTRACE", "1"}});
   if (!result.ok()) return result.status();
   auto memory = ParseFitPrint(result->output);
-  if (!memory) return Status(Code::kUnsupported, fmt::format("{} does not say what would be allocated: {}", program_, LastLine(result->output)));
+  if (!memory) return Status(Code::kUnsupported, fmt::format("{} does not say what would be allocated: {}", program_, Reason(result->output)));
   memory->engine_bytes = result->peak_bytes;
   known_.emplace(std::move(arguments), *memory);
   return *memory;
 }
 
+// The program really allocates recurrent states, so with several sequences its own peak would count them a second time.
+Result<EngineMemory> EngineSimulation::RunModel(const std::vector<std::string>& arguments) {
+  auto memory = RunSequences(arguments);
+  if (!memory.ok() || Number(OptionValue(arguments, kSlots)) <= 1) return memory;
+  auto alone = arguments;
+  alone.insert(alone.end(), {"-np", "1"});
+  const auto one = RunOne(std::move(alone));
+  if (!one.ok()) return one;
+  memory->engine_bytes = std::min(memory->engine_bytes, one->engine_bytes);
+  return memory;
+}
+
 // The program knows no cache that sequences share: it gives each its own, of whole groups of cells. Together they have the size of a shared
 // one where that is a multiple of them; else what the sequences add to it is learned with one that is.
-Result<EngineMemory> EngineSimulation::RunModel(const std::vector<std::string>& arguments) {
+Result<EngineMemory> EngineSimulation::RunSequences(const std::vector<std::string>& arguments) {
   const uint64_t sequences = Number(OptionValue(arguments, kSlots)), tokens = Number(OptionValue(arguments, kContext));
   const uint64_t step = kCellGroup * sequences;
   if (!unified_ || sequences <= 1 || tokens == 0 || tokens % step == 0) return RunOne(arguments);
@@ -201,10 +273,41 @@ Result<EngineMemory> EngineSimulation::Run(const std::vector<std::string>& more)
     memory->draft_weight_bytes = FileSize(draft_);
     memory->draft_rest_bytes = draft->context_bytes + draft->compute_bytes;
   }
-  memory->prompt_cache_bytes = prompt_cache_bytes_;
+  if (checkpoints_ > 0) {
+    const auto state = StateBytes();
+    if (!state.ok()) return state.status();
+    memory->checkpoint_bytes = slots_ * checkpoints_ * *state;
+  }
+  // What is kept at the most, and the state that is copied before another one goes.
+  if (prompt_cache_bytes_ > 0) memory->prompt_cache_bytes = prompt_cache_bytes_ + memory->context_bytes / (unified_ ? 1 : slots_);
+  const uint64_t batch = Number(OptionValue(arguments_, {"-ub", "--ubatch-size"}));
+  for (const std::string& path : adapters_) memory->adapter_bytes += AdapterBytes(path, batch > 0 ? batch : kUsualPromptBatch);
   if (!projector_.empty()) memory->projector_bytes = FileSize(projector_);
   memory->engine_bytes += kGeneratorBytes + kTokenBytes * context_tokens() + (serves_ ? kServerBytes : 0);
   return memory;
+}
+
+// With as many tokens in all, more sequences take more only for what each of them has whatever its length.
+Result<uint64_t> EngineSimulation::StateBytesOf(const std::string& model) {
+  const auto simulate = [&](uint64_t sequences) {
+    std::vector<std::string> arguments = {"-m", model};
+    arguments.insert(arguments.end(), arguments_.begin(), arguments_.end());
+    arguments.insert(arguments.end(), {"-c", std::to_string(kStateTokens), "-np", std::to_string(sequences)});
+    return RunOne(std::move(arguments));
+  };
+  const auto one = simulate(1), many = simulate(kStateSequences);
+  if (!one.ok()) return one.status();
+  if (!many.ok()) return many.status();
+  const uint64_t more = many->context_bytes - std::min(many->context_bytes, one->context_bytes);
+  // Whole MiB, rounded down.
+  return more == 0 ? 0 : (more + kMiB) / (kStateSequences - 1);
+}
+
+Result<uint64_t> EngineSimulation::StateBytes() {
+  auto state = StateBytesOf(model_);
+  if (!state.ok() || draft_.empty()) return state;
+  const auto draft = StateBytesOf(draft_);
+  return draft.ok() ? Result<uint64_t>(*state + *draft) : draft;
 }
 
 uint64_t EngineSimulation::context_tokens() const {

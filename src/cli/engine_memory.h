@@ -23,11 +23,15 @@ struct EngineMemory {
   uint64_t engine_bytes = 0;    // code, vocabulary, threads
   uint64_t projector_bytes = 0; // weights of a multimodal projector, which do not stream
   uint64_t prompt_cache_bytes = 0;  // of a server, when one was asked for
+  uint64_t adapter_bytes = 0;       // LoRA adapters and control vectors
+  uint64_t checkpoint_bytes = 0;    // of a server: states of earlier places of its slots' prompts
   uint64_t draft_weight_bytes = 0;  // of a draft model, which stays in memory
   uint64_t draft_rest_bytes = 0;    // of the above: its KV cache and activations
 
   // All but weights that can stream.
-  uint64_t rest_bytes() const { return context_bytes + compute_bytes + engine_bytes + projector_bytes + prompt_cache_bytes; }
+  uint64_t rest_bytes() const {
+    return context_bytes + compute_bytes + engine_bytes + projector_bytes + prompt_cache_bytes + adapter_bytes + checkpoint_bytes;
+  }
 };
 
 // Of a program's arguments, in their order, those that change what it allocates and that `known` (of
@@ -35,6 +39,18 @@ struct EngineMemory {
 std::vector<std::string> MemoryArguments(const std::vector<std::string>& arguments, const OptionNames& known);
 // The value of the last of these options in the arguments, nullopt when none is there. Pure.
 std::optional<std::string> OptionValue(const std::vector<std::string>& arguments, std::initializer_list<const char*> names);
+
+// Whether all sequences share one KV cache; nullopt when the arguments do not say. Pure.
+std::optional<bool> SharesCache(const std::vector<std::string>& arguments);
+// The files of LoRA adapters and control vectors in the arguments. Pure.
+std::vector<std::string> AdapterFiles(const std::vector<std::string>& arguments);
+
+// llama-server's own numbers.
+inline constexpr uint64_t kServerSlots = 4;
+inline constexpr uint64_t kServerCheckpoints = 32;       // for each slot
+inline constexpr uint64_t kServerPromptCache = 8192;     // MiB
+inline constexpr std::initializer_list<const char*> kCheckpointOptions = {"-ctxcp", "--ctx-checkpoints", "--swa-checkpoints"};
+inline constexpr std::initializer_list<const char*> kPromptCacheOptions = {"-cram", "--cache-ram"};
 
 // The host's line of "DEVICE MODEL CONTEXT COMPUTE" (MiB); only context_bytes and compute_bytes are set. Pure.
 std::optional<EngineMemory> ParseFitPrint(std::string_view output);
@@ -55,19 +71,28 @@ class EngineSimulation {
   // second, the second time nothing. Errors: kUnsupported with the engine's last line.
   Result<EngineMemory> Run(const std::vector<std::string>& more = {});
 
+  // What one checkpoint of one sequence takes: recurrent states and sliding windows, which cannot be taken back to an earlier place
+  // otherwise. 0 where the model has neither.
+  Result<uint64_t> StateBytes();
+  // Sequences that the program keeps.
+  uint64_t slots() const { return slots_; }
+
   // Tokens of context that were asked for, 0: as many as the model knows.
   uint64_t context_tokens() const;
 
  private:
   Result<EngineMemory> RunOne(std::vector<std::string> arguments);
   Result<EngineMemory> RunModel(const std::vector<std::string>& arguments);
+  Result<EngineMemory> RunSequences(const std::vector<std::string>& arguments);
+  Result<uint64_t> StateBytesOf(const std::string& model);
 
   std::string program_;
   OptionNames options_;                   // of it
   std::vector<std::string> arguments_;    // without -m
   std::string model_, draft_, projector_; // paths, "" for none
   std::string draft_type_k_, draft_type_v_;
-  uint64_t prompt_cache_bytes_ = 0;
+  std::vector<std::string> adapters_;     // paths
+  uint64_t prompt_cache_bytes_ = 0, checkpoints_ = 0, slots_ = 1;
   bool serves_ = false;                   // llama-server
   bool unified_ = false;                  // one KV cache for all sequences
   std::map<std::vector<std::string>, EngineMemory> known_;   // by the program's arguments

@@ -23,6 +23,19 @@ TEST(OptionValue, TheLastOneCounts) {
   EXPECT_EQ(OptionValue({}, {"-c"}), std::nullopt);
 }
 
+TEST(SharesCache, TheLastWordCounts) {
+  EXPECT_EQ(SharesCache({"-c", "1"}), std::nullopt);
+  EXPECT_EQ(SharesCache({"-kvu"}), true);
+  EXPECT_EQ(SharesCache({"--kv-unified", "--no-kv-unified"}), false);
+  EXPECT_EQ(SharesCache({"-no-kvu", "-kvu"}), true);
+}
+
+TEST(AdapterFiles, AreAllThatAreNamed) {
+  EXPECT_EQ(AdapterFiles({"--lora", "a,b", "-c", "1", "--lora", "c"}), (Arguments{"a", "b", "c"}));
+  EXPECT_EQ(AdapterFiles({"--lora-scaled", "a:0.5,dir/b:1", "--control-vector-scaled", "v:-1", "--control-vector", "w"}), (Arguments{"a", "dir/b", "v", "w"}));
+  EXPECT_EQ(AdapterFiles({"--lora"}), Arguments());
+}
+
 TEST(ParseFitPrint, TakesTheHostsLine) {
   const auto memory = ParseFitPrint("0.00.014 I llama_fit_params: printing estimated memory in MiB to stdout (device, ...) ...\n"
                                     "CUDA0 7401 814 517 \nHost 70 128 132 \n");

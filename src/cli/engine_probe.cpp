@@ -51,14 +51,32 @@ void AddValues(const std::string& option, std::string_view list, std::set<std::s
   }
 }
 
+// Where llama.cpp's programs begin to describe an option.
+constexpr size_t kTextColumn = 40;
+
+// "(env: LLAMA_ARG_THREADS)" in the text of an option.
+void AddVariable(std::string_view line, const OptionOfVariable& option, OptionNames::Variables& variables) {
+  constexpr std::string_view kKey = "(env: ";
+  const size_t at = line.find(kKey);
+  if (at == std::string_view::npos || option.names.empty()) return;
+  line.remove_prefix(at + kKey.size());
+  variables.emplace(line.substr(0, line.find(')')), option);
+}
+
 }  // namespace
 
 OptionNames ParseHelp(std::string_view help) {
   std::set<std::string> names;
+  OptionNames::Variables variables;
+  OptionOfVariable option;   // whose text is being read
   while (!help.empty()) {
     const size_t end = std::min(help.find('\n'), help.size());
-    std::string_view line = help.substr(0, end);
+    const std::string_view whole = help.substr(0, end);
+    std::string_view line = whole;
     help.remove_prefix(std::min(end + 1, help.size()));
+    const size_t indent = std::min(line.find_first_not_of(' '), line.size());
+    const bool heads = line.substr(indent).starts_with('-') && indent < kTextColumn / 2;
+    if (heads) option = {};
     // "-n,    --predict, --n-predict N   text": names come first, each but the last followed by a comma
     // or, in some releases, only a blank.
     std::string last;
@@ -68,6 +86,8 @@ OptionNames ParseHelp(std::string_view help) {
       line.remove_prefix(begin);
       if (line[0] != '-') {
         AddValues(last, line.substr(0, line.find_first_of(" \t")), names);
+        // The text stands in a column of its own, on the next line where the names are long; anything else is a value's name.
+        option.has_value = option.has_value || (heads && !last.empty() && begin == 1 && whole.size() - line.size() != kTextColumn);
         break;
       }
       const size_t stop = std::min(line.find_first_of(" ,\t="), line.size());
@@ -75,10 +95,13 @@ OptionNames ParseHelp(std::string_view help) {
       if (name.find_first_not_of('-') == std::string_view::npos) break;
       names.emplace(name);
       last = name;
+      if (heads) option.names.push_back(last);
       line.remove_prefix(stop);
     }
+    if (whole.find("argument has been removed") != std::string_view::npos) option.names.clear();
+    AddVariable(whole, option, variables);
   }
-  return OptionNames(std::move(names));
+  return OptionNames(std::move(names), std::move(variables));
 }
 
 Result<OptionNames> QueryOptions(const std::string& program) {

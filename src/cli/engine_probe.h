@@ -2,25 +2,37 @@
 // passed that --help does not list.
 #pragma once
 
+#include <map>
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/status.h"
 #include "cli/engine_locator.h"
 
 namespace headrace::cli {
 
+// An option of a program that can also be given in the environment.
+struct OptionOfVariable {
+  std::vector<std::string> names;   // as --help lists them; those that switch off last
+  bool has_value = false;
+};
+
 // The option names in a program's --help; for an option with a list of values also "NAME=VALUE" for each.
 class OptionNames {
  public:
+  using Variables = std::map<std::string, OptionOfVariable>;   // by the variable's name
   OptionNames() = default;
-  explicit OptionNames(std::set<std::string> names) : names_(std::move(names)) {}
+  explicit OptionNames(std::set<std::string> names, Variables variables = {}) : names_(std::move(names)), variables_(std::move(variables)) {}
   bool Has(const std::string& name) const { return names_.count(name) > 0; }
   bool empty() const { return names_.empty(); }
+  const Variables& variables() const { return variables_; }
 
  private:
   std::set<std::string> names_;
+  Variables variables_;
 };
 OptionNames ParseHelp(std::string_view help);
 

@@ -61,6 +61,8 @@ std::string DescribeRest(const MemoryBudget& budget) {
     if (bytes > 0) text += fmt::format(", {} {}", name, FormatSize(bytes));
   };
   part("projector", engine.projector_bytes);
+  part("adapters", engine.adapter_bytes);
+  part("context checkpoints", engine.checkpoint_bytes);
   part("prompt cache", engine.prompt_cache_bytes);
   part("streaming", budget.streams ? kStreamingBytes : 0);
   return text;

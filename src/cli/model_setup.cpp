@@ -68,13 +68,16 @@ Status SettleMemory(const Engine* engine, const std::vector<std::string>& argume
   }
   const Status enough = SettleMemory(*simulation, arguments, model);
   progress.Show("");
-  if (!simulation->ok() && model.config.debug) {
+  if (!simulation->ok()) {
     Say("what the engine will allocate is not foretold, only measured: " + simulation->status().message());
   }
   return enough;
 }
 
 Status SettleMemory(Result<EngineSimulation>& simulation, const std::vector<std::string>& arguments, ModelSetup& model) {
+  if (const auto cache = OptionValue(arguments, kPromptCacheOptions); cache && cache->starts_with('-') && model.limits.process_bytes > 0) {
+    return Status(Code::kInvalidArgument, fmt::format("--cache-ram {} lets the prompt cache grow without end; write how many MiB it may have", *cache));
+  }
   if (const auto batch = OptionValue(arguments, {"-ub", "--ubatch-size"})) {
     if (const uint64_t tokens = std::strtoull(batch->c_str(), nullptr, 10); tokens > 0) model.weights.batch_tokens = tokens;
   }

@@ -38,8 +38,8 @@ Result<ModelSetup> PrepareModel(const std::string& path, const FlashOptions& opt
 Result<ModelSetup> PrepareModel(const std::string& path, const FlashOptions& options, const AvailableMemory& available);
 
 // Divides the memory. `arguments` are the engine's, with the model among them; without an engine, or with one that
-// cannot simulate its allocations, only the weights are known, and a line says so when debugging.
-// Errors: kOutOfBudget with the text of the shortage, and of PutContextInFile.
+// cannot simulate its allocations, only the weights are known, and a line says so.
+// Errors: kOutOfBudget with the text of the shortage, and of PutContextInFile; kInvalidArgument for a prompt cache without end.
 Status SettleMemory(const Engine* engine, const std::vector<std::string>& arguments, ModelSetup& model);
 // The same where it is settled more than once: what `simulation` knows is not asked again. An empty one is prepared.
 Status SettleMemory(const Engine* engine, const std::vector<std::string>& arguments, ModelSetup& model,

@@ -10,6 +10,7 @@
 #include "base/config.h"
 #include "base/status.h"
 #include "cli/memory_budget.h"
+#include "cli/process_start.h"
 #include "memory/available.h"
 
 namespace headrace::cli {
@@ -46,6 +47,7 @@ struct CommandLine {
   std::vector<std::string> rest;   // after the first "--"
   bool has_rest = false;           // a "--" was given
   std::function<int()> action;     // returns the exit status
+  Environment variables;           // of TakeEngineVariables
 };
 
 // Each adds one subcommand, with its help and examples. `line` and `app` outlive the parsing and the action.

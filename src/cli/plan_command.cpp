@@ -8,6 +8,7 @@
 #include "base/say.h"
 #include "cli/engine_arguments.h"
 #include "cli/engine_probe.h"
+#include "cli/engine_variables.h"
 #include "cli/exit_status.h"
 #include "cli/file_arguments.h"
 #include "cli/machine_profile.h"
@@ -52,8 +53,8 @@ struct PlanOptions {
 };
 
 // Without a program of the engine nothing is known against it.
-OptionNames ServerOptions(const Engine* engine) {
-  const auto program = engine == nullptr ? Result<std::string>(Status(Code::kNotFound, "")) : LocateProgram("llama-server", engine, SearchPaths());
+OptionNames OptionsOf(const char* name, const Engine* engine) {
+  const auto program = engine == nullptr ? Result<std::string>(Status(Code::kNotFound, "")) : LocateProgram(name, engine, SearchPaths());
   const auto names = program.ok() ? QueryOptions(*program) : program.status();
   return names.ok() ? *names : OptionNames();
 }
@@ -89,7 +90,8 @@ std::string ContextText(const std::vector<std::string>& arguments, uint64_t mode
   return tokens == "0" && model_context > 0 ? std::to_string(model_context) : tokens;
 }
 
-int Plan(PlanOptions options, const std::vector<std::string>& rest) {
+int Plan(PlanOptions options, const CommandLine& line) {
+  std::vector<std::string> rest = line.rest;
   const auto file = FindModelfile(options.model, options.modelfile, !options.no_modelfile);
   if (!file.ok()) return Fail(file.status());
   options.model = file->model;
@@ -102,6 +104,15 @@ int Plan(PlanOptions options, const std::vector<std::string>& rest) {
   const auto located = LocateEngine(SystemSearchPaths(options.engine));
   if (!located.ok() && !options.engine.empty()) return Fail(located.status().message(), kExitNotFound);
   const Engine* engine = located.ok() ? &*located : nullptr;
+  if (!line.variables.empty()) {   // as `run` does
+    std::vector<std::string> said = rest;
+    if (!options.context.empty()) said.emplace_back("--ctx-size");
+    if (!options.speculation.draft.empty() || options.speculation.mode == "off") said.insert(said.end(), {"--spec-draft-model", "--spec-type", "--spec-draft-n-max"});
+    for (const EngineOption& option : *defaults) said.insert(said.end(), option.names.begin(), option.names.end());
+    const auto variables = ChooseVariables(line.variables, OptionsOf("llama-cli", engine), said, ServerModeOptions());
+    rest.insert(rest.begin(), variables.arguments.begin(), variables.arguments.end());
+    for (const std::string& text : variables.lines) Say(text);
+  }
   std::string draft_type;
   if (options.speculation.uses_draft()) {
     const auto draft = CheckDraft(*model, options.speculation.draft);
@@ -140,7 +151,7 @@ int Plan(PlanOptions options, const std::vector<std::string>& rest) {
   const MachineProfile speeds = machine ? ToMachineProfile(*machine) : MachineProfile();
   const Learned learned = LoadLearned({model->path, options.speculation.uses_draft() ? options.speculation.draft : "",
                                        model->memory.weights_budget_bytes, version});
-  const OptionNames known = ServerOptions(engine);
+  const OptionNames known = OptionsOf("llama-server", engine);
   if (model->streams()) {  // then `run` has llama-server answer, and chooses how wide the passes of a prompt are
     const auto cost = PassCostOf(*model, speeds, learned);
     if (!cost.ok()) return Fail(cost.status());
@@ -180,7 +191,7 @@ void AddPlanCommand(CLI::App& app, CommandLine& line) {
   AddFlashOptions(*command, options->flash);
   AddSpeculationOptions(*command, options->speculation);
   AddEngineOption(*command, options->engine);
-  command->callback([options, &line] { line.action = [options, &line] { return Plan(*options, line.rest); }; });
+  command->callback([options, &line] { line.action = [options, &line] { return Plan(*options, line); }; });
 }
 
 }  // namespace headrace::cli

@@ -40,6 +40,8 @@ std::string RenderProcess(const PlanReport& report) {
   row("buffers", engine.compute_bytes, "of the computation");
   row("engine", engine.engine_bytes, "code, vocabulary, threads");
   row("projector", engine.projector_bytes, "its weights; what it computes with comes on top");
+  row("adapters", engine.adapter_bytes, "LoRA adapters and control vectors");
+  row("context checkpoints", engine.checkpoint_bytes, "of the server");
   row("prompt cache", engine.prompt_cache_bytes, "of the server");
   row("streaming", memory.streams ? kStreamingBytes : 0, "the library's code and threads");
   row("process", memory.peak_bytes(), "the most that it will use");
@@ -154,6 +156,8 @@ nlohmann::json SetupJson(const ModelSetup& model) {
                     {"engine_bytes", part(&EngineMemory::engine_bytes)},
                     {"projector_bytes", part(&EngineMemory::projector_bytes)},
                     {"prompt_cache_bytes", part(&EngineMemory::prompt_cache_bytes)},
+                    {"adapter_bytes", part(&EngineMemory::adapter_bytes)},
+                    {"checkpoint_bytes", part(&EngineMemory::checkpoint_bytes)},
                     {"streaming_bytes", memory.streams ? kStreamingBytes : 0},
                     {"peak_bytes", memory.engine ? Json(memory.peak_bytes()) : Json()},
                     {"least_bytes", memory.engine ? Json(memory.least_bytes) : Json()},

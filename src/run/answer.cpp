@@ -183,7 +183,6 @@ class Answer {
 }  // namespace
 
 AnswerResult GiveAnswer(AnswerTask task) {
-  serve::ForgetServerVariables();
   const serve::PrivateFolder folder;
   if (!folder.status().ok()) return {{}, folder.status(), {}};
   return Answer(std::move(task), folder.path()).Run();

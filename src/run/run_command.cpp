@@ -7,6 +7,7 @@
 
 #include "base/say.h"
 #include "cli/engine_probe.h"
+#include "cli/engine_variables.h"
 #include "cli/exit_status.h"
 #include "cli/load_mode.h"
 #include "cli/model_setup.h"
@@ -127,7 +128,22 @@ int Report(const AnswerResult& result, const RunPlan& plan, const cli::ModelSetu
   return Fail(result.failure.message(), status == cli::kExitOk ? cli::kExitFailure : status);
 }
 
-int Run(RunOptions options, bool has_prompt, const std::vector<std::string>& rest) {
+// Options that the command's own, or the Modelfile, say.
+std::vector<std::string> Said(const RunOptions& options, const cli::RunArguments& run) {
+  std::vector<std::string> said = run.rest;
+  const auto given = [&](const std::string& value, std::initializer_list<const char*> names) {
+    if (!value.empty()) said.insert(said.end(), names.begin(), names.end());
+  };
+  given(options.context, {"--ctx-size"});
+  given(options.tokens, {"--predict"});
+  given(options.threads, {"--threads"});
+  given(options.temperature, {"--temp"});
+  given(options.speculation.draft + (options.speculation.mode == "off" ? "off" : ""), {"--spec-draft-model", "--spec-type", "--spec-draft-n-max"});
+  for (const cli::EngineOption& option : run.defaults) said.insert(said.end(), option.names.begin(), option.names.end());
+  return said;
+}
+
+int Run(RunOptions options, bool has_prompt, const cli::CommandLine& line) {
   if (has_prompt && !options.prompt_file.empty()) return Fail("-p and -f both give a prompt; leave one out", cli::kExitUsage);
   std::optional<PromptFile> prompt;
   if (!options.prompt_file.empty()) {
@@ -144,7 +160,7 @@ int Run(RunOptions options, bool has_prompt, const std::vector<std::string>& res
   if (file->file.look_ahead) model->config.look_ahead = *file->file.look_ahead;
   auto defaults = EngineOptionsOf(*file, model->catalogue);
   if (!defaults.ok()) return Fail(defaults.status());
-  cli::RunArguments run = EngineWishes(options, has_prompt, rest, *model);
+  cli::RunArguments run = EngineWishes(options, has_prompt, line.rest, *model);
   run.defaults = std::move(*defaults);
   // Releases before llama-completion did both with llama-cli.
   auto engine = run.one_answer() ? cli::PrepareEngine(options.engine, {"llama-completion", "llama-cli"}, model->config)
@@ -153,7 +169,10 @@ int Run(RunOptions options, bool has_prompt, const std::vector<std::string>& res
   const auto known = cli::QueryOptions(engine->program);
   if (!known.ok()) return Fail(known.status().message(), cli::kExitNotExecutable);
 
+  const auto variables = cli::ChooseVariables(line.variables, *known, Said(options, run), cli::ServerModeOptions());
+  run.rest.insert(run.rest.begin(), variables.arguments.begin(), variables.arguments.end());
   std::vector<std::string> notes = DescribeModelfile(*file, model->catalogue);
+  notes.insert(notes.end(), variables.lines.begin(), variables.lines.end());
   if (run.one_answer() && !run.use_chat_template) {
     if (!file->file.system.empty()) notes.push_back("SYSTEM is left out: a text that is continued without a chat template has no system prompt");
   } else {
@@ -203,7 +222,7 @@ void AddRunCommand(CLI::App& app, cli::CommandLine& line) {
   cli::AddFlashOptions(*command, options->flash);
   cli::AddEngineOption(*command, options->engine);
   command->callback([options, prompt, &line] {
-    line.action = [options, prompt, &line] { return Run(*options, prompt->count() > 0, line.rest); };
+    line.action = [options, prompt, &line] { return Run(*options, prompt->count() > 0, line); };
   });
 }
 

@@ -10,15 +10,18 @@ Task<Admission::Place> Admission::Enter(uint64_t tokens, std::function<bool()> g
   const uint64_t number = next_++;
   if (waits) line_.push_back(number);
   alone_waiting_ += alone;
+  // The pool may have become smaller meanwhile.
+  const auto wanted = [&] { return std::min(tokens, pool_tokens_); };
   const auto may = [&] {
     if (one_alone_ || (alone && inside_ > 0)) return false;
     // Who needs nothing passes those who wait for tokens, not one who must be alone.
-    return waits ? (line_.front() == number && taken_ + tokens <= pool_tokens_) : alone_waiting_ == 0;
+    return waits ? (line_.front() == number && taken_ + wanted() <= pool_tokens_) : alone_waiting_ == 0;
   };
   while (!given_up() && !may()) co_await changed_.Wait();
   const bool enters = !given_up();
   if (waits) std::erase(line_, number);
   alone_waiting_ -= alone;
+  tokens = wanted();
   if (enters) {
     taken_ += tokens;
     ++inside_;

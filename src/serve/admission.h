@@ -36,13 +36,19 @@ class Admission {
   Task<Place> Enter(uint64_t tokens, std::function<bool()> given_up, bool alone = false);
   void Wake() { changed_.NotifyAll(); }
 
+  // For those who come from now on.
+  void SetPool(uint64_t pool_tokens) {
+    pool_tokens_ = pool_tokens;
+    Wake();
+  }
+
   bool limited() const { return pool_tokens_ > 0; }
   size_t waiting() const { return line_.size(); }
 
  private:
   void Leave(uint64_t tokens);
 
-  const uint64_t pool_tokens_;
+  uint64_t pool_tokens_;
   uint64_t taken_ = 0;
   size_t inside_ = 0, alone_waiting_ = 0;
   bool one_alone_ = false;

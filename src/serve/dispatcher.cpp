@@ -155,7 +155,7 @@ Task<> Dispatcher::HandleModel(Exchange& exchange) {
   }
   if (exchange.gone()) co_return;
   if (!lease->ok()) {
-    co_await exchange.Send(ErrorReply(lease->status()));
+    co_await exchange.Send(ErrorReply(lease->status(), manager_.ReadyIn(*id)));
     co_return;
   }
   co_await Relay(exchange, (*lease)->model());

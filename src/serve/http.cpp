@@ -129,9 +129,11 @@ int HttpStatusOf(const Status& status) {
   return 500;
 }
 
-Reply ErrorReply(const Status& status) {
+Reply ErrorReply(const Status& status) { return ErrorReply(status, std::nullopt); }
+
+Reply ErrorReply(const Status& status, std::optional<std::chrono::seconds> retry_after) {
   Reply reply = ErrorReply(HttpStatusOf(status), status.message());
-  if (reply.status == 503) reply.headers.emplace_back("Retry-After", "1");
+  if (retry_after) reply.headers.emplace_back("Retry-After", std::to_string(retry_after->count()));
   return reply;
 }
 

@@ -1,7 +1,9 @@
 // Requests, answers and errors of the server, apart from how they travel.
 #pragma once
 
+#include <chrono>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -51,8 +53,9 @@ Json ErrorBody(int status, std::string_view message);
 Reply ErrorReply(int status, std::string_view message);
 // 400, 403, 404, 409, 500 or 503, from the code.
 int HttpStatusOf(const Status& status);
-// 503 comes with Retry-After.
 Reply ErrorReply(const Status& status);
+// With Retry-After where it is known when asking again may help.
+Reply ErrorReply(const Status& status, std::optional<std::chrono::seconds> retry_after);
 
 // Text that any JSON reader takes: bytes that are no UTF-8 are replaced.
 std::string Dump(const Json& json);

@@ -68,6 +68,7 @@ Result<std::vector<std::string>> ServerCommand(const Settings& settings, const L
     const bool own = plan.speculation->kind == cli::SpeculationKind::kUser;
     server.judged_tokens = own ? kServersBatch : SlotsOf(plan.sharing, plan.asked.slots, settings.rest) * (1 + plan.speculation->draft_tokens);
   }
+  server.checkpoints = plan.checkpoints;
   server.kv_cache_type = plan.asked.kv_cache_type;
   if (!plan.speculation || plan.speculation->kind == cli::SpeculationKind::kUser) server.draft_model = plan.draft_path;
   if (plan.speculation) server.speculation = plan.speculation->options;
@@ -90,13 +91,19 @@ Result<std::vector<std::string>> ServerCommand(const Settings& settings, const L
   return cli::BuildServerArguments(server, settings.known);
 }
 
+// The same for a simulation of its memory.
+Result<std::vector<std::string>> CommandForMemory(const Settings& settings, const LoadPlan& plan) {
+  auto arguments = ServerCommand(settings, plan, "");
+  return arguments.ok() ? cli::ServerMemoryArguments(std::move(*arguments)) : arguments;
+}
+
 // Divides the memory for llama-server as it would be started now.
 Status Settle(const Settings& settings, Simulations& simulations, LoadPlan& plan) {
-  const auto arguments = ServerCommand(settings, plan, "");
+  const auto arguments = CommandForMemory(settings, plan);
   if (!arguments.ok()) return arguments.status();
   HEADRACE_RETURN_IF_ERROR(cli::CheckFileArguments(*arguments));
   auto& simulation = simulations.Get(settings.engine.engine, plan.entry, *arguments);
-  if (!simulation.ok()) LogDebug(fmt::format("{}: what the engine will allocate is not foretold: {}", plan.entry.id, simulation.status().message()));
+  if (!simulation.ok()) LogWarning(fmt::format("{}: what the engine will allocate is not foretold, only measured: {}", plan.entry.id, simulation.status().message()));
   const Status enough = cli::SettleMemory(simulation, *arguments, plan.setup);
   plan.enough = plan.setup.shortage ? Status(enough.code(), ShortageText(*plan.setup.shortage)) : enough;
   return {};
@@ -115,7 +122,7 @@ void SettleSharing(const Settings& settings, Simulations& simulations, LoadPlan&
     return;
   }
   const LoadPlan least = plan;
-  const auto arguments = ServerCommand(settings, plan, "");
+  const auto arguments = CommandForMemory(settings, plan);
   if (!arguments.ok()) return;
   auto& simulation = simulations.Get(settings.engine.engine, plan.entry, *arguments);
   if (!simulation.ok()) return;
@@ -125,6 +132,37 @@ void SettleSharing(const Settings& settings, Simulations& simulations, LoadPlan&
   const Status settled = Settle(settings, simulations, plan);
   // What fits as a whole only with narrow batches is left as it was.
   if (!settled.ok() || !plan.enough.ok() || !plan.must_stream()) plan = least;
+}
+
+// Where a model streams, weights have the rest.
+constexpr uint64_t kCheckpointShare = 16;
+
+// llama-server would keep 32 checkpoints of each slot's recurrent state or sliding window, which may be more than all the rest: a
+// prompt that goes back to an earlier place is read from there instead of from its beginning. As many as the memory allows.
+Status SettleCheckpoints(const Settings& settings, Simulations& simulations, LoadPlan& plan) {
+  if (plan.embedding || plan.entry.kind == ModelKind::kReranker || !plan.enough.ok() || cli::OptionValue(settings.rest, cli::kCheckpointOptions)) return {};
+  const auto without = CommandForMemory(settings, plan);
+  if (!without.ok()) return without.status();
+  auto& simulation = simulations.Get(settings.engine.engine, plan.entry, *without);
+  const auto state = simulation.ok() ? simulation->StateBytes() : Result<uint64_t>(simulation.status());
+  if (!state.ok()) return {};   // then none are kept
+  const uint64_t each = *state * simulation->slots(), limit = plan.setup.limits.process_bytes;
+  uint64_t room = limit == 0 ? UINT64_MAX : limit - std::min(limit, plan.memory().everything_bytes);
+  if (limit > 0 && plan.must_stream()) room = std::min(limit / kCheckpointShare, limit - std::min(limit, plan.memory().least_bytes));
+  plan.checkpoints = each == 0 ? cli::kServerCheckpoints : std::min(cli::kServerCheckpoints, room / each);
+  if (plan.checkpoints < cli::kServerCheckpoints) {
+    plan.notes.push_back(fmt::format("--ctx-checkpoints {} instead of llama-server's own {}: one for each of {} requests at a time takes {} of the memory; a prompt "
+                                     "that goes back further is read anew; the option after -- sets another number", plan.checkpoints, cli::kServerCheckpoints,
+                                     simulation->slots(), FormatSize(each)));
+  }
+  if (each == 0 || plan.checkpoints == 0) return {};
+  const auto with = CommandForMemory(settings, plan);
+  if (!with.ok()) return with.status();
+  simulation->SetArguments(*with);
+  const Status enough = cli::SettleMemory(simulation, *with, plan.setup);
+  if (simulation.ok()) simulation->SetArguments(*without);
+  plan.enough = plan.setup.shortage ? Status(enough.code(), ShortageText(*plan.setup.shortage)) : enough;
+  return {};
 }
 
 Status SettleSpeculation(const Settings& settings, LoadPlan& plan) {
@@ -198,6 +236,7 @@ Result<LoadPlan> PlanLoad(const Settings& settings, ModelLibrary& library, Simul
   HEADRACE_RETURN_IF_ERROR(Settle(settings, simulations, plan));
   SettleSharing(settings, simulations, plan);
   HEADRACE_RETURN_IF_ERROR(SettleSpeculation(settings, plan));
+  HEADRACE_RETURN_IF_ERROR(SettleCheckpoints(settings, simulations, plan));
   plan.granted_bytes = GrantedBytes(plan.setup);
   plan.crowds = plan.granted_bytes > room.available.bytes ||
                 (settings.total_bytes > 0 && plan.granted_bytes + room.granted_bytes > settings.total_bytes);

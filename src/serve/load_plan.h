@@ -31,12 +31,14 @@ struct LoadPlan {
   uint64_t granted_bytes = 0;      // memory that its process may come to hold
   uint64_t context = 0;            // tokens of one request
   Sharing sharing;                 // of its passes, when it streams
+  uint64_t checkpoints = 0;        // of each slot's context, where nobody says how many
   std::string draft_path, projector_path;
   std::vector<FileStamp> stamps;   // of all files that shape what it computes
   std::string draft_type;          // of CheckDraft
   std::optional<cli::Speculation> speculation;  // none for a model that generates no text
   bool drafts = false;             // tokens are proposed before passes, by our choice or the user's options
   bool embedding = false;
+  std::vector<std::string> notes;  // what its user should know once it is loaded
 
   // Streaming was asked for: a load without it has failed.
   bool must_stream() const { return setup.streams(); }

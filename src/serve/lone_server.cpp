@@ -18,10 +18,6 @@ constexpr Millis kPoll{50};
 
 constexpr const char* kOptions[] = {"-m", "--model", "--host", "--port", "--api-key", "--api-key-file", "-a", "--alias", "--models-dir",
                                     "--models-preset", "--models-max", "--reuse-port", "--api-prefix", "--ssl-key-file", "--ssl-cert-file"};
-// What would do the same from the environment.
-constexpr const char* kVariables[] = {"LLAMA_ARG_MODEL", "LLAMA_ARG_HOST", "LLAMA_ARG_PORT", "LLAMA_API_KEY", "LLAMA_ARG_API_KEY_FILE",
-                                      "LLAMA_ARG_ALIAS", "LLAMA_ARG_MODELS_DIR", "LLAMA_ARG_MODELS_PRESET", "LLAMA_ARG_MODELS_MAX",
-                                      "LLAMA_ARG_API_PREFIX", "LLAMA_ARG_SSL_KEY_FILE", "LLAMA_ARG_SSL_CERT_FILE", "LLAMA_ARG_HF_REPO"};
 
 }  // namespace
 
@@ -85,10 +81,6 @@ std::string LoneServer::WhyNotStreaming() const {
 
 bool IsServersOwn(const std::string& option) {
   return std::find(std::begin(kOptions), std::end(kOptions), option) != std::end(kOptions);
-}
-
-void ForgetServerVariables() {
-  for (const char* variable : kVariables) unsetenv(variable);
 }
 
 }  // namespace headrace::serve

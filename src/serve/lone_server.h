@@ -58,7 +58,5 @@ class LoneServer {
 
 // Arguments that would take a llama-server out of our hands.
 bool IsServersOwn(const std::string& option);
-// Variables with which llama.cpp would listen elsewhere or load another model are taken out of this process's environment.
-void ForgetServerVariables();
 
 }  // namespace headrace::serve

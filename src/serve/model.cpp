@@ -62,6 +62,11 @@ void Model::SetState(ModelState state, std::string error) {
   changed_.NotifyAll();
 }
 
+void Model::SetPlan(LoadPlan plan) {
+  plan_ = std::move(plan);
+  admission_.SetPool(plan_.sharing.pool_tokens);
+}
+
 Task<Status> Model::Start() {
   const auto self = shared_from_this();
   const auto begin = Clock::now();

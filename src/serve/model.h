@@ -44,6 +44,8 @@ class Model : public std::enable_shared_from_this<Model> {
 
   const std::string& id() const { return plan_.entry.id; }
   const LoadPlan& plan() const { return plan_; }
+  // Of a crashed model, for its next start.
+  void SetPlan(LoadPlan plan);
   const std::string& socket_path() const { return server_.socket_path(); }
   ModelState state() const { return state_; }
   bool stopped() const { return stop_; }
@@ -114,7 +116,7 @@ class Model : public std::enable_shared_from_this<Model> {
   Culprits& culprits_;
   std::multiset<uint64_t> computing_;
   std::weak_ptr<ChildProcess> noted_end_;   // of this one
-  const LoadPlan plan_;
+  LoadPlan plan_;
   LoneServer server_;
   Json adapters_;                       // with their scales, as they were when its process had started
   Admission admission_;

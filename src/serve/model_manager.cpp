@@ -26,6 +26,11 @@ Status WithOrigin(const Status& status, const ModelConfig& config, const std::st
   return Status(status.code(), fmt::format("{}; the model's configuration, {}, is remembered in {}", status.message(), Dump(ToJson(config)), path));
 }
 
+void SayLoaded(const Model& model) {
+  LogWarning(fmt::format("{} is loaded: {}", model.id(), DescribeDecision(model.plan().memory(), model.plan().setup.limits)));
+  for (const std::string& note : model.plan().notes) LogWarning(fmt::format("{}: {}", model.id(), note));
+}
+
 bool Contains(const std::vector<std::string>& ids, const std::string& id) { return std::find(ids.begin(), ids.end(), id) != ids.end(); }
 
 }  // namespace
@@ -62,6 +67,14 @@ ModelPtr ModelManager::Get(const std::string& id) const {
 std::string ModelManager::LastError(const std::string& id) const {
   const auto it = errors_.find(id);
   return it == errors_.end() ? "" : it->second;
+}
+
+std::optional<std::chrono::seconds> ModelManager::ReadyIn(const std::string& id) const {
+  const ModelPtr model = Get(id);
+  if (model == nullptr || model->state() != ModelState::kCrashed) return std::nullopt;
+  const auto now = Clock::now();
+  const std::chrono::duration<double> left = std::max(model->retry_at, now) - now;
+  return std::chrono::ceil<std::chrono::seconds>(left + std::chrono::duration<double>(model->load_seconds));
 }
 
 void ModelManager::Forget(const ModelPtr& model) {
@@ -151,9 +164,8 @@ Task<Result<Lease>> ModelManager::Acquire(std::string name, bool undrafted) {
         break;
       }
       case ModelState::kCrashed: {
-        const auto left = std::chrono::ceil<std::chrono::seconds>(model->retry_at - Clock::now()).count();
-        co_return Status(Code::kCancelled, fmt::format("the process of {} {}; it is started again in {} s", id, model->error(),
-                                                       std::max<int64_t>(left, 0)));
+        co_return Status(Code::kCancelled, fmt::format("the process of {} {}; it is started again, and expected to answer in {} s", id, model->error(),
+                                                       ReadyIn(id).value_or(std::chrono::seconds(1)).count()));
       }
       case ModelState::kLoading:
       case ModelState::kStopping:
@@ -237,7 +249,7 @@ Task<Result<ModelPtr>> ModelManager::LoadInTurn(ModelEntry entry, ModelConfig co
     model->SetState(ModelState::kGone, status.message());
     co_return status;
   }
-  LogWarning(fmt::format("{} is loaded: {}", entry.id, DescribeDecision(model->plan().memory(), model->plan().setup.limits)));
+  SayLoaded(*model);
   Spawn(executor_, RestartAfterCrashes(model));
   co_return model;
 }
@@ -333,12 +345,8 @@ Task<> ModelManager::RestartAfterCrashes(ModelPtr model) {
     if (model->stopped()) co_return;
     model->crashes = Clock::now() - model->loaded_at > kStable ? 1 : model->crashes + 1;
     if (model->crashes >= kMostCrashes) {
-      const std::string error = fmt::format("the process of {} {}; it crashed {} times one after the other and is not started again "
-                                            "until it is asked for", model->id(), end, model->crashes);
-      LogWarning(error);
-      errors_[model->id()] = error;
-      Forget(model);
-      co_await model->Stop(true);
+      co_await GiveUp(model, fmt::format("the process of {} {}; it crashed {} times one after the other and is not started again "
+                                         "until it is asked for", model->id(), end, model->crashes));
       co_return;
     }
     const Millis delay = DelayAfter(model->crashes);
@@ -352,13 +360,43 @@ Task<> ModelManager::RestartAfterCrashes(ModelPtr model) {
     const Turn turn(*this);
     if (model->stopped()) co_return;
     ++model->restarts;
+    const Status judged = co_await JudgeAgain(model);
+    if (model->stopped()) co_return;
+    if (!judged.ok()) {
+      co_await GiveUp(model, fmt::format("the process of {} {}, and is not started again until it is asked for: {}", model->id(), end, judged.message()));
+      co_return;
+    }
     const Status status = co_await model->Start();
     if (model->stopped()) co_return;
-    if (!status.ok()) {
+    if (status.ok()) {
+      SayLoaded(*model);
+    } else {
       LogWarning(status.message());
       model->loaded_at = Clock::now();   // counts as one more crash
     }
   }
+}
+
+Task<Status> ModelManager::JudgeAgain(ModelPtr model) {
+  const std::string id = model->id();
+  const auto entry = co_await Find(id);
+  if (!entry.ok()) co_return Status(Code::kNotFound, fmt::format("the file of {} is gone", id));
+  const std::vector<std::string> itself{id};
+  auto plan = co_await Judge(*entry, model->plan().asked, itself);
+  if (!plan.ok()) co_return plan.status();
+  if (!plan->enough.ok()) co_return plan->enough;
+  if (plan->crowds && models_.size() > 1) {
+    co_return Status(Code::kOutOfBudget, "the memory that it was told to take is not free beside the other models");
+  }
+  model->SetPlan(std::move(*plan));
+  co_return Status();
+}
+
+Task<> ModelManager::GiveUp(ModelPtr model, std::string error) {
+  LogWarning(error);
+  errors_[model->id()] = std::move(error);
+  Forget(model);
+  co_await model->Stop(true);
 }
 
 }  // namespace headrace::serve

@@ -49,6 +49,9 @@ class ModelManager {
   // Null when it is not loaded.
   ModelPtr Get(const std::string& id) const;
   const std::map<std::string, ModelPtr>& models() const { return models_; }
+  // Until a model whose process crashed is expected to answer again: the rest of the back-off, and as long as it loaded the last
+  // time. Nullopt for every other.
+  std::optional<std::chrono::seconds> ReadyIn(const std::string& id) const;
   // Of the last load that failed, "" when none did since.
   std::string LastError(const std::string& id) const;
   // Requests without a model's name go to: the model of the command line, else the one used last, else the only one.
@@ -82,6 +85,10 @@ class ModelManager {
   Task<> StopAndForget(ModelPtr model, bool force, Millis keep);
   Task<> UnloadIdle();
   Task<> RestartAfterCrashes(ModelPtr model);
+  // By the memory and the file that there are now. Errors: those of PlanLoad, and kOutOfBudget: what crashed makes nobody else go.
+  Task<Status> JudgeAgain(ModelPtr model);
+  // It stays unloaded until it is asked for.
+  Task<> GiveUp(ModelPtr model, std::string error);
   ModelPtr LeastRecentlyUsed(const std::vector<std::string>& but) const;
   void Forget(const ModelPtr& model);
 

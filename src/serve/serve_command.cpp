@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/size.h"
 #include "cli/engine_probe.h"
+#include "cli/engine_variables.h"
 #include "cli/exit_status.h"
 #include "cli/model_setup.h"
 #include "gguf/catalogue.h"
@@ -137,7 +138,8 @@ Status Complete(ServeOptions& options, const std::vector<std::string>& rest) {
   return {};
 }
 
-int Serve(ServeOptions& options, const std::vector<std::string>& rest) {
+int Serve(ServeOptions& options, const cli::CommandLine& line) {
+  const std::vector<std::string>& rest = line.rest;
   if (const Status status = Complete(options, rest); !status.ok()) return cli::Fail(status);
   Settings& settings = options.settings;
   // The library even with --flash-mode off: a model's own configuration may ask for it.
@@ -149,9 +151,13 @@ int Serve(ServeOptions& options, const std::vector<std::string>& rest) {
   auto known = cli::QueryOptions(settings.engine.program);
   if (!known.ok()) return cli::Fail(known.status().message(), cli::kExitNotExecutable);
   settings.known = std::move(*known);
+  std::vector<std::string> said = settings.rest;
+  if (!settings.prompt_folder.empty()) said.emplace_back("--slot-save-path");
+  const auto chosen = cli::ChooseVariables(line.variables, settings.known, said, {});
+  settings.rest.insert(settings.rest.begin(), chosen.arguments.begin(), chosen.arguments.end());
+  for (const std::string& text : chosen.lines) LogWarning(text);
   settings.engine_version = cli::QueryVersion(settings.engine.engine);
   settings.config_path = DefaultConfigPath();
-  ForgetServerVariables();
   const Status status = RunServer(settings);
   if (status.ok()) return cli::kExitOk;
   return status.code() == Code::kIo ? cli::Fail(status.message(), cli::kExitFailure) : cli::Fail(status);
@@ -184,7 +190,7 @@ void AddServeCommand(CLI::App& app, cli::CommandLine& line) {
   command->add_flag("--no-modelfile", settings.no_modelfile, "Leave the Modelfiles beside models out (docs/modelfile.md)");
   cli::AddFlashOptions(*command, settings.flash);
   cli::AddEngineOption(*command, options->engine);
-  command->callback([options, &line] { line.action = [options, &line] { return Serve(*options, line.rest); }; });
+  command->callback([options, &line] { line.action = [options, &line] { return Serve(*options, line); }; });
 }
 
 }  // namespace headrace::serve

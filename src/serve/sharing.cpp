@@ -47,17 +47,15 @@ std::optional<SlotCosts> AskCosts(cli::EngineSimulation& simulation) {
 }  // namespace
 
 uint64_t SlotsOf(const Sharing& sharing, std::optional<uint64_t> slots, const std::vector<std::string>& rest) {
-  constexpr uint64_t kServersSlots = 4;
   const uint64_t asked = AskedSlots(slots, rest);
-  return asked > 0 ? asked : sharing.slots > 0 ? sharing.slots : kServersSlots;
+  return asked > 0 ? asked : sharing.slots > 0 ? sharing.slots : cli::kServerSlots;
 }
 
 Sharing LeastSharing(uint64_t context, std::optional<uint64_t> slots, const std::vector<std::string>& rest) {
   Sharing least;
   least.batch_tokens = AskedBatch(rest);
-  const auto said = [&](const char* name) { return std::find(rest.begin(), rest.end(), name) != rest.end(); };
   // Slots with memory of their own cannot take it from each other.
-  if (said("-no-kvu") || said("--no-kv-unified")) return least;
+  if (!cli::SharesCache(rest).value_or(true)) return least;
   const uint64_t asked = AskedSlots(slots, rest), pool = AskedPool(rest);
   least.slots = asked > 0 ? asked : kLeastSlots;
   least.pool_tokens = pool > 0 ? pool : context;

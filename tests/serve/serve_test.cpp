@@ -16,7 +16,13 @@ void ServeTest::SetUp() {
 
 bool ServeTest::StartServer(std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), {"serve", "--port", "0"});
-  server_.reset(new cli::RunningCommand(Start(arguments)));
+  if (group_.empty()) {
+    server_.reset(new cli::RunningCommand(Start(arguments)));
+  } else {
+    environment_["GROUP"] = group_;
+    arguments.insert(arguments.begin(), {"/bin/sh", "-c", "echo $$ > \"$GROUP\" && exec \"$HEADRACE\" \"$@\"", "sh"});
+    server_.reset(new cli::RunningCommand(arguments, environment_));
+  }
   if (!server_->WaitForOutput("listening on http://127.0.0.1:") || !server_->WaitForOutput("\n")) {
     const auto outcome = server_->Finish();
     ADD_FAILURE() << "the server ended with status " << outcome.status << ": " << outcome.err;

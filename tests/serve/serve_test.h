@@ -55,6 +55,7 @@ class ServeTest : public cli::CommandTest {
   // Processes that the server started.
   std::vector<pid_t> Children() const { return server_->Children(); }
 
+  std::string group_;      // file of a memory cgroup that lists its processes: the server starts there; "" for none
   uint16_t port_ = 0;
   std::unique_ptr<cli::RunningCommand> server_;
 };
