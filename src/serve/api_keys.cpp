@@ -42,7 +42,7 @@ std::vector<std::string> Parts(std::string_view text, char mark) {
 }
 
 // Also of a pipe, <(pass show key).
-Result<std::string> ReadAll(const std::string& path) {
+Result<std::string> ReadAll(const std::string& path, mode_t& mode) {
   const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   const auto failed = [&] {
     const Code code = errno == ENOENT ? Code::kNotFound : errno == EACCES ? Code::kPermission : Code::kInvalidArgument;
@@ -58,9 +58,7 @@ Result<std::string> ReadAll(const std::string& path) {
     text.append(piece, static_cast<size_t>(count));
     if (text.size() > kLongestFile) return Status(Code::kInvalidArgument, fmt::format("--api-key-file: {} is too long for a file of keys", path));
   }
-  if (S_ISREG(info.st_mode) && (info.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
-    LogWarning(fmt::format("{} can be read by others (mode {:03o}); chmod 600 keeps the keys yours", path, info.st_mode & 0777));
-  }
+  mode = info.st_mode;
   return text;
 }
 
@@ -78,12 +76,16 @@ Result<std::vector<std::string>> SplitKeys(const std::vector<std::string>& given
 }
 
 Result<std::vector<std::string>> ReadKeyFile(const std::string& path) {
-  const auto text = ReadAll(path);
+  mode_t mode = 0;
+  const auto text = ReadAll(path, mode);
   if (!text.ok()) return text.status();
   auto keys = Parts(*text, '\n');
   if (keys.empty()) return Status(Code::kInvalidArgument, fmt::format("--api-key-file: there is no key in {}; write one a line", path));
   if (!std::all_of(keys.begin(), keys.end(), FitsHeader)) {
     return Status(Code::kInvalidArgument, fmt::format("--api-key-file: a line of {} has a character that no request can carry", path));
+  }
+  if (S_ISREG(mode) && (mode & (S_IRWXG | S_IRWXO)) != 0) {
+    LogWarning(fmt::format("{} can be read by others (mode {:03o}); chmod 600 keeps the keys yours", path, mode & 0777));
   }
   return keys;
 }

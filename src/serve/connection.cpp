@@ -65,6 +65,13 @@ std::optional<Reply> AnswerTo(const ErrorCode& error, bool late, uint64_t body_b
   return ErrorReply(400, fmt::format("this is no HTTP request: {}", error.message()));
 }
 
+// The first line of what was not read names a version of HTTP, if one that is not spoken here.
+bool NamesHttp(const beast::flat_buffer& buffer) {
+  const auto bytes = buffer.cdata();
+  const std::string_view text(static_cast<const char*>(bytes.data()), bytes.size());
+  return text.substr(0, text.find('\n')).find(" HTTP/") != std::string_view::npos;
+}
+
 // What the parser lets through and nobody should guess about.
 std::optional<Reply> CheckHeaders(const Parser& parser, const Request& request) {
   if (request.CountHeaders("Host") > 1) return ErrorReply(400, "there are several Host headers");
@@ -178,6 +185,7 @@ Task<bool> Connection::ReadRequest(Request& request) {
     co_await http::async_read_header(stream_, buffer_, parser, Into(error));
     late = deadline.passed();
   }
+  if (error == http::error::bad_version && !NamesHttp(buffer_)) error = http::error::bad_method;
   if (error) {
     auto reply = AnswerTo(error, late, rules_.body_bytes);
     if (reply && parser.got_some()) co_await Refuse(std::move(request), std::move(*reply));
