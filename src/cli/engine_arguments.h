@@ -45,6 +45,11 @@ constexpr uint64_t DefaultContext(uint64_t model_context) {
   return model_context == 0 || model_context > kDefaultContext ? kDefaultContext : model_context;
 }
 
+// The engine takes 0 for the model's own; as its number it is counted too.
+inline std::string ContextText(const std::string& asked, uint64_t model_context) {
+  return asked == "0" && model_context > 0 ? std::to_string(model_context) : asked;
+}
+
 // Arguments for llama-completion (one answer) or llama-cli (chat). Options that `known` does not list are
 // left out, but those the user asked for are an error (kUnsupported). What `rest` sets is not set twice.
 Result<std::vector<std::string>> BuildRunArguments(const RunArguments& run, const OptionNames& known);

@@ -84,12 +84,6 @@ std::vector<std::string> AnsweringArguments(const RunArguments& run, const Optio
   return ServerMemoryArguments(std::move(arguments));
 }
 
-// The tokens of context, for people; "" when the engine was not asked.
-std::string ContextText(const std::vector<std::string>& arguments, uint64_t model_context) {
-  const std::string tokens = OptionValue(arguments, {"-c", "--ctx-size"}).value_or("");
-  return tokens == "0" && model_context > 0 ? std::to_string(model_context) : tokens;
-}
-
 int Plan(PlanOptions options, const CommandLine& line) {
   std::vector<std::string> rest = line.rest;
   const auto file = FindModelfile(options.model, options.modelfile, !options.no_modelfile);
@@ -122,7 +116,7 @@ int Plan(PlanOptions options, const CommandLine& line) {
   RunArguments run;
   run.model = options.model;
   run.model_context = model->catalogue.context_length;
-  if (!options.context.empty()) run.settings.context = options.context;
+  if (!options.context.empty()) run.settings.context = ContextText(options.context, run.model_context);
   run.defaults = std::move(*defaults);
   run.rest = rest;
   const auto arguments = ProgramArguments(engine, run);
@@ -162,7 +156,7 @@ int Plan(PlanOptions options, const CommandLine& line) {
     if (const Status settled = SettleMemory(engine, words, *model, simulation); !settled.ok()) return Fail(settled);
     model->memory.least_bytes = std::max(least, model->memory.least_bytes);
   }
-  auto report = MakePlanReport(std::move(*model), machine, options.prompt_tokens, ContextText(*arguments, run.model_context));
+  auto report = MakePlanReport(std::move(*model), machine, options.prompt_tokens, ContextText(OptionValue(*arguments, {"-c", "--ctx-size"}).value_or(""), run.model_context));
   if (!report.ok()) return Fail(report.status());
   SpeculationInput input{report->model, speeds, known, rest, learned, 1, draft_type};
   input.most_draft_tokens = MostDraftTokens(rest, run.defaults, 1);

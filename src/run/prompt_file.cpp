@@ -42,7 +42,8 @@ Result<PromptFile> PromptFile::Open(const std::string& path) {
   if (::fstat(fd, &info) != 0) return Failed(name, errno);
   if (S_ISDIR(info.st_mode)) return Failed(name, EISDIR);
   PromptFile file;
-  if (S_ISREG(info.st_mode) && !standard_input) {
+  // What the system makes up as it is read has no size.
+  if (S_ISREG(info.st_mode) && info.st_size > 0 && !standard_input) {
     if (static_cast<uint64_t>(info.st_size) > kMostBytes) return TooLong(name);
     file.path_ = path;
     return file;

@@ -67,7 +67,7 @@ cli::RunArguments EngineWishes(const RunOptions& options, bool has_prompt, const
   run.model_context = model.catalogue.context_length;
   run.debug = model.config.debug;
   const auto given = [](const std::string& text) { return text.empty() ? std::nullopt : std::optional<std::string>(text); };
-  run.settings = {given(options.tokens), given(options.context), given(options.threads), given(options.seed),
+  run.settings = {given(options.tokens), given(cli::ContextText(options.context, run.model_context)), given(options.threads), given(options.seed),
                   given(options.temperature)};
   run.rest = rest;
   return run;

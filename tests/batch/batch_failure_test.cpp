@@ -90,6 +90,30 @@ TEST_F(BatchFailures, InterruptedAndResumed) {
   ExpectAllAnswered(kCount);
 }
 
+// As under nohup, or as a job that a script started in the background.
+TEST_F(BatchFailures, SignalsThatWereIgnoredAtItsStartDoNotEndIt) {
+  std::string arguments;
+  for (const std::string& word : Command(TwoAtATime())) arguments += " '" + word + "'";
+  cli::RunningCommand command({"/bin/sh", "-c", "trap '' HUP INT QUIT; exec $HEADRACE" + arguments}, environment_);
+  ASSERT_TRUE(Eventually([&] { return Lines() >= 2; }));
+  for (const int signal : {SIGHUP, SIGINT, SIGQUIT}) command.SignalGroup(signal);
+  const auto outcome = command.Finish();
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  ExpectAllAnswered(kCount);
+}
+
+TEST_F(BatchFailures, AStandardErrorThatTakesNothing) {
+  std::string arguments;
+  for (const std::string& word : Command(TwoAtATime())) arguments += " '" + word + "'";
+  WriteRequests(Completions(3, 4));
+  for (const char* streams : {"2>/dev/full", "2>&-", "<&- >&- 2>&-", ">/dev/full 2>/dev/full"}) {
+    fs::remove(ResultsPath());
+    const auto outcome = Shell("exec $HEADRACE" + arguments + " --flash-mode on --weights-ram 4M --debug " + streams);
+    EXPECT_EQ(outcome.status, 0) << streams;
+    ExpectAllAnswered(3);
+  }
+}
+
 TEST_F(BatchFailures, TheEngineDies) {
   auto command = Start(Command(TwoAtATime()));
   for (const size_t lines : {2, 5}) {

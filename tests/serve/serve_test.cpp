@@ -23,6 +23,16 @@ bool ServeTest::StartServer(std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), {"/bin/sh", "-c", "echo $$ > \"$GROUP\" && exec \"$HEADRACE\" \"$@\"", "sh"});
     server_.reset(new cli::RunningCommand(arguments, environment_));
   }
+  return WaitForServer();
+}
+
+bool ServeTest::StartServerThrough(const std::string& script, std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), {"/bin/sh", "-c", script, "sh", "serve", "--port", "0"});
+  server_.reset(new cli::RunningCommand(arguments, environment_));
+  return WaitForServer();
+}
+
+bool ServeTest::WaitForServer() {
   if (!server_->WaitForOutput("listening on http://127.0.0.1:") || !server_->WaitForOutput("\n")) {
     const auto outcome = server_->Finish();
     ADD_FAILURE() << "the server ended with status " << outcome.status << ": " << outcome.err;

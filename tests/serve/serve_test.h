@@ -35,6 +35,9 @@ class ServeTest : public cli::CommandTest {
   void SetUp() override;
   // Over the bundled models unless `arguments` name others. False, and a failure, when it does not listen.
   bool StartServer(std::vector<std::string> arguments = {"--models-dir", Models()});
+  // The same through a shell, whose script ends with kExecServer.
+  bool StartServerThrough(const std::string& script, std::vector<std::string> arguments);
+  static constexpr const char* kExecServer = "exec \"$HEADRACE\" \"$@\" ";
   // SIGTERM; the exit status.
   cli::Outcome EndServer();
 
@@ -52,6 +55,8 @@ class ServeTest : public cli::CommandTest {
   Json Flash(const std::string& id);
   // Bytes that this model has read from disk.
   uint64_t BytesRead(const std::string& id);
+  // After it was started: reads the port from its output.
+  bool WaitForServer();
   // Processes that the server started.
   std::vector<pid_t> Children() const { return server_->Children(); }
 
