@@ -165,7 +165,7 @@ Task<> Model::Keep(Millis time) {
     co_return;
   }
   co_await Learn(std::min(time, kUsualQuestion));
-  co_await prompts_.Save(plan_, socket_path(), slots, adapters_, limit);
+  if (!other_adapters_) co_await prompts_.Save(plan_, socket_path(), slots, adapters_, limit);
 }
 
 Task<> Model::Stop(bool force, Millis keep) {

@@ -74,6 +74,8 @@ class Model : public std::enable_shared_from_this<Model> {
     std::multiset<uint64_t>::iterator at_;
   };
   const Culprits& culprits() const { return culprits_; }
+  // Its adapters get other scales: from now on nobody can say what its slots were computed with, so they are not kept.
+  void NoteOtherAdapters() { other_adapters_ = true; }
 
   std::optional<cli::Statistics> ReadStatistics() const { return server_.ReadStatistics(); }
   // Memory that its process holds. (Pages of a mapped file are the kernel's.)
@@ -121,7 +123,7 @@ class Model : public std::enable_shared_from_this<Model> {
   Json adapters_;                       // with their scales, as they were when its process had started
   Admission admission_;
   ModelState state_ = ModelState::kLoading;
-  bool stop_ = false, kept_ = false, hangs_ = false;
+  bool stop_ = false, kept_ = false, hangs_ = false, other_adapters_ = false;
   std::string error_;
   Wakeup changed_;                      // state or number of requests
   int requests_ = 0;

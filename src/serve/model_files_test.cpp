@@ -91,7 +91,7 @@ TEST_F(ModelFilesTest, TheCommandLinesFile) {
   tree_.File("lib/sub/y.gguf");
   tree_.File("lib/lib/x.gguf");
   tree_.File("other/x.gguf");
-  EXPECT_EQ(Ids({tree_.Path("other/x.gguf")}), Names({"lib/x", "sub/y", tree_.Path("lib/x.gguf"), "x"}))
+  EXPECT_EQ(Ids({tree_.Path("other/x.gguf")}), Names({tree_.Path("lib/x.gguf"), "lib/x", "sub/y", "x"}))
       << "lib/x is another one's natural name";
   const auto inside = Find({tree_.Path("lib/sub/y.gguf")});
   ASSERT_EQ(inside.size(), 3u);

@@ -113,7 +113,9 @@ Task<> PromptCache::Save(const LoadPlan& plan, std::string socket_path, uint64_t
   for (uint64_t slot = 0; key != 0 && slot < slots; ++slot) {
     if (slot < used.size()) {
       const Json parameters = used[slot].is_object() ? used[slot].value("params", Json()) : Json();
-      if (parameters.is_object() && Scales(parameters.value("lora", Json())) != scales) continue;
+      // One that named none had those of the start.
+      const Json own = Scales(parameters.is_object() ? parameters.value("lora", Json()) : Json());
+      if (!own.empty() && own != scales) continue;
     }
     const auto left = std::chrono::duration_cast<Millis>(limit - Clock::now());
     if (left.count() <= 0) {

@@ -137,6 +137,7 @@ Task<> Relay(Exchange& exchange, Model& model) {
     co_await exchange.Send(ErrorReply(refused));
     co_return;
   }
+  if (exchange.request().path == "/lora-adapters" && exchange.request().method == "POST") model.NoteOtherAdapters();
   const uint64_t fingerprint = FingerprintOf(exchange.request(), model.plan());
   const Admission::Place place = co_await WaitForRoom(exchange, model, fingerprint);
   if (exchange.gone()) co_return;

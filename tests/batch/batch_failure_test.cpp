@@ -194,7 +194,7 @@ TEST_F(BatchFailures, RequestsThatEndTheEngine) {
   WriteRequests(killers + Completions(4, 8));
   const auto outcome = Batch({"--slots", "2", "--flash-mode", "off"});
   EXPECT_EQ(outcome.status, 0) << outcome.err;
-  EXPECT_FALSE(Has(outcome.err, "--flash-mode off")) << "nothing streamed: " << outcome.err;
+  EXPECT_FALSE(Has(outcome.err, "try --flash-mode off")) << "nothing streamed: " << outcome.err;
   const auto results = ResultsById();
   ASSERT_EQ(results.size(), 6u);
   for (const char* id : {"k0", "k1"}) EXPECT_EQ(results.at(id)["error"]["code"], "engine_crashed") << results.at(id).dump();

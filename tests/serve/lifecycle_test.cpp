@@ -205,7 +205,7 @@ TEST_F(Lifecycle, ARequestThatEndsTheEngineIsKnown) {
   // Nothing streamed, so streaming has nothing to do with it.
   const auto outcome = EndServer();
   EXPECT_TRUE(Has(outcome.err, "crashed (Segmentation fault)")) << outcome.err;
-  EXPECT_FALSE(Has(outcome.err, "--flash-mode off")) << outcome.err;
+  EXPECT_FALSE(Has(outcome.err, "try --flash-mode off")) << outcome.err;
 }
 
 TEST_F(Lifecycle, WhatIsRememberedAndGoneIsLeftOut) {
