@@ -10,7 +10,7 @@ configure = cmake -S . -B $(RELEASE) -G Ninja -DCMAKE_BUILD_TYPE=Release -DHEADR
 # A new folder gets no tests until somebody wants them; one that has them keeps them.
 without_tests = $(if $(wildcard $(RELEASE)/CMakeCache.txt),,-DHEADRACE_TESTS=OFF -DHEADRACE_BENCH=OFF)
 
-.PHONY: all everything demo test test-slow bench install clean
+.PHONY: all everything demo test test-slow fuzz soak bench install clean
 # The library and the command.
 all:
 	@scripts/install-packages.sh build
@@ -41,6 +41,19 @@ test: everything
 test-slow: everything
 	$(call run_tests,-L slow)
 
+# Every fuzz target for its share of the time, two at a time.
+FUZZ_SECONDS ?= 600
+fuzz:
+	@scripts/install-packages.sh build fuzz
+	@scripts/install-engine.sh "$(ENGINE)"
+	@scripts/fuzz.sh $(BUILD)/fuzz "$(ENGINE)" $(FUZZ_SECONDS)
+
+# `headrace serve` under eight clients, limits that move and children that are killed.
+SOAK_MINUTES ?= 60
+soak: all
+	@scripts/install-packages.sh test
+	@bench/soak.py $(RELEASE) "$(ENGINE)" $(SOAK_MINUTES)
+
 # Generates models of 4 and 5 GB and measures: about two hours, 14 GB of disk, root for the memory group.
 bench: everything
 	bench/run.sh $(RELEASE) "$(ENGINE)"
@@ -49,4 +62,4 @@ install: all
 	cmake --install $(RELEASE)
 
 clean:
-	rm -rf $(RELEASE)
+	rm -rf $(RELEASE) $(BUILD)/fuzz

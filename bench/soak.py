@@ -17,7 +17,7 @@ from harness import soak_clients, soak_watch
 from harness.group import Groups
 
 CLIENTS, BUDGET_BYTES, LIMIT_BYTES = 8, 200 << 20, 300 << 20
-LIMITS = (180, 300, 130, 240)   # MiB, one after the other
+LIMITS = (150, 300, 110, 200)   # MiB, one after the other
 
 
 class Disturber:
