@@ -66,7 +66,7 @@ int Bench(BenchOptions options, const CommandLine& line) {
     const Status settled = SettleMemory(&engine->engine, BenchMemoryArguments(options.arguments), *model);
     if (!settled.ok()) return Fail(settled);
     SayDecision(*model);
-    if (model->streams()) SayMapped(rest);
+    if (model->streams()) SayMapped(options.arguments.rest);
   }
   options.arguments.streams = model->streams();
   auto arguments = BuildBenchArguments(options.arguments, *known);
