@@ -92,7 +92,7 @@ ModelEntry ModelLibrary::Describe(const ModelFile& file) {
     return entry;
   }
   entry.files = catalogue->files.size();
-  for (const CatalogueFile& file : catalogue->files) entry.size_bytes += file.bytes;
+  for (const CatalogueFile& part : catalogue->files) entry.size_bytes += part.bytes;
   entry.architecture = catalogue->architecture;
   entry.name = catalogue->name;
   entry.quantization = catalogue->dominant_type();
