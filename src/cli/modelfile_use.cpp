@@ -36,6 +36,10 @@ bool IsFile(const std::string& path) {
 
 }  // namespace
 
+std::string NoModelText(const char* command) {
+  return fmt::format("a model is needed: headrace {0} MODEL, or --modelfile FILE with a FROM line; see headrace {0} --help", command);
+}
+
 Result<ModelfileUse> FindModelfile(const std::string& model, const std::string& modelfile, bool look_beside) {
   ModelfileUse use;
   use.model = model;

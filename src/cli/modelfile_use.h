@@ -20,6 +20,9 @@ struct ModelfileUse {
   Modelfile file;
 };
 
+// The error of a command that was given neither a model nor a Modelfile.
+std::string NoModelText(const char* command);
+
 // `model` as given on the command line, "" when absent: then FROM names it, relative to the Modelfile. `modelfile` as
 // given, or "": then the file "Modelfile" beside the model counts if `look_beside` and its FROM, if it has one, is this
 // model. Errors: those of the parser; kInvalidArgument and kNotFound for a FROM that is no file, no model at all.

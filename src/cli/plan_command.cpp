@@ -86,6 +86,7 @@ std::vector<std::string> AnsweringArguments(const RunArguments& run, const Optio
 
 int Plan(PlanOptions options, const CommandLine& line) {
   std::vector<std::string> rest = line.rest;
+  if (options.model.empty() && options.modelfile.empty()) return Fail(NoModelText("plan"), kExitUsage);
   const auto file = FindModelfile(options.model, options.modelfile, !options.no_modelfile);
   if (!file.ok()) return Fail(file.status());
   options.model = file->model;

@@ -152,6 +152,7 @@ int Run(RunOptions options, bool has_prompt, const cli::CommandLine& line) {
     options.prompt_file = opened->path();
     prompt = std::move(*opened);
   }
+  if (options.model.empty() && options.modelfile.empty()) return cli::Fail(cli::NoModelText("run"), cli::kExitUsage);
   const auto file = cli::FindModelfile(options.model, options.modelfile, !options.no_modelfile);
   if (!file.ok()) return Fail(file.status());
   options.model = file->model;

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/say.h"
 #include "cli/temporary_tree.h"
 
 namespace headrace::serve {
@@ -38,8 +39,10 @@ TEST(ApiKeys, AFileThatOthersMayRead) {
   for (const auto& [mode, warned] : {std::pair{0644, true}, std::pair{0640, true}, std::pair{0600, false}, std::pair{0400, false}}) {
     ASSERT_EQ(chmod(path.c_str(), static_cast<mode_t>(mode)), 0);
     testing::internal::CaptureStderr();
+    RememberStandardError();
     EXPECT_TRUE(ReadKeyFile(path).ok());
     const std::string line = testing::internal::GetCapturedStderr();
+    RememberStandardError();
     EXPECT_EQ(line.find("chmod 600") != std::string::npos, warned) << mode << line;
     EXPECT_EQ(line.find("secret"), std::string::npos);
   }

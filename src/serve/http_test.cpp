@@ -68,6 +68,7 @@ TEST(RequestedModel, QueryThenBody) {
   EXPECT_EQ(*ModelIn(R"({"model": "a", "messages": [{"model": "b"}]})"), "a");
   EXPECT_EQ(*ModelIn(R"({"messages": [{"model": "b"}, [[1]]], "x": {"model": "c"}})"), "");
   EXPECT_EQ(*ModelIn(R"({"model": "a"})", "/x?model=q"), "q");
+  EXPECT_EQ(*ModelIn(R"([{"id": 0, "scale": 0.5}])", "/x?model=q"), "q");
   EXPECT_EQ(*ModelIn(""), "");
   EXPECT_EQ(*ModelIn(" \n"), "");
   EXPECT_EQ(*ModelIn(R"({"model": null})"), "");

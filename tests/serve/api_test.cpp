@@ -20,7 +20,7 @@ TEST_F(Api, ModelsAndTheirNames) {
   tree_.File("models/broken.gguf", "this is no model");
   std::filesystem::create_symlink(CommandTest::Model(), tree_.Path("models/one.gguf"));
   tree_.File("models/a/b/placeholder");
-  std::filesystem::create_symlink(CommandTest::Model(), tree_.Path("models/a/b/two.gguf"));
+  std::filesystem::copy_file(CommandTest::Model(), tree_.Path("models/a/b/two.gguf"));
   ASSERT_TRUE(StartServer({"--models-dir", tree_.Path("models")}));
   const Json one = Model("one");
   EXPECT_EQ(one["architecture"], "llama");
@@ -40,7 +40,7 @@ TEST_F(Api, ModelsAndTheirNames) {
   EXPECT_EQ(Get("/v1/models/three").status, 404);
   EXPECT_GT(Get("/api/v1/models").body["memory"]["total_bytes"].get<uint64_t>(), 0u);
   // A file that comes later is found; its name, its file name and its path all mean it.
-  std::filesystem::create_symlink(CommandTest::Model(), tree_.Path("models/three.gguf"));
+  std::filesystem::copy_file(CommandTest::Model(), tree_.Path("models/three.gguf"));
   EXPECT_EQ(Complete("two.gguf", 1).status, 200);
   EXPECT_EQ(Model("a/b/two")["state"], "loaded");
   EXPECT_EQ(Complete("three", 1).status, 200);

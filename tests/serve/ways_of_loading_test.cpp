@@ -1,5 +1,7 @@
 // The switch reaches every way in which a model is loaded: for each, the library's counters show that weights came
 // from disk while the answer was made.
+#include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "gguf/gguf_builder.h"
@@ -167,9 +169,25 @@ TEST_F(WaysOfLoading, Projector) {
   });
 }
 
-TEST_F(WaysOfLoading, WhatCannotStreamFailsAndSaysWhy) {
+TEST_F(WaysOfLoading, AnotherLoadModeStreamsAllTheSame) {
   ASSERT_TRUE(StartServer({"--models-dir", Models(), "--", "--load-mode", "none"}));
-  // Without a mapping there is nothing to stream.
+  ExpectLoadedStreaming({{"model", kDense}});
+}
+
+// llama.cpp's programs, of which llama-server runs without the library.
+std::string EngineOutOfReach(const cli::TemporaryTree& tree) {
+  const std::filesystem::path real = std::string(HEADRACE_ENGINE_PREFIX) + "/usr/bin", bin = tree.Path("engine/usr/bin");
+  std::filesystem::create_directories(bin);
+  for (const auto& program : std::filesystem::directory_iterator(real)) {
+    if (program.path().filename() != "llama-server") std::filesystem::create_symlink(program.path(), bin / program.path().filename());
+  }
+  std::ofstream(bin / "llama-server") << "#!/bin/sh\nunset LD_PRELOAD\nexec '" << (real / "llama-server").string() << "' \"$@\"\n";
+  std::filesystem::permissions(bin / "llama-server", std::filesystem::perms::owner_all);
+  return tree.Path("engine");
+}
+
+TEST_F(WaysOfLoading, WhatCannotStreamFailsAndSaysWhy) {
+  ASSERT_TRUE(StartServer({"--models-dir", Models(), "--engine", EngineOutOfReach(tree_)}));
   Answer answer = Load({{"model", kDense}, {"flash_mode", true}, {"flash_ram_gb", 0.004}});
   EXPECT_EQ(answer.status, 500);
   EXPECT_TRUE(Has(answer.Error(), "flash weight streaming was asked for")) << answer.text;
