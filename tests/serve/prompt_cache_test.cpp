@@ -171,6 +171,7 @@ TEST_F(PromptCacheTest, WhatARequestsOwnScaleShapedIsNotKept) {
   EXPECT_TRUE(Files().empty());
   // Nor what was computed after all of them got other scales.
   ASSERT_TRUE(Start({"--prompt-cache-dir", folder_, "--", "--lora", adapter}));
+  ASSERT_EQ(Load({{"model", kDense}}).status, 200);
   ASSERT_EQ(Post("/lora-adapters?model=" + std::string(kDense), Json::array({{{"id", 0}, {"scale", 0.25}}})).status, 200);
   ASSERT_EQ(AskBook().status, 200);
   EXPECT_EQ(EndServer().status, 0);
