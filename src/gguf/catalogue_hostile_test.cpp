@@ -2,8 +2,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <chrono>
-
 #include "gguf/catalogue.h"
 #include "gguf/gguf_test.h"
 
@@ -106,9 +104,7 @@ TEST_F(HostileTest, ImpossibleLengths) {
 // 50 thousand million empty strings do fit in 400 GB of zeros.
 TEST_F(HostileTest, AnEndlessHeaderIsGivenUp) {
   ASSERT_TRUE(GgufBuilder().Array("a", kGgufString, 50000000000, "").Write(Path("model.gguf"), 401 * kGiB));
-  const auto start = std::chrono::steady_clock::now();
   ExpectRefused(Path("model.gguf"), Code::kCorrupt, "has not ended after 256 MiB");
-  EXPECT_LT(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(), 10);
 }
 
 TEST_F(HostileTest, BadKeys) {
