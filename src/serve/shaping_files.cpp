@@ -13,6 +13,7 @@
 #include "base/descriptor.h"
 #include "base/hash.h"
 #include "base/size.h"
+#include "cli/file_arguments.h"
 
 namespace headrace::serve {
 namespace {
@@ -23,24 +24,6 @@ struct Option {
 };
 constexpr Option kOptions[] = {{"--lora", false}, {"--lora-scaled", true}, {"--control-vector", false}, {"--control-vector-scaled", true}};
 
-// As llama.cpp parts them: a quote may hold commas, and two quotes in it are one.
-std::vector<std::string> Fields(const std::string& row) {
-  std::vector<std::string> fields(1);
-  bool quoted = false;
-  for (size_t i = 0; i < row.size(); ++i) {
-    if (row[i] == '"' && quoted && i + 1 < row.size() && row[i + 1] == '"') {
-      fields.back() += row[++i];
-    } else if (row[i] == '"') {
-      quoted = !quoted;
-    } else if (row[i] == ',' && !quoted) {
-      fields.emplace_back();
-    } else {
-      fields.back() += row[i];
-    }
-  }
-  return fields;
-}
-
 }  // namespace
 
 std::vector<std::string> ShapingFiles(const std::vector<std::string>& arguments) {
@@ -48,7 +31,7 @@ std::vector<std::string> ShapingFiles(const std::vector<std::string>& arguments)
   for (size_t i = 0; i + 1 < arguments.size(); ++i) {
     const auto option = std::find_if(std::begin(kOptions), std::end(kOptions), [&](const Option& known) { return arguments[i] == known.name; });
     if (option == std::end(kOptions)) continue;
-    for (std::string& field : Fields(arguments[i + 1])) {
+    for (std::string& field : cli::ListFields(arguments[i + 1])) {
       if (option->scaled) field = field.substr(0, field.rfind(':'));
       if (!field.empty()) paths.push_back(std::move(field));
     }
