@@ -10,6 +10,7 @@
 #include "base/size.h"
 #include "cli/capture.h"
 #include "cli/exit_status.h"
+#include "cli/file_arguments.h"
 #include "gguf/catalogue.h"
 #include "plan/prompt_batch.h"
 #include "plan/slots.h"
@@ -88,17 +89,6 @@ std::string Reason(const std::string& output) {
   return OneLine(last);
 }
 
-// The pieces of "a,b".
-std::vector<std::string> SplitList(std::string_view list) {
-  std::vector<std::string> pieces;
-  while (!list.empty()) {
-    const size_t end = std::min(list.find(','), list.size());
-    if (end > 0) pieces.emplace_back(list.substr(0, end));
-    list.remove_prefix(std::min(end + 1, list.size()));
-  }
-  return pieces;
-}
-
 // Sequences of a simulation that finds out what one more takes, and tokens of all of them: each has more than most sliding windows.
 constexpr uint64_t kStateSequences = 16, kStateTokens = kStateSequences * 8192;
 
@@ -142,7 +132,10 @@ std::vector<std::string> AdapterFiles(const std::vector<std::string>& arguments)
     const std::string& name = arguments[i];
     const bool scaled = name == "--lora-scaled" || name == "--control-vector-scaled";
     if (!scaled && name != "--lora" && name != "--control-vector") continue;
-    for (std::string& piece : SplitList(arguments[i + 1])) files.push_back(scaled ? piece.substr(0, piece.rfind(':')) : std::move(piece));
+    for (std::string& field : ListFields(arguments[i + 1])) {
+      if (scaled) field = field.substr(0, field.rfind(':'));
+      if (!field.empty()) files.push_back(std::move(field));
+    }
   }
   return files;
 }

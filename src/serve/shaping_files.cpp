@@ -3,41 +3,18 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <iterator>
 
 #include <fmt/format.h>
 
 #include "base/descriptor.h"
 #include "base/hash.h"
 #include "base/size.h"
-#include "cli/file_arguments.h"
+#include "cli/engine_memory.h"
 
 namespace headrace::serve {
-namespace {
-
-struct Option {
-  const char* name;
-  bool scaled;
-};
-constexpr Option kOptions[] = {{"--lora", false}, {"--lora-scaled", true}, {"--control-vector", false}, {"--control-vector-scaled", true}};
-
-}  // namespace
-
-std::vector<std::string> ShapingFiles(const std::vector<std::string>& arguments) {
-  std::vector<std::string> paths;
-  for (size_t i = 0; i + 1 < arguments.size(); ++i) {
-    const auto option = std::find_if(std::begin(kOptions), std::end(kOptions), [&](const Option& known) { return arguments[i] == known.name; });
-    if (option == std::end(kOptions)) continue;
-    for (std::string& field : cli::ListFields(arguments[i + 1])) {
-      if (option->scaled) field = field.substr(0, field.rfind(':'));
-      if (!field.empty()) paths.push_back(std::move(field));
-    }
-  }
-  return paths;
-}
+std::vector<std::string> ShapingFiles(const std::vector<std::string>& arguments) { return cli::AdapterFiles(arguments); }
 
 Result<uint64_t> HashFiles(const std::vector<std::string>& paths, uint64_t seed) {
   std::string piece(kMiB, '\0');
