@@ -24,8 +24,19 @@ struct Server {
   std::string prompt;
 };
 
+// 0: the model's own.
+uint64_t ContextOf(const std::vector<std::string>& arguments) {
+  const std::string text = cli::OptionValue(arguments, {"-c", "--ctx-size"}).value_or("");
+  uint64_t tokens = 0;
+  std::from_chars(text.data(), text.data() + text.size(), tokens);
+  return tokens;
+}
+
 // kUnsupported: llama-completion has to do it.
-Result<Server> FindServer(const cli::RunArguments& run, const cli::EngineSetup& engine) {
+Result<Server> FindServer(const cli::RunArguments& run, uint64_t context, const cli::EngineSetup& engine) {
+  if (run.model_context > 0 && context > run.model_context) {
+    return Status(Code::kUnsupported, fmt::format("it takes no more than the {} tokens that the model was trained with", run.model_context));
+  }
   auto program = cli::LocateProgram("llama-server", &engine.engine, cli::SearchPaths());
   if (!program.ok()) return program.status();
   auto known = cli::QueryOptions(*program);
@@ -73,7 +84,7 @@ Result<RunPlan> PlanRun(cli::RunArguments run, const cli::SpeculationOptions& sp
   }
   std::optional<Server> server;
   if (run.one_answer()) {
-    auto found = FindServer(run, engine);
+    auto found = FindServer(run, ContextOf(*arguments), engine);
     if (found.ok()) {
       server = std::move(*found);
       plan.by_server = true;
@@ -113,8 +124,7 @@ Result<RunPlan> PlanRun(cli::RunArguments run, const cli::SpeculationOptions& sp
     const auto memory = server ? cli::ServerMemoryArguments(*arguments) : *arguments;
     HEADRACE_RETURN_IF_ERROR(SettleMemory(&engine.engine, memory, model, simulation));
   }
-  const std::string context = cli::OptionValue(*arguments, {"-c", "--ctx-size"}).value_or("");
-  std::from_chars(context.data(), context.data() + context.size(), plan.context);
+  plan.context = ContextOf(*arguments);
   if (plan.context == 0) plan.context = model.catalogue.context_length;
   plan.arguments = std::move(*arguments);
   plan.speculation = std::move(*chosen);

@@ -81,6 +81,18 @@ TEST_F(Prompts, AContextOfZeroIsTheModelsOwn) {
   EXPECT_TRUE(Has(run.err, "KV cache 12.0 MiB")) << run.err;
 }
 
+// llama-server would take no more than what the model was trained with.
+TEST_F(Prompts, LongerThanTheModelWasTrainedWith) {
+  std::string text;
+  for (int i = 0; i < 90; ++i) text += "It is a truth universally acknowledged, that a single man in possession of a good fortune, must be in want of a wife. ";
+  tree_.File("prompt.txt", text);
+  const Outcome plain = Answer("", false, "-f $PROMPT -c 4096 -- -ub 512"), streamed = Answer("", true, "-f $PROMPT -c 4096 -- -ub 512");
+  ASSERT_EQ(plain.status, 0) << plain.err;
+  ASSERT_EQ(streamed.status, 0) << streamed.err;
+  EXPECT_GT(plain.out.size(), text.size());
+  EXPECT_TRUE(SameText(streamed.out, plain.out)) << streamed.out.substr(text.size());
+}
+
 TEST_F(Prompts, NamesOfFiles) {
   for (const std::string name : {"with, comma.gguf", "with \"quotes\".gguf", "mit Umläuten ü.gguf", "-dash.gguf", "no\xff\xfetext.gguf"}) {
     const std::string path = tree_.Path(name);
