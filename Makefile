@@ -10,7 +10,7 @@ configure = cmake -S . -B $(RELEASE) -G Ninja -DCMAKE_BUILD_TYPE=Release -DHEADR
 # A new folder gets no tests until somebody wants them; one that has them keeps them.
 without_tests = $(if $(wildcard $(RELEASE)/CMakeCache.txt),,-DHEADRACE_TESTS=OFF -DHEADRACE_BENCH=OFF)
 
-.PHONY: all everything demo test test-slow sanitize fuzz soak bench install clean
+.PHONY: all everything demo test test-slow sanitize sanitize-address sanitize-thread fuzz soak bench install clean
 # The library and the command.
 all:
 	@scripts/install-packages.sh build
@@ -41,15 +41,13 @@ test: everything
 test-slow: everything
 	$(call run_tests,-L slow)
 
-# Unit tests with sanitizers, each kind in a build folder of its own: those of what the preloaded library is made of.
-SANITIZE ?= address,undefined
+# Tests of the preloaded library and of what it is made of with sanitizers, each kind in a build folder of its own.
 SANITIZE_MODULES ?= base telemetry gguf memory io plan kv stream experts exec
-comma = ,
-sanitize_build = $(BUILD)/sanitize-$(firstword $(subst $(comma), ,$(SANITIZE)))
-sanitize:
-	@scripts/install-packages.sh build test
-	@scripts/install-engine.sh "$(ENGINE)"
-	@scripts/sanitize.sh $(SANITIZE) $(sanitize_build) "$(ENGINE)" $(JOBS) $(SANITIZE_MODULES)
+sanitize: sanitize-address sanitize-thread
+sanitize-address: sanitizers = address,undefined
+sanitize-thread: sanitizers = thread
+sanitize-address sanitize-thread: everything
+	@scripts/sanitize.sh $(sanitizers) $(BUILD)/$@ "$(ENGINE)" $(JOBS) $(RELEASE) $(SANITIZE_MODULES)
 
 # Every fuzz target for its share of the time, two at a time.
 FUZZ_SECONDS ?= 600

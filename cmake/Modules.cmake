@@ -15,7 +15,8 @@ endfunction()
 function(headrace_warnings target)
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers)
   if(HEADRACE_SANITIZE)
-    target_compile_options(${target} PRIVATE -fsanitize=${HEADRACE_SANITIZE} -fno-omit-frame-pointer)
+    target_compile_options(${target} PRIVATE -fsanitize=${HEADRACE_SANITIZE} -fno-omit-frame-pointer
+                           $<$<CXX_COMPILER_ID:Clang>:-fno-sanitize=function>)  # which Clang 14 cannot do for coroutines
     target_link_options(${target} PRIVATE -fsanitize=${HEADRACE_SANITIZE})
   endif()
 endfunction()

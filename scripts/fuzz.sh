@@ -8,7 +8,7 @@ log=$build/configure.log
 mkdir -p "$build/corpus" "$build/crashes" "$build/logs"
 cmake -S "$source" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DHEADRACE_ENGINE="$engine" -DHEADRACE_TESTS=OFF -DHEADRACE_BENCH=OFF -DHEADRACE_FUZZ=ON \
   -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_CXX_FLAGS_RELEASE="-O1 -g1 -fsanitize=fuzzer-no-link" \
-  -DHEADRACE_SANITIZE=address,undefined -DCMAKE_CXX_FLAGS="-fno-sanitize-recover=undefined -fno-sanitize=function" >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
+  -DHEADRACE_SANITIZE=address,undefined -DCMAKE_CXX_FLAGS="-fno-sanitize-recover=undefined" >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
 cmake --build "$build" --target fuzz_targets
 
 targets=$(cd "$source/fuzz/corpus" && echo *)

@@ -1,22 +1,38 @@
 #!/bin/sh
-# Builds unit tests with sanitizers in a build folder of their own, and runs them.
-# Usage: sanitize.sh SANITIZERS BUILD_DIR ENGINE JOBS MODULE...
+# Builds the unit tests and the preloaded library with sanitizers in a build folder of their own. Runs the unit tests, and the tests with the
+# real engine that the usual build has, with that library. Usage: sanitize.sh SANITIZERS BUILD_DIR ENGINE JOBS RELEASE_DIR MODULE...
 #   SANITIZERS   as -fsanitize= takes them: address,undefined (memory, leaks, undefined behaviour) or thread (data races)
-#   MODULE       a folder of src/ whose tests are to be run
-# The results are in BUILD_DIR/tests.xml.
+#   MODULE       a folder of src/ whose unit tests are to be run
+# The results are in BUILD_DIR/unit.xml and BUILD_DIR/engine.xml.
 set -eu
-sanitizers=$1 build=$2 engine=$3 jobs=$4
-shift 4
+sanitizers=$1 build=$2 engine=$3 jobs=$4 release=$5
+shift 5
 modules=$(echo "$*" | tr ' ' ';')
 source=$(cd "$(dirname "$0")/.." && pwd)
 mkdir -p "$build"
+build=$(cd "$build" && pwd)
 cmake -S "$source" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Debug -DHEADRACE_ENGINE="$engine" -DHEADRACE_BENCH=OFF \
   -DHEADRACE_SANITIZE="$sanitizers" -DHEADRACE_UNIT_TESTS="$modules" \
   -DCMAKE_CXX_FLAGS_DEBUG="-O1 -g1" -DCMAKE_CXX_FLAGS=-fno-sanitize-recover=undefined \
   >"$build/configure.log" 2>&1 || { cat "$build/configure.log" >&2; exit 1; }
-cmake --build "$build" -j "$jobs" --target headrace_unit_tests
+cmake --build "$build" -j "$jobs" --target headrace_unit_tests headrace
 
+tests() {
+  xml=$1
+  shift
+  rm -f "$xml"
+  ctest --output-on-failure --output-junit "$xml" --test-output-size-passed 8192 -j "$jobs" "$@"
+}
 # Memory that was freed and is kept to find who still uses it: little, for some tests measure what the process holds.
-export ASAN_OPTIONS=detect_stack_use_after_return=1:quarantine_size_mb=16 UBSAN_OPTIONS=print_stacktrace=1
-rm -f "$build/tests.xml"
-ctest --test-dir "$build" --output-on-failure --output-junit tests.xml --test-output-size-passed 8192 -j "$jobs" -L unit
+memory=quarantine_size_mb=16
+export UBSAN_OPTIONS=print_stacktrace=1
+ASAN_OPTIONS=detect_stack_use_after_return=1:$memory tests "$build/unit.xml" --test-dir "$build" -L unit
+
+# The engine is not built with sanitizers: what it leaks, and how its threads wait for each other, is not judged.
+case $sanitizers in
+  *thread*) runtime=libtsan.so ;;
+  *) runtime=libasan.so ;;
+esac
+runtime=$(realpath "$(g++ -print-file-name=$runtime)")
+ASAN_OPTIONS=detect_leaks=0:$memory TSAN_OPTIONS=ignore_noninstrumented_modules=1 HEADRACE_TEST_LIBRARY=$runtime:$build/src/libheadrace.so \
+  tests "$build/engine.xml" --test-dir "$release/tests/engine" -L engine

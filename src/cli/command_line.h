@@ -4,9 +4,11 @@
 #include <memory>
 #include <vector>
 
-#include <CLI/CLI.hpp>
-
 #include "cli/options.h"
+
+namespace CLI {
+class App;
+}
 
 namespace headrace::cli {
 

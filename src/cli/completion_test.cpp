@@ -1,5 +1,6 @@
 #include "cli/completion.h"
 
+#include <CLI/CLI.hpp>
 #include <gtest/gtest.h>
 
 #include "cli/capture.h"

@@ -1,6 +1,7 @@
 // headrace engine: which llama.cpp is used, and installing one.
 #include <memory>
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "cli/engine_probe.h"

@@ -2,6 +2,7 @@
 
 #include <tuple>
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "base/size.h"

@@ -5,13 +5,15 @@
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
-
 #include "base/config.h"
 #include "base/status.h"
 #include "cli/memory_budget.h"
 #include "cli/process_start.h"
 #include "memory/available.h"
+
+namespace CLI {
+class App;
+}
 
 namespace headrace::cli {
 

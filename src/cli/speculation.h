@@ -7,8 +7,6 @@
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
-
 #include "base/status.h"
 #include "cli/draft_check.h"
 #include "cli/engine_probe.h"
@@ -17,6 +15,10 @@
 #include "cli/modelfile.h"
 #include "plan/prediction.h"
 #include "plan/speculation.h"
+
+namespace CLI {
+class App;
+}
 
 namespace headrace::cli {
 
