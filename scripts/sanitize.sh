@@ -41,4 +41,4 @@ tests "$build/unit.xml" --test-dir "$build" -L unit
 export ASAN_OPTIONS=detect_leaks=0:$memory
 export HEADRACE_TEST_LIBRARY=$(realpath "$(g++ -print-file-name=libasan.so)"):$build/src/libheadrace.so
 tests "$build/engine.xml" --test-dir "$release/tests/engine" -L engine \
-  -E '^Types/|^Settings/Passive|^Plain/Architectures.*[1-9]$|Dlopen.Python|LeaveNothingBehind|InOneBudget|install_and_find_package'
+  -E '^Types/|^Settings/Passive|^Plain/Architectures.*[1-9]$|Dlopen.Python|OtherPrograms|LeaveNothingBehind|InOneBudget|install_and_find_package'

@@ -92,5 +92,11 @@ TEST_F(ConfigStoreTest, WhatCannotBeWrittenIsAnError) {
   EXPECT_TRUE(ConfigStore("").Remember("/m", config).ok()) << "no home, nothing remembered";
 }
 
+TEST(ModelConfigErrors, ANameOfTwoLinesIsShownOnOne) {
+  const auto config = ParseModelConfig({{"context_l\ngs", 4}}, {});
+  ASSERT_FALSE(config.ok());
+  EXPECT_TRUE(config.status().message().starts_with("there is no setting context_l gs; ")) << config.status().message();
+}
+
 }  // namespace
 }  // namespace headrace::serve

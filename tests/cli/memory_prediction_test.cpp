@@ -20,7 +20,7 @@ struct Case {
   friend void PrintTo(const Case& test, std::ostream* out) { *out << test.model << " with " << test.context << " tokens"; }
 };
 
-class MemoryPrediction : public CommandTest, public testing::WithParamInterface<Case> {
+class MemoryTest : public CommandTest {
  protected:
   void SetUp() override {
     CommandTest::SetUp();
@@ -61,6 +61,8 @@ class MemoryPrediction : public CommandTest, public testing::WithParamInterface<
   }
 };
 
+class MemoryPrediction : public MemoryTest, public testing::WithParamInterface<Case> {};
+
 TEST_P(MemoryPrediction, WithinFivePercent) {
   const Case& test = GetParam();
   std::string model = test.model.empty() ? tree_.Path("tiny.gguf") : Bundled(test.model);
@@ -90,6 +92,16 @@ TEST_P(MemoryPrediction, WithinFivePercent) {
   EXPECT_EQ(streamed, test.streams) << outcome.err;
   EXPECT_EQ(outcome.err.find("KV cache in a file") != std::string::npos, plan["memory"]["context_file_bytes"].get<uint64_t>() > 0);
   ExpectForetold(plan, measured, outcome.err);
+}
+
+// Each has a stack and a share of the work buffer.
+TEST_F(MemoryTest, ThreadsCount) {
+  const auto engine_kib = [&](const char* option, const char* threads) {
+    return Plan({"plan", Bundled("austen-dense-q4_0.gguf"), "--json", "--ram", "1G", "--", "-t", "2", option, threads})["memory"]["engine_bytes"].get<double>() / kKiB;
+  };
+  const double two = engine_kib("-t", "2");
+  EXPECT_NEAR(engine_kib("-t", "16"), two + 14 * 160, 512);
+  EXPECT_NEAR(engine_kib("-tb", "10"), two + 8 * 160, 512);
 }
 
 std::string NameOf(const testing::TestParamInfo<Case>& info) { return info.param.name; }
