@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "base/shown.h"
+
 namespace headrace::cli {
 namespace {
 
@@ -60,7 +62,7 @@ class Builder : public AnyJson::json_sax_t {
     }
     const auto [place, is_new] = parent.emplace(std::move(key_), std::move(value));
     if (is_new) return &*place;
-    problem_ = fmt::format("\"{}\" comes twice in one object", place.key().substr(0, 100));
+    problem_ = fmt::format("\"{}\" comes twice in one object", Shown(place.key()));
     return nullptr;
   }
   bool Open(AnyJson container) {

@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/shown.h"
+
 #include "cli/modelfile_lines.h"
 
 namespace headrace::cli {

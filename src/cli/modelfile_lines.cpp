@@ -6,11 +6,12 @@
 
 #include <fmt/format.h>
 
+#include "base/shown.h"
+
 namespace headrace::cli {
 namespace {
 
 constexpr std::string_view kTriple = "\"\"\"";
-constexpr size_t kMostShown = 40;
 
 bool IsBlank(char c) { return c == ' ' || c == '\t' || c == '\r'; }
 
@@ -79,17 +80,6 @@ bool TakeValue(std::string_view first, bool long_text, Lines& lines, std::string
 
 Status ModelfileError(const std::string& file, size_t line, const std::string& what) {
   return Status(Code::kInvalidArgument, fmt::format("{}:{}: {}", file, line, what));
-}
-
-std::string Shown(std::string_view text) {
-  text = Trim(text);
-  std::string shown(text.substr(0, kMostShown));
-  for (char& c : shown) {
-    if (static_cast<unsigned char>(c) < 0x20) c = ' ';
-    if (static_cast<unsigned char>(c) >= 0x7f) c = '?';
-  }
-  if (text.size() > kMostShown) shown += "...";
-  return shown;
 }
 
 Result<std::vector<ModelfileCommand>> SplitModelfile(std::string_view text, const std::string& file) {

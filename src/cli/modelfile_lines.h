@@ -19,8 +19,6 @@ struct ModelfileCommand {
 
 // An error about one line.
 Status ModelfileError(const std::string& file, size_t line, const std::string& what);
-// Text of the file for a message: short, printable.
-std::string Shown(std::string_view text);
 
 // Errors: kInvalidArgument for bytes that are no text, a line without a value, a quote without end.
 Result<std::vector<ModelfileCommand>> SplitModelfile(std::string_view text, const std::string& file);

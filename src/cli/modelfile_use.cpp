@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/shown.h"
 #include "base/small_file.h"
 #include "cli/file_arguments.h"
 #include "cli/modelfile_lines.h"

@@ -8,8 +8,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/shown.h"
 #include "base/size.h"
-#include "cli/modelfile_lines.h"
 #include "cli/speculation.h"
 
 namespace headrace::serve {
@@ -117,7 +117,7 @@ Result<ModelConfig> ParseModelConfig(const Json& object, ModelConfig base, std::
     if (key == Keys().end()) {
       std::vector<std::string> names;
       for (const auto& [known, unused] : Keys()) names.push_back(known);
-      return Status(Code::kInvalidArgument, fmt::format("there is no setting {}; the settings are {}", cli::Shown(name), fmt::join(names, ", ")));
+      return Status(Code::kInvalidArgument, fmt::format("there is no setting {}; the settings are {}", Shown(name), fmt::join(names, ", ")));
     }
     key->second.reset(base);
     if (value.is_null()) continue;
