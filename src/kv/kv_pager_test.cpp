@@ -159,7 +159,7 @@ TEST_F(KvPagerTest, PassesThatEndEarly) {
 }
 
 TEST_F(KvPagerTest, WhatCannotBeReadFailsThePassAndThoseAfterIt) {
-  Cache cache(folder_, 8, 512 * kKiB);
+  Cache cache(folder_, 8, 512 * kKiB), other(folder_, 8, 512 * kKiB);   // they outlive the pager, which may still write after a pass
   const auto pager = Start(2 * kMiB);
   for (int pass = 0; pass < 2; ++pass) Pass(*pager, cache, 512 * kKiB, {&cache});
   for (size_t tensor = 0; tensor < 16; ++tensor) ASSERT_TRUE(cache.file().Evict({tensor * 512 * kKiB, (tensor + 1) * 512 * kKiB}).ok());
@@ -177,7 +177,6 @@ TEST_F(KvPagerTest, WhatCannotBeReadFailsThePassAndThoseAfterIt) {
   EXPECT_EQ(failure.code(), Code::kIo);
   EXPECT_EQ(pager->Begin(cache.Use(512 * kKiB)).status().code(), Code::kIo);
   pager->Forget(&cache.file());
-  Cache other(folder_, 8, 512 * kKiB);
   Pass(*pager, other, 512 * kKiB, {&other});
 }
 
