@@ -28,7 +28,8 @@ struct MemoryOption {
 constexpr MemoryOption kMemoryOptions[] = {
     {"-c", true},   {"--ctx-size", true},   {"-b", true},    {"--batch-size", true},   {"-ub", true},   {"--ubatch-size", true},
     {"-np", true},  {"--parallel", true},   {"-ctk", true},  {"--cache-type-k", true}, {"-ctv", true},  {"--cache-type-v", true},
-    {"-fa", true},  {"--flash-attn", true}, {"-t", true},    {"--threads", true},      {"-tb", true},   {"--threads-batch", true}, {"-ngl", true},  {"--gpu-layers", true},
+    {"-fa", true},  {"--flash-attn", true}, {"-t", true},    {"--threads", true},      {"-tb", true},   {"--threads-batch", true},
+    {"-ngl", true}, {"--gpu-layers", true},
     {"-dev", true}, {"--device", true},     {"-ncmoe", true}, {"--n-cpu-moe", true},   {"-ot", true},   {"--override-tensor", true},
     {"-sm", true},  {"--split-mode", true}, {"-ts", true},   {"--tensor-split", true}, {"-mg", true},   {"--main-gpu", true},
     {"--n-gpu-layers", true},               {"--override-kv", true},                   {"--swa-full", false},
@@ -74,13 +75,6 @@ uint64_t AdapterBytes(const std::string& path, uint64_t batch_tokens) {
   return FileSize(path) + largest + kAdapterBytes + batch_tokens * (rank + 2 * rows) * sizeof(float);
 }
 
-// 0 for none, and for what is no number.
-uint64_t Number(const std::optional<std::string>& text) {
-  uint64_t number = 0;
-  if (text) std::from_chars(text->data(), text->data() + text->size(), number);
-  return number;
-}
-
 // The first line that llama.cpp marks as an error ("0.00.027.739 E ...", "error while handling ..."), which says why; else the last one.
 std::string Reason(const std::string& output) {
   std::stringstream lines(output);
@@ -119,6 +113,12 @@ std::optional<std::string> OptionValue(const std::vector<std::string>& arguments
     if (std::find(names.begin(), names.end(), arguments[i - 1]) != names.end()) return arguments[i];
   }
   return std::nullopt;
+}
+
+uint64_t OptionNumber(const std::vector<std::string>& arguments, std::initializer_list<const char*> names) {
+  uint64_t number = 0;
+  if (const auto text = OptionValue(arguments, names)) std::from_chars(text->data(), text->data() + text->size(), number);
+  return number;
 }
 
 std::optional<bool> SharesCache(const std::vector<std::string>& arguments) {
@@ -194,16 +194,15 @@ void EngineSimulation::SetArguments(const std::vector<std::string>& arguments) {
   draft_type_k_ = OptionValue(arguments, {"-ctkd", "--cache-type-k-draft", "--spec-draft-type-k"}).value_or("");
   draft_type_v_ = OptionValue(arguments, {"-ctvd", "--cache-type-v-draft", "--spec-draft-type-v"}).value_or("");
   serves_ = OptionValue(arguments, {"--host"}).has_value();
-  slots_ = Number(OptionValue(arguments, kSlots));
+  slots_ = OptionNumber(arguments, kSlots);
   unified_ = SharesCache(arguments).value_or(serves_ && slots_ == 0);
   if (slots_ == 0) {
     slots_ = serves_ ? kServerSlots : 1;
     if (serves_) arguments_.insert(arguments_.end(), {"-np", std::to_string(slots_)});
   }
   adapters_ = AdapterFiles(arguments);
-  prompt_cache_bytes_ = Number(OptionValue(arguments, kPromptCacheOptions)) * kMiB;
-  const auto checkpoints = OptionValue(arguments, kCheckpointOptions);
-  checkpoints_ = !serves_ ? 0 : checkpoints ? Number(checkpoints) : kServerCheckpoints;
+  prompt_cache_bytes_ = OptionNumber(arguments, kPromptCacheOptions) * kMiB;
+  checkpoints_ = !serves_ ? 0 : OptionValue(arguments, kCheckpointOptions) ? OptionNumber(arguments, kCheckpointOptions) : kServerCheckpoints;
 }
 
 Result<EngineMemory> EngineSimulation::RunOne(std::vector<std::string> arguments) {
@@ -222,7 +221,7 @@ Result<EngineMemory> EngineSimulation::RunOne(std::vector<std::string> arguments
 // The program really allocates recurrent states, so with several sequences its own peak would count them a second time.
 Result<EngineMemory> EngineSimulation::RunModel(const std::vector<std::string>& arguments) {
   auto memory = RunSequences(arguments);
-  if (!memory.ok() || Number(OptionValue(arguments, kSlots)) <= 1) return memory;
+  if (!memory.ok() || OptionNumber(arguments, kSlots) <= 1) return memory;
   auto alone = arguments;
   alone.insert(alone.end(), {"-np", "1"});
   const auto one = RunOne(std::move(alone));
@@ -234,7 +233,7 @@ Result<EngineMemory> EngineSimulation::RunModel(const std::vector<std::string>& 
 // The program knows no cache that sequences share: it gives each its own, of whole groups of cells. Together they have the size of a shared
 // one where that is a multiple of them; else what the sequences add to it is learned with one that is.
 Result<EngineMemory> EngineSimulation::RunSequences(const std::vector<std::string>& arguments) {
-  const uint64_t sequences = Number(OptionValue(arguments, kSlots)), tokens = Number(OptionValue(arguments, kContext));
+  const uint64_t sequences = OptionNumber(arguments, kSlots), tokens = OptionNumber(arguments, kContext);
   const uint64_t step = kCellGroup * sequences;
   if (!unified_ || sequences <= 1 || tokens == 0 || tokens % step == 0) return RunOne(arguments);
   const auto simulate = [&](uint64_t context, uint64_t parallel) {
@@ -277,10 +276,10 @@ Result<EngineMemory> EngineSimulation::Run(const std::vector<std::string>& more)
   }
   // What is kept at the most, and the state that is copied before another one goes.
   if (prompt_cache_bytes_ > 0) memory->prompt_cache_bytes = prompt_cache_bytes_ + memory->context_bytes / (unified_ ? 1 : slots_);
-  const uint64_t batch = Number(OptionValue(arguments_, {"-ub", "--ubatch-size"}));
+  const uint64_t batch = OptionNumber(arguments_, {"-ub", "--ubatch-size"});
   for (const std::string& path : adapters_) memory->adapter_bytes += AdapterBytes(path, batch > 0 ? batch : kUsualPromptBatch);
   if (!projector_.empty()) memory->projector_bytes = FileSize(projector_);
-  uint64_t threads = std::max(Number(OptionValue(arguments_, {"-t", "--threads"})), Number(OptionValue(arguments_, {"-tb", "--threads-batch"})));
+  uint64_t threads = std::max(OptionNumber(arguments_, {"-t", "--threads"}), OptionNumber(arguments_, {"-tb", "--threads-batch"}));
   if (threads == 0) threads = std::thread::hardware_concurrency();
   memory->engine_bytes += kGeneratorBytes + kThreadBytes * (std::max(threads, kUsualThreads) - kUsualThreads) + kTokenBytes * context_tokens() +
                           (serves_ ? kServerBytes : 0);
@@ -311,7 +310,7 @@ Result<uint64_t> EngineSimulation::StateBytes() {
 }
 
 uint64_t EngineSimulation::context_tokens() const {
-  return Number(OptionValue(arguments_, kContext));
+  return OptionNumber(arguments_, kContext);
 }
 
 }  // namespace headrace::cli

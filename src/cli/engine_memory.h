@@ -40,9 +40,13 @@ std::vector<std::string> MemoryArguments(const std::vector<std::string>& argumen
 // The value of the last of these options in the arguments, nullopt when none is there. Pure.
 std::optional<std::string> OptionValue(const std::vector<std::string>& arguments, std::initializer_list<const char*> names);
 
+// The same as a number, 0 when none is there or it is no number. Pure.
+uint64_t OptionNumber(const std::vector<std::string>& arguments, std::initializer_list<const char*> names);
+
 // Whether all sequences share one KV cache; nullopt when the arguments do not say. Pure.
 std::optional<bool> SharesCache(const std::vector<std::string>& arguments);
-// The files of LoRA adapters and control vectors in the arguments. Pure.
+// The files of LoRA adapters and control vectors in the arguments: parted by commas, "quoted" where they hold one, some with ":SCALE" behind
+// them. Pure.
 std::vector<std::string> AdapterFiles(const std::vector<std::string>& arguments);
 
 // llama-server's own numbers.

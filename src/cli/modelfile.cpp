@@ -8,7 +8,6 @@
 #include <fmt/ranges.h>
 
 #include "base/shown.h"
-
 #include "cli/modelfile_lines.h"
 
 namespace headrace::cli {

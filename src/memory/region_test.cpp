@@ -187,9 +187,6 @@ struct Locking {
 };
 
 TEST(Region, LocksWhatIsTouched) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  GTEST_SKIP() << "the sanitizer's munlock does nothing";
-#endif
   const Locking locking;
   Region region = MustReserve(8 * kMiB);
   if (!region.Commit(0, 4 * kMiB).ok()) GTEST_SKIP() << "memory cannot be locked here (ulimit -l)";

@@ -1,12 +1,12 @@
 #include "run/run_plan.h"
 
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
 
 #include <fmt/format.h>
 
 #include "base/say.h"
+#include "cli/engine_memory.h"
 #include "cli/file_arguments.h"
 #include "cli/model_cost.h"
 #include "run/prompt_text.h"
@@ -23,14 +23,6 @@ struct Server {
   cli::OptionNames known;
   std::string prompt;
 };
-
-// 0: the model's own.
-uint64_t ContextOf(const std::vector<std::string>& arguments) {
-  const std::string text = cli::OptionValue(arguments, {"-c", "--ctx-size"}).value_or("");
-  uint64_t tokens = 0;
-  std::from_chars(text.data(), text.data() + text.size(), tokens);
-  return tokens;
-}
 
 // kUnsupported: llama-completion has to do it.
 Result<Server> FindServer(const cli::RunArguments& run, uint64_t context, const cli::EngineSetup& engine) {
@@ -84,7 +76,7 @@ Result<RunPlan> PlanRun(cli::RunArguments run, const cli::SpeculationOptions& sp
   }
   std::optional<Server> server;
   if (run.one_answer()) {
-    auto found = FindServer(run, ContextOf(*arguments), engine);
+    auto found = FindServer(run, cli::OptionNumber(*arguments, {"-c", "--ctx-size"}), engine);
     if (found.ok()) {
       server = std::move(*found);
       plan.by_server = true;
@@ -124,7 +116,7 @@ Result<RunPlan> PlanRun(cli::RunArguments run, const cli::SpeculationOptions& sp
     const auto memory = server ? cli::ServerMemoryArguments(*arguments) : *arguments;
     HEADRACE_RETURN_IF_ERROR(SettleMemory(&engine.engine, memory, model, simulation));
   }
-  plan.context = ContextOf(*arguments);
+  plan.context = cli::OptionNumber(*arguments, {"-c", "--ctx-size"});
   if (plan.context == 0) plan.context = model.catalogue.context_length;
   plan.arguments = std::move(*arguments);
   plan.speculation = std::move(*chosen);

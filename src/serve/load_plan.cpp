@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/size.h"
 #include "cli/engine_arguments.h"
+#include "cli/engine_memory.h"
 #include "cli/file_arguments.h"
 #include "cli/machine_profile.h"
 #include "cli/model_cost.h"
@@ -16,7 +17,6 @@
 #include "serve/engine_name.h"
 #include "serve/prompt_files.h"
 #include "serve/remedies.h"
-#include "serve/shaping_files.h"
 
 namespace headrace::serve {
 namespace {
@@ -223,8 +223,8 @@ Result<LoadPlan> PlanLoad(const Settings& settings, ModelLibrary& library, Simul
   }
   plan.setup = std::move(*setup);
   plan.stamps.insert(plan.stamps.end(), entry.stamps.begin(), entry.stamps.end());
-  std::vector<std::string> beside = ShapingFiles(DefaultWords(plan.defaults));
-  for (const auto& paths : {ShapingFiles(settings.rest), std::vector{plan.projector_path}}) beside.insert(beside.end(), paths.begin(), paths.end());
+  std::vector<std::string> beside = cli::AdapterFiles(DefaultWords(plan.defaults));
+  for (const auto& paths : {cli::AdapterFiles(settings.rest), std::vector{plan.projector_path}}) beside.insert(beside.end(), paths.begin(), paths.end());
   for (const std::string& path : beside) {
     if (const auto stamp = StampOf(path)) plan.stamps.push_back(*stamp);
   }

@@ -10,10 +10,11 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/size.h"
+#include "cli/engine_memory.h"
 #include "io/source_file.h"
 #include "serve/child_client.h"
+#include "serve/file_hash.h"
 #include "serve/http.h"
-#include "serve/shaping_files.h"
 
 namespace headrace::serve {
 namespace {
@@ -83,12 +84,12 @@ uint64_t PromptCache::KeyOf(const LoadPlan& plan) const {
   key = HashBytes(fmt::format("{} {} {} {}", plan.asked.kv_cache_type.value_or(""), plan.context, static_cast<int>(plan.config.kernels), plan.embedding), key);
   const auto words = Words(settings_, plan);
   for (const std::string& word : words) key = HashBytes(word + "\n", key);
-  const auto files = HashFiles(ShapingFiles(words), key);
+  const auto files = HashFiles(cli::AdapterFiles(words), key);
   return files.ok() ? *files : 0;
 }
 
 Task<Json> PromptCache::Adapters(const LoadPlan& plan, std::string socket_path) {
-  if (!files_.enabled() || ShapingFiles(Words(settings_, plan)).empty()) co_return Json();
+  if (!files_.enabled() || cli::AdapterFiles(Words(settings_, plan)).empty()) co_return Json();
   const auto answer = co_await AskChild(std::move(socket_path), "GET", "/lora-adapters", "", kUsualQuestion);
   if (!answer.ok() || answer->status != 200) co_return Json();
   const Json adapters = cli::JsonOrNull(answer->body);

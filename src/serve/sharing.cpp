@@ -1,7 +1,6 @@
 #include "serve/sharing.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "plan/prompt_batch.h"
 #include "plan/slots.h"
@@ -12,21 +11,15 @@ namespace {
 // Tokens of the simulations that find out what one costs: their sizes are whole MiB.
 constexpr uint64_t kSimulatedTokens = 16384;
 
-uint64_t NumberOf(const std::vector<std::string>& arguments, std::initializer_list<const char*> names) {
-  uint64_t number = 0;
-  if (const auto text = cli::OptionValue(arguments, names)) std::from_chars(text->data(), text->data() + text->size(), number);
-  return number;
-}
-
-uint64_t AskedPool(const std::vector<std::string>& rest) { return NumberOf(rest, {"-c", "--ctx-size"}); }
+uint64_t AskedPool(const std::vector<std::string>& rest) { return cli::OptionNumber(rest, {"-c", "--ctx-size"}); }
 uint64_t AskedSlots(std::optional<uint64_t> slots, const std::vector<std::string>& rest) {
-  const uint64_t number = NumberOf(rest, {"-np", "--parallel"});
+  const uint64_t number = cli::OptionNumber(rest, {"-np", "--parallel"});
   return number > 0 ? number : slots.value_or(0);
 }
 
 // What the user's own options make of a pass's width, 0 where they say nothing: the engine takes the smaller one.
 uint64_t AskedBatch(const std::vector<std::string>& rest) {
-  const uint64_t batch = NumberOf(rest, {"-b", "--batch-size"}), microbatch = NumberOf(rest, {"-ub", "--ubatch-size"});
+  const uint64_t batch = cli::OptionNumber(rest, {"-b", "--batch-size"}), microbatch = cli::OptionNumber(rest, {"-ub", "--ubatch-size"});
   if (batch == 0 && microbatch == 0) return 0;
   return std::min(batch > 0 ? batch : kServersBatch, microbatch > 0 ? microbatch : kUsualPromptBatch);
 }

@@ -1,4 +1,4 @@
-#include "serve/shaping_files.h"
+#include "serve/file_hash.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -11,10 +11,8 @@
 #include "base/descriptor.h"
 #include "base/hash.h"
 #include "base/size.h"
-#include "cli/engine_memory.h"
 
 namespace headrace::serve {
-std::vector<std::string> ShapingFiles(const std::vector<std::string>& arguments) { return cli::AdapterFiles(arguments); }
 
 Result<uint64_t> HashFiles(const std::vector<std::string>& paths, uint64_t seed) {
   std::string piece(kMiB, '\0');
