@@ -71,10 +71,11 @@ Result<DiskSpeed> MeasureDisk(const std::string& path, SourceFile::Access access
   uint64_t window_bytes = 0;
   const std::vector<Segment> segments = RandomRuns(*file, limits.bytes);
   (*prefetcher)->Announce(segments, {});
-  for (const Segment& segment : segments) {
-    const auto arrival = (*prefetcher)->Await(segment.bytes);
+  for (size_t i = 0; i < segments.size(); ++i) {
+    const Segment& segment = segments[i];
+    const auto arrival = (*prefetcher)->Await(i, segment.bytes);
     if (!arrival.ok()) return arrival.status();
-    (*prefetcher)->Pop();
+    (*prefetcher)->Release(i);
     speed.bytes += segment.bytes;
     window_bytes += segment.bytes;
     seconds = Since(start);

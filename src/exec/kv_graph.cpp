@@ -1,6 +1,7 @@
 #include "exec/kv_graph.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/size.h"
 
@@ -12,12 +13,6 @@ uint64_t OffsetIn(const void* base, const void* address) {
 }
 
 const ggml_tensor& RootOf(const ggml_tensor& tensor) { return tensor.view_src != nullptr ? *tensor.view_src : tensor; }
-
-// These name bytes, and touch none.
-bool OnlyNames(const ggml_tensor& node) {
-  return node.op == GGML_OP_NONE || node.op == GGML_OP_VIEW || node.op == GGML_OP_RESHAPE || node.op == GGML_OP_PERMUTE ||
-         node.op == GGML_OP_TRANSPOSE;
-}
 
 KvPart& PartOf(KvUse& use, const KvFile& file, uint64_t begin, uint64_t bytes) {
   for (KvPart& part : use.parts) {
@@ -32,6 +27,18 @@ bool Has(const KvUse& use, const KvFile& file, uint64_t begin) {
 }
 
 }  // namespace
+
+bool IsKvName(const char* name) {
+  for (const char* prefix : {"cache_k_l", "cache_v_l", "cache_idx_k_l", "cache_idx_v_l"}) {
+    if (std::strncmp(name, prefix, std::strlen(prefix)) == 0) return true;
+  }
+  return false;
+}
+
+bool OnlyNames(const ggml_tensor& node) {
+  return node.op == GGML_OP_NONE || node.op == GGML_OP_VIEW || node.op == GGML_OP_RESHAPE || node.op == GGML_OP_PERMUTE ||
+         node.op == GGML_OP_TRANSPOSE;
+}
 
 void AddPagesOf(const GgmlApi& api, const ggml_tensor& tensor, const void* base, PageRanges& pages) {
   // Dimensions as (stride, count), the smallest stride first; `run` bytes are without a gap.

@@ -27,6 +27,13 @@ using FindKvFile = std::function<const KvFile*(const void*)>;
 
 KvGraph FindKvUses(const GgmlApi& api, ggml_cgraph* graph, const FindKvFile& find);
 
+// Whether a tensor of that name is the cache of a layer's keys or values: "cache_k_l0", "cache_v_l0" and, of sparse attention, "cache_idx_k_l0";
+// not the state of recurrent layers.
+bool IsKvName(const char* name);
+
+// Whether a node only names bytes, and touches none.
+bool OnlyNames(const ggml_tensor& node);
+
 // All pages that hold bytes of the tensor, which may be a permuted view; gaps smaller than a page count as used.
 // Offsets are from `base`.
 void AddPagesOf(const GgmlApi& api, const ggml_tensor& tensor, const void* base, PageRanges& pages);

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "exec/executor.h"
+#include "exec/callback_pass.h"
 #include "exec/kv_graph.h"
 #include "kv/kv_pager.h"
 

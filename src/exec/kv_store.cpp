@@ -1,7 +1,6 @@
 #include "exec/kv_store.h"
 
 #include <algorithm>
-#include <cstring>
 #include <exception>
 #include <map>
 #include <string_view>
@@ -15,17 +14,6 @@
 #include "exec/kv_pass.h"
 
 namespace headrace {
-namespace {
-
-// "cache_k_l0", "cache_v_l0" and, of sparse attention, "cache_idx_k_l0"; not the state of recurrent layers.
-bool IsKvName(const char* name) {
-  for (const char* prefix : {"cache_k_l", "cache_v_l", "cache_idx_k_l", "cache_idx_v_l"}) {
-    if (std::strncmp(name, prefix, std::strlen(prefix)) == 0) return true;
-  }
-  return false;
-}
-
-}  // namespace
 
 KvStore::KvStore(const GgmlApi& api, const Config& config, uint64_t ram_bytes, WeightsAllowance& allowance, SnapshotWriter& snapshot)
     : api_(api), config_(config), ram_bytes_(ram_bytes), allowance_(allowance), snapshot_(snapshot) {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/config.h"
-#include "exec/executor.h"
+#include "exec/callback_pass.h"
 #include "exec/ggml_api.h"
 #include "kv/kv_file.h"
 #include "kv/kv_pager.h"

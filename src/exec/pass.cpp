@@ -3,9 +3,17 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include <fmt/format.h>
+
 #include "base/size.h"
 
 namespace headrace {
+
+Status CheckProduct(ggml_status status, const Weight& weight) {
+  if (status == GGML_STATUS_SUCCESS) return {};
+  if (status == GGML_STATUS_ABORTED) return Status(Code::kCancelled, "the host stopped the pass");
+  return Status(Code::kInternal, fmt::format("ggml failed to multiply {} (status {})", weight.tensor.name, static_cast<int>(status)));
+}
 
 void CutSegments(const Weight& weight, uint64_t begin, uint64_t end, uint64_t limit, bool keep, std::vector<SegmentRows>& segments) {
   const uint64_t most = weight.cut.by_rows ? std::max(kRowGroup, AlignDown(limit / weight.cut.row_bytes, kRowGroup)) : weight.cut.rows;

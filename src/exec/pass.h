@@ -31,13 +31,23 @@ struct SegmentRows {
 struct Takeover {
   ggml_tensor* node = nullptr;
   const ggml_tensor* before = nullptr;  // the node before it in the graph, null for the first
-  ggml_backend_t backend = nullptr;     // the CPU backend that the scheduler chose for it
+  int at = 0;                           // its place in the graph
+  ggml_backend_t backend = nullptr;     // the CPU backend that computes it
+  bool elsewhere = false;               // the scheduler chose another backend that works on the processor's memory (BLAS)
   Weight* weight = nullptr;
   ExpertUse* experts = nullptr;         // of a MUL_MAT_ID node: what it shares with the layer's others
   size_t slice = 0;                     // its weight's place in the layer
   uint64_t resident_rows = 0;           // when its turn comes
   std::vector<SegmentRows> segments;    // what its turn reads
+  size_t first_segment = 0;             // their first one's number in what was announced
+  bool by_engine = false;               // its weight is in memory: the engine multiplies with that
+
+  // All of its weight is in memory, and will be when its turn comes.
+  bool resident() const { return experts == nullptr && segments.empty() && weight->resident_rows == weight->cut.rows; }
 };
+
+// kInternal, naming the weight, when the engine did not multiply it; kCancelled when its host asked it to stop.
+Status CheckProduct(ggml_status status, const Weight& weight);
 
 // Cuts rows [begin, end) of a weight into segments of whole row groups, none across two matrices of experts.
 void CutSegments(const Weight& weight, uint64_t begin, uint64_t end, uint64_t limit, bool keep, std::vector<SegmentRows>& segments);

@@ -7,6 +7,15 @@
 
 namespace headrace {
 
+ggml_tensor Weight::Resident(const GgmlApi& api) {
+  if (packed != nullptr) return TileOf(api, tensor, tensor.ne[1], storage.data(), packed);
+  ggml_tensor resident = tensor;
+  resident.data = storage.data();
+  resident.view_src = nullptr;
+  resident.view_offs = 0;
+  return resident;
+}
+
 WeightStore::WeightStore(const GgmlApi& api, PackedLayouts* layouts) : api_(api), layouts_(layouts), budget_(0) {}
 
 Weight* WeightStore::FindOrAdd(const ggml_tensor& tensor, const Origin& origin, bool experts) {
@@ -71,7 +80,7 @@ std::vector<WeightExtent> WeightStore::Extents() const {
   std::unordered_map<uint32_t, uint32_t> models;
   for (const Weight& weight : weights_) {
     const auto model = models.emplace(weight.origin.model, static_cast<uint32_t>(models.size())).first->second;
-    extents.push_back({weight.cut.rows, weight.cut.row_bytes, model, weight.experts});
+    extents.push_back({weight.streams ? weight.cut.rows : 0, weight.cut.row_bytes, model, weight.experts});
   }
   return extents;
 }

@@ -22,6 +22,7 @@ struct Weight {
   Origin origin;
   Cut cut;
   bool experts = false;                    // of MUL_MAT_ID: one matrix for each expert; the expert cache holds them
+  bool streams = true;                     // false: left to the engine's mapping, nothing of it is kept or read
   const PackedLayout* packed = nullptr;  // layout of stock's repacked kernels, null: it has none
 
   // Rows [0, resident_rows) are in `storage`, in the layout `packed`. They grow to target_rows as they pass
@@ -32,6 +33,8 @@ struct Weight {
   Region storage;
 
   uint64_t bytes() const { return cut.rows * cut.row_bytes; }
+  // The weight as it is in memory, all of whose rows are resident: for products that the engine computes by itself.
+  ggml_tensor Resident(const GgmlApi& api);
 };
 
 // One owner at a time (the pass that runs).

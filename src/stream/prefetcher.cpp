@@ -44,13 +44,16 @@ void Prefetcher::Announce(std::vector<Segment> pass, std::vector<Segment> next) 
   std::unique_lock lock(mutex_);
   pass_ = std::move(pass);
   next_ = std::move(next);
+  cancelled_ = {};
   size_t kept = 0;
   while (kept < entries_.size()) {
     const Segment* wanted = Upcoming(kept);
-    if (wanted == nullptr || !(*wanted == entries_[kept].segment) || !entries_[kept].error.ok()) break;
+    const Entry& entry = entries_[kept];
+    if (wanted == nullptr || !(*wanted == entry.segment) || !entry.error.ok() || entry.released) break;
     ++kept;
   }
   if (kept < entries_.size()) DropFrom(kept, lock);
+  announced_at_ = first_sequence_;
   admitted_ = kept;
   admitting_ = true;
   lock.unlock();
@@ -63,28 +66,57 @@ size_t Prefetcher::Hold() {
   return entries_.size();
 }
 
-Result<Prefetcher::Arrival> Prefetcher::Await(uint64_t bytes) {
+const Prefetcher::Entry* Prefetcher::Find(size_t segment) const {
+  const uint64_t sequence = announced_at_ + segment;
+  return sequence >= first_sequence_ && sequence - first_sequence_ < entries_.size() ? &entries_[sequence - first_sequence_] : nullptr;
+}
+
+bool Prefetcher::Ready(size_t segment, uint64_t bytes) const {
+  const Entry* entry = Find(segment);
+  return !cancelled_.ok() || (entry != nullptr && (!entry->error.ok() || entry->arrived_bytes() >= bytes));
+}
+
+bool Prefetcher::Arrived(size_t segment, uint64_t bytes) const {
+  const std::lock_guard lock(mutex_);
+  return Ready(segment, bytes);
+}
+
+Result<Prefetcher::Arrival> Prefetcher::Await(size_t segment, uint64_t bytes) {
   std::unique_lock lock(mutex_);
-  if (entries_.empty() && Upcoming(admitted_) == nullptr) {
+  if (Find(segment) == nullptr && (segment < admitted_ || Upcoming(segment) == nullptr)) {
     return Status(Code::kInternal, "a segment was awaited that no pass announced");
   }
-  const auto arrived = [&] {
-    return !entries_.empty() && (!entries_.front().error.ok() || entries_.front().arrived_bytes() >= bytes);
-  };
-  awaited_ = bytes;
-  progress_.wait(lock, arrived);
-  awaited_ = 0;
-  const Entry& entry = entries_.front();
-  if (!entry.error.ok()) return entry.error;
+  if (!Ready(segment, bytes)) {
+    waits_.push_back({segment, bytes});
+    progress_.wait(lock, [&] { return Ready(segment, bytes); });
+    std::erase_if(waits_, [&](const Wait& wait) { return wait.segment == segment && wait.bytes == bytes; });
+  }
+  if (!cancelled_.ok()) return cancelled_;
+  const Entry& entry = *Find(segment);
+  if (!entry.error.ok()) {
+    cancelled_ = entry.error;
+    progress_.notify_all();
+    return cancelled_;
+  }
   return Arrival{reinterpret_cast<const uint8_t*>(ring_.data()) + entry.position + entry.lead(), entry.arrived_bytes()};
 }
 
-void Prefetcher::Pop() {
+void Prefetcher::Cancel(const Status& error) {
+  const std::lock_guard lock(mutex_);
+  if (cancelled_.ok()) cancelled_ = error;
+  progress_.notify_all();
+}
+
+void Prefetcher::Release(size_t segment) {
   {
     const std::lock_guard lock(mutex_);
-    used_.erase(entries_.front().position);
-    entries_.pop_front();
-    ++first_sequence_;
+    Entry& entry = entries_[announced_at_ + segment - first_sequence_];
+    entry.released = true;
+    used_.erase(entry.position);
+    while (!entries_.empty() && entries_.front().released) {
+      entries_.pop_front();
+      ++first_sequence_;
+    }
   }
   work_.notify_one();
 }
@@ -93,7 +125,9 @@ void Prefetcher::Reset() {
   std::unique_lock lock(mutex_);
   pass_.clear();
   next_.clear();
+  cancelled_ = {};
   DropFrom(0, lock);
+  announced_at_ = first_sequence_;
   admitted_ = 0;
 }
 
@@ -104,7 +138,9 @@ void Prefetcher::DropFrom(size_t index, std::unique_lock<std::mutex>& lock) {
     return std::all_of(entries_.begin() + static_cast<std::ptrdiff_t>(index), entries_.end(),
                        [](const Entry& entry) { return entry.issued == entry.finished; });
   });
-  for (size_t i = index; i < entries_.size(); ++i) used_.erase(entries_[i].position);
+  for (size_t i = index; i < entries_.size(); ++i) {
+    if (!entries_[i].released) used_.erase(entries_[i].position);
+  }
   entries_.resize(index);
   admitting_ = true;
 }
@@ -178,9 +214,8 @@ void Prefetcher::Run() {
               [this](const std::vector<ReadResult>& results) {
                 reads_retried_.store(reader_->retries(), std::memory_order_relaxed);
                 for (const ReadResult& result : results) Finish(result);
-                const bool current_ready =
-                    !entries_.empty() && (!entries_.front().error.ok() || entries_.front().arrived_bytes() >= awaited_);
-                if (!admitting_ || (awaited_ > 0 && current_ready)) progress_.notify_all();
+                const bool awaited = std::any_of(waits_.begin(), waits_.end(), [this](const Wait& wait) { return Ready(wait.segment, wait.bytes); });
+                if (!admitting_ || awaited) progress_.notify_all();
               });
 }
 

@@ -27,8 +27,9 @@ struct Segment {
   friend bool operator==(const Segment&, const Segment&) = default;
 };
 
-// One thread reads; one thread at a time consumes: Announce, then for each segment of the pass in order
-// Await (as often as wanted), Pop. Files must outlive their segments: Reset() before one goes.
+// One thread reads. Several consume: one announces a pass, then any of them awaits its segments by their number, as often as wanted, and
+// releases each when nobody uses its bytes any more. A segment is read when those before it have found their place in the ring, so they must be
+// released, in any order, by somebody who does not wait for a later one. Files must outlive their segments: Reset() before one goes.
 class Prefetcher {
  public:
   // The bytes of one read and the number in flight that reach the speed of the disk with little memory.
@@ -45,22 +46,27 @@ class Prefetcher {
   Prefetcher(const Prefetcher&) = delete;
   Prefetcher& operator=(const Prefetcher&) = delete;
 
-  // Announces what is consumed from now on: the segments of the pass that starts, and of the one that is
-  // expected to follow (and to repeat). Also within a pass, when the rest of it is known better than before.
+  // Announces what is consumed from now on: the segments of the pass that starts, numbered from 0, and of the one that is
+  // expected to follow (and to repeat). Also within a pass, when the rest of it is known better than before; nobody uses any bytes then.
   // What was read ahead and matches is kept; from the first difference on it is dropped.
   void Announce(std::vector<Segment> pass, std::vector<Segment> next);
   // Begins no more segments until the next Announce. Returns how many of those announced were begun and not
-  // popped: those that an Announce keeps if it begins with them.
+  // released: those that an Announce keeps if it begins with them. All before them were released.
   size_t Hold();
 
   struct Arrival {
-    const uint8_t* data = nullptr;  // first byte of the segment; valid until Pop
+    const uint8_t* data = nullptr;  // first byte of the segment; valid until Release
     uint64_t bytes = 0;             // leading bytes that have arrived
   };
-  // Blocks until at least `bytes` leading bytes of the current segment have arrived. Errors: the read's.
-  Result<Arrival> Await(uint64_t bytes);
-  // Leaves the current segment, all of which was awaited.
-  void Pop();
+  // Blocks until at least `bytes` leading bytes of the segment have arrived. Errors: the read's.
+  Result<Arrival> Await(size_t segment, uint64_t bytes);
+  // Whether Await would return at once.
+  bool Arrived(size_t segment, uint64_t bytes) const;
+  // The pass has failed: whoever awaits a segment gets this error, until the next Announce or Reset. An error that Await returns
+  // does so by itself.
+  void Cancel(const Status& error);
+  // Leaves a segment, all of which was awaited.
+  void Release(size_t segment);
 
   // Forgets everything that was read or announced, for instance after an error.
   void Reset();
@@ -79,6 +85,7 @@ class Prefetcher {
     uint32_t finished = 0;
     uint32_t arrived = 0;         // leading chunks that are complete
     std::vector<bool> complete;
+    bool released = false;
     Status error;
 
     uint64_t lead() const { return segment.offset % kPageBytes; }
@@ -91,6 +98,8 @@ class Prefetcher {
   bool AdmitSegment();                              // needs mutex_
   void Finish(const ReadResult& result);            // needs mutex_
   const Segment* Upcoming(uint64_t index) const;    // needs mutex_
+  const Entry* Find(size_t segment) const;          // needs mutex_
+  bool Ready(size_t segment, uint64_t bytes) const; // needs mutex_
   void DropFrom(size_t index, std::unique_lock<std::mutex>& lock);
 
   const std::unique_ptr<Reader> reader_;            // the thread's own
@@ -100,16 +109,22 @@ class Prefetcher {
   std::atomic<uint64_t> reads_failed_{0};
   std::atomic<uint64_t> reads_retried_{0};
 
-  std::mutex mutex_;                                // guards all below
+  mutable std::mutex mutex_;                        // guards all below
   std::condition_variable work_;                    // wakes the thread: room, segments, stop
-  std::condition_variable progress_;                // wakes the consumer
+  std::condition_variable progress_;                // wakes consumers
   std::vector<Segment> pass_, next_;
   uint64_t admitted_ = 0;                           // segments of pass_ + next_... that have (had) an entry
-  std::deque<Entry> entries_;                       // in the order of use; the first is the current segment
+  std::deque<Entry> entries_;                       // in the order of use; the first is not released
   uint64_t first_sequence_ = 0;                     // of entries_.front()
+  uint64_t announced_at_ = 0;                       // the sequence number of the pass's segment 0
   std::map<uint64_t, uint64_t> used_;               // parts of the ring that entries hold: begin -> end
   uint64_t touched_ = 0;                            // leading bytes of the ring that entries have had
-  uint64_t awaited_ = 0;                            // bytes the consumer sleeps for
+  struct Wait {
+    size_t segment;
+    uint64_t bytes;
+  };
+  std::vector<Wait> waits_;                         // of consumers that sleep
+  Status cancelled_;
   bool admitting_ = true;
   bool stop_ = false;
 

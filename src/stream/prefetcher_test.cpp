@@ -3,9 +3,12 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstring>
 #include <random>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -45,18 +48,22 @@ class PrefetcherTest : public ::testing::Test {
 
   Segment At(uint64_t offset, uint64_t bytes) const { return {file_.get(), offset, bytes}; }
 
-  void Consume(Prefetcher& prefetcher, const Segment& segment) {
+  void Consume(Prefetcher& prefetcher, size_t number, const Segment& segment) {
     for (uint64_t step = segment.bytes / 3; step < segment.bytes; step += segment.bytes / 3 + 1) {
-      const auto part = prefetcher.Await(step);
+      const auto part = prefetcher.Await(number, step);
       ASSERT_TRUE(part.ok()) << part.status().message();
       ASSERT_GE(part->bytes, step);
       ASSERT_EQ(std::memcmp(part->data, &content_[segment.offset], step), 0);
     }
-    const auto whole = prefetcher.Await(segment.bytes);
+    const auto whole = prefetcher.Await(number, segment.bytes);
     ASSERT_TRUE(whole.ok());
     ASSERT_EQ(whole->bytes, segment.bytes);
     ASSERT_EQ(std::memcmp(whole->data, &content_[segment.offset], segment.bytes), 0);
-    prefetcher.Pop();
+    prefetcher.Release(number);
+  }
+
+  void ConsumeAll(Prefetcher& prefetcher, const std::vector<Segment>& pass) {
+    for (size_t i = 0; i < pass.size(); ++i) Consume(prefetcher, i, pass[i]);
   }
 
   std::vector<Segment> Random(std::mt19937_64& random, uint64_t most) const {
@@ -94,12 +101,12 @@ TEST_F(PrefetcherTest, WithoutHeadroomTheRingStaysSmall) {
   const uint8_t* first = nullptr;
   for (int i = 0; i < 3; ++i) {
     prefetcher->Announce(pass, pass);
-    for (const Segment& segment : pass) {
-      const auto arrival = prefetcher->Await(segment.bytes);
+    for (size_t k = 0; k < pass.size(); ++k) {
+      const auto arrival = prefetcher->Await(k, pass[k].bytes);
       ASSERT_TRUE(arrival.ok());
       if (first == nullptr) first = arrival->data;
       EXPECT_EQ(arrival->data, first) << "no second place was used";
-      Consume(*prefetcher, segment);
+      Consume(*prefetcher, k, pass[k]);
     }
   }
 }
@@ -110,7 +117,7 @@ TEST_F(PrefetcherTest, DeliversThePassesItWasPromised) {
   const auto pass = Random(random, 900 * kKiB);
   for (int i = 0; i < 20; ++i) {
     prefetcher->Announce(pass, pass);
-    for (const Segment& segment : pass) Consume(*prefetcher, segment);
+    ConsumeAll(*prefetcher, pass);
   }
 }
 
@@ -118,7 +125,7 @@ TEST_F(PrefetcherTest, ReadsAheadIntoTheNextPass) {
   auto prefetcher = Start(4 * kMiB);
   const std::vector<Segment> pass = {At(100, 300 * kKiB), At(kMiB, 300 * kKiB)};
   prefetcher->Announce(pass, pass);
-  for (const Segment& segment : pass) Consume(*prefetcher, segment);
+  ConsumeAll(*prefetcher, pass);
   // Nobody consumes, and yet the ring fills with the next passes.
   const uint64_t pass_bytes = 2 * 304 * kKiB;
   for (int i = 0; i < 5000 && prefetcher->bytes_read() < 4 * pass_bytes; ++i) ::usleep(1000);
@@ -134,7 +141,7 @@ TEST_F(PrefetcherTest, FollowsEveryChangeOfThePass) {
     const auto next = random() % 2 ? pass : Random(random, kMiB);
     prefetcher->Announce(pass, random() % 4 ? next : std::vector<Segment>{});
     const size_t consumed = random() % (pass.size() + 1);
-    for (size_t k = 0; k < consumed; ++k) Consume(*prefetcher, pass[k]);
+    for (size_t k = 0; k < consumed; ++k) Consume(*prefetcher, k, pass[k]);
     if (random() % 5 == 0) prefetcher->Reset();
   }
 }
@@ -145,7 +152,7 @@ TEST_F(PrefetcherTest, AMatchingPassIsNotReadAgain) {
   prefetcher->Announce(pass, {});
   for (int i = 0; i < 5000 && prefetcher->bytes_read() < 128 * kKiB; ++i) ::usleep(1000);
   prefetcher->Announce(pass, {});
-  for (const Segment& segment : pass) Consume(*prefetcher, segment);
+  ConsumeAll(*prefetcher, pass);
   EXPECT_EQ(prefetcher->bytes_read(), 128 * kKiB);
 }
 
@@ -153,21 +160,21 @@ TEST_F(PrefetcherTest, TheRestOfAPassCanChangeAndWhatWasBegunStays) {
   auto prefetcher = Start(4 * kMiB);
   const auto at = [&](uint64_t i) { return At(i * 256 * kKiB, 256 * kKiB); };
   prefetcher->Announce({at(0), at(1), at(2), at(3)}, {});
-  Consume(*prefetcher, at(0));
+  Consume(*prefetcher, 0, at(0));
   for (int i = 0; i < 5000 && prefetcher->bytes_read() < kMiB; ++i) ::usleep(1000);
   ASSERT_EQ(prefetcher->Hold(), 3u);
   prefetcher->Announce({at(1), at(2), at(3), at(9), at(5)}, {});
-  for (const uint64_t i : {1, 2, 3, 9, 5}) Consume(*prefetcher, at(i));
+  ConsumeAll(*prefetcher, {at(1), at(2), at(3), at(9), at(5)});
   EXPECT_EQ(prefetcher->bytes_read(), 6 * 256 * kKiB);
 }
 
 TEST_F(PrefetcherTest, NothingIsBegunWhileHeld) {
   auto prefetcher = Start(kMiB);
   prefetcher->Announce({At(0, 64 * kKiB)}, {});
-  Consume(*prefetcher, At(0, 64 * kKiB));
+  Consume(*prefetcher, 0, At(0, 64 * kKiB));
   EXPECT_EQ(prefetcher->Hold(), 0u);
   prefetcher->Announce({At(kMiB, 64 * kKiB)}, {});  // ends the hold
-  Consume(*prefetcher, At(kMiB, 64 * kKiB));
+  Consume(*prefetcher, 0, At(kMiB, 64 * kKiB));
 }
 
 TEST_F(PrefetcherTest, AReadErrorReachesTheConsumerAndResetRecovers) {
@@ -175,19 +182,52 @@ TEST_F(PrefetcherTest, AReadErrorReachesTheConsumerAndResetRecovers) {
   ASSERT_EQ(::truncate(path_.c_str(), 2 * kMiB), 0);
   const Segment good = At(0, kMiB), bad = At(3 * kMiB, kMiB);
   prefetcher->Announce({good, bad}, {good, bad});
-  Consume(*prefetcher, good);
-  const auto failed = prefetcher->Await(1);
+  Consume(*prefetcher, 0, good);
+  const auto failed = prefetcher->Await(1, 1);
   ASSERT_FALSE(failed.ok());
   EXPECT_NE(failed.status().message().find(path_), std::string::npos);
   EXPECT_GE(prefetcher->reads_failed(), 1u);
   prefetcher->Reset();
   prefetcher->Announce({good}, {});
-  Consume(*prefetcher, good);
+  Consume(*prefetcher, 0, good);
+}
+
+TEST_F(PrefetcherTest, SegmentsAreAwaitedAndReleasedInAnyOrderByManyThreads) {
+  auto prefetcher = Start(4 * kMiB);
+  std::mt19937_64 random(9);
+  for (int i = 0; i < 30; ++i) {
+    const auto pass = Random(random, 500 * kKiB);
+    prefetcher->Announce(pass, pass);
+    std::atomic<size_t> next{0};
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 3; ++t) {
+      threads.emplace_back([&] {
+        for (size_t k = next++; k < pass.size(); k = next++) Consume(*prefetcher, k, pass[k]);
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+  }
+}
+
+TEST_F(PrefetcherTest, AnErrorReachesThoseWhoWaitForLaterSegments) {
+  auto prefetcher = Start(2 * kMiB);
+  ASSERT_EQ(::truncate(path_.c_str(), 2 * kMiB), 0);
+  const Segment good = At(0, 600 * kKiB), bad = At(3 * kMiB, 600 * kKiB);
+  // The fourth has no room until the first is released, which its reader never does after the error.
+  prefetcher->Announce({bad, good, good, good}, {});
+  std::thread later([&] { EXPECT_FALSE(prefetcher->Await(3, 1).ok()); });
+  EXPECT_FALSE(prefetcher->Await(0, 1).ok());
+  later.join();
+  prefetcher->Reset();
+  prefetcher->Announce({good}, {});
+  std::thread waits([&] { EXPECT_EQ(prefetcher->Await(0, good.bytes + 1).status().code(), Code::kCancelled); });
+  prefetcher->Cancel(Status(Code::kCancelled, "given up"));
+  waits.join();
 }
 
 TEST_F(PrefetcherTest, AwaitingWhatWasNotAnnouncedIsAnErrorNotAHang) {
   auto prefetcher = Start(kMiB);
-  EXPECT_EQ(prefetcher->Await(1).status().code(), Code::kInternal);
+  EXPECT_EQ(prefetcher->Await(0, 1).status().code(), Code::kInternal);
 }
 
 }  // namespace

@@ -1,0 +1,104 @@
+#include "exec/callback_pass.h"
+
+#include <exception>
+
+#include <fmt/format.h>
+
+#include "base/clock.h"
+
+namespace headrace {
+
+Status CallbackPass::Run(ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunction compute, const HostCallback& host, ggml_status& status) {
+  host_ = host;
+  host_wants_ = false;
+  taken_ = nullptr;
+  asked_ = nullptr;
+  failure_ = {};
+  resident_.clear();
+  api_.backend_sched_set_eval_callback(sched, &CallbackPass::OnNode, this);
+  status = compute(sched, graph);
+  api_.backend_sched_set_eval_callback(sched, host.function, host.user_data);
+  changes_.RestoreAll();
+  return failure_;
+}
+
+bool CallbackPass::OnNode(ggml_tensor* node, bool ask, void* self) noexcept {
+  CallbackPass& pass = *static_cast<CallbackPass*>(self);
+  return ask ? pass.Ask(node) : pass.Answer(node);
+}
+
+bool CallbackPass::Ask(ggml_tensor* node) {
+  host_wants_ = host_.function != nullptr && host_.function(node, true, host_.user_data);
+  const ggml_tensor* const before = std::exchange(asked_, node);
+  if (pass_.complete()) return host_wants_;
+  Takeover& takeover = pass_.plan.takeovers[pass_.turn()];
+  if (node == takeover.before) return true;
+  if (node != takeover.node) return host_wants_;
+
+  const uint64_t start = Now();
+  if (failure_.ok()) {
+    try {
+      failure_ = before == takeover.before
+                     ? Execute(takeover)
+                     : Status(Code::kUnsupported, "this llama.cpp computes a graph in another order than the graph says; nothing of it can be streamed");
+    } catch (const std::exception& error) {
+      failure_ = Status(Code::kInternal, fmt::format("the pass was given up: {}", error.what()));
+    }
+  }
+  const uint64_t end = Now();
+  pass_.account().times.takeover_ns += end - start;
+  pass_.account().Publish(end, &pass_.prefetcher());
+  pass_.EndTurn(takeover);
+  if (takeover.by_engine && failure_.ok()) return host_wants_;
+  taken_ = node;
+  changes_.LeaveOut(node);
+  return true;
+}
+
+// After a failure the rest of the split is left out: nothing is computed from what the failed product has left.
+bool CallbackPass::Answer(ggml_tensor* node) {
+  if (node == taken_) {
+    changes_.Restore(node);
+    taken_ = nullptr;
+  }
+  const bool wanted = std::exchange(host_wants_, false);
+  const bool goes_on = !wanted || host_.function(node, false, host_.user_data);
+  return goes_on && failure_.ok();
+}
+
+Status CallbackPass::Execute(Takeover& takeover) {
+  bool changed = false;
+  HEADRACE_RETURN_IF_ERROR(pass_.BeginTurn(takeover, changed));
+  if (takeover.experts != nullptr) return ExecuteExperts(takeover);
+  takeover.by_engine = takeover.resident() && !takeover.elsewhere;
+  if (!takeover.by_engine) return dense_.Multiply(takeover);
+  changes_.UseWeight(takeover.node, &resident_.emplace_back(takeover.weight->Resident(api_)));
+  return {};
+}
+
+Status CallbackPass::ExecuteExperts(Takeover& takeover) {
+  ExpertUse& use = *takeover.experts;
+  PassTimes& times = pass_.account().times;
+  if (!use.begun) {
+    HEADRACE_RETURN_IF_ERROR(pass_.BeginExperts(takeover));
+    const uint64_t start = Now();
+    pass_.Foresee(takeover, dense_.product(), takeover.backend);
+    times.kernel_ns += Now() - start;
+  }
+  const std::span scratch = pass_.memory().scratch();
+  const auto cached = experts_.MultiplyCached(takeover, scratch, times);
+  if (!cached.ok()) return cached.status();
+  HEADRACE_RETURN_IF_ERROR(CheckProduct(*cached, *takeover.weight));
+  for (size_t i = 0; i < takeover.segments.size(); ++i) {
+    const SegmentRows& segment = takeover.segments[i];
+    const uint64_t start = Now();
+    const auto arrival = pass_.prefetcher().Await(takeover.first_segment + i, segment.rows * takeover.weight->cut.row_bytes);
+    times.wait_ns += Now() - start;
+    if (!arrival.ok()) return arrival.status();
+    HEADRACE_RETURN_IF_ERROR(CheckProduct(experts_.MultiplyStreamed(takeover, segment, arrival->data, scratch, times), *takeover.weight));
+    pass_.prefetcher().Release(takeover.first_segment + i);
+  }
+  return {};
+}
+
+}  // namespace headrace

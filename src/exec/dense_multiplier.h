@@ -1,0 +1,40 @@
+// The product of a wide batch with a weight that streams: all of the host's threads multiply what is in memory, then each segment as it arrives.
+#pragma once
+
+#include <cstdint>
+
+#include "exec/kernel_choice.h"
+#include "exec/product.h"
+#include "exec/running_pass.h"
+
+namespace headrace {
+
+// One thread at a time.
+class DenseMultiplier {
+ public:
+  // All outlive it.
+  DenseMultiplier(const GgmlApi& api, RunningPass& pass, const KernelChoice& choice) : pass_(pass), choice_(choice), product_(api) {}
+
+  // A takeover's turn has begun: computes it. Errors: the read's; CheckProduct's.
+  Status Multiply(Takeover& takeover);
+
+  Product& product() { return product_; }
+  uint64_t move_ns() const { return product_.move_ns(); }
+
+ private:
+  // Rows of one weight that lie together in memory in one layout, to be multiplied at once.
+  struct Run {
+    uint64_t first_row = 0;
+    uint64_t rows = 0;
+    uint8_t* data = nullptr;
+    const PackedLayout* packed = nullptr;
+  };
+  Status MultiplySegment(Takeover& takeover, size_t index, Run& run);
+  Status Flush(const Takeover& takeover, Run& run, const Move* move);
+
+  RunningPass& pass_;
+  const KernelChoice& choice_;
+  Product product_;
+};
+
+}  // namespace headrace

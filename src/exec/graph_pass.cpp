@@ -1,0 +1,164 @@
+#include "exec/graph_pass.h"
+
+#include <algorithm>
+#include <cstring>
+#include <exception>
+
+#include <fmt/format.h>
+
+#include "base/clock.h"
+#include "base/size.h"
+
+namespace headrace {
+namespace {
+
+// Batches of at most so many columns. In wider ones each thread's conversion of all columns, which a team shares, counts (docs/architecture.md).
+constexpr int64_t kMostColumns = 8;
+
+constexpr size_t kNodesInContext = 64;
+
+}  // namespace
+
+GraphPass::GraphPass(const GgmlApi& api, RunningPass& pass, const KernelChoice& choice, Workers& workers)
+    : api_(api), pass_(pass), workers_(workers), dense_(pass, choice), experts_(pass, choice) {}
+
+GraphPass::~GraphPass() {
+  for (ggml_context* context : contexts_) api_.free(context);
+}
+
+bool GraphPass::Fits() const {
+  return pass_.plan.columns <= kMostColumns &&
+         std::all_of(pass_.plan.takeovers.begin(), pass_.plan.takeovers.end(), [](const Takeover& takeover) {
+           return !takeover.elsewhere && (takeover.experts == nullptr || takeover.experts->way == ExpertUse::Way::kCached);
+         });
+}
+
+GraphPass::Call& GraphPass::CallOf(size_t turn) {
+  while (calls_.size() <= turn) {
+    if (calls_.size() % kNodesInContext == 0) contexts_.push_back(api_.init({(2 * kNodesInContext + 2) * api_.tensor_overhead(), nullptr, true}));
+    Call& call = calls_.emplace_back(Call{this, calls_.size(), nullptr});
+    ggml_tensor* source = api_.new_tensor_2d(contexts_.back(), GGML_TYPE_F32, 1, 1);
+    call.function = api_.map_custom1(contexts_.back(), source, &GraphPass::OnNode, GGML_N_TASKS_MAX, &call);
+  }
+  return calls_[turn];
+}
+
+// Makes the nodes of all turns from this one on what the schedule says.
+void GraphPass::Change(size_t from) {
+  for (size_t turn = from; turn < pass_.plan.takeovers.size(); ++turn) {
+    Takeover& takeover = pass_.plan.takeovers[turn];
+    changes_.Restore(takeover.node);
+    takeover.by_engine = takeover.resident();
+    if (takeover.by_engine) {
+      changes_.UseWeight(takeover.node, &resident_.emplace_back(takeover.weight->Resident(api_)));
+    } else {
+      changes_.Replace(takeover.node, *CallOf(turn).function);
+    }
+  }
+}
+
+// Turns of products that the engine computes by itself.
+void GraphPass::SkipTurns(size_t end) {
+  while (pass_.turn() < end && pass_.plan.takeovers[pass_.turn()].by_engine) pass_.EndTurn(pass_.plan.takeovers[pass_.turn()]);
+}
+
+Status GraphPass::Run(ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunction compute, ggml_status& status) {
+  graph_ = graph;
+  failure_ = {};
+  entered_ = left_ = 0;
+  ready_ = false;
+  resident_.clear();
+  Change(0);
+  status = compute(sched, graph);
+  changes_.RestoreAll();
+  if (failure_.ok() && status == GGML_STATUS_SUCCESS) SkipTurns(pass_.plan.takeovers.size());
+  return failure_;
+}
+
+void GraphPass::OnNode(ggml_tensor* node, const ggml_tensor*, int thread, int threads, void* argument) {
+  const Call& call = *static_cast<Call*>(argument);
+  call.pass->Compute(node, call.turn, thread, threads);
+}
+
+// The first thread that comes prepares the work, all share it, the last one that leaves ends the turn. Those that come later wait at the mutex.
+void GraphPass::Compute(ggml_tensor* node, size_t turn, int thread, int threads) noexcept {
+  Status status;
+  uint64_t wait_ns = 0;
+  Worker* worker = nullptr;
+  bool foresee = false;
+  {
+    const std::lock_guard lock(mutex_);
+    try {
+      worker = workers_.Of(thread);
+      if (worker == nullptr && thread == 0) status = Status(Code::kInternal, "ggml made no backend");
+      const ExpertUse* const use = pass_.plan.takeovers[turn].experts;
+      foresee = entered_ == 0 && use != nullptr && !use->begun;
+      if (entered_++ == 0 && status.ok()) status = Begin(node, turn, threads);
+    } catch (const std::exception& error) {
+      status = Status(Code::kInternal, fmt::format("the pass was given up: {}", error.what()));
+    }
+    if (!status.ok() && failure_.ok()) failure_ = status;
+  }
+  if (ready_ && status.ok() && worker != nullptr) {
+    try {
+      const Takeover& takeover = pass_.plan.takeovers[turn];
+      if (foresee) pass_.Foresee(takeover, worker->product(), worker->backend());
+      status = takeover.experts != nullptr ? experts_.Work(*worker, wait_ns) : dense_.Work(thread, *worker, wait_ns);
+    } catch (const std::exception& error) {
+      status = Status(Code::kInternal, fmt::format("the pass was given up: {}", error.what()));
+    }
+  }
+  const std::lock_guard lock(mutex_);
+  if (!status.ok() && failure_.ok()) failure_ = status;
+  const uint64_t now = Now();
+  if (thread == 0) {
+    pass_.account().times.wait_ns += wait_ns;
+    pass_.account().times.kernel_ns += now - began_at_ - std::min(now - began_at_, wait_ns);
+  }
+  if (++left_ == threads) End(node, now);
+}
+
+Status GraphPass::Begin(ggml_tensor* node, size_t turn, int threads) {
+  began_at_ = Now();
+  ready_ = false;
+  if (!failure_.ok()) return {};
+  SkipTurns(turn);
+  if (pass_.turn() != turn || pass_.plan.takeovers[turn].node != node) {
+    return Status(Code::kUnsupported, "this llama.cpp computes a graph in another order than the graph says; nothing of it can be streamed");
+  }
+  Takeover& takeover = pass_.plan.takeovers[turn];
+  bool changed = false;
+  HEADRACE_RETURN_IF_ERROR(pass_.BeginTurn(takeover, changed));
+  if (changed) Change(turn + 1);
+  if (takeover.experts != nullptr) {
+    HEADRACE_RETURN_IF_ERROR(pass_.BeginExperts(takeover));
+    experts_.Begin(takeover, threads);
+  } else {
+    dense_.Begin(takeover, threads);
+  }
+  ready_ = true;
+  return {};
+}
+
+void GraphPass::End(ggml_tensor* node, uint64_t now) {
+  entered_ = left_ = 0;
+  pass_.account().times.takeover_ns += now - began_at_;
+  const size_t turn = std::min(pass_.turn(), pass_.plan.takeovers.size() - 1);
+  Takeover& takeover = pass_.plan.takeovers[turn];
+  if (failure_.ok()) {
+    if (takeover.experts == nullptr) dense_.End();
+    pass_.EndTurn(takeover);
+  } else {
+    std::memset(node->data, 0, api_.nbytes(node));
+    StopGraph(takeover);
+  }
+  pass_.account().Publish(now, &pass_.prefetcher());
+}
+
+// Nothing is computed from what a failed product has left. The engine's threads are all here: none looks at a later node.
+void GraphPass::StopGraph(const Takeover& after) {
+  const int nodes = api_.graph_n_nodes(graph_);
+  for (int i = after.at + 1; i < nodes; ++i) changes_.LeaveOut(api_.graph_node(graph_, i));
+}
+
+}  // namespace headrace

@@ -1,0 +1,114 @@
+#include "exec/pass_plan.h"
+
+#include <algorithm>
+
+namespace headrace {
+namespace {
+
+// A MUL_MAT_ID that chooses one matrix of a three-dimensional weight for each of some ids of each token.
+bool IsExpertProduct(const ggml_tensor& node) {
+  if (node.op != GGML_OP_MUL_MAT_ID) return false;
+  const ggml_tensor &weight = *node.src[0], &columns = *node.src[1], &ids = *node.src[2];
+  return weight.ne[3] == 1 && columns.type == GGML_TYPE_F32 && columns.nb[0] == sizeof(float) && columns.ne[3] == 1 &&
+         ids.type == GGML_TYPE_I32 && ids.ne[0] == node.ne[1] && ids.ne[1] == node.ne[2] && ids.ne[2] == 1 && ids.ne[3] == 1 &&
+         node.nb[0] == sizeof(float);
+}
+
+// The scheduler's last backend is the CPU's.
+ggml_backend_t CpuBackend(const GgmlApi& api, ggml_backend_sched_t sched) {
+  ggml_backend_t backend = api.backend_sched_get_backend(sched, api.backend_sched_get_n_backends(sched) - 1);
+  return api.backend_dev_type(api.backend_get_device(backend)) == GGML_BACKEND_DEVICE_TYPE_CPU ? backend : nullptr;
+}
+
+// Products with the same ids are of one layer.
+void GroupExperts(ExpertStore& experts, bool look_ahead, PassPlan& plan) {
+  std::vector<std::vector<const Weight*>> weights;
+  plan.uses.reserve(plan.takeovers.size());  // takeovers point at them
+  for (size_t i = 0; i < plan.takeovers.size(); ++i) {
+    Takeover& takeover = plan.takeovers[i];
+    if (!takeover.weight->experts) continue;
+    const ggml_tensor* ids = takeover.node->src[2];
+    const auto count = static_cast<uint32_t>(takeover.weight->tensor.ne[2]);
+    size_t at = 0;
+    while (at < plan.uses.size() && (plan.takeovers[plan.uses[at].first].node->src[2] != ids || plan.uses[at].experts != count)) ++at;
+    if (at == plan.uses.size()) {
+      ExpertUse& use = plan.uses.emplace_back();
+      use.experts = count;
+      use.per_token = ids->ne[0];
+      use.tokens = ids->ne[1];
+      use.first = i;
+      weights.emplace_back();
+    }
+    plan.uses[at].last = i;
+    takeover.experts = &plan.uses[at];
+    takeover.slice = weights[at].size();
+    weights[at].push_back(takeover.weight);
+  }
+  for (size_t at = 0; at < plan.uses.size(); ++at) {
+    ExpertUse& use = plan.uses[at];
+    use.layer = experts.FindOrAdd(weights[at]);
+    if (use.tokens != 1 || !look_ahead) continue;
+    use.router = FindRouter(*plan.takeovers[use.first].node->src[2], use.experts);
+    const auto router = std::find_if(plan.takeovers.begin(), plan.takeovers.end(), [&](const Takeover& t) { return t.node == use.router.product; });
+    if (router != plan.takeovers.end()) use.router_weight = router->weight;
+  }
+}
+
+}  // namespace
+
+std::vector<ManagedProduct> FindProducts(const GgmlApi& api, ggml_backend_sched_t sched, ggml_cgraph* graph, const MappingTable& mappings) {
+  std::vector<ManagedProduct> products;
+  const int nodes = api.graph_n_nodes(graph);
+  for (int i = 0; i < nodes; ++i) {
+    ggml_tensor* node = api.graph_node(graph, i);
+    if ((node->op != GGML_OP_MUL_MAT && !IsExpertProduct(*node)) || (node->flags & GGML_TENSOR_FLAG_COMPUTE) == 0) continue;
+    const ggml_tensor* weight = node->src[0];
+    if (node->op == GGML_OP_MUL_MAT_ID && !CutOf(api, *weight).by_rows) continue;
+    if (weight->data == nullptr || node->ne[0] * node->ne[1] * node->ne[2] * node->ne[3] == 0) continue;
+    auto origin = mappings.Find(weight->data, api.nbytes(weight));
+    if (!origin) continue;
+    ggml_backend_t backend = api.backend_sched_get_tensor_backend(sched, node);
+    if (backend == nullptr) continue;
+    const auto device = api.backend_dev_type(api.backend_get_device(backend));
+    const bool elsewhere = device == GGML_BACKEND_DEVICE_TYPE_ACCEL && node->op == GGML_OP_MUL_MAT;
+    if (elsewhere) backend = CpuBackend(api, sched);
+    if (backend == nullptr || (device != GGML_BACKEND_DEVICE_TYPE_CPU && !elsewhere)) continue;
+    ManagedProduct& product = products.emplace_back();
+    product.takeover.node = node;
+    product.takeover.before = i == 0 ? nullptr : api.graph_node(graph, i - 1);
+    product.takeover.at = i;
+    product.takeover.backend = backend;
+    product.takeover.elsewhere = elsewhere;
+    product.origin = std::move(*origin);
+  }
+  return products;
+}
+
+void PassPlan::Clear() {
+  uses.clear();  // with their pins
+  takeovers.clear();
+  files.clear();
+  columns = 0;
+  multiplied_bytes = column_bytes = 0;
+}
+
+void MakePassPlan(std::vector<ManagedProduct> products, bool look_ahead, WeightStore& weights, ExpertStore& experts, PassPlan& plan) {
+  plan.Clear();
+  plan.takeovers.reserve(products.size());
+  for (ManagedProduct& product : products) {
+    Takeover& takeover = plan.takeovers.emplace_back(std::move(product.takeover));
+    takeover.weight = weights.FindOrAdd(*takeover.node->src[0], product.origin, takeover.node->op == GGML_OP_MUL_MAT_ID);
+    const SourceFile* file = takeover.weight->origin.file.get();
+    if (std::find(plan.files.begin(), plan.files.end(), file) == plan.files.end()) plan.files.push_back(file);
+  }
+  GroupExperts(experts, look_ahead, plan);
+  for (const Takeover& takeover : plan.takeovers) {
+    const ggml_tensor& node = *takeover.node;
+    const ExpertUse* const use = takeover.experts;
+    plan.columns = std::max(plan.columns, use != nullptr ? use->tokens : node.ne[1] * node.ne[2] * node.ne[3]);
+    plan.multiplied_bytes += use == nullptr ? takeover.weight->bytes() : takeover.weight->bytes() / use->experts * static_cast<uint64_t>(use->per_token);
+    if (use != nullptr && use->tokens > 1) plan.column_bytes = std::max(plan.column_bytes, ExpertProduct::ScratchBytes(node, use->tokens));
+  }
+}
+
+}  // namespace headrace

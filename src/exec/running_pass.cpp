@@ -1,0 +1,169 @@
+#include "exec/running_pass.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+namespace headrace {
+
+RunningPass::RunningPass(const GgmlApi& api, const Config& config, WeightStore& weights, ExpertStore& experts, StreamMemory& memory,
+                         PassAccount& account, Headroom& headroom, SnapshotWriter& snapshot, RouterTraceWriter* trace)
+    : api_(api),
+      config_(config),
+      weights_(weights),
+      experts_(experts),
+      memory_(memory),
+      account_(account),
+      headroom_(headroom),
+      snapshot_(snapshot),
+      trace_(trace) {}
+
+Status RunningPass::Begin() {
+  turn_ = 0;
+  HEADRACE_RETURN_IF_ERROR(memory_.Prepare(plan.column_bytes));
+  if (ExpertCache* const cache = experts_.cache()) cache->BeginPass(static_cast<double>(plan.columns));
+  Schedule(0);
+  const bool loading = std::any_of(plan.takeovers.begin(), plan.takeovers.end(), [](const Takeover& takeover) {
+    return std::any_of(takeover.segments.begin(), takeover.segments.end(), [](const SegmentRows& rows) { return rows.keep; });
+  });
+  snapshot_->state = loading ? Snapshot::kLoading : Snapshot::kStreaming;
+  account_.PublishPlan(plan.files);
+  Announce();
+  return {};
+}
+
+void RunningPass::End() {
+  plan.uses.clear();  // with their pins
+}
+
+// Decides what each takeover from the first on reads, as far as it is known before the routers have chosen.
+void RunningPass::Schedule(size_t first) {
+  std::vector<std::vector<SegmentRows>> next;
+  SchedulePass(plan.takeovers, first, weights_.plan().segment_bytes, next);
+  const ExpertCache* const cache = experts_.cache();
+  for (ExpertUse& use : plan.uses) {
+    if (!use.begun) use.way = ChooseWay(use.experts, use.per_token, use.tokens, cache == nullptr ? 0 : cache->slots(use.layer));
+  }
+  next_.clear();
+  bool foreseen = true;  // all that the next pass reads
+  for (size_t i = 0; i < plan.takeovers.size(); ++i) {
+    Takeover& takeover = plan.takeovers[i];
+    if (const ExpertUse* use = takeover.experts) {
+      foreseen = foreseen && use->way != ExpertUse::Way::kOnDemand;
+      const auto matrix = static_cast<uint64_t>(takeover.weight->tensor.ne[1]);
+      for (uint32_t expert = 0; use->way == ExpertUse::Way::kStreamed && expert < use->experts; ++expert) {
+        if (cache != nullptr && cache->Holds(use->layer, expert)) continue;
+        CutSegments(*takeover.weight, expert * matrix, (expert + 1) * matrix, ExpertSegmentBytes(), false, next[i]);
+      }
+      if (i >= first) takeover.segments = next[i];
+    }
+    for (const SegmentRows& rows : next[i]) next_.push_back(SegmentOf(*takeover.weight, rows));
+  }
+  if (!foreseen) next_.clear();
+}
+
+// A prompt multiplies an expert in one go where the ring has room: each product gathers the columns anew.
+uint64_t RunningPass::ExpertSegmentBytes() const { return std::max(weights_.plan().segment_bytes, weights_.plan().ring_bytes / 4); }
+
+void RunningPass::Announce() {
+  std::vector<Segment> pass;
+  bool open = true;
+  for (size_t i = turn_; i < plan.takeovers.size() && open; ++i) {
+    Takeover& takeover = plan.takeovers[i];
+    const ExpertUse* use = takeover.experts;
+    open = use == nullptr || use->begun || use->way != ExpertUse::Way::kOnDemand;
+    if (!open) break;
+    takeover.first_segment = pass.size();
+    for (const SegmentRows& rows : takeover.segments) pass.push_back(SegmentOf(*takeover.weight, rows));
+  }
+  const bool reads = !pass.empty() || !next_.empty() || !open;
+  if (reads) prefetcher().Announce(std::move(pass), open ? next_ : std::vector<Segment>{});
+}
+
+// The router of a layer has chosen: reads what was chosen, and no more than what is being read already.
+void RunningPass::AnnounceChosen(const ExpertUse& use) {
+  size_t begun = prefetcher().Hold();
+  for (size_t i = turn_; i <= use.last; ++i) {
+    Takeover& takeover = plan.takeovers[i];
+    const size_t own = std::min(begun, takeover.segments.size());
+    begun -= own;
+    if (takeover.experts == &use) takeover.segments = NeededSegments(use, takeover, own, ExpertSegmentBytes());
+  }
+  Announce();
+}
+
+Status RunningPass::BeginTurn(Takeover& takeover, bool& changed) {
+  changed = false;
+  if (memory_.MustGiveBack()) {
+    const bool pinned = std::any_of(plan.uses.begin(), plan.uses.end(), [this](const ExpertUse& use) { return use.begun && use.last >= turn_; });
+    if (!pinned) {
+      const auto given = GiveBack();
+      if (!given.ok()) return given.status();
+      changed = *given;
+    }
+  }
+  if (changed) {
+    Schedule(turn_);
+    Announce();
+  } else if (takeover.experts == nullptr && takeover.resident_rows > takeover.weight->resident_rows) {
+    // An earlier product of this pass found no room to keep them.
+    ScheduleProduct(takeover, weights_.plan().segment_bytes);
+    Announce();
+  }
+  return {};
+}
+
+Status RunningPass::BeginExperts(Takeover& takeover) {
+  ExpertUse& use = *takeover.experts;
+  if (use.begun) return {};
+  const auto later = static_cast<size_t>(&plan.uses.back() - &use);
+  HEADRACE_RETURN_IF_ERROR(BeginUse(use, *takeover.node->src[2], experts_.cache(), later + 1, account_.counts));
+  if (trace_ != nullptr && use.tokens == 1) trace_->Write(use.layer, use.choice.experts());
+  if (use.way != ExpertUse::Way::kCached) AnnounceChosen(use);
+  return {};
+}
+
+void RunningPass::Foresee(const Takeover& takeover, Product& product, ggml_backend_t backend) {
+  const ExpertUse& use = *takeover.experts;
+  if (!foresees_ || use.way != ExpertUse::Way::kCached || use.tokens != 1 || &use == &plan.uses.back()) return;
+  ExpertUse& next = plan.uses[static_cast<size_t>(&use - plan.uses.data()) + 1];
+  if (next.way != ExpertUse::Way::kCached || next.router_weight == nullptr) return;
+  next.foreseen = ForeseeExperts(product, backend, next.router, *next.router_weight, *takeover.node->src[1], static_cast<size_t>(next.per_token));
+  std::vector<ExpertName> names;
+  for (const uint32_t expert : next.foreseen) names.push_back({next.layer, expert});
+  experts_.cache()->DropPrefetches();
+  experts_.cache()->Prefetch(names, std::numeric_limits<double>::infinity());
+}
+
+void RunningPass::EndTurn(Takeover& takeover) {
+  if (ExpertUse* const use = takeover.experts; use != nullptr && &takeover == &plan.takeovers[use->last]) {
+    use->cached.Release();
+    use->adopted.Release();
+  }
+  ++turn_;
+}
+
+Result<bool> RunningPass::RoomToKeep(Weight& weight, const SegmentRows& segment, uint64_t kept) {
+  const uint64_t row_bytes = weight.cut.row_bytes;
+  if (segment.first_row > kept || memory_.MustGiveBack()) return false;
+  HEADRACE_RETURN_IF_ERROR(weights_.Commit(weight));
+  return headroom_.Touch(weight.storage.data() + segment.first_row * row_bytes, segment.rows * row_bytes);
+}
+
+Result<bool> RunningPass::GiveBack() {
+  auto given = memory_.GiveBack();
+  if (given.ok() && *given) {
+    account_.PublishPlan(plan.files);
+    snapshot_->resident_bytes = weights_.resident_bytes();
+  }
+  return given;
+}
+
+uint64_t RunningPass::streamed_bytes() const {
+  uint64_t bytes = 0;
+  for (const Takeover& takeover : plan.takeovers) {
+    for (const SegmentRows& rows : takeover.segments) bytes += rows.rows * takeover.weight->cut.row_bytes;
+  }
+  return bytes;
+}
+
+}  // namespace headrace
