@@ -49,7 +49,8 @@ bool CallbackPass::Ask(ggml_tensor* node) {
   pass_.account().times.takeover_ns += end - start;
   pass_.account().Publish(end, &pass_.prefetcher());
   pass_.EndTurn(takeover);
-  if (takeover.by_engine && failure_.ok()) return host_wants_;
+  // The engine computes it by itself; at once, where another product comes next.
+  if (takeover.by_engine && failure_.ok()) return host_wants_ || (!pass_.complete() && pass_.plan.takeovers[pass_.turn()].before == node);
   taken_ = node;
   changes_.LeaveOut(node);
   return true;
