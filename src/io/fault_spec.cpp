@@ -47,6 +47,7 @@ bool ParseOne(std::string_view key, std::string_view value, FaultSpec& spec) {
   if (key == "errno") return ParseErrno(value, spec.error);
   if (key == "delay_us") return ParseNumber(value, spec.delay_us);
   if (key == "truncated") return (spec.truncated = value == "1") || value == "0";
+  if (key == "direct") return (spec.direct = value == "1") || value == "0";
   if (key == "reorder") return (spec.reorder = value == "1") || value == "0";
   uint64_t bytes = 0;
   if (key != "short" || !ParseBytes(value, bytes) || bytes == 0 || bytes > UINT32_MAX) return false;

@@ -52,6 +52,7 @@ class FaultyReader final : public SlotReader {
   bool Hit(const ReadProgress& progress) {
     const bool overlaps =
         progress.offset() < spec_.end && progress.offset() + progress.length() > spec_.begin;
+    if (spec_.direct && !progress.request().file->direct()) return false;
     if (!overlaps || matched_++ < spec_.after || hits_ >= spec_.times) return false;
     ++hits_;
     return true;

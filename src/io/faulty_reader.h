@@ -20,6 +20,7 @@ struct FaultSpec {
   uint64_t after = 0;
   uint64_t times = UINT64_MAX;
 
+  bool direct = false;       // only reads of files that are read directly
   int error = 0;             // the errno they fail with; 0: they do not
   bool truncated = false;    // they return nothing, as if the file ended before them
   uint32_t short_bytes = 0;  // if above 0, they return at most this many bytes
@@ -30,7 +31,7 @@ struct FaultSpec {
   friend bool operator==(const FaultSpec&, const FaultSpec&) = default;
 };
 
-// "after=100,errno=EIO", "range=4096-8192,times=2,errno=5", "short=8K", "truncated=1", "delay_us=500,reorder=1": any
+// "after=100,errno=EIO", "range=4096-8192,times=2,errno=5", "short=8K", "truncated=1", "delay_us=500,reorder=1", "direct=1,errno=EINVAL": any
 // order, sizes as ParseSize takes them, the end of a range exclusive. Where neither errno, truncated, short, delay_us
 // nor reorder is given, errno is EIO. Errors: kInvalidArgument naming what is not understood.
 Result<FaultSpec> ParseFaultSpec(std::string_view text);

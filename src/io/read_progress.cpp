@@ -40,6 +40,8 @@ bool ReadProgress::Advance(int64_t result) {
   if (result < 0) {
     const int error = static_cast<int>(-result);
     if (Interrupted(error) && ++interruptions_ <= kMaxInterruptions) return false;
+    // Some file systems (FUSE, networks) allow O_DIRECT when a file is opened and refuse a read later.
+    if (error == EINVAL && request_.file->LeaveDirect()) return false;
     return Fail(Status(Code::kIo, fmt::format("{}: cannot read {} bytes at {}: {}", request_.file->path(),
                                               request_.length, request_.offset, std::strerror(error))));
   }

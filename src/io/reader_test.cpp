@@ -251,6 +251,36 @@ TEST_P(ReaderTest, ReadsLeaveNoPageCacheBehind) {
   ::munmap(mapped, 4 * kMiB);
 }
 
+// A host that closes all descriptors closes the ring's too.
+TEST(UringReader, WithoutItsDescriptorNothingIsReportedBeforeTheKernelIsThrough) {
+  WriteTestFile("ring_closed", 16 * kMiB);
+  auto file = SourceFile::Open("ring_closed");
+  ASSERT_TRUE(file.ok());
+  auto reader = MakeReader(ReaderKind::kUring, 16);
+  if (!reader.ok()) GTEST_SKIP() << reader.status().message();
+  int ring = -1;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code error;
+    if (std::filesystem::read_symlink(entry, error).string().find("[io_uring]") != std::string::npos) ring = std::stoi(entry.path().filename());
+  }
+  ASSERT_GE(ring, 0);
+  const std::unique_ptr<std::byte, decltype(&std::free)> memory(static_cast<std::byte*>(std::aligned_alloc(kPageBytes, 16 * kMiB)), &std::free);
+  std::vector<ReadRequest> requests;
+  for (unsigned i = 0; i < 16; ++i) requests.push_back({&*file, i * kMiB, kMiB, memory.get() + i * kMiB, i});
+  (*reader)->Submit(requests);
+  ASSERT_EQ(::close(ring), 0);
+  std::vector<ReadResult> results;
+  while ((*reader)->in_flight() > 0) (*reader)->Collect(true, results);
+  ASSERT_EQ(results.size(), 16u);
+  std::memset(memory.get(), 0xee, 16 * kMiB);
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  for (uint64_t i = 0; i < 16 * kMiB; i += 512) ASSERT_EQ(memory.get()[i], std::byte{0xee}) << "a read came late";
+  (*reader)->Submit({requests.data(), 1});
+  (*reader)->Collect(true, results);
+  EXPECT_EQ(results.back().status.code(), Code::kIo);
+  std::filesystem::remove("ring_closed");
+}
+
 constexpr auto kDirect = SourceFile::Access::kDirect;
 constexpr auto kBuffered = SourceFile::Access::kBuffered;
 INSTANTIATE_TEST_SUITE_P(Readers, ReaderTest,
@@ -263,6 +293,7 @@ INSTANTIATE_TEST_SUITE_P(Readers, ReaderTest,
                                                    "times=500,errno=EINTR"},
                                            Variant{"Short", ReaderKind::kUring, kDirect, "short=20000"},
                                            Variant{"Late", ReaderKind::kPread, kDirect, "delay_us=200"},
+                                           Variant{"DirectRefusedLater", ReaderKind::kUring, kDirect, "after=1,direct=1,errno=EINVAL"},
                                            Variant{"OutOfOrder", ReaderKind::kUring, kDirect, "reorder=1"}),
                          [](const auto& test) { return test.param.name; });
 

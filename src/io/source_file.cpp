@@ -13,6 +13,7 @@
 #include <cstring>
 
 #include "base/hash.h"
+#include "base/log.h"
 #include "base/size.h"
 #include "base/standard_streams.h"
 
@@ -74,6 +75,14 @@ Result<SourceFile> SourceFile::Open(const std::string& path, Access access) {
   ::syscall(SYS_fadvise64, file.fd(), 0L, 0L, POSIX_FADV_RANDOM);
   if (const int error = TryFirstPage(file.fd()); error != 0) return SystemError(path, "read", error);
   return file;
+}
+
+bool SourceFile::LeaveDirect() const {
+  if (!std::atomic_ref(direct_).exchange(false)) return false;
+  ::fcntl(fd(), F_SETFL, 0);
+  ::syscall(SYS_fadvise64, fd(), 0L, 0L, POSIX_FADV_RANDOM);
+  LogWarning(fmt::format("{}: this file system refuses direct reads (O_DIRECT) after it had allowed them; reading through the page cache, which is slower", path_));
+  return true;
 }
 
 Status SourceFile::CheckUnchanged() const {

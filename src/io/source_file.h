@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <cstdint>
 #include <ctime>
 #include <string>
@@ -37,7 +38,9 @@ class SourceFile {
   FileIdentity identity() const { return identity_; }
   // False when reads go through the page cache: because asked for, because O_DIRECT was refused, or
   // because the file lies in memory (tmpfs) anyway.
-  bool direct() const { return direct_; }
+  bool direct() const { return std::atomic_ref(direct_).load(std::memory_order_relaxed); }
+  // From now on reads go through the page cache, and a line says so: the file system has refused a direct read after all. False: they did already.
+  bool LeaveDirect() const;
 
   // kChanged when size or modification time are not those of Open. A file that was deleted or renamed
   // stays readable through the descriptor and counts as unchanged.
@@ -56,7 +59,7 @@ class SourceFile {
   uint64_t size_ = 0;
   FileIdentity identity_;
   timespec modified_{};
-  bool direct_ = false;
+  mutable bool direct_ = false;   // atomic
 };
 
 }  // namespace headrace

@@ -44,11 +44,12 @@ class UringReader final : public SlotReader {
   void Flush();
   void TakeCompletions();
   void Complete(unsigned index, int result);
-  void GiveUp(const char* action, int error, bool also_in_kernel);
+  void GiveUp(const char* action, int error);
 
   io_uring ring_{};
   bool open_ = false;
   bool stopping_ = false;         // nothing is begun any more
+  bool blind_ = false;            // the kernel cannot be asked to wait: completions are looked for
   std::optional<Status> broken_;  // why the ring takes no requests any more
   std::vector<unsigned> queued_;  // slots in the submission queue, in order
   std::vector<bool> kernel_has_ = std::vector<bool>(depth());
@@ -111,11 +112,11 @@ void UringReader::Flush() {
       stalls_ = 0;
     } else if (result == -EAGAIN || result == -EBUSY || result == 0) {
       if (in_kernel_ > 0) return;  // a completion will make room
-      if (++stalls_ > kMaxStalls) return GiveUp("submit", EAGAIN, false);
+      if (++stalls_ > kMaxStalls) return GiveUp("submit", EAGAIN);
       ::usleep(kStallMicroseconds);
       return;
     } else if (result != -EINTR) {
-      return GiveUp("submit", -result, false);
+      return GiveUp("submit", -result);
     }
   }
 }
@@ -127,9 +128,15 @@ void UringReader::Reap(bool block) {
     Flush();
     if (!block || finished() > before || (in_kernel_ == 0 && queued_.empty())) return;
     if (in_kernel_ == 0) continue;
+    if (blind_) {
+      ::usleep(kStallMicroseconds);
+      continue;
+    }
     io_uring_cqe* completion = nullptr;
     const int result = ::io_uring_wait_cqe(&ring_, &completion);
-    if (result < 0 && result != -EINTR && result != -EAGAIN) GiveUp("wait", -result, true);
+    if (result >= 0 || result == -EINTR || result == -EAGAIN) continue;
+    blind_ = true;
+    GiveUp("wait", -result);
   }
 }
 
@@ -157,18 +164,12 @@ void UringReader::Complete(unsigned index, int result) {
   Finish(index, progress.status());
 }
 
-// Only when the ring itself fails, for instance because the host closed its descriptor. The requests that
-// the kernel has may still write to their destinations; nothing reads those as weights.
-void UringReader::GiveUp(const char* action, int error, bool also_in_kernel) {
+// Only when the ring itself fails, for instance because the host closed its descriptor. What the kernel has already it still reads, into memory that nobody
+// else may get before: its results come through the shared memory of the ring, which stays.
+void UringReader::GiveUp(const char* action, int error) {
   broken_ = Status(Code::kIo, fmt::format("io_uring failed: cannot {}: {}", action, std::strerror(error)));
   for (const unsigned index : queued_) Finish(index, *broken_);
   queued_.clear();
-  if (!also_in_kernel) return;
-  for (unsigned index = 0; index < depth(); ++index) {
-    if (kernel_has_[index]) Finish(index, *broken_);
-    kernel_has_[index] = false;
-  }
-  in_kernel_ = 0;
 }
 
 }  // namespace

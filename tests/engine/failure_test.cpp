@@ -124,6 +124,42 @@ TEST_P(Faults, BadSpotAmongExperts) {
   }
 }
 
+// A file system that allows O_DIRECT when the file is opened and refuses it later: slower, with one line, and right.
+TEST(OneFault, DirectReadsThatAreRefusedLater) {
+  for (const char* after : {"0", "50"}) {
+    const EngineRun run = Faulty(std::string("direct=1,errno=EINVAL,after=") + after, {{"HEADRACE_READER", "uring"}});
+    ExpectNoWrongOutput(run);
+    EXPECT_EQ(Rounds(run, "0"), 4u) << run.child.Describe();
+    EXPECT_EQ(Lines(run.child.err, "headrace: ").size(), 1u) << run.child.Describe();
+    EXPECT_EQ(Lines(run.child.err, "O_DIRECT").size(), 1u) << run.child.Describe();
+  }
+}
+
+// Layers that keep a state in place (no KV cache): a pass that fails between two of them leaves all as they were, and the same token can be tried again.
+TEST(OneFault, APassThatFailedLeavesRecurrentStatesAsTheyWere) {
+  std::string error;
+  std::string model;
+  for (const std::string& path : ArchitectureModels(&error)) model = path.ends_with("/mamba2-dense.gguf") ? path : model;
+  ASSERT_NE(model, "") << error;
+  const std::vector<std::string> scenario = {HEADRACE_HOST_SCENARIOS, "retry", "--model", model, "--prompt", "7", "--decode", "6"};
+  const EngineRun stock = RunDumper(scenario, {});
+  auto environment = StreamingEnvironment(256 * kMiB, false);
+  const EngineRun resident = RunDumper(scenario, environment);
+  ASSERT_TRUE(resident.snapshot) << resident.child.Describe();
+  environment = StreamingEnvironment((*resident.snapshot)->weight_bytes / 2, false);
+  const EngineRun whole = RunDumper(scenario, environment);
+  EXPECT_TRUE(SameBytes(stock, whole));
+  ASSERT_TRUE(whole.snapshot) << whole.child.Describe();
+  size_t failed = 0;
+  for (int after = 2; after < 60; after += 3) {
+    environment["HEADRACE_FAULT"] = "errno=EIO,times=3,after=" + std::to_string(after);
+    const EngineRun run = RunDumper(scenario, environment);
+    failed += Lines(run.child.out, "code -3").size();
+    EXPECT_TRUE(SameBytes(stock, run)) << "after " << after;
+  }
+  EXPECT_GE(failed, 5u) << "hardly a read has failed";
+}
+
 TEST(Changes, TruncatedFile) {
   const EngineRun run = Rounds(CopyOfModel("truncated"), "truncate", StreamingEnvironment(kBudget, false));
   ExpectNoWrongOutput(run);

@@ -11,7 +11,8 @@
 //     together    a target (--model), a draft (--second), two contexts of the target and one for embeddings, in turn; says the
 //                 most that the process held, without pages of models
 //     callback    an eval callback that asks for --nodes all|some|products|none and hashes what it sees
-//     abort       an abort callback that fires in the middle of the second of three prompts
+//     abort       an abort callback that fires in the middle of the second of three prompts, with --at 0 of the first; dumps the others
+//     retry       one prompt and --decode tokens; a call that fails is made once more, and its code said
 //     rounds      --rounds N prompts; before round --at the model file is changed: --change truncate,
 //                 overwrite, delete, replace or none. Says "round I code C" and goes on after an error.
 #include <dlfcn.h>
@@ -252,7 +253,7 @@ void Callback(Setup setup, const std::string& nodes) {
               static_cast<unsigned long long>(recorder.seen));
 }
 
-void Abort(Setup setup) {
+void Abort(Setup setup, int at) {
   struct Fuse {
     bool armed = false;
     int calls = 0;
@@ -265,12 +266,27 @@ void Abort(Setup setup) {
   const Model model = LoadModel(setup.model, setup.repack);
   Session session(model.get(), setup.session);
   DumpWriter dump(setup.out);
-  Compute(session, setup, dump, "before");
+  if (at > 0) Compute(session, setup, dump, "before");
   fuse.armed = true;
   session.Clear();
   std::printf("code %d\n", session.Prompt(setup.prompt));
   fuse.armed = false;
   Compute(session, setup, dump, "after");
+}
+
+void RetryFailed(const Setup& setup) {
+  const Model model = LoadModel(setup.model, setup.repack);
+  Session session(model.get(), setup.session);
+  DumpWriter dump(setup.out);
+  for (int step = 0; step <= setup.decode; ++step) {
+    int code = step == 0 ? session.Prompt(setup.prompt) : session.Step();
+    if (code != 0) {
+      std::printf("step %d code %d\n", step, code);
+      code = session.Retry();
+    }
+    Expect(code, "step " + std::to_string(step));
+    session.Dump(dump, "step " + std::to_string(step));
+  }
 }
 
 // Damages a model file that is in use. Every way keeps the name's folder as it was but for this file.
@@ -339,7 +355,9 @@ int main(int argc, char** argv) {
   } else if (scenario == "callback") {
     Callback(setup, options.Text("--nodes", "all"));
   } else if (scenario == "abort") {
-    Abort(setup);
+    Abort(setup, options.Int("--at", 1));
+  } else if (scenario == "retry") {
+    RetryFailed(setup);
   } else if (scenario == "rounds") {
     Rounds(setup, options.Int("--rounds", 4), options.Int("--at", 1), options.Text("--change", "none"));
   } else {

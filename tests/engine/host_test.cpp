@@ -88,6 +88,12 @@ TEST_P(Hosts, AbortCallback) {
   EXPECT_EQ(Lines(said, "code 2").size(), 1u) << said;
 }
 
+// Nothing is known of the engine's kernels yet: what a stopped product has left teaches nothing.
+TEST_P(Hosts, AbortCallbackInTheFirstPass) {
+  const std::string said = Compare({"abort", "--at", "0", "--model", kDense}, 6u << 20);
+  EXPECT_EQ(Lines(said, "code 2").size(), 1u) << said;
+}
+
 // A budget that holds everything: the library computes from resident weights alone.
 TEST_P(Hosts, EverythingResidentInThreads) {
   std::vector<std::string> scenario = {HEADRACE_HOST_SCENARIOS, "parallel", "--model", kDense, "--second", kDraft,

@@ -155,6 +155,7 @@ llama_token Session::Greedy(int output) const {
 
 // tokens: the same number for each of the sequences, position by position.
 int Session::Evaluate(const std::vector<llama_token>& tokens, bool encode, int sequences) {
+  if (&tokens != &last_) last_ = tokens;
   const int count = static_cast<int>(tokens.size());
   llama_batch batch = llama_batch_init(count, 0, 1);
   batch.n_tokens = count;
@@ -189,6 +190,11 @@ int Session::Step() {
   std::vector<llama_token> tokens;
   for (int s = 0; s < sequences_; ++s) tokens.push_back(Greedy(outputs_ - sequences_ + s));
   return Evaluate(tokens, false, sequences_);
+}
+
+int Session::Retry() {
+  past_ = llama_memory_seq_pos_max(llama_get_memory(context_.get()), 0) + 1;
+  return Evaluate(last_, false, options_.sequences);
 }
 
 std::vector<Session::Output> Session::Outputs() {

@@ -69,6 +69,8 @@ class Session {
   int Prompt(int count);
   // One llama_decode of the tokens that the last outputs make most probable, one for each sequence.
   int Step();
+  // Once more what has failed, at the position that the engine's memory is at, as programs do that leave positions to the engine.
+  int Retry();
 
   // Takes `count` positions from `keep` on out of every sequence and moves the later ones up.
   void Shift(int keep, int count);
@@ -105,6 +107,7 @@ class Session {
   uint32_t seed_;
   uint64_t random_ = 0;
   std::unique_ptr<llama_context, FreeContext> context_;
+  std::vector<llama_token> last_;  // tokens of the last call
   int past_ = 0;        // positions in every sequence
   int saved_past_ = 0;
   int outputs_ = 0;     // of the last call
