@@ -31,6 +31,8 @@ namespace {
 constexpr const char* kExamples = R"(
 Examples:
   headrace exec --ram 8G -- llama-server -m model.gguf --port 8080
+  headrace exec --ram 8G -- llama serve -hf user/model-GGUF:Q4_K_M
+  headrace exec --ram 8G -- llama-server --models-dir ~/models
   headrace exec --ram 8G -- llama-perplexity -m model.gguf -f text.txt
   headrace exec --ram 2G --stats -- python3 my_program.py
   headrace exec --ram 2G -- node server.js
