@@ -1,4 +1,5 @@
 // headrace bench: llama-bench under the library, beside the disk's limit.
+#include <csignal>
 #include <cstdio>
 #include <memory>
 
@@ -89,6 +90,7 @@ int Bench(BenchOptions options, const CommandLine& line) {
   std::string output;
   Session session;
   session.launch.program = engine->program;
+  session.launch.death_signal = SIGKILL;
   session.launch.arguments = std::move(*arguments);
   session.owns_terminal = !model->config.debug;
   session.launch.stdin_null = true;

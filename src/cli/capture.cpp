@@ -56,6 +56,7 @@ Result<CaptureResult> Capture(const std::string& program, const std::vector<std:
   spec.stderr_null = !merge_stderr;
   spec.stderr_to_stdout = merge_stderr;
   spec.stdout_fd = write.get();
+  spec.death_signal = SIGKILL;
   const auto child = StartProcess(spec, KeepOnlyStandardStreams);
   if (!child.ok()) return child.status();
   write = Descriptor();

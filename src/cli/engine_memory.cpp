@@ -169,8 +169,13 @@ std::optional<EngineMemory> ParseFitPrint(std::string_view output) {
 Result<EngineSimulation> EngineSimulation::Prepare(const Engine& engine, const std::vector<std::string>& arguments) {
   EngineSimulation simulation;
   auto program = LocateProgram("llama-fit-params", &engine, SearchPaths());
-  if (!program.ok()) return program.status();
-  const auto known = QueryOptions(*program);
+  if (!program.ok()) {
+    auto one_for_all = LocateProgram("llama", &engine, SearchPaths());
+    if (!one_for_all.ok()) return program.status();
+    program = std::move(one_for_all);
+    simulation.command_ = {"fit-params"};
+  }
+  const auto known = QueryOptions(*program, simulation.command_);
   if (!known.ok()) return known.status();
   if (!known->Has("-fitp")) {
     return Status(Code::kUnsupported, fmt::format("{} is too old to say what would be allocated", *program));
@@ -209,7 +214,9 @@ Result<EngineMemory> EngineSimulation::RunOne(std::vector<std::string> arguments
   arguments.insert(arguments.end(), {"-fitp", "on"});
   if (const auto known = known_.find(arguments); known != known_.end()) return known->second;
   // ggml would start a debugger on a program that aborts, as this one does on a model that cannot be loaded.
-  const auto result = Capture(program_, arguments, true, {{"GGML_NO_BACKTRACE", "1"}});
+  std::vector<std::string> words = command_;
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  const auto result = Capture(program_, words, true, {{"GGML_NO_BACKTRACE", "1"}});
   if (!result.ok()) return result.status();
   auto memory = ParseFitPrint(result->output);
   if (!memory) return Status(Code::kUnsupported, fmt::format("{} does not say what would be allocated: {}", program_, Reason(result->output)));

@@ -65,7 +65,7 @@ std::vector<std::string> ServerMemoryArguments(std::vector<std::string> argument
 class EngineSimulation {
  public:
   // `arguments` are those of the program that will run, -m with the model among them. Errors: kNotFound when the
-  // engine has no llama-fit-params, kUnsupported when it cannot print sizes.
+  // engine has neither llama-fit-params nor one program for all, kUnsupported when it cannot print sizes.
   static Result<EngineSimulation> Prepare(const Engine& engine, const std::vector<std::string>& arguments);
 
   // Asks for other arguments from now on; what is the same for them is not simulated again.
@@ -91,6 +91,7 @@ class EngineSimulation {
   Result<uint64_t> StateBytesOf(const std::string& model);
 
   std::string program_;
+  std::vector<std::string> command_;      // its first word, where it is llama.cpp's one program for all
   OptionNames options_;                   // of it
   std::vector<std::string> arguments_;    // without -m
   std::string model_, draft_, projector_; // paths, "" for none

@@ -104,8 +104,10 @@ OptionNames ParseHelp(std::string_view help) {
   return OptionNames(std::move(names), std::move(variables));
 }
 
-Result<OptionNames> QueryOptions(const std::string& program) {
-  const auto help = Capture(program, {"--help"}, true);
+Result<OptionNames> QueryOptions(const std::string& program, const std::vector<std::string>& command) {
+  std::vector<std::string> words = command;
+  words.emplace_back("--help");
+  const auto help = Capture(program, words, true);
   if (!help.ok()) return help.status();
   OptionNames names = ParseHelp(help->output);
   // -m is in every release of every program that loads a model.

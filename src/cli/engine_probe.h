@@ -36,8 +36,8 @@ class OptionNames {
 };
 OptionNames ParseHelp(std::string_view help);
 
-// Runs PROGRAM --help. Errors: kUnsupported when it prints no options, with its last line.
-Result<OptionNames> QueryOptions(const std::string& program);
+// Runs PROGRAM [COMMAND] --help; `command` is the first word of llama.cpp's one program for all. Errors: kUnsupported when it prints no options, with its last line.
+Result<OptionNames> QueryOptions(const std::string& program, const std::vector<std::string>& command = {});
 
 // "0.7.0 (build 11669, commit Debian)" of llama.cpp's --version output; "" when it has none.
 std::string ParseVersion(std::string_view output);

@@ -2,20 +2,27 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <iterator>
 #include <memory>
+#include <optional>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "base/say.h"
+#include "base/text_file.h"
+#include "cli/download_cache.h"
 #include "cli/engine_probe.h"
+#include "cli/engine_program.h"
 #include "cli/engine_variables.h"
 #include "cli/exit_status.h"
 #include "cli/file_arguments.h"
 #include "cli/load_mode.h"
 #include "cli/model_setup.h"
+#include "cli/model_source.h"
 #include "cli/options.h"
+#include "cli/server_memory.h"
 #include "cli/session.h"
 
 namespace headrace::cli {
@@ -24,6 +31,8 @@ namespace {
 constexpr const char* kExamples = R"(
 Examples:
   headrace exec --ram 8G -- llama-server -m model.gguf --port 8080
+  headrace exec --ram 8G -- llama serve -hf user/model-GGUF:Q4_K_M
+  headrace exec --ram 8G -- llama-server --models-dir ~/models
   headrace exec --ram 8G -- llama-perplexity -m model.gguf -f text.txt
   headrace exec --ram 2G --stats -- python3 my_program.py
   headrace exec --ram 2G -- node server.js
@@ -38,76 +47,126 @@ struct ExecOptions {
   FlashOptions flash;
 };
 
-// The file after -m or --model; of a program that may mean something else by that only one that exists.
-std::string ModelArgument(const std::vector<std::string>& arguments, bool surely) {
-  std::error_code error;
-  const std::string path = OptionValue(arguments, {"-m", "--model"}).value_or("");
-  return surely || std::filesystem::is_regular_file(path, error) ? path : "";
+// What decides how the program is started.
+struct Launchee {
+  EngineProgram program;
+  std::vector<std::string> command;     // its first word, of llama.cpp's one program for all
+  std::optional<OptionNames> known;     // of its --help, where it was asked
+  std::vector<std::string> arguments;   // all that count: the options that variables stand for, then its own
+  ModelSource source;
+};
+
+// A program of llama.cpp is asked for its options where something depends on them.
+Launchee Understand(const LaunchSpec& launch) {
+  Launchee launchee;
+  launchee.program = RecognizeProgram(launch.program, launch.arguments);
+  if (launchee.program.kind == ProgramKind::kOther) {
+    launchee.arguments = launch.arguments;
+    return launchee;
+  }
+  const auto own = launch.arguments.begin() + static_cast<ptrdiff_t>(launchee.program.command_words);
+  launchee.command.assign(launch.arguments.begin(), own);
+  const auto ask = [&] {
+    if (auto known = QueryOptions(launch.program, launchee.command); known.ok()) launchee.known = std::move(*known);
+  };
+  if (!launch.environment.empty()) ask();
+  if (launchee.known) launchee.arguments = VariablesAsOptions(launch.environment, *launchee.known);
+  launchee.arguments.insert(launchee.arguments.end(), own, launch.arguments.end());
+  launchee.arguments = OptionNamesIn(std::move(launchee.arguments));
+  launchee.source = FindModelSource(launchee.program.kind, launchee.arguments, DownloadCache([](const char* name) { return std::getenv(name); }));
+  launchee.arguments.insert(launchee.arguments.end(), launchee.source.arguments.begin(), launchee.source.arguments.end());
+  if (launchee.source.router && !launchee.known) ask();
+  // An older server without a model ends by itself.
+  if (launchee.source.router && !(launchee.known && launchee.known->Has("--models-dir"))) launchee.source = {};
+  return launchee;
 }
 
-// Programs whose context is what -c says, or the model's own.
-bool IsGenerator(const std::string& program) {
-  const std::string name = std::filesystem::path(program).filename().string();
-  return name == "llama-server" || name == "llama-cli" || name == "llama-completion" || name == "llama-mtmd-cli";
+// The models of a program whose memory is not foretold; of one that may mean something else by -m only those that exist.
+std::vector<std::string> ModelArguments(const Launchee& launchee) {
+  std::vector<std::string> models;
+  const auto& words = launchee.arguments;
+  for (size_t i = 0; i + 1 < words.size(); ++i) {
+    if (words[i] != "-m" && words[i] != "--model") continue;
+    // llama-bench measures several, one after the other.
+    std::vector<std::string> paths = ListFields(words[i + 1]);
+    if (paths.size() > 1) paths.push_back(words[i + 1]);
+    std::copy_if(paths.begin(), paths.end(), std::back_inserter(models), [](const std::string& path) {
+      std::error_code error;
+      return std::filesystem::is_regular_file(path, error);
+    });
+  }
+  return models;
+}
+
+// Whether the weights alone are more than the program may have.
+bool ExceedsMemory(const std::string& model_path, const FlashOptions& options) {
+  const auto model = PrepareModel(model_path, options);
+  return model.ok() && DivideMemory(model->limits, model->weights, model->catalogue.weight_bytes(), std::nullopt).streams;
 }
 
 // Another way of loading than a mapping is taken out where weights stream.
-void MapModel(bool streams, LaunchSpec& launch) {
+void MapModel(const Launchee& launchee, LaunchSpec& launch) {
   const auto variable = [&](const char* name) -> const char* {
     const auto found = std::find_if(launch.environment.begin(), launch.environment.end(), [&](const auto& entry) { return entry.first == name; });
     return found == launch.environment.end() ? nullptr : found->second.c_str();
   };
-  const std::string unmapped_by = UnmappedBy(launch.arguments, variable);
-  if (!streams || unmapped_by.empty()) return;
-  launch.arguments = Mapped(std::move(launch.arguments));
-  std::erase_if(launch.environment, [](const auto& entry) { return entry.first == kLoadModeVariable; });
-  launch.environment.emplace_back(kLoadModeVariable, kMappedMode);
-  Say(MappedLine(unmapped_by));
-}
-
-// Of a program whose memory is not foretold: whether the weights alone are more than it may have.
-bool ExceedsMemory(const std::string& model_path, const FlashOptions& options) {
-  auto model = PrepareModel(model_path, options);
-  return model.ok() && (!SettleMemory(nullptr, {}, *model).ok() || model->streams());
-}
-
-// The options that a program will find in its environment; none when it does not list its own.
-std::vector<std::string> OptionsFromVariables(const std::string& program, const Environment& variables) {
-  const auto known = QueryOptions(program);
-  return known.ok() ? VariablesAsOptions(variables, *known) : std::vector<std::string>();
-}
-
-// llama-server keeps up to 8 GiB of prompts' states, and 32 checkpoints of each slot's, unless its user says otherwise. It gets as many
-// as the memory allows beside all else, and none where that is too little for the weights already. `arguments` are all that count.
-Status SettleServer(const Engine& engine, const std::vector<std::string>& arguments, ModelSetup& model, LaunchSpec& launch) {
-  std::vector<std::string> all = ServerMemoryArguments(arguments);
-  const bool own_checkpoints = OptionValue(arguments, kCheckpointOptions).has_value(), own_cache = OptionValue(arguments, kPromptCacheOptions).has_value();
-  if (!own_checkpoints) all.insert(all.end(), {"--ctx-checkpoints", "0"});
-  if (!own_cache) all.insert(all.end(), {"--cache-ram", "0"});
-  std::optional<Result<EngineSimulation>> simulation;
-  HEADRACE_RETURN_IF_ERROR(SettleMemory(&engine, all, model, simulation));
-  const uint64_t limit = model.limits.process_bytes;
-  const auto left = [&]() -> uint64_t {
-    if (model.streams() || !model.memory.engine) return 0;
-    return limit == 0 ? UINT64_MAX : limit - std::min(limit, model.memory.everything_bytes);
-  };
-  const auto set = [&](const char* variable, const char* option, uint64_t value, uint64_t usual) {
-    launch.environment.emplace_back(variable, std::to_string(value));
-    if (value < usual) {
-      Say(fmt::format("{} {} instead of the server's own {}: weights and the rest need the memory; give the option to have more", option, value, usual));
-    }
-    all.insert(all.end(), {option, std::to_string(value)});
-    return SettleMemory(&engine, all, model, simulation);
-  };
-  if (!own_checkpoints && simulation->ok()) {
-    const auto state = (*simulation)->StateBytes();
-    const uint64_t each = state.ok() ? (*simulation)->slots() * *state : 0;
-    const uint64_t checkpoints = each == 0 ? kServerCheckpoints : std::min(kServerCheckpoints, left() / each);
-    HEADRACE_RETURN_IF_ERROR(set("LLAMA_ARG_CTX_CHECKPOINTS", "--ctx-checkpoints", checkpoints, kServerCheckpoints));
+  if (const std::string unmapped_by = UnmappedBy(launch.arguments, variable); !unmapped_by.empty()) {
+    launch.arguments = Mapped(std::move(launch.arguments));
+    std::erase_if(launch.environment, [](const auto& entry) { return IsLoadVariable(entry.first); });
+    launch.environment.emplace_back(kLoadModeVariable, kMappedMode);
+    Say(MappedLine(unmapped_by));
   }
-  if (own_cache) return {};
-  const uint64_t one_state = model.memory.engine ? model.memory.engine->context_bytes : 0;
-  return set("LLAMA_ARG_CACHE_RAM", "--cache-ram", std::min(kServerPromptCache, (left() - std::min(left(), one_state)) / kMiB), kServerPromptCache);
+  const auto preset = OptionValue(launchee.arguments, {"--models-preset"});
+  if (!launchee.source.router || !preset || !launchee.known || !launchee.known->Has("--load-mode")) return;
+  const std::string in_preset = UnmappedInPreset(ReadTextFile(*preset).value_or(""));
+  if (in_preset.empty()) return;
+  // An option of the server's goes before its models' own.
+  launch.arguments.insert(launch.arguments.end(), {"--load-mode", kMappedMode});
+  Say(MappedLine(fmt::format("{} in {}", in_preset, OneLine(*preset))));
+}
+
+// The library has the whole budget and decides by itself what streams.
+Status LetLibraryDecide(const Launchee& launchee, const MemoryLimits& limits, LaunchSpec& launch, Config& config) {
+  const auto settled = launchee.program.kind == ProgramKind::kServer
+                           ? SettleUnknownServer(launchee.source.router, launchee.arguments, limits, launch.environment, config)
+                           : Result<std::vector<std::string>>(std::vector<std::string>());
+  if (!settled.ok()) return settled.status();
+  Say(fmt::format("{}: {}, so what it will allocate is not foretold, only measured: weights that do not fit stream within {}",
+                  std::filesystem::path(launch.program).filename().string(), launchee.source.unknown, DescribeLimit(limits)));
+  for (const std::string& line : *settled) Say(line);
+  return {};
+}
+
+// Of a model that is here: what streams is decided before the start.
+Result<bool> Foretell(const Launchee& launchee, const Engine& simulator, ModelSetup& model, LaunchSpec& launch, Config& config) {
+  HEADRACE_RETURN_IF_ERROR(CheckFileArguments(launchee.arguments));
+  HEADRACE_RETURN_IF_ERROR(launchee.program.kind == ProgramKind::kServer ? SettleServer(simulator, launchee.arguments, model, launch.environment)
+                                                                         : SettleMemory(&simulator, launchee.arguments, model));
+  SayDecision(model);
+  const FlashMode asked = config.flash_mode;
+  config = model.LibraryConfig();
+  // The program may download a newer file, which need not fit.
+  if (!model.streams() && launchee.source.downloaded) config.flash_mode = asked;
+  if (model.streams()) AddDiskSpeed(launchee.source.model, simulator, config);
+  return model.streams();
+}
+
+// Whether weights stream, or may. What the program and the library are told of the memory is settled.
+Result<bool> Settle(Launchee& launchee, const Engine& simulator, const FlashOptions& options, const MemoryLimits& limits, LaunchSpec& launch, Config& config) {
+  ModelSource& source = launchee.source;
+  if (launchee.program.generates() && !source.model.empty()) {
+    auto model = PrepareModel(source.model, options);
+    if (model.ok()) return Foretell(launchee, simulator, *model, launch, config);
+    if (!source.downloaded) return model.status();
+    source.unknown = fmt::format("its downloaded model cannot be read yet ({})", model.status().message());
+  }
+  if (config.flash_mode != FlashMode::kOff && !source.unknown.empty()) {
+    HEADRACE_RETURN_IF_ERROR(LetLibraryDecide(launchee, limits, launch, config));
+    return true;
+  }
+  if (config.flash_mode != FlashMode::kAuto) return config.flash_mode == FlashMode::kOn;
+  const auto models = ModelArguments(launchee);
+  return std::any_of(models.begin(), models.end(), [&](const std::string& path) { return ExceedsMemory(path, options); });
 }
 
 int Exec(const ExecOptions& options, const std::vector<std::string>& words, const Environment& variables) {
@@ -135,31 +194,21 @@ int Exec(const ExecOptions& options, const std::vector<std::string>& words, cons
     if (!library.ok()) return Fail(library.status().message(), kExitNotFound);
     session.library = std::move(*library);
   }
-  session.launch.program = *program;
-  session.launch.arguments.assign(words.begin() + 1, words.end());
-  session.launch.environment = variables;
-  const bool generates = config.wants_library() && engine.ok() && IsGenerator(*program);
-  // What the program reads in its environment counts as if its arguments said it.
-  std::vector<std::string> arguments = generates && !variables.empty() ? OptionsFromVariables(*program, variables) : std::vector<std::string>();
-  arguments.insert(arguments.end(), session.launch.arguments.begin(), session.launch.arguments.end());
-  const std::string model_path = ModelArgument(arguments, IsGenerator(*program));
-  bool streams = config.flash_mode == FlashMode::kOn;
-  if (generates && !model_path.empty()) {
-    auto model = PrepareModel(model_path, options.flash);
-    if (!model.ok()) return Fail(model.status());
-    if (const Status files = CheckFileArguments(arguments); !files.ok()) return Fail(files);
-    const Status settled = program->ends_with("llama-server") ? SettleServer(*engine, arguments, *model, session.launch) : SettleMemory(&*engine, arguments, *model);
-    if (!settled.ok()) return Fail(settled);
-    SayDecision(*model);
-    config = model->LibraryConfig();
-    streams = model->streams();
-    if (streams) AddDiskSpeed(model_path, *engine, config);
-  } else if (config.flash_mode == FlashMode::kAuto && !model_path.empty()) {
-    streams = ExceedsMemory(model_path, options.flash);
+  LaunchSpec& launch = session.launch;
+  launch.program = *program;
+  launch.arguments.assign(words.begin() + 1, words.end());
+  launch.environment = variables;
+  Launchee launchee;
+  if (config.wants_library()) {
+    launchee = Understand(launch);
+    // Where no engine is found the program's own folder may have what foretells.
+    const Engine simulator = engine.ok() ? *engine : Engine{std::filesystem::path(*program).parent_path().string(), "the program's folder"};
+    const auto streams = Settle(launchee, simulator, options.flash, resolved->limits, launch, config);
+    if (!streams.ok()) return Fail(streams.status());
+    if (*streams) MapModel(launchee, launch);
   }
-  MapModel(streams, session.launch);
   if (config.debug) {
-    Say(fmt::format("{} {}", *program, fmt::join(session.launch.arguments, " ")));
+    Say(fmt::format("{} {}", *program, fmt::join(launch.arguments, " ")));
     for (const auto& [name, value] : config.ToEnvironment()) Say(fmt::format("{}={}", name, value));
   }
   session.config = config;
@@ -168,6 +217,8 @@ int Exec(const ExecOptions& options, const std::vector<std::string>& words, cons
     return Fail(result.status().message(), result.status().code() == Code::kNotFound ? kExitNotFound : kExitNotExecutable);
   }
   if (options.stats || config.debug) PrintSummary(*result);
+  // Nobody may have asked for a model.
+  if (launchee.source.router && config.flash_mode == FlashMode::kOn) config.flash_mode = FlashMode::kAuto;
   return ReportEnd(*result, config, std::filesystem::path(*program).filename().string());
 }
 

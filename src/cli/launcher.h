@@ -32,7 +32,7 @@ LaunchOutcome OutcomeOf(int wait_status);
 // The program runs in our process group, so Ctrl-C and Ctrl-Z of the terminal reach it directly; we only
 // wait. SIGTERM, SIGHUP and signals that were sent to us alone are passed on; SIGINT, SIGTERM, SIGHUP,
 // SIGQUIT do not end us while it runs, and those that were ignored when we were started reach nobody. It gets the signal
-// mask and dispositions that we were started with. It is sent SIGTERM when we are killed.
+// mask and dispositions that we were started with. It gets its death_signal when we are killed.
 // Errors: kNotFound (no such file, or its interpreter), kPermission (cannot be executed), kIo.
 // Not thread-safe: no other thread may run, one launch at a time.
 Result<LaunchOutcome> Launch(const LaunchSpec& spec);

@@ -1,7 +1,9 @@
-// How the engine loads a model's file. Weights stream through its mapping; every other way copies all of them into memory.
+// How the engine loads a model's file. Weights stream through its mapping; every other way copies all of them into memory, or locks
+// them there. Each of llama.cpp's releases has its own options and variables for that.
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/config.h"
@@ -15,11 +17,17 @@ std::string UnmappedBy(const std::vector<std::string>& arguments, const Getenv& 
 // The arguments with a mapping instead. Pure.
 std::vector<std::string> Mapped(std::vector<std::string> arguments);
 
+// The first line of a file of models' settings (--models-preset) that asks for another way; "" when none does. Pure.
+std::string UnmappedInPreset(std::string_view text);
+
 // The line that says so; "" when nothing is changed.
 std::string MappedLine(const std::string& unmapped_by);
 
 // Of a model that streams: that line on standard error, if anything of the user's arguments or the environment is changed.
 void SayMapped(const std::vector<std::string>& rest);
+
+// Whether this variable is about it.
+bool IsLoadVariable(std::string_view name);
 
 inline constexpr const char* kLoadModeVariable = "LLAMA_ARG_LOAD_MODE";
 inline constexpr const char* kMappedMode = "mmap";

@@ -75,9 +75,7 @@ Status SettleMemory(const Engine* engine, const std::vector<std::string>& argume
 }
 
 Status SettleMemory(Result<EngineSimulation>& simulation, const std::vector<std::string>& arguments, ModelSetup& model) {
-  if (const auto cache = OptionValue(arguments, kPromptCacheOptions); cache && cache->starts_with('-') && model.limits.process_bytes > 0) {
-    return Status(Code::kInvalidArgument, fmt::format("--cache-ram {} lets the prompt cache grow without end; write how many MiB it may have", *cache));
-  }
+  HEADRACE_RETURN_IF_ERROR(CheckPromptCache(arguments, model.limits));
   if (const auto batch = OptionValue(arguments, {"-ub", "--ubatch-size"})) {
     if (const uint64_t tokens = std::strtoull(batch->c_str(), nullptr, 10); tokens > 0) model.weights.batch_tokens = tokens;
   }
@@ -109,6 +107,12 @@ Status SettleMemory(Result<EngineSimulation>& simulation, const std::vector<std:
   if (!model.config.lock || !model.streams()) return {};
   const Status locked = Region::MayLock(model.memory.weights_budget_bytes);
   return locked.ok() ? locked : Status(locked.code(), "--lock: " + locked.message());
+}
+
+Status CheckPromptCache(const std::vector<std::string>& arguments, const MemoryLimits& limits) {
+  const auto cache = OptionValue(arguments, kPromptCacheOptions);
+  if (!cache || !cache->starts_with('-') || limits.process_bytes == 0) return {};
+  return Status(Code::kInvalidArgument, fmt::format("--cache-ram {} lets the prompt cache grow without end; write how many MiB it may have", *cache));
 }
 
 Result<EngineSetup> PrepareEngine(const std::string& engine_option, std::initializer_list<const char*> programs,

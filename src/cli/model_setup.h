@@ -47,6 +47,9 @@ Status SettleMemory(const Engine* engine, const std::vector<std::string>& argume
 // The same with a simulation that was prepared for these arguments. Writes no line; thread-safe.
 Status SettleMemory(Result<EngineSimulation>& simulation, const std::vector<std::string>& arguments, ModelSetup& model);
 
+// kInvalidArgument for a prompt cache without end where there is a limit.
+Status CheckPromptCache(const std::vector<std::string>& arguments, const MemoryLimits& limits);
+
 struct EngineSetup {
   SearchPaths paths;
   Engine engine;

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <csignal>
 #include <functional>
 #include <string>
 #include <utility>
@@ -23,9 +24,12 @@ struct StartSpec {
   bool stderr_to_stdout = false;
   int stdout_fd = -1;                   // where its standard output goes instead of where ours goes
   bool own_group = false;               // a process group of its own: no signals of our terminal
+  // What it gets when this process is killed. Only SIGKILL surely ends it: it may have been started with SIGTERM blocked or ignored, or
+  // hang while it ends.
+  int death_signal = SIGTERM;
 };
 
-// The program gets SIGTERM when the thread that started it ends, as it does when this process is killed.
+// The program gets `death_signal` when the thread that started it ends, as it does when this process is killed.
 // Its signals are as ours were at our start (cli/start_signals.h). `in_child` runs in it before the program does; only async-signal-safe calls.
 // Returns its id; the caller waits for it. Thread-safe.
 // Errors: kNotFound (no such file, or its interpreter), kPermission (cannot be executed), kIo.

@@ -1,5 +1,6 @@
 #include "run/run_command.h"
 
+#include <csignal>
 #include <filesystem>
 #include <memory>
 
@@ -95,6 +96,7 @@ AnswerResult AnswerByServer(const cli::RunArguments& run, const RunPlan& plan, c
 Result<cli::SessionResult> RunProgram(const cli::RunArguments& run, const RunPlan& plan, const cli::EngineSetup& engine, const cli::ModelSetup& model) {
   cli::Session session;
   session.launch.program = plan.program;
+  session.launch.death_signal = SIGKILL;
   session.launch.arguments = plan.arguments;
   session.config = model.LibraryConfig();
   session.library = session.config.wants_library() ? engine.library : "";

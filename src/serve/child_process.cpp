@@ -72,6 +72,7 @@ Result<std::shared_ptr<ChildProcess>> ChildProcess::Start(const Executor& execut
   start.stdout_fd = log_write.get();
   start.stderr_to_stdout = true;
   start.own_group = spec.own_group;
+  start.death_signal = SIGKILL;
   std::shared_ptr<ChildProcess> child(new ChildProcess(executor, std::move(spec), ends[0]));
   const auto pid = cli::StartProcess(start, ResetProcess);
   if (!pid.ok()) return pid.status();

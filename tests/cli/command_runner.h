@@ -5,6 +5,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <functional>
 #include <map>
 #include <string>
@@ -61,6 +62,23 @@ class CommandTest : public testing::Test {
 
   TemporaryTree tree_;
   std::map<std::string, std::string> environment_;
+};
+
+// What is started meanwhile, and what that starts, has this signal blocked.
+class BlockedSignal {
+ public:
+  explicit BlockedSignal(int signal) {
+    sigset_t blocked;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, signal);
+    sigprocmask(SIG_BLOCK, &blocked, &before_);
+  }
+  ~BlockedSignal() { sigprocmask(SIG_SETMASK, &before_, nullptr); }
+  BlockedSignal(const BlockedSignal&) = delete;
+  BlockedSignal& operator=(const BlockedSignal&) = delete;
+
+ private:
+  sigset_t before_{};
 };
 
 class RunningCommand {

@@ -35,6 +35,23 @@ class RunCommand : public CommandTest {
   const std::string folder_ = std::string(HEADRACE_TEST_FOLDER) + "/kv." + std::to_string(getpid());
 };
 
+// Whoever starts it may have SIGTERM blocked.
+TEST_F(RunCommand, NoEngineOutlivesOneThatIsKilled) {
+  for (const auto& options : {std::vector<std::string>{"--ram", "4G"}, {"--flash-mode", "on", "--weights-ram", "4M"}}) {
+    std::vector<std::string> words = {"run", Model(), "-p", "It is", "-n", "1500", "--raw"};
+    words.insert(words.end(), options.begin(), options.end());
+    words.insert(words.end(), {"--", "--ignore-eos"});
+    const BlockedSignal blocked(SIGTERM);
+    RunningCommand command = Start(words);
+    ASSERT_TRUE(command.WaitForOutput(" "));
+    const auto children = command.Children();
+    ASSERT_EQ(children.size(), 1u);
+    command.SignalCommand(SIGKILL);
+    EXPECT_TRUE(Eventually([&] { return kill(children[0], 0) != 0; }));
+    kill(children[0], SIGKILL);
+  }
+}
+
 TEST_F(RunCommand, StreamedTextEqualsUnstreamedText) {
   const Outcome stock = Generate({"--flash-mode", "off"});
   ASSERT_EQ(stock.status, 0) << stock.err;

@@ -69,6 +69,19 @@ TEST_F(Lifecycle, UnloadingByForceBreaksRequestsOff) {
   EXPECT_FALSE(Has(client.body(), "[DONE]"));
 }
 
+// Whoever starts it may have SIGTERM blocked; a llama-server that is ending already takes no other one.
+TEST_F(Lifecycle, NoModelOutlivesAServerThatIsKilled) {
+  const cli::BlockedSignal blocked(SIGTERM);
+  ASSERT_TRUE(StartServer());
+  ASSERT_EQ(Complete(kDense, 1).status, 200);
+  const auto children = Children();
+  ASSERT_EQ(children.size(), 1u);
+  server_->SignalCommand(SIGKILL);
+  server_->Finish();
+  EXPECT_TRUE(Eventually([&] { return kill(children[0], 0) != 0; }));
+  kill(children[0], SIGKILL);
+}
+
 TEST_F(Lifecycle, ACrashIsReportedAtOnceAndMended) {
   ASSERT_TRUE(StartServer({"--models-dir", Models(), "--flash-mode", "on", "--weights-ram", "1M"}));
   HttpClient stream(port_), whole(port_);

@@ -1,0 +1,32 @@
+// Which of llama.cpp's programs a command line starts. Pure.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace headrace::cli {
+
+enum class ProgramKind {
+  kServer,      // llama-server
+  kGenerator,   // another whose context is what -c says, or the model's own
+  kEngine,      // another of llama.cpp's
+  kOther,
+};
+
+struct EngineProgram {
+  ProgramKind kind = ProgramKind::kOther;
+  size_t command_words = 0;   // before its own arguments: 1 in "llama serve"
+
+  bool generates() const { return kind == ProgramKind::kServer || kind == ProgramKind::kGenerator; }
+};
+
+// `path` of the program, and what it is given. llama.cpp's one program for all, `llama`, is the one that its first argument names.
+EngineProgram RecognizeProgram(const std::string& path, const std::vector<std::string>& arguments);
+
+// As llama.cpp reads it: "--ctx_size" is "--ctx-size".
+std::string OptionName(std::string word);
+// The same for each of them that looks like an option.
+std::vector<std::string> OptionNamesIn(std::vector<std::string> words);
+
+}  // namespace headrace::cli
