@@ -42,6 +42,9 @@ bool HasGgufMagic(int fd) {
   return ::pread(fd, magic, sizeof magic, 0) == sizeof magic && std::memcmp(magic, GGUF_MAGIC, sizeof magic) == 0;
 }
 
+// The engine opens a path itself and goes on with the open file.
+thread_local bool t_within_init = false;
+
 // The bytes of all tensors of a file, as the engine read its header; none when an engine lacks the functions.
 std::optional<uint64_t> WeightBytes(const gguf_context* header, void* caller) {
   const auto count = Behind(&::gguf_get_n_tensors, "gguf_get_n_tensors", caller);
@@ -127,7 +130,9 @@ HEADRACE_SEAM gguf_context* gguf_init_from_file(const char* path, gguf_init_para
   if (real == nullptr) return nullptr;
   void* const caller = __builtin_return_address(0);
   const auto room = headrace::Runtime::Get().BeforeModelHeader(caller);
+  headrace::t_within_init = true;
   gguf_context* const header = real(path, parameters);
+  headrace::t_within_init = false;
   struct stat info {};
   if (room && header != nullptr && ::stat(path, &info) == 0) headrace::OnHeader(header, info, path, *room, caller);
   return header;
@@ -136,6 +141,7 @@ HEADRACE_SEAM gguf_context* gguf_init_from_file(const char* path, gguf_init_para
 HEADRACE_SEAM gguf_context* gguf_init_from_file_ptr(FILE* file, gguf_init_params parameters) {
   const auto real = HEADRACE_BEHIND(gguf_init_from_file_ptr);
   if (real == nullptr) return nullptr;
+  if (headrace::t_within_init) return real(file, parameters);
   void* const caller = __builtin_return_address(0);
   const auto room = headrace::Runtime::Get().BeforeModelHeader(caller);
   gguf_context* const header = real(file, parameters);

