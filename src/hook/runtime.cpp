@@ -281,16 +281,17 @@ ggml_backend_buffer_t Runtime::AllocateTensors(ggml_context* context, ggml_backe
                                                void* caller) noexcept {
   if (!keeps_kv_) return allocate(context, type);
   try {
+    bool fits = false;
     {
       const std::lock_guard making(making_mutex_);
-      if (!LoadEngine(caller)) return allocate(context, type);
-      if (kv_store_ == nullptr) {
+      fits = LoadEngine(caller);
+      if (fits && kv_store_ == nullptr) {
         WeightsAllowance& allowance = Allowance();
         const uint64_t limit = allowance.process_limit() > 0 ? allowance.process_limit() : AutomaticLimitNow();
         kv_store_ = std::make_unique<KvStore>(*api_, ConfigNow(), ConfigNow().KvRam(limit), allowance, snapshot_);
       }
     }
-    if (!kv_store_->IsKvCache(context, type)) return allocate(context, type);
+    if (!fits || !kv_store_->IsKvCache(context, type)) return allocate(context, type);
     kv_in_use_ = kv_store_.get();
     const auto in_file = kv_store_->Allocate(context);
     if (!in_file.ok()) {
