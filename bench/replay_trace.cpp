@@ -11,7 +11,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "experts/replay.h"
+#include "replay.h"
 
 namespace {
 

@@ -12,7 +12,7 @@ source=$(cd "$(dirname "$0")/.." && pwd)
 mkdir -p "$build"
 build=$(cd "$build" && pwd)
 cmake -S "$source" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Debug -DHEADRACE_ENGINE="$engine" -DHEADRACE_BENCH=OFF \
-  -DHEADRACE_SANITIZE="$sanitizers" -DHEADRACE_UNIT_TESTS="$modules" \
+  -DHEADRACE_SANITIZE="$sanitizers" -DHEADRACE_UNIT_MODULES="$modules" \
   -DCMAKE_CXX_FLAGS_DEBUG="-O1 -g1" -DCMAKE_CXX_FLAGS=-fno-sanitize-recover=undefined \
   >"$build/configure.log" 2>&1 || { cat "$build/configure.log" >&2; exit 1; }
 cmake --build "$build" -j "$jobs" --target headrace_unit_tests headrace

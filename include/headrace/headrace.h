@@ -68,15 +68,16 @@ HEADRACE_API void headrace_config_default(struct headrace_config* config);
  * model was loaded before. */
 HEADRACE_API int headrace_configure(const struct headrace_config* config);
 
-/* Replaces flash_ram_gb, also while a model computes: what is over it is given back at once or, in a running pass, before its next
- * product; what is below it is filled by the passes that follow. Results stay the same bits. Below the least
- * that streaming needs, that is used. Returns 0, or -1 with headrace_last_error() for a value that is not above 0. */
+/* Replaces flash_ram_gb, also while a model computes, and in its callbacks; waits for no pass. What is over it is given back at once
+ * or, in a running pass, before its next product; what is below it is filled by the passes that follow. Results stay the same bits.
+ * Below the least that streaming needs, that is used. Returns 0, or -1 with headrace_last_error() for a value that is not above 0. */
 HEADRACE_API int headrace_set_flash_ram_gb(double flash_ram_gb);
 
-/* Fills *stats. Returns 0, or -1 when struct_size is unknown. */
+/* Fills *stats. Returns 0, or -1 with headrace_last_error() when struct_size is unknown. */
 HEADRACE_API int headrace_get_stats(struct headrace_stats* stats);
 
-/* What failed last in this process, "" when nothing did: a static buffer, valid until the next failure. */
+/* What failed last in this process, in whichever thread, "" when nothing did: a pass, a call of these functions, a model that cannot
+ * stream. Valid in this thread until it asks again. */
 HEADRACE_API const char* headrace_last_error(void);
 
 /* "0.1.0" */

@@ -62,20 +62,28 @@ ggml_status Executor::Compute(ggml_backend_sched_t sched, ggml_cgraph* graph, Co
   try {
     auto products = FindProducts(api_, sched, graph, mappings_);
     if (products.empty()) return compute(sched, graph);
-    const std::lock_guard lock(mutex_);
-    const uint64_t start = Now();
-    account_.Begin(start);
-    if (const Status ready = Prepare(std::move(products)); !ready.ok()) return Fail(ready);
-    if (pass_.plan.takeovers.empty()) return compute(sched, graph);
-    account_.times.takeover_ns = Now() - start;
-    const ggml_status status = RunPass(sched, graph, compute, host);
-    const uint64_t end = Now();
-    account_.Publish(end, memory_.prefetcher());
-    if (status == GGML_STATUS_SUCCESS) Account(end - start);
+    const ggml_status status = ComputeAlone(std::move(products), sched, graph, compute, host);
+    DropForgottenUnlessBusy();
     return status;
   } catch (const std::exception& error) {
     return Fail(Status(Code::kInternal, fmt::format("the pass was given up: {}", error.what())));
   }
+}
+
+ggml_status Executor::ComputeAlone(std::vector<ManagedProduct> products, ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunction compute,
+                                   const HostCallback& host) {
+  const std::lock_guard lock(mutex_);
+  DropForgotten();  // another model may lie where one lay
+  const uint64_t start = Now();
+  account_.Begin(start);
+  if (const Status ready = Prepare(std::move(products)); !ready.ok()) return Fail(ready);
+  if (pass_.plan.takeovers.empty()) return compute(sched, graph);
+  account_.times.takeover_ns = Now() - start;
+  const ggml_status status = RunPass(sched, graph, compute, host);
+  const uint64_t end = Now();
+  account_.Publish(end, memory_.prefetcher());
+  if (status == GGML_STATUS_SUCCESS) Account(end - start);
+  return status;
 }
 
 Status Executor::Prepare(std::vector<ManagedProduct> products) {
@@ -84,6 +92,7 @@ Status Executor::Prepare(std::vector<ManagedProduct> products) {
     const ggml_tensor& node = *product.takeover.node;
     Weight& weight = *weights_.FindOrAdd(*node.src[0], product.origin, node.op == GGML_OP_MUL_MAT_ID);
     weight.streams = trust_.MayCut(weight);
+    if (!weight.streams) mappings_.LeaveToKernel(node.src[0]->data, weight.bytes());
     return !weight.streams;
   });
   MakePassPlan(std::move(products), config_.look_ahead, weights_, experts_, pass_.plan);
@@ -109,10 +118,12 @@ ggml_status Executor::RunPass(ggml_backend_sched_t sched, ggml_cgraph* graph, Co
 
 void Executor::FollowAllowance() noexcept {
   try {
-    if (!memory_.ExceedsAllowance()) return;
-    const std::unique_lock lock(mutex_, std::try_to_lock);
-    if (!lock.owns_lock()) return;
-    if (const auto given = pass_.GiveBack(); !given.ok()) Fail(given.status());
+    if (memory_.ExceedsAllowance()) {
+      const std::unique_lock lock(mutex_, std::try_to_lock);
+      if (!lock.owns_lock()) return;
+      if (const auto given = pass_.GiveBack(); !given.ok()) Fail(given.status());
+    }
+    DropForgottenUnlessBusy();
   } catch (const std::exception& error) {
     LogWarning(error.what());
   }
@@ -130,13 +141,48 @@ ggml_status Executor::Fail(const Status& status) {
 }
 
 void Executor::Forget(const void* address, uint64_t bytes) noexcept {
-  const std::lock_guard lock(mutex_);
+  try {
+    {
+      const std::lock_guard lock(forgotten_mutex_);
+      forgotten_.emplace_back(address, bytes);
+    }
+    DropForgottenUnlessBusy();
+  } catch (const std::exception& error) {
+    LogWarning(error.what());
+  }
+}
+
+// Who cannot have the lock leaves it to whoever has: each asks again when it has given the lock back.
+void Executor::DropForgottenUnlessBusy() {
+  const auto any = [this] {
+    const std::lock_guard lock(forgotten_mutex_);
+    return !forgotten_.empty();
+  };
+  while (any()) {
+    const std::unique_lock lock(mutex_, std::try_to_lock);
+    if (!lock.owns_lock()) return;
+    DropForgotten();
+  }
+}
+
+// Gives back what is in memory of unmapped weights. No pass runs.
+void Executor::DropForgotten() {
+  std::vector<std::pair<const void*, uint64_t>> ranges;
+  {
+    const std::lock_guard lock(forgotten_mutex_);
+    ranges.swap(forgotten_);
+  }
+  std::erase_if(ranges, [this](const auto& range) { return !weights_.Any(range.first, range.second); });
+  if (ranges.empty()) return;
   if (Prefetcher* const prefetcher = memory_.prefetcher()) prefetcher->Reset();
-  if (!weights_.Any(address, bytes)) return;
   pass_.plan.Clear();
   experts_.Clear();
-  weights_.Remove(address, bytes);
-  if (!weights_.empty()) return;
+  for (const auto& [address, bytes] : ranges) weights_.Remove(address, bytes);
+  if (!weights_.empty()) {
+    snapshot_->weight_bytes = weights_.weight_bytes();
+    snapshot_->resident_bytes = weights_.resident_bytes();
+    return;
+  }
   memory_.Clear();
   snapshot_->state = Snapshot::kPassive;
 }

@@ -52,7 +52,8 @@ class Executor {
   // next product. The executor's own watch asks for it several times a second.
   void FollowAllowance() noexcept;
 
-  // The address range is about to be unmapped.
+  // The address range is about to be unmapped. Waits for no pass, since hosts unmap in one, too: its weights go at once when no pass
+  // runs, else when that has ended.
   void Forget(const void* address, uint64_t bytes) noexcept;
 
   // The process ends: keeps what was learned, unless a thread still computes.
@@ -64,12 +65,19 @@ class Executor {
   Status CheckFiles() const;
   ggml_status Fail(const Status& status);
   void Account(uint64_t wall_ns);
+  ggml_status ComputeAlone(std::vector<ManagedProduct> products, ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunction compute,
+                           const HostCallback& host);
+  void DropForgotten();
+  void DropForgottenUnlessBusy();
 
   const GgmlApi& api_;
   const Config config_;
   WeightsAllowance& allowance_;
   MappingTable& mappings_;
   SnapshotWriter& snapshot_;
+
+  std::mutex forgotten_mutex_;       // held for moments, after mutex_
+  std::vector<std::pair<const void*, uint64_t>> forgotten_;  // unmapped ranges whose weights are to go; guarded by forgotten_mutex_
 
   std::mutex mutex_;                 // one pass at a time; guards all below
   std::unique_ptr<RouterTraceWriter> trace_;  // of narrow passes; null: not asked for

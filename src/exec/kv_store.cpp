@@ -122,30 +122,79 @@ const KvFile* KvStore::Find(const void* address) const {
 }
 
 bool KvStore::Fill(ggml_backend_buffer_t buffer, uint8_t value) {
-  const std::lock_guard pass_lock(pass_mutex_);
-  const std::lock_guard lock(mutex_);
-  const auto cache = std::find_if(caches_.begin(), caches_.end(), [&](const Cache& c) { return c.buffer == buffer; });
-  if (cache == caches_.end() || cache->file == nullptr) return false;
-  const Status filled = cache->file->Fill(value);
+  std::unique_lock pass_lock(pass_mutex_, std::defer_lock);
+  {
+    const std::lock_guard lock(mutex_);
+    const Cache* const cache = FindCache(buffer);
+    if (cache == nullptr || cache->file == nullptr) return false;
+    const bool in_use = std::find(in_pass_.begin(), in_pass_.end(), cache->file.get()) != in_pass_.end();
+    if (!in_use) return FillFile(*cache->file, value);
+  }
+  pass_lock.lock();
+  bool filled = false;
+  {
+    const std::lock_guard lock(mutex_);
+    const Cache* const cache = FindCache(buffer);
+    filled = cache != nullptr && cache->file != nullptr && FillFile(*cache->file, value);
+  }
+  pass_lock.unlock();
+  DropFreedUnlessBusy();
+  return filled;
+}
+
+bool KvStore::FillFile(KvFile& file, uint8_t value) {
+  const Status filled = file.Fill(value);
   if (!filled.ok()) Fail(filled);
   return filled.ok();
 }
 
+KvStore::Cache* KvStore::FindCache(ggml_backend_buffer_t buffer) {
+  const auto cache = std::find_if(caches_.begin(), caches_.end(), [&](const Cache& c) { return c.buffer == buffer; });
+  return cache == caches_.end() ? nullptr : &*cache;
+}
+
 void KvStore::Free(ggml_backend_buffer_t buffer, void (*free)(ggml_backend_buffer_t)) {
-  Cache gone;
+  std::unique_ptr<KvFile> file;
   {
-    const std::lock_guard pass_lock(pass_mutex_);
     const std::lock_guard lock(mutex_);
-    const auto cache = std::find_if(caches_.begin(), caches_.end(), [&](const Cache& c) { return c.buffer == buffer; });
-    if (cache != caches_.end()) {
-      gone = std::move(*cache);
-      caches_.erase(cache);
-      if (gone.file != nullptr) pager_->Forget(gone.file.get());
-      if (Sum(true) == 0) pager_.reset();
+    if (Cache* const cache = FindCache(buffer)) {
+      file = std::move(cache->file);
+      caches_.erase(caches_.begin() + (cache - caches_.data()));
       Publish();
     }
   }
   free(buffer);  // before its memory
+  if (file == nullptr) return;
+  {
+    const std::lock_guard lock(mutex_);
+    freed_.push_back(std::move(file));
+  }
+  DropFreedUnlessBusy();
+}
+
+// Who cannot have the lock leaves it to whoever has: each asks again when it has given the lock back.
+void KvStore::DropFreedUnlessBusy() {
+  const auto any = [this] {
+    const std::lock_guard lock(mutex_);
+    return !freed_.empty();
+  };
+  while (any()) {
+    const std::unique_lock pass_lock(pass_mutex_, std::try_to_lock);
+    if (!pass_lock.owns_lock()) return;
+    DropFreed();
+  }
+}
+
+void KvStore::DropFreed() {
+  std::vector<std::unique_ptr<KvFile>> freed;
+  {
+    const std::lock_guard lock(mutex_);
+    freed.swap(freed_);
+  }
+  for (const auto& file : freed) pager_->Forget(file.get());
+  std::unique_ptr<KvPager> unused;
+  const std::lock_guard lock(mutex_);
+  if (Sum(true) == 0 && freed_.empty()) unused = std::move(pager_);
 }
 
 uint64_t KvStore::CachedBytes() const {
@@ -163,11 +212,26 @@ ggml_status KvStore::Fail(const Status& status) {
 
 ggml_status KvStore::Compute(ggml_backend_sched_t sched, ggml_cgraph* graph, const HostCallback& host,
                              const ComputeFunction& compute) noexcept {
+  ggml_status status = GGML_STATUS_FAILED;
   try {
-    return RunPass(sched, graph, host, compute);
+    status = RunPass(sched, graph, host, compute);
   } catch (const std::exception& error) {
-    return Fail(Status(Code::kInternal, fmt::format("the pass was given up: {}", error.what())));
+    status = Fail(Status(Code::kInternal, fmt::format("the pass was given up: {}", error.what())));
   }
+  DropFreedUnlessBusy();
+  return status;
+}
+
+KvStore::FilesInPass::FilesInPass(KvStore& store, const std::vector<KvLayer>& layers) : store_(store) {
+  const std::lock_guard lock(store_.mutex_);
+  for (const KvLayer& layer : layers) {
+    for (const KvPart& part : layer) store_.in_pass_.push_back(part.file);
+  }
+}
+
+KvStore::FilesInPass::~FilesInPass() {
+  const std::lock_guard lock(store_.mutex_);
+  store_.in_pass_.clear();
 }
 
 ggml_status KvStore::RunPass(ggml_backend_sched_t sched, ggml_cgraph* graph, const HostCallback& host,
@@ -181,6 +245,7 @@ ggml_status KvStore::RunPass(ggml_backend_sched_t sched, ggml_cgraph* graph, con
   const std::lock_guard pass_lock(pass_mutex_);
   std::vector<KvLayer> layers;
   for (const KvUse& use : found.uses) layers.push_back(use.parts);
+  const FilesInPass in_pass(*this, layers);
   const auto paging = pager_->Begin(std::move(layers));
   if (!paging.ok()) return Fail(paging.status());
   ggml_status status = GGML_STATUS_SUCCESS;

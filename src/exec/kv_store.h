@@ -33,9 +33,10 @@ class KvStore {
   Result<ggml_backend_buffer_t> Allocate(ggml_context* context);
   void Keep(ggml_backend_buffer_t buffer);
 
-  // Sets all bytes of a cache in a file; false: it is none, or that failed.
+  // Sets all bytes of a cache in a file; false: it is none, or that failed. Waits for a pass that uses it, and for no other.
   bool Fill(ggml_backend_buffer_t buffer, uint8_t value);
-  // The buffer goes: `free` is the engine's own function. Any buffer.
+  // The buffer goes: `free` is the engine's own function. Any buffer. Waits for no pass, since hosts free in one, too: a file goes
+  // at once when no pass runs, else when that has ended.
   void Free(ggml_backend_buffer_t buffer, void (*free)(ggml_backend_buffer_t));
 
   // Computes the graph by `compute`, which installs the callback that it is given, or the host's own where no
@@ -54,6 +55,15 @@ class KvStore {
     CacheSize size;
     std::unique_ptr<KvFile> file;  // null: in the engine's memory
   };
+  // Names the files of a pass while it runs.
+  class FilesInPass {
+   public:
+    FilesInPass(KvStore& store, const std::vector<KvLayer>& layers);
+    ~FilesInPass();
+
+   private:
+    KvStore& store_;
+  };
   CacheSize SizeOf(ggml_context* context) const;
   Status CheckLimits(const CacheSize& size) const;  // needs mutex_
   const KvFile* Find(const void* address) const;  // needs mutex_
@@ -62,7 +72,11 @@ class KvStore {
   uint64_t CachedBytes() const;
   ggml_status Fail(const Status& status);
   ggml_status RunPass(ggml_backend_sched_t sched, ggml_cgraph* graph, const HostCallback& host, const ComputeFunction& compute);
+  Cache* FindCache(ggml_backend_buffer_t buffer); // needs mutex_
   void Publish();                                 // needs mutex_
+  bool FillFile(KvFile& file, uint8_t value);     // needs mutex_
+  void DropFreed();                               // needs pass_mutex_
+  void DropFreedUnlessBusy();
 
   const GgmlApi& api_;
   const Config config_;
@@ -73,6 +87,8 @@ class KvStore {
   std::mutex pass_mutex_;          // one pass at a time; locked before mutex_
   mutable std::mutex mutex_;       // guards all below
   std::vector<Cache> caches_;
+  std::vector<const KvFile*> in_pass_;  // files that the pass which runs uses
+  std::vector<std::unique_ptr<KvFile>> freed_;  // of caches that are gone; the pager may still know them
   std::unique_ptr<KvPager> pager_; // made with the first file
 };
 

@@ -1,8 +1,25 @@
 #include "exec/mapping_table.h"
 
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
+
+#include "base/size.h"
 
 namespace headrace {
+namespace {
+
+// For whole pages, also those at the ends of the range. The preloaded library defines madvise itself, and leaves some advice out.
+void Advise(uintptr_t begin, uintptr_t end, int advice) {
+  const int saved_errno = errno;
+  ::syscall(SYS_madvise, AlignDown(begin, kPageBytes), end - AlignDown(begin, kPageBytes), advice);
+  errno = saved_errno;
+}
+
+}  // namespace
 
 MappingTable::Mappings::const_iterator MappingTable::FirstOverlap(uintptr_t begin, uintptr_t end) const {
   auto it = mappings_.upper_bound(begin);
@@ -14,7 +31,7 @@ void MappingTable::Add(const void* address, uint64_t bytes, Origin origin) {
   Remove(address, bytes);
   const auto begin = reinterpret_cast<uintptr_t>(address);
   const std::lock_guard lock(mutex_);
-  mappings_[begin] = {begin + bytes, std::move(origin)};
+  mappings_[begin] = {begin + bytes, std::move(origin), false};
 }
 
 bool MappingTable::Remove(const void* address, uint64_t bytes) {
@@ -26,7 +43,7 @@ bool MappingTable::Remove(const void* address, uint64_t bytes) {
     known = true;
     const auto [first, mapping] = *it;
     mappings_.erase(it);
-    if (first < begin) mappings_[first] = {begin, mapping.origin};
+    if (first < begin) mappings_[first] = {begin, mapping.origin, mapping.left};
     if (mapping.end > end) {
       Mapping rest = mapping;
       rest.origin.offset += end - first;
@@ -52,16 +69,54 @@ bool MappingTable::Overlaps(const void* address, uint64_t bytes) const {
   return FirstOverlap(begin, begin + bytes) != mappings_.end();
 }
 
-bool MappingTable::HasModel(uint32_t model) const {
+std::set<uint32_t> MappingTable::models() const {
   const std::lock_guard lock(mutex_);
-  return std::any_of(mappings_.begin(), mappings_.end(), [&](const auto& entry) { return entry.second.origin.model == model; });
+  std::set<uint32_t> models;
+  for (const auto& [begin, mapping] : mappings_) models.insert(mapping.origin.model);
+  return models;
 }
 
-uint64_t MappingTable::bytes() const {
+uint64_t MappingTable::BytesOf(uint32_t model) const {
   const std::lock_guard lock(mutex_);
   uint64_t bytes = 0;
-  for (const auto& [begin, mapping] : mappings_) bytes += mapping.end - begin;
+  for (const auto& [begin, mapping] : mappings_) bytes += mapping.origin.model == model ? mapping.end - begin : 0;
   return bytes;
+}
+
+void MappingTable::TakeFromKernel(const void* address, uint64_t bytes) {
+  const auto begin = reinterpret_cast<uintptr_t>(address), end = begin + bytes;
+  const std::lock_guard lock(mutex_);
+  for (auto it = FirstOverlap(begin, end); it != mappings_.end() && it->first < end; ++it) {
+    if (!it->second.left) Advise(std::max(begin, it->first), std::min(end, it->second.end), MADV_RANDOM);
+  }
+}
+
+void MappingTable::LeaveToKernel(const void* address, uint64_t bytes) {
+  const auto begin = reinterpret_cast<uintptr_t>(address), end = begin + bytes;
+  const std::lock_guard lock(mutex_);
+  for (auto it = FirstOverlap(begin, end); it != mappings_.end() && it->first < end; ++it) {
+    Mapping& mapping = mappings_.at(it->first);
+    if (mapping.left) continue;
+    Advise(std::max(begin, it->first), std::min(end, mapping.end), MADV_NORMAL);
+    mapping.left = begin <= it->first && mapping.end <= end;
+  }
+}
+
+void MappingTable::LeaveToKernel() {
+  const std::lock_guard lock(mutex_);
+  for (auto& [begin, mapping] : mappings_) {
+    if (!mapping.left) Advise(begin, mapping.end, MADV_NORMAL);
+    mapping.left = true;
+  }
+}
+
+bool MappingTable::Streams(const void* address, uint64_t bytes) const {
+  const auto begin = reinterpret_cast<uintptr_t>(address), end = begin + bytes;
+  const std::lock_guard lock(mutex_);
+  for (auto it = FirstOverlap(begin, end); it != mappings_.end() && it->first < end; ++it) {
+    if (!it->second.left) return true;
+  }
+  return false;
 }
 
 bool MappingTable::empty() const {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 
 #include "io/source_file.h"
 
@@ -28,14 +29,24 @@ class MappingTable {
   // The origin of [address, address + bytes) if it lies within one mapping.
   std::optional<Origin> Find(const void* address, uint64_t bytes) const;
   bool Overlaps(const void* address, uint64_t bytes) const;
-  bool HasModel(uint32_t model) const;
-  uint64_t bytes() const;
+  std::set<uint32_t> models() const;
+  uint64_t BytesOf(uint32_t model) const;
   bool empty() const;
+
+  // The kernel may read ahead no more in a range that was just added: what streams is read by somebody else.
+  void TakeFromKernel(const void* address, uint64_t bytes);
+  // What is known of the range, or all there is, is read through the mapping after all: the kernel reads ahead again. Costs little
+  // where that was said before.
+  void LeaveToKernel(const void* address, uint64_t bytes);
+  void LeaveToKernel();
+  // Whether the range overlaps a mapping that was not left to the kernel as a whole.
+  bool Streams(const void* address, uint64_t bytes) const;
 
  private:
   struct Mapping {
     uintptr_t end = 0;
-    Origin origin;  // of the first byte
+    Origin origin;      // of the first byte
+    bool left = false;  // to the kernel, as a whole
   };
   using Mappings = std::map<uintptr_t, Mapping>;
   Mappings::const_iterator FirstOverlap(uintptr_t begin, uintptr_t end) const;  // needs mutex_

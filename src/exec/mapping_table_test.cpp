@@ -1,6 +1,12 @@
 #include "exec/mapping_table.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <fstream>
 #include <random>
+#include <sstream>
+#include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -32,6 +38,91 @@ TEST(MappingTable, AHoleLeavesBothSides) {
   EXPECT_EQ(table.Find(At(1050), 50)->offset, 50u);
   EXPECT_TRUE(table.Overlaps(At(1010), 20));
   EXPECT_FALSE(table.Overlaps(At(1020), 30));
+}
+
+// Four pages, mapped as a model is, and what the kernel was told of each.
+class MappingAdvice : public ::testing::Test {
+ protected:
+  static constexpr uint64_t kPage = 4096, kBytes = 4 * kPage;
+  void SetUp() override {
+    const int fd = ::memfd_create("mapping_table_test", MFD_CLOEXEC);
+    ASSERT_EQ(::ftruncate(fd, kBytes), 0);
+    data_ = static_cast<char*>(::mmap(nullptr, kBytes, PROT_READ, MAP_SHARED, fd, 0));
+    ::close(fd);
+    ASSERT_NE(static_cast<void*>(data_), MAP_FAILED);
+    table_.Add(data_, kBytes, {nullptr, 0, 1});
+  }
+  void TearDown() override { ::munmap(data_, kBytes); }
+  // "RRRR": the kernel reads ahead in no page; "nnnn": in all.
+  std::string Advice() const {
+    std::ifstream mappings("/proc/self/smaps");
+    std::string advice(4, '?');
+    uint64_t begin = 0, end = 0;
+    for (std::string line; std::getline(mappings, line);) {
+      unsigned long long from = 0, to = 0;
+      char dash = 0;
+      std::istringstream words(line);
+      if (words >> std::hex >> from >> dash >> to && dash == '-') {
+        begin = from;
+        end = to;
+      } else if (line.starts_with("VmFlags:")) {
+        for (uint64_t i = 0; i < 4; ++i) {
+          const uint64_t at = reinterpret_cast<uint64_t>(data_) + i * kPage;
+          if (begin <= at && at < end) advice[i] = line.find(" rr") != std::string::npos ? 'R' : 'n';
+        }
+      }
+    }
+    return advice;
+  }
+
+  char* data_ = nullptr;
+  MappingTable table_;
+};
+
+TEST_F(MappingAdvice, TheKernelDoesNotReadAheadInWhatStreams) {
+  EXPECT_EQ(Advice(), "nnnn");
+  table_.TakeFromKernel(data_, kBytes);
+  EXPECT_EQ(Advice(), "RRRR");
+  EXPECT_TRUE(table_.Streams(data_ + 5, 1));
+  EXPECT_FALSE(table_.Streams(data_ + kBytes, 1));
+}
+
+TEST_F(MappingAdvice, ARangeIsLeftToTheKernel) {
+  table_.TakeFromKernel(data_, kBytes);
+  table_.LeaveToKernel(data_ + kPage + 100, kPage);  // parts of two pages
+  EXPECT_EQ(Advice(), "RnnR");
+  EXPECT_TRUE(table_.Find(data_, kBytes).has_value()) << "it is one mapping still";
+  EXPECT_TRUE(table_.Streams(data_, kBytes));
+  table_.LeaveToKernel(data_, 100 * kBytes);  // no more than is known
+  EXPECT_EQ(Advice(), "nnnn");
+  EXPECT_FALSE(table_.Streams(data_, kBytes));
+}
+
+TEST_F(MappingAdvice, AllIsLeftToTheKernel) {
+  table_.TakeFromKernel(data_, kBytes);
+  table_.Remove(data_ + kPage, kPage);
+  table_.LeaveToKernel();
+  EXPECT_EQ(Advice(), "nRnn") << "what is not known is not touched";
+  EXPECT_FALSE(table_.Streams(data_, kBytes));
+  table_.TakeFromKernel(data_, kBytes);
+  EXPECT_EQ(Advice(), "nRnn") << "what was left stays left";
+  table_.Add(data_, kBytes, {nullptr, 0, 2});
+  EXPECT_TRUE(table_.Streams(data_, kBytes)) << "another model at the same place";
+}
+
+TEST(MappingTable, TellsModelsApart) {
+  MappingTable table;
+  table.Add(At(1000), 100, {nullptr, 0, 1});
+  table.Add(At(2000), 50, {nullptr, 0, 7});
+  table.Add(At(3000), 25, {nullptr, 0, 7});
+  EXPECT_EQ(table.models(), (std::set<uint32_t>{1, 7}));
+  EXPECT_EQ(table.BytesOf(7), 75u);
+  table.Remove(At(2000), 50);
+  EXPECT_EQ(table.models(), (std::set<uint32_t>{1, 7}));
+  table.Remove(At(3010), 5);
+  EXPECT_EQ(table.BytesOf(7), 20u);
+  table.Remove(At(3000), 25);
+  EXPECT_EQ(table.models(), std::set<uint32_t>{1});
 }
 
 // Against the plainest model of itself: an array with one entry for each address.

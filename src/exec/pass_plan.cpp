@@ -56,23 +56,29 @@ void GroupExperts(ExpertStore& experts, bool look_ahead, PassPlan& plan) {
 
 }  // namespace
 
-std::vector<ManagedProduct> FindProducts(const GgmlApi& api, ggml_backend_sched_t sched, ggml_cgraph* graph, const MappingTable& mappings) {
+std::vector<ManagedProduct> FindProducts(const GgmlApi& api, ggml_backend_sched_t sched, ggml_cgraph* graph, MappingTable& mappings) {
   std::vector<ManagedProduct> products;
   const int nodes = api.graph_n_nodes(graph);
   for (int i = 0; i < nodes; ++i) {
     ggml_tensor* node = api.graph_node(graph, i);
-    if ((node->op != GGML_OP_MUL_MAT && !IsExpertProduct(*node)) || (node->flags & GGML_TENSOR_FLAG_COMPUTE) == 0) continue;
+    if ((node->op != GGML_OP_MUL_MAT && node->op != GGML_OP_MUL_MAT_ID) || (node->flags & GGML_TENSOR_FLAG_COMPUTE) == 0) continue;
     const ggml_tensor* weight = node->src[0];
-    if (node->op == GGML_OP_MUL_MAT_ID && !CutOf(api, *weight).by_rows) continue;
     if (weight->data == nullptr || node->ne[0] * node->ne[1] * node->ne[2] * node->ne[3] == 0) continue;
     auto origin = mappings.Find(weight->data, api.nbytes(weight));
     if (!origin) continue;
+    if (node->op == GGML_OP_MUL_MAT_ID && (!IsExpertProduct(*node) || !CutOf(api, *weight).by_rows)) {
+      mappings.LeaveToKernel(weight->data, api.nbytes(weight));
+      continue;
+    }
     ggml_backend_t backend = api.backend_sched_get_tensor_backend(sched, node);
     if (backend == nullptr) continue;
     const auto device = api.backend_dev_type(api.backend_get_device(backend));
     const bool elsewhere = device == GGML_BACKEND_DEVICE_TYPE_ACCEL && node->op == GGML_OP_MUL_MAT;
     if (elsewhere) backend = CpuBackend(api, sched);
-    if (backend == nullptr || (device != GGML_BACKEND_DEVICE_TYPE_CPU && !elsewhere)) continue;
+    if (backend == nullptr || (device != GGML_BACKEND_DEVICE_TYPE_CPU && !elsewhere)) {
+      mappings.LeaveToKernel(weight->data, api.nbytes(weight));
+      continue;
+    }
     ManagedProduct& product = products.emplace_back();
     product.takeover.node = node;
     product.takeover.before = i == 0 ? nullptr : api.graph_node(graph, i - 1);

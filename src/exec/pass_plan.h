@@ -19,8 +19,9 @@ struct ManagedProduct {
   Origin origin;
 };
 
-// In graph order. A MUL_MAT_ID whose weight is no plain stack of matrices is left to the mapping, and so is what other devices compute.
-std::vector<ManagedProduct> FindProducts(const GgmlApi& api, ggml_backend_sched_t sched, ggml_cgraph* graph, const MappingTable& mappings);
+// In graph order. A MUL_MAT_ID whose weight is no plain stack of matrices is left to the mapping, and so is what other devices compute: the kernel may read
+// those ahead again.
+std::vector<ManagedProduct> FindProducts(const GgmlApi& api, ggml_backend_sched_t sched, ggml_cgraph* graph, MappingTable& mappings);
 
 struct PassPlan {
   std::vector<Takeover> takeovers;          // in graph order

@@ -8,9 +8,9 @@
 #include <string_view>
 #include <unordered_set>
 
+#include "base/split_name.h"
 #include "gguf/file_header.h"
 #include "gguf/header_cursor.h"
-#include "gguf/split.h"
 
 namespace headrace {
 namespace {

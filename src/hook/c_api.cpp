@@ -6,13 +6,12 @@
 
 #include "base/size.h"
 #include "hook/runtime.h"
+#include "telemetry/last_failure.h"
 
 namespace {
 
-thread_local std::string t_configure_error;
-
-int Refuse(std::string why) {
-  t_configure_error = std::move(why);
+int Refuse(const std::string& why) {
+  headrace::SetLastFailure(why);
   return -1;
 }
 
@@ -56,7 +55,7 @@ int headrace_set_flash_ram_gb(double flash_ram_gb) {
 }
 
 int headrace_get_stats(headrace_stats* stats) {
-  if (stats == nullptr || stats->struct_size != sizeof(headrace_stats)) return -1;
+  if (stats == nullptr || stats->struct_size != sizeof(headrace_stats)) return Refuse("headrace_stats has an unknown struct_size");
   const headrace::Snapshot& now = headrace::Runtime::Get().snapshot();
   stats->streaming = now.models > 0;
   stats->budget_bytes = now.budget_bytes;
@@ -74,7 +73,11 @@ int headrace_get_stats(headrace_stats* stats) {
 }
 
 const char* headrace_last_error(void) {
-  return t_configure_error.empty() ? headrace::Runtime::Get().snapshot().last_error : t_configure_error.c_str();
+  headrace::Runtime::Get();  // a configuration that is not understood fails here
+  // A copy of this thread's: others may fail while it is read.
+  thread_local std::string shown;
+  shown = headrace::LastFailure();
+  return shown.c_str();
 }
 
 const char* headrace_version(void) { return HEADRACE_VERSION; }

@@ -11,7 +11,10 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
+#include <optional>
+#include <string>
 
 #include "base/log.h"
 #include "ggml-backend.h"
@@ -39,6 +42,28 @@ bool HasGgufMagic(int fd) {
   return ::pread(fd, magic, sizeof magic, 0) == sizeof magic && std::memcmp(magic, GGUF_MAGIC, sizeof magic) == 0;
 }
 
+// The engine opens a path itself and goes on with the open file.
+thread_local bool t_within_init = false;
+
+// The bytes of all tensors of a file, as the engine read its header; none when an engine lacks the functions.
+std::optional<uint64_t> WeightBytes(const gguf_context* header, void* caller) {
+  const auto count = Behind(&::gguf_get_n_tensors, "gguf_get_n_tensors", caller);
+  const auto size = Behind(&::gguf_get_tensor_size, "gguf_get_tensor_size", caller);
+  if (count == nullptr || size == nullptr) return std::nullopt;
+  uint64_t bytes = 0;
+  for (int64_t i = 0; i < count(header); ++i) {
+    if (__builtin_add_overflow(bytes, size(header, i), &bytes)) return std::nullopt;
+  }
+  return bytes;
+}
+
+void OnHeader(const gguf_context* header, const struct stat& info, const std::string& path, uint64_t room, void* caller) {
+  if (!S_ISREG(info.st_mode)) return;
+  const int saved_errno = errno;
+  Runtime::Get().OnModelHeader(FileVersion::Of(info), path, WeightBytes(header, caller), room);
+  errno = saved_errno;
+}
+
 void* Map(void* address, size_t length, int protection, int flags, int fd, off_t offset, void* caller) {
   const bool candidate = fd >= 0 && protection == PROT_READ && (flags & MAP_SHARED) != 0 && (flags & MAP_FIXED) == 0;
   if (!candidate || !Runtime::Get().enabled()) return RealMmap(address, length, protection, flags, fd, offset);
@@ -51,7 +76,6 @@ void* Map(void* address, size_t length, int protection, int flags, int fd, off_t
   errno = saved_errno;
   void* mapping = RealMmap(address, length, protection, flags, fd, offset);
   if (mapping != MAP_FAILED && model) {
-    if (streams) RealMadvise(mapping, length, MADV_RANDOM);
     runtime.OnMapped(mapping, length, fd, static_cast<uint64_t>(offset));
   }
   return mapping;
@@ -104,8 +128,28 @@ HEADRACE_SEAM int mlock(const void* address, size_t length) noexcept {
 HEADRACE_SEAM gguf_context* gguf_init_from_file(const char* path, gguf_init_params parameters) {
   const auto real = HEADRACE_BEHIND(gguf_init_from_file);
   if (real == nullptr) return nullptr;
-  if (path != nullptr) headrace::Runtime::Get().OnModelHeader(path, __builtin_return_address(0));
-  return real(path, parameters);
+  void* const caller = __builtin_return_address(0);
+  const auto room = headrace::Runtime::Get().BeforeModelHeader(caller);
+  headrace::t_within_init = true;
+  gguf_context* const header = real(path, parameters);
+  headrace::t_within_init = false;
+  struct stat info {};
+  if (room && header != nullptr && ::stat(path, &info) == 0) headrace::OnHeader(header, info, path, *room, caller);
+  return header;
+}
+
+HEADRACE_SEAM gguf_context* gguf_init_from_file_ptr(FILE* file, gguf_init_params parameters) {
+  const auto real = HEADRACE_BEHIND(gguf_init_from_file_ptr);
+  if (real == nullptr) return nullptr;
+  if (headrace::t_within_init) return real(file, parameters);
+  void* const caller = __builtin_return_address(0);
+  const auto room = headrace::Runtime::Get().BeforeModelHeader(caller);
+  gguf_context* const header = real(file, parameters);
+  struct stat info {};
+  if (room && header != nullptr && ::fstat(::fileno(file), &info) == 0) {
+    headrace::OnHeader(header, info, headrace::PathOfDescriptor(::fileno(file)), *room, caller);
+  }
+  return header;
 }
 
 // The loader asks for the buffer types of repacked kernels by name. Without them a streaming model's

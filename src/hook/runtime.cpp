@@ -1,11 +1,9 @@
 #include "hook/runtime.h"
 
-#include <limits.h>
 #include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdlib>
 #include <exception>
 
@@ -13,8 +11,6 @@
 
 #include "base/log.h"
 #include "base/size.h"
-#include "gguf/catalogue.h"
-#include "gguf/file_header.h"
 #include "hook/engine_symbols.h"
 #include "memory/available.h"
 #include "memory/region.h"
@@ -24,14 +20,6 @@ namespace headrace {
 namespace {
 
 thread_local bool t_loading_streams = false;
-
-FileIdentity IdentityOf(const struct stat& info) { return {info.st_dev, info.st_ino}; }
-
-std::string PathOf(int fd) {
-  char path[PATH_MAX];
-  const ssize_t length = ::readlink(fmt::format("/proc/self/fd/{}", fd).c_str(), path, sizeof path);
-  return length > 0 ? std::string(path, static_cast<size_t>(length)) : std::string();
-}
 
 uint64_t AutomaticLimitNow() {
   const auto own = ReadProcessMemory(ReadTextFile);
@@ -45,16 +33,6 @@ std::unique_ptr<WeightsAllowance> MakeAllowance(const Config& config) {
   if (config.weights_bytes > 0) limits.weights_bytes = config.weights_bytes;
   limits.foretold_rest_bytes = config.rest_bytes;
   return std::make_unique<WeightsAllowance>(limits, ReadAddressLimits(), ReadTextFile);
-}
-
-// A part of a split model that lies under another name, as in a download cache, is judged by itself.
-Result<Catalogue> CatalogueOfOnePart(const std::string& path) {
-  auto header = ReadFileHeader(path);
-  if (!header.ok()) return header.status();
-  Catalogue catalogue;
-  catalogue.files.push_back({path, header->file_bytes});
-  catalogue.tensors = std::move(header->tensors);
-  return catalogue;
 }
 
 }  // namespace
@@ -103,10 +81,13 @@ void Runtime::Publish() {
   const auto path = CreateSnapshotFile();
   const Status mapped = path.ok() ? snapshot_.MapFile(*path) : path.status();
   own_snapshot_ = mapped.ok();
-  if (!mapped.ok()) LogDebug(mapped.message());
+  if (mapped.ok()) return;
+  if (path.ok()) ::unlink(path->c_str());
+  LogDebug(mapped.message());
 }
 
 Status Runtime::Configure(const Config& config) {
+  const std::lock_guard making(making_mutex_);
   const std::lock_guard lock(mutex_);
   if (model_seen_) return Status(Code::kInvalidArgument, "headrace must be configured before the first model is loaded");
   Use(config);
@@ -129,6 +110,11 @@ void Runtime::SetWeightsLimit(uint64_t bytes) {
     executor = executor_;
   }
   if (executor != nullptr) executor->FollowAllowance();
+}
+
+Config Runtime::ConfigNow() const {
+  const std::lock_guard lock(mutex_);
+  return config_;
 }
 
 void Runtime::Note(const Status& status) {
@@ -154,68 +140,48 @@ bool Runtime::LoadEngine(void* caller) {
   return true;
 }
 
-Runtime::Model* Runtime::FindModel(FileIdentity file) {
-  for (Model& model : models_) {
-    if (std::find(model.files.begin(), model.files.end(), file) != model.files.end()) return &model;
-  }
-  return nullptr;
-}
-
-// Tells the allowance what models that fit take.
-void Runtime::CountPassive() {
-  uint64_t bytes = 0;
-  for (const Model& model : models_) {
-    if (!model.streams && model.mapped_ranges > 0) bytes += model.weight_bytes;
-  }
-  if (allowance_ != nullptr) allowance_->SetPassive(bytes, passive_mappings_.bytes());
-}
-
-// Decides about a model that is about to be loaded; null when its file cannot be read, which the engine
-// will then say itself.
-Runtime::Model* Runtime::Judge(const std::string& path) {
-  struct stat info {};
-  if (::stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return nullptr;
-  Model* model = FindModel(IdentityOf(info));
-  if (model != nullptr && model->mapped_ranges > 0) return model;
-  if (model == nullptr) {
-    auto catalogue = ReadCatalogue(path);
-    if (!catalogue.ok()) catalogue = CatalogueOfOnePart(path);
-    if (!catalogue.ok()) {
-      LogDebug(catalogue.status().message());
-      return nullptr;
-    }
-    model = &models_.emplace_back();
-    model->number = next_model_++;
-    model->weight_bytes = catalogue->weight_bytes();
-    for (const CatalogueFile& file : catalogue->files) {
-      if (::stat(file.path.c_str(), &info) == 0) model->files.push_back(IdentityOf(info));
-    }
-  }
+WeightsAllowance& Runtime::Allowance() {
   if (allowance_ == nullptr) {
-    allowance_ = MakeAllowance(config_);
-    Region::LockFromNowOn(config_.lock);
+    const Config config = ConfigNow();
+    auto allowance = MakeAllowance(config);
+    Region::LockFromNowOn(config.lock);
+    const std::lock_guard lock(mutex_);
+    if (config_.weights_bytes != config.weights_bytes) allowance->SetWeightsLimit(config_.weights_bytes);  // set meanwhile
+    allowance_ = std::move(allowance);
+    model_seen_ = true;
   }
-  model_seen_ = true;
-  const uint64_t left = allowance_->Bytes();
-  // Beside a model that streams, every other one is managed too: the planner keeps small ones resident.
-  model->streams = config_.flash_mode == FlashMode::kOn || any_streams() || model->weight_bytes > left;
-  LogDebug(fmt::format("{}: {} of weights, {} of memory for them ({}): {}", path, FormatSize(model->weight_bytes),
-                       FormatSize(left), allowance_->Describe(), model->streams ? "streams" : "fits, nothing to do"));
-  return model;
+  return *allowance_;
 }
 
-void Runtime::OnModelHeader(const std::string& path, void* caller) noexcept {
+ModelRegistry::Verdict Runtime::Judge(const FileVersion& file, const std::string& path, std::optional<uint64_t> weight_bytes,
+                                      uint64_t room) {
+  const auto verdict = models_.Judge(file, path, weight_bytes, {room, config_.flash_mode == FlashMode::kOn});
+  LogDebug(fmt::format("{}: {} of weights, {} of memory for them ({}): {}", path, FormatSize(verdict.weight_bytes),
+                       FormatSize(room), Allowance().Describe(), verdict.streams ? "streams" : "fits, nothing to do"));
+  return verdict;
+}
+
+std::optional<uint64_t> Runtime::BeforeModelHeader(void* caller) noexcept {
   t_loading_streams = false;
-  if (!enabled()) return;
+  if (!enabled()) return std::nullopt;
   try {
+    const std::lock_guard making(making_mutex_);
+    if (!LoadEngine(caller)) return std::nullopt;
+    return Allowance().Bytes();
+  } catch (const std::exception& error) {
+    LogWarning(error.what());
+    return std::nullopt;
+  }
+}
+
+void Runtime::OnModelHeader(const FileVersion& file, const std::string& path, std::optional<uint64_t> weight_bytes, uint64_t room) noexcept {
+  try {
+    const std::lock_guard making(making_mutex_);
+    t_loading_streams = Judge(file, path, weight_bytes, room).streams;
+    if (!t_loading_streams || any_streams()) return;
     const std::lock_guard lock(mutex_);
-    if (!LoadEngine(caller)) return;
-    const Model* model = Judge(path);
-    t_loading_streams = model != nullptr && model->streams;
-    if (t_loading_streams && !any_streams()) {
-      awaits_mapping_ = true;
-      unmapped_path_ = path;
-    }
+    awaits_mapping_ = true;
+    unmapped_path_ = path;
   } catch (const std::exception& error) {
     LogWarning(error.what());
   }
@@ -223,14 +189,19 @@ void Runtime::OnModelHeader(const std::string& path, void* caller) noexcept {
 
 void Runtime::NoteUnmapped() noexcept {
   try {
-    const std::lock_guard lock(mutex_);
-    if (!awaits_mapping_.exchange(false)) return;
-    const std::string message = fmt::format("{} was read into memory instead of mapped (use_mmap off, --no-mmap, or a --load-mode other than mmap), so "
-                                            "none of its weights stream; leave that option out", unmapped_path_);
+    std::string message;
+    bool fatal = false, said = false;
+    {
+      const std::lock_guard lock(mutex_);
+      if (!awaits_mapping_.exchange(false)) return;
+      message = fmt::format("{} was read into memory instead of mapped (use_mmap off, --no-mmap, or a --load-mode other than mmap), so "
+                            "none of its weights stream; leave that option out", unmapped_path_);
+      fatal = config_.flash_mode == FlashMode::kOn;
+      said = fatal && !config_.snapshot_path.empty();
+    }
     // Whoever started this process reads it there and says it.
-    const bool fatal = config_.flash_mode == FlashMode::kOn;
     if (fatal) SetLastError(*snapshot_, message);
-    if (!fatal || config_.snapshot_path.empty()) LogWarning(message);
+    if (!said) LogWarning(message);
   } catch (const std::exception& error) {
     LogWarning(error.what());
   }
@@ -242,101 +213,88 @@ bool Runtime::StreamsFile(int fd, void* caller) noexcept {
   try {
     struct stat info {};
     if (::fstat(fd, &info) != 0) return false;
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard making(making_mutex_);
     if (!LoadEngine(caller)) return false;
-    const Model* model = FindModel(IdentityOf(info));
-    if (model == nullptr) model = Judge(PathOf(fd));
-    return model != nullptr && model->streams;
+    const FileVersion file = FileVersion::Of(info);
+    if (const auto known = models_.Find(file)) return known->streams;
+    return Judge(file, PathOfDescriptor(fd), std::nullopt, Allowance().Bytes()).streams;
   } catch (const std::exception& error) {
     LogWarning(error.what());
     return false;
   }
 }
 
+// Tells others how many models stream, and the allowance what those that fit take.
+void Runtime::CountModels() {
+  const auto passive = models_.passive();
+  if (allowance_ != nullptr) allowance_->SetPassive(passive.weight_bytes, passive.mapped_bytes);
+  const size_t streaming = models_.streaming();
+  snapshot_->models = static_cast<uint32_t>(streaming);
+  any_streams_ = streaming > 0;
+  has_mappings_ = !models_.empty();
+}
+
 void Runtime::OnMapped(const void* address, uint64_t bytes, int fd, uint64_t offset) noexcept {
   try {
-    struct stat info {};
-    if (::fstat(fd, &info) != 0) return;
-    const std::lock_guard lock(mutex_);
-    Model* model = FindModel(IdentityOf(info));
-    if (model == nullptr) return;
-    ++model->mapped_ranges;
-    has_mappings_ = true;
-    if (!model->streams) {
-      passive_mappings_.Add(address, bytes, {nullptr, offset, model->number});
-      CountPassive();
-      return;
-    }
-    const auto access = config_.reader == "buffered" ? SourceFile::Access::kBuffered : SourceFile::Access::kDirect;
-    auto file = SourceFile::Open(PathOf(fd), access);
-    if (file.ok() && !(file->identity() == IdentityOf(info))) {
-      file = Status(Code::kChanged, fmt::format("{} was replaced while it was loaded; load it again", file->path()));
-    }
+    const auto access = ConfigNow().reader == "buffered" ? SourceFile::Access::kBuffered : SourceFile::Access::kDirect;
+    const auto file = models_.Mapped(address, bytes, fd, offset, access);
     if (!file.ok()) {
-      // The mapping alone still gives the right bytes, only slower.
-      Note(file.status());
-      return;
+      Note(Status(file.status().code(), file.status().message() + "; the kernel reads the model in its place, which is slower"));
+    } else if (*file != nullptr) {
+      if (!(*file)->direct() && access == SourceFile::Access::kDirect) {
+        LogWarning(fmt::format("{}: this file system has no O_DIRECT; reading through the page cache, which is slower", (*file)->path()));
+      }
+      models_.mappings().TakeFromKernel(address, bytes);
+      const std::lock_guard making(making_mutex_);
+      Publish();
     }
-    if (!file->direct() && access == SourceFile::Access::kDirect) {
-      LogWarning(fmt::format("{}: this file system has no O_DIRECT; reading through the page cache, which is slower", file->path()));
-    }
-    mappings_.Add(address, bytes, {std::make_shared<SourceFile>(std::move(*file)), offset, model->number});
-    if (!any_streams()) Publish();
-    any_streams_ = true;
-    awaits_mapping_ = false;
-    snapshot_->models = snapshot_->models + 1;
+    const std::lock_guard lock(mutex_);
+    if (!file.ok() || *file != nullptr) awaits_mapping_ = false;
+    CountModels();
   } catch (const std::exception& error) {
     LogWarning(error.what());
   }
 }
 
 void Runtime::OnUnmap(const void* address, uint64_t bytes) noexcept {
-  const std::lock_guard lock(mutex_);
-  for (MappingTable* table : {&mappings_, &passive_mappings_}) {
-    const auto origin = table->Find(address, 1);
-    if (!table->Overlaps(address, bytes)) continue;
-    if (table == &mappings_ && executor_ != nullptr) executor_->Forget(address, bytes);
-    table->Remove(address, bytes);
-    if (!origin) continue;
-    for (Model& model : models_) {
-      if (model.number != origin->model || table->HasModel(model.number)) continue;
-      model.mapped_ranges = 0;
-      if (model.streams) snapshot_->models = snapshot_->models - 1;
+  try {
+    if (!models_.Overlaps(address, bytes)) return;
+    const bool streamed = models_.Unmapped(address, bytes);
+    std::shared_ptr<Executor> executor;
+    {
+      const std::lock_guard lock(mutex_);
+      CountModels();
+      // The last one: whoever computes with the executor at present is the last to hold it.
+      executor = any_streams() ? executor_ : std::move(executor_);
     }
-  }
-  CountPassive();
-  has_mappings_ = !mappings_.empty() || !passive_mappings_.empty();
-  if (mappings_.empty() && any_streams_) {
-    any_streams_ = false;
-    executor_.reset();
+    if (streamed && executor != nullptr) executor->Forget(address, bytes);
+  } catch (const std::exception& error) {
+    LogWarning(error.what());
   }
 }
 
 bool Runtime::Streams(const void* address, uint64_t bytes) const {
-  return any_streams() && mappings_.Overlaps(address, bytes);
-}
-
-void Runtime::MakeKvStore() {
-  if (allowance_ == nullptr) allowance_ = MakeAllowance(config_);
-  model_seen_ = true;
-  const uint64_t limit = allowance_->process_limit() > 0 ? allowance_->process_limit() : AutomaticLimitNow();
-  kv_store_ = std::make_unique<KvStore>(*api_, config_, config_.KvRam(limit), *allowance_, snapshot_);
+  return any_streams() && models_.mappings().Streams(address, bytes);
 }
 
 ggml_backend_buffer_t Runtime::AllocateTensors(ggml_context* context, ggml_backend_buffer_type_t type, AllocateFunction allocate,
                                                void* caller) noexcept {
   if (!keeps_kv_) return allocate(context, type);
   try {
+    bool fits = false;
     {
-      const std::lock_guard lock(mutex_);
-      if (!LoadEngine(caller)) return allocate(context, type);
-      if (kv_store_ == nullptr) MakeKvStore();
+      const std::lock_guard making(making_mutex_);
+      fits = LoadEngine(caller);
+      if (fits && kv_store_ == nullptr) {
+        WeightsAllowance& allowance = Allowance();
+        const uint64_t limit = allowance.process_limit() > 0 ? allowance.process_limit() : AutomaticLimitNow();
+        kv_store_ = std::make_unique<KvStore>(*api_, ConfigNow(), ConfigNow().KvRam(limit), allowance, snapshot_);
+      }
     }
-    if (!kv_store_->IsKvCache(context, type)) return allocate(context, type);
+    if (!fits || !kv_store_->IsKvCache(context, type)) return allocate(context, type);
     kv_in_use_ = kv_store_.get();
     const auto in_file = kv_store_->Allocate(context);
     if (!in_file.ok()) {
-      const std::lock_guard lock(mutex_);
       Note(in_file.status());
       return nullptr;
     }
@@ -372,16 +330,25 @@ ggml_status Runtime::Compute(ggml_backend_sched_t sched, ggml_cgraph* graph, Exe
   return ComputeWeights(sched, graph, compute, host);
 }
 
+std::shared_ptr<Executor> Runtime::ExecutorInUse() {
+  const auto in_use = [this] {
+    const std::lock_guard lock(mutex_);
+    return executor_;
+  };
+  if (auto executor = in_use()) return executor;
+  const std::lock_guard making(making_mutex_);
+  if (auto executor = in_use()) return executor;
+  const auto executor = std::make_shared<Executor>(*api_, ConfigNow(), *allowance_, models_.mappings(), snapshot_);
+  const std::lock_guard lock(mutex_);
+  return executor_ = executor;
+}
+
 ggml_status Runtime::ComputeWeights(ggml_backend_sched_t sched, ggml_cgraph* graph, Executor::ComputeFunction compute,
                                     const HostCallback& host) {
   if (!any_streams()) return compute(sched, graph);
   std::shared_ptr<Executor> executor;
   try {
-    const std::lock_guard lock(mutex_);
-    if (executor_ == nullptr) {
-      executor_ = std::make_shared<Executor>(*api_, config_, *allowance_, mappings_, snapshot_);
-    }
-    executor = executor_;
+    executor = ExecutorInUse();
   } catch (const std::exception& error) {
     LogWarning(error.what());
     return GGML_STATUS_FAILED;

@@ -1,21 +1,20 @@
-// What the library knows about the process that it lives in: the configuration, the models that were
-// loaded, and the executor of those that stream.
+// What the library knows about the process that it lives in: the configuration, the models that were loaded, and the executor of
+// those that stream.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
-#include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
-#include <vector>
 
 #include "base/config.h"
 #include "exec/executor.h"
 #include "exec/ggml_api.h"
 #include "exec/kv_store.h"
-#include "exec/mapping_table.h"
+#include "hook/model_registry.h"
 #include "memory/weights_allowance.h"
 #include "telemetry/snapshot.h"
 
@@ -41,18 +40,21 @@ class Runtime {
   // Replaces the limit on weights, also while models compute.
   void SetWeightsLimit(uint64_t bytes);
 
-  // A model file's header is about to be read by this thread: decides whether the model streams.
-  // `caller` is code of the engine, through which its functions are found.
-  void OnModelHeader(const std::string& path, void* caller) noexcept;
+  // This thread is about to read the header of a file: the memory for weights, before what it allocates for that. None: nothing
+  // streams. `caller` is code of the engine, through which its functions are found.
+  std::optional<uint64_t> BeforeModelHeader(void* caller) noexcept;
+  // It has read it: decides whether the model streams. `weight_bytes` of the file are what the engine made of its header; none: not known.
+  void OnModelHeader(const FileVersion& file, const std::string& path, std::optional<uint64_t> weight_bytes, uint64_t room) noexcept;
   // True when the model that this thread loads at present streams.
   bool loading_streams() const;
 
   // A regular file that starts with the GGUF magic is about to be mapped: true when it is to stream.
   bool StreamsFile(int fd, void* caller) noexcept;
-  // It was mapped.
+  // It was mapped. The kernel is told not to read ahead in it when it streams.
   void OnMapped(const void* address, uint64_t bytes, int fd, uint64_t offset) noexcept;
+  // Waits for no pass: hosts unmap, and free models, while other models compute, and in the callbacks of those.
   void OnUnmap(const void* address, uint64_t bytes) noexcept;
-  // Whether the range belongs to a streaming model.
+  // Whether weights in the range stream.
   bool Streams(const void* address, uint64_t bytes) const;
   // A model was found too large to stay in memory, and was not mapped yet.
   bool awaits_mapping() const { return awaits_mapping_.load(std::memory_order_relaxed); }
@@ -74,26 +76,20 @@ class Runtime {
   const Snapshot& snapshot() const { return *snapshot_; }
 
  private:
-  struct Model {
-    uint32_t number = 0;
-    std::vector<FileIdentity> files;
-    uint64_t weight_bytes = 0;
-    bool streams = false;
-    uint64_t mapped_ranges = 0;
-  };
-
   Runtime();
   void Leave() noexcept;
   void Use(const Config& config);
   ggml_status ComputeWeights(ggml_backend_sched_t sched, ggml_cgraph* graph, Executor::ComputeFunction compute,
                              const HostCallback& host);
-  bool LoadEngine(void* caller);                               // needs mutex_
-  void MakeKvStore();                                          // needs mutex_
-  void CountPassive();                                         // needs mutex_
-  void Publish();                                              // needs mutex_
-  Model* FindModel(FileIdentity file);                         // needs mutex_
-  Model* Judge(const std::string& path);                       // needs mutex_
-  void Note(const Status& status);                             // needs mutex_
+  bool LoadEngine(void* caller);                               // needs making_mutex_
+  WeightsAllowance& Allowance();                               // needs making_mutex_
+  void Publish();                                              // needs making_mutex_
+  ModelRegistry::Verdict Judge(const FileVersion& file, const std::string& path, std::optional<uint64_t> weight_bytes,
+                               uint64_t room);                 // needs making_mutex_
+  std::shared_ptr<Executor> ExecutorInUse();
+  void CountModels();                                          // needs mutex_
+  Config ConfigNow() const;
+  void Note(const Status& status);
 
   static std::atomic<bool> has_mappings_;
 
@@ -102,22 +98,24 @@ class Runtime {
   std::atomic<bool> awaits_mapping_{false};
   std::atomic<bool> keeps_kv_{false};
   std::atomic<KvStore*> kv_in_use_{nullptr};
-  MappingTable mappings_;                                      // of streaming models
-  MappingTable passive_mappings_;                              // of models that fit
+  ModelRegistry models_;
   SnapshotWriter snapshot_;
-  bool own_snapshot_ = false;                                  // its file is ours to remove
+  std::atomic<bool> own_snapshot_{false};                      // its file is ours to remove
 
+  // Held while the engine is found, a model is judged and something is made that then stays. Locked before mutex_, and never where
+  // something is unmapped or freed.
+  std::mutex making_mutex_;
+  std::unique_ptr<GgmlApi> api_;                               // guarded by making_mutex_ until it is there
+  std::unique_ptr<KvStore> kv_store_;                          // guarded by making_mutex_; never reset
+
+  // Held for moments: nothing that waits, calls the engine or allocates much is done meanwhile.
   mutable std::mutex mutex_;                                   // guards all below
-  Config config_;
+  Config config_;                                              // but for the limit on weights it stays what it is from the first model on
   bool model_seen_ = false;
-  std::unique_ptr<WeightsAllowance> allowance_;               // from the first model on
-  std::unique_ptr<GgmlApi> api_;
-  std::list<Model> models_;
+  std::unique_ptr<WeightsAllowance> allowance_;                // from the first model on; never reset
   std::string unmapped_path_;                                  // of the model that awaits_mapping_
-  uint32_t next_model_ = 0;
   std::shared_ptr<Executor> executor_;                         // shared: a thread may compute with it while
                                                                // another unloads the last model
-  std::unique_ptr<KvStore> kv_store_;                          // never reset
   std::unordered_map<ggml_backend_sched_t, HostCallback> host_callbacks_;
 };
 

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <linux/magic.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -47,13 +46,14 @@ bool LiesInMemory(int fd) {
 
 }  // namespace
 
-Result<SourceFile> SourceFile::Open(const std::string& path, Access access) {
-  if (path.find('\0') != std::string::npos) {
+Result<SourceFile> SourceFile::Open(const std::string& opened, Access access, const std::string& name) {
+  const std::string& path = name.empty() ? opened : name;
+  if (opened.find('\0') != std::string::npos) {
     return Status(Code::kInvalidArgument, fmt::format("{}: the path holds a zero byte", path.c_str()));
   }
   SourceFile file;
   file.path_ = path;
-  file.fd_ = AboveStandardStreams(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  file.fd_ = AboveStandardStreams(::open(opened.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!file.fd_.valid()) return SystemError(path, "open", errno);
   struct stat info {};
   if (::fstat(file.fd(), &info) != 0) return SystemError(path, "stat", errno);
@@ -72,7 +72,7 @@ Result<SourceFile> SourceFile::Open(const std::string& path, Access access) {
   if (::fcntl(file.fd(), F_SETFL, 0) != 0) return SystemError(path, "set up", errno);
   // Read-ahead would fill memory that nobody accounts for, beyond what DropCache reaches. Before the first
   // read, because a page that it marked for read-ahead starts it again in spite of this advice.
-  ::syscall(SYS_fadvise64, file.fd(), 0L, 0L, POSIX_FADV_RANDOM);
+  ::posix_fadvise(file.fd(), 0, 0, POSIX_FADV_RANDOM);
   if (const int error = TryFirstPage(file.fd()); error != 0) return SystemError(path, "read", error);
   return file;
 }
@@ -117,8 +117,7 @@ Result<uint64_t> SourceFile::Fingerprint() const {
 }
 
 void SourceFile::DropCache(uint64_t offset, uint64_t length) const {
-  // The preloaded library defines posix_fadvise itself, so this goes straight to the kernel.
-  ::syscall(SYS_fadvise64, fd(), offset, length, POSIX_FADV_DONTNEED);
+  ::posix_fadvise(fd(), static_cast<off_t>(offset), static_cast<off_t>(length), POSIX_FADV_DONTNEED);
 }
 
 }  // namespace headrace

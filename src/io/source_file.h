@@ -29,8 +29,8 @@ class SourceFile {
   };
 
   // Opens a regular file read-only; never waits for the other end of a FIFO. Errors: kNotFound,
-  // kPermission, kInvalidArgument (not a regular file), kIo; each names the path.
-  static Result<SourceFile> Open(const std::string& path, Access access = Access::kDirect);
+  // kPermission, kInvalidArgument (not a regular file), kIo; each names the path, or `name`, which path() then is, too.
+  static Result<SourceFile> Open(const std::string& path, Access access = Access::kDirect, const std::string& name = "");
 
   int fd() const { return fd_.get(); }
   const std::string& path() const { return path_; }

@@ -45,6 +45,18 @@ TEST_F(SourceFileTest, KnowsTheFile) {
   EXPECT_NE(file.identity(), SourceFile::Open(directory_ / "third")->identity());
 }
 
+// A file that is open already is opened again whatever its name leads to, and keeps the name that messages are to have.
+TEST_F(SourceFileTest, OpensWhatADescriptorHolds) {
+  const SourceFile first = MustOpen();
+  std::filesystem::remove(path_);
+  const auto again = SourceFile::Open("/proc/self/fd/" + std::to_string(first.fd()), SourceFile::Access::kDirect, "the weights");
+  ASSERT_TRUE(again.ok()) << again.status().message();
+  EXPECT_TRUE(again->identity() == first.identity());
+  EXPECT_EQ(again->path(), "the weights");
+  const auto absent = SourceFile::Open(path_, SourceFile::Access::kDirect, "the weights");
+  EXPECT_TRUE(absent.status().message().starts_with("the weights: cannot open")) << absent.status().message();
+}
+
 TEST_F(SourceFileTest, FlagsAreThoseOfTheAccess) {
   const SourceFile buffered = MustOpen(SourceFile::Access::kBuffered);
   EXPECT_FALSE(buffered.direct());

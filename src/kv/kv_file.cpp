@@ -183,7 +183,7 @@ Status KvFile::Evict(const PageRange& range) const {
                         SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER) != 0) {
     return SystemError(folder_, "write the KV cache to its file", errno);
   }
-  ::syscall(SYS_fadvise64, fd_.get(), offset, length, POSIX_FADV_DONTNEED);
+  ::posix_fadvise(fd_.get(), offset, length, POSIX_FADV_DONTNEED);
   return {};
 }
 

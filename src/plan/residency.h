@@ -2,7 +2,7 @@
 // Pure functions; thread-safe.
 //
 // Dense weights are used once per pass in a fixed order, so no cache policy beats a fixed resident share:
-// with a budget of B bytes, a ring of R and scratch of S, B - R - S bytes stay resident and everything
+// with a budget of B bytes, read-ahead memory of R (the ring) and scratch of S, B - R - S bytes stay resident and everything
 // else is read once per pass. The share is spread evenly over the weights so that the disk never has to
 // burst. Bound: passes per second <= disk bandwidth / streamed bytes per pass.
 //
@@ -35,7 +35,7 @@ struct WeightExtent {
 
 struct ResidencyPlan {
   uint64_t segment_bytes = 0;      // the most that one read segment holds (a run of rows of one weight)
-  uint64_t ring_bytes = 0;         // read-ahead memory; 0 when everything is resident
+  uint64_t ring_bytes = 0;         // read-ahead memory; also when everything is resident, through which it was filled
   uint64_t scratch_bytes = 0;      // for the rows that are repacked and multiplied together; a segment or more
   uint64_t resident_bytes = 0;
   uint64_t streamed_bytes = 0;     // per pass over all weights that are not experts

@@ -12,8 +12,8 @@
 
 #include <fmt/format.h>
 
+#include "base/split_name.h"
 #include "base/utf8.h"
-#include "gguf/split.h"
 #include "io/source_file.h"
 #include "serve/http.h"
 

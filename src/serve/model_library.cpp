@@ -6,8 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "base/split_name.h"
 #include "gguf/catalogue.h"
-#include "gguf/split.h"
 #include "serve/http.h"
 #include "serve/nearest_names.h"
 

@@ -8,12 +8,14 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <mutex>
 #include <type_traits>
 
 #include <fmt/format.h>
 
 #include "base/descriptor.h"
 #include "base/standard_streams.h"
+#include "telemetry/last_failure.h"
 #include "telemetry/snapshot_files.h"
 
 namespace headrace {
@@ -40,6 +42,10 @@ bool IsLocked(int fd) {
 }  // namespace
 
 void SetLastError(Snapshot& snapshot, const std::string& message) {
+  SetLastFailure(message);
+  // Threads that fail at the same time write one after the other.
+  static std::mutex mutex;
+  const std::lock_guard lock(mutex);
   snapshot.errors.fetch_add(1, std::memory_order_relaxed);
   if (snapshot.last_error[0] == '\0') message.copy(snapshot.last_error, sizeof snapshot.last_error - 1);
 }

@@ -99,7 +99,7 @@ struct Snapshot {
   char last_error[512] = {};                // "" when none; the first one stays
 };
 
-// Counts an error, and keeps the first one's text for whoever reads the snapshot.
+// Counts an error, and keeps the first one's text for whoever reads the snapshot. It is the process's last failure, too. Thread-safe.
 void SetLastError(Snapshot& snapshot, const std::string& message);
 
 // The writer's end. The object lives in a mapped file, or in private memory when there is none.

@@ -4,7 +4,15 @@
 //   host_scenarios SCENARIO --model A.gguf --out FILE [--second B.gguf] [--repack 0|1] [--threads N] [--sequences N] ...
 //     alternate   two models (--second) or two contexts of one, decoding in turn
 //     parallel    the same, each in a thread of its own
-//     reload      load, compute, free; twice over both models
+//     reload      load, compute, free; twice over both models. With headrace: what streams and what does not is told of each moment
+//     rewrite     load, compute, free; then the file of the model gets the bytes of --second, by --change inplace, anew (removed and made
+//                 again) or moved; and the same again. Says "streams 0" or "streams 1" of both with headrace
+//     pointer     load from an open file that has no name any more (--change delete), or that of another file (--change replace)
+//     free        a prompt, in whose eval callback another model (--second), which has computed before, is freed: --how callback, thread
+//                 (by a thread that the callback waits for), munmap (by a thread, while the callback unmaps memory of its own), set (the
+//                 same, while it sets the budget), other (the callback frees it and loads and computes with --third, where it lay)
+//     advice      load, compute; says "reads ahead" or "does not read ahead" of what the kernel does in the model's mapping
+//     errors      failures of all kinds, one after the other, each with what headrace_last_error says
 //     cycles      load, compute, free, --rounds times; says what the process holds after each
 //     resize      prompts and tokens in --rounds, while a thread changes headrace's budget again and again, between
 //                 --least and --most KiB; nothing changes without headrace
@@ -18,6 +26,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -27,15 +36,34 @@
 #include <filesystem>
 #include <functional>
 #include <iterator>
+#include <optional>
 #include <random>
 #include <thread>
 
 #include "ggml-backend.h"
+#include "headrace/headrace.h"
 #include "llama_host.h"
 
 namespace {
 
 using namespace headrace::testing;
+
+// A function of headrace's, null without it.
+template <typename Function>
+Function* OfHeadrace(Function*, const char* name) {
+  return reinterpret_cast<Function*>(dlsym(RTLD_DEFAULT, name));
+}
+#define OF_HEADRACE(name) OfHeadrace(&::name, #name)
+
+// None without headrace.
+std::optional<headrace_stats> Statistics() {
+  const auto get = OF_HEADRACE(headrace_get_stats);
+  headrace_stats stats{};
+  stats.struct_size = sizeof stats;
+  if (get == nullptr) return std::nullopt;
+  if (get(&stats) != 0) Die("no statistics");
+  return stats;
+}
 
 struct Setup {
   std::string model, second, out;
@@ -103,11 +131,146 @@ void Reload(const Setup& setup) {
   DumpWriter dump(setup.out);
   for (int round = 0; round < 2; ++round) {
     for (const std::string& path : {setup.model, setup.second.empty() ? setup.model : setup.second}) {
-      const Model model = LoadModel(path, setup.repack);
-      Session session(model.get(), setup.session);
-      Compute(session, setup, dump, "round " + std::to_string(round));
+      {
+        const Model model = LoadModel(path, setup.repack);
+        if (const auto stats = Statistics(); stats && stats->streaming != 1) Die("a model was loaded, and %d stream", stats->streaming);
+        Session session(model.get(), setup.session);
+        Compute(session, setup, dump, "round " + std::to_string(round));
+      }
+      if (const auto stats = Statistics(); stats && stats->streaming != 0) Die("the model was freed, and %d stream", stats->streaming);
     }
   }
+}
+
+void Rewrite(const Setup& setup, const std::string& change) {
+  const std::filesystem::path file = setup.model, fresh = setup.model + ".new";
+  DumpWriter dump(setup.out);
+  for (int round = 0; round < 2; ++round) {
+    if (round == 1) {
+      const std::string bytes = ReadWholeFile(setup.second);
+      if (change == "anew") std::filesystem::remove(file);
+      std::ofstream(change == "moved" ? fresh : file, std::ios::binary) << bytes;
+      if (change == "moved") std::filesystem::rename(fresh, file);
+    }
+    const Model model = LoadModel(setup.model, setup.repack);
+    if (const auto stats = Statistics()) std::printf("streams %d\n", stats->streaming);
+    Session session(model.get(), setup.session);
+    Compute(session, setup, dump, "round " + std::to_string(round));
+  }
+}
+
+void Pointer(const Setup& setup, const std::string& change) {
+  FILE* const file = std::fopen(setup.model.c_str(), "rb");
+  if (file == nullptr) Die("cannot open %s", setup.model.c_str());
+  std::filesystem::remove(setup.model);
+  if (change == "replace") std::ofstream(setup.model, std::ios::binary) << "another file";
+  llama_model_params params = llama_model_default_params();
+  params.use_extra_bufts = setup.repack;
+  params.load_mode = LLAMA_LOAD_MODE_MMAP;
+  const Model model(llama_model_load_from_file_ptr(file, params));
+  if (!model) Die("cannot load the open file");
+  Session session(model.get(), setup.session);
+  DumpWriter dump(setup.out);
+  Compute(session, setup, dump, "outputs");
+  std::fclose(file);
+}
+
+// What a host does once, in the middle of a pass.
+struct InPass {
+  std::function<void()> act;
+  int asked = 0;
+
+  static bool OnNode(ggml_tensor*, bool ask, void* self) {
+    auto* in_pass = static_cast<InPass*>(self);
+    if (ask && ++in_pass->asked == 40) in_pass->act();
+    return false;
+  }
+};
+
+void Free(Setup setup, const std::string& how, const std::string& third) {
+  const auto set = OF_HEADRACE(headrace_set_flash_ram_gb);
+  const Model first = LoadModel(setup.model, setup.repack);
+  Model second = LoadModel(setup.second, setup.repack), other;
+  DumpWriter dump(setup.out);
+  Compute(*std::make_unique<Session>(first.get(), setup.session, 1), setup, dump, "before");
+  const auto before = Statistics();
+  Compute(*std::make_unique<Session>(second.get(), setup.session, 2), setup, dump, "second");
+
+  std::thread freer;
+  InPass in_pass{[&] {
+    if (how == "callback") return second.reset();
+    if (how == "other") {
+      second.reset();
+      other = LoadModel(third, setup.repack);
+      return;
+    }
+    freer = std::thread([&] { second.reset(); });
+    if (how == "thread") return freer.join();
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    if (how == "munmap") {
+      void* const memory = mmap(nullptr, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+      if (memory == MAP_FAILED || munmap(memory, 1 << 20) != 0) Die("cannot unmap");
+    } else if (how != "set") {
+      Die("unknown way to free %s", how.c_str());
+    } else if (set != nullptr && set(6.0 / 1024) != 0) {
+      Die("the budget cannot be changed");
+    }
+  }};
+  SessionOptions with_callback = setup.session;
+  with_callback.cb_eval = InPass::OnNode;
+  with_callback.cb_eval_data = &in_pass;
+  {
+    Session session(first.get(), with_callback, 3);
+    Compute(session, setup, dump, "during");
+  }
+  if (freer.joinable()) freer.join();
+  // What was in memory of the freed model is given back, at the end of that pass at the latest.
+  const auto after = Statistics();
+  if (after && after->weight_bytes != before->weight_bytes) {
+    Die("%llu bytes of weights are managed, %llu were before the second model", static_cast<unsigned long long>(after->weight_bytes),
+        static_cast<unsigned long long>(before->weight_bytes));
+  }
+  if (other) Compute(*std::make_unique<Session>(other.get(), setup.session, 2), setup, dump, "other");
+}
+
+void Advice(const Setup& setup) {
+  const Model model = LoadModel(setup.model, setup.repack);
+  Session session(model.get(), setup.session);
+  DumpWriter dump(setup.out);
+  Compute(session, setup, dump, "outputs");
+  std::ifstream mappings("/proc/self/smaps");
+  bool of_model = false, any = false, random = false;
+  for (std::string line; std::getline(mappings, line);) {
+    if (line.find('-') != std::string::npos && line.find("kB") == std::string::npos) of_model = line.ends_with(".gguf");
+    any = any || of_model;
+    if (of_model && line.starts_with("VmFlags:") && line.find(" rr") != std::string::npos) random = true;
+  }
+  if (!any) Die("the model is not mapped");
+  std::puts(random ? "does not read ahead" : "reads ahead");
+}
+
+void Errors(const Setup& setup) {
+  const auto set = OF_HEADRACE(headrace_set_flash_ram_gb);
+  const auto get = OF_HEADRACE(headrace_get_stats);
+  const auto last = OF_HEADRACE(headrace_last_error);
+  if (set == nullptr || get == nullptr || last == nullptr) Die("headrace is not there");
+  const auto say = [&](const char* what) { std::printf("%s: %s\n", what, last()); };
+  say("start");
+  set(-1);
+  say("set");
+  {
+    const Model model = LoadModel(setup.model, setup.repack);
+    Session session(model.get(), setup.session);
+    std::printf("code %d\n", session.Prompt(setup.prompt));
+  }
+  say("pass");
+  std::thread([&] {
+    headrace_stats old{};
+    get(&old);
+  }).join();
+  say("stats");
+  set(-1);
+  say("set again");
 }
 
 // "round 3: 12 descriptors, 4 threads, 210 mappings, 51234 KiB"
@@ -333,7 +496,7 @@ int main(int argc, char** argv) {
   if (argc < 2) Die("host_scenarios SCENARIO --model A.gguf --out FILE ...");
   const std::string scenario = argv[1];
   const Options options(argc, argv, 2, {"--model", "--second", "--out", "--repack", "--threads", "--prompt", "--decode",
-                                        "--nodes", "--sequences", "--rounds", "--at", "--change", "--least", "--most"});
+                                        "--nodes", "--sequences", "--rounds", "--at", "--change", "--least", "--most", "--how", "--third"});
   Setup setup{options.Text("--model", ""), options.Text("--second", ""), options.Text("--out", "/dev/null"),
               options.Int("--repack", 0) != 0, options.Int("--prompt", 20), options.Int("--decode", 6), {}};
   setup.session.threads = options.Int("--threads", 2);
@@ -346,6 +509,16 @@ int main(int argc, char** argv) {
     Parallel(setup);
   } else if (scenario == "reload") {
     Reload(setup);
+  } else if (scenario == "rewrite") {
+    Rewrite(setup, options.Text("--change", ""));
+  } else if (scenario == "pointer") {
+    Pointer(setup, options.Text("--change", ""));
+  } else if (scenario == "free") {
+    Free(setup, options.Text("--how", ""), options.Text("--third", ""));
+  } else if (scenario == "advice") {
+    Advice(setup);
+  } else if (scenario == "errors") {
+    Errors(setup);
   } else if (scenario == "cycles") {
     Cycles(setup, options.Int("--rounds", 100));
   } else if (scenario == "resize") {

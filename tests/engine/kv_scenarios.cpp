@@ -10,8 +10,14 @@
 //     save        the same, then the first sequence is saved in the file --state
 //     load        loads it from there and continues
 //     copy        the same, then all --sequences become the first one (--unified 0)
+//     others      a prompt of one context, in whose eval callback a second one is freed and a third one is cleared: --how callback, or
+//                 thread (by a thread that the callback waits for); then more of the first and of the third
 #include <fcntl.h>
 #include <unistd.h>
+
+#include <functional>
+#include <memory>
+#include <thread>
 
 #include "llama_host.h"
 
@@ -35,6 +41,34 @@ void Compute(Session& session, const Setup& setup, DumpWriter& dump, const std::
     Expect(session.Step(), "decode");
     session.Dump(dump, label + " step " + std::to_string(step));
   }
+}
+
+void Others(llama_model* model, SessionOptions options, const Setup& setup, DumpWriter& dump, const std::string& how) {
+  auto second = std::make_unique<Session>(model, options, 2);
+  Session third(model, options, 3);
+  Compute(*second, setup, dump, "second");
+  Compute(third, setup, dump, "third");
+  struct InPass {
+    std::function<void()> act;
+    int asked = 0;
+  } in_pass{[&] {
+    const auto act = [&] {
+      second.reset();
+      third.Clear();
+    };
+    if (how == "callback") return act();
+    std::thread(act).join();
+  }};
+  options.cb_eval = [](ggml_tensor*, bool ask, void* self) {
+    auto* pass = static_cast<InPass*>(self);
+    if (ask && ++pass->asked == 40) pass->act();
+    return false;
+  };
+  options.cb_eval_data = &in_pass;
+  Session first(model, options, 1);
+  Compute(first, setup, dump, "first");
+  Compute(third, setup, dump, "third again");
+  Compute(first, {100, setup.batch, setup.decode}, dump, "first again");
 }
 
 ggml_type CacheType(const std::string& name) {
@@ -61,7 +95,7 @@ int main(int argc, char** argv) {
   if (argc < 2) Die("kv_scenarios SCENARIO --model A.gguf --out FILE ...");
   const std::string scenario = argv[1];
   const Options options(argc, argv, 2, {"--model", "--out", "--context", "--prompt", "--batch", "--decode", "--sequences",
-                                        "--cache-type", "--flash-attention", "--unified", "--threads", "--rounds", "--state"});
+                                        "--cache-type", "--flash-attention", "--unified", "--threads", "--rounds", "--state", "--how"});
   SessionOptions session_options;
   session_options.context_tokens = options.Int("--context", 1024);
   session_options.sequences = options.Int("--sequences", 1);
@@ -74,6 +108,11 @@ int main(int argc, char** argv) {
 
   StartEngine();
   const Model model = LoadModel(options.Text("--model", ""), false);
+  if (scenario == "others") {
+    DumpWriter dump(options.Text("--out", "/dev/null"));
+    Others(model.get(), session_options, setup, dump, options.Text("--how", ""));
+    return 0;
+  }
   Session session(model.get(), session_options);
   if (const char* path = std::getenv("HEADRACE_TEST_FILL_DISK")) FillDisk(path);
   DumpWriter dump(options.Text("--out", "/dev/null"));

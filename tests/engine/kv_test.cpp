@@ -131,6 +131,17 @@ TEST_F(KvCache, WhileWeightsStream) {
   EXPECT_TRUE(ReallyStreamed(run, 5 * kMiB, 8));
 }
 
+// Whoever frees or clears another cache in a pass waits for nothing.
+TEST_F(KvCache, FreedAndClearedWhileAnotherIsUsed) {
+  for (const char* how : {"callback", "thread"}) {
+    SCOPED_TRACE(how);
+    const auto scenario = Scenario("others", {"--how", how, "--prompt", "400"});
+    Compare(scenario, kRam);
+    const EngineRun run = Compare(scenario, kRam, StreamingEnvironment(5 * kMiB, false));
+    EXPECT_EQ((*run.snapshot)->kv_file_bytes.load(), 0u);
+  }
+}
+
 TEST_F(SlowKvCache, WhileExpertsStream) {
   Compare({HEADRACE_KV_SCENARIOS, "prompt", "--model", kExperts}, 1 * kMiB, StreamingEnvironment(5 * kMiB, false));
 }

@@ -1,4 +1,4 @@
-#include "gguf/split.h"
+#include "base/split_name.h"
 
 #include <fmt/format.h>
 

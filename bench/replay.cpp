@@ -1,4 +1,4 @@
-#include "experts/replay.h"
+#include "replay.h"
 
 #include <algorithm>
 #include <vector>
