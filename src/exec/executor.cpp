@@ -21,8 +21,8 @@ namespace {
 constexpr int64_t kGatherPlain = 9, kGatherPacked = 64;
 
 // A MUL_MAT_ID that chooses one matrix of a three-dimensional weight for each of some ids of each token.
-bool IsExpertProduct(const ggml_tensor& node) {
-  if (node.op != GGML_OP_MUL_MAT_ID) return false;
+bool IsExpertProduct(const GgmlApi& api, const ggml_tensor& node) {
+  if (node.op != api.op.mul_mat_id) return false;
   const ggml_tensor &weight = *node.src[0], &columns = *node.src[1], &ids = *node.src[2];
   return weight.ne[3] == 1 && columns.type == GGML_TYPE_F32 && columns.nb[0] == sizeof(float) && columns.ne[3] == 1 &&
          ids.type == GGML_TYPE_I32 && ids.ne[0] == node.ne[1] && ids.ne[1] == node.ne[2] && ids.ne[2] == 1 && ids.ne[3] == 1 &&
@@ -38,7 +38,7 @@ Executor::Executor(const GgmlApi& api, const Config& config, WeightsAllowance& a
       allowance_(allowance),
       mappings_(mappings),
       snapshot_(snapshot),
-      layouts_(config.kernels == Kernels::kPlain ? nullptr : std::make_unique<PackedLayouts>(api, api.backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU))),
+      layouts_(config.kernels == Kernels::kPlain ? nullptr : std::make_unique<PackedLayouts>(api)),
       headroom_(ReadTextFile),
       weights_(api, layouts_.get()),
       experts_(config.remember ? std::optional(CacheDirectory()) : std::nullopt),
@@ -96,9 +96,9 @@ std::vector<Executor::Candidate> Executor::FindCandidates(ggml_backend_sched_t s
   const int nodes = api_.graph_n_nodes(graph);
   for (int i = 0; i < nodes; ++i) {
     ggml_tensor* node = api_.graph_node(graph, i);
-    if ((node->op != GGML_OP_MUL_MAT && !IsExpertProduct(*node)) || (node->flags & GGML_TENSOR_FLAG_COMPUTE) == 0) continue;
+    if ((node->op != api_.op.mul_mat && !IsExpertProduct(api_, *node)) || !api_.Computes(*node)) continue;
     const ggml_tensor* weight = node->src[0];
-    if (node->op == GGML_OP_MUL_MAT_ID && !CutOf(api_, *weight).by_rows) continue;  // through the mapping
+    if (node->op == api_.op.mul_mat_id && !CutOf(api_, *weight).by_rows) continue;  // through the mapping
     if (weight->data == nullptr || node->ne[0] * node->ne[1] * node->ne[2] * node->ne[3] == 0) continue;
     auto origin = mappings_.Find(weight->data, api_.nbytes(weight));
     if (!origin) continue;
@@ -123,7 +123,7 @@ Status Executor::Prepare(std::vector<Candidate> candidates) {
   files_.clear();
   for (Candidate& candidate : candidates) {
     Takeover& takeover = candidate.takeover;
-    takeover.weight = weights_.FindOrAdd(*takeover.node->src[0], candidate.origin, takeover.node->op == GGML_OP_MUL_MAT_ID);
+    takeover.weight = weights_.FindOrAdd(*takeover.node->src[0], candidate.origin, takeover.node->op == api_.op.mul_mat_id);
     const SourceFile* file = takeover.weight->origin.file.get();
     if (std::find(files_.begin(), files_.end(), file) == files_.end()) files_.push_back(file);
     takeovers_.push_back(std::move(takeover));
@@ -214,7 +214,7 @@ void Executor::GroupExperts() {
     ExpertUse& use = uses_[at];
     use.layer = experts_.FindOrAdd(weights[at]);
     if (use.tokens != 1 || !config_.look_ahead) continue;
-    use.router = FindRouter(*takeovers_[use.first].node->src[2], use.experts);
+    use.router = FindRouter(api_, *takeovers_[use.first].node->src[2], use.experts);
     const auto router = std::find_if(takeovers_.begin(), takeovers_.end(), [&](const Takeover& t) { return t.node == use.router.product; });
     if (router != takeovers_.end()) use.router_weight = router->weight;
   }

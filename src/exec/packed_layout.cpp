@@ -10,11 +10,14 @@ constexpr int64_t kProbeRows = 32;
 
 }  // namespace
 
-PackedLayouts::PackedLayouts(const GgmlApi& api, ggml_backend_dev_t device) : api_(api), device_(device) {
+PackedLayouts::PackedLayouts(const GgmlApi& api) : api_(api) {
+  if (!api.no_packing.empty()) return;
+  device_ = api.backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
+  if (device_ == nullptr) return;
   const auto extra_buffer_types = reinterpret_cast<ggml_backend_dev_get_extra_bufts_t>(
-      api.backend_reg_get_proc_address(api.backend_dev_backend_reg(device), "ggml_backend_dev_get_extra_bufts"));
+      api.backend_reg_get_proc_address(api.backend_dev_backend_reg(device_), "ggml_backend_dev_get_extra_bufts"));
   if (extra_buffer_types == nullptr) return;
-  for (ggml_backend_buffer_type_t* type = extra_buffer_types(device); type != nullptr && *type != nullptr; ++type) {
+  for (ggml_backend_buffer_type_t* type = extra_buffer_types(device_); type != nullptr && *type != nullptr; ++type) {
     if (ggml_backend_buffer_t buffer = api.backend_buft_alloc_buffer(*type, 64)) buffers_.push_back(buffer);
   }
 }
@@ -43,7 +46,7 @@ const PackedLayout* PackedLayouts::Choose(const ggml_tensor& weight, bool expert
     candidate.extra = nullptr;
     ggml_tensor product{};
     product.type = GGML_TYPE_F32;
-    product.op = experts ? GGML_OP_MUL_MAT_ID : GGML_OP_MUL_MAT;
+    product.op = experts ? api_.op.mul_mat_id : api_.op.mul_mat;
     product.src[0] = &candidate;
     product.src[1] = &columns;
     product.src[2] = experts ? &ids : nullptr;

@@ -51,11 +51,11 @@ void Product::AddPiece(const ggml_tensor& node, uint64_t matrix, uint64_t matric
   piece.columns = columns;
   narrow(piece.columns);
   piece.product = node;
-  piece.product.op = GGML_OP_MUL_MAT;
+  piece.product.op = api_.op.mul_mat;
   narrow(piece.product);
   piece.product.data = static_cast<uint8_t*>(piece.product.data) + row * piece.product.nb[0];
   piece.product.ne[0] = static_cast<int64_t>(rows);
-  piece.product.flags |= GGML_TENSOR_FLAG_COMPUTE;
+  piece.product.flags |= api_.compute_flag;
 }
 
 void Product::CutPieces(const ggml_tensor& node, uint64_t first_row, uint64_t rows, uint8_t* data,
@@ -108,8 +108,8 @@ ggml_status Product::Multiply(ggml_backend_t backend, const ggml_tensor& node, u
     piece.weight.view_src = nullptr;
     piece.columns = *node.src[1];
     piece.product = node;
-    piece.product.op = GGML_OP_MUL_MAT;
-    piece.product.flags |= GGML_TENSOR_FLAG_COMPUTE;
+    piece.product.op = api_.op.mul_mat;
+    piece.product.flags |= api_.compute_flag;
   }
 
   api_.graph_clear(graph_);

@@ -136,22 +136,26 @@ void Runtime::Note(const Status& status) {
   SetLastError(*snapshot_, status.message());
 }
 
-// Finds the engine's functions once; an engine that does not fit turns the library off.
-bool Runtime::LoadEngine(void* caller) {
-  if (api_ != nullptr) return true;
-  // A program that maps a model but is no llama.cpp (a tool that reads metadata) is none of our business.
-  if (FindBehind("ggml_tensor_overhead", caller) == nullptr) return false;
-  auto api = LoadGgmlApi([caller](const char* name) { return FindBehind(name, caller); });
-  if (!api.ok()) {
-    Note(Status(api.status().code(), fmt::format("flash weight streaming stays off, this llama.cpp does not fit: {}; "
-                                                 "install the one that headrace was built for with `headrace engine install`",
-                                                 api.status().message())));
-    enabled_ = false;
-    keeps_kv_ = false;
-    return false;
+// Null: the caller is no llama.cpp, or one that does not fit.
+std::shared_ptr<const GgmlApi> Runtime::FindEngine(void* caller) {
+  auto engine = engines_.Find(caller, config_);
+  if (engine.ok()) return *engine;
+  Note(Status(engine.status().code(), fmt::format("flash weight streaming stays off, this llama.cpp does not fit: {}; "
+                                                  "install the one that headrace was built for with `headrace engine install`",
+                                                  engine.status().message())));
+  return nullptr;
+}
+
+// The executor works for one engine at a time, as long as that has a model that streams.
+void Runtime::ChooseStreamingEngine() {
+  const Model* first = nullptr;
+  for (const Model& model : models_) {
+    if (!mappings_.HasModel(model.number)) continue;
+    if (model.engine == streaming_engine_) return;
+    if (first == nullptr) first = &model;
   }
-  api_ = std::make_unique<GgmlApi>(*api);
-  return true;
+  executor_.reset();
+  streaming_engine_ = first == nullptr ? nullptr : first->engine;
 }
 
 Runtime::Model* Runtime::FindModel(FileIdentity file) {
@@ -172,7 +176,7 @@ void Runtime::CountPassive() {
 
 // Decides about a model that is about to be loaded; null when its file cannot be read, which the engine
 // will then say itself.
-Runtime::Model* Runtime::Judge(const std::string& path) {
+Runtime::Model* Runtime::Judge(const std::string& path, std::shared_ptr<const GgmlApi> engine) {
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return nullptr;
   Model* model = FindModel(IdentityOf(info));
@@ -191,6 +195,7 @@ Runtime::Model* Runtime::Judge(const std::string& path) {
       if (::stat(file.path.c_str(), &info) == 0) model->files.push_back(IdentityOf(info));
     }
   }
+  model->engine = std::move(engine);
   if (allowance_ == nullptr) {
     allowance_ = MakeAllowance(config_);
     Region::LockFromNowOn(config_.lock);
@@ -209,8 +214,9 @@ void Runtime::OnModelHeader(const std::string& path, void* caller) noexcept {
   if (!enabled()) return;
   try {
     const std::lock_guard lock(mutex_);
-    if (!LoadEngine(caller)) return;
-    const Model* model = Judge(path);
+    auto engine = FindEngine(caller);
+    if (engine == nullptr) return;
+    const Model* model = Judge(path, std::move(engine));
     t_loading_streams = model != nullptr && model->streams;
     if (t_loading_streams && !any_streams()) {
       awaits_mapping_ = true;
@@ -243,9 +249,10 @@ bool Runtime::StreamsFile(int fd, void* caller) noexcept {
     struct stat info {};
     if (::fstat(fd, &info) != 0) return false;
     const std::lock_guard lock(mutex_);
-    if (!LoadEngine(caller)) return false;
+    auto engine = FindEngine(caller);
+    if (engine == nullptr) return false;
     const Model* model = FindModel(IdentityOf(info));
-    if (model == nullptr) model = Judge(PathOf(fd));
+    if (model == nullptr) model = Judge(PathOf(fd), std::move(engine));
     return model != nullptr && model->streams;
   } catch (const std::exception& error) {
     LogWarning(error.what());
@@ -283,6 +290,10 @@ void Runtime::OnMapped(const void* address, uint64_t bytes, int fd, uint64_t off
     mappings_.Add(address, bytes, {std::make_shared<SourceFile>(std::move(*file)), offset, model->number});
     if (!any_streams()) Publish();
     any_streams_ = true;
+    ChooseStreamingEngine();
+    if (model->engine != streaming_engine_) {
+      LogWarning(fmt::format("another llama.cpp in this process streams already: {} is read through its mapping, which is slower", PathOf(fd)));
+    }
     awaits_mapping_ = false;
     snapshot_->models = snapshot_->models + 1;
   } catch (const std::exception& error) {
@@ -308,8 +319,8 @@ void Runtime::OnUnmap(const void* address, uint64_t bytes) noexcept {
   has_mappings_ = !mappings_.empty() || !passive_mappings_.empty();
   if (mappings_.empty() && any_streams_) {
     any_streams_ = false;
-    executor_.reset();
   }
+  ChooseStreamingEngine();
 }
 
 bool Runtime::Streams(const void* address, uint64_t bytes) const {
@@ -320,21 +331,23 @@ void Runtime::MakeKvStore() {
   if (allowance_ == nullptr) allowance_ = MakeAllowance(config_);
   model_seen_ = true;
   const uint64_t limit = allowance_->process_limit() > 0 ? allowance_->process_limit() : AutomaticLimitNow();
-  kv_store_ = std::make_unique<KvStore>(*api_, config_, config_.KvRam(limit), *allowance_, snapshot_);
+  kv_store_ = std::make_unique<KvStore>(config_, config_.KvRam(limit), *allowance_, snapshot_);
 }
 
 ggml_backend_buffer_t Runtime::AllocateTensors(ggml_context* context, ggml_backend_buffer_type_t type, AllocateFunction allocate,
                                                void* caller) noexcept {
   if (!keeps_kv_) return allocate(context, type);
   try {
+    std::shared_ptr<const GgmlApi> engine;
     {
       const std::lock_guard lock(mutex_);
-      if (!LoadEngine(caller)) return allocate(context, type);
+      engine = FindEngine(caller);
+      if (engine == nullptr || !engine->no_kv_files.empty()) return allocate(context, type);
       if (kv_store_ == nullptr) MakeKvStore();
     }
-    if (!kv_store_->IsKvCache(context, type)) return allocate(context, type);
+    if (!kv_store_->IsKvCache(*engine, context, type)) return allocate(context, type);
     kv_in_use_ = kv_store_.get();
-    const auto in_file = kv_store_->Allocate(context);
+    const auto in_file = kv_store_->Allocate(*engine, context);
     if (!in_file.ok()) {
       const std::lock_guard lock(mutex_);
       Note(in_file.status());
@@ -342,7 +355,7 @@ ggml_backend_buffer_t Runtime::AllocateTensors(ggml_context* context, ggml_backe
     }
     if (*in_file != nullptr) return *in_file;
     const ggml_backend_buffer_t buffer = allocate(context, type);
-    if (buffer != nullptr) kv_store_->Keep(buffer);
+    if (buffer != nullptr) kv_store_->Keep(*engine, buffer);
     return buffer;
   } catch (const std::exception& error) {
     LogWarning(error.what());
@@ -366,8 +379,10 @@ ggml_status Runtime::Compute(ggml_backend_sched_t sched, ggml_cgraph* graph, Exe
     const std::lock_guard lock(mutex_);
     if (const auto it = host_callbacks_.find(sched); it != host_callbacks_.end()) host = it->second;
   }
+  const auto engine = engines_.With(compute);
+  if (engine == nullptr) return compute(sched, graph);
   if (KvStore* const store = kv_store()) {
-    return store->Compute(sched, graph, host, [&](const HostCallback& callback) { return ComputeWeights(sched, graph, compute, callback); });
+    return store->Compute(*engine, sched, graph, host, [&](const HostCallback& callback) { return ComputeWeights(sched, graph, compute, callback); });
   }
   return ComputeWeights(sched, graph, compute, host);
 }
@@ -378,8 +393,9 @@ ggml_status Runtime::ComputeWeights(ggml_backend_sched_t sched, ggml_cgraph* gra
   std::shared_ptr<Executor> executor;
   try {
     const std::lock_guard lock(mutex_);
+    if (streaming_engine_ != engines_.With(compute)) return compute(sched, graph);
     if (executor_ == nullptr) {
-      executor_ = std::make_shared<Executor>(*api_, config_, *allowance_, mappings_, snapshot_);
+      executor_ = std::make_shared<Executor>(*streaming_engine_, config_, *allowance_, mappings_, snapshot_);
     }
     executor = executor_;
   } catch (const std::exception& error) {

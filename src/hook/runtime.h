@@ -16,6 +16,7 @@
 #include "exec/ggml_api.h"
 #include "exec/kv_store.h"
 #include "exec/mapping_table.h"
+#include "hook/engines.h"
 #include "memory/weights_allowance.h"
 #include "telemetry/snapshot.h"
 
@@ -79,6 +80,7 @@ class Runtime {
     std::vector<FileIdentity> files;
     uint64_t weight_bytes = 0;
     bool streams = false;
+    std::shared_ptr<const GgmlApi> engine;                     // that loads it
     uint64_t mapped_ranges = 0;
   };
 
@@ -87,12 +89,13 @@ class Runtime {
   void Use(const Config& config);
   ggml_status ComputeWeights(ggml_backend_sched_t sched, ggml_cgraph* graph, Executor::ComputeFunction compute,
                              const HostCallback& host);
-  bool LoadEngine(void* caller);                               // needs mutex_
+  std::shared_ptr<const GgmlApi> FindEngine(void* caller);     // needs mutex_
   void MakeKvStore();                                          // needs mutex_
   void CountPassive();                                         // needs mutex_
   void Publish();                                              // needs mutex_
   Model* FindModel(FileIdentity file);                         // needs mutex_
-  Model* Judge(const std::string& path);                       // needs mutex_
+  Model* Judge(const std::string& path, std::shared_ptr<const GgmlApi> engine);  // needs mutex_
+  void ChooseStreamingEngine();                                // needs mutex_
   void Note(const Status& status);                             // needs mutex_
 
   static std::atomic<bool> has_mappings_;
@@ -104,6 +107,7 @@ class Runtime {
   std::atomic<KvStore*> kv_in_use_{nullptr};
   MappingTable mappings_;                                      // of streaming models
   MappingTable passive_mappings_;                              // of models that fit
+  Engines engines_;
   SnapshotWriter snapshot_;
   bool own_snapshot_ = false;                                  // its file is ours to remove
 
@@ -111,7 +115,7 @@ class Runtime {
   Config config_;
   bool model_seen_ = false;
   std::unique_ptr<WeightsAllowance> allowance_;               // from the first model on
-  std::unique_ptr<GgmlApi> api_;
+  std::shared_ptr<const GgmlApi> streaming_engine_;            // the one that executor_ works for; null while none streams
   std::list<Model> models_;
   std::string unmapped_path_;                                  // of the model that awaits_mapping_
   uint32_t next_model_ = 0;
