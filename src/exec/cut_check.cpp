@@ -99,6 +99,9 @@ bool PiecesEqualWhole(const GgmlApi& api, Product& product, ggml_backend_t backe
   const int64_t rows = matrix_rows >= 3 * group ? 3 * group : matrix_rows;
   for (const PackedLayout* layout : Layouts(weight)) {
     for (const int64_t columns : {int64_t{1}, kColumns}) {
+      if (Compare(api, product, backend, weight, layout, rows, columns)) continue;
+      if (layout == nullptr || columns == 1 || product.ComputesApart(weight.tensor.type)) return false;
+      product.ComputeApart(weight.tensor.type);
       if (!Compare(api, product, backend, weight, layout, rows, columns)) return false;
     }
   }
