@@ -39,6 +39,7 @@
   X(backend_dev_backend_reg)         \
   X(backend_reg_get_proc_address)    \
   X(backend_dev_supports_op)         \
+  X(backend_buft_name)               \
   X(backend_buft_alloc_buffer)       \
   X(backend_buffer_get_alloc_size)   \
   X(backend_buffer_init_tensor)      \

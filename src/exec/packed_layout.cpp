@@ -1,12 +1,17 @@
 #include "exec/packed_layout.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace headrace {
 namespace {
 
 // Enough for the conversion to show: kernels interleave up to 16 rows.
 constexpr int64_t kProbeRows = 32;
+
+// The buffer type's name in engines whose packed kernels ask for less memory than they need with experts, and then end the
+// process (llama.cpp's issue 11476). Later ones name it CPU_REPACK.
+constexpr const char* kUnfitForExperts = "CPU_AARCH64";
 
 }  // namespace
 
@@ -18,12 +23,12 @@ PackedLayouts::PackedLayouts(const GgmlApi& api) : api_(api) {
       api.backend_reg_get_proc_address(api.backend_dev_backend_reg(device_), "ggml_backend_dev_get_extra_bufts"));
   if (extra_buffer_types == nullptr) return;
   for (ggml_backend_buffer_type_t* type = extra_buffer_types(device_); type != nullptr && *type != nullptr; ++type) {
-    if (ggml_backend_buffer_t buffer = api.backend_buft_alloc_buffer(*type, 64)) buffers_.push_back(buffer);
+    if (ggml_backend_buffer_t buffer = api.backend_buft_alloc_buffer(*type, 64)) types_.push_back({buffer, std::strcmp(api.backend_buft_name(*type), kUnfitForExperts) != 0});
   }
 }
 
 PackedLayouts::~PackedLayouts() {
-  for (ggml_backend_buffer_t buffer : buffers_) api_.backend_buffer_free(buffer);
+  for (const Type& type : types_) api_.backend_buffer_free(type.buffer);
 }
 
 const PackedLayout* PackedLayouts::Choose(const ggml_tensor& weight, bool experts) {
@@ -39,7 +44,8 @@ const PackedLayout* PackedLayouts::Choose(const ggml_tensor& weight, bool expert
   ids.ne[1] = 512;
   columns.nb[0] = sizeof(float);
   for (int i = 1; i < GGML_MAX_DIMS; ++i) columns.nb[i] = columns.nb[i - 1] * static_cast<size_t>(columns.ne[i - 1]);
-  for (ggml_backend_buffer_t buffer : buffers_) {
+  for (const auto& [buffer, fit_for_experts] : types_) {
+    if (experts && !fit_for_experts) continue;
     ggml_tensor candidate = weight;
     candidate.buffer = buffer;
     candidate.view_src = nullptr;

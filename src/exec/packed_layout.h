@@ -41,7 +41,11 @@ class PackedLayouts {
 
   const GgmlApi& api_;
   ggml_backend_dev_t device_ = nullptr;
-  std::vector<ggml_backend_buffer_t> buffers_;
+  struct Type {
+    ggml_backend_buffer_t buffer = nullptr;
+    bool experts = false;                   // its kernels can multiply them
+  };
+  std::vector<Type> types_;
   std::map<std::tuple<ggml_backend_buffer_t, ggml_type, int64_t>, PackedLayout> layouts_;   // by type and length of rows
 };
 
