@@ -158,9 +158,10 @@ void Runtime::ChooseStreamingEngine() {
   streaming_engine_ = first == nullptr ? nullptr : first->engine;
 }
 
-Runtime::Model* Runtime::FindModel(FileIdentity file) {
+Runtime::Model* Runtime::FindModel(FileIdentity file, const GgmlApi* engine) {
   for (Model& model : models_) {
-    if (std::find(model.files.begin(), model.files.end(), file) != model.files.end()) return &model;
+    const bool same = std::find(model.files.begin(), model.files.end(), file) != model.files.end();
+    if (same && model.engine.get() == engine) return &model;
   }
   return nullptr;
 }
@@ -179,7 +180,7 @@ void Runtime::CountPassive() {
 Runtime::Model* Runtime::Judge(const std::string& path, std::shared_ptr<const GgmlApi> engine) {
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return nullptr;
-  Model* model = FindModel(IdentityOf(info));
+  Model* model = FindModel(IdentityOf(info), engine.get());
   if (model != nullptr && model->mapped_ranges > 0) return model;
   if (model == nullptr) {
     auto catalogue = ReadCatalogue(path);
@@ -251,7 +252,7 @@ bool Runtime::StreamsFile(int fd, void* caller) noexcept {
     const std::lock_guard lock(mutex_);
     auto engine = FindEngine(caller);
     if (engine == nullptr) return false;
-    const Model* model = FindModel(IdentityOf(info));
+    const Model* model = FindModel(IdentityOf(info), engine.get());
     if (model == nullptr) model = Judge(PathOf(fd), std::move(engine));
     return model != nullptr && model->streams;
   } catch (const std::exception& error) {
@@ -260,12 +261,13 @@ bool Runtime::StreamsFile(int fd, void* caller) noexcept {
   }
 }
 
-void Runtime::OnMapped(const void* address, uint64_t bytes, int fd, uint64_t offset) noexcept {
+void Runtime::OnMapped(const void* address, uint64_t bytes, int fd, uint64_t offset, void* caller) noexcept {
   try {
     struct stat info {};
     if (::fstat(fd, &info) != 0) return;
     const std::lock_guard lock(mutex_);
-    Model* model = FindModel(IdentityOf(info));
+    const auto engine = FindEngine(caller);
+    Model* model = engine == nullptr ? nullptr : FindModel(IdentityOf(info), engine.get());
     if (model == nullptr) return;
     ++model->mapped_ranges;
     has_mappings_ = true;

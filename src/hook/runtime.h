@@ -51,7 +51,7 @@ class Runtime {
   // A regular file that starts with the GGUF magic is about to be mapped: true when it is to stream.
   bool StreamsFile(int fd, void* caller) noexcept;
   // It was mapped.
-  void OnMapped(const void* address, uint64_t bytes, int fd, uint64_t offset) noexcept;
+  void OnMapped(const void* address, uint64_t bytes, int fd, uint64_t offset, void* caller) noexcept;
   void OnUnmap(const void* address, uint64_t bytes) noexcept;
   // Whether the range belongs to a streaming model.
   bool Streams(const void* address, uint64_t bytes) const;
@@ -93,7 +93,7 @@ class Runtime {
   void MakeKvStore();                                          // needs mutex_
   void CountPassive();                                         // needs mutex_
   void Publish();                                              // needs mutex_
-  Model* FindModel(FileIdentity file);                         // needs mutex_
+  Model* FindModel(FileIdentity file, const GgmlApi* engine);  // needs mutex_
   Model* Judge(const std::string& path, std::shared_ptr<const GgmlApi> engine);  // needs mutex_
   void ChooseStreamingEngine();                                // needs mutex_
   void Note(const Status& status);                             // needs mutex_
