@@ -29,7 +29,7 @@ std::ostream& operator<<(std::ostream& out, const Release& release) { return out
 constexpr Release kReleases[] = {{"3.22.1", "v0.5.0"}, {"3.18.1", "b8390"}, {"3.14.2", "b6845"}, {"3.6.0", "b4753", false, false}};
 
 // Where the installation script has put a release; skips the test when it has not.
-std::string FolderOf(const Release& release) { return std::string(HEADRACE_NODE_FOLDER) + "/llama-" + release.version; }
+std::string FolderOf(const Release& release) { return std::string(HEADRACE_NODE_FOLDER "/llama-").append(release.version); }
 #define HEADRACE_NEEDS(release)                                                                  \
   ASSERT_TRUE(RunChild({"node", "-e", "0"}).Ok()) << "Node.js is not installed";                 \
   if (!std::filesystem::exists(FolderOf(release) + "/installed")) {                              \
