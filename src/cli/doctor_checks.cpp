@@ -97,6 +97,7 @@ Check CheckEngine(const DoctorFacts& facts) {
   if (!facts.ggml.usable) {
     return {"engine", value, Verdict::kBad, "it cannot stream: " + facts.ggml.problem + "; run `headrace engine install`"};
   }
+  if (!facts.ggml.off.empty()) return {"engine", value, Verdict::kNote, "it can stream, but " + facts.ggml.off};
   return {"engine", value, Verdict::kGood, facts.engine_directory};
 }
 

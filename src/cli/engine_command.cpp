@@ -33,7 +33,7 @@ int EngineStatus(const std::string& option) {
   table.AddRow({"programs", fmt::format("{} ({})", engine->bin_dir, engine->origin)});
   table.AddRow({"llama.cpp", QueryVersion(*engine)});
   table.AddRow({"ggml", ggml.version.empty() ? "unknown" : fmt::format("{} ({})", ggml.version, ggml.library)});
-  table.AddRow({"streaming", ggml.usable ? "possible" : "not possible: " + ggml.problem});
+  table.AddRow({"streaming", ggml.usable ? (ggml.off.empty() ? "possible" : "possible, but " + ggml.off) : "not possible: " + ggml.problem});
   WriteOutput(table.Render());
   return kExitOk;
 }

@@ -1,12 +1,14 @@
 #include "cli/engine_probe.h"
 
 #include <algorithm>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 
 #include <fmt/format.h>
 
+#include "base/engine_functions.h"
 #include "cli/capture.h"
 #include "cli/exit_status.h"
 
@@ -14,11 +16,6 @@ namespace headrace::cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-// What the library defines or calls in libggml-base; without them there is nothing to hook.
-constexpr const char* kNeededSymbols[] = {"ggml_backend_sched_graph_compute_async",
-                                          "ggml_backend_sched_set_eval_callback",
-                                          "ggml_backend_reg_get_proc_address"};
 
 std::optional<fs::path> FindGgmlBase(const fs::path& bin_dir) {
   std::error_code error;
@@ -153,15 +150,33 @@ GgmlCheck CheckGgml(const Engine& engine) {
   check.library = library->string();
   const std::string name = library->filename().string();
   if (const size_t at = name.find(".so."); at != std::string::npos) check.version = name.substr(at + 4);
-  std::ifstream file(*library, std::ios::binary);
-  const std::string content{std::istreambuf_iterator<char>(file), {}};
-  for (const char* symbol : kNeededSymbols) {
-    if (content.find(symbol) != std::string::npos) continue;
-    check.problem = fmt::format("{} has no {}: this release is too old or too new", check.library, symbol);
-    return check;
+  // The registry of backends is in a second library.
+  std::string content;
+  for (const fs::path& path : {*library, library->parent_path() / "libggml.so", library->parent_path() / "libggml.so.0"}) {
+    std::ifstream file(path, std::ios::binary);
+    content.append(std::istreambuf_iterator<char>(file), {});
+  }
+  CheckGgmlFunctions(content, check);
+  return check;
+}
+
+void CheckGgmlFunctions(std::string_view names, GgmlCheck& check) {
+  const auto first_missing = [&](const EngineFunctions& functions) -> const char* {
+    for (const char* name : functions.names) {
+      if (names.find(std::string_view(name, std::strlen(name) + 1)) == std::string_view::npos) return name;
+    }
+    return nullptr;
+  };
+  for (const EngineFunctions& functions : kEngineFunctions) {
+    const char* const missing = first_missing(functions);
+    if (missing == nullptr) continue;
+    if (functions.feature == nullptr) {
+      check.problem = fmt::format("{} has no {}: this release is too old or too new", check.library, missing);
+      return;
+    }
+    check.off += fmt::format("{}{} is off, it has no {}", check.off.empty() ? "" : "; ", functions.feature, missing);
   }
   check.usable = true;
-  return check;
 }
 
 }  // namespace headrace::cli

@@ -50,7 +50,11 @@ struct GgmlCheck {
   std::string version;       // "0.27.0" of libggml-base.so.0.27.0, "" when unknown
   std::string library;       // libggml-base that was found, "" when none
   std::string problem;       // why not usable, "" when it is
+  std::string off;           // what cannot be had with it and why, "" when all can
 };
 GgmlCheck CheckGgml(const Engine& engine);
+
+// Of the exported names of ggml's libraries, each followed by a zero, as their files hold them: fills in usable, problem and off.
+void CheckGgmlFunctions(std::string_view names, GgmlCheck& check);
 
 }  // namespace headrace::cli

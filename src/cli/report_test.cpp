@@ -169,6 +169,7 @@ TEST(Doctor, EveryDefectHasAVerdict) {
       {"cpu", Verdict::kNote, [](DoctorFacts& f) { f.cpu_flags = {"sse2"}; }},
       {"engine", Verdict::kBad, [](DoctorFacts& f) { f.engine_problem = "none"; }},
       {"engine", Verdict::kBad, [](DoctorFacts& f) { f.ggml.usable = false; }},
+      {"engine", Verdict::kNote, [](DoctorFacts& f) { f.ggml.off = "a KV cache in a file is off"; }},
       {"library", Verdict::kBad, [](DoctorFacts& f) { f.library.clear(); f.library_problem = "gone"; }},
   };
   for (const auto& [key, verdict, damage] : cases) {

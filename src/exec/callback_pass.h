@@ -27,8 +27,8 @@ class CallbackPass {
   using ComputeFunction = ggml_status (*)(ggml_backend_sched_t, ggml_cgraph*);
 
   // All outlive it.
-  CallbackPass(const GgmlApi& api, RunningPass& pass, const KernelChoice& choice)
-      : api_(api), pass_(pass), dense_(api, pass, choice), experts_(api, choice) {}
+  CallbackPass(const GgmlApi& api, RunningPass& pass, const KernelChoice& choice, ApartTypes& apart)
+      : api_(api), pass_(pass), dense_(api, pass, choice, apart), experts_(api, choice) {}
 
   // Computes the pass that has begun. Errors: of a product. The engine's own status is in `status`.
   Status Run(ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunction compute, const HostCallback& host, ggml_status& status);

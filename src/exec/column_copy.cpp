@@ -33,7 +33,7 @@ ggml_tensor* ColumnCopy::Scatter(const ggml_tensor& tensor, std::span<const Expe
   return node_;
 }
 
-void ColumnCopy::Run(ggml_tensor*, int thread, int threads, void* self) {
+void ColumnCopy::Run(ggml_tensor*, const ggml_tensor*, int thread, int threads, void* self) {
   const ColumnCopy& copy = *static_cast<const ColumnCopy*>(self);
   const auto t = static_cast<size_t>(thread), n = static_cast<size_t>(threads);
   for (size_t i = copy.pairs_.size() * t / n; i < copy.pairs_.size() * (t + 1) / n; ++i) {

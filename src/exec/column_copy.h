@@ -29,7 +29,7 @@ class ColumnCopy {
   ggml_tensor* Scatter(const ggml_tensor& tensor, std::span<const ExpertPair> pairs, uint64_t offset, uint64_t bytes, uint8_t* consecutive);
 
  private:
-  static void Run(ggml_tensor* result, int thread, int threads, void* self);
+  static void Run(ggml_tensor* result, const ggml_tensor* source, int thread, int threads, void* self);
 
   ggml_tensor* node_;
   const ggml_tensor* tensor_ = nullptr;

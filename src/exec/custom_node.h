@@ -5,7 +5,8 @@
 
 namespace headrace {
 
-// `function(node, thread, threads, argument)`. The node's result is never used; it has memory all the same.
-ggml_tensor* NewCustomNode(const GgmlApi& api, ggml_context* context, ggml_custom_op_t function, void* argument);
+// `function(node, source, thread, threads, argument)`. The node's source and result are never used; they have memory all
+// the same. The context needs room for two tensors. An operation that every release has.
+ggml_tensor* NewCustomNode(const GgmlApi& api, ggml_context* context, ggml_custom1_op_t function, void* argument);
 
 }  // namespace headrace

@@ -23,7 +23,7 @@ std::vector<const PackedLayout*> Layouts(const Weight& weight) {
 bool Compare(const GgmlApi& api, Product& product, ggml_backend_t backend, const Weight& weight, const PackedLayout* layout,
              int64_t rows, int64_t columns) {
   const auto bytes = static_cast<size_t>(rows) * weight.cut.row_bytes;
-  TrialProduct trial(TileOf(api, weight.tensor, rows, weight.tensor.data, nullptr), columns);
+  TrialProduct trial(api, TileOf(api, weight.tensor, rows, weight.tensor.data, nullptr), columns);
   // Page-aligned, as the real ones are.
   std::vector<uint8_t> memory(bytes + kPageBytes);
   void* moved = memory.data() + (kPageBytes - reinterpret_cast<uintptr_t>(memory.data()) % kPageBytes);
@@ -62,7 +62,7 @@ bool CompareExperts(const GgmlApi& api, ExpertProduct& product, ggml_backend_t b
   source.ne[2] = experts;
   source.nb[3] = source.nb[2] * static_cast<size_t>(experts);
 
-  TrialExperts trial(source, tokens);
+  TrialExperts trial(api, source, tokens);
   if (!product.MultiplyWhole(backend, trial.node)) return false;
 
   std::vector<float> pieces(trial.result.size());
@@ -99,6 +99,9 @@ bool PiecesEqualWhole(const GgmlApi& api, Product& product, ggml_backend_t backe
   const int64_t rows = matrix_rows >= 3 * group ? 3 * group : matrix_rows;
   for (const PackedLayout* layout : Layouts(weight)) {
     for (const int64_t columns : {int64_t{1}, kColumns}) {
+      if (Compare(api, product, backend, weight, layout, rows, columns)) continue;
+      if (layout == nullptr || columns == 1 || product.ComputesApart(weight.tensor.type)) return false;
+      product.ComputeApart(weight.tensor.type);
       if (!Compare(api, product, backend, weight, layout, rows, columns)) return false;
     }
   }

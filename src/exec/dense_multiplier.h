@@ -13,7 +13,8 @@ namespace headrace {
 class DenseMultiplier {
  public:
   // All outlive it.
-  DenseMultiplier(const GgmlApi& api, RunningPass& pass, const KernelChoice& choice) : pass_(pass), choice_(choice), product_(api) {}
+  DenseMultiplier(const GgmlApi& api, RunningPass& pass, const KernelChoice& choice, ApartTypes& apart)
+      : pass_(pass), choice_(choice), product_(api, apart) {}
 
   // A takeover's turn has begun: computes it. Errors: the read's; CheckProduct's.
   Status Multiply(Takeover& takeover);

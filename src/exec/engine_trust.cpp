@@ -16,7 +16,7 @@ constexpr int kThreads = 2;
 
 }  // namespace
 
-EngineTrust::EngineTrust(const GgmlApi& api, KernelChoice& choice) : api_(api), choice_(choice) {}
+EngineTrust::EngineTrust(const GgmlApi& api, KernelChoice& choice, ApartTypes& apart) : api_(api), choice_(choice), apart_(apart) {}
 
 EngineTrust::~EngineTrust() {
   if (backend_ != nullptr) api_.backend_free(backend_);
@@ -42,7 +42,7 @@ bool EngineTrust::Check(const Weight& weight) {
     ExpertProduct product(api_);
     return ExpertPiecesEqualWhole(api_, product, backend_, weight);
   }
-  Product product(api_);
+  Product product(api_, apart_);
   return PiecesEqualWhole(api_, product, backend_, weight);
 }
 
@@ -54,7 +54,7 @@ void EngineTrust::LearnCosts(const Weight& weight) {
     ExpertProduct product(api_);
     costs = MeasureExpertKernels(api_, product, backend_, weight);
   } else {
-    Product product(api_);
+    Product product(api_, apart_);
     costs = MeasureKernels(api_, product, backend_, weight);
   }
   const int64_t from = choice_.Learn(weight.tensor.type, weight.experts, costs);

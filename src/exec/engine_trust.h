@@ -16,8 +16,8 @@ namespace headrace {
 // One owner.
 class EngineTrust {
  public:
-  // Both outlive it.
-  EngineTrust(const GgmlApi& api, KernelChoice& choice);
+  // All outlive it. Enters the types whose results must be computed apart.
+  EngineTrust(const GgmlApi& api, KernelChoice& choice, ApartTypes& apart);
   ~EngineTrust();
   EngineTrust(const EngineTrust&) = delete;
   EngineTrust& operator=(const EngineTrust&) = delete;
@@ -31,6 +31,7 @@ class EngineTrust {
 
   const GgmlApi& api_;
   KernelChoice& choice_;
+  ApartTypes& apart_;
   ggml_backend_t backend_ = nullptr;                                // made when it is needed first
   std::map<std::tuple<ggml_type, bool, bool>, bool> trusted_;       // type, of experts, packed
 };

@@ -30,18 +30,18 @@ Executor::Executor(const GgmlApi& api, const Config& config, WeightsAllowance& a
       mappings_(mappings),
       snapshot_(snapshot),
       trace_(OpenTrace(config)),
-      layouts_(config.kernels == Kernels::kPlain ? nullptr : std::make_unique<PackedLayouts>(api, api.backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU))),
+      layouts_(config.kernels == Kernels::kPlain ? nullptr : std::make_unique<PackedLayouts>(api)),
       headroom_(ReadTextFile),
       weights_(api, layouts_.get()),
       experts_(config.remember ? std::optional(CacheDirectory()) : std::nullopt),
       choice_(config.kernels),
-      trust_(api, choice_),
+      trust_(api, choice_, apart_types_),
       account_(snapshot, weights_, experts_),
       memory_(config_, allowance, weights_, experts_, account_, snapshot, headroom_),
       pass_(api, config_, weights_, experts_, memory_, account_, headroom_, snapshot, trace_.get()),
-      workers_(api),
+      workers_(api, apart_types_),
       graph_pass_(api, pass_, choice_, workers_),
-      callback_pass_(api, pass_, choice_),
+      callback_pass_(api, pass_, choice_, apart_types_),
       state_guard_(api) {
   snapshot->probed_disk_bytes_per_s = static_cast<uint64_t>(config.disk_bytes_per_s);
   auto watch = MemoryWatch::Start([this] {
@@ -90,12 +90,12 @@ Status Executor::Prepare(std::vector<ManagedProduct> products) {
   // What the engine cannot be trusted to compute in pieces is left to its own mapping: right, at the speed of page faults.
   std::erase_if(products, [this](const ManagedProduct& product) {
     const ggml_tensor& node = *product.takeover.node;
-    Weight& weight = *weights_.FindOrAdd(*node.src[0], product.origin, node.op == GGML_OP_MUL_MAT_ID);
+    Weight& weight = *weights_.FindOrAdd(*node.src[0], product.origin, node.op == api_.op.mul_mat_id);
     weight.streams = trust_.MayCut(weight);
     if (!weight.streams) mappings_.LeaveToKernel(node.src[0]->data, weight.bytes());
     return !weight.streams;
   });
-  MakePassPlan(std::move(products), config_.look_ahead, weights_, experts_, pass_.plan);
+  MakePassPlan(api_, std::move(products), config_.look_ahead, weights_, experts_, pass_.plan);
   if (pass_.plan.takeovers.empty()) return {};
   HEADRACE_RETURN_IF_ERROR(CheckFiles());
   return pass_.Begin();

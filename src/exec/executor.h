@@ -86,6 +86,7 @@ class Executor {
   WeightStore weights_;
   ExpertStore experts_;
   KernelChoice choice_;
+  ApartTypes apart_types_;
   EngineTrust trust_;
   PassAccount account_;
   StreamMemory memory_;

@@ -53,8 +53,8 @@ void ExpertProduct::AddPiece(const ggml_tensor& node, const ExpertRows& work, ui
   };
   one_expert(piece.columns, *node.src[1], node.src[1]->ne[0]);
   one_expert(piece.product, node, static_cast<int64_t>(work.rows));
-  piece.product.op = GGML_OP_MUL_MAT_ID;
-  piece.product.flags |= GGML_TENSOR_FLAG_COMPUTE;
+  piece.product.op = api_.op.mul_mat_id;
+  piece.product.flags |= api_.compute_flag;
   piece.ids = *node.src[2];
   piece.ids.view_src = nullptr;
   piece.ids.data = zeros_.data();

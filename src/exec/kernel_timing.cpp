@@ -76,7 +76,7 @@ std::optional<KernelCosts> MeasureKernels(const GgmlApi& api, Product& product, 
   Timing timing(tile);
   KernelCosts costs;
   const auto measure = [&](int64_t columns, uint8_t* data, const PackedLayout* layout) {
-    TrialProduct trial(TileOf(api, weight.tensor, static_cast<int64_t>(tile.rows), data, nullptr), columns);
+    TrialProduct trial(api, TileOf(api, weight.tensor, static_cast<int64_t>(tile.rows), data, nullptr), columns);
     return timing.Of([&] { product.Multiply(backend, trial.node, 0, tile.rows, data, layout, nullptr); });
   };
   for (size_t i = 0; i < KernelCosts::kColumns.size(); ++i) {
@@ -92,7 +92,7 @@ std::optional<KernelCosts> MeasureExpertKernels(const GgmlApi& api, ExpertProduc
   Timing timing(tile);
   KernelCosts costs;
   const auto measure = [&](int64_t columns, const uint8_t* data, const PackedLayout* layout, bool packed) {
-    TrialExperts trial(TileOf(api, weight.tensor, static_cast<int64_t>(tile.rows), tile.plain, nullptr), columns);
+    TrialExperts trial(api, TileOf(api, weight.tensor, static_cast<int64_t>(tile.rows), tile.plain, nullptr), columns);
     const auto choice = RouterChoice::Read(trial.ids, 1);
     const ExpertRows work{0, tile.rows, data, choice->pairs(0), layout, packed};
     std::vector<uint8_t> scratch(ExpertProduct::ScratchBytes(trial.node, columns) + tile.bytes() + trial.result.size() * sizeof(float));

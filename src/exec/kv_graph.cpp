@@ -35,9 +35,8 @@ bool IsKvName(const char* name) {
   return false;
 }
 
-bool OnlyNames(const ggml_tensor& node) {
-  return node.op == GGML_OP_NONE || node.op == GGML_OP_VIEW || node.op == GGML_OP_RESHAPE || node.op == GGML_OP_PERMUTE ||
-         node.op == GGML_OP_TRANSPOSE;
+bool OnlyNames(const GgmlOps& op, const ggml_tensor& node) {
+  return node.op == GGML_OP_NONE || node.op == op.view || node.op == op.reshape || node.op == op.permute || node.op == op.transpose;
 }
 
 void AddPagesOf(const GgmlApi& api, const ggml_tensor& tensor, const void* base, PageRanges& pages) {
@@ -80,9 +79,9 @@ KvGraph FindKvUses(const GgmlApi& api, ggml_cgraph* graph, const FindKvFile& fin
   const int nodes = api.graph_n_nodes(graph);
   for (int i = 0; i < nodes; ++i) {
     ggml_tensor* node = api.graph_node(graph, i);
-    if (OnlyNames(*node) || (node->flags & GGML_TENSOR_FLAG_COMPUTE) == 0) continue;
+    if (OnlyNames(api.op, *node) || !api.Computes(*node)) continue;
     // SET_ROWS names all rows as its result and writes a few: those that attention reads in the same pass.
-    const bool stores = node->op == GGML_OP_SET_ROWS;
+    const bool sets_rows = node->op == api.op.set_rows;
     struct Touched {
       const ggml_tensor* tensor;
       const KvFile* file;
@@ -96,10 +95,12 @@ KvGraph FindKvUses(const GgmlApi& api, ggml_cgraph* graph, const FindKvFile& fin
     if (!touched.empty()) {
       const ggml_tensor& rows = *node->src[0];
       const auto count = static_cast<uint64_t>(rows.ne[1] * rows.ne[2] * rows.ne[3]);
-      found.written_bytes += stores ? api.row_size(node->type, rows.ne[0]) * count : api.nbytes(node);
+      found.written_bytes += sets_rows ? api.row_size(node->type, rows.ne[0]) * count : api.nbytes(node);
     }
     for (const ggml_tensor* source : node->src) look(source);
     if (touched.empty()) continue;
+    // Older engines copy into a view of the rows instead.
+    const bool stores = sets_rows || (node->op == api.op.cpy && touched.front().tensor == node);
 
     const auto begin_of = [](const Touched& t) { return OffsetIn(t.file->data(), RootOf(*t.tensor).data); };
     const bool belongs = !found.uses.empty() && (!reads || std::any_of(touched.begin(), touched.end(), [&](const Touched& t) {
@@ -114,7 +115,7 @@ KvGraph FindKvUses(const GgmlApi& api, ggml_cgraph* graph, const FindKvFile& fin
     reads = reads || !stores;
     for (const Touched& t : touched) {
       KvPart& part = PartOf(use, *t.file, begin_of(t), api.nbytes(&RootOf(*t.tensor)));
-      if (!stores) AddPagesOf(api, *t.tensor, t.file->data(), part.pages);
+      if (!sets_rows) AddPagesOf(api, *t.tensor, t.file->data(), part.pages);
     }
   }
   return found;

@@ -32,7 +32,7 @@ KvGraph FindKvUses(const GgmlApi& api, ggml_cgraph* graph, const FindKvFile& fin
 bool IsKvName(const char* name);
 
 // Whether a node only names bytes, and touches none.
-bool OnlyNames(const ggml_tensor& node);
+bool OnlyNames(const GgmlOps& op, const ggml_tensor& node);
 
 // All pages that hold bytes of the tensor, which may be a permuted view; gaps smaller than a page count as used.
 // Offsets are from `base`.

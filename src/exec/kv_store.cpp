@@ -15,23 +15,23 @@
 
 namespace headrace {
 
-KvStore::KvStore(const GgmlApi& api, const Config& config, uint64_t ram_bytes, WeightsAllowance& allowance, SnapshotWriter& snapshot)
-    : api_(api), config_(config), ram_bytes_(ram_bytes), allowance_(allowance), snapshot_(snapshot) {
+KvStore::KvStore(const Config& config, uint64_t ram_bytes, WeightsAllowance& allowance, SnapshotWriter& snapshot)
+    : config_(config), ram_bytes_(ram_bytes), allowance_(allowance), snapshot_(snapshot) {
   snapshot_->kv_ram_bytes = ram_bytes_;
 }
 
-bool KvStore::IsKvCache(ggml_context* context, ggml_backend_buffer_type_t type) const {
-  if (type != api_.backend_cpu_buffer_type()) return false;
-  const ggml_tensor* tensor = api_.get_first_tensor(context);
+bool KvStore::IsKvCache(const GgmlApi& api, ggml_context* context, ggml_backend_buffer_type_t type) const {
+  if (type != api.backend_cpu_buffer_type()) return false;
+  const ggml_tensor* tensor = api.get_first_tensor(context);
   return tensor != nullptr && tensor->data == nullptr && IsKvName(tensor->name);
 }
 
-KvStore::CacheSize KvStore::SizeOf(ggml_context* context) const {
+KvStore::CacheSize KvStore::SizeOf(const GgmlApi& api, ggml_context* context) {
   CacheSize size;
   std::map<std::string_view, uint64_t> layers;  // "0" of "cache_k_l0" -> its bytes
-  for (ggml_tensor* tensor = api_.get_first_tensor(context); tensor != nullptr; tensor = api_.get_next_tensor(context, tensor)) {
+  for (ggml_tensor* tensor = api.get_first_tensor(context); tensor != nullptr; tensor = api.get_next_tensor(context, tensor)) {
     if (tensor->view_src != nullptr) continue;
-    const uint64_t own = AlignUp(api_.nbytes(tensor), kPageBytes);
+    const uint64_t own = AlignUp(api.nbytes(tensor), kPageBytes);
     size.bytes += own;
     const std::string_view name = tensor->name;
     uint64_t& layer = layers[name.substr(name.rfind('l') + 1)];
@@ -41,8 +41,8 @@ KvStore::CacheSize KvStore::SizeOf(ggml_context* context) const {
   return size;
 }
 
-Result<ggml_backend_buffer_t> KvStore::Allocate(ggml_context* context) {
-  const CacheSize size = SizeOf(context);
+Result<ggml_backend_buffer_t> KvStore::Allocate(const GgmlApi& api, ggml_context* context) {
+  const CacheSize size = SizeOf(api, context);
   const std::lock_guard lock(mutex_);
   uint64_t floor = 0;  // what caches in files need
   for (const Cache& cache : caches_) floor = std::max(floor, cache.file != nullptr ? cache.size.layer_bytes : 0);
@@ -58,16 +58,16 @@ Result<ggml_backend_buffer_t> KvStore::Allocate(ggml_context* context) {
     if (!pager.ok()) return pager.status();
     pager_ = std::move(*pager);
   }
-  ggml_backend_buffer_t buffer = api_.backend_cpu_buffer_from_ptr(file->data(), file->bytes());
+  ggml_backend_buffer_t buffer = api.backend_cpu_buffer_from_ptr(file->data(), file->bytes());
   if (buffer == nullptr) return Status(Code::kInternal, "ggml made no buffer for the KV cache");
   std::byte* at = file->data();
-  for (ggml_tensor* tensor = api_.get_first_tensor(context); tensor != nullptr; tensor = api_.get_next_tensor(context, tensor)) {
+  for (ggml_tensor* tensor = api.get_first_tensor(context); tensor != nullptr; tensor = api.get_next_tensor(context, tensor)) {
     if (tensor->view_src != nullptr) {
-      api_.backend_view_init(tensor);
+      api.backend_view_init(tensor);
     } else {
       // Pages of its own, so that it can come and go alone.
-      api_.backend_tensor_alloc(buffer, tensor, at);
-      at += AlignUp(api_.nbytes(tensor), kPageBytes);
+      api.backend_tensor_alloc(buffer, tensor, at);
+      at += AlignUp(api.nbytes(tensor), kPageBytes);
     }
   }
   caches_.push_back({buffer, size, std::make_unique<KvFile>(std::move(*file))});
@@ -92,9 +92,9 @@ Status KvStore::CheckLimits(const CacheSize& size) const {
   return {};
 }
 
-void KvStore::Keep(ggml_backend_buffer_t buffer) {
+void KvStore::Keep(const GgmlApi& api, ggml_backend_buffer_t buffer) {
   const std::lock_guard lock(mutex_);
-  caches_.push_back({buffer, {api_.backend_buffer_get_size(buffer), 0}, nullptr});
+  caches_.push_back({buffer, {api.backend_buffer_get_size(buffer), 0}, nullptr});
   Publish();
 }
 
@@ -210,11 +210,11 @@ ggml_status KvStore::Fail(const Status& status) {
   return GGML_STATUS_FAILED;
 }
 
-ggml_status KvStore::Compute(ggml_backend_sched_t sched, ggml_cgraph* graph, const HostCallback& host,
+ggml_status KvStore::Compute(const GgmlApi& api, ggml_backend_sched_t sched, ggml_cgraph* graph, const HostCallback& host,
                              const ComputeFunction& compute) noexcept {
   ggml_status status = GGML_STATUS_FAILED;
   try {
-    status = RunPass(sched, graph, host, compute);
+    status = RunPass(api, sched, graph, host, compute);
   } catch (const std::exception& error) {
     status = Fail(Status(Code::kInternal, fmt::format("the pass was given up: {}", error.what())));
   }
@@ -234,12 +234,12 @@ KvStore::FilesInPass::~FilesInPass() {
   store_.in_pass_.clear();
 }
 
-ggml_status KvStore::RunPass(ggml_backend_sched_t sched, ggml_cgraph* graph, const HostCallback& host,
+ggml_status KvStore::RunPass(const GgmlApi& api, ggml_backend_sched_t sched, ggml_cgraph* graph, const HostCallback& host,
                              const ComputeFunction& compute) {
   KvGraph found;
   {
     const std::lock_guard lock(mutex_);
-    if (pager_ != nullptr) found = FindKvUses(api_, graph, [this](const void* address) { return Find(address); });
+    if (pager_ != nullptr) found = FindKvUses(api, graph, [this](const void* address) { return Find(address); });
   }
   if (found.uses.empty()) return compute(host);
   const std::lock_guard pass_lock(pass_mutex_);
@@ -253,9 +253,9 @@ ggml_status KvStore::RunPass(ggml_backend_sched_t sched, ggml_cgraph* graph, con
   if (*paging) {
     KvPass pass(*pager_, found.uses, host);
     const HostCallback callback = pass.callback();
-    api_.backend_sched_set_eval_callback(sched, callback.function, callback.user_data);
+    api.backend_sched_set_eval_callback(sched, callback.function, callback.user_data);
     status = compute(callback);
-    api_.backend_sched_set_eval_callback(sched, host.function, host.user_data);
+    api.backend_sched_set_eval_callback(sched, host.function, host.user_data);
     failure = pass.failure();
   } else {
     status = compute(host);

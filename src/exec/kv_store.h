@@ -1,4 +1,4 @@
-// The KV caches of this process: those larger than the memory meant for them live in files.
+// The KV caches of this process, of whichever engine: those larger than the memory meant for them live in files.
 #pragma once
 
 #include <cstdint>
@@ -22,16 +22,16 @@ class KvStore {
  public:
   // The references outlive the store. `config` names the folder, `ram_bytes` is for all KV caches together. `allowance` is
   // told what of it caches in files take.
-  KvStore(const GgmlApi& api, const Config& config, uint64_t ram_bytes, WeightsAllowance& allowance, SnapshotWriter& snapshot);
+  KvStore(const Config& config, uint64_t ram_bytes, WeightsAllowance& allowance, SnapshotWriter& snapshot);
 
   // Whether the context's tensors, not yet allocated, are a KV cache for this type of memory, the CPU's.
-  bool IsKvCache(ggml_context* context, ggml_backend_buffer_type_t type) const;
+  bool IsKvCache(const GgmlApi& api, ggml_context* context, ggml_backend_buffer_type_t type) const;
 
   // Allocates the tensors of a KV cache in a file; null where the cache fits the memory meant for all of them, and
   // the engine shall allocate it itself, which Keep() then reports. Errors: KvFile's; kOutOfBudget when the disk or
   // the memory that was allowed does not suffice.
-  Result<ggml_backend_buffer_t> Allocate(ggml_context* context);
-  void Keep(ggml_backend_buffer_t buffer);
+  Result<ggml_backend_buffer_t> Allocate(const GgmlApi& api, ggml_context* context);
+  void Keep(const GgmlApi& api, ggml_backend_buffer_t buffer);
 
   // Sets all bytes of a cache in a file; false: it is none, or that failed. Waits for a pass that uses it, and for no other.
   bool Fill(ggml_backend_buffer_t buffer, uint8_t value);
@@ -42,7 +42,7 @@ class KvStore {
   // Computes the graph by `compute`, which installs the callback that it is given, or the host's own where no
   // KV cache needs any.
   using ComputeFunction = std::function<ggml_status(const HostCallback&)>;
-  ggml_status Compute(ggml_backend_sched_t sched, ggml_cgraph* graph, const HostCallback& host,
+  ggml_status Compute(const GgmlApi& api, ggml_backend_sched_t sched, ggml_cgraph* graph, const HostCallback& host,
                       const ComputeFunction& compute) noexcept;
 
  private:
@@ -64,21 +64,20 @@ class KvStore {
    private:
     KvStore& store_;
   };
-  CacheSize SizeOf(ggml_context* context) const;
+  static CacheSize SizeOf(const GgmlApi& api, ggml_context* context);
   Status CheckLimits(const CacheSize& size) const;  // needs mutex_
   const KvFile* Find(const void* address) const;  // needs mutex_
   uint64_t Sum(bool in_files) const;              // needs mutex_
   uint64_t Left() const;                          // of ram_bytes_, for caches in files; needs mutex_
   uint64_t CachedBytes() const;
   ggml_status Fail(const Status& status);
-  ggml_status RunPass(ggml_backend_sched_t sched, ggml_cgraph* graph, const HostCallback& host, const ComputeFunction& compute);
+  ggml_status RunPass(const GgmlApi& api, ggml_backend_sched_t sched, ggml_cgraph* graph, const HostCallback& host, const ComputeFunction& compute);
   Cache* FindCache(ggml_backend_buffer_t buffer); // needs mutex_
   void Publish();                                 // needs mutex_
   bool FillFile(KvFile& file, uint8_t value);     // needs mutex_
   void DropFreed();                               // needs pass_mutex_
   void DropFreedUnlessBusy();
 
-  const GgmlApi& api_;
   const Config config_;
   const uint64_t ram_bytes_;
   WeightsAllowance& allowance_;

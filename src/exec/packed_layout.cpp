@@ -1,6 +1,7 @@
 #include "exec/packed_layout.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace headrace {
 namespace {
@@ -8,19 +9,26 @@ namespace {
 // Enough for the conversion to show: kernels interleave up to 16 rows.
 constexpr int64_t kProbeRows = 32;
 
+// The buffer type's name in engines whose packed kernels ask for less memory than they need with experts, and then end the
+// process (llama.cpp's issue 11476). Later ones name it CPU_REPACK.
+constexpr const char* kUnfitForExperts = "CPU_AARCH64";
+
 }  // namespace
 
-PackedLayouts::PackedLayouts(const GgmlApi& api, ggml_backend_dev_t device) : api_(api), device_(device) {
+PackedLayouts::PackedLayouts(const GgmlApi& api) : api_(api) {
+  if (!api.no_packing.empty()) return;
+  device_ = api.backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
+  if (device_ == nullptr) return;
   const auto extra_buffer_types = reinterpret_cast<ggml_backend_dev_get_extra_bufts_t>(
-      api.backend_reg_get_proc_address(api.backend_dev_backend_reg(device), "ggml_backend_dev_get_extra_bufts"));
+      api.backend_reg_get_proc_address(api.backend_dev_backend_reg(device_), "ggml_backend_dev_get_extra_bufts"));
   if (extra_buffer_types == nullptr) return;
-  for (ggml_backend_buffer_type_t* type = extra_buffer_types(device); type != nullptr && *type != nullptr; ++type) {
-    if (ggml_backend_buffer_t buffer = api.backend_buft_alloc_buffer(*type, 64)) buffers_.push_back(buffer);
+  for (ggml_backend_buffer_type_t* type = extra_buffer_types(device_); type != nullptr && *type != nullptr; ++type) {
+    if (ggml_backend_buffer_t buffer = api.backend_buft_alloc_buffer(*type, 64)) types_.push_back({buffer, std::strcmp(api.backend_buft_name(*type), kUnfitForExperts) != 0});
   }
 }
 
 PackedLayouts::~PackedLayouts() {
-  for (ggml_backend_buffer_t buffer : buffers_) api_.backend_buffer_free(buffer);
+  for (const Type& type : types_) api_.backend_buffer_free(type.buffer);
 }
 
 const PackedLayout* PackedLayouts::Choose(const ggml_tensor& weight, bool experts) {
@@ -36,14 +44,15 @@ const PackedLayout* PackedLayouts::Choose(const ggml_tensor& weight, bool expert
   ids.ne[1] = 512;
   columns.nb[0] = sizeof(float);
   for (int i = 1; i < GGML_MAX_DIMS; ++i) columns.nb[i] = columns.nb[i - 1] * static_cast<size_t>(columns.ne[i - 1]);
-  for (ggml_backend_buffer_t buffer : buffers_) {
+  for (const auto& [buffer, fit_for_experts] : types_) {
+    if (experts && !fit_for_experts) continue;
     ggml_tensor candidate = weight;
     candidate.buffer = buffer;
     candidate.view_src = nullptr;
     candidate.extra = nullptr;
     ggml_tensor product{};
     product.type = GGML_TYPE_F32;
-    product.op = experts ? GGML_OP_MUL_MAT_ID : GGML_OP_MUL_MAT;
+    product.op = experts ? api_.op.mul_mat_id : api_.op.mul_mat;
     product.src[0] = &candidate;
     product.src[1] = &columns;
     product.src[2] = experts ? &ids : nullptr;

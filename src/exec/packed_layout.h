@@ -26,8 +26,8 @@ struct PackedLayout {
 // Thread-compatible; one owner, who outlives the layouts' users.
 class PackedLayouts {
  public:
-  // `device` is the CPU device; none of its extra buffer types is an empty object.
-  PackedLayouts(const GgmlApi& api, ggml_backend_dev_t device);
+  // Those of the CPU device; empty when it has none, or the engine's functions for them are missing.
+  explicit PackedLayouts(const GgmlApi& api);
   ~PackedLayouts();
   PackedLayouts(const PackedLayouts&) = delete;
   PackedLayouts& operator=(const PackedLayouts&) = delete;
@@ -40,8 +40,12 @@ class PackedLayouts {
   const PackedLayout* Find(const ggml_tensor& weight, ggml_backend_buffer_t buffer);
 
   const GgmlApi& api_;
-  ggml_backend_dev_t device_;
-  std::vector<ggml_backend_buffer_t> buffers_;
+  ggml_backend_dev_t device_ = nullptr;
+  struct Type {
+    ggml_backend_buffer_t buffer = nullptr;
+    bool experts = false;                   // its kernels can multiply them
+  };
+  std::vector<Type> types_;
   std::map<std::tuple<ggml_backend_buffer_t, ggml_type, int64_t>, PackedLayout> layouts_;   // by type and length of rows
 };
 

@@ -6,8 +6,8 @@ namespace headrace {
 namespace {
 
 // A MUL_MAT_ID that chooses one matrix of a three-dimensional weight for each of some ids of each token.
-bool IsExpertProduct(const ggml_tensor& node) {
-  if (node.op != GGML_OP_MUL_MAT_ID) return false;
+bool IsExpertProduct(const GgmlApi& api, const ggml_tensor& node) {
+  if (node.op != api.op.mul_mat_id) return false;
   const ggml_tensor &weight = *node.src[0], &columns = *node.src[1], &ids = *node.src[2];
   return weight.ne[3] == 1 && columns.type == GGML_TYPE_F32 && columns.nb[0] == sizeof(float) && columns.ne[3] == 1 &&
          ids.type == GGML_TYPE_I32 && ids.ne[0] == node.ne[1] && ids.ne[1] == node.ne[2] && ids.ne[2] == 1 && ids.ne[3] == 1 &&
@@ -21,7 +21,7 @@ ggml_backend_t CpuBackend(const GgmlApi& api, ggml_backend_sched_t sched) {
 }
 
 // Products with the same ids are of one layer.
-void GroupExperts(ExpertStore& experts, bool look_ahead, PassPlan& plan) {
+void GroupExperts(const GgmlApi& api, ExpertStore& experts, bool look_ahead, PassPlan& plan) {
   std::vector<std::vector<const Weight*>> weights;
   plan.uses.reserve(plan.takeovers.size());  // takeovers point at them
   for (size_t i = 0; i < plan.takeovers.size(); ++i) {
@@ -48,7 +48,7 @@ void GroupExperts(ExpertStore& experts, bool look_ahead, PassPlan& plan) {
     ExpertUse& use = plan.uses[at];
     use.layer = experts.FindOrAdd(weights[at]);
     if (use.tokens != 1 || !look_ahead) continue;
-    use.router = FindRouter(*plan.takeovers[use.first].node->src[2], use.experts);
+    use.router = FindRouter(api, *plan.takeovers[use.first].node->src[2], use.experts);
     const auto router = std::find_if(plan.takeovers.begin(), plan.takeovers.end(), [&](const Takeover& t) { return t.node == use.router.product; });
     if (router != plan.takeovers.end()) use.router_weight = router->weight;
   }
@@ -61,19 +61,19 @@ std::vector<ManagedProduct> FindProducts(const GgmlApi& api, ggml_backend_sched_
   const int nodes = api.graph_n_nodes(graph);
   for (int i = 0; i < nodes; ++i) {
     ggml_tensor* node = api.graph_node(graph, i);
-    if ((node->op != GGML_OP_MUL_MAT && node->op != GGML_OP_MUL_MAT_ID) || (node->flags & GGML_TENSOR_FLAG_COMPUTE) == 0) continue;
+    if ((node->op != api.op.mul_mat && node->op != api.op.mul_mat_id) || !api.Computes(*node)) continue;
     const ggml_tensor* weight = node->src[0];
     if (weight->data == nullptr || node->ne[0] * node->ne[1] * node->ne[2] * node->ne[3] == 0) continue;
     auto origin = mappings.Find(weight->data, api.nbytes(weight));
     if (!origin) continue;
-    if (node->op == GGML_OP_MUL_MAT_ID && (!IsExpertProduct(*node) || !CutOf(api, *weight).by_rows)) {
+    if (node->op == api.op.mul_mat_id && (!IsExpertProduct(api, *node) || !CutOf(api, *weight).by_rows)) {
       mappings.LeaveToKernel(weight->data, api.nbytes(weight));
       continue;
     }
     ggml_backend_t backend = api.backend_sched_get_tensor_backend(sched, node);
     if (backend == nullptr) continue;
     const auto device = api.backend_dev_type(api.backend_get_device(backend));
-    const bool elsewhere = device == GGML_BACKEND_DEVICE_TYPE_ACCEL && node->op == GGML_OP_MUL_MAT;
+    const bool elsewhere = device == GGML_BACKEND_DEVICE_TYPE_ACCEL && node->op == api.op.mul_mat;
     if (elsewhere) backend = CpuBackend(api, sched);
     if (backend == nullptr || (device != GGML_BACKEND_DEVICE_TYPE_CPU && !elsewhere)) {
       mappings.LeaveToKernel(weight->data, api.nbytes(weight));
@@ -98,16 +98,16 @@ void PassPlan::Clear() {
   multiplied_bytes = column_bytes = 0;
 }
 
-void MakePassPlan(std::vector<ManagedProduct> products, bool look_ahead, WeightStore& weights, ExpertStore& experts, PassPlan& plan) {
+void MakePassPlan(const GgmlApi& api, std::vector<ManagedProduct> products, bool look_ahead, WeightStore& weights, ExpertStore& experts, PassPlan& plan) {
   plan.Clear();
   plan.takeovers.reserve(products.size());
   for (ManagedProduct& product : products) {
     Takeover& takeover = plan.takeovers.emplace_back(std::move(product.takeover));
-    takeover.weight = weights.FindOrAdd(*takeover.node->src[0], product.origin, takeover.node->op == GGML_OP_MUL_MAT_ID);
+    takeover.weight = weights.FindOrAdd(*takeover.node->src[0], product.origin, takeover.node->op == api.op.mul_mat_id);
     const SourceFile* file = takeover.weight->origin.file.get();
     if (std::find(plan.files.begin(), plan.files.end(), file) == plan.files.end()) plan.files.push_back(file);
   }
-  GroupExperts(experts, look_ahead, plan);
+  GroupExperts(api, experts, look_ahead, plan);
   for (const Takeover& takeover : plan.takeovers) {
     const ggml_tensor& node = *takeover.node;
     const ExpertUse* const use = takeover.experts;

@@ -35,6 +35,6 @@ struct PassPlan {
 };
 
 // Enters weights and layers that are new into the stores. With `look_ahead` the routers of layers are found.
-void MakePassPlan(std::vector<ManagedProduct> products, bool look_ahead, WeightStore& weights, ExpertStore& experts, PassPlan& plan);
+void MakePassPlan(const GgmlApi& api, std::vector<ManagedProduct> products, bool look_ahead, WeightStore& weights, ExpertStore& experts, PassPlan& plan);
 
 }  // namespace headrace

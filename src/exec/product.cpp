@@ -9,6 +9,7 @@ namespace headrace {
 namespace {
 
 constexpr size_t kGraphNodes = 64;
+static_assert(kGraphNodes > ApartProduct::kNodes);
 
 }  // namespace
 
@@ -22,8 +23,8 @@ Cut CutOf(const GgmlApi& api, const ggml_tensor& weight) {
   return {static_cast<uint64_t>(weight.ne[1] * weight.ne[2] * weight.ne[3]), row_bytes, true};
 }
 
-Product::Product(const GgmlApi& api)
-    : api_(api), context_(api.init({256 * kKiB, nullptr, true})), move_(api, context_), graph_(api.new_graph_custom(context_, kGraphNodes, false)) {}
+Product::Product(const GgmlApi& api, ApartTypes& apart_types)
+    : api_(api), context_(api.init({256 * kKiB, nullptr, true})), move_(api, context_), apart_(api, context_), apart_types_(apart_types), graph_(api.new_graph_custom(context_, kGraphNodes, false)) {}
 
 Product::~Product() { api_.free(context_); }
 
@@ -51,15 +52,15 @@ void Product::AddPiece(const ggml_tensor& node, uint64_t matrix, uint64_t matric
   piece.columns = columns;
   narrow(piece.columns);
   piece.product = node;
-  piece.product.op = GGML_OP_MUL_MAT;
+  piece.product.op = api_.op.mul_mat;
   narrow(piece.product);
   piece.product.data = static_cast<uint8_t*>(piece.product.data) + row * piece.product.nb[0];
   piece.product.ne[0] = static_cast<int64_t>(rows);
-  piece.product.flags |= GGML_TENSOR_FLAG_COMPUTE;
+  piece.product.flags |= api_.compute_flag;
 }
 
 void Product::CutPieces(const ggml_tensor& node, uint64_t first_row, uint64_t rows, uint8_t* data,
-                        const PackedLayout* packed) {
+                        const PackedLayout* packed, bool apart) {
   const ggml_tensor& weight = *node.src[0];
   const auto matrix_rows = static_cast<uint64_t>(weight.ne[1]);
   // ggml's tiled float kernels take a matrix whose rows are a multiple of 4 and leave any other to dot
@@ -70,7 +71,7 @@ void Product::CutPieces(const ggml_tensor& node, uint64_t first_row, uint64_t ro
   const uint64_t end = first_row + rows;
   while (row < end) {
     const uint64_t matrix = row / matrix_rows, in_matrix = row % matrix_rows;
-    const uint64_t whole = in_matrix == 0 && weight.ne[3] == 1 ? (end - row) / matrix_rows : 0;
+    const uint64_t whole = in_matrix == 0 && weight.ne[3] == 1 && !apart ? (end - row) / matrix_rows : 0;
     uint64_t take = std::min(end - row, matrix_rows - in_matrix);
     uint8_t* at = data + (row - first_row) * row_bytes;
     if (whole > 1) {
@@ -96,11 +97,12 @@ ggml_status Product::MoveRows(ggml_backend_t backend, const ggml_tensor& weight,
 ggml_status Product::Multiply(ggml_backend_t backend, const ggml_tensor& node, uint64_t first_row, uint64_t rows,
                               void* data, const PackedLayout* packed, const Move* move) {
   const Cut cut = CutOf(api_, *node.src[0]);
+  const bool apart = packed != nullptr && node.ne[1] > 1 && ComputesApart(node.src[0]->type);
   pieces_.clear();
   if (cut.by_rows) {
     // Pieces point at each other, so the vector must not grow while they are added.
     pieces_.reserve(2 * (2 + rows / std::max<uint64_t>(1, static_cast<uint64_t>(node.src[0]->ne[1]))));
-    CutPieces(node, first_row, rows, static_cast<uint8_t*>(data), packed);
+    CutPieces(node, first_row, rows, static_cast<uint8_t*>(data), packed, apart);
   } else {
     Piece& piece = pieces_.emplace_back();
     piece.weight = *node.src[0];
@@ -108,8 +110,8 @@ ggml_status Product::Multiply(ggml_backend_t backend, const ggml_tensor& node, u
     piece.weight.view_src = nullptr;
     piece.columns = *node.src[1];
     piece.product = node;
-    piece.product.op = GGML_OP_MUL_MAT;
-    piece.product.flags |= GGML_TENSOR_FLAG_COMPUTE;
+    piece.product.op = api_.op.mul_mat;
+    piece.product.flags |= api_.compute_flag;
   }
 
   api_.graph_clear(graph_);
@@ -128,10 +130,16 @@ ggml_status Product::Multiply(ggml_backend_t backend, const ggml_tensor& node, u
     }
     piece.product.src[0] = &piece.weight;
     piece.product.src[1] = &piece.columns;
+    if (apart) {
+      status = apart_.Multiply(backend, graph_, piece.product);
+      if (status != GGML_STATUS_SUCCESS) return status;
+      nodes = 0;
+      continue;
+    }
     api_.graph_add_node(graph_, &piece.product);
     ++nodes;
   }
-  return api_.backend_graph_compute(backend, graph_);
+  return nodes == 0 ? status : api_.backend_graph_compute(backend, graph_);
 }
 
 }  // namespace headrace

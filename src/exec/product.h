@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "exec/apart_product.h"
 #include "exec/ggml_api.h"
 #include "exec/packed_layout.h"
 #include "exec/row_move.h"
@@ -31,7 +32,8 @@ struct Move {
 // thread at a time.
 class Product {
  public:
-  explicit Product(const GgmlApi& api);
+  // Both outlive it.
+  Product(const GgmlApi& api, ApartTypes& apart_types);
   ~Product();
   Product(const Product&) = delete;
   Product& operator=(const Product&) = delete;
@@ -48,6 +50,11 @@ class Product {
   ggml_status MoveRows(ggml_backend_t backend, const ggml_tensor& weight, uint64_t rows, const PackedLayout* packed,
                        const Move& move);
 
+  // The packed kernels of this type cannot write into columns of more rows than a piece has: results of several columns are computed
+  // apart from now on.
+  void ComputeApart(ggml_type type) { apart_types_.insert(type); }
+  bool ComputesApart(ggml_type type) const { return apart_types_.count(type) > 0; }
+
   // Time that moves took, as seen by the first thread.
   uint64_t move_ns() const { return move_.nanoseconds(); }
 
@@ -60,11 +67,13 @@ class Product {
 
   void AddPiece(const ggml_tensor& node, uint64_t matrix, uint64_t matrices, uint64_t row, uint64_t rows, void* data,
                 const PackedLayout* packed);
-  void CutPieces(const ggml_tensor& node, uint64_t first_row, uint64_t rows, uint8_t* data, const PackedLayout* packed);
+  void CutPieces(const ggml_tensor& node, uint64_t first_row, uint64_t rows, uint8_t* data, const PackedLayout* packed, bool apart);
 
   const GgmlApi& api_;
   ggml_context* context_;
   RowMove move_;
+  ApartProduct apart_;
+  ApartTypes& apart_types_;
   ggml_cgraph* graph_;
   std::vector<Piece> pieces_;
 };

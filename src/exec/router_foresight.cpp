@@ -16,16 +16,17 @@ bool IsOneForEach(const ggml_tensor* tensor, int64_t experts) {
 
 }  // namespace
 
-RouterPath FindRouter(const ggml_tensor& ids, uint32_t experts) {
+RouterPath FindRouter(const GgmlApi& api, const ggml_tensor& ids, uint32_t experts) {
   RouterPath path;
+  if (api.sigmoid_op < 0) return path;
   const ggml_tensor* at = &ids;
   for (int step = 0; step < kMostSteps && at != nullptr; ++step) {
-    if (at->op == GGML_OP_MUL_MAT) {
+    if (at->op == api.op.mul_mat) {
       if (at->src[0]->ne[1] == experts && at->src[0]->ne[2] == 1) path.product = at;
       break;
     }
-    if (at->op == GGML_OP_UNARY && at->op_params[0] == GGML_UNARY_OP_SIGMOID) path.steps.push_back({true, nullptr});
-    if (at->op == GGML_OP_ADD && IsOneForEach(at->src[1], experts)) path.steps.push_back({false, at->src[1]});
+    if (at->op == api.op.unary && at->op_params[0] == api.sigmoid_op) path.steps.push_back({true, nullptr});
+    if (at->op == api.op.add && IsOneForEach(at->src[1], experts)) path.steps.push_back({false, at->src[1]});
     at = at->src[0] != nullptr ? at->src[0] : at->view_src;
   }
   std::reverse(path.steps.begin(), path.steps.end());

@@ -22,8 +22,8 @@ struct RouterPath {
   const ggml_tensor* product = nullptr;  // null: not found; a MUL_MAT of the router's weight
   std::vector<Step> steps;               // in the order of the computation
 };
-// Walks back from ids, at most a score of nodes.
-RouterPath FindRouter(const ggml_tensor& ids, uint32_t experts);
+// Walks back from ids, at most a score of nodes. Finds none with an engine whose sigmoid is not known.
+RouterPath FindRouter(const GgmlApi& api, const ggml_tensor& ids, uint32_t experts);
 
 // The `count` experts with the highest scores, the highest first, for `hidden` [width], F32. Empty when the router's
 // weight is not all in memory, or does not fit to the hidden state. Computes with `product`.

@@ -21,7 +21,7 @@ ggml_tensor* RowMove::Node(const ggml_tensor& weight, uint64_t rows, const void*
   return node_;
 }
 
-void RowMove::Run(ggml_tensor*, int thread, int threads, void* self) {
+void RowMove::Run(ggml_tensor*, const ggml_tensor*, int thread, int threads, void* self) {
   RowMove& move = *static_cast<RowMove*>(self);
   const auto start = std::chrono::steady_clock::now();
   const uint64_t groups = (move.rows_ + kRowGroup - 1) / kRowGroup;

@@ -24,7 +24,7 @@ class RowMove {
   uint64_t nanoseconds() const { return nanoseconds_; }
 
  private:
-  static void Run(ggml_tensor* result, int thread, int threads, void* self);
+  static void Run(ggml_tensor* result, const ggml_tensor* source, int thread, int threads, void* self);
 
   const GgmlApi& api_;
   ggml_tensor* node_;

@@ -41,8 +41,8 @@ ggml_status SlotProduct::Multiply(ggml_backend_t backend, const ggml_tensor& nod
   product_ = node;
   ids_ = *node.src[2];
   for (ggml_tensor* tensor : {&columns_, &product_, &ids_}) tensor->view_src = nullptr;
-  product_.op = GGML_OP_MUL_MAT_ID;
-  product_.flags |= GGML_TENSOR_FLAG_COMPUTE;
+  product_.op = api_.op.mul_mat_id;
+  product_.flags |= api_.compute_flag;
   product_.src[0] = &weight_;
   product_.src[1] = &columns_;
   product_.src[2] = &ids_;

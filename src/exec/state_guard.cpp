@@ -14,7 +14,7 @@ void StateGuard::Save(ggml_cgraph* graph) {
   for (int i = 0; i < nodes; ++i) {
     const ggml_tensor* node = api_.graph_node(graph, i);
     const ggml_tensor* root = node->view_src;
-    if (root == nullptr || OnlyNames(*node) || root->op != GGML_OP_NONE || IsKvName(root->name)) continue;
+    if (root == nullptr || OnlyNames(api_.op, *node) || root->op != GGML_OP_NONE || IsKvName(root->name)) continue;
     if (root->buffer == nullptr || !api_.backend_buffer_is_host(root->buffer)) continue;
     // A node that names all rows and writes some (SET_ROWS) is saved whole, and so is a view with gaps.
     ranges_.push_back({static_cast<uint8_t*>(node->data), api_.nbytes(node)});

@@ -26,19 +26,19 @@ ggml_tensor Describe(ggml_type type, size_t element_bytes, void* data, std::arra
 
 }  // namespace
 
-TrialProduct::TrialProduct(const ggml_tensor& tile, int64_t count)
+TrialProduct::TrialProduct(const GgmlApi& api, const ggml_tensor& tile, int64_t count)
     : values(Values(tile.ne[0] * count)),
       result(static_cast<size_t>(tile.ne[1] * count)),
       weight(tile),
       columns(Describe(GGML_TYPE_F32, sizeof(float), values.data(), {tile.ne[0], count, 1})),
       node(Describe(GGML_TYPE_F32, sizeof(float), result.data(), {tile.ne[1], count, 1})) {
-  node.op = GGML_OP_MUL_MAT;
-  node.flags = GGML_TENSOR_FLAG_COMPUTE;
+  node.op = api.op.mul_mat;
+  node.flags = api.compute_flag;
   node.src[0] = &weight;
   node.src[1] = &columns;
 }
 
-TrialExperts::TrialExperts(const ggml_tensor& stack, int64_t tokens)
+TrialExperts::TrialExperts(const GgmlApi& api, const ggml_tensor& stack, int64_t tokens)
     : values(Values(stack.ne[0] * tokens)),
       result(static_cast<size_t>(stack.ne[1] * stack.ne[2] * tokens)),
       choices(static_cast<size_t>(stack.ne[2] * tokens)),
@@ -48,8 +48,8 @@ TrialExperts::TrialExperts(const ggml_tensor& stack, int64_t tokens)
       node(Describe(GGML_TYPE_F32, sizeof(float), result.data(), {stack.ne[1], stack.ne[2], tokens})) {
   const auto n = static_cast<size_t>(stack.ne[2]);
   for (size_t i = 0; i < choices.size(); ++i) choices[i] = static_cast<int32_t>((i % n + i / n) % n);
-  node.op = GGML_OP_MUL_MAT_ID;
-  node.flags = GGML_TENSOR_FLAG_COMPUTE;
+  node.op = api.op.mul_mat_id;
+  node.flags = api.compute_flag;
   node.src[0] = &weight;
   node.src[1] = &columns;
   node.src[2] = &ids;

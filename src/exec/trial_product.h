@@ -10,7 +10,7 @@ namespace headrace {
 
 // A MUL_MAT node: a 2-D tile times some columns. Not copyable: the tensors point at each other.
 struct TrialProduct {
-  TrialProduct(const ggml_tensor& tile, int64_t columns);
+  TrialProduct(const GgmlApi& api, const ggml_tensor& tile, int64_t columns);
   TrialProduct(const TrialProduct&) = delete;
   TrialProduct& operator=(const TrialProduct&) = delete;
 
@@ -20,7 +20,7 @@ struct TrialProduct {
 
 // A MUL_MAT_ID node: a stack of matrices, one behind the other, times some tokens that choose all of them, in changing order.
 struct TrialExperts {
-  TrialExperts(const ggml_tensor& stack, int64_t tokens);
+  TrialExperts(const GgmlApi& api, const ggml_tensor& stack, int64_t tokens);
   TrialExperts(const TrialExperts&) = delete;
   TrialExperts& operator=(const TrialExperts&) = delete;
 

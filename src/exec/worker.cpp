@@ -33,7 +33,7 @@ Worker* Workers::Of(int thread) {
   if (workers_[index] == nullptr) {
     ggml_backend_t backend = NewBackend(api_, 1);
     if (backend == nullptr) return nullptr;
-    workers_[index] = std::make_unique<Worker>(api_, backend);
+    workers_[index] = std::make_unique<Worker>(api_, apart_, backend);
   }
   return workers_[index].get();
 }

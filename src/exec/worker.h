@@ -18,7 +18,7 @@ namespace headrace {
 class Worker {
  public:
   // Owns `backend`, not null.
-  Worker(const GgmlApi& api, ggml_backend_t backend) : api_(api), backend_(backend), product_(api) {}
+  Worker(const GgmlApi& api, ApartTypes& apart, ggml_backend_t backend) : api_(api), backend_(backend), product_(api, apart) {}
   ~Worker() { api_.backend_free(backend_); }
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
@@ -41,7 +41,8 @@ class Worker {
 // Thread-safe.
 class Workers {
  public:
-  explicit Workers(const GgmlApi& api) : api_(api) {}
+  // Both outlive it.
+  Workers(const GgmlApi& api, ApartTypes& apart) : api_(api), apart_(apart) {}
 
   // The worker of the engine's thread with that number, made when it is asked for the first time. Null: the engine makes no more backends.
   Worker* Of(int thread);
@@ -52,6 +53,7 @@ class Workers {
 
  private:
   const GgmlApi& api_;
+  ApartTypes& apart_;
   std::mutex mutex_;
   std::vector<std::unique_ptr<Worker>> workers_;    // guarded by mutex_
 };

@@ -76,7 +76,7 @@ void* Map(void* address, size_t length, int protection, int flags, int fd, off_t
   errno = saved_errno;
   void* mapping = RealMmap(address, length, protection, flags, fd, offset);
   if (mapping != MAP_FAILED && model) {
-    runtime.OnMapped(mapping, length, fd, static_cast<uint64_t>(offset));
+    runtime.OnMapped(mapping, length, fd, static_cast<uint64_t>(offset), caller);
   }
   return mapping;
 }

@@ -122,22 +122,24 @@ void Runtime::Note(const Status& status) {
   SetLastError(*snapshot_, status.message());
 }
 
-// Finds the engine's functions once; an engine that does not fit turns the library off.
-bool Runtime::LoadEngine(void* caller) {
-  if (api_ != nullptr) return true;
-  // A program that maps a model but is no llama.cpp (a tool that reads metadata) is none of our business.
-  if (FindBehind("ggml_tensor_overhead", caller) == nullptr) return false;
-  auto api = LoadGgmlApi([caller](const char* name) { return FindBehind(name, caller); });
-  if (!api.ok()) {
-    Note(Status(api.status().code(), fmt::format("flash weight streaming stays off, this llama.cpp does not fit: {}; "
-                                                 "install the one that headrace was built for with `headrace engine install`",
-                                                 api.status().message())));
-    enabled_ = false;
-    keeps_kv_ = false;
-    return false;
-  }
-  api_ = std::make_unique<GgmlApi>(*api);
-  return true;
+// Null: the caller is no llama.cpp, or one that does not fit.
+std::shared_ptr<const GgmlApi> Runtime::FindEngine(void* caller) {
+  auto engine = engines_.Find(caller, config_);
+  if (engine.ok()) return *engine;
+  Note(Status(engine.status().code(), fmt::format("flash weight streaming stays off, this llama.cpp does not fit: {}; "
+                                                  "install the one that headrace was built for with `headrace engine install`",
+                                                  engine.status().message())));
+  return nullptr;
+}
+
+// The executor works for one engine at a time, as long as that has a model that streams. Returns an executor that is not needed any more: whoever computes
+// with it at present is the last to hold it.
+std::shared_ptr<Executor> Runtime::ChooseStreamingEngine() {
+  const auto models = models_.mappings().models();
+  std::erase_if(streaming_, [&](const auto& mapped) { return !models.contains(mapped.first); });
+  if (std::any_of(streaming_.begin(), streaming_.end(), [this](const auto& mapped) { return mapped.second == streaming_engine_; })) return nullptr;
+  streaming_engine_ = streaming_.empty() ? nullptr : streaming_.begin()->second;
+  return std::move(executor_);
 }
 
 WeightsAllowance& Runtime::Allowance() {
@@ -166,7 +168,7 @@ std::optional<uint64_t> Runtime::BeforeModelHeader(void* caller) noexcept {
   if (!enabled()) return std::nullopt;
   try {
     const std::lock_guard making(making_mutex_);
-    if (!LoadEngine(caller)) return std::nullopt;
+    if (FindEngine(caller) == nullptr) return std::nullopt;
     return Allowance().Bytes();
   } catch (const std::exception& error) {
     LogWarning(error.what());
@@ -214,7 +216,7 @@ bool Runtime::StreamsFile(int fd, void* caller) noexcept {
     struct stat info {};
     if (::fstat(fd, &info) != 0) return false;
     const std::lock_guard making(making_mutex_);
-    if (!LoadEngine(caller)) return false;
+    if (FindEngine(caller) == nullptr) return false;
     const FileVersion file = FileVersion::Of(info);
     if (const auto known = models_.Find(file)) return known->streams;
     return Judge(file, PathOfDescriptor(fd), std::nullopt, Allowance().Bytes()).streams;
@@ -234,23 +236,39 @@ void Runtime::CountModels() {
   has_mappings_ = !models_.empty();
 }
 
-void Runtime::OnMapped(const void* address, uint64_t bytes, int fd, uint64_t offset) noexcept {
+void Runtime::OnMapped(const void* address, uint64_t bytes, int fd, uint64_t offset, void* caller) noexcept {
   try {
     const auto access = ConfigNow().reader == "buffered" ? SourceFile::Access::kBuffered : SourceFile::Access::kDirect;
     const auto file = models_.Mapped(address, bytes, fd, offset, access);
+    const bool streams = file.ok() && *file != nullptr;
+    std::shared_ptr<const GgmlApi> engine;
     if (!file.ok()) {
       Note(Status(file.status().code(), file.status().message() + "; the kernel reads the model in its place, which is slower"));
-    } else if (*file != nullptr) {
+    } else if (streams) {
       if (!(*file)->direct() && access == SourceFile::Access::kDirect) {
         LogWarning(fmt::format("{}: this file system has no O_DIRECT; reading through the page cache, which is slower", (*file)->path()));
       }
-      models_.mappings().TakeFromKernel(address, bytes);
       const std::lock_guard making(making_mutex_);
+      engine = FindEngine(caller);
       Publish();
     }
-    const std::lock_guard lock(mutex_);
-    if (!file.ok() || *file != nullptr) awaits_mapping_ = false;
-    CountModels();
+    bool by_executor = false;
+    std::shared_ptr<Executor> unused;
+    {
+      const std::lock_guard lock(mutex_);
+      if (!file.ok() || streams) awaits_mapping_ = false;
+      if (streams && engine != nullptr) {
+        if (const auto origin = models_.mappings().Find(address, 1)) streaming_.emplace(origin->model, engine);
+        unused = ChooseStreamingEngine();
+        by_executor = streaming_engine_ == engine;
+      }
+      CountModels();
+    }
+    if (by_executor) {
+      models_.mappings().TakeFromKernel(address, bytes);
+    } else if (streams) {
+      LogWarning(fmt::format("another llama.cpp in this process streams already: {} is read through its mapping, which is slower", (*file)->path()));
+    }
   } catch (const std::exception& error) {
     LogWarning(error.what());
   }
@@ -264,8 +282,8 @@ void Runtime::OnUnmap(const void* address, uint64_t bytes) noexcept {
     {
       const std::lock_guard lock(mutex_);
       CountModels();
-      // The last one: whoever computes with the executor at present is the last to hold it.
-      executor = any_streams() ? executor_ : std::move(executor_);
+      executor = ChooseStreamingEngine();
+      if (executor == nullptr) executor = executor_;
     }
     if (streamed && executor != nullptr) executor->Forget(address, bytes);
   } catch (const std::exception& error) {
@@ -281,26 +299,26 @@ ggml_backend_buffer_t Runtime::AllocateTensors(ggml_context* context, ggml_backe
                                                void* caller) noexcept {
   if (!keeps_kv_) return allocate(context, type);
   try {
-    bool fits = false;
+    std::shared_ptr<const GgmlApi> engine;
     {
       const std::lock_guard making(making_mutex_);
-      fits = LoadEngine(caller);
-      if (fits && kv_store_ == nullptr) {
+      engine = FindEngine(caller);
+      if (engine != nullptr && engine->no_kv_files.empty() && kv_store_ == nullptr) {
         WeightsAllowance& allowance = Allowance();
         const uint64_t limit = allowance.process_limit() > 0 ? allowance.process_limit() : AutomaticLimitNow();
-        kv_store_ = std::make_unique<KvStore>(*api_, ConfigNow(), ConfigNow().KvRam(limit), allowance, snapshot_);
+        kv_store_ = std::make_unique<KvStore>(ConfigNow(), ConfigNow().KvRam(limit), allowance, snapshot_);
       }
     }
-    if (!fits || !kv_store_->IsKvCache(context, type)) return allocate(context, type);
+    if (engine == nullptr || !engine->no_kv_files.empty() || !kv_store_->IsKvCache(*engine, context, type)) return allocate(context, type);
     kv_in_use_ = kv_store_.get();
-    const auto in_file = kv_store_->Allocate(context);
+    const auto in_file = kv_store_->Allocate(*engine, context);
     if (!in_file.ok()) {
       Note(in_file.status());
       return nullptr;
     }
     if (*in_file != nullptr) return *in_file;
     const ggml_backend_buffer_t buffer = allocate(context, type);
-    if (buffer != nullptr) kv_store_->Keep(buffer);
+    if (buffer != nullptr) kv_store_->Keep(*engine, buffer);
     return buffer;
   } catch (const std::exception& error) {
     LogWarning(error.what());
@@ -324,21 +342,28 @@ ggml_status Runtime::Compute(ggml_backend_sched_t sched, ggml_cgraph* graph, Exe
     const std::lock_guard lock(mutex_);
     if (const auto it = host_callbacks_.find(sched); it != host_callbacks_.end()) host = it->second;
   }
+  const auto engine = engines_.With(compute);
+  if (engine == nullptr) return compute(sched, graph);
   if (KvStore* const store = kv_store()) {
-    return store->Compute(sched, graph, host, [&](const HostCallback& callback) { return ComputeWeights(sched, graph, compute, callback); });
+    return store->Compute(*engine, sched, graph, host, [&](const HostCallback& callback) { return ComputeWeights(sched, graph, compute, callback); });
   }
   return ComputeWeights(sched, graph, compute, host);
 }
 
-std::shared_ptr<Executor> Runtime::ExecutorInUse() {
-  const auto in_use = [this] {
+// Of the engine whose scheduler computes with this function; null when another engine streams.
+std::shared_ptr<Executor> Runtime::ExecutorFor(Executor::ComputeFunction compute) {
+  const auto engine = engines_.With(compute);
+  const auto in_use = [&]() -> std::optional<std::shared_ptr<Executor>> {
     const std::lock_guard lock(mutex_);
-    return executor_;
+    if (engine == nullptr || streaming_engine_ != engine) return nullptr;
+    return executor_ != nullptr ? std::optional(executor_) : std::nullopt;
   };
-  if (auto executor = in_use()) return executor;
+  if (auto executor = in_use()) return *executor;
   const std::lock_guard making(making_mutex_);
-  if (auto executor = in_use()) return executor;
-  const auto executor = std::make_shared<Executor>(*api_, ConfigNow(), *allowance_, models_.mappings(), snapshot_);
+  if (auto executor = in_use()) return *executor;
+  // It holds the engine's adapter: a thread may still compute with it when another engine has its place.
+  std::shared_ptr<Executor> executor(new Executor(*engine, ConfigNow(), *allowance_, models_.mappings(), snapshot_),
+                                     [engine](Executor* gone) { delete gone; });
   const std::lock_guard lock(mutex_);
   return executor_ = executor;
 }
@@ -348,7 +373,8 @@ ggml_status Runtime::ComputeWeights(ggml_backend_sched_t sched, ggml_cgraph* gra
   if (!any_streams()) return compute(sched, graph);
   std::shared_ptr<Executor> executor;
   try {
-    executor = ExecutorInUse();
+    executor = ExecutorFor(compute);
+    if (executor == nullptr) return compute(sched, graph);
   } catch (const std::exception& error) {
     LogWarning(error.what());
     return GGML_STATUS_FAILED;

@@ -7,13 +7,16 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
+#include <utility>
 
 #include "base/config.h"
 #include "exec/executor.h"
 #include "exec/ggml_api.h"
 #include "exec/kv_store.h"
+#include "hook/engines.h"
 #include "hook/model_registry.h"
 #include "memory/weights_allowance.h"
 #include "telemetry/snapshot.h"
@@ -50,8 +53,8 @@ class Runtime {
 
   // A regular file that starts with the GGUF magic is about to be mapped: true when it is to stream.
   bool StreamsFile(int fd, void* caller) noexcept;
-  // It was mapped. The kernel is told not to read ahead in it when it streams.
-  void OnMapped(const void* address, uint64_t bytes, int fd, uint64_t offset) noexcept;
+  // It was mapped by code of the engine at `caller`. The kernel is told not to read ahead in it when it streams.
+  void OnMapped(const void* address, uint64_t bytes, int fd, uint64_t offset, void* caller) noexcept;
   // Waits for no pass: hosts unmap, and free models, while other models compute, and in the callbacks of those.
   void OnUnmap(const void* address, uint64_t bytes) noexcept;
   // Whether weights in the range stream.
@@ -81,13 +84,14 @@ class Runtime {
   void Use(const Config& config);
   ggml_status ComputeWeights(ggml_backend_sched_t sched, ggml_cgraph* graph, Executor::ComputeFunction compute,
                              const HostCallback& host);
-  bool LoadEngine(void* caller);                               // needs making_mutex_
+  std::shared_ptr<const GgmlApi> FindEngine(void* caller);     // needs making_mutex_
   WeightsAllowance& Allowance();                               // needs making_mutex_
   void Publish();                                              // needs making_mutex_
   ModelRegistry::Verdict Judge(const FileVersion& file, const std::string& path, std::optional<uint64_t> weight_bytes,
                                uint64_t room);                 // needs making_mutex_
-  std::shared_ptr<Executor> ExecutorInUse();
+  std::shared_ptr<Executor> ExecutorFor(Executor::ComputeFunction compute);
   void CountModels();                                          // needs mutex_
+  std::shared_ptr<Executor> ChooseStreamingEngine();           // needs mutex_
   Config ConfigNow() const;
   void Note(const Status& status);
 
@@ -99,13 +103,13 @@ class Runtime {
   std::atomic<bool> keeps_kv_{false};
   std::atomic<KvStore*> kv_in_use_{nullptr};
   ModelRegistry models_;
+  Engines engines_;
   SnapshotWriter snapshot_;
   std::atomic<bool> own_snapshot_{false};                      // its file is ours to remove
 
   // Held while the engine is found, a model is judged and something is made that then stays. Locked before mutex_, and never where
   // something is unmapped or freed.
   std::mutex making_mutex_;
-  std::unique_ptr<GgmlApi> api_;                               // guarded by making_mutex_ until it is there
   std::unique_ptr<KvStore> kv_store_;                          // guarded by making_mutex_; never reset
 
   // Held for moments: nothing that waits, calls the engine or allocates much is done meanwhile.
@@ -113,6 +117,8 @@ class Runtime {
   Config config_;                                              // but for the limit on weights it stays what it is from the first model on
   bool model_seen_ = false;
   std::unique_ptr<WeightsAllowance> allowance_;                // from the first model on; never reset
+  std::set<std::pair<uint32_t, std::shared_ptr<const GgmlApi>>> streaming_;  // models, and the engines that mapped them
+  std::shared_ptr<const GgmlApi> streaming_engine_;            // the one that executor_ works for; null while none streams
   std::string unmapped_path_;                                  // of the model that awaits_mapping_
   std::shared_ptr<Executor> executor_;                         // shared: a thread may compute with it while
                                                                // another unloads the last model
