@@ -8,6 +8,7 @@
 #include "base/cache_directory.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/size.h"
 
 namespace headrace {
 namespace {
@@ -76,6 +77,7 @@ ggml_status Executor::ComputeAlone(std::vector<ManagedProduct> products, ggml_ba
   DropForgotten();  // another model may lie where one lay
   const uint64_t start = Now();
   account_.Begin(start);
+  GuardStates(graph);
   if (const Status ready = Prepare(std::move(products)); !ready.ok()) return Fail(ready);
   if (pass_.plan.takeovers.empty()) return compute(sched, graph);
   account_.times.takeover_ns = Now() - start;
@@ -84,6 +86,15 @@ ggml_status Executor::ComputeAlone(std::vector<ManagedProduct> products, ggml_ba
   account_.Publish(end, memory_.prefetcher());
   if (status == GGML_STATUS_SUCCESS) Account(end - start);
   return status;
+}
+
+// States that would take more than their share of the memory are not guarded: a failed pass then says so.
+void Executor::GuardStates(ggml_cgraph* graph) {
+  constexpr uint64_t kMostPart = 4, kUncounted = kMiB;
+  const uint64_t bytes = state_guard_.Find(graph);
+  unguarded_ = bytes > std::max(kUncounted, allowance_.Bytes() / kMostPart);
+  if (unguarded_) state_guard_.LeaveOut();
+  memory_.SetAside(unguarded_ || bytes <= kUncounted ? 0 : AlignUp(bytes, kPageBytes));
 }
 
 Status Executor::Prepare(std::vector<ManagedProduct> products) {
@@ -102,7 +113,10 @@ Status Executor::Prepare(std::vector<ManagedProduct> products) {
 }
 
 ggml_status Executor::RunPass(ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunction compute, const HostCallback& host) {
-  state_guard_.Save(graph);
+  if (const Status saved = state_guard_.Save(); !saved.ok()) {
+    pass_.End();
+    return Fail(saved);
+  }
   ggml_status status = GGML_STATUS_SUCCESS;
   Status failure = host.function == nullptr && graph_pass_.Fits() ? graph_pass_.Run(sched, graph, compute, status)
                                                                   : callback_pass_.Run(sched, graph, compute, host, status);
@@ -111,7 +125,10 @@ ggml_status Executor::RunPass(ggml_backend_sched_t sched, ggml_cgraph* graph, Co
   pass_.End();
   if (failure.ok() && status == GGML_STATUS_SUCCESS && pass_.complete()) return status;
   if (Prefetcher* const prefetcher = memory_.prefetcher()) prefetcher->Reset();
-  if (!failure.ok() || status != GGML_STATUS_SUCCESS) state_guard_.Restore();
+  if (!failure.ok() || status != GGML_STATUS_SUCCESS) {
+    state_guard_.Restore();
+    if (unguarded_) LogWarning("the states of this context's recurrent layers are not to be used any more: clear it, or make a new one");
+  }
   if (stopped) return GGML_STATUS_ABORTED;
   return failure.ok() ? status : Fail(failure);
 }

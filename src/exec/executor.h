@@ -60,6 +60,7 @@ class Executor {
   void Leave() noexcept;
 
  private:
+  void GuardStates(ggml_cgraph* graph);
   Status Prepare(std::vector<ManagedProduct> products);
   ggml_status RunPass(ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunction compute, const HostCallback& host);
   Status CheckFiles() const;
@@ -95,6 +96,7 @@ class Executor {
   GraphPass graph_pass_;
   CallbackPass callback_pass_;
   StateGuard state_guard_;
+  bool unguarded_ = false;           // the pass that runs has states that are not guarded
 
   std::unique_ptr<MemoryWatch> watch_;  // last: it uses all else
 };

@@ -19,7 +19,7 @@ constexpr uint64_t kScratchPages = 3;
 }  // namespace
 
 ExpertProduct::ExpertProduct(const GgmlApi& api) : api_(api) {
-  context_ = api_.init({256 * kKiB, nullptr, true});
+  context_ = api_.init({160 * kKiB, nullptr, true});
   graph_ = api_.new_graph_custom(context_, kPieceNodes * kPieces, false);
   for (size_t i = 0; i < kPieces; ++i) pieces_.emplace_back(api_, context_);
   next_ = pieces_.begin();

@@ -24,7 +24,7 @@ Cut CutOf(const GgmlApi& api, const ggml_tensor& weight) {
 }
 
 Product::Product(const GgmlApi& api, ApartTypes& apart_types)
-    : api_(api), context_(api.init({256 * kKiB, nullptr, true})), move_(api, context_), apart_(api, context_), apart_types_(apart_types), graph_(api.new_graph_custom(context_, kGraphNodes, false)) {}
+    : api_(api), context_(api.init({64 * kKiB, nullptr, true})), move_(api, context_), apart_(api, context_), apart_types_(apart_types), graph_(api.new_graph_custom(context_, kGraphNodes, false)) {}
 
 Product::~Product() { api_.free(context_); }
 

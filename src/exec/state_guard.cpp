@@ -8,7 +8,7 @@
 
 namespace headrace {
 
-void StateGuard::Save(ggml_cgraph* graph) {
+uint64_t StateGuard::Find(ggml_cgraph* graph) {
   ranges_.clear();
   const int nodes = api_.graph_n_nodes(graph);
   for (int i = 0; i < nodes; ++i) {
@@ -16,7 +16,7 @@ void StateGuard::Save(ggml_cgraph* graph) {
     const ggml_tensor* root = node->view_src;
     if (root == nullptr || OnlyNames(api_.op, *node) || root->op != GGML_OP_NONE || IsKvName(root->name)) continue;
     if (root->buffer == nullptr || !api_.backend_buffer_is_host(root->buffer)) continue;
-    // A node that names all rows and writes some (SET_ROWS) is saved whole, and so is a view with gaps.
+    // A node that names all rows and writes some (SET_ROWS) counts whole, and so does a view with gaps.
     ranges_.push_back({static_cast<uint8_t*>(node->data), api_.nbytes(node)});
   }
   // Each byte once, as it was before the first node that replaces it.
@@ -25,22 +25,36 @@ void StateGuard::Save(ggml_cgraph* graph) {
   for (const Range& range : ranges_) {
     uint8_t* const end = kept == 0 ? nullptr : ranges_[kept - 1].data + ranges_[kept - 1].bytes;
     if (kept > 0 && range.data <= end) {
-      ranges_[kept - 1].bytes = static_cast<size_t>(std::max(end, range.data + range.bytes) - ranges_[kept - 1].data);
+      ranges_[kept - 1].bytes = static_cast<uint64_t>(std::max(end, range.data + range.bytes) - ranges_[kept - 1].data);
     } else {
       ranges_[kept++] = range;
     }
   }
   ranges_.resize(kept);
-  copies_.resize(std::accumulate(ranges_.begin(), ranges_.end(), size_t{0}, [](size_t sum, const Range& range) { return sum + range.bytes; }));
-  uint8_t* at = copies_.data();
+  return std::accumulate(ranges_.begin(), ranges_.end(), uint64_t{0}, [](uint64_t sum, const Range& range) { return sum + range.bytes; });
+}
+
+Status StateGuard::Save() {
+  const uint64_t bytes = std::accumulate(ranges_.begin(), ranges_.end(), uint64_t{0}, [](uint64_t sum, const Range& range) { return sum + range.bytes; });
+  if (bytes == 0 || bytes < copies_.bytes() / 2) copies_ = {};
+  if (bytes == 0) return {};
+  if (copies_.bytes() < bytes) {
+    copies_ = {};
+    auto region = Region::Reserve(bytes);
+    if (!region.ok()) return region.status();
+    HEADRACE_RETURN_IF_ERROR(region->Commit(0, bytes));
+    copies_ = std::move(*region);
+  }
+  std::byte* at = copies_.data();
   for (const Range& range : ranges_) {
     std::memcpy(at, range.data, range.bytes);
     at += range.bytes;
   }
+  return {};
 }
 
 void StateGuard::Restore() {
-  const uint8_t* at = copies_.data();
+  const std::byte* at = copies_.data();
   for (const Range& range : ranges_) {
     std::memcpy(range.data, at, range.bytes);
     at += range.bytes;

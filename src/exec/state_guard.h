@@ -6,28 +6,35 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/status.h"
 #include "exec/ggml_api.h"
+#include "memory/region.h"
 
 namespace headrace {
 
-// One pass at a time.
+// One pass at a time: Find, Save, and Restore when it has failed.
 class StateGuard {
  public:
   explicit StateGuard(const GgmlApi& api) : api_(api) {}
 
-  // Copies what the graph's nodes replace of tensors that outlive it, as far as these are in memory and no KV cache.
-  void Save(ggml_cgraph* graph);
+  // Looks what the graph's nodes replace of tensors that outlive it, as far as these are in memory and no KV cache. Returns its bytes, which the caller
+  // pays for until the next Find.
+  uint64_t Find(ggml_cgraph* graph);
+  // Nothing of what was found is copied.
+  void LeaveOut() { ranges_.clear(); }
+  // Copies it. Errors: of the system.
+  Status Save();
   // Writes it back.
   void Restore();
 
  private:
   struct Range {
     uint8_t* data;
-    size_t bytes;
+    uint64_t bytes;
   };
   const GgmlApi& api_;
-  std::vector<Range> ranges_;
-  std::vector<uint8_t> copies_;
+  std::vector<Range> ranges_;        // disjoint
+  Region copies_;                    // one behind the other
 };
 
 }  // namespace headrace

@@ -48,10 +48,15 @@ Status StreamMemory::Prepare(uint64_t column_bytes) {
   return Allocate();
 }
 
+uint64_t StreamMemory::Allowed() const {
+  const uint64_t bytes = allowance_.Bytes();
+  return bytes == UINT64_MAX ? bytes : bytes - std::min<uint64_t>(bytes, aside_bytes_);
+}
+
 // What weights may use now. A model that streams already goes on with the least that works, however short memory is: the
 // kernel may find it elsewhere.
 uint64_t StreamMemory::LimitNow() {
-  const uint64_t allowed = allowance_.Bytes();
+  const uint64_t allowed = Allowed();
   if (prefetcher_ == nullptr) return allowed;
   if (allowed >= planned_bytes_ && !weights_.changed()) {  // as in nearly every pass: the rest takes time
     short_of_memory_ = false;
@@ -68,7 +73,7 @@ uint64_t StreamMemory::LimitNow() {
 }
 
 bool StreamMemory::ExceedsAllowance() {
-  if (allowance_.Bytes() >= planned_bytes_) return false;
+  if (Allowed() >= planned_bytes_) return false;
   over_allowance_ = true;
   return true;
 }

@@ -30,6 +30,9 @@ class StreamMemory {
   // widest batch (PlanResidency). No experts are pinned. Errors: kOutOfBudget with the arithmetic, or the allocation's.
   Status Prepare(uint64_t column_bytes);
 
+  // So much of what weights may use is used beside the plan, from the next Prepare on.
+  void SetAside(uint64_t bytes) { aside_bytes_ = bytes; }
+
   // Whether the allowance is below the present plan; then the next GiveBack looks what must go. Thread-safe.
   bool ExceedsAllowance();
   // An allowance that was exceeded has not been followed yet. Counts as exceeded, and is looked at anew, when there was no headroom.
@@ -46,6 +49,7 @@ class StreamMemory {
   std::span<uint8_t> scratch() { return {reinterpret_cast<uint8_t*>(scratch_.data()), scratch_.bytes()}; }
 
  private:
+  uint64_t Allowed() const;
   uint64_t LimitNow();
   Status Allocate();
   void DropPrefetcher();
@@ -58,6 +62,7 @@ class StreamMemory {
   SnapshotWriter& snapshot_;
   Headroom& headroom_;
 
+  std::atomic<uint64_t> aside_bytes_{0};
   std::atomic<uint64_t> planned_bytes_{0};    // that the present plan uses
   std::atomic<bool> over_allowance_{false};   // was seen; the owner has not looked yet
   bool short_of_memory_ = false;              // the allowance is below what works, and it was said

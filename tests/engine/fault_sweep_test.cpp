@@ -20,7 +20,7 @@ struct Fault {
   End end;
 };
 constexpr Fault kFaults[] = {{"Once", "times=1,errno=EIO", End::kRight},     {"ForGood", "times=3,errno=EIO", End::kFailed},
-                             {"Invalid", "times=3,errno=EINVAL", End::kFailed}, {"Short", "times=1,short=4K", End::kRight},
+                             {"Gone", "times=3,errno=ENODEV", End::kFailed}, {"Short", "times=1,short=4K", End::kRight},
                              {"Truncated", "times=1,truncated=1", End::kFailed}, {"Late", "times=1,delay_us=100000", End::kRight}};
 
 struct Sweep {

@@ -94,6 +94,18 @@ TEST_P(Hosts, AbortCallbackInTheFirstPass) {
   EXPECT_EQ(Lines(said, "code 2").size(), 1u) << said;
 }
 
+// A draft in memory reads nothing: what was read ahead for its target's next pass stays.
+TEST_P(Hosts, ADraftInMemoryLeavesTheReadAheadOfItsTarget) {
+  const EngineRun run = RunDumper({HEADRACE_HOST_SCENARIOS, "alternate", "--model", kDense, "--second", kDraft, "--decode", "30", "--repack", Repack() ? "1" : "0"},
+                                  StreamingEnvironment(16u << 20, Repack()));
+  ASSERT_TRUE(run.child.Ok()) << run.child.Describe();
+  ASSERT_TRUE(run.snapshot);
+  const Snapshot& now = **run.snapshot;
+  ASSERT_GT(now.streamed_bytes_per_pass, 0u);
+  // Half of the passes at most are the target's, and each of them reads what streams once.
+  EXPECT_LT(now.bytes_read, now.passes / 2 * now.streamed_bytes_per_pass) << now.passes << " passes, ring " << now.ring_bytes;
+}
+
 // A budget that holds everything: the library computes from resident weights alone.
 TEST_P(Hosts, EverythingResidentInThreads) {
   std::vector<std::string> scenario = {HEADRACE_HOST_SCENARIOS, "parallel", "--model", kDense, "--second", kDraft,
