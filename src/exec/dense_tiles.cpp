@@ -13,14 +13,15 @@ namespace {
 // Streamed rows are multiplied while they are in the core's own cache.
 constexpr uint64_t kStreamedTileBytes = 512 * kKiB;
 constexpr uint64_t kResidentTileBytes = 2 * kMiB;
+constexpr uint64_t kStreamingThreads = 4;
 
 }  // namespace
 
-// An even share for each thread, whole row groups, within so many bytes.
-uint64_t DenseTiles::RowsAtOnce(uint64_t rows, uint64_t most_bytes) const {
+// Whole row groups within so many bytes, divided among so many threads.
+uint64_t DenseTiles::RowsAtOnce(uint64_t rows, uint64_t most_bytes, uint64_t threads) const {
   const Cut& cut = takeover_->weight->cut;
   if (!cut.by_rows) return rows;
-  const uint64_t share = AlignUp((rows + static_cast<uint64_t>(threads_) - 1) / static_cast<uint64_t>(threads_), kRowGroup);
+  const uint64_t share = AlignUp((rows + threads - 1) / threads, kRowGroup);
   return std::clamp(AlignDown(most_bytes / cut.row_bytes, kRowGroup), kRowGroup, std::max(kRowGroup, share));
 }
 
@@ -36,7 +37,7 @@ void DenseTiles::Begin(const Takeover& takeover, int threads) {
     packers_ = static_cast<int>(std::min(static_cast<uint64_t>(threads), all / scratch_bytes_));
   }
   resident_row_ = 0;
-  resident_tile_rows_ = RowsAtOnce(takeover.resident_rows, kResidentTileBytes);
+  resident_tile_rows_ = RowsAtOnce(takeover.resident_rows, kResidentTileBytes, static_cast<uint64_t>(threads));
   segment_ = 0;
   segment_row_ = 0;
   kept_ = takeover.resident_rows;
@@ -53,7 +54,8 @@ Status DenseTiles::BeginSegment() {
   if (!room.ok()) return room.status();
   keep_ = *room;
   if (keep_) kept_ = std::max(kept_, segment.first_row + segment.rows);
-  segment_tile_rows_ = RowsAtOnce(segment.rows, pack_ && !keep_ ? scratch_bytes_ : kStreamedTileBytes);
+  // A few threads keep up with any disk: more and smaller tiles would only wake more of them.
+  segment_tile_rows_ = RowsAtOnce(segment.rows, pack_ && !keep_ ? scratch_bytes_ : kStreamedTileBytes, std::min<uint64_t>(static_cast<uint64_t>(threads_), kStreamingThreads));
   return {};
 }
 

@@ -41,7 +41,7 @@ class DenseTiles {
   Status BeginSegment();             // needs mutex_
   Status Multiply(const Tile& tile, int thread, Worker& worker, uint64_t& wait_ns);
   Status MultiplyArrived(const Tile& tile, int thread, Worker& worker, uint64_t& wait_ns);
-  uint64_t RowsAtOnce(uint64_t rows, uint64_t most_bytes) const;
+  uint64_t RowsAtOnce(uint64_t rows, uint64_t most_bytes, uint64_t threads) const;
 
   RunningPass& pass_;
   const KernelChoice& choice_;

@@ -24,7 +24,7 @@ struct ExpertRows {
   bool packed = false;                     // data is in it already
 };
 
-// Multiplies with the host's own CPU backend. One thread at a time.
+// Multiplies with a CPU backend: the host's own, or a Worker's. One thread at a time.
 //
 // The engine's kernel is the same MUL_MAT_ID, with a weight of one expert and ids of zero. (MUL_MAT has other
 // kernels that round differently.) All columns of an expert are in one piece: some of the engine's kernels

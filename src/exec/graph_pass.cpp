@@ -20,17 +20,15 @@ constexpr size_t kNodesInContext = 64;
 }  // namespace
 
 GraphPass::GraphPass(const GgmlApi& api, RunningPass& pass, const KernelChoice& choice, Workers& workers)
-    : api_(api), pass_(pass), workers_(workers), dense_(pass, choice), experts_(pass, choice) {}
+    : api_(api), pass_(pass), workers_(workers), tiles_(pass, choice) {}
 
 GraphPass::~GraphPass() {
   for (ggml_context* context : contexts_) api_.free(context);
 }
 
 bool GraphPass::Fits() const {
-  return pass_.plan.columns <= kMostColumns &&
-         std::all_of(pass_.plan.takeovers.begin(), pass_.plan.takeovers.end(), [](const Takeover& takeover) {
-           return !takeover.elsewhere && (takeover.experts == nullptr || takeover.experts->way == ExpertUse::Way::kCached);
-         });
+  return pass_.plan.columns <= kMostColumns && pass_.plan.uses.empty() &&
+         std::none_of(pass_.plan.takeovers.begin(), pass_.plan.takeovers.end(), [](const Takeover& takeover) { return takeover.elsewhere; });
 }
 
 GraphPass::Call& GraphPass::CallOf(size_t turn) {
@@ -85,14 +83,11 @@ void GraphPass::Compute(ggml_tensor* node, size_t turn, int thread, int threads)
   Status status;
   uint64_t wait_ns = 0;
   Worker* worker = nullptr;
-  bool foresee = false;
   {
     const std::lock_guard lock(mutex_);
     try {
       worker = workers_.Of(thread);
       if (worker == nullptr && thread == 0) status = Status(Code::kInternal, "ggml made no backend");
-      const ExpertUse* const use = pass_.plan.takeovers[turn].experts;
-      foresee = entered_ == 0 && use != nullptr && !use->begun;
       if (entered_++ == 0 && status.ok()) status = Begin(node, turn, threads);
     } catch (const std::exception& error) {
       status = Status(Code::kInternal, fmt::format("the pass was given up: {}", error.what()));
@@ -101,9 +96,7 @@ void GraphPass::Compute(ggml_tensor* node, size_t turn, int thread, int threads)
   }
   if (ready_ && status.ok() && worker != nullptr) {
     try {
-      const Takeover& takeover = pass_.plan.takeovers[turn];
-      if (foresee) pass_.Foresee(takeover, worker->product(), worker->backend());
-      status = takeover.experts != nullptr ? experts_.Work(*worker, wait_ns) : dense_.Work(thread, *worker, wait_ns);
+      status = tiles_.Work(thread, *worker, wait_ns);
     } catch (const std::exception& error) {
       status = Status(Code::kInternal, fmt::format("the pass was given up: {}", error.what()));
     }
@@ -130,12 +123,7 @@ Status GraphPass::Begin(ggml_tensor* node, size_t turn, int threads) {
   bool changed = false;
   HEADRACE_RETURN_IF_ERROR(pass_.BeginTurn(takeover, changed));
   if (changed) Change(turn + 1);
-  if (takeover.experts != nullptr) {
-    HEADRACE_RETURN_IF_ERROR(pass_.BeginExperts(takeover));
-    experts_.Begin(takeover, threads);
-  } else {
-    dense_.Begin(takeover, threads);
-  }
+  tiles_.Begin(takeover, threads);
   ready_ = true;
   return {};
 }
@@ -146,7 +134,7 @@ void GraphPass::End(ggml_tensor* node, uint64_t now) {
   const size_t turn = std::min(pass_.turn(), pass_.plan.takeovers.size() - 1);
   Takeover& takeover = pass_.plan.takeovers[turn];
   if (failure_.ok()) {
-    if (takeover.experts == nullptr) dense_.End();
+    tiles_.End();
     pass_.EndTurn(takeover);
   } else {
     std::memset(node->data, 0, api_.nbytes(node));

@@ -2,7 +2,8 @@
 // runs our function on all of the engine's threads, and a product whose weight is in memory becomes an ordinary one with that memory as its weight. So the
 // graph is computed as a whole by one team of threads, as without headrace.
 //
-// A wide batch is another matter (CallbackPass): there all threads share the conversion of the batch's columns.
+// A wide batch is another matter (CallbackPass): there all threads share the conversion of the batch's columns. So are experts: their products take so little
+// time that threads which divide one among themselves lose more at the locks than a team of its own costs.
 #pragma once
 
 #include <atomic>
@@ -12,7 +13,6 @@
 #include <mutex>
 
 #include "exec/dense_tiles.h"
-#include "exec/expert_tiles.h"
 #include "exec/node_changes.h"
 #include "exec/running_pass.h"
 #include "exec/worker.h"
@@ -30,7 +30,7 @@ class GraphPass {
   GraphPass(const GraphPass&) = delete;
   GraphPass& operator=(const GraphPass&) = delete;
 
-  // Whether the pass that runs, which has begun, can be computed so: batches are narrow and all experts come from the cache.
+  // Whether the pass that runs, which has begun, is computed so: batches are narrow, and there are no experts.
   bool Fits() const;
   // Computes it. Errors: of a product. The engine's own status is in `status`.
   Status Run(ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunction compute, ggml_status& status);
@@ -54,8 +54,7 @@ class GraphPass {
   const GgmlApi& api_;
   RunningPass& pass_;
   Workers& workers_;
-  DenseTiles dense_;
-  ExpertTiles experts_;
+  DenseTiles tiles_;
   std::deque<Call> calls_;                 // one for each turn; stay where they are
   std::vector<ggml_context*> contexts_;    // of their nodes
   std::deque<ggml_tensor> resident_;       // weights in memory, of nodes that use them

@@ -1,5 +1,5 @@
-// Measures KernelCosts: on first use of a type of weights, on about a mebibyte made of a few of its rows, with the host's own
-// backend and threads. Takes 10 to 30 ms; after 50 it is given up.
+// Measures KernelCosts: on first use of a type of weights, on about a mebibyte made of a few of its rows, with a
+// backend that no host has a part in. Takes 10 to 30 ms; after 50 it is given up.
 #pragma once
 
 #include <optional>

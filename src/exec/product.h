@@ -28,7 +28,7 @@ struct Move {
   void* to = nullptr;
 };
 
-// Multiplies with the host's own CPU backend: its threads, its thread pool, its abort callback. One
+// Multiplies with a CPU backend: the host's own with its threads, thread pool and abort callback, or a Worker's. One
 // thread at a time.
 class Product {
  public:

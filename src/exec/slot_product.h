@@ -14,7 +14,7 @@
 
 namespace headrace {
 
-// Multiplies with the host's own CPU backend. One thread at a time.
+// Multiplies with a CPU backend. One thread at a time.
 class SlotProduct {
  public:
   struct Chosen {

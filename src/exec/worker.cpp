@@ -1,19 +1,6 @@
 #include "exec/worker.h"
 
-#include "base/size.h"
-
 namespace headrace {
-
-ExpertProduct& Worker::expert_product() {
-  if (expert_product_ == nullptr) expert_product_ = std::make_unique<ExpertProduct>(api_);
-  return *expert_product_;
-}
-
-std::span<uint8_t> Worker::Scratch(uint64_t bytes) {
-  if (scratch_.size() < bytes + kPageBytes) scratch_.resize(bytes + kPageBytes);
-  uint8_t* const begin = reinterpret_cast<uint8_t*>(AlignUp(reinterpret_cast<uintptr_t>(scratch_.data()), kPageBytes));
-  return {begin, bytes};
-}
 
 ggml_backend_t Workers::NewBackend(const GgmlApi& api, int threads) {
   ggml_backend_dev_t device = api.backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);

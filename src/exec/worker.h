@@ -5,10 +5,8 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
-#include <span>
 #include <vector>
 
-#include "exec/expert_product.h"
 #include "exec/ggml_api.h"
 #include "exec/product.h"
 
@@ -25,17 +23,12 @@ class Worker {
 
   ggml_backend_t backend() const { return backend_; }
   Product& product() { return product_; }
-  ExpertProduct& expert_product();
-  // At least so many bytes, at a page; the content is undefined.
-  std::span<uint8_t> Scratch(uint64_t bytes);
-  uint64_t move_ns() const { return product_.move_ns() + (expert_product_ != nullptr ? expert_product_->pack_ns() : 0); }
+  uint64_t move_ns() const { return product_.move_ns(); }
 
  private:
   const GgmlApi& api_;
   const ggml_backend_t backend_;
   Product product_;
-  std::unique_ptr<ExpertProduct> expert_product_;   // null until it is asked for
-  std::vector<uint8_t> scratch_;
 };
 
 // Thread-safe.

@@ -226,9 +226,10 @@ TEST_F(ModelRegistryTest, UnknownFilesAreNobodys) {
 }
 
 TEST_F(ModelRegistryTest, ThreadsLoadAndUnloadAtTheSameTime) {
+  const std::string paths[] = {Write("0.gguf", 8'192), Write("1.gguf", 12'288)};
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i) {
-    threads.emplace_back([&, path = Write(std::to_string(i % 2) + ".gguf", 8'192 + 4'096 * static_cast<uint64_t>(i % 2))] {
+    threads.emplace_back([&, path = paths[i % 2]] {
       for (int round = 0; round < 200; ++round) {
         Judge(path, round % 3 == 0 ? 1 << 20 : 0);
         const Mapped mapped(models_, path);

@@ -87,15 +87,18 @@ Result<Prefetcher::Arrival> Prefetcher::Await(size_t segment, uint64_t bytes) {
     return Status(Code::kInternal, "a segment was awaited that no pass announced");
   }
   if (!Ready(segment, bytes)) {
-    waits_.push_back({segment, bytes});
-    progress_.wait(lock, [&] { return Ready(segment, bytes); });
-    std::erase_if(waits_, [&](const Wait& wait) { return wait.segment == segment && wait.bytes == bytes; });
+    Wait wait;
+    wait.segment = segment;
+    wait.bytes = bytes;
+    waits_.push_back(&wait);
+    wait.arrived.wait(lock, [&] { return Ready(segment, bytes); });
+    std::erase(waits_, &wait);
   }
   if (!cancelled_.ok()) return cancelled_;
   const Entry& entry = *Find(segment);
   if (!entry.error.ok()) {
     cancelled_ = entry.error;
-    progress_.notify_all();
+    WakeAll();
     return cancelled_;
   }
   return Arrival{reinterpret_cast<const uint8_t*>(ring_.data()) + entry.position + entry.lead(), entry.arrived_bytes()};
@@ -104,7 +107,11 @@ Result<Prefetcher::Arrival> Prefetcher::Await(size_t segment, uint64_t bytes) {
 void Prefetcher::Cancel(const Status& error) {
   const std::lock_guard lock(mutex_);
   if (cancelled_.ok()) cancelled_ = error;
-  progress_.notify_all();
+  WakeAll();
+}
+
+void Prefetcher::WakeAll() {
+  for (Wait* wait : waits_) wait->arrived.notify_one();
 }
 
 void Prefetcher::Release(size_t segment) {
@@ -214,8 +221,10 @@ void Prefetcher::Run() {
               [this](const std::vector<ReadResult>& results) {
                 reads_retried_.store(reader_->retries(), std::memory_order_relaxed);
                 for (const ReadResult& result : results) Finish(result);
-                const bool awaited = std::any_of(waits_.begin(), waits_.end(), [this](const Wait& wait) { return Ready(wait.segment, wait.bytes); });
-                if (!admitting_ || awaited) progress_.notify_all();
+                for (Wait* wait : waits_) {
+                  if (Ready(wait->segment, wait->bytes)) wait->arrived.notify_one();
+                }
+                if (!admitting_) progress_.notify_all();
               });
 }
 

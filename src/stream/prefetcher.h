@@ -100,6 +100,7 @@ class Prefetcher {
   const Segment* Upcoming(uint64_t index) const;    // needs mutex_
   const Entry* Find(size_t segment) const;          // needs mutex_
   bool Ready(size_t segment, uint64_t bytes) const; // needs mutex_
+  void WakeAll();                                   // needs mutex_
   void DropFrom(size_t index, std::unique_lock<std::mutex>& lock);
 
   const std::unique_ptr<Reader> reader_;            // the thread's own
@@ -111,7 +112,7 @@ class Prefetcher {
 
   mutable std::mutex mutex_;                        // guards all below
   std::condition_variable work_;                    // wakes the thread: room, segments, stop
-  std::condition_variable progress_;                // wakes consumers
+  std::condition_variable progress_;                // wakes who drops entries
   std::vector<Segment> pass_, next_;
   uint64_t admitted_ = 0;                           // segments of pass_ + next_... that have (had) an entry
   std::deque<Entry> entries_;                       // in the order of use; the first is not released
@@ -119,11 +120,13 @@ class Prefetcher {
   uint64_t announced_at_ = 0;                       // the sequence number of the pass's segment 0
   std::map<uint64_t, uint64_t> used_;               // parts of the ring that entries hold: begin -> end
   uint64_t touched_ = 0;                            // leading bytes of the ring that entries have had
+  // A consumer that sleeps. Each has a signal of its own: an arrival wakes those whose bytes have come, and nobody else.
   struct Wait {
-    size_t segment;
-    uint64_t bytes;
+    size_t segment = 0;
+    uint64_t bytes = 0;
+    std::condition_variable arrived;
   };
-  std::vector<Wait> waits_;                         // of consumers that sleep
+  std::vector<Wait*> waits_;
   Status cancelled_;
   bool admitting_ = true;
   bool stop_ = false;
