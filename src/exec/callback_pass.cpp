@@ -2,9 +2,8 @@
 
 #include <exception>
 
-#include <fmt/format.h>
-
 #include "base/clock.h"
+#include "exec/pass_failure.h"
 
 namespace headrace {
 
@@ -38,11 +37,9 @@ bool CallbackPass::Ask(ggml_tensor* node) {
   const uint64_t start = Now();
   if (failure_.ok()) {
     try {
-      failure_ = before == takeover.before
-                     ? Execute(takeover)
-                     : Status(Code::kUnsupported, "this llama.cpp computes a graph in another order than the graph says; nothing of it can be streamed");
+      failure_ = before == takeover.before ? Execute(takeover) : OtherOrder();
     } catch (const std::exception& error) {
-      failure_ = Status(Code::kInternal, fmt::format("the pass was given up: {}", error.what()));
+      failure_ = GivenUp(error);
     }
   }
   const uint64_t end = Now();

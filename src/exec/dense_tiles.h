@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <mutex>
-#include <span>
 #include <vector>
 
 #include "exec/kernel_choice.h"

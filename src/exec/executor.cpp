@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <exception>
 
-#include <fmt/format.h>
-
 #include "base/cache_directory.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/size.h"
+#include "exec/pass_failure.h"
+#include "exec/unless_busy.h"
 
 namespace headrace {
 namespace {
@@ -39,7 +39,7 @@ Executor::Executor(const GgmlApi& api, const Config& config, WeightsAllowance& a
       trust_(api, choice_, apart_types_),
       account_(snapshot, weights_, experts_),
       memory_(config_, allowance, weights_, experts_, account_, snapshot, headroom_),
-      pass_(api, config_, weights_, experts_, memory_, account_, headroom_, snapshot, trace_.get()),
+      pass_(weights_, experts_, memory_, account_, headroom_, snapshot, trace_.get()),
       workers_(api, apart_types_),
       graph_pass_(api, pass_, choice_, workers_),
       callback_pass_(api, pass_, choice_, apart_types_),
@@ -67,7 +67,7 @@ ggml_status Executor::Compute(ggml_backend_sched_t sched, ggml_cgraph* graph, Co
     DropForgottenUnlessBusy();
     return status;
   } catch (const std::exception& error) {
-    return Fail(Status(Code::kInternal, fmt::format("the pass was given up: {}", error.what())));
+    return Fail(GivenUp(error));
   }
 }
 
@@ -169,17 +169,12 @@ void Executor::Forget(const void* address, uint64_t bytes) noexcept {
   }
 }
 
-// Who cannot have the lock leaves it to whoever has: each asks again when it has given the lock back.
 void Executor::DropForgottenUnlessBusy() {
   const auto any = [this] {
     const std::lock_guard lock(forgotten_mutex_);
     return !forgotten_.empty();
   };
-  while (any()) {
-    const std::unique_lock lock(mutex_, std::try_to_lock);
-    if (!lock.owns_lock()) return;
-    DropForgotten();
-  }
+  DoUnlessBusy(mutex_, any, [this] { DropForgotten(); });
 }
 
 // Gives back what is in memory of unmapped weights. No pass runs.

@@ -4,10 +4,9 @@
 #include <cstring>
 #include <exception>
 
-#include <fmt/format.h>
-
 #include "base/clock.h"
-#include "base/size.h"
+#include "exec/custom_node.h"
+#include "exec/pass_failure.h"
 
 namespace headrace {
 namespace {
@@ -35,8 +34,7 @@ GraphPass::Call& GraphPass::CallOf(size_t turn) {
   while (calls_.size() <= turn) {
     if (calls_.size() % kNodesInContext == 0) contexts_.push_back(api_.init({(2 * kNodesInContext + 2) * api_.tensor_overhead(), nullptr, true}));
     Call& call = calls_.emplace_back(Call{this, calls_.size(), nullptr});
-    ggml_tensor* source = api_.new_tensor_2d(contexts_.back(), GGML_TYPE_F32, 1, 1);
-    call.function = api_.map_custom1(contexts_.back(), source, &GraphPass::OnNode, GGML_N_TASKS_MAX, &call);
+    call.function = NewCustomNode(api_, contexts_.back(), &GraphPass::OnNode, &call);
   }
   return calls_[turn];
 }
@@ -90,7 +88,7 @@ void GraphPass::Compute(ggml_tensor* node, size_t turn, int thread, int threads)
       if (worker == nullptr && thread == 0) status = Status(Code::kInternal, "ggml made no backend");
       if (entered_++ == 0 && status.ok()) status = Begin(node, turn, threads);
     } catch (const std::exception& error) {
-      status = Status(Code::kInternal, fmt::format("the pass was given up: {}", error.what()));
+      status = GivenUp(error);
     }
     if (!status.ok() && failure_.ok()) failure_ = status;
   }
@@ -98,7 +96,7 @@ void GraphPass::Compute(ggml_tensor* node, size_t turn, int thread, int threads)
     try {
       status = tiles_.Work(thread, *worker, wait_ns);
     } catch (const std::exception& error) {
-      status = Status(Code::kInternal, fmt::format("the pass was given up: {}", error.what()));
+      status = GivenUp(error);
     }
   }
   const std::lock_guard lock(mutex_);
@@ -116,9 +114,7 @@ Status GraphPass::Begin(ggml_tensor* node, size_t turn, int threads) {
   ready_ = false;
   if (!failure_.ok()) return {};
   SkipTurns(turn);
-  if (pass_.turn() != turn || pass_.plan.takeovers[turn].node != node) {
-    return Status(Code::kUnsupported, "this llama.cpp computes a graph in another order than the graph says; nothing of it can be streamed");
-  }
+  if (pass_.turn() != turn || pass_.plan.takeovers[turn].node != node) return OtherOrder();
   Takeover& takeover = pass_.plan.takeovers[turn];
   bool changed = false;
   HEADRACE_RETURN_IF_ERROR(pass_.BeginTurn(takeover, changed));

@@ -6,11 +6,10 @@
 // time that threads which divide one among themselves lose more at the locks than a team of its own costs.
 #pragma once
 
-#include <atomic>
-#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <mutex>
+#include <vector>
 
 #include "exec/dense_tiles.h"
 #include "exec/node_changes.h"

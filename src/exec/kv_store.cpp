@@ -12,6 +12,8 @@
 #include "base/size.h"
 #include "exec/kv_graph.h"
 #include "exec/kv_pass.h"
+#include "exec/pass_failure.h"
+#include "exec/unless_busy.h"
 
 namespace headrace {
 
@@ -172,17 +174,12 @@ void KvStore::Free(ggml_backend_buffer_t buffer, void (*free)(ggml_backend_buffe
   DropFreedUnlessBusy();
 }
 
-// Who cannot have the lock leaves it to whoever has: each asks again when it has given the lock back.
 void KvStore::DropFreedUnlessBusy() {
   const auto any = [this] {
     const std::lock_guard lock(mutex_);
     return !freed_.empty();
   };
-  while (any()) {
-    const std::unique_lock pass_lock(pass_mutex_, std::try_to_lock);
-    if (!pass_lock.owns_lock()) return;
-    DropFreed();
-  }
+  DoUnlessBusy(pass_mutex_, any, [this] { DropFreed(); });
 }
 
 void KvStore::DropFreed() {
@@ -216,7 +213,7 @@ ggml_status KvStore::Compute(const GgmlApi& api, ggml_backend_sched_t sched, ggm
   try {
     status = RunPass(api, sched, graph, host, compute);
   } catch (const std::exception& error) {
-    status = Fail(Status(Code::kInternal, fmt::format("the pass was given up: {}", error.what())));
+    status = Fail(GivenUp(error));
   }
   DropFreedUnlessBusy();
   return status;

@@ -24,7 +24,6 @@ class NodeChanges {
   void UseWeight(ggml_tensor* node, ggml_tensor* weight);
   void Restore(ggml_tensor* node);
   void RestoreAll();
-  bool empty() const { return saved_.empty(); }
 
  private:
   struct Saved {

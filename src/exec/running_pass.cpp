@@ -3,13 +3,12 @@
 #include <algorithm>
 #include <limits>
 #include <utility>
+
 namespace headrace {
 
-RunningPass::RunningPass(const GgmlApi& api, const Config& config, WeightStore& weights, ExpertStore& experts, StreamMemory& memory,
-                         PassAccount& account, Headroom& headroom, SnapshotWriter& snapshot, RouterTraceWriter* trace)
-    : api_(api),
-      config_(config),
-      weights_(weights),
+RunningPass::RunningPass(WeightStore& weights, ExpertStore& experts, StreamMemory& memory, PassAccount& account, Headroom& headroom,
+                         SnapshotWriter& snapshot, RouterTraceWriter* trace)
+    : weights_(weights),
       experts_(experts),
       memory_(memory),
       account_(account),

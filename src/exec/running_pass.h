@@ -3,11 +3,8 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <vector>
 
-#include "base/config.h"
-#include "exec/ggml_api.h"
 #include "exec/pass_account.h"
 #include "exec/pass_plan.h"
 #include "exec/stream_memory.h"
@@ -21,8 +18,8 @@ namespace headrace {
 class RunningPass {
  public:
   // All outlive it. `trace` may be null.
-  RunningPass(const GgmlApi& api, const Config& config, WeightStore& weights, ExpertStore& experts, StreamMemory& memory, PassAccount& account,
-              Headroom& headroom, SnapshotWriter& snapshot, RouterTraceWriter* trace);
+  RunningPass(WeightStore& weights, ExpertStore& experts, StreamMemory& memory, PassAccount& account, Headroom& headroom, SnapshotWriter& snapshot,
+              RouterTraceWriter* trace);
 
   PassPlan plan;                     // made by the executor before Begin
 
@@ -57,7 +54,6 @@ class RunningPass {
   uint64_t streamed_bytes() const;
 
   Prefetcher& prefetcher() { return *memory_.prefetcher(); }
-  ExpertStore& experts() { return experts_; }
   StreamMemory& memory() { return memory_; }
   PassAccount& account() { return account_; }
 
@@ -66,8 +62,6 @@ class RunningPass {
   uint64_t ExpertSegmentBytes() const;
   void AnnounceChosen(const ExpertUse& use);
 
-  const GgmlApi& api_;
-  const Config& config_;
   WeightStore& weights_;
   ExpertStore& experts_;
   StreamMemory& memory_;

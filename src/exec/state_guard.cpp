@@ -31,11 +31,15 @@ uint64_t StateGuard::Find(ggml_cgraph* graph) {
     }
   }
   ranges_.resize(kept);
+  return bytes();
+}
+
+uint64_t StateGuard::bytes() const {
   return std::accumulate(ranges_.begin(), ranges_.end(), uint64_t{0}, [](uint64_t sum, const Range& range) { return sum + range.bytes; });
 }
 
 Status StateGuard::Save() {
-  const uint64_t bytes = std::accumulate(ranges_.begin(), ranges_.end(), uint64_t{0}, [](uint64_t sum, const Range& range) { return sum + range.bytes; });
+  const uint64_t bytes = this->bytes();
   if (bytes == 0 || bytes < copies_.bytes() / 2) copies_ = {};
   if (bytes == 0) return {};
   if (copies_.bytes() < bytes) {

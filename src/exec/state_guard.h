@@ -32,6 +32,8 @@ class StateGuard {
     uint8_t* data;
     uint64_t bytes;
   };
+  uint64_t bytes() const;            // of all ranges
+
   const GgmlApi& api_;
   std::vector<Range> ranges_;        // disjoint
   Region copies_;                    // one behind the other

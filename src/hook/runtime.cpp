@@ -345,17 +345,16 @@ ggml_status Runtime::Compute(ggml_backend_sched_t sched, ggml_cgraph* graph, Exe
   const auto engine = engines_.With(compute);
   if (engine == nullptr) return compute(sched, graph);
   if (KvStore* const store = kv_store()) {
-    return store->Compute(*engine, sched, graph, host, [&](const HostCallback& callback) { return ComputeWeights(sched, graph, compute, callback); });
+    return store->Compute(*engine, sched, graph, host, [&](const HostCallback& callback) { return ComputeWeights(engine, sched, graph, compute, callback); });
   }
-  return ComputeWeights(sched, graph, compute, host);
+  return ComputeWeights(engine, sched, graph, compute, host);
 }
 
-// Of the engine whose scheduler computes with this function; null when another engine streams.
-std::shared_ptr<Executor> Runtime::ExecutorFor(Executor::ComputeFunction compute) {
-  const auto engine = engines_.With(compute);
+// Null when another engine streams.
+std::shared_ptr<Executor> Runtime::ExecutorFor(const std::shared_ptr<const GgmlApi>& engine) {
   const auto in_use = [&]() -> std::optional<std::shared_ptr<Executor>> {
     const std::lock_guard lock(mutex_);
-    if (engine == nullptr || streaming_engine_ != engine) return nullptr;
+    if (streaming_engine_ != engine) return nullptr;
     return executor_ != nullptr ? std::optional(executor_) : std::nullopt;
   };
   if (auto executor = in_use()) return *executor;
@@ -368,12 +367,12 @@ std::shared_ptr<Executor> Runtime::ExecutorFor(Executor::ComputeFunction compute
   return executor_ = executor;
 }
 
-ggml_status Runtime::ComputeWeights(ggml_backend_sched_t sched, ggml_cgraph* graph, Executor::ComputeFunction compute,
-                                    const HostCallback& host) {
+ggml_status Runtime::ComputeWeights(const std::shared_ptr<const GgmlApi>& engine, ggml_backend_sched_t sched, ggml_cgraph* graph,
+                                    Executor::ComputeFunction compute, const HostCallback& host) {
   if (!any_streams()) return compute(sched, graph);
   std::shared_ptr<Executor> executor;
   try {
-    executor = ExecutorFor(compute);
+    executor = ExecutorFor(engine);
     if (executor == nullptr) return compute(sched, graph);
   } catch (const std::exception& error) {
     LogWarning(error.what());

@@ -82,14 +82,14 @@ class Runtime {
   Runtime();
   void Leave() noexcept;
   void Use(const Config& config);
-  ggml_status ComputeWeights(ggml_backend_sched_t sched, ggml_cgraph* graph, Executor::ComputeFunction compute,
-                             const HostCallback& host);
+  ggml_status ComputeWeights(const std::shared_ptr<const GgmlApi>& engine, ggml_backend_sched_t sched, ggml_cgraph* graph,
+                             Executor::ComputeFunction compute, const HostCallback& host);
   std::shared_ptr<const GgmlApi> FindEngine(void* caller);     // needs making_mutex_
   WeightsAllowance& Allowance();                               // needs making_mutex_
   void Publish();                                              // needs making_mutex_
   ModelRegistry::Verdict Judge(const FileVersion& file, const std::string& path, std::optional<uint64_t> weight_bytes,
                                uint64_t room);                 // needs making_mutex_
-  std::shared_ptr<Executor> ExecutorFor(Executor::ComputeFunction compute);
+  std::shared_ptr<Executor> ExecutorFor(const std::shared_ptr<const GgmlApi>& engine);
   void CountModels();                                          // needs mutex_
   std::shared_ptr<Executor> ChooseStreamingEngine();           // needs mutex_
   Config ConfigNow() const;

@@ -80,7 +80,7 @@ Result<SourceFile> SourceFile::Open(const std::string& opened, Access access, co
 bool SourceFile::LeaveDirect() const {
   if (!std::atomic_ref(direct_).exchange(false)) return false;
   ::fcntl(fd(), F_SETFL, 0);
-  ::syscall(SYS_fadvise64, fd(), 0L, 0L, POSIX_FADV_RANDOM);
+  ::posix_fadvise(fd(), 0, 0, POSIX_FADV_RANDOM);
   LogWarning(fmt::format("{}: this file system refuses direct reads (O_DIRECT) after it had allowed them; reading through the page cache, which is slower", path_));
   return true;
 }
