@@ -55,13 +55,15 @@ Result<DiskSpeed> MeasureDisk(const std::string& path, SourceFile::Access access
   HEADRACE_RETURN_IF_ERROR(ring->Commit(0, kRingBytes));
   // Memory that is touched for the first time is slower than many disks.
   std::memset(ring->data(), 1, kRingBytes);
-  auto reader = MakeReader(ReaderKind::kAuto, Prefetcher::kDepth);
-  if (!reader.ok()) return reader.status();
   DiskSpeed speed;
   speed.direct = file->direct();
-  speed.reader = std::string((*reader)->name());
-  auto prefetcher = Prefetcher::Start(std::move(*reader), std::move(*ring));
-  if (!prefetcher.ok()) return prefetcher.status();
+  ReadService reads([&](unsigned depth) {
+    auto reader = MakeReader(ReaderKind::kAuto, depth);
+    if (reader.ok()) speed.reader = std::string((*reader)->name());
+    return reader;
+  });
+  HEADRACE_RETURN_IF_ERROR(reads.Start());
+  Prefetcher prefetcher(reads, std::move(*ring));
 
   Disturbance disturbance;
   disturbance.Take({file->identity().device, 1, 0});
@@ -70,12 +72,12 @@ Result<DiskSpeed> MeasureDisk(const std::string& path, SourceFile::Access access
   double window_start = 0;
   uint64_t window_bytes = 0;
   const std::vector<Segment> segments = RandomRuns(*file, limits.bytes);
-  (*prefetcher)->Announce(segments, {});
+  prefetcher.Announce(segments, {});
   for (size_t i = 0; i < segments.size(); ++i) {
     const Segment& segment = segments[i];
-    const auto arrival = (*prefetcher)->Await(i, segment.bytes);
+    const auto arrival = prefetcher.Await(i, segment.bytes);
     if (!arrival.ok()) return arrival.status();
-    (*prefetcher)->Release(i);
+    prefetcher.Release(i);
     speed.bytes += segment.bytes;
     window_bytes += segment.bytes;
     seconds = Since(start);

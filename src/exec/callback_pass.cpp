@@ -44,7 +44,7 @@ bool CallbackPass::Ask(ggml_tensor* node) {
   }
   const uint64_t end = Now();
   pass_.account().times.takeover_ns += end - start;
-  pass_.account().Publish(end, &pass_.prefetcher());
+  pass_.account().Publish(end);
   pass_.EndTurn(takeover);
   // The engine computes it by itself; at once, where another product comes next.
   if (takeover.by_engine && failure_.ok()) return host_wants_ || (!pass_.complete() && pass_.plan.takeovers[pass_.turn()].before == node);

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/size.h"
+#include "exec/configured_reader.h"
 #include "exec/pass_failure.h"
 #include "exec/unless_busy.h"
 
@@ -34,11 +35,12 @@ Executor::Executor(const GgmlApi& api, const Config& config, WeightsAllowance& a
       layouts_(config.kernels == Kernels::kPlain ? nullptr : std::make_unique<PackedLayouts>(api)),
       headroom_(ReadTextFile),
       weights_(api, layouts_.get()),
+      reads_([this](unsigned depth) { return OpenConfiguredReader(config_, depth); }),
       experts_(config.remember ? std::optional(CacheDirectory()) : std::nullopt),
       choice_(config.kernels),
       trust_(api, choice_, apart_types_),
-      account_(snapshot, weights_, experts_),
-      memory_(config_, allowance, weights_, experts_, account_, snapshot, headroom_),
+      account_(snapshot, reads_, weights_, experts_),
+      memory_(reads_, allowance, weights_, experts_, snapshot, headroom_),
       pass_(weights_, experts_, memory_, account_, headroom_, snapshot, trace_.get()),
       workers_(api, apart_types_),
       graph_pass_(api, pass_, choice_, workers_),
@@ -83,7 +85,7 @@ ggml_status Executor::ComputeAlone(std::vector<ManagedProduct> products, ggml_ba
   account_.times.takeover_ns = Now() - start;
   const ggml_status status = RunPass(sched, graph, compute, host);
   const uint64_t end = Now();
-  account_.Publish(end, memory_.prefetcher());
+  account_.Publish(end);
   if (status == GGML_STATUS_SUCCESS) Account(end - start);
   return status;
 }

@@ -26,6 +26,7 @@
 #include "exec/weight_store.h"
 #include "exec/worker.h"
 #include "experts/router_trace.h"
+#include "io/read_service.h"
 #include "memory/headroom.h"
 #include "memory/memory_watch.h"
 #include "memory/weights_allowance.h"
@@ -85,6 +86,7 @@ class Executor {
   std::unique_ptr<PackedLayouts> layouts_;
   Headroom headroom_;                // before what fills memory
   WeightStore weights_;
+  ReadService reads_;                // before all that read
   ExpertStore experts_;
   KernelChoice choice_;
   ApartTypes apart_types_;

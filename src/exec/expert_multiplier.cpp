@@ -120,22 +120,16 @@ ggml_status ExpertMultiplier::MultiplyPieces(const Takeover& takeover, std::span
 
 ggml_status ExpertMultiplier::MultiplyStreamed(const Takeover& takeover, const SegmentRows& segment, const uint8_t* data,
                                                std::span<uint8_t> scratch, PassTimes& times) {
-  ExpertUse& use = *takeover.experts;
+  const ExpertUse& use = *takeover.experts;
   const auto matrix = static_cast<uint64_t>(takeover.weight->tensor.ne[1]);
   const auto expert = static_cast<uint32_t>(segment.first_row / matrix);
   const uint64_t first_row = segment.first_row % matrix, row_bytes = takeover.weight->cut.row_bytes;
-  if (!use.Streams(expert)) return GGML_STATUS_SUCCESS;
   const auto pairs = use.choice.pairs(expert);
   const PackedLayout* layout = LayoutOf(takeover, pairs);
   const ExpertRows work{first_row, segment.rows, data, pairs, layout, false};
   if (layout != nullptr) times.packed_bytes += segment.rows * row_bytes;
   const Stopwatch computed(times.kernel_ns);
-  const ggml_status status = product_.Multiply(takeover.backend, *takeover.node, {&work, 1}, scratch);
-  for (size_t i = 0; i < use.adopted.size(); ++i) {
-    if (use.adopted.expert(i) != expert) continue;
-    use.adopted.Fill(i, takeover.slice, first_row * row_bytes, {data, segment.rows * row_bytes});
-  }
-  return status;
+  return product_.Multiply(takeover.backend, *takeover.node, {&work, 1}, scratch);
 }
 
 }  // namespace headrace

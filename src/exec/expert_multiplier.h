@@ -23,8 +23,7 @@ class ExpertMultiplier {
   // The experts that are in memory first, then the others as they arrive. Returns the backend's status.
   // Errors: the read's.
   Result<ggml_status> MultiplyCached(const Takeover& takeover, std::span<uint8_t> scratch, PassTimes& times);
-  // Rows of one expert from the ring, which its slot gets too if the cache is to have it. Nobody may have chosen
-  // it, when it was read before the router chose.
+  // Rows of one chosen expert from the ring.
   ggml_status MultiplyStreamed(const Takeover& takeover, const SegmentRows& segment, const uint8_t* data, std::span<uint8_t> scratch,
                                PassTimes& times);
 

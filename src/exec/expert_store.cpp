@@ -19,7 +19,7 @@ uint32_t ExpertStore::FindOrAdd(const std::vector<const Weight*>& weights) {
   return static_cast<uint32_t>(layers_.size() - 1);
 }
 
-Status ExpertStore::EnsureCache(WeightStore& weights, uint64_t bytes, const OpenReaderFunction& open_reader, Headroom& headroom) {
+Status ExpertStore::EnsureCache(WeightStore& weights, uint64_t bytes, ReadService& reads, Headroom& headroom) {
   if (!changed_ && bytes == granted_bytes_) {
     if (cache_ != nullptr) keeper_.SaveRarely(*cache_);
     return {};
@@ -42,9 +42,7 @@ Status ExpertStore::EnsureCache(WeightStore& weights, uint64_t bytes, const Open
   if (arena == 0) return {};
   auto reservation = weights.Charge(arena, "experts");
   if (!reservation.ok()) return reservation.status();
-  auto reader = open_reader(ExpertCache::kDepth);
-  if (!reader.ok()) return reader.status();
-  auto cache = ExpertCache::Start(std::move(*reader), layers_, arena, &headroom);
+  auto cache = ExpertCache::Start(reads, layers_, arena, &headroom);
   if (!cache.ok()) return cache.status();
   reservation_ = std::move(*reservation);
   cache_ = std::move(*cache);
@@ -54,8 +52,6 @@ Status ExpertStore::EnsureCache(WeightStore& weights, uint64_t bytes, const Open
 
 void ExpertStore::Drop() {
   bytes_read_ = bytes_read();
-  reads_failed_ = reads_failed();
-  reads_retried_ = reads_retried();
   cache_.reset();
   reservation_.Release();
 }
@@ -70,8 +66,6 @@ Status ExpertStore::Resize(uint64_t arena) {
 }
 
 uint64_t ExpertStore::bytes_read() const { return bytes_read_ + (cache_ != nullptr ? cache_->bytes_read() : 0); }
-uint64_t ExpertStore::reads_failed() const { return reads_failed_ + (cache_ != nullptr ? cache_->reads_failed() : 0); }
-uint64_t ExpertStore::reads_retried() const { return reads_retried_ + (cache_ != nullptr ? cache_->reads_retried() : 0); }
 
 void ExpertStore::Save() noexcept {
   if (cache_ != nullptr) keeper_.Save(*cache_);

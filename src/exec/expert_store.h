@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,22 +20,18 @@ class ExpertStore {
   // `directory`: where it is kept which experts were popular (HeatKeeper).
   explicit ExpertStore(std::optional<std::string> directory) : keeper_(std::move(directory)) {}
 
-  using OpenReaderFunction = std::function<Result<std::unique_ptr<Reader>>(unsigned depth)>;
-
   // The number of the layer whose experts these weights hold, in the order of their use; added when it is new.
   uint32_t FindOrAdd(const std::vector<const Weight*>& weights);
   // A cache for all layers in at most `bytes` of the store's budget: the present one when nothing changed. A new
   // one reads ahead what the last one, or an earlier run, used most; one of another size keeps its hottest experts. No
-  // pins may be left. `headroom` outlives the store.
-  Status EnsureCache(WeightStore& weights, uint64_t bytes, const OpenReaderFunction& open_reader, Headroom& headroom);
+  // pins may be left. `reads` and `headroom` outlive the store.
+  Status EnsureCache(WeightStore& weights, uint64_t bytes, ReadService& reads, Headroom& headroom);
   // Null when there are no experts, or too little memory for any.
   ExpertCache* cache() const { return cache_.get(); }
   // What the cache may use, 0 without one.
   uint64_t cache_bytes() const { return reservation_.bytes(); }
   // Of all caches so far.
   uint64_t bytes_read() const;
-  uint64_t reads_failed() const;
-  uint64_t reads_retried() const;
   // Keeps what was learned for the next run.
   void Save() noexcept;
   // Saves, and forgets all layers, before the files of one go. No pins may be left.
@@ -50,7 +45,7 @@ class ExpertStore {
   HeatKeeper keeper_;
   bool changed_ = false;
   uint64_t granted_bytes_ = 0;
-  uint64_t bytes_read_ = 0, reads_failed_ = 0, reads_retried_ = 0;  // by caches that are gone
+  uint64_t bytes_read_ = 0;            // by caches that are gone
   Reservation reservation_;            // before the cache that it pays for
   std::unique_ptr<ExpertCache> cache_;
 };

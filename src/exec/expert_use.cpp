@@ -12,8 +12,6 @@ constexpr int64_t kCoveringChoices = 4;
 
 }  // namespace
 
-bool ExpertUse::Streams(uint32_t expert) const { return std::binary_search(streamed.begin(), streamed.end(), expert); }
-
 ExpertUse::Way ChooseWay(uint32_t experts, int64_t per_token, int64_t tokens, uint32_t slots) {
   const int64_t choices = per_token * tokens;
   if (tokens < KernelChoice::kWideTokens && std::min<int64_t>(experts, choices) <= slots) return ExpertUse::Way::kCached;
@@ -47,32 +45,23 @@ Status BeginUse(ExpertUse& use, const ggml_tensor& ids, ExpertCache* cache, size
   }
   use.streamed = experts;
   if (cache != nullptr) {
+    const size_t room = (cache->free_slots(use.layer) + layers_left - 1) / std::max<size_t>(1, layers_left);
+    std::vector<ExpertName> wanted;  // the most chosen come first
+    for (size_t i = 0; i < experts.size() && wanted.size() < room; ++i) {
+      if (!cache->Holds(use.layer, experts[i])) wanted.push_back({use.layer, experts[i]});
+    }
+    cache->Prefetch(wanted);
     use.cached = cache->PinHeld(use.layer, experts);
     for (size_t i = 0; i < use.cached.size(); ++i) std::erase(use.streamed, use.cached.expert(i));
-    // The most chosen come first.
-    use.adopted = cache->Adopt(use.layer, use.streamed, (cache->free_slots(use.layer) + layers_left - 1) / std::max<size_t>(1, layers_left));
   }
   std::sort(use.streamed.begin(), use.streamed.end());
   return {};
 }
 
-std::vector<SegmentRows> NeededSegments(const ExpertUse& use, const Takeover& takeover, size_t begun, uint64_t segment_limit) {
-  std::vector<SegmentRows> segments(takeover.segments.begin(), takeover.segments.begin() + static_cast<std::ptrdiff_t>(begun));
+std::vector<SegmentRows> ChosenSegments(const ExpertUse& use, const Takeover& takeover, uint64_t segment_limit) {
+  std::vector<SegmentRows> segments;
   const auto matrix = static_cast<uint64_t>(takeover.weight->tensor.ne[1]);
-  const uint64_t reached = segments.empty() ? 0 : segments.back().first_row + segments.back().rows;
-  size_t at = 0;
-  for (const uint32_t expert : use.streamed) {
-    const uint64_t begin = expert * matrix, end = begin + matrix;
-    if (begin >= reached) {
-      CutSegments(*takeover.weight, begin, end, segment_limit, false, segments);
-      continue;
-    }
-    // Announced in the order of experts: either this one's segments are among those that were begun, or it was
-    // left out because the cache had it then.
-    while (at < begun && segments[at].first_row < begin) ++at;
-    const bool announced = at < begun && segments[at].first_row == begin;
-    CutSegments(*takeover.weight, announced ? std::max(begin, std::min(end, reached)) : begin, end, segment_limit, false, segments);
-  }
+  for (const uint32_t expert : use.streamed) CutSegments(*takeover.weight, expert * matrix, (expert + 1) * matrix, segment_limit, false, segments);
   return segments;
 }
 

@@ -2,7 +2,7 @@
 //
 // A narrow batch (decode) takes them from the cache, which reads what is absent. A wide one (a prompt)
 // needs nearly all of them once: they come through the ring like dense weights, those that are in the cache
-// already from there; the cache's free slots are filled as they pass by.
+// already from there. The cache's free slots get those that most tokens chose.
 #pragma once
 
 #include <cstdint>
@@ -38,10 +38,7 @@ struct ExpertUse {
   bool begun = false;
   RouterChoice choice;
   ExpertCache::Pins cached;            // chosen experts that the cache has or reads
-  ExpertCache::Pins adopted;           // experts that the cache gets on the way
   std::vector<uint32_t> streamed;      // chosen experts that come through the ring
-
-  bool Streams(uint32_t expert) const;
 };
 
 // How a pass gets the experts of a layer whose router chooses `per_token` of `experts` for each of `tokens`,
@@ -60,8 +57,7 @@ struct ExpertCounts {
 // `layers_left`: layers of this pass from this one on, among which free slots are divided.
 Status BeginUse(ExpertUse& use, const ggml_tensor& ids, ExpertCache* cache, size_t layers_left, ExpertCounts& counts);
 
-// The segments of one takeover now that the choice is known. The first `begun` of those that were announced
-// are being read already and stay, needed or not.
-std::vector<SegmentRows> NeededSegments(const ExpertUse& use, const Takeover& takeover, size_t begun, uint64_t segment_limit);
+// What one of its takeovers streams now that the choice is known.
+std::vector<SegmentRows> ChosenSegments(const ExpertUse& use, const Takeover& takeover, uint64_t segment_limit);
 
 }  // namespace headrace

@@ -136,7 +136,7 @@ void GraphPass::End(ggml_tensor* node, uint64_t now) {
     std::memset(node->data, 0, api_.nbytes(node));
     StopGraph(takeover);
   }
-  pass_.account().Publish(now, &pass_.prefetcher());
+  pass_.account().Publish(now);
 }
 
 // Nothing is computed from what a failed product has left. The engine's threads are all here: none looks at a later node.

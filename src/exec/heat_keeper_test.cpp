@@ -29,9 +29,8 @@ class HeatKeeperTest : public ::testing::Test {
 
   std::unique_ptr<ExpertCache> Cache(const SourceFile* file, uint64_t slots) {
     const std::vector<ExpertLayout> layers = {{{{file, 64 * kKiB, 64 * kKiB}}, 8}};
-    auto reader = MakeReader(ReaderKind::kAuto, ExpertCache::kDepth);
-    EXPECT_TRUE(reader.ok());
-    auto cache = ExpertCache::Start(std::move(*reader), layers, slots * 64 * kKiB);
+    EXPECT_TRUE(reads_.Start().ok());
+    auto cache = ExpertCache::Start(reads_, layers, slots * 64 * kKiB);
     EXPECT_TRUE(cache.ok()) << cache.status().message();
     return std::move(*cache);
   }
@@ -54,6 +53,7 @@ class HeatKeeperTest : public ::testing::Test {
   }
 
   TestDirectory directory_;
+  ReadService reads_{[](unsigned depth) { return MakeReader(ReaderKind::kAuto, depth); }};
   std::unique_ptr<SourceFile> file_;
 };
 

@@ -35,8 +35,9 @@ void AddWidth(Snapshot& snapshot, const PassAccount::Pass& pass) {
 
 }  // namespace
 
-PassAccount::PassAccount(SnapshotWriter& snapshot, const WeightStore& weights, const ExpertStore& experts)
+PassAccount::PassAccount(SnapshotWriter& snapshot, const ReadService& reads, const WeightStore& weights, const ExpertStore& experts)
     : snapshot_(snapshot),
+      reads_(reads),
       weights_(weights),
       experts_(experts),
       read_accounted_(snapshot->bytes_read),
@@ -78,7 +79,7 @@ void PassAccount::PublishPlan(std::span<const SourceFile* const> files) {
   }
 }
 
-void PassAccount::Publish(uint64_t now_ns, const Prefetcher* prefetcher) {
+void PassAccount::Publish(uint64_t now_ns) {
   Snapshot& snapshot = *snapshot_;
   const uint64_t wait_ns = times.wait_ns - published_.wait_ns, kernel_ns = times.kernel_ns - published_.kernel_ns;
   const uint64_t takeover_ns = times.takeover_ns - published_.takeover_ns;
@@ -89,21 +90,10 @@ void PassAccount::Publish(uint64_t now_ns, const Prefetcher* prefetcher) {
   published_ = times;
   published_at_ = now_ns;
   if (snapshot.state == Snapshot::kLoading) snapshot.resident_bytes = weights_.resident_bytes();
-  if (prefetcher != nullptr) {
-    Add(snapshot.bytes_read, ring_read_.Advance(prefetcher->bytes_read()));
-    Add(snapshot.reads_failed, ring_failed_.Advance(prefetcher->reads_failed()));
-    Add(snapshot.reads_retried, ring_retried_.Advance(prefetcher->reads_retried()));
-  }
-  const uint64_t read = cache_read_.Advance(experts_.bytes_read());
-  Add(snapshot.bytes_read, read);
-  Add(snapshot.expert_bytes_read, read);
-  Add(snapshot.reads_failed, cache_failed_.Advance(experts_.reads_failed()));
-  Add(snapshot.reads_retried, cache_retried_.Advance(experts_.reads_retried()));
-}
-
-void PassAccount::Retire(const Prefetcher& prefetcher) {
-  Publish(published_at_, &prefetcher);
-  ring_read_ = ring_failed_ = ring_retried_ = {};
+  Add(snapshot.bytes_read, read_.Advance(reads_.bytes_read()));
+  Add(snapshot.expert_bytes_read, read_by_cache_.Advance(experts_.bytes_read()));
+  Add(snapshot.reads_failed, failed_.Advance(reads_.reads_failed()));
+  Add(snapshot.reads_retried, retried_.Advance(reads_.reads_retried()));
 }
 
 uint64_t PassAccount::Finish(const Pass& pass, const KernelChoice& choice) {

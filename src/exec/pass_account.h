@@ -9,7 +9,7 @@
 #include "exec/kernel_choice.h"
 #include "exec/pass.h"
 #include "exec/weight_store.h"
-#include "stream/prefetcher.h"
+#include "io/read_service.h"
 #include "telemetry/disturbance.h"
 #include "telemetry/snapshot.h"
 #include "telemetry/tally.h"
@@ -20,7 +20,7 @@ namespace headrace {
 class PassAccount {
  public:
   // All outlive it.
-  PassAccount(SnapshotWriter& snapshot, const WeightStore& weights, const ExpertStore& experts);
+  PassAccount(SnapshotWriter& snapshot, const ReadService& reads, const WeightStore& weights, const ExpertStore& experts);
 
   // Of the pass that runs: whoever spends adds.
   PassTimes times;
@@ -31,10 +31,8 @@ class PassAccount {
   // A plan was made for models of these files.
   void PublishPlan(std::span<const SourceFile* const> files);
   // Adds what happened since the last time, after each product: whoever watches sees a pass that takes seconds move.
-  // It costs 0.1 us where a product takes hundreds (bench/telemetry_cost.cpp). `prefetcher` may be null.
-  void Publish(uint64_t now_ns, const Prefetcher* prefetcher);
-  // The prefetcher is about to go, and its counters with it.
-  void Retire(const Prefetcher& prefetcher);
+  // It costs 0.1 us where a product takes hundreds (bench/telemetry_cost.cpp).
+  void Publish(uint64_t now_ns);
 
   struct Pass {
     int64_t columns = 0;             // of the widest batch
@@ -51,12 +49,13 @@ class PassAccount {
   void LookAtOthers(uint64_t now_ns);
 
   SnapshotWriter& snapshot_;
+  const ReadService& reads_;
   const WeightStore& weights_;
   const ExpertStore& experts_;
   PassTimes published_;              // what the snapshot has of times
   uint64_t published_at_ = 0;
   // What the snapshot has of the counters of others.
-  Tally ring_read_, ring_failed_, ring_retried_, cache_read_, cache_failed_, cache_retried_, repack_;
+  Tally read_, failed_, retried_, read_by_cache_, repack_;
   uint64_t read_accounted_ = 0;      // bytes, up to the last pass
   uint64_t expert_read_accounted_ = 0;  // of these, by the experts' cache
   // What others took is looked at now and then: it costs as much as a hundred products.

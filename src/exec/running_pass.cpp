@@ -78,14 +78,11 @@ void RunningPass::Announce() {
   if (reads) prefetcher().Announce(std::move(pass), open ? next_ : std::vector<Segment>{});
 }
 
-// The router of a layer has chosen: reads what was chosen, and no more than what is being read already.
+// The router of a layer has chosen: nothing else of the layer is read any more.
 void RunningPass::AnnounceChosen(const ExpertUse& use) {
-  size_t begun = prefetcher().Hold();
   for (size_t i = turn_; i <= use.last; ++i) {
     Takeover& takeover = plan.takeovers[i];
-    const size_t own = std::min(begun, takeover.segments.size());
-    begun -= own;
-    if (takeover.experts == &use) takeover.segments = NeededSegments(use, takeover, own, ExpertSegmentBytes());
+    if (takeover.experts == &use) takeover.segments = ChosenSegments(use, takeover, ExpertSegmentBytes());
   }
   Announce();
 }
@@ -136,7 +133,6 @@ void RunningPass::Foresee(const Takeover& takeover, Product& product, ggml_backe
 void RunningPass::EndTurn(Takeover& takeover) {
   if (ExpertUse* const use = takeover.experts; use != nullptr && &takeover == &plan.takeovers[use->last]) {
     use->cached.Release();
-    use->adopted.Release();
   }
   ++turn_;
 }

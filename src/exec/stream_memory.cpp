@@ -6,33 +6,14 @@
 
 #include "base/log.h"
 #include "base/size.h"
-#include "io/faulty_reader.h"
 
 namespace headrace {
-namespace {
-
-Result<std::unique_ptr<Reader>> OpenReader(const Config& config, unsigned depth) {
-  const ReaderKind kind = config.reader == "uring" ? ReaderKind::kUring
-                          : config.reader == "auto" ? ReaderKind::kAuto
-                                                    : ReaderKind::kPread;
-  auto reader = MakeReader(kind, depth);
-  if (!reader.ok()) return reader;
-  LogDebug(fmt::format("reading with {}", (*reader)->name()));
-  if (config.faults.empty()) return reader;
-  const auto faults = ParseFaultSpec(config.faults);
-  if (!faults.ok()) return Status(faults.status().code(), "HEADRACE_FAULT: " + faults.status().message());
-  return MakeFaultyReader(std::move(*reader), *faults);
-}
-
-}  // namespace
-
-StreamMemory::StreamMemory(const Config& config, WeightsAllowance& allowance, WeightStore& weights, ExpertStore& experts,
-                           PassAccount& account, SnapshotWriter& snapshot, Headroom& headroom)
-    : config_(config),
+StreamMemory::StreamMemory(ReadService& reads, WeightsAllowance& allowance, WeightStore& weights, ExpertStore& experts, SnapshotWriter& snapshot,
+                           Headroom& headroom)
+    : reads_(reads),
       allowance_(allowance),
       weights_(weights),
       experts_(experts),
-      account_(account),
       snapshot_(snapshot),
       headroom_(headroom) {}
 
@@ -106,13 +87,13 @@ Status StreamMemory::Allocate() {
   // What goes is given back before anything is charged: any of the three may grow by what another shrinks.
   planned_bytes_ = plan.total_bytes();
   if (!unchanged) {
-    DropPrefetcher();
+    prefetcher_.reset();
     scratch_ = {};
     ring_reservation_.Release();
     scratch_reservation_.Release();
   }
-  HEADRACE_RETURN_IF_ERROR(experts_.EnsureCache(weights_, plan.expert_cache_bytes,
-                                                [this](unsigned depth) { return OpenReader(config_, depth); }, headroom_));
+  HEADRACE_RETURN_IF_ERROR(reads_.Start());
+  HEADRACE_RETURN_IF_ERROR(experts_.EnsureCache(weights_, plan.expert_cache_bytes, reads_, headroom_));
   if (unchanged) return {};
   auto ring_reservation = weights_.Charge(plan.ring_bytes, "read-ahead ring");
   if (!ring_reservation.ok()) return ring_reservation.status();
@@ -125,11 +106,7 @@ Status StreamMemory::Allocate() {
   auto scratch = Region::Reserve(plan.scratch_bytes);
   if (!scratch.ok()) return scratch.status();
   HEADRACE_RETURN_IF_ERROR(scratch->Commit(0, plan.scratch_bytes));
-  auto reader = OpenReader(config_, Prefetcher::kDepth);
-  if (!reader.ok()) return reader.status();
-  auto prefetcher = Prefetcher::Start(std::move(*reader), std::move(*ring), &headroom_);
-  if (!prefetcher.ok()) return prefetcher.status();
-  prefetcher_ = std::move(*prefetcher);
+  prefetcher_ = std::make_unique<Prefetcher>(reads_, std::move(*ring), &headroom_);
   scratch_ = std::move(*scratch);
   ring_reservation_ = std::move(*ring_reservation);
   scratch_reservation_ = std::move(*scratch_reservation);
@@ -140,13 +117,9 @@ Status StreamMemory::Allocate() {
   return {};
 }
 
-void StreamMemory::DropPrefetcher() {
-  if (prefetcher_ != nullptr) account_.Retire(*prefetcher_);
-  prefetcher_.reset();
-}
-
 void StreamMemory::Clear() {
-  DropPrefetcher();
+  prefetcher_.reset();
+  reads_.Stop();
   planned_bytes_ = 0;
   scratch_ = {};
   ring_reservation_.Release();

@@ -7,9 +7,7 @@
 #include <memory>
 #include <span>
 
-#include "base/config.h"
 #include "exec/expert_store.h"
-#include "exec/pass_account.h"
 #include "exec/weight_store.h"
 #include "memory/headroom.h"
 #include "memory/region.h"
@@ -23,8 +21,7 @@ namespace headrace {
 class StreamMemory {
  public:
   // All outlive it.
-  StreamMemory(const Config& config, WeightsAllowance& allowance, WeightStore& weights, ExpertStore& experts, PassAccount& account,
-               SnapshotWriter& snapshot, Headroom& headroom);
+  StreamMemory(ReadService& reads, WeightsAllowance& allowance, WeightStore& weights, ExpertStore& experts, SnapshotWriter& snapshot, Headroom& headroom);
 
   // Before a pass: plans with what weights may use now, and allocates what the plan says. `column_bytes` of scratch are wanted for the
   // widest batch (PlanResidency). No experts are pinned. Errors: kOutOfBudget with the arithmetic, or the allocation's.
@@ -40,7 +37,7 @@ class StreamMemory {
   // Makes the smaller plan. True when there was one: what was resident may be so no more. Between two products, or two passes; no
   // experts are pinned.
   Result<bool> GiveBack();
-  // Gives all of it back: the last weights have gone.
+  // Gives all of it back: the last weights have gone, and the experts' cache.
   void Clear();
 
   // Null before the first Prepare and after Clear.
@@ -52,13 +49,11 @@ class StreamMemory {
   uint64_t Allowed() const;
   uint64_t LimitNow();
   Status Allocate();
-  void DropPrefetcher();
 
-  const Config& config_;
+  ReadService& reads_;
   WeightsAllowance& allowance_;
   WeightStore& weights_;
   ExpertStore& experts_;
-  PassAccount& account_;
   SnapshotWriter& snapshot_;
   Headroom& headroom_;
 

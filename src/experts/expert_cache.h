@@ -1,21 +1,21 @@
 // The experts of a mixture-of-experts model that are in memory: a fixed number of slots, each with all
-// slices (gate, up, down) of one expert of one layer. What is absent is read by a thread of the cache; a slot
+// slices (gate, up, down) of one expert of one layer. What is absent is read; a slot
 // goes from loading to ready, or is given up when a read failed: its bytes can then never be used.
 #pragma once
 
+#include <array>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <memory>
 #include <mutex>
 #include <span>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "base/status.h"
 #include "experts/expert_heat.h"
-#include "io/reader.h"
+#include "io/read_service.h"
 #include "memory/headroom.h"
 #include "memory/region.h"
 
@@ -52,28 +52,27 @@ struct SlotArray {
   uint32_t count = 0;
 };
 
-// One thread at a time uses a cache; another one, its own, reads.
-class ExpertCache {
+// One thread at a time uses a cache.
+class ExpertCache final : private ReadClient {
  public:
   // The bytes of one read and the number in flight that reach the speed of the disk.
   static constexpr uint32_t kChunkBytes = 1024 * 1024;
-  static constexpr unsigned kDepth = 8;
-  // The same of reads ahead (Prefetch), so that a read on demand soon has the disk to itself.
+  static constexpr size_t kDepth = 8;
+  // The bytes of one read ahead (Prefetch), so that a read on demand soon has the disk to itself.
   static constexpr uint32_t kPrefetchChunkBytes = 256 * 1024;
-  static constexpr unsigned kPrefetchDepth = 2;
   // Tokens after which a use counts half.
   static constexpr double kHalfLife = 16;
   // The same for what is worth knowing in the next run.
   static constexpr double kPopularityHalfLife = 1024;
 
   // `arena_bytes` of memory, which the caller has paid for, are divided among the layers: those of equal slot
-  // size share slots, in proportion to their bytes. Address space is reserved for all experts. Files must outlive
+  // size share slots, in proportion to their bytes. Address space is reserved for all experts. `reads` and files must outlive
   // the cache, and so must `headroom`: slots that were never used stay so where it has no room.
   // Null: there is always room. Errors: of the system.
-  static Result<std::unique_ptr<ExpertCache>> Start(std::unique_ptr<Reader> reader, std::vector<ExpertLayout> layers, uint64_t arena_bytes,
+  static Result<std::unique_ptr<ExpertCache>> Start(ReadService& reads, std::vector<ExpertLayout> layers, uint64_t arena_bytes,
                                                     Headroom* headroom = nullptr);
-  // Stops after the reads in flight.
-  ~ExpertCache();
+  // Waits for the reads in flight.
+  ~ExpertCache() override;
   ExpertCache(const ExpertCache&) = delete;
   ExpertCache& operator=(const ExpertCache&) = delete;
 
@@ -112,8 +111,6 @@ class ExpertCache {
     void Spoil(size_t i);
     // Blocks until one of `waiting` (indices below size()) has arrived. Errors: the read's.
     Status WaitForAny(size_t slice, std::span<const size_t> waiting) const;
-    // Copies the i-th expert's bytes [from, from + bytes) of a slice into its slot (see Adopt).
-    void Fill(size_t i, size_t slice, uint64_t from, std::span<const uint8_t> bytes);
     void Release();
 
    private:
@@ -146,16 +143,10 @@ class ExpertCache {
   size_t Prefetch(std::span<const ExpertName> experts, double give_up_below = 0);
   // Forgets what was to be read ahead and is not being read yet.
   void DropPrefetches();
-  // Free slots for at most that many absent experts, the first first; nothing is given up for them. The caller
-  // fills every slice, in any order, each from its first byte to its last; an expert that is not complete
-  // when the pins go is forgotten.
-  Pins Adopt(uint32_t layer, std::span<const uint32_t> experts, size_t most);
   // Slots of a layer's class that hold nothing.
   uint32_t free_slots(uint32_t layer) const;
 
   uint64_t bytes_read() const;
-  uint64_t reads_failed() const;
-  uint64_t reads_retried() const;
   uint64_t ready_bytes() const;   // of experts in memory
 
  private:
@@ -173,10 +164,9 @@ class ExpertCache {
   };
   struct Slice {
     uint64_t lead = 0;        // of its first byte in the first page
-    uint64_t span = 0;        // whole pages; 0: to be filled by the caller
+    uint64_t span = 0;        // whole pages
     uint64_t issued = 0;      // bytes of them handed to the reader
     uint64_t finished = 0;
-    uint64_t filled = 0;      // by the caller
     bool arrived = false;
     bool converted = false;   // the user's thread alone
   };
@@ -201,7 +191,7 @@ class ExpertCache {
     ReadRequest request;
   };
 
-  ExpertCache(std::unique_ptr<Reader> reader, std::vector<ExpertLayout> layers, Headroom* headroom);
+  ExpertCache(ReadService& reads, std::vector<ExpertLayout> layers, Headroom* headroom);
   void MakeSlots();
   uint32_t ShareOf(const Class& of, uint64_t arena_bytes) const;
   void Shrink(Class& of, uint32_t slots, std::unique_lock<std::mutex>& lock);
@@ -209,22 +199,24 @@ class ExpertCache {
   uint8_t* SliceMemory(const Slot& slot, size_t slice) const;
   uint32_t& SlotOf(uint32_t layer, uint32_t expert) { return slot_of_[first_expert_[layer] + expert]; }
   uint32_t SlotOf(uint32_t layer, uint32_t expert) const { return slot_of_[first_expert_[layer] + expert]; }
-  void Occupy(uint32_t slot, uint32_t layer, uint32_t expert, bool read);  // needs mutex_
+  void Occupy(uint32_t slot, uint32_t layer, uint32_t expert);   // needs mutex_
   void Empty(uint32_t slot);                                     // needs mutex_
   bool Touch(const Slot& slot, uint64_t from, uint64_t bytes) const;
   bool CanBeRead(uint32_t slot);                                 // needs mutex_
   uint32_t FreeSlot(const Class& of, uint32_t layer, bool fresh) const;  // needs mutex_
   uint32_t FreeOrColdest(const Class& of, uint32_t layer, bool fresh) const;  // needs mutex_
   uint32_t TakeSlot(uint32_t layer, uint32_t expert, bool& fresh, std::unique_lock<std::mutex>& lock);
-  bool Expects(uint32_t slot) const;                             // needs mutex_
   void Want(uint32_t layer, std::span<const uint32_t> slots);    // needs mutex_
   void Unpin(std::span<const uint32_t> slots);
-  void Run();
-  bool NextRequest(ReadRequest& request);                        // needs mutex_
+  bool NextRead(ReadKind kind, ReadRequest& request) override;
+  void ReadsEnded(std::span<const ReadResult> results) override;
+  bool NextAgain(ReadRequest& request);                          // needs mutex_
+  bool NextDemand(ReadRequest& request);                         // needs mutex_
+  bool NextPrefetch(ReadRequest& request);                       // needs mutex_
   ReadRequest Begin(uint32_t slot, uint32_t slice, bool prefetch);  // needs mutex_
   void Finish(const ReadResult& result);                         // needs mutex_
 
-  const std::unique_ptr<Reader> reader_;    // the thread's own
+  ReadService& reads_;
   Headroom* const headroom_;
   Region arena_;
   const std::vector<ExpertLayout> layers_;
@@ -235,17 +227,13 @@ class ExpertCache {
 
   mutable std::mutex mutex_;                // guards all below
   mutable std::condition_variable progress_;
-  std::condition_variable work_;
   std::vector<Slot> slots_;
   std::vector<uint32_t> slot_of_;           // kNone: absent
   std::deque<std::pair<uint32_t, uint32_t>> wanted_;  // slices to read on demand: slot, slice
   std::vector<uint32_t> prefetches_;        // slots to read ahead; has room for all
-  std::vector<Flight> flights_;             // as many as the reader takes
+  std::array<Flight, kDepth> flights_;
   bool needs_slot_ = false;                 // somebody waits until nothing is read into one
-  uint64_t bytes_read_ = 0, reads_failed_ = 0, reads_retried_ = 0, ready_bytes_ = 0;
-  bool stop_ = false;
-
-  std::thread thread_;                      // last: started when all else exists
+  uint64_t bytes_read_ = 0, ready_bytes_ = 0;
 };
 
 }  // namespace headrace

@@ -1,8 +1,7 @@
-// What the cache reads, and in which order: the thread of the cache and the queues that feed it.
+// What the cache reads, and in which order.
 #include <algorithm>
 
 #include "experts/expert_cache.h"
-#include "io/read_loop.h"
 
 namespace headrace {
 
@@ -19,7 +18,7 @@ void ExpertCache::Want(uint32_t layer, std::span<const uint32_t> slots) {
     if (slots_[index].prefetch) std::erase(prefetches_, index);
     slots_[index].prefetch = false;
   }
-  if (wanted_.size() > before) work_.notify_one();
+  if (wanted_.size() > before) reads_.Wake();
 }
 
 size_t ExpertCache::Prefetch(std::span<const ExpertName> experts, double give_up_below) {
@@ -33,12 +32,12 @@ size_t ExpertCache::Prefetch(std::span<const ExpertName> experts, double give_up
     const Slot& slot = slots_[index];
     if (slot.expert != kNone && Heat(slot.layer, slot.expert) >= give_up_below) continue;
     Empty(index);
-    Occupy(index, layer, expert, true);
+    Occupy(index, layer, expert);
     slots_[index].pins = 0;
     prefetches_.push_back(index);
     ++room;
   }
-  if (room > 0) work_.notify_one();
+  if (room > 0) reads_.Wake();
   return room;
 }
 
@@ -70,25 +69,37 @@ ReadRequest ExpertCache::Begin(uint32_t index, uint32_t which, bool prefetch) {
   return flight->request;
 }
 
-// What somebody waits for goes first; only when all of that has arrived, something is read ahead.
-bool ExpertCache::NextRequest(ReadRequest& request) {
-  if (stop_) return false;
-  unsigned flying = 0;
+bool ExpertCache::NextRead(ReadKind kind, ReadRequest& request) {
+  if (kind == ReadKind::kOrder) return false;
+  const std::lock_guard lock(mutex_);
+  if (kind == ReadKind::kDemand && NextAgain(request)) return true;
+  if (std::none_of(flights_.begin(), flights_.end(), [](const Flight& flight) { return flight.slot == kNone; })) return false;
+  return kind == ReadKind::kDemand ? NextDemand(request) : NextPrefetch(request);
+}
+
+// A read ahead that failed, and that somebody waits for.
+bool ExpertCache::NextAgain(ReadRequest& request) {
   for (Flight& flight : flights_) {
-    flying += flight.slot != kNone;
     if (!flight.again) continue;
     flight.again = false;
     request = flight.request;
     return true;
   }
-  if (!wanted_.empty()) {
-    const auto [slot, slice] = wanted_.front();
-    request = Begin(slot, slice, false);
-    if (slots_[slot].slices[slice].issued == slots_[slot].slices[slice].span) wanted_.pop_front();
-    return true;
-  }
+  return false;
+}
+
+bool ExpertCache::NextDemand(ReadRequest& request) {
+  if (wanted_.empty()) return false;
+  const auto [slot, slice] = wanted_.front();
+  request = Begin(slot, slice, false);
+  if (slots_[slot].slices[slice].issued == slots_[slot].slices[slice].span) wanted_.pop_front();
+  return true;
+}
+
+// Only when all that somebody waits for has arrived.
+bool ExpertCache::NextPrefetch(ReadRequest& request) {
   const bool waits = std::any_of(flights_.begin(), flights_.end(), [](const Flight& f) { return f.slot != kNone && !f.prefetch; });
-  if (prefetches_.empty() || waits || needs_slot_ || flying >= kPrefetchDepth) return false;
+  if (prefetches_.empty() || waits || needs_slot_) return false;
   const uint32_t index = prefetches_.front();
   Slot& slot = slots_[index];
   const auto unread = [](const Slice& slice) { return slice.issued < slice.span; };
@@ -108,7 +119,6 @@ void ExpertCache::Finish(const ReadResult& result) {
   const uint32_t index = flight.slot;
   Slot& slot = slots_[index];
   if (!result.status.ok()) {
-    ++reads_failed_;
     if (flight.prefetch && slot.pins > 0 && slot.error.ok()) {
       flight.prefetch = false;
       flight.again = true;
@@ -129,13 +139,10 @@ void ExpertCache::Finish(const ReadResult& result) {
   if (!slot.error.ok() && slot.pins == 0 && slot.idle()) Empty(index);
 }
 
-void ExpertCache::Run() {
-  RunReadLoop(*reader_, mutex_, work_, stop_, [this](ReadRequest& request) { return NextRequest(request); },
-              [this](const std::vector<ReadResult>& results) {
-                reads_retried_ = reader_->retries();
-                for (const ReadResult& result : results) Finish(result);
-                progress_.notify_all();
-              });
+void ExpertCache::ReadsEnded(std::span<const ReadResult> results) {
+  const std::lock_guard lock(mutex_);
+  for (const ReadResult& result : results) Finish(result);
+  progress_.notify_all();
 }
 
 }  // namespace headrace

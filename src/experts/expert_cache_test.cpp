@@ -5,9 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <condition_variable>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <random>
 #include <thread>
@@ -15,56 +13,15 @@
 #include "base/size.h"
 #include "base/text_file_test.h"
 #include "io/faulty_reader.h"
+#include "io/gate_reader_test.h"
 #include "io/io_test_util.h"
 
 namespace headrace {
 namespace {
 
 constexpr uint64_t kFileBytes = 4 * kMiB + 100;
-
-// The real reader behind a gate: notes the reads in the order in which they begin, and holds their results back.
-class GateReader final : public Reader {
- public:
-  explicit GateReader(std::unique_ptr<Reader> base) : base_(std::move(base)) {}
-  std::string_view name() const override { return base_->name(); }
-  unsigned depth() const override { return base_->depth(); }
-  unsigned in_flight() const override { return base_->in_flight(); }
-  uint64_t retries() const override { return base_->retries(); }
-  void Submit(std::span<const ReadRequest> requests) override {
-    {
-      const std::lock_guard lock(mutex_);
-      for (const ReadRequest& request : requests) offsets_.push_back(request.offset);
-    }
-    begun_.notify_all();
-    base_->Submit(requests);
-  }
-  void Collect(bool block, std::vector<ReadResult>& results) override {
-    {
-      std::unique_lock lock(mutex_);
-      opened_.wait(lock, [this] { return open_; });
-    }
-    base_->Collect(block, results);
-  }
-
-  void Open() {
-    const std::lock_guard lock(mutex_);
-    open_ = true;
-    opened_.notify_all();
-  }
-  // The offsets of all reads so far, at least `count`.
-  std::vector<uint64_t> Begun(size_t count) {
-    std::unique_lock lock(mutex_);
-    begun_.wait(lock, [&] { return offsets_.size() >= count; });
-    return offsets_;
-  }
-
- private:
-  const std::unique_ptr<Reader> base_;
-  std::mutex mutex_;
-  std::condition_variable begun_, opened_;
-  std::vector<uint64_t> offsets_;
-  bool open_ = false;
-};
+// Reads ahead in flight.
+constexpr size_t kAhead = ReadService::kMostInFlight[static_cast<size_t>(ReadKind::kForesight)];
 
 // Has room or not, as it is told.
 class Room final : public Headroom {
@@ -90,11 +47,19 @@ class ExpertCacheTest : public ::testing::Test {
 
   // With a gate the cache's reads return when it is opened.
   void Start(uint64_t arena_bytes, const std::string& faults = "", bool gated = false) {
-    auto reader = MakeReader(ReaderKind::kAuto, ExpertCache::kDepth);
-    ASSERT_TRUE(reader.ok());
+    reads_ = std::make_unique<ReadService>([=, this](unsigned depth) { return OpenReader(depth, faults, gated); });
+    ASSERT_TRUE(reads_->Start().ok());
+    auto cache = ExpertCache::Start(*reads_, layers_, arena_bytes, &room_);
+    ASSERT_TRUE(cache.ok()) << cache.status().message();
+    cache_ = std::move(*cache);
+  }
+
+  Result<std::unique_ptr<Reader>> OpenReader(unsigned depth, const std::string& faults, bool gated) {
+    auto reader = MakeReader(ReaderKind::kAuto, depth);
+    if (!reader.ok()) return reader;
     if (!faults.empty()) {
       const auto spec = ParseFaultSpec(faults);
-      ASSERT_TRUE(spec.ok()) << spec.status().message();
+      if (!spec.ok()) return spec.status();
       *reader = MakeFaultyReader(std::move(*reader), *spec);
     }
     if (gated) {
@@ -102,9 +67,7 @@ class ExpertCacheTest : public ::testing::Test {
       gate_ = gate.get();
       *reader = std::move(gate);
     }
-    auto cache = ExpertCache::Start(std::move(*reader), layers_, arena_bytes, &room_);
-    ASSERT_TRUE(cache.ok()) << cache.status().message();
-    cache_ = std::move(*cache);
+    return reader;
   }
 
   // An arena with that many slots for the first two layers together.
@@ -146,7 +109,8 @@ class ExpertCacheTest : public ::testing::Test {
   TestDirectory directory_;
   std::unique_ptr<SourceFile> file_;
   std::vector<ExpertLayout> layers_;
-  Room room_;  // outlives the cache
+  Room room_;  // this and the next outlive the cache
+  std::unique_ptr<ReadService> reads_;
   std::unique_ptr<ExpertCache> cache_;
   GateReader* gate_ = nullptr;  // the cache's
 };
@@ -234,7 +198,7 @@ TEST_F(ExpertCacheTest, AFailedReadIsAnErrorAndNeverUsed) {
     ASSERT_FALSE(status.ok());
     EXPECT_NE(status.message().find(file_->path()), std::string::npos) << status.message();
     EXPECT_EQ(demanded->data(0, 1), nullptr);
-    EXPECT_GE(cache_->reads_failed(), 1u);
+    EXPECT_GE(reads_->reads_failed(), 1u);
   }
   auto again = cache_->Demand(0, {{2u, 5u}});  // the disk has recovered
   ASSERT_TRUE(again.ok());
@@ -246,31 +210,6 @@ TEST_F(ExpertCacheTest, LateAndReorderedReadsArriveAll) {
   auto pins = cache_->Demand(1, {{0u, 1u, 2u, 3u, 4u, 5u, 6u, 7u}});
   ASSERT_TRUE(pins.ok());
   ASSERT_NO_FATAL_FAILURE(CheckAll(*pins, 1));
-}
-
-TEST_F(ExpertCacheTest, AdoptsWhatPassesByIntoFreeSlotsOnly) {
-  ASSERT_NO_FATAL_FAILURE(Start(ArenaFor(3)));
-  EXPECT_EQ(cache_->free_slots(0), 3u);
-  auto present = cache_->Demand(0, {{0u}});
-  ASSERT_TRUE(present.ok());
-  ASSERT_NO_FATAL_FAILURE(CheckAll(*present, 0));
-  {
-    ExpertCache::Pins adopted = cache_->Adopt(0, {{0u, 3u, 4u, 5u}}, 9);
-    ASSERT_EQ(adopted.size(), 2u);  // 0 is there already, and then the slots are taken
-    EXPECT_EQ(adopted.expert(0), 3u);
-    EXPECT_EQ(cache_->PinHeld(0, {{3u}}).size(), 0u);
-    for (size_t slice = 0; slice < 3; ++slice) {
-      const ExpertSlices& source = layers_[0].slices[slice];
-      std::vector<uint8_t> bytes(source.bytes);
-      for (uint64_t b = 0; b < source.bytes; ++b) bytes[b] = static_cast<uint8_t>(ByteAt(source.offset + 3 * source.bytes + b));
-      adopted.Fill(0, slice, 0, std::span(bytes).first(1000));
-      adopted.Fill(0, slice, 1000, std::span(bytes).subspan(1000));
-    }
-  }
-  ExpertCache::Pins ready = cache_->PinHeld(0, {{3u, 4u}});
-  ASSERT_EQ(ready.size(), 1u);  // 4 was not filled
-  ASSERT_NO_FATAL_FAILURE(CheckAll(ready, 0));
-  EXPECT_EQ(cache_->free_slots(0), 1u);
 }
 
 TEST_F(ExpertCacheTest, ReadsAheadIntoFreeSlotsOnly) {
@@ -384,7 +323,7 @@ TEST_F(ExpertCacheTest, AFailedReadAheadIsForgotten) {
   EXPECT_EQ(cache_->Prefetch(names), 2u);
   AwaitReady(names[1]);
   while (cache_->Holds(0, 2) || cache_->free_slots(0) != 4) std::this_thread::yield();
-  EXPECT_EQ(cache_->reads_failed(), 1u);
+  EXPECT_EQ(reads_->reads_failed(), 1u);
   auto pins = cache_->Demand(0, {{2u, 7u}});
   ASSERT_TRUE(pins.ok());
   ASSERT_NO_FATAL_FAILURE(CheckAll(*pins, 0));
@@ -399,7 +338,7 @@ TEST_F(ExpertCacheTest, AFailedReadAheadFailsNobodyWhoWaitsForIt) {
   ASSERT_TRUE(pins.ok());
   gate_->Open();
   ASSERT_NO_FATAL_FAILURE(CheckAll(*pins, 0));
-  EXPECT_EQ(cache_->reads_failed(), 1u);
+  EXPECT_EQ(reads_->reads_failed(), 1u);
   EXPECT_EQ(gate_->Begun(4), Pages({{0, 2, 0}, {0, 2, 1}, {0, 2, 1}, {0, 2, 2}}));
 }
 
@@ -511,7 +450,7 @@ TEST_F(ExpertCacheTest, ShrinkingWaitsForReadsAndForgetsThem) {
   std::vector<ExpertName> names;
   for (const uint32_t expert : {0u, 1u, 2u, 3u, 4u, 5u, 6u, 7u}) names.push_back({0, expert});
   ASSERT_EQ(cache_->Prefetch(names), 8u);
-  gate_->Begun(ExpertCache::kPrefetchDepth);
+  gate_->Begun(kAhead);
   std::thread opener([this] { gate_->Open(); });
   ASSERT_TRUE(cache_->Resize(ArenaFor(2)).ok());
   opener.join();
@@ -534,8 +473,6 @@ TEST_F(ExpertCacheTest, WithoutHeadroomOnlySlotsThatWereUsedAreUsed) {
   room_.has = false;
   const ExpertName ahead[] = {{0, 5}};
   cache_->Prefetch(ahead);
-  const std::vector<uint32_t> adopted = {6};
-  EXPECT_EQ(cache_->Adopt(0, adopted, 1).size(), 0u);
   {
     auto pins = cache_->Demand(0, {{2u}});
     ASSERT_TRUE(pins.ok());
@@ -556,7 +493,7 @@ TEST_F(ExpertCacheTest, ReadingAheadStopsWhereHeadroomEnds) {
   ASSERT_NO_FATAL_FAILURE(Start(ArenaFor(4), "", true));
   const ExpertName names[] = {{0, 0}, {0, 1}, {0, 2}};
   ASSERT_EQ(cache_->Prefetch(names), 3u);
-  gate_->Begun(ExpertCache::kPrefetchDepth);
+  gate_->Begun(kAhead);
   room_.has = false;
   gate_->Open();
   // No slot's memory was used as a whole yet: who needs the expert now must get it another way, or wait.

@@ -3,15 +3,13 @@
 #include <algorithm>
 
 #include "base/size.h"
-#include "io/read_loop.h"
-#include "io/read_thread.h"
 
 namespace headrace {
 namespace {
 
-// A result's tag: the entry's sequence number and the chunk within it.
+// A read's tag: the entry's id and the chunk within it.
 constexpr unsigned kChunkBits = 24;
-uint64_t Tag(uint64_t sequence, uint32_t chunk) { return sequence << kChunkBits | chunk; }
+uint64_t Tag(uint64_t id, uint32_t chunk) { return id << kChunkBits | chunk; }
 
 }  // namespace
 
@@ -20,55 +18,45 @@ uint64_t Prefetcher::Entry::arrived_bytes() const {
   return end <= lead() ? 0 : std::min(segment.bytes, end - lead());
 }
 
-Prefetcher::Prefetcher(std::unique_ptr<Reader> reader, Region ring, Headroom* headroom)
-    : reader_(std::move(reader)), ring_(std::move(ring)), headroom_(headroom) {}
-
-Result<std::unique_ptr<Prefetcher>> Prefetcher::Start(std::unique_ptr<Reader> reader, Region ring, Headroom* headroom) {
-  std::unique_ptr<Prefetcher> prefetcher(new Prefetcher(std::move(reader), std::move(ring), headroom));
-  auto thread = StartReadThread("headrace-stream", [raw = prefetcher.get()] { raw->Run(); });
-  if (!thread.ok()) return thread.status();
-  prefetcher->thread_ = std::move(*thread);
-  return prefetcher;
+Prefetcher::Prefetcher(ReadService& reads, Region ring, Headroom* headroom) : reads_(reads), ring_(std::move(ring)), headroom_(headroom) {
+  reads_.Attach(*this);
 }
 
-Prefetcher::~Prefetcher() {
-  {
-    const std::lock_guard lock(mutex_);
-    stop_ = true;
-  }
-  work_.notify_one();
-  if (thread_.joinable()) thread_.join();
-}
+Prefetcher::~Prefetcher() { reads_.Detach(*this); }
 
 void Prefetcher::Announce(std::vector<Segment> pass, std::vector<Segment> next) {
-  std::unique_lock lock(mutex_);
-  pass_ = std::move(pass);
-  next_ = std::move(next);
-  cancelled_ = {};
-  size_t kept = 0;
-  while (kept < entries_.size()) {
-    const Segment* wanted = Upcoming(kept);
-    const Entry& entry = entries_[kept];
-    if (wanted == nullptr || !(*wanted == entry.segment) || !entry.error.ok() || entry.released) break;
-    ++kept;
+  {
+    const std::lock_guard lock(mutex_);
+    pass_ = std::move(pass);
+    next_ = std::move(next);
+    cancelled_ = {};
+    first_ = admitted_ = 0;
+    std::deque<Entry> before;
+    before.swap(entries_);
+    for (Entry& entry : before) {
+      const Segment* const wanted = Upcoming(admitted_);
+      if (wanted == nullptr || !(*wanted == entry.segment) || !entry.error.ok() || entry.released) {
+        Drop(std::move(entry));
+      } else {
+        entries_.push_back(std::move(entry));
+        ++admitted_;
+      }
+    }
   }
-  if (kept < entries_.size()) DropFrom(kept, lock);
-  announced_at_ = first_sequence_;
-  admitted_ = kept;
-  admitting_ = true;
-  lock.unlock();
-  work_.notify_one();
+  reads_.Wake();
 }
 
-size_t Prefetcher::Hold() {
-  const std::lock_guard lock(mutex_);
-  admitting_ = false;
-  return entries_.size();
+// Its part of the ring is free when nothing is read into it any more.
+void Prefetcher::Drop(Entry entry) {
+  if (entry.issued > entry.finished) {
+    dropped_.push_back(std::move(entry));
+  } else if (!entry.released) {
+    used_.erase(entry.position);
+  }
 }
 
 const Prefetcher::Entry* Prefetcher::Find(size_t segment) const {
-  const uint64_t sequence = announced_at_ + segment;
-  return sequence >= first_sequence_ && sequence - first_sequence_ < entries_.size() ? &entries_[sequence - first_sequence_] : nullptr;
+  return segment >= first_ && segment - first_ < entries_.size() ? &entries_[segment - first_] : nullptr;
 }
 
 bool Prefetcher::Ready(size_t segment, uint64_t bytes) const {
@@ -117,15 +105,15 @@ void Prefetcher::WakeAll() {
 void Prefetcher::Release(size_t segment) {
   {
     const std::lock_guard lock(mutex_);
-    Entry& entry = entries_[announced_at_ + segment - first_sequence_];
+    Entry& entry = entries_[segment - first_];
     entry.released = true;
     used_.erase(entry.position);
     while (!entries_.empty() && entries_.front().released) {
       entries_.pop_front();
-      ++first_sequence_;
+      ++first_;
     }
   }
-  work_.notify_one();
+  reads_.Wake();
 }
 
 void Prefetcher::Reset() {
@@ -133,23 +121,10 @@ void Prefetcher::Reset() {
   pass_.clear();
   next_.clear();
   cancelled_ = {};
-  DropFrom(0, lock);
-  announced_at_ = first_sequence_;
-  admitted_ = 0;
-}
-
-// Removes entries from `index` on. Their reads in flight still write into the ring, so it waits for them.
-void Prefetcher::DropFrom(size_t index, std::unique_lock<std::mutex>& lock) {
-  admitting_ = false;
-  progress_.wait(lock, [&] {
-    return std::all_of(entries_.begin() + static_cast<std::ptrdiff_t>(index), entries_.end(),
-                       [](const Entry& entry) { return entry.issued == entry.finished; });
-  });
-  for (size_t i = index; i < entries_.size(); ++i) {
-    if (!entries_[i].released) used_.erase(entries_[i].position);
-  }
-  entries_.resize(index);
-  admitting_ = true;
+  for (Entry& entry : entries_) Drop(std::move(entry));
+  entries_.clear();
+  first_ = admitted_ = 0;
+  landed_.wait(lock, [this] { return dropped_.empty(); });
 }
 
 const Segment* Prefetcher::Upcoming(uint64_t index) const {
@@ -165,6 +140,7 @@ bool Prefetcher::AdmitSegment() {
   const Segment* segment = Upcoming(admitted_);
   if (segment == nullptr || entries_.size() >= kMostAhead) return false;
   Entry entry;
+  entry.id = next_id_++;
   entry.segment = *segment;
   entry.span = AlignUp(entry.lead() + segment->bytes, kPageBytes);
   for (const auto& [begin, end] : used_) {
@@ -184,8 +160,9 @@ bool Prefetcher::AdmitSegment() {
   return true;
 }
 
-bool Prefetcher::NextRequest(ReadRequest& request) {
-  if (!admitting_ || stop_) return false;
+bool Prefetcher::NextRead(ReadKind kind, ReadRequest& request) {
+  if (kind != ReadKind::kOrder) return false;
+  const std::lock_guard lock(mutex_);
   // Segments are admitted one at a time: only the last one can have chunks left to issue.
   const bool open = !entries_.empty() && entries_.back().issued < entries_.back().chunks;
   if (!open && !AdmitSegment()) return false;
@@ -195,37 +172,38 @@ bool Prefetcher::NextRequest(ReadRequest& request) {
   request.offset = AlignDown(entry.segment.offset, kPageBytes) + from;
   request.length = static_cast<uint32_t>(std::min<uint64_t>(kChunkBytes, entry.span - from));
   request.destination = ring_.data() + entry.position + from;
-  request.tag = Tag(first_sequence_ + entries_.size() - 1, entry.issued);
+  request.tag = Tag(entry.id, entry.issued);
   ++entry.issued;
   return true;
 }
 
+void Prefetcher::ReadsEnded(std::span<const ReadResult> results) {
+  const std::lock_guard lock(mutex_);
+  for (const ReadResult& result : results) Finish(result);
+  for (Wait* wait : waits_) {
+    if (Ready(wait->segment, wait->bytes)) wait->arrived.notify_one();
+  }
+}
+
 void Prefetcher::Finish(const ReadResult& result) {
-  const uint64_t sequence = result.tag >> kChunkBits;
+  const uint64_t id = result.tag >> kChunkBits;
   const auto chunk = static_cast<uint32_t>(result.tag & ((1u << kChunkBits) - 1));
-  Entry& entry = entries_[sequence - first_sequence_];
+  const auto is_it = [&](const Entry& entry) { return entry.id == id; };
+  if (const auto dropped = std::find_if(dropped_.begin(), dropped_.end(), is_it); dropped != dropped_.end()) {
+    if (++dropped->finished < dropped->issued) return;
+    if (!dropped->released) used_.erase(dropped->position);
+    dropped_.erase(dropped);
+    if (dropped_.empty()) landed_.notify_all();
+    return;
+  }
+  Entry& entry = *std::find_if(entries_.rbegin(), entries_.rend(), is_it);
   ++entry.finished;
   if (!result.status.ok()) {
-    reads_failed_.fetch_add(1, std::memory_order_relaxed);
     if (entry.error.ok()) entry.error = result.status;
     return;
   }
-  const uint64_t from = uint64_t{chunk} * kChunkBytes;
-  bytes_read_.fetch_add(std::min<uint64_t>(kChunkBytes, entry.span - from), std::memory_order_relaxed);
   entry.complete[chunk] = true;
   while (entry.arrived < entry.chunks && entry.complete[entry.arrived]) ++entry.arrived;
-}
-
-void Prefetcher::Run() {
-  RunReadLoop(*reader_, mutex_, work_, stop_, [this](ReadRequest& request) { return NextRequest(request); },
-              [this](const std::vector<ReadResult>& results) {
-                reads_retried_.store(reader_->retries(), std::memory_order_relaxed);
-                for (const ReadResult& result : results) Finish(result);
-                for (Wait* wait : waits_) {
-                  if (Ready(wait->segment, wait->bytes)) wait->arrived.notify_one();
-                }
-                if (!admitting_) progress_.notify_all();
-              });
 }
 
 }  // namespace headrace

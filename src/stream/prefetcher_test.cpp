@@ -14,6 +14,7 @@
 
 #include "base/size.h"
 #include "base/text_file_test.h"
+#include "io/gate_reader_test.h"
 
 namespace headrace {
 namespace {
@@ -39,11 +40,8 @@ class PrefetcherTest : public ::testing::Test {
   std::unique_ptr<Prefetcher> Start(uint64_t ring_bytes, Headroom* headroom = nullptr) {
     auto ring = Region::Reserve(ring_bytes);
     EXPECT_TRUE(ring.ok() && ring->Commit(0, ring_bytes).ok());
-    auto reader = MakeReader(ReaderKind::kAuto, Prefetcher::kDepth);
-    EXPECT_TRUE(reader.ok());
-    auto prefetcher = Prefetcher::Start(std::move(*reader), std::move(*ring), headroom);
-    EXPECT_TRUE(prefetcher.ok());
-    return std::move(*prefetcher);
+    EXPECT_TRUE(reads_.Start().ok());
+    return std::make_unique<Prefetcher>(reads_, std::move(*ring), headroom);
   }
 
   Segment At(uint64_t offset, uint64_t bytes) const { return {file_.get(), offset, bytes}; }
@@ -78,6 +76,7 @@ class PrefetcherTest : public ::testing::Test {
   std::string path_;
   std::vector<uint8_t> content_;
   std::unique_ptr<SourceFile> file_;
+  ReadService reads_{[](unsigned depth) { return MakeReader(ReaderKind::kAuto, depth); }};
 };
 
 // Has room for that much.
@@ -128,9 +127,9 @@ TEST_F(PrefetcherTest, ReadsAheadIntoTheNextPass) {
   ConsumeAll(*prefetcher, pass);
   // Nobody consumes, and yet the ring fills with the next passes.
   const uint64_t pass_bytes = 2 * 304 * kKiB;
-  for (int i = 0; i < 5000 && prefetcher->bytes_read() < 4 * pass_bytes; ++i) ::usleep(1000);
-  EXPECT_GE(prefetcher->bytes_read(), 4 * pass_bytes);
-  EXPECT_LE(prefetcher->bytes_read(), pass_bytes + 4 * kMiB);
+  for (int i = 0; i < 5000 && reads_.bytes_read() < 4 * pass_bytes; ++i) ::usleep(1000);
+  EXPECT_GE(reads_.bytes_read(), 4 * pass_bytes);
+  EXPECT_LE(reads_.bytes_read(), pass_bytes + 4 * kMiB);
 }
 
 TEST_F(PrefetcherTest, FollowsEveryChangeOfThePass) {
@@ -150,31 +149,45 @@ TEST_F(PrefetcherTest, AMatchingPassIsNotReadAgain) {
   auto prefetcher = Start(4 * kMiB);
   const std::vector<Segment> pass = {At(0, 64 * kKiB), At(kMiB, 64 * kKiB)};
   prefetcher->Announce(pass, {});
-  for (int i = 0; i < 5000 && prefetcher->bytes_read() < 128 * kKiB; ++i) ::usleep(1000);
+  for (int i = 0; i < 5000 && reads_.bytes_read() < 128 * kKiB; ++i) ::usleep(1000);
   prefetcher->Announce(pass, {});
   ConsumeAll(*prefetcher, pass);
-  EXPECT_EQ(prefetcher->bytes_read(), 128 * kKiB);
+  EXPECT_EQ(reads_.bytes_read(), 128 * kKiB);
 }
 
-TEST_F(PrefetcherTest, TheRestOfAPassCanChangeAndWhatWasBegunStays) {
+TEST_F(PrefetcherTest, TheRestOfAPassCanChangeAndWhatIsStillWantedStays) {
   auto prefetcher = Start(4 * kMiB);
   const auto at = [&](uint64_t i) { return At(i * 256 * kKiB, 256 * kKiB); };
-  prefetcher->Announce({at(0), at(1), at(2), at(3)}, {});
+  prefetcher->Announce({at(0), at(1), at(2), at(3), at(4)}, {});
   Consume(*prefetcher, 0, at(0));
-  for (int i = 0; i < 5000 && prefetcher->bytes_read() < kMiB; ++i) ::usleep(1000);
-  ASSERT_EQ(prefetcher->Hold(), 3u);
-  prefetcher->Announce({at(1), at(2), at(3), at(9), at(5)}, {});
-  ConsumeAll(*prefetcher, {at(1), at(2), at(3), at(9), at(5)});
-  EXPECT_EQ(prefetcher->bytes_read(), 6 * 256 * kKiB);
+  for (int i = 0; i < 5000 && reads_.bytes_read() < 5 * 256 * kKiB; ++i) ::usleep(1000);
+  ASSERT_EQ(reads_.bytes_read(), 5 * 256 * kKiB);
+  prefetcher->Announce({at(1), at(3), at(4), at(9), at(5)}, {});
+  ConsumeAll(*prefetcher, {at(1), at(3), at(4), at(9), at(5)});
+  EXPECT_EQ(reads_.bytes_read(), 7 * 256 * kKiB);
 }
 
-TEST_F(PrefetcherTest, NothingIsBegunWhileHeld) {
-  auto prefetcher = Start(kMiB);
-  prefetcher->Announce({At(0, 64 * kKiB)}, {});
-  Consume(*prefetcher, 0, At(0, 64 * kKiB));
-  EXPECT_EQ(prefetcher->Hold(), 0u);
-  prefetcher->Announce({At(kMiB, 64 * kKiB)}, {});  // ends the hold
-  Consume(*prefetcher, 0, At(kMiB, 64 * kKiB));
+TEST_F(PrefetcherTest, WhatIsNotWantedAnyMoreKeepsItsPlaceUntilItsReadsHaveEnded) {
+  GateReader* gate = nullptr;
+  ReadService gated([&](unsigned depth) -> Result<std::unique_ptr<Reader>> {
+    auto reader = MakeReader(ReaderKind::kAuto, depth);
+    if (!reader.ok()) return reader;
+    auto held = std::make_unique<GateReader>(std::move(*reader));
+    gate = held.get();
+    return std::unique_ptr<Reader>(std::move(held));
+  });
+  ASSERT_TRUE(gated.Start().ok());
+  auto ring = Region::Reserve(kMiB);
+  ASSERT_TRUE(ring.ok() && ring->Commit(0, kMiB).ok());
+  Prefetcher prefetcher(gated, std::move(*ring));
+  const auto at = [&](uint64_t i) { return At(i * 256 * kKiB, 256 * kKiB); };
+  prefetcher.Announce({at(0), at(1), at(2), at(3)}, {});
+  gate->Begun(4);
+  // The ring is full of reads in flight that nobody wants: these come after them.
+  prefetcher.Announce({at(5), at(6), at(7)}, {});
+  gate->Open();
+  ConsumeAll(prefetcher, {at(5), at(6), at(7)});
+  EXPECT_EQ(gated.bytes_read(), 7 * 256 * kKiB);
 }
 
 TEST_F(PrefetcherTest, AReadErrorReachesTheConsumerAndResetRecovers) {
@@ -186,7 +199,7 @@ TEST_F(PrefetcherTest, AReadErrorReachesTheConsumerAndResetRecovers) {
   const auto failed = prefetcher->Await(1, 1);
   ASSERT_FALSE(failed.ok());
   EXPECT_NE(failed.status().message().find(path_), std::string::npos);
-  EXPECT_GE(prefetcher->reads_failed(), 1u);
+  EXPECT_GE(reads_.reads_failed(), 1u);
   prefetcher->Reset();
   prefetcher->Announce({good}, {});
   Consume(*prefetcher, 0, good);

@@ -1,0 +1,25 @@
+#include "exec/configured_reader.h"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "io/faulty_reader.h"
+
+namespace headrace {
+
+Result<std::unique_ptr<Reader>> OpenConfiguredReader(const Config& config, unsigned depth) {
+  const ReaderKind kind = config.reader == "uring" ? ReaderKind::kUring
+                          : config.reader == "auto" ? ReaderKind::kAuto
+                                                    : ReaderKind::kPread;
+  auto reader = MakeReader(kind, depth);
+  if (!reader.ok()) return reader;
+  LogDebug(fmt::format("reading with {}", (*reader)->name()));
+  if (config.faults.empty()) return reader;
+  const auto faults = ParseFaultSpec(config.faults);
+  if (!faults.ok()) return Status(faults.status().code(), "HEADRACE_FAULT: " + faults.status().message());
+  return MakeFaultyReader(std::move(*reader), *faults);
+}
+
+}  // namespace headrace

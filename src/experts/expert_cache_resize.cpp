@@ -1,0 +1,107 @@
+// How much memory the slots have, and which experts keep theirs when it shrinks.
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/size.h"
+#include "experts/expert_cache.h"
+
+namespace headrace {
+
+// The slots of one size that so much memory has beside the others'.
+uint32_t ExpertCache::ShareOf(const Class& of, uint64_t arena_bytes) const {
+  const double share = static_cast<double>(arena_bytes) * (static_cast<double>(of.expert_bytes()) / static_cast<double>(arena_.bytes()));
+  return std::min(of.most, static_cast<uint32_t>(static_cast<uint64_t>(share) / of.slot_bytes));
+}
+
+Status ExpertCache::Resize(uint64_t arena_bytes) {
+  std::unique_lock lock(mutex_);
+  std::vector<uint32_t> before;
+  for (const Class& of : classes_) before.push_back(of.slots);
+  // All that shrinks before anything grows.
+  for (Class& of : classes_) {
+    if (const uint32_t slots = ShareOf(of, arena_bytes); slots < of.slots) Shrink(of, slots, lock);
+  }
+  for (Class& of : classes_) {
+    const uint32_t slots = ShareOf(of, arena_bytes);
+    if (slots <= of.slots) continue;
+    const Status committed = arena_.Commit(of.arena_offset + of.slots * of.slot_bytes, (slots - of.slots) * of.slot_bytes);
+    if (!committed.ok()) {
+      for (size_t i = 0; i < classes_.size(); ++i) {
+        if (before[i] < classes_[i].slots) Shrink(classes_[i], before[i], lock);
+      }
+      return committed;
+    }
+    of.slots = slots;
+  }
+  return {};
+}
+
+// The hottest experts that have arrived move into the slots that stay, in the place of the coldest there.
+void ExpertCache::Shrink(Class& of, uint32_t slots, std::unique_lock<std::mutex>& lock) {
+  const auto heat = [this](uint32_t index) { return Heat(slots_[index].layer, slots_[index].expert); };
+  const std::vector<uint32_t> queued = prefetches_;
+  for (const uint32_t index : queued) {
+    if (slots_[index].idle()) Empty(index);
+  }
+  needs_slot_ = true;  // begins no more reads ahead
+  progress_.wait(lock, [&] {
+    return std::all_of(slots_.begin() + of.first_slot, slots_.begin() + of.first_slot + of.slots,
+                       [](const Slot& slot) { return slot.expert == kNone || slot.idle(); });
+  });
+  needs_slot_ = false;
+  std::vector<uint32_t> leave, stay;  // hottest first, coldest first
+  for (uint32_t index = of.first_slot; index < of.first_slot + of.slots; ++index) {
+    const bool goes = index >= of.first_slot + slots;
+    if (slots_[index].expert != kNone && slots_[index].missing > 0) Empty(index);
+    if (!goes || slots_[index].expert != kNone) (goes ? leave : stay).push_back(index);
+  }
+  std::sort(leave.begin(), leave.end(), [&](uint32_t a, uint32_t b) { return heat(a) > heat(b); });
+  std::sort(stay.begin(), stay.end(), [&](uint32_t a, uint32_t b) {
+    const bool a_free = slots_[a].expert == kNone, b_free = slots_[b].expert == kNone;
+    return a_free != b_free ? a_free : !a_free && heat(a) < heat(b);
+  });
+  size_t moving = 0;
+  while (moving < leave.size() && moving < stay.size() &&
+         (slots_[stay[moving]].expert == kNone || heat(leave[moving]) > heat(stay[moving]))) {
+    ++moving;
+  }
+  // Memory is short, and what moves may need some that was not used before: something that does not move goes first.
+  if (moving > 0 && moving == leave.size()) --moving;
+  const auto give_back = [&](uint32_t index) {
+    Empty(index);
+    slots_[index].touched = false;
+    arena_.Decommit(of.arena_offset + (index - of.first_slot) * of.slot_bytes, of.slot_bytes);
+  };
+  for (uint32_t index = of.first_slot + slots; index < of.first_slot + of.slots; ++index) {
+    if (slots_[index].expert == kNone) give_back(index);
+  }
+  for (size_t i = moving; i < leave.size(); ++i) give_back(leave[i]);
+  for (size_t i = 0; i < moving; ++i) {
+    Relocate(leave[i], stay[i]);
+    give_back(leave[i]);
+  }
+  of.slots = slots;
+  reads_.Wake();
+}
+
+// The memory that it leaves goes with each piece that was copied, so that both together never hold more.
+void ExpertCache::Relocate(uint32_t from, uint32_t to) {
+  Empty(to);
+  const uint64_t bytes = classes_[slots_[from].owner_class].slot_bytes;
+  slots_[to] = slots_[from];
+  slots_[to].touched = true;
+  uint8_t* const target = SliceMemory(slots_[to], 0);
+  uint8_t* const source = SliceMemory(slots_[from], 0);
+  constexpr uint64_t kPiece = 16 * kPageBytes;
+  for (uint64_t at = 0; at < bytes; at += kPiece) {
+    const uint64_t piece = std::min(kPiece, bytes - at);
+    std::memcpy(target + at, source + at, piece);
+    ::madvise(source + at, piece, MADV_DONTNEED);
+  }
+  SlotOf(slots_[from].layer, slots_[from].expert) = to;
+  slots_[from].expert = kNone;
+}
+
+}  // namespace headrace
