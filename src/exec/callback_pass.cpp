@@ -80,7 +80,11 @@ Status CallbackPass::ExecuteExperts(Takeover& takeover) {
   if (!use.begun) {
     HEADRACE_RETURN_IF_ERROR(pass_.BeginExperts(takeover));
     const uint64_t start = Now();
-    pass_.Foresee(takeover, dense_.product(), takeover.backend);
+    ExpertUse* const next = pass_.NextToForesee(use);
+    if (next != nullptr && foresight_.Begin(next->router, *next->router_weight, *takeover.node->src[1], 1) &&
+        foresight_.Multiply(0, dense_.product(), takeover.backend) == GGML_STATUS_SUCCESS) {
+      pass_.ReadForeseen(*next, foresight_.Best(static_cast<size_t>(next->per_token)));
+    }
     times.kernel_ns += Now() - start;
   }
   const std::span scratch = pass_.memory().scratch();

@@ -47,6 +47,7 @@ class CallbackPass {
   RunningPass& pass_;
   DenseMultiplier dense_;
   ExpertMultiplier experts_;
+  Foresight foresight_;
 
   // Of the pass that runs.
   HostCallback host_;

@@ -49,17 +49,9 @@ ggml_status ExpertMultiplier::MultiplyReady(const Takeover& takeover, std::span<
     if (status != GGML_STATUS_SUCCESS) return status;
   }
   if (use.way != ExpertUse::Way::kCached) return MultiplyPieces(takeover, ready, scratch, times);
-  // One product for those that begin at the same place within a page: all, when an expert is whole pages.
-  std::vector<size_t> left(ready.begin(), ready.end()), together;
-  while (!left.empty()) {
-    const SlotArray slots = use.cached.array(left.front(), takeover.slice);
-    const auto others = std::stable_partition(left.begin(), left.end(), [&](size_t i) { return use.cached.array(i, takeover.slice).first == slots.first; });
-    together.assign(left.begin(), others);
-    left.erase(left.begin(), others);
-    size_t pairs = 0;
-    for (const size_t i : together) pairs += use.choice.pairs(use.cached.expert(i)).size();
-    const bool fits = slots.count <= SlotProduct::kMostSlots && SlotProduct::ScratchBytes(*takeover.node, pairs) <= scratch.size();
-    const ggml_status status = fits ? MultiplySlots(takeover, together, scratch) : MultiplyPieces(takeover, together, scratch, times);
+  for (const SlotGroup& group : GroupBySlots(use, takeover.slice, ready)) {
+    const bool fits = group.slots.count <= SlotProduct::kMostSlots && SlotProduct::ScratchBytes(*takeover.node, group.pairs) <= scratch.size();
+    const ggml_status status = fits ? MultiplySlots(takeover, group, scratch) : MultiplyPieces(takeover, group.members, scratch, times);
     if (status != GGML_STATUS_SUCCESS) return status;
   }
   return GGML_STATUS_SUCCESS;
@@ -80,21 +72,10 @@ ggml_status ExpertMultiplier::ConvertCached(const Takeover& takeover, std::span<
   return GGML_STATUS_SUCCESS;
 }
 
-ggml_status ExpertMultiplier::MultiplySlots(const Takeover& takeover, std::span<const size_t> ready, std::span<uint8_t> scratch) {
-  const ExpertUse& use = *takeover.experts;
-  chosen_.clear();
-  // The slots from the first to the last that are used: the kernel's work grows with their number.
-  uint32_t first = UINT32_MAX, last = 0;
-  for (const size_t i : ready) {
-    first = std::min(first, use.cached.place(i));
-    last = std::max(last, use.cached.place(i));
-  }
-  for (const size_t i : ready) chosen_.push_back({use.cached.place(i) - first, use.choice.pairs(use.cached.expert(i))});
-  SlotArray slots = use.cached.array(ready.front(), takeover.slice);
-  slots.first += first * slots.stride;
-  slots.count = last - first + 1;
+ggml_status ExpertMultiplier::MultiplySlots(const Takeover& takeover, const SlotGroup& group, std::span<uint8_t> scratch) {
   const PackedLayout* layout = choice_.CachePackedExperts() ? takeover.weight->packed : nullptr;
-  return slots_.Multiply(takeover.backend, *takeover.node, slots, layout, chosen_, scratch);
+  const SlotProduct::Rows all{0, static_cast<uint64_t>(takeover.weight->tensor.ne[1])};
+  return slots_.Multiply(takeover.backend, *takeover.node, group.slots, layout, group.chosen, all, scratch);
 }
 
 const PackedLayout* ExpertMultiplier::LayoutOf(const Takeover& takeover, std::span<const ExpertPair> pairs) const {

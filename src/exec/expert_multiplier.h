@@ -10,7 +10,7 @@
 #include "exec/expert_use.h"
 #include "exec/kernel_choice.h"
 #include "exec/pass.h"
-#include "exec/slot_product.h"
+#include "exec/slot_groups.h"
 
 namespace headrace {
 
@@ -35,13 +35,12 @@ class ExpertMultiplier {
   const PackedLayout* LayoutOf(const Takeover& takeover, std::span<const ExpertPair> pairs) const;
   ggml_status MultiplyReady(const Takeover& takeover, std::span<const size_t> ready, std::span<uint8_t> scratch, PassTimes& times);
   ggml_status ConvertCached(const Takeover& takeover, std::span<const size_t> ready, std::span<uint8_t> scratch, PassTimes& times);
-  ggml_status MultiplySlots(const Takeover& takeover, std::span<const size_t> ready, std::span<uint8_t> scratch);
+  ggml_status MultiplySlots(const Takeover& takeover, const SlotGroup& group, std::span<uint8_t> scratch);
   ggml_status MultiplyPieces(const Takeover& takeover, std::span<const size_t> ready, std::span<uint8_t> scratch, PassTimes& times);
 
   const KernelChoice& choice_;
   ExpertProduct product_;
   SlotProduct slots_;
-  std::vector<SlotProduct::Chosen> chosen_;
 };
 
 }  // namespace headrace

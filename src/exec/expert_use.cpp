@@ -18,8 +18,8 @@ ExpertUse::Way ChooseWay(uint32_t experts, int64_t per_token, int64_t tokens, ui
   return choices >= kCoveringChoices * experts ? ExpertUse::Way::kStreamed : ExpertUse::Way::kOnDemand;
 }
 
-Status BeginUse(ExpertUse& use, const ggml_tensor& ids, ExpertCache* cache, size_t layers_left, ExpertCounts& counts) {
-  auto choice = RouterChoice::Read(ids, use.experts);
+Status BeginUse(ExpertUse& use, ExpertCache* cache, size_t layers_left, ExpertCounts& counts) {
+  auto choice = RouterChoice::Read(*use.ids, use.experts);
   if (!choice.ok()) return choice.status();
   use.choice = std::move(*choice);
   use.begun = true;

@@ -28,6 +28,7 @@ struct ExpertUse {
   uint32_t experts = 0;
   int64_t tokens = 0;
   int64_t per_token = 0;
+  const ggml_tensor* ids = nullptr;    // what the router chooses: [per_token, tokens]
   size_t first = 0, last = 0;          // takeovers of the pass, which are not always neighbours
   Way way = Way::kOnDemand;
   RouterPath router;
@@ -55,7 +56,7 @@ struct ExpertCounts {
 
 // Reads the router's choice, and pins or requests what the cache has or is to have. `cache` may be null.
 // `layers_left`: layers of this pass from this one on, among which free slots are divided.
-Status BeginUse(ExpertUse& use, const ggml_tensor& ids, ExpertCache* cache, size_t layers_left, ExpertCounts& counts);
+Status BeginUse(ExpertUse& use, ExpertCache* cache, size_t layers_left, ExpertCounts& counts);
 
 // What one of its takeovers streams now that the choice is known.
 std::vector<SegmentRows> ChosenSegments(const ExpertUse& use, const Takeover& takeover, uint64_t segment_limit);

@@ -14,41 +14,51 @@ namespace {
 // Batches of at most so many columns. In wider ones each thread's conversion of all columns, which a team shares, counts (docs/architecture.md).
 constexpr int64_t kMostColumns = 8;
 
+// Of the router of the layer that is foreseen: shared by the engine's threads.
+constexpr size_t kRouterPieces = 8;
+
 constexpr size_t kNodesInContext = 64;
 
 }  // namespace
 
 GraphPass::GraphPass(const GgmlApi& api, RunningPass& pass, const KernelChoice& choice, Workers& workers)
-    : api_(api), pass_(pass), workers_(workers), tiles_(pass, choice) {}
+    : api_(api), pass_(pass), workers_(workers), tiles_(pass, choice), experts_(api, pass, choice, changes_) {}
 
 GraphPass::~GraphPass() {
   for (ggml_context* context : contexts_) api_.free(context);
 }
 
-bool GraphPass::Fits() const {
-  return pass_.plan.columns <= kMostColumns && pass_.plan.uses.empty() &&
-         std::none_of(pass_.plan.takeovers.begin(), pass_.plan.takeovers.end(), [](const Takeover& takeover) { return takeover.elsewhere; });
+bool GraphPass::Fits(ggml_backend_sched_t sched, ggml_cgraph* graph) {
+  if (pass_.plan.columns > kMostColumns) return false;
+  if (std::any_of(pass_.plan.takeovers.begin(), pass_.plan.takeovers.end(), [](const Takeover& takeover) { return takeover.elsewhere; })) return false;
+  return experts_.Fit(sched, graph);
 }
 
-GraphPass::Call& GraphPass::CallOf(size_t turn) {
-  while (calls_.size() <= turn) {
-    if (calls_.size() % kNodesInContext == 0) contexts_.push_back(api_.init({(2 * kNodesInContext + 2) * api_.tensor_overhead(), nullptr, true}));
-    Call& call = calls_.emplace_back(Call{this, calls_.size(), nullptr});
-    call.function = NewCustomNode(api_, contexts_.back(), &GraphPass::OnNode, &call);
+ggml_tensor& GraphPass::FunctionOf(std::deque<Call>& calls, size_t index, ggml_custom1_op_t function) {
+  while (calls.size() <= index) {
+    if ((products_.size() + choices_.size()) % kNodesInContext == 0) {
+      contexts_.push_back(api_.init({(2 * kNodesInContext + 2) * api_.tensor_overhead(), nullptr, true}));
+    }
+    Call& call = calls.emplace_back(Call{this, calls.size(), nullptr});
+    call.function = NewCustomNode(api_, contexts_.back(), function, &call);
   }
-  return calls_[turn];
+  return *calls[index].function;
 }
 
 // Makes the nodes of all turns from this one on what the schedule says.
 void GraphPass::Change(size_t from) {
   for (size_t turn = from; turn < pass_.plan.takeovers.size(); ++turn) {
     Takeover& takeover = pass_.plan.takeovers[turn];
+    if (const ExpertUse* const use = takeover.experts) {
+      if (turn == use->first && !use->begun) experts_.Prepare(static_cast<size_t>(use - pass_.plan.uses.data()), kRouterPieces);
+      continue;
+    }
     changes_.Restore(takeover.node);
     takeover.by_engine = takeover.resident();
     if (takeover.by_engine) {
       changes_.UseWeight(takeover.node, &resident_.emplace_back(takeover.weight->Resident(api_)));
     } else {
-      changes_.Replace(takeover.node, *CallOf(turn).function);
+      changes_.Replace(takeover.node, FunctionOf(products_, turn, &GraphPass::OnProduct));
     }
   }
 }
@@ -64,16 +74,65 @@ Status GraphPass::Run(ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFun
   entered_ = left_ = 0;
   ready_ = false;
   resident_.clear();
+  gives_back_at_ = SIZE_MAX;
   Change(0);
+  for (size_t layer = 0; layer < experts_.layers(); ++layer) {
+    changes_.Replace(experts_.free_node(layer), FunctionOf(choices_, layer, &GraphPass::OnChoice));
+  }
   status = compute(sched, graph);
   changes_.RestoreAll();
   if (failure_.ok() && status == GGML_STATUS_SUCCESS) SkipTurns(pass_.plan.takeovers.size());
   return failure_;
 }
 
-void GraphPass::OnNode(ggml_tensor* node, const ggml_tensor*, int thread, int threads, void* argument) {
+void GraphPass::OnProduct(ggml_tensor* node, const ggml_tensor*, int thread, int threads, void* argument) {
   const Call& call = *static_cast<Call*>(argument);
-  call.pass->Compute(node, call.turn, thread, threads);
+  call.pass->Compute(node, call.index, thread, threads);
+}
+
+void GraphPass::OnChoice(ggml_tensor*, const ggml_tensor*, int thread, int, void* argument) {
+  const Call& call = *static_cast<Call*>(argument);
+  call.pass->Choose(call.index, thread);
+}
+
+// The ids of a layer's experts are there: the first thread has what is absent read, the others look at the next layer meanwhile.
+void GraphPass::Choose(size_t layer, int thread) noexcept {
+  try {
+    Worker* const worker = workers_.Of(thread);
+    if (thread == 0) {
+      const std::lock_guard lock(mutex_);
+      const uint64_t start = Now();
+      if (failure_.ok()) failure_ = BeginLayer(layer);
+      if (!failure_.ok()) return StopGraph(experts_.free_at(layer));
+      pass_.account().times.takeover_ns += Now() - start;
+    }
+    if (gives_back_at_ != layer) experts_.LookAhead(layer, thread, worker);
+  } catch (const std::exception& error) {
+    const std::lock_guard lock(mutex_);
+    if (failure_.ok()) failure_ = GivenUp(error);
+    StopGraph(experts_.free_at(layer));
+  }
+}
+
+Status GraphPass::BeginLayer(size_t layer) {
+  const size_t first = pass_.plan.uses[layer].first;
+  SkipTurns(first);
+  if (pass_.plan.takeovers[pass_.turn()].at < experts_.free_at(layer)) return OtherOrder();
+  if (gives_back_at_ == layer) {
+    bool changed = false;
+    if (pass_.turn() == first) HEADRACE_RETURN_IF_ERROR(pass_.BeginTurn(pass_.plan.takeovers[first], changed));
+    if (changed) Change(first);
+  } else if (pass_.memory().MustGiveBack()) {
+    gives_back_at_ = layer + 1;  // not here, where the others read a router that may go
+  }
+  std::vector<size_t> late;
+  HEADRACE_RETURN_IF_ERROR(experts_.Begin(layer, late));
+  for (const size_t turn : late) {
+    Takeover& takeover = pass_.plan.takeovers[turn];
+    takeover.by_engine = false;
+    changes_.Replace(takeover.node, FunctionOf(products_, turn, &GraphPass::OnProduct));
+  }
+  return {};
 }
 
 // The first thread that comes prepares the work, all share it, the last one that leaves ends the turn. Those that come later wait at the mutex.
@@ -94,7 +153,8 @@ void GraphPass::Compute(ggml_tensor* node, size_t turn, int thread, int threads)
   }
   if (ready_ && status.ok() && worker != nullptr) {
     try {
-      status = tiles_.Work(thread, *worker, wait_ns);
+      const Takeover& takeover = pass_.plan.takeovers[turn];
+      status = takeover.experts == nullptr ? tiles_.Work(thread, *worker, wait_ns) : experts_.Work(takeover, thread, threads, *worker, wait_ns);
     } catch (const std::exception& error) {
       status = GivenUp(error);
     }
@@ -119,7 +179,7 @@ Status GraphPass::Begin(ggml_tensor* node, size_t turn, int threads) {
   bool changed = false;
   HEADRACE_RETURN_IF_ERROR(pass_.BeginTurn(takeover, changed));
   if (changed) Change(turn + 1);
-  tiles_.Begin(takeover, threads);
+  takeover.experts == nullptr ? tiles_.Begin(takeover, threads) : experts_.BeginWork(takeover, threads);
   ready_ = true;
   return {};
 }
@@ -130,19 +190,20 @@ void GraphPass::End(ggml_tensor* node, uint64_t now) {
   const size_t turn = std::min(pass_.turn(), pass_.plan.takeovers.size() - 1);
   Takeover& takeover = pass_.plan.takeovers[turn];
   if (failure_.ok()) {
-    tiles_.End();
+    if (takeover.experts == nullptr) tiles_.End();
     pass_.EndTurn(takeover);
+    if (takeover.experts != nullptr) experts_.EndWork(takeover);
   } else {
     std::memset(node->data, 0, api_.nbytes(node));
-    StopGraph(takeover);
+    StopGraph(takeover.at);
   }
   pass_.account().Publish(now);
 }
 
 // Nothing is computed from what a failed product has left. The engine's threads are all here: none looks at a later node.
-void GraphPass::StopGraph(const Takeover& after) {
+void GraphPass::StopGraph(int after) {
   const int nodes = api_.graph_n_nodes(graph_);
-  for (int i = after.at + 1; i < nodes; ++i) changes_.LeaveOut(api_.graph_node(graph_, i));
+  for (int i = after + 1; i < nodes; ++i) changes_.LeaveOut(api_.graph_node(graph_, i));
 }
 
 }  // namespace headrace

@@ -10,6 +10,7 @@ void NodeChanges::Save(ggml_tensor* node) {
   saved->second.op = node->op;
   std::memcpy(saved->second.op_params, node->op_params, sizeof node->op_params);
   saved->second.weight = node->src[0];
+  saved->second.ids = node->src[2];
 }
 
 void NodeChanges::LeaveOut(ggml_tensor* node) {
@@ -28,10 +29,16 @@ void NodeChanges::UseWeight(ggml_tensor* node, ggml_tensor* weight) {
   node->src[0] = weight;
 }
 
+void NodeChanges::UseWeight(ggml_tensor* node, ggml_tensor* weight, ggml_tensor* ids) {
+  UseWeight(node, weight);
+  node->src[2] = ids;
+}
+
 void NodeChanges::Return(ggml_tensor* node, const Saved& saved) {
   node->op = saved.op;
   std::memcpy(node->op_params, saved.op_params, sizeof node->op_params);
   node->src[0] = saved.weight;
+  node->src[2] = saved.ids;
 }
 
 void NodeChanges::Restore(ggml_tensor* node) {

@@ -22,6 +22,8 @@ class NodeChanges {
   void Replace(ggml_tensor* node, const ggml_tensor& function);
   // The node's weight is `weight`, which lives until it is restored.
   void UseWeight(ggml_tensor* node, ggml_tensor* weight);
+  // The same of a MUL_MAT_ID node, whose ids are those of matrices of that weight.
+  void UseWeight(ggml_tensor* node, ggml_tensor* weight, ggml_tensor* ids);
   void Restore(ggml_tensor* node);
   void RestoreAll();
 
@@ -29,7 +31,7 @@ class NodeChanges {
   struct Saved {
     ggml_op op;
     int32_t op_params[GGML_MAX_OP_PARAMS / sizeof(int32_t)];
-    ggml_tensor* weight;
+    ggml_tensor *weight, *ids;
   };
   void Save(ggml_tensor* node);
   static void Return(ggml_tensor* node, const Saved& saved);

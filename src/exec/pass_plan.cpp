@@ -30,10 +30,11 @@ void GroupExperts(const GgmlApi& api, ExpertStore& experts, bool look_ahead, Pas
     const ggml_tensor* ids = takeover.node->src[2];
     const auto count = static_cast<uint32_t>(takeover.weight->tensor.ne[2]);
     size_t at = 0;
-    while (at < plan.uses.size() && (plan.takeovers[plan.uses[at].first].node->src[2] != ids || plan.uses[at].experts != count)) ++at;
+    while (at < plan.uses.size() && (plan.uses[at].ids != ids || plan.uses[at].experts != count)) ++at;
     if (at == plan.uses.size()) {
       ExpertUse& use = plan.uses.emplace_back();
       use.experts = count;
+      use.ids = ids;
       use.per_token = ids->ne[0];
       use.tokens = ids->ne[1];
       use.first = i;
@@ -48,7 +49,7 @@ void GroupExperts(const GgmlApi& api, ExpertStore& experts, bool look_ahead, Pas
     ExpertUse& use = plan.uses[at];
     use.layer = experts.FindOrAdd(weights[at]);
     if (use.tokens != 1 || !look_ahead) continue;
-    use.router = FindRouter(api, *plan.takeovers[use.first].node->src[2], use.experts);
+    use.router = FindRouter(api, *use.ids, use.experts);
     const auto router = std::find_if(plan.takeovers.begin(), plan.takeovers.end(), [&](const Takeover& t) { return t.node == use.router.product; });
     if (router != plan.takeovers.end()) use.router_weight = router->weight;
   }

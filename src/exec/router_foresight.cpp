@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "base/size.h"
+
 namespace headrace {
 namespace {
 
@@ -33,35 +35,49 @@ RouterPath FindRouter(const GgmlApi& api, const ggml_tensor& ids, uint32_t exper
   return path;
 }
 
-std::vector<uint32_t> ForeseeExperts(Product& product, ggml_backend_t backend, const RouterPath& path, const Weight& router,
-                                     const ggml_tensor& hidden, size_t count) {
-  const int64_t experts = router.tensor.ne[1];
-  if (path.product == nullptr || router.resident_rows != router.cut.rows || router.tensor.ne[0] != hidden.ne[0]) return {};
-  std::vector<float> scores(static_cast<size_t>(experts));
-  ggml_tensor columns = hidden, node = *path.product;
-  columns.view_src = nullptr;
-  node.view_src = nullptr;
-  for (int i = 1; i < GGML_MAX_DIMS; ++i) columns.ne[i] = node.ne[i] = 1;
-  node.nb[0] = sizeof(float);
-  node.nb[1] = node.nb[2] = node.nb[3] = scores.size() * sizeof(float);
-  node.data = scores.data();
-  ggml_tensor weight = router.tensor;
+bool Foresight::Begin(const RouterPath& path, const Weight& router, const ggml_tensor& hidden, size_t most_pieces) {
+  pieces_ = 0;
+  if (path.product == nullptr || router.resident_rows != router.cut.rows || router.tensor.ne[0] != hidden.ne[0]) return false;
+  path_ = &path;
+  router_ = &router;
+  scores_.resize(static_cast<size_t>(router.tensor.ne[1]));
+  columns_ = hidden;
+  node_ = *path.product;
+  weight_ = router.tensor;
+  columns_.view_src = node_.view_src = nullptr;
+  for (int i = 1; i < GGML_MAX_DIMS; ++i) columns_.ne[i] = node_.ne[i] = 1;
+  node_.nb[0] = sizeof(float);
+  node_.nb[1] = node_.nb[2] = node_.nb[3] = scores_.size() * sizeof(float);
+  const uint64_t rows = router.cut.rows;
+  piece_rows_ = router.cut.by_rows ? AlignUp((rows + most_pieces - 1) / most_pieces, kRowGroup) : rows;
+  pieces_ = (rows + piece_rows_ - 1) / piece_rows_;
+  return true;
+}
+
+ggml_status Foresight::Multiply(size_t piece, Product& product, ggml_backend_t backend) {
+  ggml_tensor node = node_;
+  node.data = scores_.data();
+  ggml_tensor weight = weight_, columns = columns_;
   node.src[0] = &weight;
   node.src[1] = &columns;
-  auto* rows = const_cast<std::byte*>(router.storage.data());
-  if (product.Multiply(backend, node, 0, router.cut.rows, rows, router.packed, nullptr) != GGML_STATUS_SUCCESS) return {};
-  for (const RouterPath::Step& step : path.steps) {
+  const uint64_t first = piece * piece_rows_;
+  auto* const rows = reinterpret_cast<uint8_t*>(const_cast<std::byte*>(router_->storage.data())) + first * router_->cut.row_bytes;
+  return product.Multiply(backend, node, first, std::min(piece_rows_, router_->cut.rows - first), rows, router_->packed, nullptr);
+}
+
+std::vector<uint32_t> Foresight::Best(size_t count) {
+  for (const RouterPath::Step& step : path_->steps) {
     const auto* bias = step.bias == nullptr ? nullptr : static_cast<const float*>(step.bias->data);
-    for (size_t i = 0; i < scores.size(); ++i) {
-      if (step.sigmoid) scores[i] = 1 / (1 + std::exp(-scores[i]));
-      if (bias != nullptr) scores[i] += bias[i];
+    for (size_t i = 0; i < scores_.size(); ++i) {
+      if (step.sigmoid) scores_[i] = 1 / (1 + std::exp(-scores_[i]));
+      if (bias != nullptr) scores_[i] += bias[i];
     }
   }
-  std::vector<uint32_t> order(scores.size());
+  std::vector<uint32_t> order(scores_.size());
   std::iota(order.begin(), order.end(), 0u);
   count = std::min(count, order.size());
   std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count), order.end(),
-                    [&](uint32_t a, uint32_t b) { return scores[a] > scores[b]; });
+                    [&](uint32_t a, uint32_t b) { return scores_[a] > scores_[b]; });
   order.resize(count);
   return order;
 }

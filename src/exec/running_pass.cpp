@@ -112,22 +112,29 @@ Status RunningPass::BeginExperts(Takeover& takeover) {
   ExpertUse& use = *takeover.experts;
   if (use.begun) return {};
   const auto later = static_cast<size_t>(&plan.uses.back() - &use);
-  HEADRACE_RETURN_IF_ERROR(BeginUse(use, *takeover.node->src[2], experts_.cache(), later + 1, account_.counts));
+  HEADRACE_RETURN_IF_ERROR(BeginUse(use, experts_.cache(), later + 1, account_.counts));
   if (trace_ != nullptr && use.tokens == 1) trace_->Write(use.layer, use.choice.experts());
   if (use.way != ExpertUse::Way::kCached) AnnounceChosen(use);
   return {};
 }
 
-void RunningPass::Foresee(const Takeover& takeover, Product& product, ggml_backend_t backend) {
-  const ExpertUse& use = *takeover.experts;
-  if (!foresees_ || use.way != ExpertUse::Way::kCached || use.tokens != 1 || &use == &plan.uses.back()) return;
+ExpertUse* RunningPass::NextToForesee(const ExpertUse& use) {
+  if (!foresees_ || use.way != ExpertUse::Way::kCached || use.tokens != 1 || &use == &plan.uses.back()) return nullptr;
   ExpertUse& next = plan.uses[static_cast<size_t>(&use - plan.uses.data()) + 1];
-  if (next.way != ExpertUse::Way::kCached || next.router_weight == nullptr) return;
-  next.foreseen = ForeseeExperts(product, backend, next.router, *next.router_weight, *takeover.node->src[1], static_cast<size_t>(next.per_token));
+  return next.way == ExpertUse::Way::kCached && next.router_weight != nullptr ? &next : nullptr;
+}
+
+void RunningPass::ReadForeseen(ExpertUse& next, std::vector<uint32_t> experts) {
+  next.foreseen = std::move(experts);
   std::vector<ExpertName> names;
   for (const uint32_t expert : next.foreseen) names.push_back({next.layer, expert});
   experts_.cache()->DropPrefetches();
   experts_.cache()->Prefetch(names, std::numeric_limits<double>::infinity());
+}
+
+uint32_t RunningPass::slots(const ExpertUse& use) const {
+  const ExpertCache* const cache = experts_.cache();
+  return cache == nullptr ? 0 : cache->slots(use.layer);
 }
 
 void RunningPass::EndTurn(Takeover& takeover) {

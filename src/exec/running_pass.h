@@ -38,8 +38,13 @@ class RunningPass {
   Status BeginTurn(Takeover& takeover, bool& changed);
   // The router of a layer has chosen, and the first of the layer's products has its turn. Errors: of the choice or the cache.
   Status BeginExperts(Takeover& takeover);
-  // What the layer after this one will probably choose is read, while this one computes and the disk would idle. `product` and `backend` compute the router.
-  void Foresee(const Takeover& takeover, Product& product, ggml_backend_t backend);
+  // The layer whose experts are worth to be foreseen while this one computes, from this one's hidden state; null: none. After BeginExperts, or before the
+  // pass computes anything.
+  ExpertUse* NextToForesee(const ExpertUse& use);
+  // What that layer will probably choose is read, while the disk would idle.
+  void ReadForeseen(ExpertUse& next, std::vector<uint32_t> experts);
+  // Slots that the experts of a layer can use.
+  uint32_t slots(const ExpertUse& use) const;
   // A product has been computed.
   void EndTurn(Takeover& takeover);
 

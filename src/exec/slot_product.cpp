@@ -19,7 +19,7 @@ uint64_t SlotProduct::ScratchBytes(const ggml_tensor& node, size_t pairs) {
 }
 
 ggml_status SlotProduct::Multiply(ggml_backend_t backend, const ggml_tensor& node, const SlotArray& slots, const PackedLayout* layout,
-                                  std::span<const Chosen> chosen, std::span<uint8_t> scratch) {
+                                  std::span<const Chosen> chosen, Rows rows, std::span<uint8_t> scratch) {
   const auto all = static_cast<size_t>(node.ne[1] * node.ne[2]);
   pairs_.clear();
   for (const Chosen& expert : chosen) pairs_.insert(pairs_.end(), expert.pairs.begin(), expert.pairs.end());
@@ -33,12 +33,15 @@ ggml_status SlotProduct::Multiply(ggml_backend_t backend, const ggml_tensor& nod
     }
   }
 
-  weight_ = TileOf(api_, *node.src[0], node.src[0]->ne[1], const_cast<uint8_t*>(slots.first), layout);
+  const auto count = static_cast<int64_t>(rows.count);
+  weight_ = TileOf(api_, *node.src[0], count, const_cast<uint8_t*>(slots.first) + rows.first * node.src[0]->nb[1], layout);
   weight_.ne[2] = slots.count;
   weight_.nb[2] = slots.stride;
   weight_.nb[3] = slots.stride * slots.count;
   columns_ = *node.src[1];
   product_ = node;
+  product_.data = static_cast<uint8_t*>(node.data) + rows.first * node.nb[0];
+  product_.ne[0] = count;
   ids_ = *node.src[2];
   for (ggml_tensor* tensor : {&columns_, &product_, &ids_}) tensor->view_src = nullptr;
   product_.op = api_.op.mul_mat_id;
@@ -70,7 +73,7 @@ ggml_status SlotProduct::Multiply(ggml_backend_t backend, const ggml_tensor& nod
   place(product_, scratch.data() + AlignUp(pairs_.size() * ColumnBytes(*node.src[1]), kPageBytes));
   api_.graph_add_node(graph_, gather_.Gather(*node.src[1], pairs_, ColumnBytes(columns_), static_cast<uint8_t*>(columns_.data)));
   api_.graph_add_node(graph_, &product_);
-  api_.graph_add_node(graph_, scatter_.Scatter(node, pairs_, 0, ColumnBytes(product_), static_cast<uint8_t*>(product_.data)));
+  api_.graph_add_node(graph_, scatter_.Scatter(node, pairs_, rows.first * node.nb[0], ColumnBytes(product_), static_cast<uint8_t*>(product_.data)));
   return api_.backend_graph_compute(backend, graph_);
 }
 

@@ -32,10 +32,16 @@ class SlotProduct {
   // Scratch for a product of so many pairs; none when they are all pairs of the node.
   static uint64_t ScratchBytes(const ggml_tensor& node, size_t pairs);
 
-  // Computes the products into their place in node.data. The slots' rows are in the layout `layout` (null: the
+  // Rows [first, first + count) of each expert's matrix.
+  struct Rows {
+    uint64_t first = 0;
+    uint64_t count = 0;
+  };
+
+  // Computes the products of those rows into their place in node.data. The slots' rows are in the layout `layout` (null: the
   // file's). `scratch` has ScratchBytes.
   ggml_status Multiply(ggml_backend_t backend, const ggml_tensor& node, const SlotArray& slots, const PackedLayout* layout,
-                       std::span<const Chosen> chosen, std::span<uint8_t> scratch);
+                       std::span<const Chosen> chosen, Rows rows, std::span<uint8_t> scratch);
 
  private:
   const GgmlApi& api_;

@@ -5,10 +5,12 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <vector>
 
 #include "exec/ggml_api.h"
 #include "exec/product.h"
+#include "exec/slot_product.h"
 
 namespace headrace {
 
@@ -16,19 +18,27 @@ namespace headrace {
 class Worker {
  public:
   // Owns `backend`, not null.
-  Worker(const GgmlApi& api, ApartTypes& apart, ggml_backend_t backend) : api_(api), backend_(backend), product_(api, apart) {}
+  Worker(const GgmlApi& api, ApartTypes& apart, ggml_backend_t backend) : api_(api), backend_(backend), product_(api, apart), slots_(api) {}
   ~Worker() { api_.backend_free(backend_); }
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
   ggml_backend_t backend() const { return backend_; }
   Product& product() { return product_; }
+  SlotProduct& slots() { return slots_; }
+  // Memory of that size at least, until the next call: a few columns.
+  std::span<uint8_t> Scratch(uint64_t bytes) {
+    if (scratch_.size() < bytes) scratch_.resize(bytes);
+    return scratch_;
+  }
   uint64_t move_ns() const { return product_.move_ns(); }
 
  private:
   const GgmlApi& api_;
   const ggml_backend_t backend_;
   Product product_;
+  SlotProduct slots_;
+  std::vector<uint8_t> scratch_;
 };
 
 // Thread-safe.

@@ -1,0 +1,241 @@
+#include "exec/graph_experts.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/clock.h"
+#include "base/size.h"
+
+namespace headrace {
+namespace {
+
+bool IsFree(const GgmlApi& api, const ggml_tensor& node) {
+  return (node.op == api.op.view || node.op == api.op.reshape || node.op == api.op.permute || node.op == api.op.transpose) && api.Computes(node);
+}
+
+void Pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// This thread's share of so many rows, in whole row groups.
+SlotProduct::Rows ShareOf(uint64_t rows, int thread, int threads) {
+  const uint64_t groups = (rows + kRowGroup - 1) / kRowGroup;
+  const auto t = static_cast<uint64_t>(thread), n = static_cast<uint64_t>(threads);
+  const uint64_t begin = std::min(rows, groups * t / n * kRowGroup), end = std::min(rows, groups * (t + 1) / n * kRowGroup);
+  return {begin, end - begin};
+}
+
+// Waits until the value is another one: at first without giving the processor up, for an expert arrives within tens of microseconds.
+uint32_t AwaitChange(const std::atomic<uint32_t>& value, uint32_t known) {
+  static const uint64_t kSpin = getenv("DBG_SPIN") ? strtoull(getenv("DBG_SPIN"), nullptr, 10) * 1000 : 1000000;
+  const uint64_t start = Now();
+  do {
+    for (int i = 0; i < 32; ++i) {
+      if (const uint32_t now = value.load(std::memory_order_acquire); now != known) return now;
+      Pause();
+    }
+  } while (Now() - start < kSpin);
+  value.wait(known);
+  return value;
+}
+
+}  // namespace
+
+bool GraphExperts::Fit(ggml_backend_sched_t sched, ggml_cgraph* graph) {
+  layers_.clear();
+  for (ExpertUse& use : pass_.plan.uses) {
+    const Takeover& first = pass_.plan.takeovers[use.first];
+    if (use.way != ExpertUse::Way::kCached) return false;
+    const ggml_tensor* const made_by = use.ids->view_src != nullptr ? use.ids->view_src : use.ids;
+    auto layer = std::make_unique<Layer>();
+    layer->use = &use;
+    for (int i = first.at - 1; i >= 0; --i) {
+      ggml_tensor* const node = api_.graph_node(graph, i);
+      if (node == made_by) break;
+      if (!IsFree(api_, *node) || api_.backend_sched_get_tensor_backend(sched, node) != first.backend) continue;
+      layer->free_node = node;  // the first of them: reads begin early
+      layer->free_at = i;
+    }
+    if (layer->free_node == nullptr) return false;
+    layers_.push_back(std::move(layer));
+  }
+  // Experts that the cache holds repacked are converted between the products.
+  return std::none_of(pass_.plan.takeovers.begin(), pass_.plan.takeovers.end(), [this](const Takeover& takeover) {
+    return takeover.experts != nullptr && choice_.CachePackedExperts() && takeover.weight->packed != nullptr;
+  });
+}
+
+void GraphExperts::Prepare(size_t index, size_t most_pieces) {
+  Layer& layer = *layers_[index];
+  const ExpertUse& use = *layer.use;
+  Takeover& first = pass_.plan.takeovers[use.first];
+  layer.ids = *use.ids;
+  layer.ids.view_src = nullptr;
+  layer.slots.assign(static_cast<size_t>(use.per_token * use.tokens), 0);
+  layer.ids.data = layer.slots.data();
+  layer.ids.nb[0] = sizeof(int32_t);
+  layer.ids.nb[1] = sizeof(int32_t) * static_cast<size_t>(use.per_token);
+  layer.ids.nb[2] = layer.ids.nb[3] = sizeof(int32_t) * layer.slots.size();
+  layer.weights.clear();
+  for (size_t i = use.first; i <= use.last; ++i) {
+    Takeover& takeover = pass_.plan.takeovers[i];
+    if (takeover.experts != &use) continue;
+    ggml_tensor& weight = layer.weights.emplace_back(*takeover.node->src[0]);
+    weight.view_src = nullptr;
+    weight.ne[2] = std::min<int64_t>(SlotProduct::kMostSlots, pass_.slots(use));
+    changes_.UseWeight(takeover.node, &weight, &layer.ids);
+    takeover.by_engine = true;
+  }
+  layer.foreseen = pass_.NextToForesee(use);
+  const bool foresees = layer.foreseen != nullptr &&
+                        layer.foresight.Begin(layer.foreseen->router, *layer.foreseen->router_weight, *first.node->src[1], most_pieces);
+  if (!foresees) layer.foreseen = nullptr;
+  layer.next_piece = 0;
+  layer.unfinished = (foresees ? layer.foresight.pieces() : 0) + 1;
+}
+
+// Where all experts are in memory, in slots of one array.
+bool GraphExperts::MakeOrdinary(Layer& layer, Takeover& takeover) {
+  const ExpertUse& use = *layer.use;
+  if (use.way != ExpertUse::Way::kCached) return false;
+  std::vector<size_t> all(use.cached.size());
+  std::iota(all.begin(), all.end(), size_t{0});
+  for (const size_t i : all) {
+    if (use.cached.data(i, takeover.slice) == nullptr) return false;
+  }
+  const auto groups = GroupBySlots(use, takeover.slice, all);
+  if (groups.size() != 1 || groups[0].slots.count > SlotProduct::kMostSlots) return false;
+  for (const SlotProduct::Chosen& expert : groups[0].chosen) {
+    for (const ExpertPair& pair : expert.pairs) layer.slots[static_cast<size_t>(pair.token * use.per_token + pair.use)] = static_cast<int32_t>(expert.slot);
+  }
+  ggml_tensor& weight = layer.weights[takeover.slice];
+  const SlotArray& slots = groups[0].slots;
+  weight.data = const_cast<uint8_t*>(slots.first);
+  weight.ne[2] = slots.count;
+  weight.nb[2] = slots.stride;
+  weight.nb[3] = slots.stride * slots.count;
+  changes_.Restore(takeover.node);
+  changes_.UseWeight(takeover.node, &weight, &layer.ids);
+  takeover.by_engine = true;
+  return true;
+}
+
+Status GraphExperts::Begin(size_t index, std::vector<size_t>& late) {
+  Layer& layer = *layers_[index];
+  const ExpertUse& use = *layer.use;
+  HEADRACE_RETURN_IF_ERROR(pass_.BeginExperts(pass_.plan.takeovers[use.first]));
+  for (size_t i = use.first; i <= use.last; ++i) {
+    Takeover& takeover = pass_.plan.takeovers[i];
+    if (takeover.experts == &use && !MakeOrdinary(layer, takeover)) late.push_back(i);
+  }
+  return {};
+}
+
+void GraphExperts::LookAhead(size_t index, int thread, Worker* worker) {
+  Layer& layer = *layers_[index];
+  size_t done = thread == 0 ? 1 : 0;  // the beginning
+  if (layer.foreseen != nullptr && worker != nullptr) {
+    for (size_t piece = layer.next_piece++; piece < layer.foresight.pieces(); piece = layer.next_piece++, ++done) {
+      layer.foresight.Multiply(piece, worker->product(), worker->backend());
+    }
+  }
+  if (done == 0 || layer.unfinished.fetch_sub(done) != done || layer.foreseen == nullptr || !layer.use->begun) return;
+  pass_.ReadForeseen(*layer.foreseen, layer.foresight.Best(static_cast<size_t>(layer.foreseen->per_token)));
+}
+
+void GraphExperts::BeginWork(const Takeover& takeover, int threads) {
+  batches_.led.clear();
+  batches_.groups.resize(takeover.experts->cached.size());
+  batches_.published = 0;
+  readers_.resize(0);
+  for (size_t i = 0; i < takeover.segments.size(); ++i) readers_.emplace_back(threads);
+}
+
+void GraphExperts::EndWork(const Takeover& takeover) {
+  const ExpertUse& use = *takeover.experts;
+  Layer& layer = *layers_[static_cast<size_t>(&use - pass_.plan.uses.data())];
+  for (size_t i = pass_.turn(); i <= use.last; ++i) {
+    Takeover& later = pass_.plan.takeovers[i];
+    if (later.experts == &use && !later.by_engine) MakeOrdinary(layer, later);
+  }
+}
+
+Status GraphExperts::MultiplyGroups(const Takeover& takeover, const std::vector<SlotGroup>& groups, SlotProduct::Rows rows, Worker& worker) {
+  if (rows.count == 0) return {};
+  for (const SlotGroup& group : groups) {
+    const std::span scratch = worker.Scratch(SlotProduct::ScratchBytes(*takeover.node, group.pairs));
+    HEADRACE_RETURN_IF_ERROR(CheckProduct(worker.slots().Multiply(worker.backend(), *takeover.node, group.slots, nullptr, group.chosen, rows, scratch),
+                                          *takeover.weight));
+  }
+  return {};
+}
+
+// Tells the others which experts have arrived, those that were there first.
+Status GraphExperts::Lead(const Takeover& takeover, SlotProduct::Rows rows, Worker& worker, uint64_t& wait_ns) {
+  const ExpertUse& use = *takeover.experts;
+  std::vector<size_t> waiting(use.cached.size()), ready, absent;
+  std::iota(waiting.begin(), waiting.end(), size_t{0});
+  Status status;
+  uint32_t count = 0;
+  while (status.ok() && !waiting.empty()) {
+    ready.clear();
+    absent.clear();
+    for (const size_t i : waiting) (use.cached.data(i, takeover.slice) != nullptr ? ready : absent).push_back(i);
+    if (ready.empty()) {
+      const uint64_t start = Now();
+      status = use.cached.WaitForAny(takeover.slice, absent);
+      wait_ns += Now() - start;
+    } else {
+      batches_.groups[count] = GroupBySlots(use, takeover.slice, ready);
+      batches_.published = ++count | (absent.empty() ? Batches::kAll : 0);
+      batches_.published.notify_all();
+      status = MultiplyGroups(takeover, batches_.groups[count - 1], rows, worker);
+    }
+    waiting.swap(absent);
+  }
+  batches_.published = count | Batches::kAll;
+  batches_.published.notify_all();
+  return status;
+}
+
+Status GraphExperts::Work(const Takeover& takeover, int thread, int threads, Worker& worker, uint64_t& wait_ns) {
+  const ExpertUse& use = *takeover.experts;
+  const auto matrix = static_cast<uint64_t>(takeover.weight->tensor.ne[1]);
+  const SlotProduct::Rows share = ShareOf(matrix, thread, threads);
+  if (!batches_.led.test_and_set()) {
+    HEADRACE_RETURN_IF_ERROR(Lead(takeover, share, worker, wait_ns));
+  } else {
+    uint32_t done = 0;
+    while (true) {
+      const uint32_t published = AwaitChange(batches_.published, done);
+      const uint32_t count = published & ~Batches::kAll;
+      for (; done < count; ++done) HEADRACE_RETURN_IF_ERROR(MultiplyGroups(takeover, batches_.groups[done], share, worker));
+      if ((published & Batches::kAll) != 0) break;
+    }
+  }
+  // What came through the ring, because the cache had no room for all experts of this pass.
+  for (size_t i = 0; i < takeover.segments.size(); ++i) {
+    const SegmentRows& segment = takeover.segments[i];
+    const SlotProduct::Rows part = ShareOf(segment.rows, thread, threads);
+    if (part.count > 0) {
+      const uint64_t start = Now();
+      const auto arrival = pass_.prefetcher().Await(takeover.first_segment + i, segment.rows * takeover.weight->cut.row_bytes);
+      wait_ns += Now() - start;
+      if (!arrival.ok()) return arrival.status();
+      const uint64_t in_matrix = segment.first_row % matrix;
+      const SlotProduct::Chosen expert{0, use.choice.pairs(static_cast<uint32_t>(segment.first_row / matrix))};
+      const SlotArray rows{arrival->data - in_matrix * takeover.weight->cut.row_bytes, matrix * takeover.weight->cut.row_bytes, 1};
+      const std::span scratch = worker.Scratch(SlotProduct::ScratchBytes(*takeover.node, expert.pairs.size()));
+      HEADRACE_RETURN_IF_ERROR(CheckProduct(
+          worker.slots().Multiply(worker.backend(), *takeover.node, rows, nullptr, {&expert, 1}, {in_matrix + part.first, part.count}, scratch), *takeover.weight));
+    }
+    if (--readers_[i] == 0) pass_.prefetcher().Release(takeover.first_segment + i);
+  }
+  return {};
+}
+
+}  // namespace headrace
