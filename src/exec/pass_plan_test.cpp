@@ -1,6 +1,7 @@
 // Which products of a graph are managed, by whom they are computed. The devices are made up: not every machine has one beside its processor.
 #include "exec/pass_plan.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <memory>
 
