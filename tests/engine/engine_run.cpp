@@ -58,6 +58,12 @@ std::map<std::string, std::string> StreamingEnvironment(uint64_t budget_bytes, b
           {"HEADRACE_REMEMBER", "0"}};  // a run must not depend on those before, nor write into the user's folders
 }
 
+std::map<std::string, std::string> WithChangedCalls(std::map<std::string, std::string> environment, const std::string& name, const std::string& value) {
+  environment["LD_PRELOAD"].append(" ").append(HEADRACE_LIBRARY_CALLS);
+  environment[name] = value;
+  return environment;
+}
+
 EngineRun RunDumper(std::vector<std::string> arguments, std::map<std::string, std::string> environment,
                     std::chrono::seconds timeout, const std::string& cgroup_procs) {
   static int number = 0;
