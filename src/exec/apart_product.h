@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <list>
 #include <set>
 #include <vector>
@@ -26,9 +27,9 @@ class ApartProduct {
   // The most nodes that Multiply adds to a graph before it computes it.
   static constexpr size_t kNodes = 32;
 
-  // `product` is a MUL_MAT node with rows of one matrix as its source, and its data in place. Computes it, after what `graph` has
-  // already; the graph is empty then.
-  ggml_status Multiply(ggml_backend_t backend, ggml_cgraph* graph, const ggml_tensor& product);
+  // `product` is a MUL_MAT node with rows of one matrix as its source, of `row_bytes` each, and its data in place. Computes it, after
+  // what `graph` has already; the graph is empty then.
+  ggml_status Multiply(ggml_backend_t backend, ggml_cgraph* graph, const ggml_tensor& product, uint64_t row_bytes);
 
  private:
   struct Part {

@@ -22,7 +22,7 @@ std::vector<const PackedLayout*> Layouts(const Weight& weight) {
 
 bool Compare(const GgmlApi& api, Product& product, ggml_backend_t backend, const Weight& weight, const PackedLayout* layout,
              int64_t rows, int64_t columns) {
-  const auto bytes = static_cast<size_t>(rows) * weight.cut.row_bytes;
+  const auto bytes = static_cast<size_t>(rows) * weight.RowBytes(layout);
   TrialProduct trial(api, TileOf(api, weight.tensor, rows, weight.tensor.data, nullptr), columns);
   // Page-aligned, as the real ones are.
   std::vector<uint8_t> memory(bytes + kPageBytes);

@@ -8,7 +8,7 @@
 namespace headrace {
 
 ggml_tensor Weight::Resident(const GgmlApi& api) {
-  if (packed != nullptr) return TileOf(api, tensor, tensor.ne[1], storage.data(), packed);
+  if (layout != nullptr) return TileOf(api, tensor, tensor.ne[1], storage.data(), layout);
   ggml_tensor resident = tensor;
   resident.data = storage.data();
   resident.view_src = nullptr;
@@ -16,7 +16,7 @@ ggml_tensor Weight::Resident(const GgmlApi& api) {
   return resident;
 }
 
-WeightStore::WeightStore(const GgmlApi& api, PackedLayouts* layouts) : api_(api), layouts_(layouts), budget_(0) {}
+WeightStore::WeightStore(const GgmlApi& api, PackedLayouts* layouts, bool keep_larger) : api_(api), layouts_(layouts), keep_larger_(keep_larger), budget_(0) {}
 
 Weight* WeightStore::FindOrAdd(const ggml_tensor& tensor, const Origin& origin, bool experts) {
   const auto [begin, end] = by_address_.equal_range(tensor.data);
@@ -33,6 +33,7 @@ Weight* WeightStore::FindOrAdd(const ggml_tensor& tensor, const Origin& origin, 
   weight.cut = CutOf(api_, tensor);
   weight.experts = experts;
   if (layouts_ != nullptr && weight.cut.by_rows) weight.packed = layouts_->Choose(tensor, experts);
+  weight.layout = keep_larger_ || weight.RowBytes(weight.packed) <= weight.cut.row_bytes ? weight.packed : nullptr;
   by_address_.emplace(tensor.data, &weight);
   changed_ = true;
   return &weight;
@@ -80,7 +81,7 @@ std::vector<WeightExtent> WeightStore::Extents() const {
   std::unordered_map<uint32_t, uint32_t> models;
   for (const Weight& weight : weights_) {
     const auto model = models.emplace(weight.origin.model, static_cast<uint32_t>(models.size())).first->second;
-    extents.push_back({weight.streams ? weight.cut.rows : 0, weight.cut.row_bytes, model, weight.experts});
+    extents.push_back({weight.streams ? weight.cut.rows : 0, weight.cut.row_bytes, model, weight.experts, weight.resident_row_bytes(), weight.widest_row_bytes()});
   }
   return extents;
 }
@@ -100,9 +101,9 @@ Status WeightStore::Replan(uint64_t column_bytes) {
     weight.target_rows = plan_.resident_rows[i++];
     if (weight.resident_rows > weight.target_rows) {
       weight.resident_rows = weight.target_rows;
-      weight.storage.Decommit(weight.target_rows * weight.cut.row_bytes, weight.storage.bytes());
+      weight.storage.Decommit(weight.target_rows * weight.resident_row_bytes(), weight.storage.bytes());
     }
-    const uint64_t paid = AlignUp(weight.target_rows * weight.cut.row_bytes, kPageBytes);
+    const uint64_t paid = AlignUp(weight.target_rows * weight.resident_row_bytes(), kPageBytes);
     if (weight.reservation.bytes() > paid) {
       HEADRACE_RETURN_IF_ERROR(weight.reservation.Shrink(weight.reservation.bytes() - paid));
     }
@@ -112,7 +113,7 @@ Status WeightStore::Replan(uint64_t column_bytes) {
 }
 
 Status WeightStore::Commit(Weight& weight) {
-  const uint64_t price = AlignUp(weight.target_rows * weight.cut.row_bytes, kPageBytes);
+  const uint64_t price = AlignUp(weight.target_rows * weight.resident_row_bytes(), kPageBytes);
   if (weight.reservation.bytes() == 0) {
     auto reservation = budget_.Reserve(price, "resident weights");
     if (!reservation.ok()) return reservation.status();
@@ -121,16 +122,16 @@ Status WeightStore::Commit(Weight& weight) {
     HEADRACE_RETURN_IF_ERROR(weight.reservation.Grow(price - weight.reservation.bytes()));
   }
   if (weight.storage.bytes() == 0) {
-    auto storage = Region::Reserve(AlignUp(weight.bytes(), kPageBytes));
+    auto storage = Region::Reserve(AlignUp(weight.cut.rows * weight.resident_row_bytes(), kPageBytes));
     if (!storage.ok()) return storage.status();
     weight.storage = std::move(*storage);
   }
-  return weight.storage.Commit(0, weight.target_rows * weight.cut.row_bytes);
+  return weight.storage.Commit(0, weight.target_rows * weight.resident_row_bytes());
 }
 
 uint64_t WeightStore::resident_bytes() const {
   uint64_t bytes = 0;
-  for (const Weight& weight : weights_) bytes += weight.resident_rows * weight.cut.row_bytes;
+  for (const Weight& weight : weights_) bytes += weight.resident_rows * weight.resident_row_bytes();
   return bytes;
 }
 
