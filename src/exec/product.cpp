@@ -97,7 +97,8 @@ ggml_status Product::MoveRows(ggml_backend_t backend, const ggml_tensor& weight,
 ggml_status Product::Multiply(ggml_backend_t backend, const ggml_tensor& node, uint64_t first_row, uint64_t rows,
                               void* data, const PackedLayout* packed, const Move* move) {
   const Cut cut = CutOf(api_, *node.src[0]);
-  const bool apart = packed != nullptr && node.ne[1] > 1 && ComputesApart(node.src[0]->type);
+  const bool whole = rows == static_cast<uint64_t>(node.ne[0]) && first_row % rows == 0 && node.nb[1] == rows * node.nb[0];
+  const bool apart = packed != nullptr && !whole && ComputesApart(node.src[0]->type, node.ne[1]);
   pieces_.clear();
   if (cut.by_rows) {
     // Pieces point at each other, so the vector must not grow while they are added.

@@ -33,7 +33,6 @@ Weight* WeightStore::FindOrAdd(const ggml_tensor& tensor, const Origin& origin, 
   weight.cut = CutOf(api_, tensor);
   weight.experts = experts;
   if (layouts_ != nullptr && weight.cut.by_rows) weight.packed = layouts_->Choose(tensor, experts);
-  weight.layout = keep_larger_ || weight.RowBytes(weight.packed) <= weight.cut.row_bytes ? weight.packed : nullptr;
   by_address_.emplace(tensor.data, &weight);
   changed_ = true;
   return &weight;
@@ -74,24 +73,41 @@ void WeightStore::SetLimit(uint64_t bytes) {
   changed_ = changed_ || must_shrink() || (wants_more && grown);
 }
 
-std::vector<WeightExtent> WeightStore::Extents() const {
+// Of resident rows; `larger`: also one that needs more memory than the file's.
+const PackedLayout* WeightStore::LayoutOf(const Weight& weight, bool larger) const {
+  return larger || weight.RowBytes(weight.packed) <= weight.cut.row_bytes ? weight.packed : nullptr;
+}
+
+std::vector<WeightExtent> WeightStore::Extents(bool larger) const {
   std::vector<WeightExtent> extents;
   extents.reserve(weights_.size());
   // The planner numbers models from 0 without gaps.
   std::unordered_map<uint32_t, uint32_t> models;
   for (const Weight& weight : weights_) {
     const auto model = models.emplace(weight.origin.model, static_cast<uint32_t>(models.size())).first->second;
-    extents.push_back({weight.streams ? weight.cut.rows : 0, weight.cut.row_bytes, model, weight.experts, weight.resident_row_bytes(), weight.widest_row_bytes()});
+    extents.push_back({weight.streams ? weight.cut.rows : 0, weight.cut.row_bytes, model, weight.experts,
+                       weight.RowBytes(LayoutOf(weight, larger)), weight.widest_row_bytes()});
   }
   return extents;
 }
 
-uint64_t WeightStore::floor_bytes() const { return FloorBytes(Extents(), column_bytes_); }
+uint64_t WeightStore::floor_bytes() const { return FloorBytes(Extents(keep_larger_), column_bytes_); }
+
+Result<ResidencyPlan> WeightStore::MakePlan(uint64_t column_bytes, bool& larger) const {
+  larger = std::any_of(weights_.begin(), weights_.end(), [this](const Weight& weight) { return LayoutOf(weight, true) != LayoutOf(weight, false); });
+  auto plan = PlanResidency(Extents(larger), budget_.limit(), column_bytes);
+  if (!larger || keep_larger_) return plan;
+  const bool experts = std::any_of(weights_.begin(), weights_.end(), [](const Weight& weight) { return weight.experts; });
+  if (plan.ok() && plan->streamed_bytes == 0 && !experts) return plan;
+  larger = false;
+  return PlanResidency(Extents(larger), budget_.limit(), column_bytes);
+}
 
 Status WeightStore::Replan(uint64_t column_bytes) {
   if (!changed_ && column_bytes <= column_bytes_) return {};
   const uint64_t columns = std::max(column_bytes, column_bytes_);
-  auto plan = PlanResidency(Extents(), budget_.limit(), columns);
+  bool larger = false;
+  auto plan = MakePlan(columns, larger);
   if (!plan.ok()) return plan.status();
   column_bytes_ = columns;
   planned_limit_ = budget_.limit();
@@ -99,6 +115,12 @@ Status WeightStore::Replan(uint64_t column_bytes) {
   size_t i = 0;
   for (Weight& weight : weights_) {
     weight.target_rows = plan_.resident_rows[i++];
+    if (const PackedLayout* const layout = LayoutOf(weight, larger); layout != weight.layout) {
+      weight.layout = layout;
+      weight.resident_rows = 0;
+      weight.storage = {};
+      weight.reservation.Release();
+    }
     if (weight.resident_rows > weight.target_rows) {
       weight.resident_rows = weight.target_rows;
       weight.storage.Decommit(weight.target_rows * weight.resident_row_bytes(), weight.storage.bytes());

@@ -50,8 +50,8 @@ struct Weight {
 // One owner at a time (the pass that runs).
 class WeightStore {
  public:
-  // `layouts` is null when all products use the file's layout. Resident rows are kept packed; in a layout that needs more memory than the
-  // file's only with `keep_larger`.
+  // `layouts` is null when all products use the file's layout. Resident rows are kept packed. A layout that needs more memory than the
+  // file's is used with `keep_larger`; else only while all weights are resident in it and none are experts, for what it costs is streamed.
   WeightStore(const GgmlApi& api, PackedLayouts* layouts, bool keep_larger);
 
   // The weight of a product's src[0], added when it is new. `origin` says where its bytes lie.
@@ -72,7 +72,7 @@ class WeightStore {
   uint64_t floor_bytes() const;
   uint64_t limit() const { return budget_.limit(); }
   // Decides anew what stays resident when weights came or went since the last time, or the columns of a batch
-  // need more scratch (PlanResidency) than any before. Shrinks what must shrink; the plan's ring and scratch are the caller's to allocate, with Charge. Errors: kOutOfBudget.
+  // need more scratch (PlanResidency) than any before. Rows whose layout changes are resident no more. Shrinks what must shrink; the plan's ring and scratch are the caller's to allocate, with Charge. Errors: kOutOfBudget.
   Status Replan(uint64_t column_bytes);
   const ResidencyPlan& plan() const { return plan_; }
   uint64_t resident_bytes() const; // in memory: in their layout, which may need more than the file's
@@ -86,7 +86,9 @@ class WeightStore {
   Status Commit(Weight& weight);
 
  private:
-  std::vector<WeightExtent> Extents() const;
+  const PackedLayout* LayoutOf(const Weight& weight, bool larger) const;
+  std::vector<WeightExtent> Extents(bool larger) const;
+  Result<ResidencyPlan> MakePlan(uint64_t column_bytes, bool& larger) const;
 
   const GgmlApi& api_;
   PackedLayouts* layouts_;
