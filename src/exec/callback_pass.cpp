@@ -68,7 +68,7 @@ Status CallbackPass::Execute(Takeover& takeover) {
   bool changed = false;
   HEADRACE_RETURN_IF_ERROR(pass_.BeginTurn(takeover, changed));
   if (takeover.experts != nullptr) return ExecuteExperts(takeover);
-  takeover.by_engine = takeover.resident() && !takeover.elsewhere;
+  takeover.by_engine = takeover.resident() && !takeover.elsewhere && !dense_.PacksResident(takeover);
   if (!takeover.by_engine) return dense_.Multiply(takeover);
   changes_.UseWeight(takeover.node, &resident_.emplace_back(takeover.weight->Resident(api_)));
   return {};

@@ -34,7 +34,7 @@ Executor::Executor(const GgmlApi& api, const Config& config, WeightsAllowance& a
       trace_(OpenTrace(config)),
       layouts_(config.kernels == Kernels::kPlain ? nullptr : std::make_unique<PackedLayouts>(api)),
       headroom_(ReadTextFile),
-      weights_(api, layouts_.get()),
+      weights_(api, layouts_.get(), config.kernels == Kernels::kRepack),
       reads_([this](unsigned depth) { return OpenConfiguredReader(config_, depth); }),
       experts_(config.remember ? std::optional(CacheDirectory()) : std::nullopt),
       choice_(config.kernels),

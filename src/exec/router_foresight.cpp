@@ -49,7 +49,7 @@ std::vector<uint32_t> ForeseeExperts(Product& product, ggml_backend_t backend, c
   node.src[0] = &weight;
   node.src[1] = &columns;
   auto* rows = const_cast<std::byte*>(router.storage.data());
-  if (product.Multiply(backend, node, 0, router.cut.rows, rows, router.packed, nullptr) != GGML_STATUS_SUCCESS) return {};
+  if (product.Multiply(backend, node, 0, router.cut.rows, rows, router.layout, nullptr) != GGML_STATUS_SUCCESS) return {};
   for (const RouterPath::Step& step : path.steps) {
     const auto* bias = step.bias == nullptr ? nullptr : static_cast<const float*>(step.bias->data);
     for (size_t i = 0; i < scores.size(); ++i) {

@@ -138,9 +138,9 @@ void RunningPass::EndTurn(Takeover& takeover) {
 }
 
 Result<bool> RunningPass::RoomToKeep(Weight& weight, const SegmentRows& segment, uint64_t kept) {
-  const uint64_t row_bytes = weight.cut.row_bytes;
   if (segment.first_row > kept || memory_.MustGiveBack()) return false;
   HEADRACE_RETURN_IF_ERROR(weights_.Commit(weight));
+  const uint64_t row_bytes = weight.resident_row_bytes();
   return headroom_.Touch(weight.storage.data() + segment.first_row * row_bytes, segment.rows * row_bytes);
 }
 
