@@ -35,10 +35,11 @@ void AddWidth(Snapshot& snapshot, const PassAccount::Pass& pass) {
 
 }  // namespace
 
-PassAccount::PassAccount(SnapshotWriter& snapshot, const WeightStore& weights, const ExpertStore& experts)
+PassAccount::PassAccount(SnapshotWriter& snapshot, const WeightStore& weights, const ExpertStore& experts, const RowStore& rows)
     : snapshot_(snapshot),
       weights_(weights),
       experts_(experts),
+      rows_(rows),
       read_accounted_(snapshot->bytes_read),
       expert_read_accounted_(snapshot->expert_bytes_read) {}
 
@@ -70,6 +71,7 @@ void PassAccount::PublishPlan(std::span<const SourceFile* const> files) {
   snapshot.scratch_bytes = plan.scratch_bytes;
   snapshot.expert_bytes = weights_.expert_bytes();
   snapshot.expert_cache_bytes = experts_.cache_bytes();
+  snapshot.row_memory_bytes = rows_.memory_bytes();
   snapshot.direct_io = std::all_of(files.begin(), files.end(), [](const SourceFile* file) { return file->direct(); });
   if (const Weight* weight = weights_.Largest()) {
     const std::string& path = weight->origin.file->path();
@@ -99,6 +101,13 @@ void PassAccount::Publish(uint64_t now_ns, const Prefetcher* prefetcher) {
   Add(snapshot.expert_bytes_read, read);
   Add(snapshot.reads_failed, cache_failed_.Advance(experts_.reads_failed()));
   Add(snapshot.reads_retried, cache_retried_.Advance(experts_.reads_retried()));
+  const uint64_t rows_read = rows_read_.Advance(rows_.bytes_read());
+  Add(snapshot.bytes_read, rows_read);
+  Add(snapshot.row_bytes_read, rows_read);
+  Add(snapshot.reads_failed, rows_failed_.Advance(rows_.reads_failed()));
+  Add(snapshot.reads_retried, rows_retried_.Advance(rows_.reads_retried()));
+  Add(snapshot.rows_looked_up, rows_looked_up_.Advance(rows_.looked_up()));
+  Add(snapshot.row_hits, rows_hit_.Advance(rows_.hits()));
 }
 
 void PassAccount::Retire(const Prefetcher& prefetcher) {

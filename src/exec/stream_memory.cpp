@@ -26,12 +26,13 @@ Result<std::unique_ptr<Reader>> OpenReader(const Config& config, unsigned depth)
 
 }  // namespace
 
-StreamMemory::StreamMemory(const Config& config, WeightsAllowance& allowance, WeightStore& weights, ExpertStore& experts,
+StreamMemory::StreamMemory(const Config& config, WeightsAllowance& allowance, WeightStore& weights, ExpertStore& experts, RowStore& rows,
                            PassAccount& account, SnapshotWriter& snapshot, Headroom& headroom)
     : config_(config),
       allowance_(allowance),
       weights_(weights),
       experts_(experts),
+      rows_(rows),
       account_(account),
       snapshot_(snapshot),
       headroom_(headroom) {}
@@ -91,28 +92,30 @@ Result<bool> StreamMemory::GiveBack() {
   weights_.SetLimit(LimitNow());
   snapshot_->budget_bytes = weights_.limit();
   if (!weights_.must_shrink()) return false;
-  LogDebug(fmt::format("gives back {}: weights may use {} now ({})", FormatSize(weights_.plan().total_bytes() - weights_.limit()),
+  LogDebug(fmt::format("gives back {}: weights may use {} now ({})", FormatSize(weights_.planned_bytes() - weights_.limit()),
                        FormatSize(weights_.limit()), allowance_.Describe()));
   HEADRACE_RETURN_IF_ERROR(weights_.Replan(0));
   HEADRACE_RETURN_IF_ERROR(Allocate());
   return true;
 }
 
-// The experts' cache, ring and scratch of the sizes that the plan says.
+// The experts' cache, rows, ring and scratch of the sizes that the plan says.
 Status StreamMemory::Allocate() {
   const ResidencyPlan& plan = weights_.plan();
   const bool unchanged =
       prefetcher_ != nullptr && ring_reservation_.bytes() == plan.ring_bytes && scratch_reservation_.bytes() == plan.scratch_bytes;
   // What goes is given back before anything is charged: any of the three may grow by what another shrinks.
-  planned_bytes_ = plan.total_bytes();
+  planned_bytes_ = weights_.planned_bytes();
   if (!unchanged) {
     DropPrefetcher();
     scratch_ = {};
     ring_reservation_.Release();
     scratch_reservation_.Release();
   }
-  HEADRACE_RETURN_IF_ERROR(experts_.EnsureCache(weights_, plan.expert_cache_bytes,
-                                                [this](unsigned depth) { return OpenReader(config_, depth); }, headroom_));
+  const auto open_reader = [this](unsigned depth) { return OpenReader(config_, depth); };
+  if (weights_.row_bytes() < rows_.memory_bytes()) rows_.Drop();
+  HEADRACE_RETURN_IF_ERROR(experts_.EnsureCache(weights_, plan.expert_cache_bytes, open_reader, headroom_));
+  HEADRACE_RETURN_IF_ERROR(rows_.EnsureMemory(weights_, weights_.row_bytes(), open_reader, headroom_));
   if (unchanged) return {};
   auto ring_reservation = weights_.Charge(plan.ring_bytes, "read-ahead ring");
   if (!ring_reservation.ok()) return ring_reservation.status();
@@ -147,6 +150,7 @@ void StreamMemory::DropPrefetcher() {
 
 void StreamMemory::Clear() {
   DropPrefetcher();
+  rows_.Drop();
   planned_bytes_ = 0;
   scratch_ = {};
   ring_reservation_.Release();

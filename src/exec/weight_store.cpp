@@ -85,13 +85,21 @@ std::vector<WeightExtent> WeightStore::Extents() const {
   return extents;
 }
 
+void WeightStore::SetTables(std::vector<RowShape> tables) {
+  if (tables == tables_) return;
+  tables_ = std::move(tables);
+  changed_ = true;
+}
+
 uint64_t WeightStore::floor_bytes() const { return FloorBytes(Extents(), column_bytes_); }
 
 Status WeightStore::Replan(uint64_t column_bytes) {
   if (!changed_ && column_bytes <= column_bytes_) return {};
   const uint64_t columns = std::max(column_bytes, column_bytes_);
-  auto plan = PlanResidency(Extents(), budget_.limit(), columns);
+  const uint64_t row_bytes = RowMemoryBytes(tables_, budget_.limit(), FloorBytes(Extents(), columns));
+  auto plan = PlanResidency(Extents(), budget_.limit() - row_bytes, columns);
   if (!plan.ok()) return plan.status();
+  row_bytes_ = row_bytes;
   column_bytes_ = columns;
   planned_limit_ = budget_.limit();
   plan_ = std::move(*plan);

@@ -14,6 +14,7 @@
 #include "memory/budget.h"
 #include "memory/region.h"
 #include "plan/residency.h"
+#include "rows/row_memory.h"
 
 namespace headrace {
 
@@ -54,7 +55,7 @@ class WeightStore {
   // and the limit has grown by a sixteenth.
   void SetLimit(uint64_t bytes);
   // Whether Replan would shrink the present plan.
-  bool must_shrink() const { return budget_.limit() < plan_.total_bytes(); }
+  bool must_shrink() const { return budget_.limit() < planned_bytes(); }
   // Weights came or went since the last Replan, or SetLimit asked for another plan.
   bool changed() const { return changed_; }
   // The least limit with which the present weights can be planned.
@@ -64,6 +65,11 @@ class WeightStore {
   // need more scratch (PlanResidency) than any before. Shrinks what must shrink; the plan's ring and scratch are the caller's to allocate, with Charge. Errors: kOutOfBudget.
   Status Replan(uint64_t column_bytes);
   const ResidencyPlan& plan() const { return plan_; }
+  // Tables of which rows are looked up: the next Replan leaves memory for them, row_bytes() then, where there is enough.
+  void SetTables(std::vector<RowShape> tables);
+  uint64_t row_bytes() const { return row_bytes_; }
+  // All that the plan and the tables use.
+  uint64_t planned_bytes() const { return plan_.total_bytes() + row_bytes_; }
   uint64_t resident_bytes() const;
   uint64_t weight_bytes() const;
   uint64_t expert_bytes() const;   // of them: experts
@@ -83,6 +89,8 @@ class WeightStore {
   std::list<Weight> weights_;              // in the order of their first use; addresses are stable
   std::unordered_multimap<const void*, Weight*> by_address_;
   ResidencyPlan plan_;
+  std::vector<RowShape> tables_;
+  uint64_t row_bytes_ = 0;                 // for rows of tables, beside the plan
   uint64_t column_bytes_ = 0;              // that the plan has room for
   uint64_t planned_limit_ = 0;
   bool changed_ = false;
