@@ -149,8 +149,22 @@ Status RowStore::Settle() {
   return status;
 }
 
+// Where our own code throws (memory, mostly) some row may have a slot that nothing is read into: none is believed any more.
+template <typename Work>
+auto RowStore::OrForget(const Work& work) {
+  try {
+    return work();
+  } catch (...) {
+    Drop();
+    throw;
+  }
+}
+
 void RowStore::Foresee(std::span<const Lookup> lookups) {
-  if (reader_ == nullptr) return;
+  if (reader_ != nullptr) OrForget([&] { BeginReading(lookups); });
+}
+
+void RowStore::BeginReading(std::span<const Lookup> lookups) {
   static_cast<void>(Settle());
   for (RowTable& table : tables_) table.cache.Unpin();
   for (const Lookup& lookup : lookups) {
@@ -176,7 +190,7 @@ Status RowStore::LookUp(const Lookup& lookup, ggml_backend_t backend, PassTimes&
     times.kernel_ns += Now() - start;
     return CheckLookup(status, *lookup.table);
   }
-  return LookUpPieces(lookup, backend, times);
+  return OrForget([&] { return LookUpPieces(lookup, backend, times); });
 }
 
 Status RowStore::LookUpPieces(const Lookup& lookup, ggml_backend_t backend, PassTimes& times) {

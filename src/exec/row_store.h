@@ -58,6 +58,9 @@ class RowStore {
     RowTable* table;
     uint32_t row;
   };
+  template <typename Work>
+  auto OrForget(const Work& work);
+  void BeginReading(std::span<const Lookup> lookups);
   uint32_t Take(RowTable& table, uint32_t row);
   void Read(RowTable& table, std::span<const uint32_t> rows, std::span<const uint32_t> slots);
   Status Settle();

@@ -144,7 +144,7 @@ TEST_P(Tables, TheBudgetChanges) {
 // A bad spot that only rows are read from: were they read through the mapping nobody would notice.
 TEST_P(Tables, AReadThatFailsFailsThePass) {
   const EngineRun stock = RunStock(work_);
-  for (const char* when : {"", ",after=20", ",after=300"}) {
+  for (const char* when : {"", ",after=20", ",after=100"}) {
     const EngineRun run = Faulty(std::string(kAllOfTheTable) + ",errno=EIO" + when);
     EXPECT_TRUE(FailedCleanly(stock, run)) << when;
     EXPECT_EQ(Lines(run.child.err, "rows-4.gguf").size(), 1u) << run.child.Describe();
@@ -167,14 +167,15 @@ TEST_P(Tables, APassThatFailedCanBeTriedAgain) {
                                              "--prompt", "7", "--decode", "6"};
   const EngineRun stock = RunDumper(scenario, {});
   size_t failed = 0;
-  for (int after = 0; after < 20; after += 2) {
+  // Each read is tried three times, and what could not be foreseen is read again: four reads at a time of the prompt, one of each token after it.
+  for (const char* when : {",times=24", ",times=6,after=7", ",times=6,after=8", ",times=6,after=9"}) {
     auto environment = StreamingEnvironment(6 * kMiB, GetParam());
-    environment["HEADRACE_FAULT"] = std::string(kAllOfTheTable) + ",errno=EIO,times=6,after=" + std::to_string(after);
+    environment["HEADRACE_FAULT"] = std::string(kAllOfTheTable) + ",errno=EIO" + when;
     const EngineRun run = RunDumper(scenario, environment);
     failed += Lines(run.child.out, "code -3").size();
-    EXPECT_TRUE(SameBytes(stock, run)) << "after " << after;
+    EXPECT_TRUE(SameBytes(stock, run)) << when;
   }
-  EXPECT_GE(failed, 3u) << "hardly a pass has failed";
+  EXPECT_GE(failed, 2u) << "hardly a pass has failed";
 }
 
 TEST_P(Tables, AChangedFileFailsThePass) {
@@ -189,24 +190,18 @@ TEST_P(Tables, AChangedFileFailsThePass) {
   }
 }
 
-// Numbers that are computed within the graph (T5's positions are a view) are looked up when their turn comes; tables of other architectures.
-TEST_P(Tables, OfOtherArchitectures) {
+// A table of positions beside that of tokens.
+TEST_P(Tables, OfPositions) {
   std::string error;
-  size_t found = 0;
-  for (const std::string& path : ArchitectureModels(&error)) {
-    const std::string name = path.substr(path.rfind('/') + 1);
-    if (name != "t5-dense.gguf" && name != "gpt2-dense.gguf" && name != "bert-dense.gguf") continue;
-    SCOPED_TRACE(name);
-    ++found;
-    work_.model = path;
-    work_.prompts = {1, 33};
-    const EngineRun run = RunStreamed(work_, 64 * kMiB);
-    EXPECT_TRUE(SameBytes(RunStock(work_), run));
-    ASSERT_TRUE(run.snapshot);
-    EXPECT_GT((*run.snapshot)->rows_looked_up, 0u);
-    EXPECT_GT((*run.snapshot)->row_bytes_read, 0u);
-  }
-  EXPECT_EQ(found, 3u) << error;
+  work_.model.clear();
+  for (const std::string& path : ArchitectureModels(&error)) work_.model = path.ends_with("/gpt2-dense.gguf") ? path : work_.model;
+  ASSERT_NE(work_.model, "") << error;
+  work_.prompts = {1, 33};
+  const EngineRun run = RunStreamed(work_, 64 * kMiB);
+  EXPECT_TRUE(SameBytes(RunStock(work_), run));
+  ASSERT_TRUE(run.snapshot);
+  EXPECT_EQ((*run.snapshot)->rows_looked_up, 2 * Tokens());
+  EXPECT_GT((*run.snapshot)->row_bytes_read, 0u);
 }
 
 class TablesInAGroup : public ::testing::TestWithParam<bool> {};
