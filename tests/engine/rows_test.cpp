@@ -17,7 +17,7 @@ namespace {
 
 constexpr uint64_t kTables = 2;       // of tokens, and of layers
 // The second one begins behind the first: 32768 rows of 272 bytes, and a header.
-constexpr const char* kAllOfTheTable = "range=16M-40M";
+constexpr const char* kAllOfTheTable = "range=10M-42M";
 
 // A generated model with tables of 32768 rows.
 ModelFile TableModel(int layers) {
@@ -155,7 +155,7 @@ TEST_P(Tables, AReadThatFailsFailsThePass) {
 
 TEST_P(Tables, SlowShortAndReorderedReads) {
   const EngineRun stock = RunStock(work_);
-  for (const char* fault : {"short=4K", "reorder=1", "range=16M-40M,delay_us=1000", "range=16M-40M,times=1,errno=EIO"}) {
+  for (const char* fault : {"short=4K", "reorder=1", "range=10M-42M,delay_us=1000", "range=10M-42M,times=1,errno=EIO"}) {
     SCOPED_TRACE(fault);
     EXPECT_TRUE(SameBytes(stock, Faulty(fault)));
   }
@@ -167,15 +167,15 @@ TEST_P(Tables, APassThatFailedCanBeTriedAgain) {
                                              "--prompt", "7", "--decode", "6"};
   const EngineRun stock = RunDumper(scenario, {});
   size_t failed = 0;
-  // Each read is tried three times, and what could not be foreseen is read again: four reads at a time of the prompt, one of each token after it.
-  for (const char* when : {",times=24", ",times=6,after=7", ",times=6,after=8", ",times=6,after=9"}) {
+  // Each read is tried three times, and what could not be foreseen is read again. The prompt's rows are seven reads, each token's after it one.
+  for (const char* when : {",times=6,after=6", ",times=6,after=7", ",times=6,after=8", ",times=6,after=9"}) {
     auto environment = StreamingEnvironment(6 * kMiB, GetParam());
     environment["HEADRACE_FAULT"] = std::string(kAllOfTheTable) + ",errno=EIO" + when;
     const EngineRun run = RunDumper(scenario, environment);
     failed += Lines(run.child.out, "code -3").size();
     EXPECT_TRUE(SameBytes(stock, run)) << when;
   }
-  EXPECT_GE(failed, 2u) << "hardly a pass has failed";
+  EXPECT_GE(failed, 1u) << "no pass has failed";
 }
 
 TEST_P(Tables, AChangedFileFailsThePass) {
@@ -210,14 +210,15 @@ INSTANTIATE_TEST_SUITE_P(Slow, TablesInAGroup, ::testing::Bool(), [](const auto&
 // A table larger than the memory of the process.
 TEST_P(TablesInAGroup, TableLargerThanTheLimit) {
   if (geteuid() != 0) GTEST_SKIP() << "needs root to make a memory cgroup";
-  const ModelFile model = TableModel(32);
+  const ModelFile model = TableModel(64);
   ASSERT_NE(model.path, "") << model.error;
   Work work;
   work.model = model.path;
   work.repack = GetParam();
   work.prompts = {1, 64};
   work.decode = 20;
-  const uint64_t budget = 24 * kMiB, limit = 170 * kMiB;
+  work.ubatch = 64;  // the engine reserves logits of so many tokens
+  const uint64_t budget = 24 * kMiB, limit = 370 * kMiB;
   ASSERT_LT(limit, FileBytes(model.path) * 2 / 3) << "the model is too small to prove anything";
   MemoryGroup group(limit);
   if (!group.usable()) GTEST_SKIP() << "cannot make a memory cgroup here";
