@@ -30,13 +30,26 @@ bool GraphPass::Fits() const {
          std::none_of(pass_.plan.takeovers.begin(), pass_.plan.takeovers.end(), [](const Takeover& takeover) { return takeover.elsewhere; });
 }
 
+// The node of a function that is called with `call`.
+ggml_tensor* GraphPass::NewFunction(ggml_custom1_op_t function, void* call) {
+  if (functions_++ % kNodesInContext == 0) contexts_.push_back(api_.init({(2 * kNodesInContext + 2) * api_.tensor_overhead(), nullptr, true}));
+  return NewCustomNode(api_, contexts_.back(), function, call);
+}
+
 GraphPass::Call& GraphPass::CallOf(size_t turn) {
   while (calls_.size() <= turn) {
-    if (calls_.size() % kNodesInContext == 0) contexts_.push_back(api_.init({(2 * kNodesInContext + 2) * api_.tensor_overhead(), nullptr, true}));
     Call& call = calls_.emplace_back(Call{this, calls_.size(), nullptr});
-    call.function = NewCustomNode(api_, contexts_.back(), &GraphPass::OnNode, &call);
+    call.function = NewFunction(&GraphPass::OnNode, &call);
   }
   return calls_[turn];
+}
+
+GraphPass::LookupCall& GraphPass::LookupCallOf(size_t lookup) {
+  while (lookup_calls_.size() <= lookup) {
+    LookupCall& call = lookup_calls_.emplace_back(LookupCall{this, lookup_calls_.size(), nullptr});
+    call.function = NewFunction(&GraphPass::OnLookup, &call);
+  }
+  return lookup_calls_[lookup];
 }
 
 // Makes the nodes of all turns from this one on what the schedule says.
@@ -65,6 +78,7 @@ Status GraphPass::Run(ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFun
   ready_ = false;
   resident_.clear();
   Change(0);
+  for (size_t i = 0; i < pass_.plan.lookups.size(); ++i) changes_.Replace(pass_.plan.lookups[i].node, *LookupCallOf(i).function);
   status = compute(sched, graph);
   changes_.RestoreAll();
   if (failure_.ok() && status == GGML_STATUS_SUCCESS) SkipTurns(pass_.plan.takeovers.size());
@@ -74,6 +88,34 @@ Status GraphPass::Run(ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFun
 void GraphPass::OnNode(ggml_tensor* node, const ggml_tensor*, int thread, int threads, void* argument) {
   const Call& call = *static_cast<Call*>(argument);
   call.pass->Compute(node, call.turn, thread, threads);
+}
+
+void GraphPass::OnLookup(ggml_tensor* node, const ggml_tensor*, int thread, int, void* argument) {
+  const LookupCall& call = *static_cast<LookupCall*>(argument);
+  if (thread == 0) call.pass->LookUp(node, call.lookup);
+}
+
+// Few rows: one thread is quicker than two that share them. The others wait for it before the next node.
+void GraphPass::LookUp(ggml_tensor* node, size_t index) noexcept {
+  const std::lock_guard lock(mutex_);
+  if (!failure_.ok()) return;
+  const uint64_t start = Now();
+  const Lookup& lookup = pass_.plan.lookups[index];
+  Status status = lookup.node == node ? Status() : OtherOrder();
+  try {
+    Worker* const worker = workers_.Of(0);
+    if (worker == nullptr) status = Status(Code::kInternal, "ggml made no backend");
+    if (status.ok()) status = pass_.memory().rows().LookUp(lookup, worker->backend(), pass_.account().times);
+  } catch (const std::exception& error) {
+    status = GivenUp(error);
+  }
+  const uint64_t end = Now();
+  pass_.account().times.takeover_ns += end - start;
+  pass_.account().Publish(end);
+  if (status.ok()) return;
+  failure_ = status;
+  std::memset(node->data, 0, api_.nbytes(node));
+  StopGraph(lookup.at);
 }
 
 // The first thread that comes prepares the work, all share it, the last one that leaves ends the turn. Those that come later wait at the mutex.
@@ -134,15 +176,15 @@ void GraphPass::End(ggml_tensor* node, uint64_t now) {
     pass_.EndTurn(takeover);
   } else {
     std::memset(node->data, 0, api_.nbytes(node));
-    StopGraph(takeover);
+    StopGraph(takeover.at);
   }
   pass_.account().Publish(now);
 }
 
 // Nothing is computed from what a failed product has left. The engine's threads are all here: none looks at a later node.
-void GraphPass::StopGraph(const Takeover& after) {
+void GraphPass::StopGraph(int after) {
   const int nodes = api_.graph_n_nodes(graph_);
-  for (int i = after.at + 1; i < nodes; ++i) changes_.LeaveOut(api_.graph_node(graph_, i));
+  for (int i = after + 1; i < nodes; ++i) changes_.LeaveOut(api_.graph_node(graph_, i));
 }
 
 }  // namespace headrace

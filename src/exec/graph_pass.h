@@ -41,20 +41,32 @@ class GraphPass {
     size_t turn;
     ggml_tensor* function;         // a node of ours that the engine made; the replaced one gets its operation
   };
+  // The same of a node that looks rows up.
+  struct LookupCall {
+    GraphPass* pass;
+    size_t lookup;
+    ggml_tensor* function;
+  };
+  static void OnLookup(ggml_tensor* node, const ggml_tensor* source, int thread, int threads, void* call);
+  void LookUp(ggml_tensor* node, size_t lookup) noexcept;
   static void OnNode(ggml_tensor* node, const ggml_tensor* source, int thread, int threads, void* call);
   void Compute(ggml_tensor* node, size_t turn, int thread, int threads) noexcept;
   Status Begin(ggml_tensor* node, size_t turn, int threads);      // needs mutex_
   void End(ggml_tensor* node, uint64_t now);                      // needs mutex_
   void Change(size_t from);
   void SkipTurns(size_t end);
-  void StopGraph(const Takeover& after);
+  void StopGraph(int after);
+  ggml_tensor* NewFunction(ggml_custom1_op_t function, void* call);
   Call& CallOf(size_t turn);
+  LookupCall& LookupCallOf(size_t lookup);
 
   const GgmlApi& api_;
   RunningPass& pass_;
   Workers& workers_;
   DenseTiles tiles_;
   std::deque<Call> calls_;                 // one for each turn; stay where they are
+  std::deque<LookupCall> lookup_calls_;    // one for each lookup
+  size_t functions_ = 0;                   // of both
   std::vector<ggml_context*> contexts_;    // of their nodes
   std::deque<ggml_tensor> resident_;       // weights in memory, of nodes that use them
 

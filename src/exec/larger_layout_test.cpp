@@ -168,7 +168,6 @@ class Host {
         layouts_(api_),
         weights_(api_, &layouts_, kernels == Kernels::kRepack),
         choice_(kernels) {
-    config_.reader = "pread";
     path_ = ::testing::TempDir() + "larger_layout_test." + std::to_string(::getpid());
     bytes_.resize(kOffset + kWeights * kRows * kRowBytes);
     uint32_t random = 1;
@@ -252,7 +251,6 @@ class Host {
 
   const GgmlApi api_ = MadeUpEngine();
   uint64_t budget_;
-  Config config_;
   std::string path_;
   std::vector<uint8_t> bytes_;
   std::shared_ptr<const SourceFile> file_;
@@ -261,12 +259,14 @@ class Host {
   PackedLayouts layouts_;
   AlwaysRoom headroom_;
   WeightStore weights_;
+  ReadService reads_{[](unsigned depth) { return MakeReader(ReaderKind::kPread, depth); }};
   ExpertStore experts_{std::nullopt};
+  RowStore rows_{api_};
   KernelChoice choice_;
   ApartTypes apart_;
   EngineTrust trust_{api_, choice_, apart_};
-  PassAccount account_{snapshot_, weights_, experts_};
-  StreamMemory memory_{config_, allowance_, weights_, experts_, account_, snapshot_, headroom_};
+  PassAccount account_{snapshot_, reads_, weights_, experts_, rows_};
+  StreamMemory memory_{reads_, allowance_, weights_, experts_, rows_, snapshot_, headroom_};
   RunningPass pass_{weights_, experts_, memory_, account_, headroom_, snapshot_, nullptr};
   Workers workers_{api_, apart_};
   DenseMultiplier dense_{api_, pass_, choice_, apart_};

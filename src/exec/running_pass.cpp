@@ -19,6 +19,7 @@ RunningPass::RunningPass(WeightStore& weights, ExpertStore& experts, StreamMemor
 Status RunningPass::Begin() {
   turn_ = 0;
   HEADRACE_RETURN_IF_ERROR(memory_.Prepare(plan.column_bytes));
+  memory_.rows().Foresee(plan.lookups);  // before the disk has anything else to do
   if (ExpertCache* const cache = experts_.cache()) cache->BeginPass(static_cast<double>(plan.columns));
   Schedule(0);
   const bool loading = std::any_of(plan.takeovers.begin(), plan.takeovers.end(), [](const Takeover& takeover) {

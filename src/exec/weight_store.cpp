@@ -91,24 +91,33 @@ std::vector<WeightExtent> WeightStore::Extents(bool larger) const {
   return extents;
 }
 
+void WeightStore::SetTables(std::vector<RowShape> tables) {
+  if (tables == tables_) return;
+  tables_ = std::move(tables);
+  changed_ = true;
+}
+
 uint64_t WeightStore::floor_bytes() const { return FloorBytes(Extents(keep_larger_), column_bytes_); }
 
-Result<ResidencyPlan> WeightStore::MakePlan(uint64_t column_bytes, bool& larger) const {
+Result<ResidencyPlan> WeightStore::MakePlan(uint64_t column_bytes, uint64_t row_bytes, bool& larger) const {
+  const uint64_t limit = budget_.limit() - row_bytes;
   larger = std::any_of(weights_.begin(), weights_.end(), [this](const Weight& weight) { return LayoutOf(weight, true) != LayoutOf(weight, false); });
-  auto plan = PlanResidency(Extents(larger), budget_.limit(), column_bytes);
+  auto plan = PlanResidency(Extents(larger), limit, column_bytes);
   if (!larger || keep_larger_) return plan;
   const bool experts = std::any_of(weights_.begin(), weights_.end(), [](const Weight& weight) { return weight.experts; });
   if (plan.ok() && plan->streamed_bytes == 0 && !experts) return plan;
   larger = false;
-  return PlanResidency(Extents(larger), budget_.limit(), column_bytes);
+  return PlanResidency(Extents(larger), limit, column_bytes);
 }
 
 Status WeightStore::Replan(uint64_t column_bytes) {
   if (!changed_ && column_bytes <= column_bytes_) return {};
   const uint64_t columns = std::max(column_bytes, column_bytes_);
+  const uint64_t row_bytes = RowMemoryBytes(tables_, budget_.limit(), FloorBytes(Extents(keep_larger_), columns));
   bool larger = false;
-  auto plan = MakePlan(columns, larger);
+  auto plan = MakePlan(columns, row_bytes, larger);
   if (!plan.ok()) return plan.status();
+  row_bytes_ = row_bytes;
   column_bytes_ = columns;
   planned_limit_ = budget_.limit();
   plan_ = std::move(*plan);

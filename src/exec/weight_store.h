@@ -15,6 +15,7 @@
 #include "memory/budget.h"
 #include "memory/region.h"
 #include "plan/residency.h"
+#include "rows/row_memory.h"
 
 namespace headrace {
 
@@ -65,7 +66,7 @@ class WeightStore {
   // and the limit has grown by a sixteenth.
   void SetLimit(uint64_t bytes);
   // Whether Replan would shrink the present plan.
-  bool must_shrink() const { return budget_.limit() < plan_.total_bytes(); }
+  bool must_shrink() const { return budget_.limit() < planned_bytes(); }
   // Weights came or went since the last Replan, or SetLimit asked for another plan.
   bool changed() const { return changed_; }
   // The least limit with which the present weights can be planned.
@@ -75,6 +76,11 @@ class WeightStore {
   // need more scratch (PlanResidency) than any before. Rows whose layout changes are resident no more. Shrinks what must shrink; the plan's ring and scratch are the caller's to allocate, with Charge. Errors: kOutOfBudget.
   Status Replan(uint64_t column_bytes);
   const ResidencyPlan& plan() const { return plan_; }
+  // Tables of which rows are looked up: the next Replan leaves memory for them, row_bytes() then, where there is enough.
+  void SetTables(std::vector<RowShape> tables);
+  uint64_t row_bytes() const { return row_bytes_; }
+  // All that the plan and the tables use.
+  uint64_t planned_bytes() const { return plan_.total_bytes() + row_bytes_; }
   uint64_t resident_bytes() const; // in memory: in their layout, which may need more than the file's
   uint64_t weight_bytes() const;
   uint64_t expert_bytes() const;   // of them: experts
@@ -88,7 +94,7 @@ class WeightStore {
  private:
   const PackedLayout* LayoutOf(const Weight& weight, bool larger) const;
   std::vector<WeightExtent> Extents(bool larger) const;
-  Result<ResidencyPlan> MakePlan(uint64_t column_bytes, bool& larger) const;
+  Result<ResidencyPlan> MakePlan(uint64_t column_bytes, uint64_t row_bytes, bool& larger) const;
 
   const GgmlApi& api_;
   PackedLayouts* layouts_;
@@ -97,6 +103,8 @@ class WeightStore {
   std::list<Weight> weights_;              // in the order of their first use; addresses are stable
   std::unordered_multimap<const void*, Weight*> by_address_;
   ResidencyPlan plan_;
+  std::vector<RowShape> tables_;
+  uint64_t row_bytes_ = 0;                 // for rows of tables, beside the plan
   uint64_t column_bytes_ = 0;              // that the plan has room for
   uint64_t planned_limit_ = 0;
   bool changed_ = false;

@@ -144,7 +144,7 @@ AssertionResult ReallyManaged(const EngineRun& run, uint64_t budget_bytes, uint6
   if (s.passes < passes) return fail("fewer passes than the program made");
   // A layout of resident rows may need more memory than the file's, which is read.
   if (s.bytes_read < std::min(s.resident_bytes.load(), s.weight_bytes - s.expert_bytes)) return fail("less was read than is resident");
-  if (s.resident_bytes + s.ring_bytes + s.scratch_bytes + s.expert_cache_bytes > budget_bytes) return fail("more memory than the budget");
+  if (s.resident_bytes + s.ring_bytes + s.scratch_bytes + s.expert_cache_bytes + s.row_memory_bytes > budget_bytes) return fail("more memory than the budget");
   if (s.budget_bytes > budget_bytes) return fail("a larger budget than was given");
   if (s.wait_ns + s.kernel_ns + s.own_ns > s.pass_ns) return fail("the parts of the time are more than the whole");
   if (s.tokens < s.passes || s.process_bytes == 0 || s.model_device == 0) return fail("statistics are missing");
