@@ -35,6 +35,52 @@ uint32_t FileTypeOf(TensorType matrices) {
   return 0;
 }
 
+// What the engine's loader takes for granted of Gemma 3n.
+constexpr uint64_t kLayerEmbedding = 256, kAltups = 4, kLaurelRank = 64;
+
+// Gemma 3n: a hidden state in four versions, one of which goes through each layer; and what a token's row of the second table adds to each layer.
+void AddGemma3n(const ModelShape& shape, TensorType matrices, GgufWriter& writer) {
+  constexpr TensorType kF32 = TensorType::kF32;
+  const uint64_t width = shape.width, feed_forward = shape.feed_forward, head = width / shape.heads, width_kv = head * shape.heads_kv;
+  const uint64_t embeddings = kLayerEmbedding * shape.layers;
+  writer.AddTensor("token_embd.weight", matrices, {width, shape.vocabulary});
+  writer.AddTensor("per_layer_token_embd.weight", matrices, {embeddings, shape.vocabulary});
+  writer.AddTensor("per_layer_model_proj.weight", matrices, {width, embeddings});
+  writer.AddTensor("per_layer_proj_norm.weight", kF32, {kLayerEmbedding});
+  writer.AddTensor("altup_proj.weight", matrices, {width, width, kAltups - 1});
+  writer.AddTensor("altup_unembd_proj.weight", matrices, {width, width, kAltups - 1});
+  for (uint32_t i = 0; i < shape.layers; ++i) {
+    const auto add = [&](const char* part, TensorType type, std::vector<uint64_t> dimensions) {
+      writer.AddTensor(fmt::format("blk.{}.{}.weight", i, part), type, std::move(dimensions));
+    };
+    add("attn_norm", kF32, {width});
+    add("attn_q", matrices, {width, width});
+    add("attn_k", matrices, {width, width_kv});
+    add("attn_v", matrices, {width, width_kv});
+    add("attn_output", matrices, {width, width});
+    add("attn_q_norm", kF32, {head});
+    add("attn_k_norm", kF32, {head});
+    add("post_attention_norm", kF32, {width});
+    add("ffn_norm", kF32, {width});
+    add("ffn_gate", matrices, {width, feed_forward});
+    add("ffn_up", matrices, {width, feed_forward});
+    add("ffn_down", matrices, {feed_forward, width});
+    add("post_ffw_norm", kF32, {width});
+    add("inp_gate", matrices, {width, kLayerEmbedding});
+    add("proj", matrices, {kLayerEmbedding, width});
+    add("post_norm", kF32, {width});
+    add("altup_correct_coef", kF32, {kAltups, kAltups});
+    add("altup_correct_scale", kF32, {width});
+    add("altup_predict_coef", kF32, {kAltups, kAltups * kAltups});
+    add("altup_router", kF32, {width, kAltups});
+    add("altup_router_norm", kF32, {width});
+    add("laurel_l", matrices, {width, kLaurelRank});
+    add("laurel_r", matrices, {kLaurelRank, width});
+    add("laurel_post_norm", kF32, {width});
+  }
+  writer.AddTensor("output_norm.weight", kF32, {width});
+}
+
 uint64_t FileBytes(const GgufWriter& writer) { return writer.DataOffset() + writer.DataBytes(); }
 
 }  // namespace
@@ -48,6 +94,9 @@ const std::vector<ModelShape>& Presets() {
       {"moe-5g", "16 layers of 128 experts, 8 used, 2048 wide, 5.2 GiB", 16, 2048, 768, 16, 4, 32000, false, 128, 8},
       {"moe-tiny", "4 layers of 16 experts, 2 used, for tests, 6 MiB", 4, 512, 256, 8, 2, 2048, false, 16, 2},
       {"huge-output", "2 layers and an output of 128256 x 8192, 1.5 GiB", 2, 8192, 8192, 64, 8, 128256, false},
+      {"rows-8g", "embeddings for each of 35 layers as in Gemma 3n E4B, of 917504 tokens, on a small model; with --type q8_0 8.4 GiB", 35, 256, 512, 4, 2, 917504,
+       true, 0, 0, true},
+      {"rows-tiny", "the same of 4 layers and 32768 tokens, for tests, with --type q8_0 46 MiB", 4, 256, 512, 4, 2, 32768, true, 0, 0, true},
   };
   return presets;
 }
@@ -103,7 +152,7 @@ Result<GgufWriter> DescribeModel(const ModelShape& shape, TensorType matrices) {
   const uint64_t width = shape.width, width_kv = uint64_t{head} * shape.heads_kv, feed_forward = shape.feed_forward;
 
   GgufWriter writer;
-  const std::string architecture = dense ? "llama" : "qwen3moe";
+  const std::string architecture = shape.layer_embeddings ? "gemma3n" : dense ? "llama" : "qwen3moe";
   const auto key = [&](const char* part) { return architecture + "." + part; };
   writer.AddString("general.architecture", architecture);
   writer.AddString("general.name", "random-" + shape.name);
@@ -116,7 +165,11 @@ Result<GgufWriter> DescribeModel(const ModelShape& shape, TensorType matrices) {
   writer.AddUint32(key("attention.head_count_kv"), shape.heads_kv);
   writer.AddFloat32(key("attention.layer_norm_rms_epsilon"), 1e-5f);
   writer.AddFloat32(key("rope.freq_base"), 10000.0f);
-  if (dense) {
+  if (shape.layer_embeddings) {
+    writer.AddUint32(key("attention.key_length"), head);
+    writer.AddUint32(key("attention.value_length"), head);
+    writer.AddUint32(key("attention.sliding_window"), 512);
+  } else if (dense) {
     writer.AddUint32(key("rope.dimension_count"), head);
     writer.AddUint32(key("vocab_size"), shape.vocabulary);
   } else {
@@ -127,6 +180,10 @@ Result<GgufWriter> DescribeModel(const ModelShape& shape, TensorType matrices) {
     writer.AddUint32(key("expert_feed_forward_length"), shape.feed_forward);
   }
   WriteVocabulary(shape.vocabulary, writer);
+  if (shape.layer_embeddings) {
+    AddGemma3n(shape, matrices, writer);
+    return writer;
+  }
 
   // Routers see the hidden state. With weights of size one that would be the attention's average over the context,
   // nearly the same for all tokens. In a mixture the embedding has the size of a norm's result and stays the

@@ -1,5 +1,5 @@
-// The shapes of generated models: Llama architecture, or Qwen3-MoE with experts; named presets, and what they
-// are in GGUF.
+// The shapes of generated models: Llama architecture, Qwen3-MoE with experts, or Gemma 3n with embeddings for each layer; named presets, and what
+// they are in GGUF.
 #pragma once
 
 #include <cstdint>
@@ -24,9 +24,10 @@ struct ModelShape {
   bool tied = false;          // no output.weight: the embedding is used twice
   uint32_t experts = 0;       // of each layer; 0: dense
   uint32_t experts_used = 0;  // by a token; feed_forward is then the width of one expert
+  bool layer_embeddings = false;  // a second table with a row for each token: 256 elements for each layer
 };
 
-// llama-4g, mid, tiny, huge-output, moe-5g, moe-tiny.
+// llama-4g, mid, tiny, huge-output, moe-5g, moe-tiny, rows-8g, rows-tiny.
 const std::vector<ModelShape>& Presets();
 // Errors: kInvalidArgument, listing the presets.
 Result<ModelShape> FindPreset(std::string_view name);

@@ -15,9 +15,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     fuzz::Require(tensor.offset >= end && tensor.bytes <= size && tensor.offset <= size - tensor.bytes, "a tensor lies outside of its file");
     end = tensor.offset + tensor.bytes;
     fuzz::Require(tensor.rows() > 0, "a tensor has no rows");
-    (void)tensor.row_bytes();
+    fuzz::Require(tensor.row_bytes() > 0, "a row has no bytes");
   }
   (void)catalogue->dominant_type();
+  (void)catalogue->unknown_types();
   (void)catalogue->parameters();
   return 0;
 }

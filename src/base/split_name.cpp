@@ -31,14 +31,18 @@ std::string SplitName::PathOf(uint32_t other_part) const {
   return fmt::format("{}-{:05}-of-{:05}.gguf", prefix, other_part, parts);
 }
 
-std::optional<SplitName> ParseSplitName(std::string_view path) {
+std::optional<SplitName> ParseSplitNumbers(std::string_view path) {
   if (!Take(&path, ".gguf")) return std::nullopt;
   const auto parts = TakeNumber(&path);
   if (!parts || !Take(&path, "-of-")) return std::nullopt;
   const auto part = TakeNumber(&path);
   if (!part || !Take(&path, "-")) return std::nullopt;
-  if (*part == 0 || *part > *parts) return std::nullopt;
   return SplitName{std::string(path), *part, *parts};
+}
+
+std::optional<SplitName> ParseSplitName(std::string_view path) {
+  auto name = ParseSplitNumbers(path);
+  return name && name->part > 0 && name->part <= name->parts ? name : std::nullopt;
 }
 
 }  // namespace headrace

@@ -20,4 +20,7 @@ struct SplitName {
 // None when the path is not named like a part.
 std::optional<SplitName> ParseSplitName(std::string_view path);
 
+// The same with the numbers as they stand: the part may be 0, or beyond the last one.
+std::optional<SplitName> ParseSplitNumbers(std::string_view path);
+
 }  // namespace headrace

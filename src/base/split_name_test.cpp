@@ -20,5 +20,13 @@ TEST(SplitName, ParsesAndFormats) {
   }
 }
 
+TEST(SplitName, NumbersAsTheyStand) {
+  const auto none = ParseSplitNumbers("big-00000-of-00002.gguf"), beyond = ParseSplitNumbers("big-00003-of-00002.gguf");
+  ASSERT_TRUE(none && beyond);
+  EXPECT_EQ(none->part, 0u);
+  EXPECT_EQ(beyond->part, 3u);
+  EXPECT_FALSE(ParseSplitNumbers("big-0001-of-0002.gguf"));
+}
+
 }  // namespace
 }  // namespace headrace

@@ -3,13 +3,15 @@
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
-#include <fstream>
 #include <iterator>
 #include <utility>
 #include <vector>
 
 #include <fmt/format.h>
 
+#include "base/size.h"
+#include "base/small_file.h"
+#include "base/split_name.h"
 #include "cli/json.h"
 
 namespace headrace::cli {
@@ -18,7 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kCommitDigits = 40;
-constexpr uintmax_t kLargestManifest = 1 << 20;
+constexpr uint64_t kLargestManifest = kMiB, kLargestReference = 4 * kKiB;
 constexpr const char* kUsualQuantizations[] = {"Q4_K_M", "Q8_0"};
 // In names of files that are no model of their own.
 constexpr std::string_view kBesideModels[] = {"mmproj", "imatrix", "mtp-", "eagle3-", "dflash-", "dspark-"};
@@ -31,6 +33,11 @@ std::string Lower(std::string text) {
 bool IsFile(const fs::path& path) {
   std::error_code error;
   return fs::is_regular_file(path, error);
+}
+
+std::string TextOrNone(const fs::path& path, uint64_t most_bytes) {
+  auto text = ReadSmallFile(path.string(), most_bytes);
+  return text.ok() ? std::move(*text) : "";
 }
 
 // "USER/NAME", which becomes a part of a path.
@@ -61,9 +68,8 @@ std::string Commit(const fs::path& repository) {
   std::string other;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(repository / "refs", error)) {
-    std::ifstream file(entry.path());
-    std::string commit;
-    std::getline(file, commit);
+    const std::string text = TextOrNone(entry.path(), kLargestReference);
+    const std::string commit = text.substr(0, text.find('\n'));
     const bool whole = commit.size() == kCommitDigits && std::all_of(commit.begin(), commit.end(), [](unsigned char c) { return std::isxdigit(c) != 0; });
     if (!whole) continue;
     if (entry.path().filename() == "main") return commit;
@@ -82,13 +88,10 @@ std::vector<std::string> GgufFiles(const fs::path& folder) {
   return files;
 }
 
-// "-00002-of-00003.gguf".
+// By llama.cpp's rule, which takes the numbers as they stand.
 bool IsLaterPart(const std::string& file) {
-  constexpr size_t kEnd = std::string_view("-00002-of-00003.gguf").size();
-  if (file.size() <= kEnd) return false;
-  const std::string_view end = std::string_view(file).substr(file.size() - kEnd);
-  return end[0] == '-' && end.substr(6, 4) == "-of-" && end.substr(1, 5) != "00001" &&
-         std::all_of(end.begin() + 1, end.begin() + 6, [](unsigned char c) { return std::isdigit(c) != 0; });
+  const auto name = ParseSplitNumbers(file);
+  return name && name->parts > 1 && name->part != 1;
 }
 
 bool IsModel(const std::string& file) {
@@ -171,13 +174,7 @@ std::optional<CachedModel> DownloadCache::FindByManifest(const std::string& name
   if (own_.empty() || !IsName(name)) return std::nullopt;
   const auto kept = [&](const std::string& in_repository) { return FindOwn(Replaced(name + "_" + in_repository, "/", "_")); };
   const fs::path path = fs::path(own_) / fmt::format("manifest={}={}.json", Replaced(name, "/", "="), quantization.empty() ? "latest" : quantization);
-  std::error_code error;
-  const uintmax_t bytes = fs::file_size(path, error);
-  Json manifest;
-  if (!error && bytes <= kLargestManifest) {
-    std::ifstream stream(path);
-    manifest = JsonOrNull(std::string(std::istreambuf_iterator<char>(stream), {}));
-  }
+  const Json manifest = JsonOrNull(TextOrNone(path, kLargestManifest));
   const auto named = [&](const char* member) {
     const Json* object = FindMember(manifest, member);
     return object == nullptr ? std::string() : TextOf(*object, "rfilename");

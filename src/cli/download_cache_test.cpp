@@ -59,6 +59,20 @@ TEST_F(DownloadCacheTest, AFileOfAnotherKindIsNoModel) {
   EXPECT_EQ(found->projector, larger);
 }
 
+// As llama.cpp chooses, also by names that nobody splits a model into.
+TEST_F(DownloadCacheTest, OnlyTheFirstPartIsAModel) {
+  for (const char* later : {"m-Q8_0-00002-of-00003.gguf", "m-Q8_0-00000-of-00003.gguf", "m-Q8_0-00004-of-00003.gguf"}) {
+    const std::string path = HubFile(later);
+    EXPECT_EQ(Model("user/name:Q8_0"), "") << later;
+    std::filesystem::remove(path);
+  }
+  for (const char* whole : {"m-Q8_0-00001-of-00003.gguf", "m-Q8_0-00002-of-00001.gguf", "m-Q8_0-00002-of-0000x.gguf", "m-Q8_0-0002-of-00003.gguf"}) {
+    const std::string path = HubFile(whole);
+    EXPECT_EQ(Model("user/name:Q8_0"), path);
+    std::filesystem::remove(path);
+  }
+}
+
 TEST_F(DownloadCacheTest, AnUnfinishedDownloadIsNotFound) {
   const std::string model = HubFile("m-Q4_0.gguf");
   EXPECT_EQ(Model("user/name"), model);

@@ -158,8 +158,16 @@ void AddDiskSpeed(const std::string& model_path, const Engine& engine, Config& c
   }
 }
 
+std::string DescribeUnknownTypes(const Catalogue& catalogue) {
+  const auto count = std::count_if(catalogue.tensors.begin(), catalogue.tensors.end(), [](const TensorEntry& tensor) { return !tensor.type_known(); });
+  if (count == 0) return "";
+  return fmt::format("{} of {} tensors have types that this headrace does not know ({}): each counts with all bytes up to the next one, which may be a few more "
+                     "than it has", count, catalogue.tensors.size(), fmt::join(catalogue.unknown_types(), ", "));
+}
+
 void SayDecision(const ModelSetup& model) {
   Say(DescribeDecision(model.memory, model.limits));
+  if (const std::string unknown = DescribeUnknownTypes(model.catalogue); !unknown.empty()) Say(unknown);
 }
 
 void DebugEngine(const EngineSetup& engine, const std::vector<std::string>& arguments, const Config& config) {

@@ -65,7 +65,10 @@ Result<EngineSetup> PrepareEngine(const std::string& engine_option, std::initial
 // Without a measurement it stays 0, which is only said when debugging.
 void AddDiskSpeed(const std::string& model_path, const Engine& engine, Config& config);
 
-// The line about what was decided about the memory, on standard error.
+// Which of the model's sizes are not exactly known, and why; "" when all are.
+std::string DescribeUnknownTypes(const Catalogue& catalogue);
+
+// The line about what was decided about the memory, on standard error; and one about sizes that are not exactly known.
 void SayDecision(const ModelSetup& model);
 // Lines about what will be started, on standard error, when `config.debug` is set.
 void DebugEngine(const EngineSetup& engine, const std::vector<std::string>& arguments, const Config& config);

@@ -84,7 +84,9 @@ std::string RenderPlanText(const PlanReport& report) {
                                  model.catalogue.name.empty() ? "" : " \"" + model.catalogue.name + "\"",
                                  Parameters(model.catalogue.parameters()), model.catalogue.dominant_type(),
                                  FormatSize(model.catalogue.weight_bytes()));
-  text += DescribeDecision(model.memory, model.limits) + "\n\n";
+  text += DescribeDecision(model.memory, model.limits) + "\n";
+  if (const std::string unknown = DescribeUnknownTypes(model.catalogue); !unknown.empty()) text += unknown + "\n";
+  text += "\n";
   if (model.memory.engine) text += RenderProcess(report) + "\n";
   TextTable memory({Align::kLeft, Align::kRight, Align::kRight, Align::kLeft});
   const auto row = [&](const char* name, uint64_t bytes, const std::string& share, const std::string& note) {
@@ -133,6 +135,7 @@ nlohmann::json SetupJson(const ModelSetup& model) {
                    {"architecture", model.catalogue.architecture},
                    {"name", model.catalogue.name},
                    {"type", model.catalogue.dominant_type()},
+                   {"unknown_types", model.catalogue.unknown_types()},
                    {"parameters", model.catalogue.parameters()},
                    {"files", model.catalogue.files.size()},
                    {"weight_bytes", model.catalogue.weight_bytes()},

@@ -43,6 +43,19 @@ TEST(PlanReport, ModelThatFitsAndUnknownMachine) {
   EXPECT_TRUE(Has(RenderPlanText(*report), "all in memory, nothing streams: 64.0 MiB of weights fit in 1.00 GiB for weights"));
 }
 
+TEST(PlanReport, SaysWhichSizesAreNotExactlyKnown) {
+  const auto known = MakePlanReport(TestModel(32 * kMiB), std::nullopt, 512);
+  ModelSetup newer = TestModel(32 * kMiB);
+  newer.catalogue.tensors[2].type = newer.catalogue.tensors[3].type = 43;
+  newer.catalogue.tensors[5].type = 77;
+  const auto report = MakePlanReport(std::move(newer), std::nullopt, 512);
+  ASSERT_TRUE(known.ok() && report.ok());
+  EXPECT_TRUE(Json::parse(RenderPlanJson(*known))["model"]["unknown_types"].empty());
+  EXPECT_EQ(Json::parse(RenderPlanJson(*report))["model"]["unknown_types"], Json::parse(R"(["type 43", "type 77"])"));
+  EXPECT_FALSE(Has(RenderPlanText(*known), "does not know"));
+  EXPECT_TRUE(Has(RenderPlanText(*report), "\n3 of 8 tensors have types that this headrace does not know (type 43, type 77): ")) << RenderPlanText(*report);
+}
+
 TEST(PlanReport, PartsOfTheProcessAddUp) {
   ModelSetup model = TestModel(0);
   model.limits = {FlashMode::kAuto, 100 * kMiB, 0, "--ram", ""};

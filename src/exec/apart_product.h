@@ -1,12 +1,14 @@
 // Products whose results are computed in memory of their own and then copied to their columns.
 //
-// The packed kernels of some older engines take the rows of the weight for the distance between the columns of the
-// result: of a piece with fewer rows than the node has they would write the second column beside its place.
+// Some packed kernels take the rows of the weight for the distance between the columns of the result: of a piece with fewer rows than
+// the node has they would write columns beside their place. Older engines' do so from the second column on, those for AMX (at least up to
+// 2026) from the 33rd on, where their second block of columns begins.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <list>
-#include <set>
+#include <map>
 #include <vector>
 
 #include "exec/column_copy.h"
@@ -14,8 +16,8 @@
 
 namespace headrace {
 
-// The types of weights whose packed products of several columns are computed so. Changes between two passes alone.
-using ApartTypes = std::set<ggml_type>;
+// The types of weights whose packed products are computed so, and from how many columns on. Changes between two passes alone.
+using ApartTypes = std::map<ggml_type, int64_t>;
 
 // One thread at a time.
 class ApartProduct {
@@ -26,9 +28,9 @@ class ApartProduct {
   // The most nodes that Multiply adds to a graph before it computes it.
   static constexpr size_t kNodes = 32;
 
-  // `product` is a MUL_MAT node with rows of one matrix as its source, and its data in place. Computes it, after what `graph` has
-  // already; the graph is empty then.
-  ggml_status Multiply(ggml_backend_t backend, ggml_cgraph* graph, const ggml_tensor& product);
+  // `product` is a MUL_MAT node with rows of one matrix as its source, of `row_bytes` each, and its data in place. Computes it, after
+  // what `graph` has already; the graph is empty then.
+  ggml_status Multiply(ggml_backend_t backend, ggml_cgraph* graph, const ggml_tensor& product, uint64_t row_bytes);
 
  private:
   struct Part {

@@ -10,6 +10,7 @@ namespace headrace {
 Status CallbackPass::Run(ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunction compute, const HostCallback& host, ggml_status& status) {
   host_ = host;
   host_wants_ = false;
+  lookup_ = 0;
   taken_ = nullptr;
   asked_ = nullptr;
   failure_ = {};
@@ -26,18 +27,32 @@ bool CallbackPass::OnNode(ggml_tensor* node, bool ask, void* self) noexcept {
   return ask ? pass.Ask(node) : pass.Answer(node);
 }
 
+// Whether the node is the last one before one of ours.
+bool CallbackPass::IsBefore(const ggml_tensor* node) const {
+  const auto& lookups = pass_.plan.lookups;
+  return (!pass_.complete() && pass_.plan.takeovers[pass_.turn()].before == node) || (lookup_ < lookups.size() && lookups[lookup_].before == node);
+}
+
+// It has been computed here.
+bool CallbackPass::LeaveOut(ggml_tensor* node) {
+  taken_ = node;
+  changes_.LeaveOut(node);
+  return true;
+}
+
 bool CallbackPass::Ask(ggml_tensor* node) {
   host_wants_ = host_.function != nullptr && host_.function(node, true, host_.user_data);
   const ggml_tensor* const before = std::exchange(asked_, node);
-  if (pass_.complete()) return host_wants_;
-  Takeover& takeover = pass_.plan.takeovers[pass_.turn()];
-  if (node == takeover.before) return true;
-  if (node != takeover.node) return host_wants_;
+  const auto& lookups = pass_.plan.lookups;
+  const Lookup* const lookup = lookup_ < lookups.size() && lookups[lookup_].node == node ? &lookups[lookup_] : nullptr;
+  Takeover* const takeover = !pass_.complete() && pass_.plan.takeovers[pass_.turn()].node == node ? &pass_.plan.takeovers[pass_.turn()] : nullptr;
+  if (lookup == nullptr && takeover == nullptr) return host_wants_ || IsBefore(node);
 
   const uint64_t start = Now();
   if (failure_.ok()) {
     try {
-      failure_ = before == takeover.before ? Execute(takeover) : OtherOrder();
+      const bool in_order = before == (lookup != nullptr ? lookup->before : takeover->before);
+      failure_ = !in_order ? OtherOrder() : lookup != nullptr ? LookUp(*lookup) : Execute(*takeover);
     } catch (const std::exception& error) {
       failure_ = GivenUp(error);
     }
@@ -45,12 +60,14 @@ bool CallbackPass::Ask(ggml_tensor* node) {
   const uint64_t end = Now();
   pass_.account().times.takeover_ns += end - start;
   pass_.account().Publish(end);
-  pass_.EndTurn(takeover);
-  // The engine computes it by itself; at once, where another product comes next.
-  if (takeover.by_engine && failure_.ok()) return host_wants_ || (!pass_.complete() && pass_.plan.takeovers[pass_.turn()].before == node);
-  taken_ = node;
-  changes_.LeaveOut(node);
-  return true;
+  if (lookup != nullptr) {
+    ++lookup_;
+    return LeaveOut(node);
+  }
+  pass_.EndTurn(*takeover);
+  // The engine computes it by itself; at once, where another one of ours comes next.
+  if (takeover->by_engine && failure_.ok()) return host_wants_ || IsBefore(node);
+  return LeaveOut(node);
 }
 
 // After a failure the rest of the split is left out: nothing is computed from what the failed product has left.
@@ -64,11 +81,13 @@ bool CallbackPass::Answer(ggml_tensor* node) {
   return goes_on && failure_.ok();
 }
 
+Status CallbackPass::LookUp(const Lookup& lookup) { return pass_.memory().rows().LookUp(lookup, lookup.backend, pass_.account().times); }
+
 Status CallbackPass::Execute(Takeover& takeover) {
   bool changed = false;
   HEADRACE_RETURN_IF_ERROR(pass_.BeginTurn(takeover, changed));
   if (takeover.experts != nullptr) return ExecuteExperts(takeover);
-  takeover.by_engine = takeover.resident() && !takeover.elsewhere;
+  takeover.by_engine = takeover.resident() && !takeover.elsewhere && !dense_.PacksResident(takeover);
   if (!takeover.by_engine) return dense_.Multiply(takeover);
   changes_.UseWeight(takeover.node, &resident_.emplace_back(takeover.weight->Resident(api_)));
   return {};

@@ -40,6 +40,9 @@ class CallbackPass {
   static bool OnNode(ggml_tensor* node, bool ask, void* self) noexcept;
   bool Ask(ggml_tensor* node);
   bool Answer(ggml_tensor* node);
+  bool IsBefore(const ggml_tensor* node) const;
+  bool LeaveOut(ggml_tensor* node);
+  Status LookUp(const Lookup& lookup);
   Status Execute(Takeover& takeover);
   Status ExecuteExperts(Takeover& takeover);
 
@@ -53,6 +56,7 @@ class CallbackPass {
   HostCallback host_;
   NodeChanges changes_;
   std::deque<ggml_tensor> resident_;       // weights in memory, of nodes that use them
+  size_t lookup_ = 0;                      // the one whose turn is next
   ggml_tensor* taken_ = nullptr;           // node that is a no-op at present
   const ggml_tensor* asked_ = nullptr;     // the last one
   bool host_wants_ = false;                // the host's answer for it

@@ -1,6 +1,7 @@
 #include "exec/cut_check.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <vector>
 
@@ -11,7 +12,8 @@
 namespace headrace {
 namespace {
 
-constexpr int64_t kColumns = 5;  // a full group of four and one more: both paths of the wide kernels
+// One column; a full group of four and one more: both paths of the wide kernels; one block of AMX's kernels, and two with a part of a third.
+constexpr std::array<int64_t, 4> kColumns = {1, 5, 32, 67};
 
 // A narrow batch may use the file's layout (null) where a wide one uses the packed one.
 std::vector<const PackedLayout*> Layouts(const Weight& weight) {
@@ -22,7 +24,7 @@ std::vector<const PackedLayout*> Layouts(const Weight& weight) {
 
 bool Compare(const GgmlApi& api, Product& product, ggml_backend_t backend, const Weight& weight, const PackedLayout* layout,
              int64_t rows, int64_t columns) {
-  const auto bytes = static_cast<size_t>(rows) * weight.cut.row_bytes;
+  const auto bytes = static_cast<size_t>(rows) * weight.RowBytes(layout);
   TrialProduct trial(api, TileOf(api, weight.tensor, rows, weight.tensor.data, nullptr), columns);
   // Page-aligned, as the real ones are.
   std::vector<uint8_t> memory(bytes + kPageBytes);
@@ -98,11 +100,11 @@ bool PiecesEqualWhole(const GgmlApi& api, Product& product, ggml_backend_t backe
   if (!weight.cut.by_rows || matrix_rows <= group) return true;  // never cut within a matrix
   const int64_t rows = matrix_rows >= 3 * group ? 3 * group : matrix_rows;
   for (const PackedLayout* layout : Layouts(weight)) {
-    for (const int64_t columns : {int64_t{1}, kColumns}) {
-      if (Compare(api, product, backend, weight, layout, rows, columns)) continue;
-      if (layout == nullptr || columns == 1 || product.ComputesApart(weight.tensor.type)) return false;
-      product.ComputeApart(weight.tensor.type);
-      if (!Compare(api, product, backend, weight, layout, rows, columns)) return false;
+    for (size_t i = 0; i < kColumns.size(); ++i) {
+      if (Compare(api, product, backend, weight, layout, rows, kColumns[i])) continue;
+      if (layout == nullptr || i == 0 || product.ComputesApart(weight.tensor.type, kColumns[i])) return false;
+      product.ComputeApart(weight.tensor.type, kColumns[i - 1] + 1);
+      if (!Compare(api, product, backend, weight, layout, rows, kColumns[i])) return false;
     }
   }
   return true;

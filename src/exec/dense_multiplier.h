@@ -18,6 +18,8 @@ class DenseMultiplier {
 
   // A takeover's turn has begun: computes it. Errors: the read's; CheckProduct's.
   Status Multiply(Takeover& takeover);
+  // Whether resident rows are packed for this product on their way, since they are in memory as in the file.
+  bool PacksResident(const Takeover& takeover) const;
 
   Product& product() { return product_; }
   uint64_t move_ns() const { return product_.move_ns(); }
@@ -30,8 +32,10 @@ class DenseMultiplier {
     uint8_t* data = nullptr;
     const PackedLayout* packed = nullptr;
   };
+  Status MultiplyResident(const Takeover& takeover);
   Status MultiplySegment(Takeover& takeover, size_t index, Run& run);
   Status Flush(const Takeover& takeover, Run& run, const Move* move);
+  Status MoveRows(const Takeover& takeover, uint64_t rows, const PackedLayout* packed, const Move& move);
 
   RunningPass& pass_;
   const KernelChoice& choice_;

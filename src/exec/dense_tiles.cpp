@@ -20,7 +20,7 @@ uint64_t DenseTiles::RowsAtOnce(uint64_t rows, uint64_t most_bytes, uint64_t thr
   const Cut& cut = takeover_->weight->cut;
   if (!cut.by_rows) return rows;
   const uint64_t share = AlignUp((rows + threads - 1) / threads, kRowGroup);
-  return std::clamp(AlignDown(most_bytes / cut.row_bytes, kRowGroup), kRowGroup, std::max(kRowGroup, share));
+  return std::clamp(AlignDown(most_bytes / takeover_->weight->widest_row_bytes(), kRowGroup), kRowGroup, std::max(kRowGroup, share));
 }
 
 void DenseTiles::Begin(const Takeover& takeover, int threads) {
@@ -29,7 +29,7 @@ void DenseTiles::Begin(const Takeover& takeover, int threads) {
   const Weight& weight = *takeover.weight;
   pack_ = weight.packed != nullptr && choice_.PackStreamed(weight.tensor.type, takeover.node->ne[1]);
   if (pack_) {
-    const uint64_t all = pass_.memory().scratch().size(), least = kRowGroup * weight.cut.row_bytes;
+    const uint64_t all = pass_.memory().scratch().size(), least = kRowGroup * weight.widest_row_bytes();
     scratch_bytes_ = AlignDown(std::clamp(all / static_cast<uint64_t>(threads), least, std::max(least, kStreamedTileBytes)), kPageBytes);
     scratch_bytes_ = std::max(scratch_bytes_, least);
     packers_ = static_cast<int>(std::min(static_cast<uint64_t>(threads), all / scratch_bytes_));
@@ -105,8 +105,7 @@ Status DenseTiles::Work(int thread, Worker& worker, uint64_t& wait_ns) {
 Status DenseTiles::Multiply(const Tile& tile, int thread, Worker& worker, uint64_t& wait_ns) {
   if (tile.segment != kResident) return MultiplyArrived(tile, thread, worker, wait_ns);
   Weight& weight = *takeover_->weight;
-  auto* const data = reinterpret_cast<uint8_t*>(weight.storage.data()) + tile.first_row * weight.cut.row_bytes;
-  return CheckProduct(worker.product().Multiply(worker.backend(), *takeover_->node, tile.first_row, tile.rows, data, weight.packed, nullptr), weight);
+  return CheckProduct(worker.product().Multiply(worker.backend(), *takeover_->node, tile.first_row, tile.rows, weight.ResidentRow(tile.first_row), weight.layout, nullptr), weight);
 }
 
 Status DenseTiles::MultiplyArrived(const Tile& tile, int thread, Worker& worker, uint64_t& wait_ns) {
@@ -120,11 +119,10 @@ Status DenseTiles::MultiplyArrived(const Tile& tile, int thread, Worker& worker,
   if (!arrival.ok()) return arrival.status();
   // The arrived bytes are const; the kernels take a pointer to data that they only read.
   uint8_t* const data = const_cast<uint8_t*>(arrival->data) + from;
-  auto* const storage = reinterpret_cast<uint8_t*>(weight.storage.data()) + tile.first_row * row_bytes;
   const bool moves = tile.keep || pack_;
-  const PackedLayout* const packed = moves ? weight.packed : nullptr;
+  const PackedLayout* const packed = tile.keep ? weight.layout : pack_ ? weight.packed : nullptr;
   uint8_t* const scratch = pass_.memory().scratch().data() + static_cast<uint64_t>(thread) * scratch_bytes_;
-  const Move move{data, tile.keep ? storage : scratch};
+  const Move move{data, tile.keep ? weight.ResidentRow(tile.first_row) : scratch};
   HEADRACE_RETURN_IF_ERROR(CheckProduct(worker.product().Multiply(worker.backend(), *takeover_->node, tile.first_row, tile.rows, moves ? static_cast<uint8_t*>(move.to) : data,
                                                                   packed, moves ? &move : nullptr), weight));
   const std::lock_guard lock(mutex_);

@@ -7,6 +7,7 @@
 #include "exec/cut_check.h"
 #include "exec/kernel_timing.h"
 #include "exec/worker.h"
+#include "plan/residency.h"
 
 namespace headrace {
 namespace {
@@ -23,7 +24,11 @@ EngineTrust::~EngineTrust() {
 }
 
 bool EngineTrust::MayCut(const Weight& weight) {
-  const auto [known, added] = trusted_.try_emplace({weight.tensor.type, weight.experts, weight.packed != nullptr}, false);
+  if (!weight.experts && (!weight.cut.by_rows || weight.tensor.ne[1] <= static_cast<int64_t>(kRowGroup))) {
+    LearnCosts(weight);
+    return true;  // it is never cut, and says nothing of others
+  }
+  const auto [known, added] = trusted_.try_emplace({weight.tensor.type, weight.experts, weight.packed != nullptr ? weight.packed->buffer : nullptr}, false);
   if (!added) return known->second;
   known->second = Check(weight);
   if (known->second) {
@@ -48,6 +53,8 @@ bool EngineTrust::Check(const Weight& weight) {
 
 void EngineTrust::LearnCosts(const Weight& weight) {
   if (weight.packed == nullptr || !choice_.NeedsCosts(weight.tensor.type, weight.experts)) return;
+  if (backend_ == nullptr) backend_ = Workers::NewBackend(api_, kThreads);
+  if (backend_ == nullptr) return;
   const uint64_t start = Now();
   std::optional<KernelCosts> costs;
   if (weight.experts) {

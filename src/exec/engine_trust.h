@@ -33,7 +33,7 @@ class EngineTrust {
   KernelChoice& choice_;
   ApartTypes& apart_;
   ggml_backend_t backend_ = nullptr;                                // made when it is needed first
-  std::map<std::tuple<ggml_type, bool, bool>, bool> trusted_;       // type, of experts, packed
+  std::map<std::tuple<ggml_type, bool, ggml_backend_buffer_t>, bool> trusted_;   // type, of experts, the packed layout's kernels
 };
 
 }  // namespace headrace

@@ -34,13 +34,14 @@ Executor::Executor(const GgmlApi& api, const Config& config, WeightsAllowance& a
       trace_(OpenTrace(config)),
       layouts_(config.kernels == Kernels::kPlain ? nullptr : std::make_unique<PackedLayouts>(api)),
       headroom_(ReadTextFile),
-      weights_(api, layouts_.get()),
+      weights_(api, layouts_.get(), config.kernels == Kernels::kRepack),
       reads_([this](unsigned depth) { return OpenConfiguredReader(config_, depth); }),
       experts_(config.remember ? std::optional(CacheDirectory()) : std::nullopt),
+      rows_(api),
       choice_(config.kernels),
       trust_(api, choice_, apart_types_),
-      account_(snapshot, reads_, weights_, experts_),
-      memory_(reads_, allowance, weights_, experts_, snapshot, headroom_),
+      account_(snapshot, reads_, weights_, experts_, rows_),
+      memory_(reads_, allowance, weights_, experts_, rows_, snapshot, headroom_),
       pass_(weights_, experts_, memory_, account_, headroom_, snapshot, trace_.get()),
       workers_(api, apart_types_),
       graph_pass_(api, pass_, choice_, workers_),
@@ -65,7 +66,8 @@ ggml_status Executor::Compute(ggml_backend_sched_t sched, ggml_cgraph* graph, Co
   try {
     auto products = FindProducts(api_, sched, graph, mappings_);
     if (products.empty()) return compute(sched, graph);
-    const ggml_status status = ComputeAlone(std::move(products), sched, graph, compute, host);
+    auto lookups = FindLookups(api_, sched, graph, mappings_);
+    const ggml_status status = ComputeAlone(std::move(products), std::move(lookups), sched, graph, compute, host);
     DropForgottenUnlessBusy();
     return status;
   } catch (const std::exception& error) {
@@ -73,14 +75,14 @@ ggml_status Executor::Compute(ggml_backend_sched_t sched, ggml_cgraph* graph, Co
   }
 }
 
-ggml_status Executor::ComputeAlone(std::vector<ManagedProduct> products, ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunction compute,
-                                   const HostCallback& host) {
+ggml_status Executor::ComputeAlone(std::vector<ManagedProduct> products, std::vector<Lookup> lookups, ggml_backend_sched_t sched, ggml_cgraph* graph,
+                                   ComputeFunction compute, const HostCallback& host) {
   const std::lock_guard lock(mutex_);
   DropForgotten();  // another model may lie where one lay
   const uint64_t start = Now();
   account_.Begin(start);
   GuardStates(graph);
-  if (const Status ready = Prepare(std::move(products)); !ready.ok()) return Fail(ready);
+  if (const Status ready = Prepare(std::move(products), std::move(lookups)); !ready.ok()) return Fail(ready);
   if (pass_.plan.takeovers.empty()) return compute(sched, graph);
   account_.times.takeover_ns = Now() - start;
   const ggml_status status = RunPass(sched, graph, compute, host);
@@ -99,7 +101,7 @@ void Executor::GuardStates(ggml_cgraph* graph) {
   memory_.SetAside(unguarded_ || bytes <= kUncounted ? 0 : AlignUp(bytes, kPageBytes));
 }
 
-Status Executor::Prepare(std::vector<ManagedProduct> products) {
+Status Executor::Prepare(std::vector<ManagedProduct> products, std::vector<Lookup> lookups) {
   // What the engine cannot be trusted to compute in pieces is left to its own mapping: right, at the speed of page faults.
   std::erase_if(products, [this](const ManagedProduct& product) {
     const ggml_tensor& node = *product.takeover.node;
@@ -110,6 +112,9 @@ Status Executor::Prepare(std::vector<ManagedProduct> products) {
   });
   MakePassPlan(api_, std::move(products), config_.look_ahead, weights_, experts_, pass_.plan);
   if (pass_.plan.takeovers.empty()) return {};
+  for (Lookup& lookup : lookups) lookup.table = rows_.FindOrAdd(lookup);
+  AddLookups(std::move(lookups), pass_.plan);
+  weights_.SetTables(rows_.Shapes());
   HEADRACE_RETURN_IF_ERROR(CheckFiles());
   return pass_.Begin();
 }
@@ -186,12 +191,15 @@ void Executor::DropForgotten() {
     const std::lock_guard lock(forgotten_mutex_);
     ranges.swap(forgotten_);
   }
-  std::erase_if(ranges, [this](const auto& range) { return !weights_.Any(range.first, range.second); });
+  std::erase_if(ranges, [this](const auto& range) { return !weights_.Any(range.first, range.second) && !rows_.Any(range.first, range.second); });
   if (ranges.empty()) return;
   if (Prefetcher* const prefetcher = memory_.prefetcher()) prefetcher->Reset();
   pass_.plan.Clear();
   experts_.Clear();
-  for (const auto& [address, bytes] : ranges) weights_.Remove(address, bytes);
+  for (const auto& [address, bytes] : ranges) {
+    weights_.Remove(address, bytes);
+    rows_.Remove(address, bytes);
+  }
   if (!weights_.empty()) {
     snapshot_->weight_bytes = weights_.weight_bytes();
     snapshot_->resident_bytes = weights_.resident_bytes();

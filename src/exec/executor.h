@@ -19,6 +19,7 @@
 #include "exec/kernel_choice.h"
 #include "exec/mapping_table.h"
 #include "exec/packed_layout.h"
+#include "exec/row_store.h"
 #include "exec/pass_account.h"
 #include "exec/running_pass.h"
 #include "exec/state_guard.h"
@@ -62,12 +63,12 @@ class Executor {
 
  private:
   void GuardStates(ggml_cgraph* graph);
-  Status Prepare(std::vector<ManagedProduct> products);
+  Status Prepare(std::vector<ManagedProduct> products, std::vector<Lookup> lookups);
   ggml_status RunPass(ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunction compute, const HostCallback& host);
   Status CheckFiles() const;
   ggml_status Fail(const Status& status);
   void Account(uint64_t wall_ns);
-  ggml_status ComputeAlone(std::vector<ManagedProduct> products, ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunction compute,
+  ggml_status ComputeAlone(std::vector<ManagedProduct> products, std::vector<Lookup> lookups, ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunction compute,
                            const HostCallback& host);
   void DropForgotten();
   void DropForgottenUnlessBusy();
@@ -88,6 +89,7 @@ class Executor {
   WeightStore weights_;
   ReadService reads_;                // before all that read
   ExpertStore experts_;
+  RowStore rows_;
   KernelChoice choice_;
   ApartTypes apart_types_;
   EngineTrust trust_;

@@ -75,7 +75,7 @@ const char* DifferentField(const GgmlApi& api, const Probe& probe) {
 // Every name up to that of the custom node, which is behind all that are looked for in every release.
 void FindOps(const GgmlApi& api, ggml_op last, GgmlOps& ops) {
   const std::pair<const char*, ggml_op*> wanted[] = {
-      {"ADD", &ops.add},         {"CPY", &ops.cpy},         {"MUL_MAT", &ops.mul_mat},   {"MUL_MAT_ID", &ops.mul_mat_id},
+      {"ADD", &ops.add},         {"CPY", &ops.cpy},         {"GET_ROWS", &ops.get_rows}, {"MUL_MAT", &ops.mul_mat}, {"MUL_MAT_ID", &ops.mul_mat_id},
       {"PERMUTE", &ops.permute}, {"RESHAPE", &ops.reshape}, {"SET_ROWS", &ops.set_rows}, {"TRANSPOSE", &ops.transpose},
       {"UNARY", &ops.unary},     {"VIEW", &ops.view}};
   for (int number = 0; number <= static_cast<int>(last); ++number) {

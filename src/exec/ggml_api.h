@@ -24,6 +24,7 @@ struct GgmlOps {
   static constexpr ggml_op kNoOp = static_cast<ggml_op>(-1);
   ggml_op add = kNoOp;
   ggml_op cpy = kNoOp;
+  ggml_op get_rows = kNoOp;
   ggml_op mul_mat = kNoOp;
   ggml_op mul_mat_id = kNoOp;
   ggml_op permute = kNoOp;

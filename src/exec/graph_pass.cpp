@@ -36,9 +36,7 @@ bool GraphPass::Fits(ggml_backend_sched_t sched, ggml_cgraph* graph) {
 
 ggml_tensor& GraphPass::FunctionOf(std::deque<Call>& calls, size_t index, ggml_custom1_op_t function) {
   while (calls.size() <= index) {
-    if ((products_.size() + choices_.size()) % kNodesInContext == 0) {
-      contexts_.push_back(api_.init({(2 * kNodesInContext + 2) * api_.tensor_overhead(), nullptr, true}));
-    }
+    if (functions_++ % kNodesInContext == 0) contexts_.push_back(api_.init({(2 * kNodesInContext + 2) * api_.tensor_overhead(), nullptr, true}));
     Call& call = calls.emplace_back(Call{this, calls.size(), nullptr});
     call.function = NewCustomNode(api_, contexts_.back(), function, &call);
   }
@@ -78,6 +76,9 @@ Status GraphPass::Run(ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFun
   Change(0);
   for (size_t layer = 0; layer < experts_.layers(); ++layer) {
     changes_.Replace(experts_.free_node(layer), FunctionOf(choices_, layer, &GraphPass::OnChoice));
+  }
+  for (size_t i = 0; i < pass_.plan.lookups.size(); ++i) {
+    changes_.Replace(pass_.plan.lookups[i].node, FunctionOf(lookups_, i, &GraphPass::OnLookup));
   }
   status = compute(sched, graph);
   changes_.RestoreAll();
@@ -133,6 +134,34 @@ Status GraphPass::BeginLayer(size_t layer) {
     changes_.Replace(takeover.node, FunctionOf(products_, turn, &GraphPass::OnProduct));
   }
   return {};
+}
+
+void GraphPass::OnLookup(ggml_tensor* node, const ggml_tensor*, int thread, int, void* argument) {
+  const Call& call = *static_cast<Call*>(argument);
+  if (thread == 0) call.pass->LookUp(node, call.index);
+}
+
+// Few rows: one thread is quicker than two that share them. The others wait for it before the next node.
+void GraphPass::LookUp(ggml_tensor* node, size_t index) noexcept {
+  const std::lock_guard lock(mutex_);
+  if (!failure_.ok()) return;
+  const uint64_t start = Now();
+  const Lookup& lookup = pass_.plan.lookups[index];
+  Status status = lookup.node == node ? Status() : OtherOrder();
+  try {
+    Worker* const worker = workers_.Of(0);
+    if (worker == nullptr) status = Status(Code::kInternal, "ggml made no backend");
+    if (status.ok()) status = pass_.memory().rows().LookUp(lookup, worker->backend(), pass_.account().times);
+  } catch (const std::exception& error) {
+    status = GivenUp(error);
+  }
+  const uint64_t end = Now();
+  pass_.account().times.takeover_ns += end - start;
+  pass_.account().Publish(end);
+  if (status.ok()) return;
+  failure_ = status;
+  std::memset(node->data, 0, api_.nbytes(node));
+  StopGraph(lookup.at);
 }
 
 // The first thread that comes prepares the work, all share it, the last one that leaves ends the turn. Those that come later wait at the mutex.

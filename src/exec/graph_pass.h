@@ -39,11 +39,13 @@ class GraphPass {
   // What a replaced node's function is called with.
   struct Call {
     GraphPass* pass;
-    size_t index;                  // a turn, or a layer of experts
+    size_t index;                  // a turn, a layer of experts, or a lookup of rows
     ggml_tensor* function;         // a node of ours that the engine made; the replaced one gets its operation
   };
   static void OnProduct(ggml_tensor* node, const ggml_tensor* source, int thread, int threads, void* call);
   static void OnChoice(ggml_tensor* node, const ggml_tensor* source, int thread, int threads, void* call);
+  static void OnLookup(ggml_tensor* node, const ggml_tensor* source, int thread, int threads, void* call);
+  void LookUp(ggml_tensor* node, size_t lookup) noexcept;
   void Compute(ggml_tensor* node, size_t turn, int thread, int threads) noexcept;
   Status Begin(ggml_tensor* node, size_t turn, int threads);      // needs mutex_
   void Choose(size_t layer, int thread) noexcept;
@@ -60,7 +62,8 @@ class GraphPass {
   NodeChanges changes_;
   DenseTiles tiles_;
   GraphExperts experts_;
-  std::deque<Call> products_, choices_;    // one for each turn, and each layer of experts; stay where they are
+  std::deque<Call> products_, choices_, lookups_;  // one for each turn, layer of experts, and lookup of rows; stay where they are
+  size_t functions_ = 0;                   // of all of them
   std::vector<ggml_context*> contexts_;    // of their nodes
   std::deque<ggml_tensor> resident_;       // weights in memory, of nodes that use them
 

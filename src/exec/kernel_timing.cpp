@@ -31,7 +31,7 @@ struct Tile {
   Tile(const GgmlApi& api, const Weight& weight) : row_bytes(weight.tensor.nb[1]) {
     const uint64_t real = std::min(kRealRows, static_cast<uint64_t>(weight.tensor.ne[1]));
     rows = std::max(kRowGroup, AlignDown(kTileBytes / row_bytes, kRowGroup));
-    memory.resize(2 * bytes() + kPageBytes);
+    memory.resize(bytes() + rows * weight.packed->row_bytes + kPageBytes);
     plain = memory.data() + (kPageBytes - reinterpret_cast<uintptr_t>(memory.data()) % kPageBytes);
     packed = plain + bytes();
     for (uint64_t row = 0; row < rows; row += real) {

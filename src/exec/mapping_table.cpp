@@ -102,14 +102,6 @@ void MappingTable::LeaveToKernel(const void* address, uint64_t bytes) {
   }
 }
 
-void MappingTable::LeaveToKernel() {
-  const std::lock_guard lock(mutex_);
-  for (auto& [begin, mapping] : mappings_) {
-    if (!mapping.left) Advise(begin, mapping.end, MADV_NORMAL);
-    mapping.left = true;
-  }
-}
-
 bool MappingTable::Streams(const void* address, uint64_t bytes) const {
   const auto begin = reinterpret_cast<uintptr_t>(address), end = begin + bytes;
   const std::lock_guard lock(mutex_);

@@ -98,10 +98,10 @@ TEST_F(MappingAdvice, ARangeIsLeftToTheKernel) {
   EXPECT_FALSE(table_.Streams(data_, kBytes));
 }
 
-TEST_F(MappingAdvice, AllIsLeftToTheKernel) {
+TEST_F(MappingAdvice, WhatWasLeftToTheKernelStaysLeft) {
   table_.TakeFromKernel(data_, kBytes);
   table_.Remove(data_ + kPage, kPage);
-  table_.LeaveToKernel();
+  table_.LeaveToKernel(data_, kBytes);
   EXPECT_EQ(Advice(), "nRnn") << "what is not known is not touched";
   EXPECT_FALSE(table_.Streams(data_, kBytes));
   table_.TakeFromKernel(data_, kBytes);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "plan/residency.h"
+
 namespace headrace {
 namespace {
 
@@ -61,19 +63,35 @@ const PackedLayout* PackedLayouts::Choose(const ggml_tensor& weight, bool expert
     product.ne[2] = experts ? columns.ne[2] : 1;
     product.ne[3] = 1;
     if (!api_.backend_dev_supports_op(device_, &product)) continue;
-    const PackedLayout engines{buffer, std::nullopt};
-    const ggml_tensor bound = TileOf(api_, weight, weight.ne[1], nullptr, &engines);
-    if (bound.extra == nullptr) return nullptr;
-    const size_t packed_bytes = api_.backend_buffer_get_alloc_size(buffer, &bound);
-    return packed_bytes == api_.nbytes(&bound) ? Find(weight, buffer) : nullptr;
+    const uint64_t row_bytes = RowBytes(weight, experts, buffer);
+    return row_bytes != 0 ? Find(weight, buffer, row_bytes) : nullptr;
   }
   return nullptr;
 }
 
-const PackedLayout* PackedLayouts::Find(const ggml_tensor& weight, ggml_backend_buffer_t buffer) {
-  const auto [found, added] = layouts_.try_emplace({buffer, weight.type, weight.ne[0]}, PackedLayout{buffer, std::nullopt});
+// 0: it cannot be cut by rows.
+uint64_t PackedLayouts::RowBytes(const ggml_tensor& weight, bool experts, ggml_backend_buffer_t buffer) const {
+  const PackedLayout engines{buffer, 0, std::nullopt};
+  const auto bytes_of = [&](int64_t rows) -> uint64_t {
+    const ggml_tensor bound = TileOf(api_, weight, rows, nullptr, &engines);
+    return bound.extra == nullptr ? 0 : api_.backend_buffer_get_alloc_size(buffer, &bound);
+  };
+  const auto rows = static_cast<uint64_t>(weight.ne[1]);
+  const uint64_t bytes = bytes_of(weight.ne[1]);
+  if (bytes == rows * weight.nb[1]) return weight.nb[1];
+  // Slots for experts, and stacks of matrices, are as large as in the file.
+  if (experts || weight.ne[2] != 1 || weight.ne[3] != 1 || bytes % rows != 0) return 0;
+  for (const uint64_t group : {kRowGroup, 2 * kRowGroup}) {
+    if (bytes_of(static_cast<int64_t>(group)) != group * (bytes / rows)) return 0;
+  }
+  return bytes / rows;
+}
+
+const PackedLayout* PackedLayouts::Find(const ggml_tensor& weight, ggml_backend_buffer_t buffer, uint64_t row_bytes) {
+  const auto [found, added] = layouts_.try_emplace({buffer, weight.type, weight.ne[0]}, PackedLayout{buffer, row_bytes, std::nullopt});
   PackedLayout& layout = found->second;
-  if (!added) return &layout;
+  // What computes (a layout of another size has something beside the moved bytes) is the engine's work.
+  if (!added || row_bytes != weight.nb[1]) return &layout;
   const int64_t rows = std::min(kProbeRows, weight.ne[1]);
   layout.moves = PackMoves::Find(static_cast<size_t>(rows), weight.nb[1], weight.nb[0],
                                  [&](const uint8_t* from, uint8_t* to) { PackRowsByEngine(api_, weight, rows, from, to, layout); });

@@ -20,6 +20,7 @@ namespace headrace {
 // Of rows of one type and length. Immutable.
 struct PackedLayout {
   ggml_backend_buffer_t buffer = nullptr;   // stands for the engine's buffer type
+  uint64_t row_bytes = 0;                   // of a row within whole row groups; AMX tiles of some types need more than the file
   std::optional<PackMoves> moves;           // the conversion, where it can be had so; else it is the engine's
 };
 
@@ -32,12 +33,13 @@ class PackedLayouts {
   PackedLayouts(const PackedLayouts&) = delete;
   PackedLayouts& operator=(const PackedLayouts&) = delete;
 
-  // The layout stock would use for this weight of a MUL_MAT, or MUL_MAT_ID when it holds experts; null when it has none (or
-  // one that needs more bytes than the weight itself, which is left out).
+  // The layout stock would use for this weight of a MUL_MAT, or MUL_MAT_ID when it holds experts; null when it has none, or one that
+  // is left out: whose bytes are not the same for each row group, or not the file's where the weight is experts or several matrices.
   const PackedLayout* Choose(const ggml_tensor& weight, bool experts);
 
  private:
-  const PackedLayout* Find(const ggml_tensor& weight, ggml_backend_buffer_t buffer);
+  uint64_t RowBytes(const ggml_tensor& weight, bool experts, ggml_backend_buffer_t buffer) const;
+  const PackedLayout* Find(const ggml_tensor& weight, ggml_backend_buffer_t buffer, uint64_t row_bytes);
 
   const GgmlApi& api_;
   ggml_backend_dev_t device_ = nullptr;

@@ -16,7 +16,8 @@ Status CheckProduct(ggml_status status, const Weight& weight) {
 }
 
 void CutSegments(const Weight& weight, uint64_t begin, uint64_t end, uint64_t limit, bool keep, std::vector<SegmentRows>& segments) {
-  const uint64_t most = weight.cut.by_rows ? std::max(kRowGroup, AlignDown(limit / weight.cut.row_bytes, kRowGroup)) : weight.cut.rows;
+  // A segment that is packed fits the scratch in either layout.
+  const uint64_t most = weight.cut.by_rows ? std::max(kRowGroup, AlignDown(limit / weight.widest_row_bytes(), kRowGroup)) : weight.cut.rows;
   const uint64_t matrix = weight.experts ? static_cast<uint64_t>(weight.tensor.ne[1]) : weight.cut.rows;
   for (uint64_t row = begin; row < end;) {
     const uint64_t count = std::min({most, end - row, matrix - row % matrix});

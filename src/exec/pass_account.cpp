@@ -35,11 +35,13 @@ void AddWidth(Snapshot& snapshot, const PassAccount::Pass& pass) {
 
 }  // namespace
 
-PassAccount::PassAccount(SnapshotWriter& snapshot, const ReadService& reads, const WeightStore& weights, const ExpertStore& experts)
+PassAccount::PassAccount(SnapshotWriter& snapshot, const ReadService& reads, const WeightStore& weights, const ExpertStore& experts,
+                         const RowStore& rows)
     : snapshot_(snapshot),
       reads_(reads),
       weights_(weights),
       experts_(experts),
+      rows_(rows),
       read_accounted_(snapshot->bytes_read),
       expert_read_accounted_(snapshot->expert_bytes_read) {}
 
@@ -71,6 +73,7 @@ void PassAccount::PublishPlan(std::span<const SourceFile* const> files) {
   snapshot.scratch_bytes = plan.scratch_bytes;
   snapshot.expert_bytes = weights_.expert_bytes();
   snapshot.expert_cache_bytes = experts_.cache_bytes();
+  snapshot.row_memory_bytes = rows_.memory_bytes();
   snapshot.direct_io = std::all_of(files.begin(), files.end(), [](const SourceFile* file) { return file->direct(); });
   if (const Weight* weight = weights_.Largest()) {
     const std::string& path = weight->origin.file->path();
@@ -94,6 +97,9 @@ void PassAccount::Publish(uint64_t now_ns) {
   Add(snapshot.expert_bytes_read, read_by_cache_.Advance(experts_.bytes_read()));
   Add(snapshot.reads_failed, failed_.Advance(reads_.reads_failed()));
   Add(snapshot.reads_retried, retried_.Advance(reads_.reads_retried()));
+  Add(snapshot.row_bytes_read, rows_read_.Advance(rows_.bytes_read()));
+  Add(snapshot.rows_looked_up, rows_looked_up_.Advance(rows_.looked_up()));
+  Add(snapshot.row_hits, rows_hit_.Advance(rows_.hits()));
 }
 
 uint64_t PassAccount::Finish(const Pass& pass, const KernelChoice& choice) {

@@ -8,6 +8,7 @@
 #include "exec/expert_use.h"
 #include "exec/kernel_choice.h"
 #include "exec/pass.h"
+#include "exec/row_store.h"
 #include "exec/weight_store.h"
 #include "io/read_service.h"
 #include "telemetry/disturbance.h"
@@ -20,7 +21,7 @@ namespace headrace {
 class PassAccount {
  public:
   // All outlive it.
-  PassAccount(SnapshotWriter& snapshot, const ReadService& reads, const WeightStore& weights, const ExpertStore& experts);
+  PassAccount(SnapshotWriter& snapshot, const ReadService& reads, const WeightStore& weights, const ExpertStore& experts, const RowStore& rows);
 
   // Of the pass that runs: whoever spends adds.
   PassTimes times;
@@ -52,10 +53,11 @@ class PassAccount {
   const ReadService& reads_;
   const WeightStore& weights_;
   const ExpertStore& experts_;
+  const RowStore& rows_;
   PassTimes published_;              // what the snapshot has of times
   uint64_t published_at_ = 0;
   // What the snapshot has of the counters of others.
-  Tally read_, failed_, retried_, read_by_cache_, repack_;
+  Tally read_, failed_, retried_, read_by_cache_, repack_, rows_read_, rows_looked_up_, rows_hit_;
   uint64_t read_accounted_ = 0;      // bytes, up to the last pass
   uint64_t expert_read_accounted_ = 0;  // of these, by the experts' cache
   // What others took is looked at now and then: it costs as much as a hundred products.

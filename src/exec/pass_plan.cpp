@@ -55,6 +55,10 @@ void GroupExperts(const GgmlApi& api, ExpertStore& experts, bool look_ahead, Pas
   }
 }
 
+void AddFile(const SourceFile& file, PassPlan& plan) {
+  if (std::find(plan.files.begin(), plan.files.end(), &file) == plan.files.end()) plan.files.push_back(&file);
+}
+
 }  // namespace
 
 std::vector<ManagedProduct> FindProducts(const GgmlApi& api, ggml_backend_sched_t sched, ggml_cgraph* graph, MappingTable& mappings) {
@@ -94,6 +98,7 @@ std::vector<ManagedProduct> FindProducts(const GgmlApi& api, ggml_backend_sched_
 void PassPlan::Clear() {
   uses.clear();  // with their pins
   takeovers.clear();
+  lookups.clear();
   files.clear();
   columns = 0;
   multiplied_bytes = column_bytes = 0;
@@ -105,8 +110,7 @@ void MakePassPlan(const GgmlApi& api, std::vector<ManagedProduct> products, bool
   for (ManagedProduct& product : products) {
     Takeover& takeover = plan.takeovers.emplace_back(std::move(product.takeover));
     takeover.weight = weights.FindOrAdd(*takeover.node->src[0], product.origin, takeover.node->op == api.op.mul_mat_id);
-    const SourceFile* file = takeover.weight->origin.file.get();
-    if (std::find(plan.files.begin(), plan.files.end(), file) == plan.files.end()) plan.files.push_back(file);
+    AddFile(*takeover.weight->origin.file, plan);
   }
   GroupExperts(api, experts, look_ahead, plan);
   for (const Takeover& takeover : plan.takeovers) {
@@ -116,6 +120,11 @@ void MakePassPlan(const GgmlApi& api, std::vector<ManagedProduct> products, bool
     plan.multiplied_bytes += use == nullptr ? takeover.weight->bytes() : takeover.weight->bytes() / use->experts * static_cast<uint64_t>(use->per_token);
     if (use != nullptr && use->tokens > 1) plan.column_bytes = std::max(plan.column_bytes, ExpertProduct::ScratchBytes(node, use->tokens));
   }
+}
+
+void AddLookups(std::vector<Lookup> lookups, PassPlan& plan) {
+  plan.lookups = std::move(lookups);
+  for (const Lookup& lookup : plan.lookups) AddFile(*lookup.table->origin.file, plan);
 }
 
 }  // namespace headrace

@@ -9,6 +9,7 @@
 #include "exec/ggml_api.h"
 #include "exec/mapping_table.h"
 #include "exec/pass.h"
+#include "exec/row_lookup.h"
 #include "exec/weight_store.h"
 
 namespace headrace {
@@ -25,6 +26,7 @@ std::vector<ManagedProduct> FindProducts(const GgmlApi& api, ggml_backend_sched_
 
 struct PassPlan {
   std::vector<Takeover> takeovers;          // in graph order
+  std::vector<Lookup> lookups;              // in graph order, of rows of managed tables
   std::vector<ExpertUse> uses;              // of the layers with experts, in graph order; takeovers point at them
   std::vector<const SourceFile*> files;
   int64_t columns = 0;                      // of the widest batch
@@ -36,5 +38,8 @@ struct PassPlan {
 
 // Enters weights and layers that are new into the stores. With `look_ahead` the routers of layers are found.
 void MakePassPlan(const GgmlApi& api, std::vector<ManagedProduct> products, bool look_ahead, WeightStore& weights, ExpertStore& experts, PassPlan& plan);
+
+// What the pass looks up beside, in graph order.
+void AddLookups(std::vector<Lookup> lookups, PassPlan& plan);
 
 }  // namespace headrace

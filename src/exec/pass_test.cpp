@@ -87,6 +87,17 @@ TEST(SchedulePass, WhatCannotBeCutIsOneSegment) {
   EXPECT_EQ(SegmentOf(weight, pass.takeovers[0].segments[0]).bytes, 5 * kMiB);
 }
 
+TEST(CutSegments, ASegmentFitsTheScratchInItsLargestLayout) {
+  Weight weight;
+  Make(weight, 1000, 0, 0);
+  const PackedLayout larger{nullptr, 1500, std::nullopt};
+  weight.packed = &larger;
+  std::vector<SegmentRows> segments;
+  CutSegments(weight, 0, 1000, 256 * 1000, false, segments);
+  for (const SegmentRows& segment : segments) EXPECT_LE(segment.rows, 128u);
+  EXPECT_EQ(SegmentOf(weight, segments[0]).bytes, 128u * 1000) << "what is read is the file's";
+}
+
 TEST(CutSegments, NoSegmentHoldsTwoExperts) {
   Weight weight;
   Make(weight, 4 * 100, 0, 0);

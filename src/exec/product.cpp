@@ -66,7 +66,7 @@ void Product::CutPieces(const ggml_tensor& node, uint64_t first_row, uint64_t ro
   // ggml's tiled float kernels take a matrix whose rows are a multiple of 4 and leave any other to dot
   // products, which round differently. A piece must fall on the same side as the whole weight.
   const uint64_t odd_rows = packed == nullptr ? matrix_rows % 4 : 0;
-  const size_t row_bytes = weight.nb[1];
+  const size_t row_bytes = packed != nullptr ? packed->row_bytes : weight.nb[1];
   uint64_t row = first_row;
   const uint64_t end = first_row + rows;
   while (row < end) {
@@ -97,7 +97,8 @@ ggml_status Product::MoveRows(ggml_backend_t backend, const ggml_tensor& weight,
 ggml_status Product::Multiply(ggml_backend_t backend, const ggml_tensor& node, uint64_t first_row, uint64_t rows,
                               void* data, const PackedLayout* packed, const Move* move) {
   const Cut cut = CutOf(api_, *node.src[0]);
-  const bool apart = packed != nullptr && node.ne[1] > 1 && ComputesApart(node.src[0]->type);
+  const bool whole = rows == static_cast<uint64_t>(node.ne[0]) && first_row % rows == 0 && node.nb[1] == rows * node.nb[0];
+  const bool apart = packed != nullptr && !whole && ComputesApart(node.src[0]->type, node.ne[1]);
   pieces_.clear();
   if (cut.by_rows) {
     // Pieces point at each other, so the vector must not grow while they are added.
@@ -131,7 +132,7 @@ ggml_status Product::Multiply(ggml_backend_t backend, const ggml_tensor& node, u
     piece.product.src[0] = &piece.weight;
     piece.product.src[1] = &piece.columns;
     if (apart) {
-      status = apart_.Multiply(backend, graph_, piece.product);
+      status = apart_.Multiply(backend, graph_, piece.product, packed->row_bytes);
       if (status != GGML_STATUS_SUCCESS) return status;
       nodes = 0;
       continue;

@@ -50,10 +50,13 @@ class Product {
   ggml_status MoveRows(ggml_backend_t backend, const ggml_tensor& weight, uint64_t rows, const PackedLayout* packed,
                        const Move& move);
 
-  // The packed kernels of this type cannot write into columns of more rows than a piece has: results of several columns are computed
-  // apart from now on.
-  void ComputeApart(ggml_type type) { apart_types_.insert(type); }
-  bool ComputesApart(ggml_type type) const { return apart_types_.count(type) > 0; }
+  // The packed kernels of this type cannot write so many columns, or more, of more rows than a piece has: their results are computed apart
+  // from now on.
+  void ComputeApart(ggml_type type, int64_t from_columns) { apart_types_[type] = from_columns; }
+  bool ComputesApart(ggml_type type, int64_t columns) const {
+    const auto from = apart_types_.find(type);
+    return from != apart_types_.end() && columns >= from->second;
+  }
 
   // Time that moves took, as seen by the first thread.
   uint64_t move_ns() const { return move_.nanoseconds(); }

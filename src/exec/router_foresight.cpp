@@ -61,8 +61,7 @@ ggml_status Foresight::Multiply(size_t piece, Product& product, ggml_backend_t b
   node.src[0] = &weight;
   node.src[1] = &columns;
   const uint64_t first = piece * piece_rows_;
-  auto* const rows = reinterpret_cast<uint8_t*>(const_cast<std::byte*>(router_->storage.data())) + first * router_->cut.row_bytes;
-  return product.Multiply(backend, node, first, std::min(piece_rows_, router_->cut.rows - first), rows, router_->packed, nullptr);
+  return product.Multiply(backend, node, first, std::min(piece_rows_, router_->cut.rows - first), router_->ResidentRow(first), router_->layout, nullptr);
 }
 
 std::vector<uint32_t> Foresight::Best(size_t count) {

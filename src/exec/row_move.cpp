@@ -30,7 +30,7 @@ void RowMove::Run(ggml_tensor*, const ggml_tensor*, int thread, int threads, voi
   const uint64_t end = std::min(move.rows_, groups * (t + 1) / n * kRowGroup);
   if (begin < end) {
     const uint8_t* from = move.from_ + begin * move.row_bytes_;
-    uint8_t* to = move.to_ + begin * move.row_bytes_;
+    uint8_t* to = move.to_ + begin * (move.packed_ != nullptr ? move.packed_->row_bytes : move.row_bytes_);
     if (move.packed_ != nullptr) {
       PackRows(move.api_, *move.weight_, static_cast<int64_t>(end - begin), from, to, *move.packed_);
     } else {

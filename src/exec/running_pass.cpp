@@ -19,6 +19,7 @@ RunningPass::RunningPass(WeightStore& weights, ExpertStore& experts, StreamMemor
 Status RunningPass::Begin() {
   turn_ = 0;
   HEADRACE_RETURN_IF_ERROR(memory_.Prepare(plan.column_bytes));
+  memory_.rows().Foresee(plan.lookups);  // before the disk has anything else to do
   if (ExpertCache* const cache = experts_.cache()) cache->BeginPass(static_cast<double>(plan.columns));
   Schedule(0);
   const bool loading = std::any_of(plan.takeovers.begin(), plan.takeovers.end(), [](const Takeover& takeover) {
@@ -145,9 +146,9 @@ void RunningPass::EndTurn(Takeover& takeover) {
 }
 
 Result<bool> RunningPass::RoomToKeep(Weight& weight, const SegmentRows& segment, uint64_t kept) {
-  const uint64_t row_bytes = weight.cut.row_bytes;
   if (segment.first_row > kept || memory_.MustGiveBack()) return false;
   HEADRACE_RETURN_IF_ERROR(weights_.Commit(weight));
+  const uint64_t row_bytes = weight.resident_row_bytes();
   return headroom_.Touch(weight.storage.data() + segment.first_row * row_bytes, segment.rows * row_bytes);
 }
 

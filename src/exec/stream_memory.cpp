@@ -8,12 +8,13 @@
 #include "base/size.h"
 
 namespace headrace {
-StreamMemory::StreamMemory(ReadService& reads, WeightsAllowance& allowance, WeightStore& weights, ExpertStore& experts, SnapshotWriter& snapshot,
-                           Headroom& headroom)
+StreamMemory::StreamMemory(ReadService& reads, WeightsAllowance& allowance, WeightStore& weights, ExpertStore& experts, RowStore& rows,
+                           SnapshotWriter& snapshot, Headroom& headroom)
     : reads_(reads),
       allowance_(allowance),
       weights_(weights),
       experts_(experts),
+      rows_(rows),
       snapshot_(snapshot),
       headroom_(headroom) {}
 
@@ -72,20 +73,20 @@ Result<bool> StreamMemory::GiveBack() {
   weights_.SetLimit(LimitNow());
   snapshot_->budget_bytes = weights_.limit();
   if (!weights_.must_shrink()) return false;
-  LogDebug(fmt::format("gives back {}: weights may use {} now ({})", FormatSize(weights_.plan().total_bytes() - weights_.limit()),
+  LogDebug(fmt::format("gives back {}: weights may use {} now ({})", FormatSize(weights_.planned_bytes() - weights_.limit()),
                        FormatSize(weights_.limit()), allowance_.Describe()));
   HEADRACE_RETURN_IF_ERROR(weights_.Replan(0));
   HEADRACE_RETURN_IF_ERROR(Allocate());
   return true;
 }
 
-// The experts' cache, ring and scratch of the sizes that the plan says.
+// The experts' cache, rows, ring and scratch of the sizes that the plan says.
 Status StreamMemory::Allocate() {
   const ResidencyPlan& plan = weights_.plan();
   const bool unchanged =
       prefetcher_ != nullptr && ring_reservation_.bytes() == plan.ring_bytes && scratch_reservation_.bytes() == plan.scratch_bytes;
   // What goes is given back before anything is charged: any of the three may grow by what another shrinks.
-  planned_bytes_ = plan.total_bytes();
+  planned_bytes_ = weights_.planned_bytes();
   if (!unchanged) {
     prefetcher_.reset();
     scratch_ = {};
@@ -93,7 +94,9 @@ Status StreamMemory::Allocate() {
     scratch_reservation_.Release();
   }
   HEADRACE_RETURN_IF_ERROR(reads_.Start());
+  if (weights_.row_bytes() < rows_.memory_bytes()) rows_.Drop();
   HEADRACE_RETURN_IF_ERROR(experts_.EnsureCache(weights_, plan.expert_cache_bytes, reads_, headroom_));
+  HEADRACE_RETURN_IF_ERROR(rows_.EnsureMemory(weights_, weights_.row_bytes(), reads_, headroom_));
   if (unchanged) return {};
   auto ring_reservation = weights_.Charge(plan.ring_bytes, "read-ahead ring");
   if (!ring_reservation.ok()) return ring_reservation.status();
@@ -119,6 +122,7 @@ Status StreamMemory::Allocate() {
 
 void StreamMemory::Clear() {
   prefetcher_.reset();
+  rows_.Drop();
   reads_.Stop();
   planned_bytes_ = 0;
   scratch_ = {};

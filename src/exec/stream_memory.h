@@ -1,5 +1,5 @@
 // The memory that streaming uses: how much weights may have now, and within that the plan's ring (with the prefetcher that
-// reads into it), scratch and experts' cache. Resident rows are the WeightStore's.
+// reads into it), scratch, experts' cache and rows of tables. Resident rows are the WeightStore's.
 #pragma once
 
 #include <atomic>
@@ -8,6 +8,7 @@
 #include <span>
 
 #include "exec/expert_store.h"
+#include "exec/row_store.h"
 #include "exec/weight_store.h"
 #include "memory/headroom.h"
 #include "memory/region.h"
@@ -21,7 +22,8 @@ namespace headrace {
 class StreamMemory {
  public:
   // All outlive it.
-  StreamMemory(ReadService& reads, WeightsAllowance& allowance, WeightStore& weights, ExpertStore& experts, SnapshotWriter& snapshot, Headroom& headroom);
+  StreamMemory(ReadService& reads, WeightsAllowance& allowance, WeightStore& weights, ExpertStore& experts, RowStore& rows, SnapshotWriter& snapshot,
+               Headroom& headroom);
 
   // Before a pass: plans with what weights may use now, and allocates what the plan says. `column_bytes` of scratch are wanted for the
   // widest batch (PlanResidency). No experts are pinned. Errors: kOutOfBudget with the arithmetic, or the allocation's.
@@ -42,6 +44,7 @@ class StreamMemory {
 
   // Null before the first Prepare and after Clear.
   Prefetcher* prefetcher() const { return prefetcher_.get(); }
+  RowStore& rows() { return rows_; }
   // Rows in a packed layout, or columns of one expert.
   std::span<uint8_t> scratch() { return {reinterpret_cast<uint8_t*>(scratch_.data()), scratch_.bytes()}; }
 
@@ -54,6 +57,7 @@ class StreamMemory {
   WeightsAllowance& allowance_;
   WeightStore& weights_;
   ExpertStore& experts_;
+  RowStore& rows_;
   SnapshotWriter& snapshot_;
   Headroom& headroom_;
 

@@ -8,7 +8,7 @@
 namespace headrace {
 
 ggml_tensor Weight::Resident(const GgmlApi& api) {
-  if (packed != nullptr) return TileOf(api, tensor, tensor.ne[1], storage.data(), packed);
+  if (layout != nullptr) return TileOf(api, tensor, tensor.ne[1], storage.data(), layout);
   ggml_tensor resident = tensor;
   resident.data = storage.data();
   resident.view_src = nullptr;
@@ -16,7 +16,7 @@ ggml_tensor Weight::Resident(const GgmlApi& api) {
   return resident;
 }
 
-WeightStore::WeightStore(const GgmlApi& api, PackedLayouts* layouts) : api_(api), layouts_(layouts), budget_(0) {}
+WeightStore::WeightStore(const GgmlApi& api, PackedLayouts* layouts, bool keep_larger) : api_(api), layouts_(layouts), keep_larger_(keep_larger), budget_(0) {}
 
 Weight* WeightStore::FindOrAdd(const ggml_tensor& tensor, const Origin& origin, bool experts) {
   const auto [begin, end] = by_address_.equal_range(tensor.data);
@@ -73,36 +73,68 @@ void WeightStore::SetLimit(uint64_t bytes) {
   changed_ = changed_ || must_shrink() || (wants_more && grown);
 }
 
-std::vector<WeightExtent> WeightStore::Extents() const {
+// Of resident rows; `larger`: also one that needs more memory than the file's.
+const PackedLayout* WeightStore::LayoutOf(const Weight& weight, bool larger) const {
+  return larger || weight.RowBytes(weight.packed) <= weight.cut.row_bytes ? weight.packed : nullptr;
+}
+
+std::vector<WeightExtent> WeightStore::Extents(bool larger) const {
   std::vector<WeightExtent> extents;
   extents.reserve(weights_.size());
   // The planner numbers models from 0 without gaps.
   std::unordered_map<uint32_t, uint32_t> models;
   for (const Weight& weight : weights_) {
     const auto model = models.emplace(weight.origin.model, static_cast<uint32_t>(models.size())).first->second;
-    extents.push_back({weight.streams ? weight.cut.rows : 0, weight.cut.row_bytes, model, weight.experts});
+    extents.push_back({weight.streams ? weight.cut.rows : 0, weight.cut.row_bytes, model, weight.experts,
+                       weight.RowBytes(LayoutOf(weight, larger)), weight.widest_row_bytes()});
   }
   return extents;
 }
 
-uint64_t WeightStore::floor_bytes() const { return FloorBytes(Extents(), column_bytes_); }
+void WeightStore::SetTables(std::vector<RowShape> tables) {
+  if (tables == tables_) return;
+  tables_ = std::move(tables);
+  changed_ = true;
+}
+
+uint64_t WeightStore::floor_bytes() const { return FloorBytes(Extents(keep_larger_), column_bytes_); }
+
+Result<ResidencyPlan> WeightStore::MakePlan(uint64_t column_bytes, uint64_t row_bytes, bool& larger) const {
+  const uint64_t limit = budget_.limit() - row_bytes;
+  larger = std::any_of(weights_.begin(), weights_.end(), [this](const Weight& weight) { return LayoutOf(weight, true) != LayoutOf(weight, false); });
+  auto plan = PlanResidency(Extents(larger), limit, column_bytes);
+  if (!larger || keep_larger_) return plan;
+  const bool experts = std::any_of(weights_.begin(), weights_.end(), [](const Weight& weight) { return weight.experts; });
+  if (plan.ok() && plan->streamed_bytes == 0 && !experts) return plan;
+  larger = false;
+  return PlanResidency(Extents(larger), limit, column_bytes);
+}
 
 Status WeightStore::Replan(uint64_t column_bytes) {
   if (!changed_ && column_bytes <= column_bytes_) return {};
   const uint64_t columns = std::max(column_bytes, column_bytes_);
-  auto plan = PlanResidency(Extents(), budget_.limit(), columns);
+  const uint64_t row_bytes = RowMemoryBytes(tables_, budget_.limit(), FloorBytes(Extents(keep_larger_), columns));
+  bool larger = false;
+  auto plan = MakePlan(columns, row_bytes, larger);
   if (!plan.ok()) return plan.status();
+  row_bytes_ = row_bytes;
   column_bytes_ = columns;
   planned_limit_ = budget_.limit();
   plan_ = std::move(*plan);
   size_t i = 0;
   for (Weight& weight : weights_) {
     weight.target_rows = plan_.resident_rows[i++];
+    if (const PackedLayout* const layout = LayoutOf(weight, larger); layout != weight.layout) {
+      weight.layout = layout;
+      weight.resident_rows = 0;
+      weight.storage = {};
+      weight.reservation.Release();
+    }
     if (weight.resident_rows > weight.target_rows) {
       weight.resident_rows = weight.target_rows;
-      weight.storage.Decommit(weight.target_rows * weight.cut.row_bytes, weight.storage.bytes());
+      weight.storage.Decommit(weight.target_rows * weight.resident_row_bytes(), weight.storage.bytes());
     }
-    const uint64_t paid = AlignUp(weight.target_rows * weight.cut.row_bytes, kPageBytes);
+    const uint64_t paid = AlignUp(weight.target_rows * weight.resident_row_bytes(), kPageBytes);
     if (weight.reservation.bytes() > paid) {
       HEADRACE_RETURN_IF_ERROR(weight.reservation.Shrink(weight.reservation.bytes() - paid));
     }
@@ -112,7 +144,7 @@ Status WeightStore::Replan(uint64_t column_bytes) {
 }
 
 Status WeightStore::Commit(Weight& weight) {
-  const uint64_t price = AlignUp(weight.target_rows * weight.cut.row_bytes, kPageBytes);
+  const uint64_t price = AlignUp(weight.target_rows * weight.resident_row_bytes(), kPageBytes);
   if (weight.reservation.bytes() == 0) {
     auto reservation = budget_.Reserve(price, "resident weights");
     if (!reservation.ok()) return reservation.status();
@@ -121,16 +153,16 @@ Status WeightStore::Commit(Weight& weight) {
     HEADRACE_RETURN_IF_ERROR(weight.reservation.Grow(price - weight.reservation.bytes()));
   }
   if (weight.storage.bytes() == 0) {
-    auto storage = Region::Reserve(AlignUp(weight.bytes(), kPageBytes));
+    auto storage = Region::Reserve(AlignUp(weight.cut.rows * weight.resident_row_bytes(), kPageBytes));
     if (!storage.ok()) return storage.status();
     weight.storage = std::move(*storage);
   }
-  return weight.storage.Commit(0, weight.target_rows * weight.cut.row_bytes);
+  return weight.storage.Commit(0, weight.target_rows * weight.resident_row_bytes());
 }
 
 uint64_t WeightStore::resident_bytes() const {
   uint64_t bytes = 0;
-  for (const Weight& weight : weights_) bytes += weight.resident_rows * weight.cut.row_bytes;
+  for (const Weight& weight : weights_) bytes += weight.resident_rows * weight.resident_row_bytes();
   return bytes;
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 #include <string_view>
 #include <unordered_set>
 
@@ -115,6 +116,8 @@ bool TensorEntry::is_expert() const {
   return text.ends_with("_exps.weight") || text.ends_with("_chexps.weight");
 }
 
+bool TensorEntry::type_known() const { return LayoutOf(type).block_elements > 0; }
+
 uint64_t Catalogue::weight_bytes() const {
   uint64_t bytes = 0;
   for (const TensorEntry& tensor : tensors) bytes += tensor.bytes;
@@ -133,6 +136,16 @@ std::string Catalogue::dominant_type() const {
   const auto largest = std::max_element(bytes_of.begin(), bytes_of.end(),
                                         [](const auto& a, const auto& b) { return a.second < b.second; });
   return largest == bytes_of.end() ? "" : TypeName(largest->first);
+}
+
+std::vector<std::string> Catalogue::unknown_types() const {
+  std::set<uint32_t> types;
+  for (const TensorEntry& tensor : tensors) {
+    if (!tensor.type_known()) types.insert(tensor.type);
+  }
+  std::vector<std::string> names;
+  for (const uint32_t type : types) names.push_back(TypeName(type));
+  return names;
 }
 
 Result<Catalogue> ReadCatalogue(const std::string& path) {

@@ -15,14 +15,16 @@ namespace headrace {
 
 struct TensorEntry {
   std::string name;                    // 1 to 63 bytes, no control characters
-  uint32_t type = 0;                   // ggml_type, one that LayoutOf knows
+  uint32_t type = 0;                   // ggml_type; one that LayoutOf does not know is newer than this library
   std::array<uint64_t, 4> shape{};     // elements per dimension, ggml order (shape[0] is a row), none 0;
                                        // unused are 1
   uint32_t file = 0;                   // index into Catalogue::files
   uint64_t offset = 0;                 // bytes from the start of that file; all bytes lie in the file
-  uint64_t bytes = 0;
+  uint64_t bytes = 0;                  // at least one for each row; of a type that LayoutOf does not know, all up to the next tensor or the
+                                       // end of the file: padding counts
   int layer = -1;                      // N of "blk.N.", -1 outside the layers
 
+  bool type_known() const;
   uint64_t row_bytes() const { return rows() == 0 ? 0 : bytes / rows(); }
   uint64_t rows() const { return shape[1] * shape[2] * shape[3]; }
   // A weight that MUL_MAT_ID chooses experts from: "..._exps.weight" or "..._chexps.weight", shape[2]
@@ -58,13 +60,15 @@ struct Catalogue {
   uint64_t parameters() const;         // elements of all tensors
   std::string dominant_type() const;   // name of the type that holds most bytes, for instance "Q4_0";
                                        // "" without tensors
+  std::vector<std::string> unknown_types() const;  // names of the types that LayoutOf does not know, each once
 };
 
 // Reads the headers of a GGUF file. For any part of a split model ("-00001-of-00003.gguf") the whole
 // model is read. Errors, each one line with the path and what to do: kNotFound (the file, or a part of a
 // split model), kPermission, kInvalidArgument (a directory, not GGUF, a part under another name), kCorrupt
 // (truncated, overlapping, out of the file, overflowing, parts that do not belong together), kUnsupported
-// (unknown version, unknown tensor type, big-endian, array of arrays), kIo, kChanged (shrank meanwhile).
+// (unknown version, a tensor type that llama.cpp has given up or that no ggml is near to have, big-endian, array of arrays), kIo,
+// kChanged (shrank meanwhile).
 // Time and memory are bounded by the header's real size, never by what it claims, and a header may have
 // at most 256 MiB, 65536 keys and 262144 tensors.
 Result<Catalogue> ReadCatalogue(const std::string& path);
@@ -78,5 +82,8 @@ struct TypeLayout {
   uint32_t block_bytes = 0;
 };
 TypeLayout LayoutOf(uint32_t type);
+
+// Whether a type that is not known here may be one of a newer ggml.
+bool MayBeNewer(uint32_t type);
 
 }  // namespace headrace

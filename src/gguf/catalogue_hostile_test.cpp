@@ -166,10 +166,34 @@ TEST_F(HostileTest, BadShapes) {
 }
 
 TEST_F(HostileTest, BadTensorTypes) {
-  for (uint32_t type : {4u, 31u, 36u, 43u, 0xffffffffu}) {
+  for (uint32_t type : {4u, 31u, 36u, 1024u, 0xffffffffu}) {
     ExpectRefused(GgufBuilder().Tensor("w", type, {32}), Code::kUnsupported,
                   "tensor 'w' has the unknown type " + std::to_string(type));
   }
+}
+
+// Their size is what the file has for them: never more than that, and never nothing.
+TEST_F(HostileTest, TensorsOfNewerTypes) {
+  const auto write = [&](const GgufBuilder& builder, uint64_t data_bytes) {
+    EXPECT_TRUE(builder.Write(Path("model.gguf"), builder.DataOffset() + data_bytes));
+    return Path("model.gguf");
+  };
+  const auto newer = [](std::vector<uint64_t> shape, uint64_t offset) { return GgufBuilder().TensorAt("w", 43, shape, offset); };
+  EXPECT_TRUE(ReadCatalogue(write(newer({1000, 10}, 0), 157)).ok());
+  ExpectRefused(write(newer({1000, 10}, 0), 150), Code::kCorrupt, "10 rows of 1000 elements in the 150 bytes");
+  ExpectRefused(write(newer({1000, 10}, 0), 9), Code::kCorrupt, "tensor 'w' has 10 rows of 1000 elements in the 9 bytes before the end of the file");
+  ExpectRefused(write(newer({1}, 64), 64), Code::kCorrupt, "1 rows of 1 elements in the 0 bytes before the end of the file");
+  ExpectRefused(write(newer({1}, 64), 63), Code::kCorrupt, "truncated: tensor 'w'");
+  ExpectRefused(write(newer({1, kHuge}, 0), 4096), Code::kCorrupt, "rows of 1 elements in the 4096 bytes");
+  ExpectRefused(write(newer({kHuge}, 0), 4096), Code::kCorrupt, "1 rows of 4611686018427387904 elements in the 4096 bytes");
+  ExpectRefused(write(newer({uint64_t{1} << 32, uint64_t{1} << 32}, 0), 4096), Code::kCorrupt, "more elements than can be counted");
+  for (uint64_t offset : {~uint64_t{31}, uint64_t{1} << 63, kHuge}) ExpectRefused(write(newer({8}, offset), 4096), Code::kCorrupt, "truncated: tensor 'w'");
+  // At one place with another, of either kind.
+  for (uint32_t type : {43u, uint32_t{kGgmlF32}}) {
+    EXPECT_FALSE(ReadCatalogue(write(newer({8}, 0).TensorAt("v", type, {8}, 0), 4096)).ok()) << type;
+    EXPECT_FALSE(ReadCatalogue(write(GgufBuilder().TensorAt("v", type, {8}, 0).TensorAt("w", 43, {8}, 0), 4096)).ok()) << type;
+  }
+  ExpectRefused(write(GgufBuilder().TensorAt("v", kGgmlF32, {16}, 0).TensorAt("w", 43, {8}, 32), 4096), Code::kCorrupt, "overlaps tensor 'v'");
 }
 
 TEST_F(HostileTest, BadPlaces) {

@@ -91,6 +91,28 @@ TEST_F(CatalogueTest, AFileWithoutAnythingIsSound) {
   EXPECT_FALSE(model->has_chat_template);
 }
 
+// A model whose types only a newer llama.cpp knows: the sizes are what the file has for them.
+TEST_F(CatalogueTest, NewerTypesHaveWhatLiesBeforeTheNextTensor) {
+  const GgufBuilder model = GgufBuilder().TensorAt("blk.0.ffn_up.weight", 43, {256, 10}, 0).TensorAt("norm", kGgmlF32, {8}, 1440)
+                                .TensorAt("output.weight", 400, {256, 7}, 1472).TensorAt("blk.0.ffn_down.weight", 43, {256, 10}, 4096);
+  ASSERT_TRUE(model.Write(Path("model.gguf"), model.DataOffset() + 4096 + 1410));
+  const auto catalogue = ReadCatalogue(Path("model.gguf"));
+  ASSERT_TRUE(catalogue.ok()) << catalogue.status().message();
+  const auto& tensors = catalogue->tensors;
+  ASSERT_EQ(tensors.size(), 4u);
+  EXPECT_EQ(tensors[0].bytes, 1440u) << "1410 and padding";
+  EXPECT_EQ(tensors[0].row_bytes(), 144u);
+  EXPECT_EQ(tensors[1].bytes, 32u);
+  EXPECT_EQ(tensors[2].bytes, 4096u - 1472u);
+  EXPECT_EQ(tensors[3].bytes, 1410u);
+  EXPECT_FALSE(tensors[0].type_known());
+  EXPECT_TRUE(tensors[1].type_known());
+  EXPECT_EQ(catalogue->unknown_types(), (std::vector<std::string>{"type 43", "type 400"}));
+  EXPECT_EQ(catalogue->dominant_type(), "type 43");
+  EXPECT_EQ(catalogue->weight_bytes(), 1440u + 32 + 2624 + 1410);
+  EXPECT_EQ(catalogue->parameters(), 256u * 27 + 8);
+}
+
 TEST_F(CatalogueTest, BundledModels) {
   const auto dense = ReadCatalogue(Model("austen-dense-q4_0.gguf"));
   ASSERT_TRUE(dense.ok()) << dense.status().message();

@@ -16,6 +16,7 @@ constexpr uint64_t kMaxTensors = 262144;
 constexpr uint64_t kMaxNameBytes = 63;  // GGML_MAX_NAME less the terminating zero
 constexpr uint64_t kMaxElements = std::numeric_limits<int64_t>::max();
 constexpr int kMaxLayer = 65535;
+constexpr uint64_t kMostElementsPerByte = 64;  // of any type that may come; the smallest known has 7
 
 // N of "blk.N.", -1 otherwise.
 int LayerOf(std::string_view name) {
@@ -56,13 +57,15 @@ Status ReadShape(HeaderCursor& cursor, TensorEntry* tensor) {
   return {};
 }
 
+// Of a type that is not known SetBytesOfNewerTypes does it.
 Status SetBytes(const HeaderCursor& cursor, TensorEntry* tensor) {
   const TypeLayout layout = LayoutOf(tensor->type);
+  if (MayBeNewer(tensor->type)) return {};
   if (layout.block_elements == 0) {
     return Status(
         Code::kUnsupported,
-        fmt::format("{}: tensor '{}' has the unknown {}. The model is newer than this headrace, or of a "
-                    "type that llama.cpp has given up: get it in another quantization.",
+        fmt::format("{}: tensor '{}' has the unknown {}. The file is damaged, or of a type that llama.cpp has "
+                    "given up: get it in another quantization.",
                     cursor.path(), Printable(tensor->name), TypeName(tensor->type)));
   }
   if (tensor->shape[0] % layout.block_elements != 0) {
@@ -117,6 +120,22 @@ Status Place(const HeaderCursor& cursor, uint64_t data_offset, uint64_t alignmen
   return {};
 }
 
+// `tensors` are sorted by offset, within the file. What lies between two of them belongs to the first.
+Status SetBytesOfNewerTypes(const HeaderCursor& cursor, std::vector<TensorEntry>& tensors) {
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    TensorEntry& tensor = tensors[i];
+    if (tensor.type_known()) continue;
+    const bool last = i + 1 == tensors.size();
+    tensor.bytes = (last ? cursor.file_bytes() : tensors[i + 1].offset) - tensor.offset;
+    const uint64_t elements = tensor.shape[0] * tensor.rows();
+    if (tensor.rows() <= tensor.bytes && elements / kMostElementsPerByte <= tensor.bytes) continue;
+    return Damaged(cursor, tensor.name,
+                   fmt::format("has {} rows of {} elements in the {} bytes before {}", tensor.rows(), tensor.shape[0], tensor.bytes,
+                               last ? "the end of the file" : fmt::format("tensor '{}'", Printable(tensors[i + 1].name))));
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<std::vector<TensorEntry>> ReadTensorTable(HeaderCursor& cursor, uint64_t count, uint64_t alignment) {
@@ -141,6 +160,7 @@ Result<std::vector<TensorEntry>> ReadTensorTable(HeaderCursor& cursor, uint64_t 
   }
   std::sort(tensors.begin(), tensors.end(),
             [](const TensorEntry& a, const TensorEntry& b) { return a.offset < b.offset; });
+  HEADRACE_RETURN_IF_ERROR(SetBytesOfNewerTypes(cursor, tensors));
   for (size_t i = 1; i < tensors.size(); ++i) {
     const TensorEntry& before = tensors[i - 1];
     if (tensors[i].offset - before.offset < before.bytes) {

@@ -12,8 +12,8 @@ namespace headrace {
 
 // Reads count tensors at the cursor, which is left behind the table, and places them in the file: entries
 // come back sorted by offset, every one inside the file and beside the others (TensorEntry::file is 0).
-// alignment is a power of two. Errors: the cursor's, kCorrupt, kUnsupported (an unknown type), each with
-// the path and the tensor.
+// alignment is a power of two. Errors: the cursor's, kCorrupt, kUnsupported (a type that no newer ggml can have),
+// each with the path and the tensor.
 Result<std::vector<TensorEntry>> ReadTensorTable(HeaderCursor& cursor, uint64_t count, uint64_t alignment);
 
 }  // namespace headrace

@@ -28,6 +28,9 @@ constexpr TypeInfo kTypes[] = {
 };
 static_assert(std::size(kTypes) == 43, "GGML_TYPE_COUNT");
 
+// In years ggml got 43, and forks of it number theirs up to some 400. What is beyond is damage.
+constexpr uint32_t kMostTypes = 1024;
+
 }  // namespace
 
 std::string TypeName(uint32_t type) {
@@ -36,5 +39,7 @@ std::string TypeName(uint32_t type) {
 }
 
 TypeLayout LayoutOf(uint32_t type) { return type < std::size(kTypes) ? kTypes[type].layout : TypeLayout{}; }
+
+bool MayBeNewer(uint32_t type) { return type >= std::size(kTypes) && type < kMostTypes; }
 
 }  // namespace headrace

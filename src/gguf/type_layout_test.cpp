@@ -40,5 +40,10 @@ TEST(TypeLayout, RemovedAndUnknownTypesHaveNone) {
   }
 }
 
+TEST(TypeLayout, NewerTypesAreThoseBehindTheLastOne) {
+  for (uint32_t type : {43u, 99u, 400u, 1023u}) EXPECT_TRUE(MayBeNewer(type)) << type;
+  for (uint32_t type : {0u, 4u, 31u, 38u, 42u, 1024u, 0xffffffffu}) EXPECT_FALSE(MayBeNewer(type)) << type;
+}
+
 }  // namespace
 }  // namespace headrace

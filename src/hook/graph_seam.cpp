@@ -1,4 +1,6 @@
 // Seam 2, the graph: the scheduler's functions through which libllama and other users of ggml compute.
+#include <utility>
+
 #include "ggml-backend.h"
 #include "hook/engine_symbols.h"
 #include "hook/runtime.h"
@@ -7,12 +9,20 @@
 
 namespace {
 
+// The one that this thread computes.
+thread_local const ggml_cgraph* t_graph = nullptr;
+
 ggml_status Compute(ggml_backend_sched_t sched, ggml_cgraph* graph, headrace::Executor::ComputeFunction real) {
   if (real == nullptr) return GGML_STATUS_FAILED;
   headrace::Runtime& runtime = headrace::Runtime::Get();
   if (!runtime.any_streams() && runtime.awaits_mapping()) runtime.NoteUnmapped();
   if (!runtime.any_streams() && runtime.kv_store() == nullptr) return real(sched, graph);
-  return runtime.Compute(sched, graph, real);
+  // In some builds of ggml the one function calls the other through the dynamic linker.
+  if (graph == t_graph) return real(sched, graph);
+  const ggml_cgraph* const around = std::exchange(t_graph, graph);
+  const ggml_status status = runtime.Compute(sched, graph, real);
+  t_graph = around;
+  return status;
 }
 
 }  // namespace
@@ -23,7 +33,7 @@ HEADRACE_SEAM ggml_status ggml_backend_sched_graph_compute_async(ggml_backend_sc
   return Compute(sched, graph, HEADRACE_BEHIND(ggml_backend_sched_graph_compute_async));
 }
 
-// Inside libggml-base it does not come back through the dynamic linker: both are defined.
+// In other builds it does not come back through the dynamic linker: both are defined.
 HEADRACE_SEAM ggml_status ggml_backend_sched_graph_compute(ggml_backend_sched_t sched, ggml_cgraph* graph) {
   return Compute(sched, graph, HEADRACE_BEHIND(ggml_backend_sched_graph_compute));
 }

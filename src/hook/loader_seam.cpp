@@ -71,12 +71,12 @@ void* Map(void* address, size_t length, int protection, int flags, int fd, off_t
   Runtime& runtime = Runtime::Get();
   struct stat info {};
   const bool model = ::fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && HasGgufMagic(fd);
-  const bool streams = model && runtime.StreamsFile(fd, caller);
-  if (streams) flags &= ~MAP_POPULATE;
+  const auto engine = model ? runtime.StreamingEngineOf(fd, caller) : nullptr;
+  if (engine != nullptr) flags &= ~MAP_POPULATE;
   errno = saved_errno;
   void* mapping = RealMmap(address, length, protection, flags, fd, offset);
   if (mapping != MAP_FAILED && model) {
-    runtime.OnMapped(mapping, length, fd, static_cast<uint64_t>(offset), caller);
+    runtime.OnMapped(mapping, length, fd, static_cast<uint64_t>(offset), engine);
   }
   return mapping;
 }

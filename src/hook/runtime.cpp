@@ -211,18 +211,20 @@ void Runtime::NoteUnmapped() noexcept {
 
 bool Runtime::loading_streams() const { return enabled() && t_loading_streams; }
 
-bool Runtime::StreamsFile(int fd, void* caller) noexcept {
+std::shared_ptr<const GgmlApi> Runtime::StreamingEngineOf(int fd, void* caller) noexcept {
   try {
     struct stat info {};
-    if (::fstat(fd, &info) != 0) return false;
+    if (::fstat(fd, &info) != 0) return nullptr;
     const std::lock_guard making(making_mutex_);
-    if (FindEngine(caller) == nullptr) return false;
     const FileVersion file = FileVersion::Of(info);
-    if (const auto known = models_.Find(file)) return known->streams;
-    return Judge(file, PathOfDescriptor(fd), std::nullopt, Allowance().Bytes()).streams;
+    const auto known = models_.Find(file);
+    if (known && !known->streams) return nullptr;
+    auto engine = FindEngine(caller);
+    if (engine == nullptr || known) return engine;
+    return Judge(file, PathOfDescriptor(fd), std::nullopt, Allowance().Bytes()).streams ? engine : nullptr;
   } catch (const std::exception& error) {
     LogWarning(error.what());
-    return false;
+    return nullptr;
   }
 }
 
@@ -236,12 +238,11 @@ void Runtime::CountModels() {
   has_mappings_ = !models_.empty();
 }
 
-void Runtime::OnMapped(const void* address, uint64_t bytes, int fd, uint64_t offset, void* caller) noexcept {
+void Runtime::OnMapped(const void* address, uint64_t bytes, int fd, uint64_t offset, const std::shared_ptr<const GgmlApi>& engine) noexcept {
   try {
     const auto access = ConfigNow().reader == "buffered" ? SourceFile::Access::kBuffered : SourceFile::Access::kDirect;
     const auto file = models_.Mapped(address, bytes, fd, offset, access);
     const bool streams = file.ok() && *file != nullptr;
-    std::shared_ptr<const GgmlApi> engine;
     if (!file.ok()) {
       Note(Status(file.status().code(), file.status().message() + "; the kernel reads the model in its place, which is slower"));
     } else if (streams) {
@@ -249,7 +250,6 @@ void Runtime::OnMapped(const void* address, uint64_t bytes, int fd, uint64_t off
         LogWarning(fmt::format("{}: this file system has no O_DIRECT; reading through the page cache, which is slower", (*file)->path()));
       }
       const std::lock_guard making(making_mutex_);
-      engine = FindEngine(caller);
       Publish();
     }
     bool by_executor = false;

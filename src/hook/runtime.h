@@ -51,10 +51,11 @@ class Runtime {
   // True when the model that this thread loads at present streams.
   bool loading_streams() const;
 
-  // A regular file that starts with the GGUF magic is about to be mapped: true when it is to stream.
-  bool StreamsFile(int fd, void* caller) noexcept;
-  // It was mapped by code of the engine at `caller`. The kernel is told not to read ahead in it when it streams.
-  void OnMapped(const void* address, uint64_t bytes, int fd, uint64_t offset, void* caller) noexcept;
+  // A regular file that starts with the GGUF magic is about to be mapped by code of the engine at `caller`: the engine when it is to
+  // stream, else null.
+  std::shared_ptr<const GgmlApi> StreamingEngineOf(int fd, void* caller) noexcept;
+  // It was mapped; `engine` is what was said before. The kernel is told not to read ahead in it when it streams.
+  void OnMapped(const void* address, uint64_t bytes, int fd, uint64_t offset, const std::shared_ptr<const GgmlApi>& engine) noexcept;
   // Waits for no pass: hosts unmap, and free models, while other models compute, and in the callbacks of those.
   void OnUnmap(const void* address, uint64_t bytes) noexcept;
   // Whether weights in the range stream.

@@ -42,7 +42,7 @@ class ReadService {
  public:
   // The most reads in flight of each kind and those that are more urgent: beside what somebody waits for little else is begun. (Eight reads of half a
   // megabyte or more reach the speed of the disk; a demand may be for many single pages.)
-  static constexpr std::array<unsigned, kReadKinds> kMostInFlight = {32, 8, 2};
+  static constexpr std::array<unsigned, kReadKinds> kMostInFlight = {64, 8, 2};
 
   using OpenReader = std::function<Result<std::unique_ptr<Reader>>(unsigned depth)>;
   explicit ReadService(OpenReader open) : open_(std::move(open)) {}

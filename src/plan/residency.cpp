@@ -23,13 +23,17 @@ constexpr uint64_t kRingSegments = 3;
 // A segment starts anywhere in a page and is read in whole pages.
 uint64_t SpanBytes(uint64_t bytes) { return AlignUp(bytes, kPageBytes) + kPageBytes; }
 
-uint64_t GroupBytes(const WeightExtent& weight) { return std::min(weight.rows, kRowGroup) * weight.row_bytes; }
-
-uint64_t WidestGroup(std::span<const WeightExtent> weights) {
-  uint64_t widest = 0;
-  for (const WeightExtent& weight : weights) widest = std::max(widest, GroupBytes(weight));
-  return widest;
-}
+// The widest row group as it is read, and in scratch.
+struct Widest {
+  explicit Widest(std::span<const WeightExtent> weights) {
+    for (const WeightExtent& weight : weights) {
+      const uint64_t rows = std::min(weight.rows, kRowGroup);
+      read = std::max(read, rows * weight.row_bytes);
+      scratch = std::max(scratch, weight.ScratchBytes(rows));
+    }
+  }
+  uint64_t read = 0, scratch = 0;
+};
 
 // Bytes that each model may keep resident: the smallest first. All of it if it has at most half the weights of the largest one,
 // for then it is a draft, which is used several times per pass of its target; else at most an even share of what is left.
@@ -39,7 +43,7 @@ std::vector<uint64_t> ShareAmongModels(std::span<const WeightExtent> weights, ui
   std::vector<uint64_t> total(models, 0), whole(models, 0);
   for (const WeightExtent& weight : weights) {
     whole[weight.model] += weight.bytes();
-    if (!weight.experts) total[weight.model] += AlignUp(weight.bytes(), kPageBytes);
+    if (!weight.experts) total[weight.model] += AlignUp(weight.ResidentBytes(weight.rows), kPageBytes);
   }
 
   std::vector<uint32_t> order(models);
@@ -61,7 +65,7 @@ std::vector<uint64_t> ShareAmongModels(std::span<const WeightExtent> weights, ui
 void Spread(std::span<const WeightExtent> weights, uint32_t model, uint64_t share, uint64_t whole_bytes,
             std::vector<uint64_t>& resident_rows) {
   const auto charged = [](const WeightExtent& weight, uint64_t rows) {
-    return AlignUp(rows * weight.row_bytes, kPageBytes);
+    return AlignUp(weight.ResidentBytes(rows), kPageBytes);
   };
   uint64_t total = 0;
   for (const WeightExtent& weight : weights) {
@@ -74,7 +78,7 @@ void Spread(std::span<const WeightExtent> weights, uint32_t model, uint64_t shar
   const auto rows_within = [&](const WeightExtent& weight, double bytes) -> uint64_t {
     if (weight.row_bytes == 0 || bytes < static_cast<double>(kPageBytes)) return 0;
     if (bytes >= static_cast<double>(charged(weight, weight.rows))) return weight.rows;
-    const auto rows = static_cast<uint64_t>((bytes - kPageBytes) / static_cast<double>(weight.row_bytes));
+    const auto rows = static_cast<uint64_t>((bytes - kPageBytes) / static_cast<double>(weight.ResidentBytes(1)));
     return AlignDown(std::min(rows, weight.rows), kRowGroup);
   };
   for (size_t i = 0; i < weights.size(); ++i) {
@@ -100,8 +104,8 @@ void Spread(std::span<const WeightExtent> weights, uint32_t model, uint64_t shar
 
 uint64_t FloorBytes(std::span<const WeightExtent> weights, uint64_t column_bytes) {
   if (weights.empty()) return 0;
-  const uint64_t group = WidestGroup(weights);
-  return kRingSegments * SpanBytes(group) + AlignUp(std::max(group, column_bytes), kPageBytes);
+  const Widest widest(weights);
+  return kRingSegments * SpanBytes(widest.read) + AlignUp(std::max(widest.scratch, column_bytes), kPageBytes);
 }
 
 Result<ResidencyPlan> PlanResidency(std::span<const WeightExtent> weights, uint64_t budget_bytes, uint64_t column_bytes) {
@@ -114,21 +118,21 @@ Result<ResidencyPlan> PlanResidency(std::span<const WeightExtent> weights, uint6
                   fmt::format("{} of memory for weights is too little: streaming needs at least {} ({} read-ahead "
                               "segments and one of scratch, each with {} rows of the widest weight, {})",
                               FormatSize(budget_bytes), FormatSize(floor), kRingSegments, kRowGroup,
-                              FormatSize(WidestGroup(weights))));
+                              FormatSize(Widest(weights).read)));
   }
-  const uint64_t widest = WidestGroup(weights);
+  const Widest widest(weights);
   // A small budget is divided in proportion, a large one has all that helps.
   const auto sized = [&](uint64_t part, uint64_t least, uint64_t most) {
     return std::clamp(budget_bytes / part, least, std::max(least, most));
   };
-  plan.segment_bytes = sized(64, widest, kMaxSegmentBytes);
-  plan.scratch_bytes = AlignUp(sized(24, plan.segment_bytes, kMaxScratchBytes), kPageBytes);
+  plan.segment_bytes = sized(64, widest.read, kMaxSegmentBytes);
+  plan.scratch_bytes = AlignUp(sized(24, std::max(plan.segment_bytes, widest.scratch), kMaxScratchBytes), kPageBytes);
   plan.ring_bytes = AlignUp(sized(12, kRingSegments * SpanBytes(plan.segment_bytes), kMaxRingBytes), kPageBytes);
   const uint64_t columns = AlignUp(column_bytes, kPageBytes);
   if (plan.ring_bytes + std::max(plan.scratch_bytes, columns) > budget_bytes) {  // a wide row group in a budget near the floor
-    plan.segment_bytes = widest;
-    plan.scratch_bytes = AlignUp(widest, kPageBytes);
-    plan.ring_bytes = kRingSegments * SpanBytes(widest);
+    plan.segment_bytes = widest.read;
+    plan.scratch_bytes = AlignUp(widest.scratch, kPageBytes);
+    plan.ring_bytes = kRingSegments * SpanBytes(widest.read);
   }
   plan.scratch_bytes = std::max(plan.scratch_bytes, columns);
   if (plan.ring_bytes + plan.scratch_bytes > budget_bytes) {
@@ -143,7 +147,7 @@ Result<ResidencyPlan> PlanResidency(std::span<const WeightExtent> weights, uint6
     Spread(weights, model, share[model], plan.scratch_bytes, plan.resident_rows);
   }
   for (size_t i = 0; i < weights.size(); ++i) {
-    plan.resident_bytes += AlignUp(plan.resident_rows[i] * weights[i].row_bytes, kPageBytes);
+    plan.resident_bytes += AlignUp(weights[i].ResidentBytes(plan.resident_rows[i]), kPageBytes);
     if (!weights[i].experts) plan.streamed_bytes += (weights[i].rows - plan.resident_rows[i]) * weights[i].row_bytes;
   }
   const bool any_experts = std::any_of(weights.begin(), weights.end(), [](const WeightExtent& weight) { return weight.experts; });

@@ -26,18 +26,23 @@ inline constexpr uint64_t kRowGroup = 64;
 // one row of all its bytes.
 struct WeightExtent {
   uint64_t rows = 0;
-  uint64_t row_bytes = 0;
+  uint64_t row_bytes = 0;   // in the file: what is read
   uint32_t model = 0;   // index of the model it belongs to; a small model is kept resident before a large one
   bool experts = false; // the experts of a layer: never resident by rows, the expert cache holds them
+  // Of a row in memory, where it differs: of a resident row, and the most that one needs in scratch. 0: as in the file.
+  uint64_t resident_row_bytes = 0;
+  uint64_t scratch_row_bytes = 0;
 
   uint64_t bytes() const { return rows * row_bytes; }
+  uint64_t ResidentBytes(uint64_t of_rows) const { return of_rows * (resident_row_bytes != 0 ? resident_row_bytes : row_bytes); }
+  uint64_t ScratchBytes(uint64_t of_rows) const { return of_rows * (scratch_row_bytes != 0 ? scratch_row_bytes : row_bytes); }
 };
 
 struct ResidencyPlan {
   uint64_t segment_bytes = 0;      // the most that one read segment holds (a run of rows of one weight)
   uint64_t ring_bytes = 0;         // read-ahead memory; also when everything is resident, through which it was filled
   uint64_t scratch_bytes = 0;      // for the rows that are repacked and multiplied together; a segment or more
-  uint64_t resident_bytes = 0;
+  uint64_t resident_bytes = 0;     // of memory
   uint64_t streamed_bytes = 0;     // per pass over all weights that are not experts
   uint64_t expert_cache_bytes = 0; // what is left for the experts' cache; may be more than they need
   std::vector<uint64_t> resident_rows;  // for each weight, from its first row
@@ -46,7 +51,7 @@ struct ResidencyPlan {
 };
 
 // The smallest budget that works: room for three segments of one row group of the widest weight in the
-// ring and one, or the columns of an expert (see PlanResidency), in scratch, page-aligned.
+// ring and one, as it is there, or the columns of an expert (see PlanResidency), in scratch, page-aligned.
 uint64_t FloorBytes(std::span<const WeightExtent> weights, uint64_t column_bytes = 0);
 
 // Weights in the order of a pass. The plan's total_bytes() never exceeds `budget_bytes`. `column_bytes` of

@@ -38,7 +38,8 @@ void ExpectSound(const std::vector<WeightExtent>& weights, const ResidencyPlan& 
       EXPECT_EQ(plan.resident_rows[i] % kRowGroup, 0u);
       EXPECT_LE(std::min(weights[i].rows, kRowGroup) * weights[i].row_bytes, plan.segment_bytes);
     }
-    resident += AlignUp(plan.resident_rows[i] * weights[i].row_bytes, kPageBytes);
+    EXPECT_LE(weights[i].ScratchBytes(std::min(weights[i].rows, kRowGroup)), plan.scratch_bytes);
+    resident += AlignUp(weights[i].ResidentBytes(plan.resident_rows[i]), kPageBytes);
     if (!weights[i].experts) streamed += (weights[i].rows - plan.resident_rows[i]) * weights[i].row_bytes;
   }
   EXPECT_EQ(resident, plan.resident_bytes);
@@ -94,6 +95,22 @@ TEST(Residency, MoreBudgetNeverStreamsMore) {
   }
 }
 
+// Rows that are larger in memory by an eighth: what is read is the file's, what is paid for the memory's.
+TEST(Residency, LargerRowsInMemoryStreamMore) {
+  auto weights = LlamaShape();
+  const uint64_t budget = 2 * kGiB;
+  const auto file = PlanResidency(weights, budget);
+  for (WeightExtent& weight : weights) weight.resident_row_bytes = weight.scratch_row_bytes = weight.row_bytes / 8 * 9;
+  const auto larger = PlanResidency(weights, budget);
+  ASSERT_TRUE(file.ok() && larger.ok());
+  ExpectSound(weights, *larger, budget);
+  EXPECT_GE(larger->total_bytes(), budget - kMiB);
+  const auto read = [&](const ResidencyPlan& plan) { return static_cast<double>(Total(weights) - plan.streamed_bytes); };
+  EXPECT_NEAR(read(*larger) / read(*file), 8.0 / 9, 0.01);
+  EXPECT_EQ(PlanResidency(weights, Total(weights) + kGiB)->streamed_bytes, 0u);
+  EXPECT_GT(FloorBytes(weights), FloorBytes(LlamaShape()));
+}
+
 TEST(Residency, ASmallModelIsResidentBeforeALargeOne) {
   auto weights = LlamaShape(0);
   const size_t draft = weights.size();
@@ -144,6 +161,10 @@ TEST(Residency, RandomShapesStayWithinTheirBudget) {
     std::vector<WeightExtent> weights(1 + random() % 40);
     for (auto& weight : weights) {
       weight = {1 + random() % 3000, 4 * (1 + random() % 3000), static_cast<uint32_t>(random() % 3)};
+      // Some need more memory than they have bytes in the file, resident and in scratch or in scratch alone.
+      if (random() % 3 != 0) continue;
+      weight.scratch_row_bytes = weight.row_bytes + 4 * (random() % weight.row_bytes);
+      if (random() % 2 == 0) weight.resident_row_bytes = weight.scratch_row_bytes;
     }
     const uint64_t floor = FloorBytes(weights);
     const uint64_t budget = floor + random() % (2 * Total(weights) + 1);

@@ -233,6 +233,7 @@ Result<LoadPlan> PlanLoad(const Settings& settings, ModelLibrary& library, Simul
     if (!draft.ok()) return draft.status();
     plan.draft_type = draft->type;
   }
+  if (std::string unknown = cli::DescribeUnknownTypes(plan.setup.catalogue); !unknown.empty()) plan.notes.push_back(std::move(unknown));
   HEADRACE_RETURN_IF_ERROR(Settle(settings, simulations, plan));
   SettleSharing(settings, simulations, plan);
   HEADRACE_RETURN_IF_ERROR(SettleSpeculation(settings, plan));

@@ -1,5 +1,7 @@
 #include "telemetry/snapshot_files.h"
 
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -8,6 +10,8 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
+#include <optional>
 
 #include <gtest/gtest.h>
 
@@ -39,6 +43,49 @@ class SnapshotFilesTest : public ::testing::Test {
   std::string folder_;
   pid_t gone_ = 0;
 };
+
+// Runs `check` in a child that sees file systems of its own, each of 64 KiB and full, in these folders. None where that is not allowed.
+std::optional<bool> WithFullFolders(const std::vector<std::string>& folders, const std::function<bool()>& check) {
+  constexpr int kWrong = 1, kCannot = 2;
+  const pid_t child = ::fork();
+  if (child == 0) {
+    if (::unshare(CLONE_NEWNS) != 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) ::_exit(kCannot);
+    for (const std::string& folder : folders) {
+      if (::mount("none", folder.c_str(), "tmpfs", 0, "size=64k") != 0) ::_exit(kCannot);
+      std::ofstream(folder + "/fill") << std::string(128 << 10, 'x');
+    }
+    ::_exit(check() ? 0 : kWrong);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  if (WIFEXITED(status) && WEXITSTATUS(status) == kCannot) return std::nullopt;
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;   // a signal is wrong, too
+}
+
+TEST_F(SnapshotFilesTest, AFullFolderIsPassedOver) {
+  fs::create_directory(folder_ + "/full");
+  const auto next = WithFullFolders({"/dev/shm"}, [&] {
+    ::setenv("TMPDIR", folder_.c_str(), 1);
+    SnapshotWriter writer;
+    const auto path = CreateSnapshotFile();
+    return path.ok() && path->starts_with(folder_ + "/headrace-") && writer.MapFile(*path).ok() && FindSnapshotFiles({"/dev/shm"}).empty();
+  });
+  if (!next) GTEST_SKIP() << "cannot mount a file system here";
+  EXPECT_TRUE(*next);
+  const auto none = WithFullFolders({"/dev/shm", "/tmp"}, [] {
+    ::setenv("TMPDIR", "/dev/shm", 1);
+    const auto path = CreateSnapshotFile();
+    return !path.ok() && path.status().message().find("No space left on device") != std::string::npos && FindSnapshotFiles({"/dev/shm", "/tmp"}).empty();
+  });
+  EXPECT_EQ(none, true);
+  const auto named = WithFullFolders({folder_ + "/full"}, [&] {
+    SnapshotWriter writer;
+    const Status mapped = writer.MapFile(folder_ + "/full/named");
+    writer->passes = 1;   // in memory of its own
+    return mapped.code() == Code::kIo;
+  });
+  EXPECT_EQ(named, true);
+}
 
 TEST_F(SnapshotFilesTest, ACreatedFileIsFoundAndOursAlone) {
   const auto path = CreateSnapshotFile();

@@ -38,6 +38,9 @@ struct EngineRun {
 // Environment variables of a preloaded run: HEADRACE_FLASH_MODE=on, HEADRACE_WEIGHTS_RAM=budget_bytes.
 std::map<std::string, std::string> StreamingEnvironment(uint64_t budget_bytes, bool repack);
 
+// Such a run with a change of the library's own calls (library_calls.c).
+std::map<std::string, std::string> WithChangedCalls(std::map<std::string, std::string> environment, const std::string& name, const std::string& value);
+
 // cgroup_procs: a cgroup that the child enters, or "".
 EngineRun RunStock(const Work& work, const std::string& cgroup_procs = "");
 EngineRun RunStreamed(const Work& work, uint64_t budget_bytes, const std::map<std::string, std::string>& more = {},

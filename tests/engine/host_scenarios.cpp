@@ -11,7 +11,7 @@
 //     free        a prompt, in whose eval callback another model (--second), which has computed before, is freed: --how callback, thread
 //                 (by a thread that the callback waits for), munmap (by a thread, while the callback unmaps memory of its own), set (the
 //                 same, while it sets the budget), other (the callback frees it and loads and computes with --third, where it lay)
-//     advice      load, compute; says "reads ahead" or "does not read ahead" of what the kernel does in the model's mapping
+//     advice      load, compute; says what the kernel does in the model's mapping (AdviceInModels)
 //     errors      failures of all kinds, one after the other, each with what headrace_last_error says
 //     cycles      load, compute, free, --rounds times; says what the process holds after each
 //     resize      prompts and tokens in --rounds, while a thread changes headrace's budget again and again, between
@@ -238,15 +238,7 @@ void Advice(const Setup& setup) {
   Session session(model.get(), setup.session);
   DumpWriter dump(setup.out);
   Compute(session, setup, dump, "outputs");
-  std::ifstream mappings("/proc/self/smaps");
-  bool of_model = false, any = false, random = false;
-  for (std::string line; std::getline(mappings, line);) {
-    if (line.find('-') != std::string::npos && line.find("kB") == std::string::npos) of_model = line.ends_with(".gguf");
-    any = any || of_model;
-    if (of_model && line.starts_with("VmFlags:") && line.find(" rr") != std::string::npos) random = true;
-  }
-  if (!any) Die("the model is not mapped");
-  std::puts(random ? "does not read ahead" : "reads ahead");
+  std::puts(AdviceInModels().c_str());
 }
 
 void Errors(const Setup& setup) {

@@ -44,6 +44,17 @@ std::vector<int> Options::Ints(const std::string& name, const std::string& other
   return values;
 }
 
+std::string AdviceInModels() {
+  std::ifstream mappings("/proc/self/smaps");
+  bool of_model = false, ahead = false, random = false;
+  for (std::string line; std::getline(mappings, line);) {
+    if (line.find('-') != std::string::npos && line.find("kB") == std::string::npos) of_model = line.ends_with(".gguf");
+    if (of_model && line.starts_with("VmFlags:")) (line.find(" rr") != std::string::npos ? random : ahead) = true;
+  }
+  if (!ahead && !random) Die("no model is mapped");
+  return !random ? "reads ahead" : ahead ? "reads ahead in part" : "does not read ahead";
+}
+
 void StartEngine() {
   llama_log_set([](ggml_log_level level, const char* text, void*) {
     if (level == GGML_LOG_LEVEL_ERROR) std::fputs(text, stderr);

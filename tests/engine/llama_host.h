@@ -27,6 +27,9 @@ class Options {
   std::vector<std::pair<std::string, std::string>> values_;
 };
 
+// What the kernel does in the mappings of model files: "reads ahead", "does not read ahead", or "reads ahead in part". There is one.
+std::string AdviceInModels();
+
 // Loads the engine's CPU backends and silences its log below errors.
 void StartEngine();
 

@@ -30,12 +30,6 @@ std::string CopyOf(const std::string& model, const std::string& name) {
 // Of the bundled models, nearly; what follows is weights.
 constexpr uint64_t kHeaderBytes = 128 * kKiB;
 
-std::map<std::string, std::string> ChangedCalls(std::map<std::string, std::string> environment, const std::string& name, const std::string& value) {
-  environment["LD_PRELOAD"].append(" ").append(HEADRACE_LIBRARY_CALLS);
-  environment[name] = value;
-  return environment;
-}
-
 class Freed : public ::testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(WhileAnotherComputes, Freed, ::testing::Values("callback", "thread", "munmap", "set", "other"),
                          [](const auto& how) { return std::string(how.param); });
@@ -137,7 +131,7 @@ TEST(UnknownHeaders, AreStreamedAllTheSame) {
   work.model = kDense;
   work.prompts = {1, 20};
   for (const char* mode : {"on", "auto"}) {
-    auto environment = ChangedCalls(StreamingEnvironment(kBudget, false), "LIBRARY_SEES_NOISE", std::to_string(kHeaderBytes));
+    auto environment = WithChangedCalls(StreamingEnvironment(kBudget, false), "LIBRARY_SEES_NOISE", std::to_string(kHeaderBytes));
     environment["HEADRACE_FLASH_MODE"] = mode;
     environment["HEADRACE_READER"] = "pread";
     const EngineRun run = RunStreamed(work, kBudget, environment);
@@ -145,21 +139,6 @@ TEST(UnknownHeaders, AreStreamedAllTheSame) {
     EXPECT_EQ(run.child.err, "");
     EXPECT_TRUE(ReallyStreamed(run, kBudget, work.Passes()));
   }
-}
-
-// While weights stream the kernel must not read ahead in the mapping beside it; where they cannot it must.
-TEST(Mapping, IsReadAheadByOneOfBoth) {
-  const std::vector<std::string> scenario = {HEADRACE_HOST_SCENARIOS, "advice", "--model", kDense};
-  const EngineRun stock = RunDumper(scenario, {});
-  EXPECT_EQ(stock.child.out, "reads ahead\n");
-  const EngineRun streams = RunDumper(scenario, StreamingEnvironment(kBudget, false));
-  EXPECT_TRUE(SameBytes(stock, streams));
-  EXPECT_EQ(streams.child.out, "does not read ahead\n");
-  const EngineRun cannot = RunDumper(scenario, ChangedCalls(StreamingEnvironment(kBudget, false), "LIBRARY_OPENS_NO_MODEL", "1"));
-  EXPECT_TRUE(SameBytes(stock, cannot));
-  EXPECT_EQ(cannot.child.out, "reads ahead\n");
-  EXPECT_EQ(Lines(cannot.child.err, "austen-dense-q4_0.gguf: cannot open: Permission denied").size(), 1u) << cannot.child.Describe();
-  EXPECT_EQ(Lines(cannot.child.err).size(), 1u) << cannot.child.Describe();
 }
 
 TEST(LastError, IsTheLast) {

@@ -1,0 +1,133 @@
+// Which products of a graph are managed, by whom they are computed. The devices are made up: not every machine has one beside its processor.
+#include "exec/pass_plan.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
+
+#include <gtest/gtest.h>
+
+#include "base/size.h"
+
+namespace headrace {
+namespace {
+
+constexpr int64_t kColumns = 32, kRows = 64, kExperts = 4;
+
+struct Device {
+  enum ggml_backend_dev_type type;
+};
+Device g_cpu{GGML_BACKEND_DEVICE_TYPE_CPU}, g_blas{GGML_BACKEND_DEVICE_TYPE_ACCEL}, g_gpu{GGML_BACKEND_DEVICE_TYPE_GPU};
+
+// A graph of one product, and who computes it.
+struct Scheduled {
+  ggml_tensor* node;
+  Device* device;
+};
+
+GgmlApi Api() {
+  GgmlApi api;
+  api.op.mul_mat = GGML_OP_MUL_MAT;
+  api.op.mul_mat_id = GGML_OP_MUL_MAT_ID;
+  api.nbytes = [](const ggml_tensor* tensor) { return tensor->nb[3]; };
+  api.row_size = [](ggml_type, int64_t elements) { return static_cast<size_t>(elements) * sizeof(float); };
+  api.graph_n_nodes = [](ggml_cgraph*) { return 1; };
+  api.graph_node = [](ggml_cgraph* graph, int) { return reinterpret_cast<Scheduled*>(graph)->node; };
+  api.backend_sched_get_n_backends = [](ggml_backend_sched_t) { return 2; };
+  api.backend_sched_get_backend = [](ggml_backend_sched_t, int i) { return i == 1 ? reinterpret_cast<ggml_backend_t>(&g_cpu) : nullptr; };
+  api.backend_sched_get_tensor_backend = [](ggml_backend_sched_t sched, ggml_tensor*) { return reinterpret_cast<ggml_backend_t>(reinterpret_cast<Scheduled*>(sched)->device); };
+  api.backend_get_device = [](ggml_backend_t backend) { return reinterpret_cast<ggml_backend_dev_t>(backend); };
+  api.backend_dev_type = [](ggml_backend_dev_t device) { return reinterpret_cast<Device*>(device)->type; };
+  return api;
+}
+
+void Shape(ggml_tensor& tensor, std::initializer_list<int64_t> extents) {
+  std::fill_n(tensor.ne, GGML_MAX_DIMS, 1);
+  std::copy(extents.begin(), extents.end(), tensor.ne);
+  tensor.nb[0] = sizeof(float);
+  for (int i = 1; i < GGML_MAX_DIMS; ++i) tensor.nb[i] = tensor.nb[i - 1] * static_cast<size_t>(tensor.ne[i - 1]);
+}
+
+class FindProductsTest : public ::testing::Test {
+ protected:
+  FindProductsTest() {
+    Shape(weight_, {kColumns, kRows, kExperts});
+    weight_.data = memory_.get();
+    mappings_.Add(memory_.get(), kBytes, {nullptr, 4096, 1});
+    node_.src[0] = &weight_;
+    node_.src[1] = &columns_;
+  }
+  void MakeProduct() {
+    node_.op = GGML_OP_MUL_MAT;
+    Shape(node_, {kRows, 5, kExperts});
+  }
+  // Of two of the experts for each of five tokens.
+  void MakeExpertProduct() {
+    node_.op = GGML_OP_MUL_MAT_ID;
+    node_.src[2] = &ids_;
+    Shape(node_, {kRows, 2, 5});
+    Shape(columns_, {kColumns, 2, 5});
+    Shape(ids_, {2, 5});
+    ids_.type = GGML_TYPE_I32;
+  }
+  std::vector<ManagedProduct> Find(Device* device) {
+    Scheduled scheduled{&node_, device};
+    return FindProducts(api_, reinterpret_cast<ggml_backend_sched_t>(&scheduled), reinterpret_cast<ggml_cgraph*>(&scheduled), mappings_);
+  }
+  bool LeftToKernel() const { return !mappings_.Streams(memory_.get(), kBytes); }
+
+  static constexpr size_t kBytes = sizeof(float) * kColumns * kRows * kExperts;
+  const GgmlApi api_ = Api();
+  std::unique_ptr<void, decltype(&std::free)> memory_{std::aligned_alloc(kPageBytes, kBytes), &std::free};
+  MappingTable mappings_;
+  ggml_tensor weight_{}, columns_{}, ids_{}, node_{};
+};
+
+TEST_F(FindProductsTest, OfTheProcessorAreManaged) {
+  MakeProduct();
+  const auto products = Find(&g_cpu);
+  ASSERT_EQ(products.size(), 1u);
+  EXPECT_EQ(products[0].takeover.node, &node_);
+  EXPECT_FALSE(products[0].takeover.elsewhere);
+  EXPECT_EQ(products[0].origin.offset, 4096u);
+  MakeExpertProduct();
+  EXPECT_EQ(Find(&g_cpu).size(), 1u);
+  EXPECT_FALSE(LeftToKernel());
+}
+
+TEST_F(FindProductsTest, OfALibraryOnTheProcessorAreManagedAndComputedByIt) {
+  MakeProduct();
+  const auto products = Find(&g_blas);
+  ASSERT_EQ(products.size(), 1u);
+  EXPECT_TRUE(products[0].takeover.elsewhere);
+  EXPECT_EQ(products[0].takeover.backend, reinterpret_cast<ggml_backend_t>(&g_cpu));
+  EXPECT_FALSE(LeftToKernel());
+  MakeExpertProduct();
+  EXPECT_TRUE(Find(&g_blas).empty());
+  EXPECT_TRUE(LeftToKernel());
+}
+
+TEST_F(FindProductsTest, OfAnotherDeviceAreLeftToTheKernel) {
+  MakeProduct();
+  EXPECT_TRUE(Find(&g_gpu).empty());
+  EXPECT_TRUE(LeftToKernel());
+}
+
+TEST_F(FindProductsTest, OfNobodyAreNobodys) {
+  MakeProduct();
+  EXPECT_TRUE(Find(nullptr).empty());
+  EXPECT_FALSE(LeftToKernel());
+  mappings_.Remove(memory_.get(), kBytes);
+  EXPECT_TRUE(Find(&g_cpu).empty()) << "another model's";
+}
+
+TEST_F(FindProductsTest, OfExpertsThatAreNoPlainStackAreLeftToTheKernel) {
+  MakeExpertProduct();
+  weight_.ne[2] = kExperts / 2;
+  weight_.nb[2] *= 2;  // every second one
+  EXPECT_TRUE(Find(&g_cpu).empty());
+  EXPECT_TRUE(LeftToKernel());
+}
+
+}  // namespace
+}  // namespace headrace
