@@ -42,7 +42,7 @@ test-slow: everything
 	$(call run_tests,-L slow)
 
 # Tests of the preloaded library and of what it is made of with sanitizers, each kind in a build folder of its own.
-SANITIZE_MODULES ?= base telemetry gguf memory io plan kv stream experts exec hook
+SANITIZE_MODULES ?= base telemetry gguf memory io plan kv stream rows experts exec hook
 sanitize: sanitize-address sanitize-thread
 sanitize-address: sanitizers = address,undefined
 sanitize-thread: sanitizers = thread

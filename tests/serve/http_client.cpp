@@ -113,8 +113,10 @@ std::string HttpClient::ReadPiece() {
       }
       left_ = std::strtoull(buffer_.c_str(), nullptr, 16);
       if (left_ == 0) {
-        if (buffer_.size() < end + 4 && !Fill()) return "";
-        buffer_.clear();
+        while (buffer_.size() < end + 4) {
+          if (!Fill()) return "";
+        }
+        buffer_.erase(0, end + 4);  // the next answer may be there
         complete_ = true;
         return "";
       }
