@@ -77,6 +77,7 @@ void GraphExperts::Prepare(size_t index, size_t most_pieces) {
   for (size_t i = use.first; i <= use.last; ++i) {
     Takeover& takeover = pass_.plan.takeovers[i];
     if (takeover.experts != &use) continue;
+    changes_.Restore(takeover.node);
     ggml_tensor& weight = layer.weights.emplace_back(*takeover.node->src[0]);
     weight.view_src = nullptr;
     weight.ne[2] = std::min<int64_t>(SlotProduct::kMostSlots, pass_.slots(use));
