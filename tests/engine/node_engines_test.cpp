@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <ostream>
 
 #include "dump.h"
@@ -37,13 +38,13 @@ std::string FolderOf(const Release& release) { return std::string(HEADRACE_NODE_
   }
 
 EngineRun RunNode(const std::string& model, const std::string& keep, const std::vector<std::string>& folders,
-                  std::map<std::string, std::string> environment) {
+                  std::map<std::string, std::string> environment, const char* threads = "1") {
   const std::string snapshot = WorkDirectory() + "/node.snapshot";
   unlink(snapshot.c_str());
   if (environment.count("HEADRACE_FLASH_MODE") > 0) environment["HEADRACE_SNAPSHOT"] = snapshot;
   ChildOptions options;
   options.environment = std::move(environment);
-  std::vector<std::string> command = {"node", std::string(HEADRACE_ENGINE_TESTS) + "/node_engine.mjs", model, "1", keep};
+  std::vector<std::string> command = {"node", std::string(HEADRACE_ENGINE_TESTS) + "/node_engine.mjs", model, threads, keep};
   command.insert(command.end(), folders.begin(), folders.end());
   EngineRun run;
   run.child = RunChild(command, options);
@@ -167,6 +168,38 @@ TEST_F(TwoNodeEngines, OneStreamsAtATime) {
   EXPECT_EQ(Lines(run.child.err, "another llama.cpp in this process streams already").size(), 1u) << run.child.err;
   EXPECT_TRUE(ReallyStreamed(run, kBudget, kPasses));
 }
+
+// These builds of ggml make a team of threads for each graph that they compute, and end it afterwards.
+class NodeTeams : public ::testing::TestWithParam<const char*> {
+ protected:
+  // Threads that the process started to write so many tokens.
+  static long ThreadsFor(int tokens, std::map<std::string, std::string> environment) {
+    const std::string count = WorkDirectory() + "/threads";
+    unlink(count.c_str());
+    environment["LD_PRELOAD"] = HEADRACE_COUNT_THREADS " " + environment["LD_PRELOAD"];
+    environment["COUNT_THREADS"] = count;
+    environment["TOKENS"] = std::to_string(tokens);
+    const EngineRun run = RunNode(BundledModel(GetParam()), "free", {FolderOf(kReleases[0])}, environment, "2");
+    EXPECT_TRUE(run.child.Ok()) << run.child.Describe();
+    long most = 0, threads = 0;  // a line for each process: Node.js tries the engine in others
+    std::ifstream lines(count);
+    while (lines >> threads) most = std::max(most, threads);
+    return most;
+  }
+  static double ThreadsForAToken(const std::map<std::string, std::string>& environment) {
+    return static_cast<double>(ThreadsFor(24, environment) - ThreadsFor(4, environment)) / 20;
+  }
+};
+
+TEST_P(NodeTeams, AreAsManyAsStocks) {
+  HEADRACE_NEEDS(kReleases[0]);
+  const double stock = ThreadsForAToken({{"LD_PRELOAD", HEADRACE_PLAIN_KERNELS}});
+  EXPECT_GE(stock, 0.9) << "one thread beside the host's for each token";
+  EXPECT_LE(ThreadsForAToken(StreamingEnvironment(kBudget, false)), 1.5 * stock);
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, NodeTeams, ::testing::Values("austen-dense-q4_0.gguf", "austen-moe-q4_0.gguf"),
+                         [](const auto& test) { return std::string(test.param).find("moe") != std::string::npos ? "Mixture" : "Dense"; });
 
 INSTANTIATE_TEST_SUITE_P(Releases, NodeEngines, ::testing::ValuesIn(kReleases), [](const auto& test) {
   std::string name = test.param.llama;
