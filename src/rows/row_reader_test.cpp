@@ -78,7 +78,6 @@ TEST_F(RowReaderTest, AnErrorIsToldOnceAndWhatComesLaterIsRead) {
   std::vector<uint64_t> rows(kRows);
   std::iota(rows.begin(), rows.end(), 0);
   Begin(*reader, rows);
-  Begin(*reader, {3});
   const Status status = reader->Wait();
   ASSERT_FALSE(status.ok());
   EXPECT_NE(status.message().find("table"), std::string::npos) << status.message();
