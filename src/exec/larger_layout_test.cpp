@@ -87,6 +87,7 @@ T Handle() {
 GgmlApi MadeUpEngine() {
   GgmlApi api;
   api.op.mul_mat = GGML_OP_MUL_MAT;
+  api.op.mul_mat_id = GGML_OP_MUL_MAT_ID;
   api.type_name = [](ggml_type) { return "made up"; };
   api.row_size = [](ggml_type, int64_t length) { return static_cast<size_t>(length / 32 * 34); };
   api.nbytes = [](const ggml_tensor* tensor) { return static_cast<size_t>(tensor->ne[1] * tensor->ne[2] * tensor->ne[3]) * tensor->nb[1]; };
