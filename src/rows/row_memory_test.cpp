@@ -21,7 +21,7 @@ TEST(RowMemory, NothingWithoutTablesOrNearTheFloor) {
 }
 
 TEST(RowMemory, GrowsWithTheBudgetToAMost) {
-  const std::vector<RowShape> tables = {{262144, 9520}, {262144, 2176}};
+  const std::vector<RowShape> tables = {{262144, 9520}, {262144, 9520}};
   uint64_t last = 0;
   for (uint64_t limit = 8 * kMiB; limit <= 64 * kGiB; limit *= 2) {
     const uint64_t bytes = RowMemoryBytes(tables, limit, 0);
