@@ -99,17 +99,12 @@ Status CallbackPass::ExecuteExperts(Takeover& takeover) {
   if (!use.begun) {
     HEADRACE_RETURN_IF_ERROR(pass_.BeginExperts(takeover));
     const uint64_t start = Now();
-    ExpertUse* const next = pass_.NextToForesee(use);
-    if (next != nullptr && foresight_.Begin(next->router, *next->router_weight, *takeover.node->src[1], 1) &&
-        foresight_.Multiply(0, dense_.product(), takeover.backend) == GGML_STATUS_SUCCESS) {
-      pass_.ReadForeseen(*next, foresight_.Best(static_cast<size_t>(next->per_token)));
-    }
+    ExpertUse* const next = pass_.BeginForesight(use, 1, foresight_);
+    if (next != nullptr && foresight_.Multiply(0, dense_.product(), takeover.backend) == GGML_STATUS_SUCCESS) pass_.ReadForeseen(*next, foresight_);
     times.kernel_ns += Now() - start;
   }
   const std::span scratch = pass_.memory().scratch();
-  const auto cached = experts_.MultiplyCached(takeover, scratch, times);
-  if (!cached.ok()) return cached.status();
-  HEADRACE_RETURN_IF_ERROR(CheckProduct(*cached, *takeover.weight));
+  HEADRACE_RETURN_IF_ERROR(experts_.MultiplyCached(takeover, scratch, times));
   for (size_t i = 0; i < takeover.segments.size(); ++i) {
     const SegmentRows& segment = takeover.segments[i];
     const uint64_t start = Now();

@@ -125,8 +125,9 @@ ggml_status Executor::RunPass(ggml_backend_sched_t sched, ggml_cgraph* graph, Co
     return Fail(saved);
   }
   ggml_status status = GGML_STATUS_SUCCESS;
-  Status failure = host.function == nullptr && graph_pass_.Fits(sched, graph) ? graph_pass_.Run(sched, graph, compute, status)
-                                                                  : callback_pass_.Run(sched, graph, compute, host, status);
+  Status failure = host.function == nullptr && graph_pass_.Fits(sched, graph)
+                       ? graph_pass_.Run(sched, graph, compute, status)
+                       : callback_pass_.Run(sched, graph, compute, host, status);
   const bool stopped = failure.code() == Code::kCancelled;   // the host's own wish, not a failure
   if (failure.ok() && status == GGML_STATUS_SUCCESS) failure = CheckFiles();
   pass_.End();

@@ -19,8 +19,8 @@
 #include "exec/kernel_choice.h"
 #include "exec/mapping_table.h"
 #include "exec/packed_layout.h"
-#include "exec/row_store.h"
 #include "exec/pass_account.h"
+#include "exec/row_store.h"
 #include "exec/running_pass.h"
 #include "exec/state_guard.h"
 #include "exec/stream_memory.h"
@@ -68,8 +68,8 @@ class Executor {
   Status CheckFiles() const;
   ggml_status Fail(const Status& status);
   void Account(uint64_t wall_ns);
-  ggml_status ComputeAlone(std::vector<ManagedProduct> products, std::vector<Lookup> lookups, ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunction compute,
-                           const HostCallback& host);
+  ggml_status ComputeAlone(std::vector<ManagedProduct> products, std::vector<Lookup> lookups, ggml_backend_sched_t sched, ggml_cgraph* graph,
+                           ComputeFunction compute, const HostCallback& host);
   void DropForgotten();
   void DropForgottenUnlessBusy();
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <numeric>
 
 namespace headrace {
 namespace {
@@ -20,25 +19,11 @@ class Stopwatch {
 
 }  // namespace
 
-Result<ggml_status> ExpertMultiplier::MultiplyCached(const Takeover& takeover, std::span<uint8_t> scratch, PassTimes& times) {
-  const ExpertUse& use = *takeover.experts;
-  std::vector<size_t> waiting(use.cached.size()), ready, absent;
-  std::iota(waiting.begin(), waiting.end(), size_t{0});
-  while (!waiting.empty()) {
-    ready.clear();
-    absent.clear();
-    for (const size_t i : waiting) (use.cached.data(i, takeover.slice) != nullptr ? ready : absent).push_back(i);
-    if (ready.empty()) {
-      const Stopwatch waited(times.wait_ns);
-      HEADRACE_RETURN_IF_ERROR(use.cached.WaitForAny(takeover.slice, absent));
-    } else {
-      const Stopwatch computed(times.kernel_ns);
-      const ggml_status status = MultiplyReady(takeover, ready, scratch, times);
-      if (status != GGML_STATUS_SUCCESS) return status;
-    }
-    waiting.swap(absent);
-  }
-  return GGML_STATUS_SUCCESS;
+Status ExpertMultiplier::MultiplyCached(const Takeover& takeover, std::span<uint8_t> scratch, PassTimes& times) {
+  return AsTheyArrive(takeover.experts->cached, takeover.slice, times.wait_ns, [&](std::span<const size_t> ready, bool) {
+    const Stopwatch computed(times.kernel_ns);
+    return CheckProduct(MultiplyReady(takeover, ready, scratch, times), *takeover.weight);
+  });
 }
 
 ggml_status ExpertMultiplier::MultiplyReady(const Takeover& takeover, std::span<const size_t> ready, std::span<uint8_t> scratch,

@@ -20,9 +20,8 @@ class ExpertMultiplier {
   // `choice` outlives this.
   ExpertMultiplier(const GgmlApi& api, const KernelChoice& choice) : choice_(choice), product_(api), slots_(api) {}
 
-  // The experts that are in memory first, then the others as they arrive. Returns the backend's status.
-  // Errors: the read's.
-  Result<ggml_status> MultiplyCached(const Takeover& takeover, std::span<uint8_t> scratch, PassTimes& times);
+  // The experts that are in memory first, then the others as they arrive. Errors: the read's; CheckProduct's.
+  Status MultiplyCached(const Takeover& takeover, std::span<uint8_t> scratch, PassTimes& times);
   // Rows of one chosen expert from the ring.
   ggml_status MultiplyStreamed(const Takeover& takeover, const SegmentRows& segment, const uint8_t* data, std::span<uint8_t> scratch,
                                PassTimes& times);

@@ -6,9 +6,11 @@
 #pragma once
 
 #include <cstdint>
+#include <numeric>
 #include <span>
 #include <vector>
 
+#include "base/clock.h"
 #include "exec/expert_product.h"
 #include "exec/pass.h"
 #include "exec/router_choice.h"
@@ -57,6 +59,29 @@ struct ExpertCounts {
 // Reads the router's choice, and pins or requests what the cache has or is to have. `cache` may be null.
 // `layers_left`: layers of this pass from this one on, among which free slots are divided.
 Status BeginUse(ExpertUse& use, ExpertCache* cache, size_t layers_left, ExpertCounts& counts);
+
+// Calls `work(ready, last)` with those of the pinned experts (indices) whose slice is in memory, then with those that have arrived meanwhile, until it was
+// called with all: `last` is true then. Adds the time that it waited. Errors: the read's, and work's.
+template <typename Work>
+Status AsTheyArrive(const ExpertCache::Pins& pins, size_t slice, uint64_t& wait_ns, const Work& work) {
+  std::vector<size_t> waiting(pins.size()), ready, absent;
+  std::iota(waiting.begin(), waiting.end(), size_t{0});
+  while (!waiting.empty()) {
+    ready.clear();
+    absent.clear();
+    for (const size_t i : waiting) (pins.data(i, slice) != nullptr ? ready : absent).push_back(i);
+    if (ready.empty()) {
+      const uint64_t start = Now();
+      const Status arrived = pins.WaitForAny(slice, absent);
+      wait_ns += Now() - start;
+      HEADRACE_RETURN_IF_ERROR(arrived);
+    } else {
+      HEADRACE_RETURN_IF_ERROR(work(ready, absent.empty()));
+    }
+    waiting.swap(absent);
+  }
+  return {};
+}
 
 // What one of its takeovers streams now that the choice is known.
 std::vector<SegmentRows> ChosenSegments(const ExpertUse& use, const Takeover& takeover, uint64_t segment_limit);

@@ -67,4 +67,10 @@ struct GgmlApi {
 // kUnsupported, naming what is missing or differs; nothing of this engine can stream then.
 Result<GgmlApi> LoadGgmlApi(const std::function<void*(const char*)>& find);
 
+// Whether a tensor's data begin in an address range.
+inline bool LiesIn(const ggml_tensor& tensor, const void* address, uint64_t bytes) {
+  const auto at = reinterpret_cast<uintptr_t>(tensor.data), begin = reinterpret_cast<uintptr_t>(address);
+  return at >= begin && at < begin + bytes;
+}
+
 }  // namespace headrace

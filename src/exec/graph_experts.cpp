@@ -65,7 +65,6 @@ bool GraphExperts::Fit(ggml_backend_sched_t sched, ggml_cgraph* graph) {
 void GraphExperts::Prepare(size_t index, size_t most_pieces) {
   Layer& layer = *layers_[index];
   const ExpertUse& use = *layer.use;
-  Takeover& first = pass_.plan.takeovers[use.first];
   layer.ids = *use.ids;
   layer.ids.view_src = nullptr;
   layer.slots.assign(static_cast<size_t>(use.per_token * use.tokens), 0);
@@ -84,12 +83,9 @@ void GraphExperts::Prepare(size_t index, size_t most_pieces) {
     changes_.UseWeight(takeover.node, &weight, &layer.ids);
     takeover.by_engine = true;
   }
-  layer.foreseen = pass_.NextToForesee(use);
-  const bool foresees = layer.foreseen != nullptr &&
-                        layer.foresight.Begin(layer.foreseen->router, *layer.foreseen->router_weight, *first.node->src[1], most_pieces);
-  if (!foresees) layer.foreseen = nullptr;
+  layer.foreseen = pass_.BeginForesight(use, most_pieces, layer.foresight);
   layer.next_piece = 0;
-  layer.unfinished = (foresees ? layer.foresight.pieces() : 0) + 1;
+  layer.unfinished = (layer.foreseen != nullptr ? layer.foresight.pieces() : 0) + 1;
 }
 
 // Where all experts are in memory, in slots of one array.
@@ -138,7 +134,7 @@ void GraphExperts::LookAhead(size_t index, int thread, Worker* worker) {
     }
   }
   if (done == 0 || layer.unfinished.fetch_sub(done) != done || layer.foreseen == nullptr || !layer.use->begun) return;
-  pass_.ReadForeseen(*layer.foreseen, layer.foresight.Best(static_cast<size_t>(layer.foreseen->per_token)));
+  pass_.ReadForeseen(*layer.foreseen, layer.foresight);
 }
 
 void GraphExperts::BeginWork(const Takeover& takeover, int threads) {
@@ -171,26 +167,13 @@ Status GraphExperts::MultiplyGroups(const Takeover& takeover, const std::vector<
 // Tells the others which experts have arrived, those that were there first.
 Status GraphExperts::Lead(const Takeover& takeover, SlotProduct::Rows rows, Worker& worker, uint64_t& wait_ns) {
   const ExpertUse& use = *takeover.experts;
-  std::vector<size_t> waiting(use.cached.size()), ready, absent;
-  std::iota(waiting.begin(), waiting.end(), size_t{0});
-  Status status;
   uint32_t count = 0;
-  while (status.ok() && !waiting.empty()) {
-    ready.clear();
-    absent.clear();
-    for (const size_t i : waiting) (use.cached.data(i, takeover.slice) != nullptr ? ready : absent).push_back(i);
-    if (ready.empty()) {
-      const uint64_t start = Now();
-      status = use.cached.WaitForAny(takeover.slice, absent);
-      wait_ns += Now() - start;
-    } else {
-      batches_.groups[count] = GroupBySlots(use, takeover.slice, ready);
-      batches_.published = ++count | (absent.empty() ? Batches::kAll : 0);
-      batches_.published.notify_all();
-      status = MultiplyGroups(takeover, batches_.groups[count - 1], rows, worker);
-    }
-    waiting.swap(absent);
-  }
+  const Status status = AsTheyArrive(use.cached, takeover.slice, wait_ns, [&](std::span<const size_t> ready, bool last) {
+    batches_.groups[count] = GroupBySlots(use, takeover.slice, ready);
+    batches_.published = ++count | (last ? Batches::kAll : 0);
+    batches_.published.notify_all();
+    return MultiplyGroups(takeover, batches_.groups[count - 1], rows, worker);
+  });
   batches_.published = count | Batches::kAll;
   batches_.published.notify_all();
   return status;

@@ -9,11 +9,13 @@
 
 namespace headrace {
 
-Status CheckProduct(ggml_status status, const Weight& weight) {
+Status CheckComputed(ggml_status status, const char* failure, const ggml_tensor& tensor) {
   if (status == GGML_STATUS_SUCCESS) return {};
   if (status == GGML_STATUS_ABORTED) return Status(Code::kCancelled, "the host stopped the pass");
-  return Status(Code::kInternal, fmt::format("ggml failed to multiply {} (status {})", weight.tensor.name, static_cast<int>(status)));
+  return Status(Code::kInternal, fmt::format("{} {} (status {})", failure, tensor.name, static_cast<int>(status)));
 }
+
+Status CheckProduct(ggml_status status, const Weight& weight) { return CheckComputed(status, "ggml failed to multiply", weight.tensor); }
 
 void CutSegments(const Weight& weight, uint64_t begin, uint64_t end, uint64_t limit, bool keep, std::vector<SegmentRows>& segments) {
   // A segment that is packed fits the scratch in either layout.

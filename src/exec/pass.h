@@ -46,7 +46,10 @@ struct Takeover {
   bool resident() const { return experts == nullptr && segments.empty() && weight->resident_rows == weight->cut.rows; }
 };
 
-// kInternal, naming the weight, when the engine did not multiply it; kCancelled when its host asked it to stop.
+// What the engine said about one computation with a tensor: kInternal, `failure` and the tensor's name, when it failed; kCancelled when its host asked
+// it to stop.
+Status CheckComputed(ggml_status status, const char* failure, const ggml_tensor& tensor);
+// The same of a product with a weight.
 Status CheckProduct(ggml_status status, const Weight& weight);
 
 // Cuts rows [begin, end) of a weight into segments of whole row groups, none across two matrices of experts.

@@ -12,16 +12,7 @@
 namespace headrace {
 namespace {
 
-bool Within(const RowTable& table, const void* address, uint64_t bytes) {
-  const auto begin = reinterpret_cast<uintptr_t>(address), at = reinterpret_cast<uintptr_t>(table.tensor.data);
-  return at >= begin && at < begin + bytes;
-}
-
-Status CheckLookup(ggml_status status, const RowTable& table) {
-  if (status == GGML_STATUS_SUCCESS) return {};
-  if (status == GGML_STATUS_ABORTED) return Status(Code::kCancelled, "the host stopped the computation");
-  return Status(Code::kInternal, fmt::format("the engine did not look up rows of {} (status {})", table.tensor.name, static_cast<int>(status)));
-}
+Status CheckLookup(ggml_status status, const RowTable& table) { return CheckComputed(status, "the engine did not look up rows of", table.tensor); }
 
 }  // namespace
 
@@ -39,13 +30,13 @@ RowTable* RowStore::FindOrAdd(const Lookup& lookup) {
 }
 
 bool RowStore::Any(const void* address, uint64_t bytes) const {
-  return std::any_of(tables_.begin(), tables_.end(), [&](const RowTable& table) { return Within(table, address, bytes); });
+  return std::any_of(tables_.begin(), tables_.end(), [&](const RowTable& table) { return LiesIn(table.tensor, address, bytes); });
 }
 
 void RowStore::Remove(const void* address, uint64_t bytes) {
   if (!Any(address, bytes)) return;
   Drop();  // what is being read of it would lie in memory of another one
-  tables_.remove_if([&](const RowTable& table) { return Within(table, address, bytes); });
+  tables_.remove_if([&](const RowTable& table) { return LiesIn(table.tensor, address, bytes); });
   changed_ = true;
 }
 

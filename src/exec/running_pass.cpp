@@ -119,14 +119,16 @@ Status RunningPass::BeginExperts(Takeover& takeover) {
   return {};
 }
 
-ExpertUse* RunningPass::NextToForesee(const ExpertUse& use) {
+ExpertUse* RunningPass::BeginForesight(const ExpertUse& use, size_t most_pieces, Foresight& foresight) {
   if (!foresees_ || use.way != ExpertUse::Way::kCached || use.tokens != 1 || &use == &plan.uses.back()) return nullptr;
   ExpertUse& next = plan.uses[static_cast<size_t>(&use - plan.uses.data()) + 1];
-  return next.way == ExpertUse::Way::kCached && next.router_weight != nullptr ? &next : nullptr;
+  if (next.way != ExpertUse::Way::kCached || next.router_weight == nullptr) return nullptr;
+  const ggml_tensor& hidden = *plan.takeovers[use.first].node->src[1];
+  return foresight.Begin(next.router, *next.router_weight, hidden, most_pieces) ? &next : nullptr;
 }
 
-void RunningPass::ReadForeseen(ExpertUse& next, std::vector<uint32_t> experts) {
-  next.foreseen = std::move(experts);
+void RunningPass::ReadForeseen(ExpertUse& next, Foresight& foresight) {
+  next.foreseen = foresight.Best(static_cast<size_t>(next.per_token));
   std::vector<ExpertName> names;
   for (const uint32_t expert : next.foreseen) names.push_back({next.layer, expert});
   experts_.cache()->DropPrefetches();

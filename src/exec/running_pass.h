@@ -38,11 +38,11 @@ class RunningPass {
   Status BeginTurn(Takeover& takeover, bool& changed);
   // The router of a layer has chosen, and the first of the layer's products has its turn. Errors: of the choice or the cache.
   Status BeginExperts(Takeover& takeover);
-  // The layer whose experts are worth to be foreseen while this one computes, from this one's hidden state; null: none. After BeginExperts, or before the
-  // pass computes anything.
-  ExpertUse* NextToForesee(const ExpertUse& use);
-  // What that layer will probably choose is read, while the disk would idle.
-  void ReadForeseen(ExpertUse& next, std::vector<uint32_t> experts);
+  // The layer whose experts are worth to be foreseen while this one computes, from this one's hidden state, in at most so many pieces; null: none. After
+  // BeginExperts, or before the pass computes anything.
+  ExpertUse* BeginForesight(const ExpertUse& use, size_t most_pieces, Foresight& foresight);
+  // All its pieces have been computed: what that layer will probably choose is read, while the disk would idle.
+  void ReadForeseen(ExpertUse& next, Foresight& foresight);
   // Slots that the experts of a layer can use.
   uint32_t slots(const ExpertUse& use) const;
   // A product has been computed.

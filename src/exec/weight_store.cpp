@@ -39,18 +39,12 @@ Weight* WeightStore::FindOrAdd(const ggml_tensor& tensor, const Origin& origin, 
 }
 
 bool WeightStore::Any(const void* address, uint64_t bytes) const {
-  const auto begin = reinterpret_cast<uintptr_t>(address);
-  return std::any_of(weights_.begin(), weights_.end(), [&](const Weight& weight) {
-    const auto at = reinterpret_cast<uintptr_t>(weight.tensor.data);
-    return at >= begin && at < begin + bytes;
-  });
+  return std::any_of(weights_.begin(), weights_.end(), [&](const Weight& weight) { return LiesIn(weight.tensor, address, bytes); });
 }
 
 void WeightStore::Remove(const void* address, uint64_t bytes) {
-  const auto begin = reinterpret_cast<uintptr_t>(address);
   for (auto it = weights_.begin(); it != weights_.end();) {
-    const auto at = reinterpret_cast<uintptr_t>(it->tensor.data);
-    if (at < begin || at >= begin + bytes) {
+    if (!LiesIn(it->tensor, address, bytes)) {
       ++it;
       continue;
     }
