@@ -44,4 +44,4 @@ tests "$build/unit.xml" --test-dir "$build" -L unit -E "$no_munlock|ModelRegistr
 export ASAN_OPTIONS=detect_leaks=0:$memory
 export HEADRACE_TEST_LIBRARY=$(realpath "$(g++ -print-file-name=libasan.so)"):$build/src/libheadrace.so
 tests "$build/engine.xml" --test-dir "$release/tests/engine" -L engine \
-  -E '^Types/|^Settings/Passive|^Plain/Architectures.*[1-9]$|Dlopen.Python|NodeEngines|OtherPrograms|LeaveNothingBehind|InOneBudget|install_and_find_package'
+  -E '^Types/|^Settings/Passive|^Plain/Architectures.*[1-9]$|Dlopen.Python|NodeEngines|NodeTeams|OtherPrograms|LeaveNothingBehind|InOneBudget|install_and_find_package'
