@@ -42,6 +42,8 @@ nlohmann::json ToJson(const headrace::Snapshot& s) {
       {"row_hits", u64(s.row_hits)},
       {"row_bytes_read", u64(s.row_bytes_read)},
       {"row_memory_bytes", u64(s.row_memory_bytes)},
+      {"uploaded_bytes", u64(s.uploaded_bytes)},
+      {"uploaded_from_memory_bytes", u64(s.uploaded_from_memory_bytes)},
       {"process_limit_bytes", u64(s.process_limit_bytes)},
       {"process_bytes", u64(s.process_bytes)},
       {"probed_disk_bytes_per_s", u64(s.probed_disk_bytes_per_s)},

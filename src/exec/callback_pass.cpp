@@ -19,6 +19,7 @@ Status CallbackPass::Run(ggml_backend_sched_t sched, ggml_cgraph* graph, Compute
   status = compute(sched, graph);
   api_.backend_sched_set_eval_callback(sched, host.function, host.user_data);
   changes_.RestoreAll();
+  if (failure_.ok()) failure_ = status == GGML_STATUS_SUCCESS ? uploads_.End(nullptr) : uploads_.failure();
   return failure_;
 }
 
@@ -30,7 +31,7 @@ bool CallbackPass::OnNode(ggml_tensor* node, bool ask, void* self) noexcept {
 // Whether the node is the last one before one of ours.
 bool CallbackPass::IsBefore(const ggml_tensor* node) const {
   const auto& lookups = pass_.plan.lookups;
-  return (!pass_.complete() && pass_.plan.takeovers[pass_.turn()].before == node) || (lookup_ < lookups.size() && lookups[lookup_].before == node);
+  return (!pass_.complete() && !pass_.plan.takeovers[pass_.turn()].upload && pass_.plan.takeovers[pass_.turn()].before == node) || (lookup_ < lookups.size() && lookups[lookup_].before == node);
 }
 
 // It has been computed here.
@@ -45,6 +46,7 @@ bool CallbackPass::Ask(ggml_tensor* node) {
   const ggml_tensor* const before = std::exchange(asked_, node);
   const auto& lookups = pass_.plan.lookups;
   const Lookup* const lookup = lookup_ < lookups.size() && lookups[lookup_].node == node ? &lookups[lookup_] : nullptr;
+  if (const Status ended = uploads_.End(node); failure_.ok()) failure_ = ended;
   Takeover* const takeover = !pass_.complete() && pass_.plan.takeovers[pass_.turn()].node == node ? &pass_.plan.takeovers[pass_.turn()] : nullptr;
   if (lookup == nullptr && takeover == nullptr) return host_wants_ || IsBefore(node);
 
@@ -78,7 +80,7 @@ bool CallbackPass::Answer(ggml_tensor* node) {
   }
   const bool wanted = std::exchange(host_wants_, false);
   const bool goes_on = !wanted || host_.function(node, false, host_.user_data);
-  return goes_on && failure_.ok();
+  return goes_on && failure_.ok() && uploads_.failure().ok();
 }
 
 Status CallbackPass::LookUp(const Lookup& lookup) { return pass_.memory().rows().LookUp(lookup, lookup.backend, pass_.account().times); }

@@ -12,6 +12,7 @@
 #include "exec/expert_multiplier.h"
 #include "exec/node_changes.h"
 #include "exec/running_pass.h"
+#include "exec/uploader.h"
 
 namespace headrace {
 
@@ -27,8 +28,8 @@ class CallbackPass {
   using ComputeFunction = ggml_status (*)(ggml_backend_sched_t, ggml_cgraph*);
 
   // All outlive it.
-  CallbackPass(const GgmlApi& api, RunningPass& pass, const KernelChoice& choice, ApartTypes& apart)
-      : api_(api), pass_(pass), dense_(api, pass, choice, apart), experts_(api, choice) {}
+  CallbackPass(const GgmlApi& api, RunningPass& pass, Uploader& uploads, const KernelChoice& choice, ApartTypes& apart)
+      : api_(api), pass_(pass), uploads_(uploads), dense_(api, pass, choice, apart), experts_(api, choice) {}
 
   // Computes the pass that has begun. Errors: of a product. The engine's own status is in `status`.
   Status Run(ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunction compute, const HostCallback& host, ggml_status& status);
@@ -48,6 +49,7 @@ class CallbackPass {
 
   const GgmlApi& api_;
   RunningPass& pass_;
+  Uploader& uploads_;
   DenseMultiplier dense_;
   ExpertMultiplier experts_;
   Foresight foresight_;

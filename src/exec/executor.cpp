@@ -22,6 +22,9 @@ std::unique_ptr<RouterTraceWriter> OpenTrace(const Config& config) {
   return nullptr;
 }
 
+// The one whose pass this thread computes.
+thread_local const Executor* t_computing = nullptr;
+
 }  // namespace
 
 Executor::Executor(const GgmlApi& api, const Config& config, WeightsAllowance& allowance, MappingTable& mappings,
@@ -36,6 +39,7 @@ Executor::Executor(const GgmlApi& api, const Config& config, WeightsAllowance& a
       headroom_(ReadTextFile),
       weights_(api, layouts_.get(), config.kernels == Kernels::kRepack),
       reads_([this](unsigned depth) { return OpenConfiguredReader(config_, depth); }),
+      copies_(reads_, headroom_),
       experts_(config.remember ? std::optional(CacheDirectory()) : std::nullopt),
       rows_(api),
       choice_(config.kernels),
@@ -44,8 +48,9 @@ Executor::Executor(const GgmlApi& api, const Config& config, WeightsAllowance& a
       memory_(reads_, allowance, weights_, experts_, rows_, snapshot, headroom_),
       pass_(weights_, experts_, memory_, account_, headroom_, snapshot, trace_.get()),
       workers_(api, apart_types_),
+      uploader_(pass_, experts_, copies_),
       graph_pass_(api, pass_, choice_, workers_),
-      callback_pass_(api, pass_, choice_, apart_types_),
+      callback_pass_(api, pass_, uploader_, choice_, apart_types_),
       state_guard_(api) {
   snapshot->probed_disk_bytes_per_s = static_cast<uint64_t>(config.disk_bytes_per_s);
   auto watch = MemoryWatch::Start([this] {
@@ -64,7 +69,9 @@ Executor::~Executor() = default;
 ggml_status Executor::Compute(ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunction compute,
                               const HostCallback& host) noexcept {
   try {
-    auto products = FindProducts(api_, sched, graph, mappings_);
+    copies_.CloseIfIdle();
+    const auto mapped = MappedWeightsOf(sched);
+    auto products = FindProducts(api_, sched, graph, mapped == nullptr ? std::span<const MappedWeight>{} : *mapped, mappings_);
     if (products.empty()) return compute(sched, graph);
     auto lookups = FindLookups(api_, sched, graph, mappings_);
     const ggml_status status = ComputeAlone(std::move(products), std::move(lookups), sched, graph, compute, host);
@@ -75,10 +82,33 @@ ggml_status Executor::Compute(ggml_backend_sched_t sched, ggml_cgraph* graph, Co
   }
 }
 
+void Executor::BeforeAllocation(ggml_backend_sched_t sched, ggml_cgraph* graph) noexcept {
+  try {
+    if (api_.backend_sched_get_n_backends(sched) < 2) return;
+    auto mapped = std::make_shared<const std::vector<MappedWeight>>(FindMappedWeights(api_, graph, mappings_));
+    const std::lock_guard lock(mapped_mutex_);
+    mapped_[sched] = std::move(mapped);
+  } catch (const std::exception& error) {
+    LogWarning(error.what());
+  }
+}
+
+void Executor::ForgetScheduler(ggml_backend_sched_t sched) noexcept {
+  const std::lock_guard lock(mapped_mutex_);
+  mapped_.erase(sched);
+}
+
+std::shared_ptr<const std::vector<MappedWeight>> Executor::MappedWeightsOf(ggml_backend_sched_t sched) {
+  const std::lock_guard lock(mapped_mutex_);
+  const auto mapped = mapped_.find(sched);
+  return mapped == mapped_.end() ? nullptr : mapped->second;
+}
+
 ggml_status Executor::ComputeAlone(std::vector<ManagedProduct> products, std::vector<Lookup> lookups, ggml_backend_sched_t sched, ggml_cgraph* graph,
                                    ComputeFunction compute, const HostCallback& host) {
   const std::lock_guard lock(mutex_);
   DropForgotten();  // another model may lie where one lay
+  if (copies_.memory_bytes() > 0) copies_.Close();
   const uint64_t start = Now();
   account_.Begin(start);
   GuardStates(graph);
@@ -98,12 +128,13 @@ void Executor::GuardStates(ggml_cgraph* graph) {
   const uint64_t bytes = state_guard_.Find(graph);
   unguarded_ = bytes > std::max(kUncounted, allowance_.Bytes() / kMostPart);
   if (unguarded_) state_guard_.LeaveOut();
-  memory_.SetAside(unguarded_ || bytes <= kUncounted ? 0 : AlignUp(bytes, kPageBytes));
+  memory_.SetAside(copies_.memory_bytes() + (unguarded_ || bytes <= kUncounted ? 0 : AlignUp(bytes, kPageBytes)));
 }
 
 Status Executor::Prepare(std::vector<ManagedProduct> products, std::vector<Lookup> lookups) {
   // What the engine cannot be trusted to compute in pieces is left to its own mapping: right, at the speed of page faults.
   std::erase_if(products, [this](const ManagedProduct& product) {
+    if (product.takeover.upload) return false;
     const ggml_tensor& node = *product.takeover.node;
     Weight& weight = *weights_.FindOrAdd(*node.src[0], product.origin, node.op == api_.op.mul_mat_id);
     weight.streams = trust_.MayCut(weight);
@@ -125,9 +156,12 @@ ggml_status Executor::RunPass(ggml_backend_sched_t sched, ggml_cgraph* graph, Co
     return Fail(saved);
   }
   ggml_status status = GGML_STATUS_SUCCESS;
-  Status failure = host.function == nullptr && graph_pass_.Fits(sched, graph)
-                       ? graph_pass_.Run(sched, graph, compute, status)
-                       : callback_pass_.Run(sched, graph, compute, host, status);
+  uploader_.Begin();
+  const uint64_t copied = uploader_.bytes_copied(), from_memory = uploader_.bytes_from_memory();
+  t_computing = this;
+  Status failure = Run(sched, graph, compute, host, status);
+  t_computing = nullptr;
+  CountUploads(uploader_.bytes_copied() - copied, uploader_.bytes_from_memory() - from_memory);
   const bool stopped = failure.code() == Code::kCancelled;   // the host's own wish, not a failure
   if (failure.ok() && status == GGML_STATUS_SUCCESS) failure = CheckFiles();
   pass_.End();
@@ -139,6 +173,36 @@ ggml_status Executor::RunPass(ggml_backend_sched_t sched, ggml_cgraph* graph, Co
   }
   if (stopped) return GGML_STATUS_ABORTED;
   return failure.ok() ? status : Fail(failure);
+}
+
+Status Executor::Run(ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunction compute, const HostCallback& host, ggml_status& status) {
+  const auto& takeovers = pass_.plan.takeovers;
+  const bool by_device = std::all_of(takeovers.begin(), takeovers.end(), [](const Takeover& takeover) { return takeover.upload; });
+  if (host.function == nullptr && graph_pass_.Fits(sched, graph)) return graph_pass_.Run(sched, graph, compute, status);
+  if (!by_device || !pass_.plan.lookups.empty()) return callback_pass_.Run(sched, graph, compute, host, status);
+  status = compute(sched, graph);
+  return status == GGML_STATUS_SUCCESS ? uploader_.End(nullptr) : uploader_.failure();
+}
+
+Status Executor::Upload(const void* data, uint64_t bytes, const Origin& origin, const RangeCopy::Take& take) noexcept {
+  try {
+    if (t_computing == this) return uploader_.Copy(data, bytes, origin, take);
+    const Status copied = copies_.CopyAndReadOn(origin.file, origin.offset, bytes, take);
+    if (copied.ok()) CountUploads(bytes, 0);
+    if (!copied.ok()) Fail(copied);
+    return copied;
+  } catch (const std::exception& error) {
+    const Status status = GivenUp(error);
+    Fail(status);
+    return status;
+  }
+}
+
+bool Executor::ComputesHere() const { return t_computing == this; }
+
+void Executor::CountUploads(uint64_t bytes, uint64_t from_memory) {
+  snapshot_->uploaded_bytes.fetch_add(bytes, std::memory_order_relaxed);
+  snapshot_->uploaded_from_memory_bytes.fetch_add(from_memory, std::memory_order_relaxed);
 }
 
 void Executor::FollowAllowance() noexcept {
@@ -206,7 +270,7 @@ void Executor::DropForgotten() {
     snapshot_->resident_bytes = weights_.resident_bytes();
     return;
   }
-  memory_.Clear();
+  copies_.Close([this] { memory_.Clear(); });
   snapshot_->state = Snapshot::kPassive;
 }
 

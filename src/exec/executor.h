@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <unordered_map>
 #include <vector>
 
 #include "base/config.h"
@@ -25,12 +26,14 @@
 #include "exec/state_guard.h"
 #include "exec/stream_memory.h"
 #include "exec/weight_store.h"
+#include "exec/uploader.h"
 #include "exec/worker.h"
 #include "experts/router_trace.h"
 #include "io/read_service.h"
 #include "memory/headroom.h"
 #include "memory/memory_watch.h"
 #include "memory/weights_allowance.h"
+#include "stream/range_copy.h"
 #include "telemetry/snapshot.h"
 
 namespace headrace {
@@ -54,6 +57,17 @@ class Executor {
   // next product. The executor's own watch asks for it several times a second.
   void FollowAllowance() noexcept;
 
+  // The scheduler is about to allocate the graph, and to put copies on devices in the place of some weights; it may be computed several times.
+  void BeforeAllocation(ggml_backend_sched_t sched, ggml_cgraph* graph) noexcept;
+  void ForgetScheduler(ggml_backend_sched_t sched) noexcept;
+
+  // The engine copies `bytes` at `data`, whose origin is given, to a device: while it loads a model, or within a pass. `take` gets them in order, as they
+  // are read. Errors: the read's, once logged; not all was taken then. A pass that computes meanwhile fails by itself.
+  Status Upload(const void* data, uint64_t bytes, const Origin& origin, const RangeCopy::Take& take) noexcept;
+
+  // Whether this thread computes a pass: that one fails when an upload does.
+  bool ComputesHere() const;
+
   // The address range is about to be unmapped. Waits for no pass, since hosts unmap in one, too: its weights go at once when no pass
   // runs, else when that has ended.
   void Forget(const void* address, uint64_t bytes) noexcept;
@@ -62,14 +76,17 @@ class Executor {
   void Leave() noexcept;
 
  private:
+  std::shared_ptr<const std::vector<MappedWeight>> MappedWeightsOf(ggml_backend_sched_t sched);
   void GuardStates(ggml_cgraph* graph);
   Status Prepare(std::vector<ManagedProduct> products, std::vector<Lookup> lookups);
   ggml_status RunPass(ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunction compute, const HostCallback& host);
+  Status Run(ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunction compute, const HostCallback& host, ggml_status& status);
   Status CheckFiles() const;
   ggml_status Fail(const Status& status);
   void Account(uint64_t wall_ns);
   ggml_status ComputeAlone(std::vector<ManagedProduct> products, std::vector<Lookup> lookups, ggml_backend_sched_t sched, ggml_cgraph* graph,
                            ComputeFunction compute, const HostCallback& host);
+  void CountUploads(uint64_t bytes, uint64_t from_memory);
   void DropForgotten();
   void DropForgottenUnlessBusy();
 
@@ -82,12 +99,16 @@ class Executor {
   std::mutex forgotten_mutex_;       // held for moments, after mutex_
   std::vector<std::pair<const void*, uint64_t>> forgotten_;  // unmapped ranges whose weights are to go; guarded by forgotten_mutex_
 
+  std::mutex mapped_mutex_;          // held for moments
+  std::unordered_map<ggml_backend_sched_t, std::shared_ptr<const std::vector<MappedWeight>>> mapped_;  // guarded by mapped_mutex_
+
   std::mutex mutex_;                 // one pass at a time; guards all below
   std::unique_ptr<RouterTraceWriter> trace_;  // of narrow passes; null: not asked for
   std::unique_ptr<PackedLayouts> layouts_;
   Headroom headroom_;                // before what fills memory
   WeightStore weights_;
   ReadService reads_;                // before all that read
+  RangeCopy copies_;                 // thread-safe: models are loaded while others compute
   ExpertStore experts_;
   RowStore rows_;
   KernelChoice choice_;
@@ -97,6 +118,7 @@ class Executor {
   StreamMemory memory_;
   RunningPass pass_;
   Workers workers_;
+  Uploader uploader_;
   GraphPass graph_pass_;
   CallbackPass callback_pass_;
   StateGuard state_guard_;

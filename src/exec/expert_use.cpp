@@ -18,6 +18,10 @@ ExpertUse::Way ChooseWay(uint32_t experts, int64_t per_token, int64_t tokens, ui
   return choices >= kCoveringChoices * experts ? ExpertUse::Way::kStreamed : ExpertUse::Way::kOnDemand;
 }
 
+ExpertUse::Way ChooseUploadWay(uint32_t experts, int64_t per_token, int64_t tokens) {
+  return per_token * tokens >= experts ? ExpertUse::Way::kStreamed : ExpertUse::Way::kCached;
+}
+
 Status BeginUse(ExpertUse& use, ExpertCache* cache, size_t layers_left, ExpertCounts& counts) {
   auto choice = RouterChoice::Read(*use.ids, use.experts);
   if (!choice.ok()) return choice.status();

@@ -30,7 +30,7 @@ GraphPass::~GraphPass() {
 
 bool GraphPass::Fits(ggml_backend_sched_t sched, ggml_cgraph* graph) {
   if (pass_.plan.columns > kMostColumns) return false;
-  if (std::any_of(pass_.plan.takeovers.begin(), pass_.plan.takeovers.end(), [](const Takeover& takeover) { return takeover.elsewhere; })) return false;
+  if (std::any_of(pass_.plan.takeovers.begin(), pass_.plan.takeovers.end(), [](const Takeover& takeover) { return takeover.elsewhere || takeover.upload; })) return false;
   return experts_.Fit(sched, graph);
 }
 

@@ -30,7 +30,8 @@ void GroupExperts(const GgmlApi& api, ExpertStore& experts, bool look_ahead, Pas
     const ggml_tensor* ids = takeover.node->src[2];
     const auto count = static_cast<uint32_t>(takeover.weight->tensor.ne[2]);
     size_t at = 0;
-    while (at < plan.uses.size() && (plan.uses[at].ids != ids || plan.uses[at].experts != count)) ++at;
+    const auto same = [&](const ExpertUse& use) { return use.ids == ids && use.experts == count && use.upload == takeover.upload; };
+    while (at < plan.uses.size() && !same(plan.uses[at])) ++at;
     if (at == plan.uses.size()) {
       ExpertUse& use = plan.uses.emplace_back();
       use.experts = count;
@@ -38,6 +39,7 @@ void GroupExperts(const GgmlApi& api, ExpertStore& experts, bool look_ahead, Pas
       use.per_token = ids->ne[0];
       use.tokens = ids->ne[1];
       use.first = i;
+      use.upload = takeover.upload;
       weights.emplace_back();
     }
     plan.uses[at].last = i;
@@ -48,7 +50,7 @@ void GroupExperts(const GgmlApi& api, ExpertStore& experts, bool look_ahead, Pas
   for (size_t at = 0; at < plan.uses.size(); ++at) {
     ExpertUse& use = plan.uses[at];
     use.layer = experts.FindOrAdd(weights[at]);
-    if (use.tokens != 1 || !look_ahead) continue;
+    if (use.tokens != 1 || use.upload || !look_ahead) continue;
     use.router = FindRouter(api, *use.ids, use.experts);
     const auto router = std::find_if(plan.takeovers.begin(), plan.takeovers.end(), [&](const Takeover& t) { return t.node == use.router.product; });
     if (router != plan.takeovers.end()) use.router_weight = router->weight;
@@ -61,13 +63,28 @@ void AddFile(const SourceFile& file, PassPlan& plan) {
 
 }  // namespace
 
-std::vector<ManagedProduct> FindProducts(const GgmlApi& api, ggml_backend_sched_t sched, ggml_cgraph* graph, MappingTable& mappings) {
+std::vector<MappedWeight> FindMappedWeights(const GgmlApi& api, ggml_cgraph* graph, const MappingTable& mappings) {
+  std::vector<MappedWeight> mapped;
+  const int nodes = api.graph_n_nodes(graph);
+  for (int i = 0; i < nodes; ++i) {
+    const ggml_tensor* node = api.graph_node(graph, i);
+    if (node->op != api.op.mul_mat && node->op != api.op.mul_mat_id) continue;
+    const ggml_tensor* weight = node->src[0];
+    if (weight->data != nullptr && mappings.Find(weight->data, api.nbytes(weight))) mapped.push_back({node, weight});
+  }
+  return mapped;
+}
+
+std::vector<ManagedProduct> FindProducts(const GgmlApi& api, ggml_backend_sched_t sched, ggml_cgraph* graph, std::span<const MappedWeight> mapped,
+                                         MappingTable& mappings) {
   std::vector<ManagedProduct> products;
+  size_t next = 0;  // of `mapped`
   const int nodes = api.graph_n_nodes(graph);
   for (int i = 0; i < nodes; ++i) {
     ggml_tensor* node = api.graph_node(graph, i);
     if ((node->op != api.op.mul_mat && node->op != api.op.mul_mat_id) || !api.Computes(*node)) continue;
     const ggml_tensor* weight = node->src[0];
+    if (next < mapped.size() && mapped[next].node == node) weight = mapped[next++].weight;
     if (weight->data == nullptr || node->ne[0] * node->ne[1] * node->ne[2] * node->ne[3] == 0) continue;
     auto origin = mappings.Find(weight->data, api.nbytes(weight));
     if (!origin) continue;
@@ -80,16 +97,19 @@ std::vector<ManagedProduct> FindProducts(const GgmlApi& api, ggml_backend_sched_
     const auto device = api.backend_dev_type(api.backend_get_device(backend));
     const bool elsewhere = device == GGML_BACKEND_DEVICE_TYPE_ACCEL && node->op == api.op.mul_mat;
     if (elsewhere) backend = CpuBackend(api, sched);
-    if (backend == nullptr || (device != GGML_BACKEND_DEVICE_TYPE_CPU && !elsewhere)) {
+    const bool upload = device != GGML_BACKEND_DEVICE_TYPE_CPU && device != GGML_BACKEND_DEVICE_TYPE_ACCEL;
+    if (backend == nullptr || (device == GGML_BACKEND_DEVICE_TYPE_ACCEL && !elsewhere)) {
       mappings.LeaveToKernel(weight->data, api.nbytes(weight));
       continue;
     }
     ManagedProduct& product = products.emplace_back();
+    product.weight = weight;
     product.takeover.node = node;
     product.takeover.before = i == 0 ? nullptr : api.graph_node(graph, i - 1);
     product.takeover.at = i;
     product.takeover.backend = backend;
     product.takeover.elsewhere = elsewhere;
+    product.takeover.upload = upload;
     product.origin = std::move(*origin);
   }
   return products;
@@ -109,7 +129,8 @@ void MakePassPlan(const GgmlApi& api, std::vector<ManagedProduct> products, bool
   plan.takeovers.reserve(products.size());
   for (ManagedProduct& product : products) {
     Takeover& takeover = plan.takeovers.emplace_back(std::move(product.takeover));
-    takeover.weight = weights.FindOrAdd(*takeover.node->src[0], product.origin, takeover.node->op == api.op.mul_mat_id);
+    takeover.weight = weights.FindOrAdd(*product.weight, product.origin, takeover.node->op == api.op.mul_mat_id);
+    if (takeover.upload) weights.KeepAsInFile(*takeover.weight);
     AddFile(*takeover.weight->origin.file, plan);
   }
   GroupExperts(api, experts, look_ahead, plan);
@@ -118,7 +139,7 @@ void MakePassPlan(const GgmlApi& api, std::vector<ManagedProduct> products, bool
     const ExpertUse* const use = takeover.experts;
     plan.columns = std::max(plan.columns, use != nullptr ? use->tokens : node.ne[1] * node.ne[2] * node.ne[3]);
     plan.multiplied_bytes += use == nullptr ? takeover.weight->bytes() : takeover.weight->bytes() / use->experts * static_cast<uint64_t>(use->per_token);
-    if (use != nullptr && use->tokens > 1) plan.column_bytes = std::max(plan.column_bytes, ExpertProduct::ScratchBytes(node, use->tokens));
+    if (use != nullptr && use->tokens > 1 && !use->upload) plan.column_bytes = std::max(plan.column_bytes, ExpertProduct::ScratchBytes(node, use->tokens));
   }
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "exec/expert_store.h"
@@ -14,15 +15,25 @@
 
 namespace headrace {
 
-// A product that the processor computes from a mapped weight.
+// A product with a mapped weight.
 struct ManagedProduct {
-  Takeover takeover;                        // node, before, at, backend, elsewhere
+  Takeover takeover;                        // node, before, at, backend, elsewhere, upload
+  const ggml_tensor* weight = nullptr;      // in the mapping; of an upload the node names the copy on the device
   Origin origin;
 };
 
-// In graph order. A MUL_MAT_ID whose weight is no plain stack of matrices is left to the mapping, and so is what other devices compute: the kernel may read
-// those ahead again.
-std::vector<ManagedProduct> FindProducts(const GgmlApi& api, ggml_backend_sched_t sched, ggml_cgraph* graph, MappingTable& mappings);
+// The products of a graph whose weights are mapped, before the scheduler has put copies on devices in the place of some.
+struct MappedWeight {
+  const ggml_tensor* node = nullptr;
+  const ggml_tensor* weight = nullptr;
+};
+std::vector<MappedWeight> FindMappedWeights(const GgmlApi& api, ggml_cgraph* graph, const MappingTable& mappings);
+
+// In graph order: those that the processor computes, and those for which the engine copies the weight to a device. A MUL_MAT_ID whose weight is no plain
+// stack of matrices is left to the mapping: the kernel may read it ahead again.
+// `mapped` was found when the graph was allocated.
+std::vector<ManagedProduct> FindProducts(const GgmlApi& api, ggml_backend_sched_t sched, ggml_cgraph* graph, std::span<const MappedWeight> mapped,
+                                         MappingTable& mappings);
 
 struct PassPlan {
   std::vector<Takeover> takeovers;          // in graph order

@@ -70,9 +70,9 @@ class FindProductsTest : public ::testing::Test {
     Shape(ids_, {2, 5});
     ids_.type = GGML_TYPE_I32;
   }
-  std::vector<ManagedProduct> Find(Device* device) {
+  std::vector<ManagedProduct> Find(Device* device, std::span<const MappedWeight> mapped = {}) {
     Scheduled scheduled{&node_, device};
-    return FindProducts(api_, reinterpret_cast<ggml_backend_sched_t>(&scheduled), reinterpret_cast<ggml_cgraph*>(&scheduled), mappings_);
+    return FindProducts(api_, reinterpret_cast<ggml_backend_sched_t>(&scheduled), reinterpret_cast<ggml_cgraph*>(&scheduled), mapped, mappings_);
   }
   bool LeftToKernel() const { return !mappings_.Streams(memory_.get(), kBytes); }
 
@@ -107,10 +107,32 @@ TEST_F(FindProductsTest, OfALibraryOnTheProcessorAreManagedAndComputedByIt) {
   EXPECT_TRUE(LeftToKernel());
 }
 
-TEST_F(FindProductsTest, OfAnotherDeviceAreLeftToTheKernel) {
+TEST_F(FindProductsTest, OfAnotherDeviceAreUploads) {
   MakeProduct();
+  const auto products = Find(&g_gpu);
+  ASSERT_EQ(products.size(), 1u);
+  EXPECT_TRUE(products[0].takeover.upload);
+  EXPECT_FALSE(products[0].takeover.elsewhere);
+  EXPECT_EQ(products[0].takeover.backend, reinterpret_cast<ggml_backend_t>(&g_gpu));
+  MakeExpertProduct();
+  EXPECT_EQ(Find(&g_gpu).size(), 1u);
+  EXPECT_FALSE(LeftToKernel());
+}
+
+TEST_F(FindProductsTest, UploadsAreFoundWhenTheNodeNamesTheCopyOnTheDevice) {
+  MakeProduct();
+  Scheduled scheduled{&node_, &g_gpu};
+  const auto mapped = FindMappedWeights(api_, reinterpret_cast<ggml_cgraph*>(&scheduled), mappings_);
+  ASSERT_EQ(mapped.size(), 1u);
+  std::vector<uint8_t> device(kBytes);
+  ggml_tensor copy = weight_;
+  copy.data = device.data();
+  node_.src[0] = &copy;
   EXPECT_TRUE(Find(&g_gpu).empty());
-  EXPECT_TRUE(LeftToKernel());
+  const auto products = Find(&g_gpu, mapped);
+  ASSERT_EQ(products.size(), 1u);
+  EXPECT_EQ(products[0].weight, &weight_);
+  EXPECT_TRUE(products[0].takeover.upload);
 }
 
 TEST_F(FindProductsTest, OfNobodyAreNobodys) {

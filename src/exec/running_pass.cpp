@@ -41,7 +41,9 @@ void RunningPass::Schedule(size_t first) {
   SchedulePass(plan.takeovers, first, weights_.plan().segment_bytes, next);
   const ExpertCache* const cache = experts_.cache();
   for (ExpertUse& use : plan.uses) {
-    if (!use.begun) use.way = ChooseWay(use.experts, use.per_token, use.tokens, cache == nullptr ? 0 : cache->slots(use.layer));
+    if (use.begun) continue;
+    use.way = use.upload ? ChooseUploadWay(use.experts, use.per_token, use.tokens)
+                         : ChooseWay(use.experts, use.per_token, use.tokens, cache == nullptr ? 0 : cache->slots(use.layer));
   }
   next_.clear();
   bool foreseen = true;  // all that the next pass reads

@@ -38,6 +38,12 @@ Weight* WeightStore::FindOrAdd(const ggml_tensor& tensor, const Origin& origin, 
   return &weight;
 }
 
+void WeightStore::KeepAsInFile(Weight& weight) {
+  if (weight.uploads) return;
+  weight.uploads = true;
+  changed_ = changed_ || weight.layout != nullptr || weight.packed != nullptr;
+}
+
 bool WeightStore::Any(const void* address, uint64_t bytes) const {
   return std::any_of(weights_.begin(), weights_.end(), [&](const Weight& weight) { return LiesIn(weight.tensor, address, bytes); });
 }
@@ -69,6 +75,7 @@ void WeightStore::SetLimit(uint64_t bytes) {
 
 // Of resident rows; `larger`: also one that needs more memory than the file's.
 const PackedLayout* WeightStore::LayoutOf(const Weight& weight, bool larger) const {
+  if (weight.uploads) return nullptr;
   return larger || weight.RowBytes(weight.packed) <= weight.cut.row_bytes ? weight.packed : nullptr;
 }
 

@@ -24,6 +24,7 @@ struct Weight {
   Origin origin;
   Cut cut;
   bool experts = false;                    // of MUL_MAT_ID: one matrix for each expert; the expert cache holds them
+  bool uploads = false;                    // the engine copies it to a device, where a layout of the processor is of no use
   bool streams = true;                     // false: left to the engine's mapping, nothing of it is kept or read
   const PackedLayout* packed = nullptr;    // layout of stock's repacked kernels, null: it has none
   const PackedLayout* layout = nullptr;    // of the resident rows: `packed`, or null, the file's
@@ -57,6 +58,8 @@ class WeightStore {
 
   // The weight of a product's src[0], added when it is new. `origin` says where its bytes lie.
   Weight* FindOrAdd(const ggml_tensor& tensor, const Origin& origin, bool experts);
+  // From the next Replan on its resident rows lie as in the file.
+  void KeepAsInFile(Weight& weight);
   // Forgets the weights in an address range.
   void Remove(const void* address, uint64_t bytes);
   bool Any(const void* address, uint64_t bytes) const;

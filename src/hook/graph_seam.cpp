@@ -15,6 +15,7 @@ thread_local const ggml_cgraph* t_graph = nullptr;
 ggml_status Compute(ggml_backend_sched_t sched, ggml_cgraph* graph, headrace::Executor::ComputeFunction real) {
   if (real == nullptr) return GGML_STATUS_FAILED;
   headrace::Runtime& runtime = headrace::Runtime::Get();
+  if (runtime.any_damaged() && runtime.Damaged(graph, real)) return GGML_STATUS_FAILED;
   if (!runtime.any_streams() && runtime.awaits_mapping()) runtime.NoteUnmapped();
   if (!runtime.any_streams() && runtime.kv_store() == nullptr) return real(sched, graph);
   // In some builds of ggml the one function calls the other through the dynamic linker.
@@ -22,6 +23,7 @@ ggml_status Compute(ggml_backend_sched_t sched, ggml_cgraph* graph, headrace::Ex
   const ggml_cgraph* const around = std::exchange(t_graph, graph);
   const ggml_status status = runtime.Compute(sched, graph, real);
   t_graph = around;
+  if (status == GGML_STATUS_SUCCESS && runtime.any_damaged() && runtime.Damaged(graph, real)) return GGML_STATUS_FAILED;
   return status;
 }
 

@@ -25,7 +25,9 @@ HEADRACE_SEAM void ggml_backend_buffer_clear(ggml_backend_buffer_t buffer, uint8
 HEADRACE_SEAM void ggml_backend_buffer_free(ggml_backend_buffer_t buffer) {
   const auto real = HEADRACE_BEHIND(ggml_backend_buffer_free);
   if (real == nullptr) return;
-  headrace::KvStore* const store = headrace::Runtime::Get().kv_store();
+  headrace::Runtime& runtime = headrace::Runtime::Get();
+  if (runtime.any_damaged()) runtime.ForgetBuffer(buffer);
+  headrace::KvStore* const store = runtime.kv_store();
   if (store == nullptr) return real(buffer);
   store->Free(buffer, real);
 }

@@ -326,6 +326,74 @@ ggml_backend_buffer_t Runtime::AllocateTensors(ggml_context* context, ggml_backe
   }
 }
 
+void Runtime::BeforeAllocation(ggml_backend_sched_t sched, ggml_cgraph* graph, Executor::ComputeFunction compute) noexcept {
+  try {
+    const auto engine = engines_.With(compute);
+    const auto executor = engine == nullptr ? nullptr : ExecutorFor(engine);
+    if (executor != nullptr) executor->BeforeAllocation(sched, graph);
+  } catch (const std::exception& error) {
+    LogWarning(error.what());
+  }
+}
+
+bool Runtime::Upload(const ggml_tensor* to, const void* data, uint64_t bytes, const RangeCopy::Take& take) noexcept {
+  try {
+    const auto origin = models_.mappings().Find(data, bytes);
+    if (!origin) return false;
+    std::shared_ptr<const GgmlApi> engine;
+    {
+      const std::lock_guard lock(mutex_);
+      engine = streaming_engine_;
+      if (!streaming_.contains({origin->model, engine})) return false;
+    }
+    const auto executor = engine == nullptr ? nullptr : ExecutorFor(engine);
+    if (executor == nullptr) return false;
+    if (const Status status = executor->Upload(data, bytes, *origin, take); !status.ok() && to->buffer != nullptr && !executor->ComputesHere()) {
+      const std::lock_guard lock(mutex_);
+      damaged_.emplace(to->buffer, status.message());
+      any_damaged_ = true;
+    }
+    return true;
+  } catch (const std::exception& error) {
+    LogWarning(error.what());
+    return false;
+  }
+}
+
+bool Runtime::Damaged(ggml_cgraph* graph, Executor::ComputeFunction compute) noexcept {
+  try {
+    const auto engine = engines_.With(compute);
+    if (engine == nullptr) return false;
+    const std::lock_guard lock(mutex_);
+    const int nodes = engine->graph_n_nodes(graph);
+    for (int i = 0; i < nodes; ++i) {
+      for (const ggml_tensor* source : engine->graph_node(graph, i)->src) {
+        const auto damaged = source == nullptr ? damaged_.end() : damaged_.find(source->buffer);
+        if (damaged == damaged_.end()) continue;
+        Note(Status(Code::kIo, "weights are missing on a device: " + damaged->second + "; load the model again"));
+        return true;
+      }
+    }
+  } catch (const std::exception& error) {
+    LogWarning(error.what());
+  }
+  return false;
+}
+
+void Runtime::ForgetBuffer(ggml_backend_buffer_t buffer) {
+  const std::lock_guard lock(mutex_);
+  damaged_.erase(buffer);
+  any_damaged_ = !damaged_.empty();
+}
+
+Runtime::CopyCallback* Runtime::KeepCopyCallback(ggml_backend_sched_t sched, CopyCallback callback) {
+  const std::lock_guard lock(mutex_);
+  auto& kept = copy_callbacks_[sched];
+  if (kept == nullptr) kept = std::make_unique<CopyCallback>();
+  *kept = callback;
+  return kept.get();
+}
+
 void Runtime::SetHostCallback(ggml_backend_sched_t sched, HostCallback callback) {
   const std::lock_guard lock(mutex_);
   host_callbacks_[sched] = callback;
@@ -334,6 +402,8 @@ void Runtime::SetHostCallback(ggml_backend_sched_t sched, HostCallback callback)
 void Runtime::ForgetScheduler(ggml_backend_sched_t sched) {
   const std::lock_guard lock(mutex_);
   host_callbacks_.erase(sched);
+  copy_callbacks_.erase(sched);
+  if (executor_ != nullptr) executor_->ForgetScheduler(sched);
 }
 
 ggml_status Runtime::Compute(ggml_backend_sched_t sched, ggml_cgraph* graph, Executor::ComputeFunction compute) noexcept {

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -73,6 +74,24 @@ class Runtime {
   // Null until the first KV cache for which a folder was given.
   KvStore* kv_store() const { return kv_in_use_.load(std::memory_order_acquire); }
 
+  // The scheduler is about to allocate a graph; `compute` is the function with which its engine computes.
+  void BeforeAllocation(ggml_backend_sched_t sched, ggml_cgraph* graph, Executor::ComputeFunction compute) noexcept;
+  // The engine copies bytes of a mapped model to `to`, which lies on a device: hands them to `take` in order, as they are read. False: they are not of a
+  // model that streams. After a failure nothing computes with what lies in that buffer any more.
+  bool Upload(const ggml_tensor* to, const void* data, uint64_t bytes, const RangeCopy::Take& take) noexcept;
+  // Whether the graph uses a buffer to which weights could not be uploaded; says so.
+  bool Damaged(ggml_cgraph* graph, Executor::ComputeFunction compute) noexcept;
+  bool any_damaged() const { return any_damaged_.load(std::memory_order_acquire); }
+  void ForgetBuffer(ggml_backend_buffer_t buffer);
+
+  // What the host installed to be asked before a weight is copied.
+  struct CopyCallback {
+    ggml_backend_sched_copy_callback function = nullptr;
+    void* user_data = nullptr;
+  };
+  // Keeps it; the address stays until the scheduler is forgotten.
+  CopyCallback* KeepCopyCallback(ggml_backend_sched_t sched, CopyCallback callback);
+
   void SetHostCallback(ggml_backend_sched_t sched, HostCallback callback);
   void ForgetScheduler(ggml_backend_sched_t sched);
   ggml_status Compute(ggml_backend_sched_t sched, ggml_cgraph* graph, Executor::ComputeFunction compute) noexcept;
@@ -102,6 +121,7 @@ class Runtime {
   std::atomic<bool> any_streams_{false};
   std::atomic<bool> awaits_mapping_{false};
   std::atomic<bool> keeps_kv_{false};
+  std::atomic<bool> any_damaged_{false};
   std::atomic<KvStore*> kv_in_use_{nullptr};
   ModelRegistry models_;
   Engines engines_;
@@ -124,6 +144,8 @@ class Runtime {
   std::shared_ptr<Executor> executor_;                         // shared: a thread may compute with it while
                                                                // another unloads the last model
   std::unordered_map<ggml_backend_sched_t, HostCallback> host_callbacks_;
+  std::unordered_map<ggml_backend_sched_t, std::unique_ptr<CopyCallback>> copy_callbacks_;
+  std::map<ggml_backend_buffer_t, std::string> damaged_;       // buffers that lack weights, and why
 };
 
 }  // namespace headrace

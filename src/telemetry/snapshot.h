@@ -18,7 +18,7 @@ namespace headrace {
 // reader sees each number whole, not all numbers of one instant. Times are nanoseconds, sizes bytes.
 struct Snapshot {
   static constexpr uint64_t kMagic = 0x3145434152444148;  // "HADRACE1"
-  static constexpr uint32_t kVersion = 6;
+  static constexpr uint32_t kVersion = 7;
 
   enum State : uint32_t {
     kPassive = 0,    // loaded, nothing to stream: stock llama.cpp runs
@@ -69,6 +69,8 @@ struct Snapshot {
   Counter row_hits{0};                      // of those: in memory already
   Counter row_bytes_read{0};
   Counter row_memory_bytes{0};              // for them
+  Counter uploaded_bytes{0};                // of weights that the engine copied to devices, while it loaded models and in passes
+  Counter uploaded_from_memory_bytes{0};    // of those: were in memory, the others were read
   Counter pass_ns{0};                       // wall time inside the engine's graph computation
   Counter wait_ns{0};                       // of that: waiting for the disk
   Counter kernel_ns{0};                     // in ggml kernels on managed weights, repacking included

@@ -1,0 +1,205 @@
+#include "exec/uploader.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/clock.h"
+
+namespace headrace {
+
+void Uploader::Begin() {
+  failure_ = {};
+  segment_ = 0;
+}
+
+Status Uploader::Copy(const void* data, uint64_t bytes, const Origin& origin, const Take& take) {
+  if (!failure_.ok()) return failure_;
+  copied_ += bytes;
+  Takeover* const takeover = Find(data);
+  Status status;
+  if (takeover != nullptr) {
+    while (status.ok() && &pass_.plan.takeovers[pass_.turn()] != takeover) status = Leave();
+    const uint64_t begin = origin.offset - takeover->weight->origin.offset;
+    if (!status.ok()) {
+    } else if (takeover->experts != nullptr) {
+      status = CopyExperts(*takeover, begin, begin + bytes, origin, take);
+    } else if (begin == 0 && bytes == takeover->weight->bytes()) {
+      status = CopyWhole(*takeover, take);
+    } else {
+      status = others_.Copy(origin.file, origin.offset, bytes, take);
+    }
+  } else {
+    status = others_.Copy(origin.file, origin.offset, bytes, take);
+  }
+  if (!status.ok()) failure_ = status;
+  return status;
+}
+
+Status Uploader::End(const ggml_tensor* node) {
+  if (!failure_.ok()) return failure_;
+  Status status;
+  while (status.ok() && !pass_.complete() && pass_.plan.takeovers[pass_.turn()].upload &&
+         (node == nullptr || pass_.plan.takeovers[pass_.turn()].node == node)) {
+    status = Leave();
+  }
+  if (!status.ok()) failure_ = status;
+  return status;
+}
+
+// The upload of that weight whose turn is the next; null: none is expected.
+Takeover* Uploader::Find(const void* data) {
+  for (size_t turn = pass_.turn(); turn < pass_.plan.takeovers.size(); ++turn) {
+    Takeover& takeover = pass_.plan.takeovers[turn];
+    if (!takeover.upload) return nullptr;
+    const auto* const first = static_cast<const uint8_t*>(takeover.weight->tensor.data);
+    if (data >= first && data < first + takeover.weight->bytes()) return &takeover;
+  }
+  return nullptr;
+}
+
+// The turn of an upload ends, whether it was made or not.
+Status Uploader::Leave() {
+  Takeover& takeover = pass_.plan.takeovers[pass_.turn()];
+  HEADRACE_RETURN_IF_ERROR(ReleaseBelow(takeover, UINT64_MAX));
+  segment_ = 0;
+  pass_.EndTurn(takeover);
+  return {};
+}
+
+// Releases the segments that end at or before a place in the weight.
+Status Uploader::ReleaseBelow(Takeover& takeover, uint64_t place) {
+  const uint64_t row_bytes = takeover.weight->cut.row_bytes;
+  for (; segment_ < takeover.segments.size(); ++segment_) {
+    const SegmentRows& rows = takeover.segments[segment_];
+    if ((rows.first_row + rows.rows) * row_bytes > place) break;
+    const auto arrived = Await(takeover, segment_, rows.rows * row_bytes);
+    if (!arrived.ok()) return arrived.status();
+    pass_.prefetcher().Release(takeover.first_segment + segment_);
+  }
+  return {};
+}
+
+Result<Prefetcher::Arrival> Uploader::Await(const Takeover& takeover, size_t segment, uint64_t bytes) {
+  const uint64_t start = Now();
+  auto arrived = pass_.prefetcher().Await(takeover.first_segment + segment, bytes);
+  pass_.account().times.wait_ns += Now() - start;
+  return arrived;
+}
+
+// Devices stage what they are given in memory of their own, as much as they are given at once.
+void Uploader::TakeInPieces(const uint8_t* data, uint64_t offset, uint64_t bytes, const Take& take) {
+  const uint64_t start = Now();
+  for (uint64_t at = 0; at < bytes; at += RangeCopy::kPieceBytes) take(data + at, offset + at, std::min(RangeCopy::kPieceBytes, bytes - at));
+  pass_.account().times.kernel_ns += Now() - start;
+}
+
+Status Uploader::CopyWhole(Takeover& takeover, const Take& take) {
+  bool changed = false;
+  HEADRACE_RETURN_IF_ERROR(pass_.BeginTurn(takeover, changed));
+  Weight& weight = *takeover.weight;
+  const uint64_t row_bytes = weight.cut.row_bytes;
+  from_memory_ += takeover.resident_rows * row_bytes;
+  TakeInPieces(weight.ResidentRow(0), 0, takeover.resident_rows * row_bytes, take);
+  for (; segment_ < takeover.segments.size(); ++segment_) {
+    const SegmentRows& rows = takeover.segments[segment_];
+    const auto room = rows.keep ? pass_.RoomToKeep(weight, rows, weight.resident_rows) : Result<bool>(false);
+    if (!room.ok()) return room.status();
+    const auto arrived = Await(takeover, segment_, rows.rows * row_bytes);
+    if (!arrived.ok()) return arrived.status();
+    TakeInPieces(arrived->data, rows.first_row * row_bytes, rows.rows * row_bytes, take);
+    if (*room) {
+      std::copy_n(arrived->data, rows.rows * row_bytes, weight.ResidentRow(rows.first_row));
+      weight.resident_rows = std::max(weight.resident_rows, rows.first_row + rows.rows);
+    }
+    pass_.prefetcher().Release(takeover.first_segment + segment_);
+  }
+  return Leave();
+}
+
+// Of a stack of experts, in any pieces: the engine copies runs of those that were chosen, and a little of what follows.
+Status Uploader::CopyExperts(Takeover& takeover, uint64_t begin, uint64_t end, const Origin& origin, const Take& take) {
+  if (!takeover.experts->begun) HEADRACE_RETURN_IF_ERROR(BeginExperts(takeover));
+  const uint64_t expert_bytes = takeover.weight->bytes() / takeover.experts->experts;
+  for (uint64_t at = begin; at < end;) {
+    const uint64_t stop = std::min(end, (at / expert_bytes + 1) * expert_bytes), offset = at - begin;
+    auto copied = CopyFromRing(takeover, at, stop, offset, take);
+    if (copied.ok() && *copied == 0) copied = CopyFromCache(takeover, at, stop, offset, take);
+    if (!copied.ok()) return copied.status();
+    if (*copied == 0) {
+      HEADRACE_RETURN_IF_ERROR(others_.Copy(origin.file, origin.offset + offset, stop - at, [&](const uint8_t* data, uint64_t piece, uint64_t bytes) {
+        take(data, offset + piece, bytes);
+      }));
+      *copied = stop - at;
+    }
+    at += *copied;
+  }
+  return {};
+}
+
+// Free slots are divided among the layers that are still to come.
+Status Uploader::BeginExperts(Takeover& takeover) {
+  ExpertUse& use = *takeover.experts;
+  bool changed = false;
+  HEADRACE_RETURN_IF_ERROR(pass_.BeginTurn(takeover, changed));
+  use.begun = true;
+  const auto layers = static_cast<uint32_t>(&pass_.plan.uses.back() - &use) + 1;
+  const ExpertCache* const cache = experts_.cache();
+  keeps_ = cache == nullptr ? 0 : (cache->free_slots(use.layer) + layers - 1) / layers;
+  return {};
+}
+
+// An expert that passed by in the stream stays where there is room.
+void Uploader::Keep(const Takeover& takeover, uint32_t expert, const uint8_t* data) {
+  ExpertCache* const cache = experts_.cache();
+  if (cache == nullptr || (takeover.slice == 0 && keeps_ == 0)) return;
+  if (cache->Put(takeover.experts->layer, expert, takeover.slice, data) && takeover.slice == 0) --keeps_;
+}
+
+// Bytes of one expert, all of them or none: 0 when it is not in memory in the file's layout, and is not to be read into it either.
+Result<uint64_t> Uploader::CopyFromCache(Takeover& takeover, uint64_t begin, uint64_t end, uint64_t offset, const Take& take) {
+  ExpertCache* const cache = experts_.cache();
+  ExpertUse& use = *takeover.experts;
+  if (cache == nullptr) return uint64_t{0};
+  const uint64_t expert_bytes = takeover.weight->bytes() / use.experts;
+  const std::array<uint32_t, 1> expert = {static_cast<uint32_t>(begin / expert_bytes)};
+  const bool whole = end - begin == expert_bytes;
+  ExpertCache::Pins pins;
+  if (cache->Holds(use.layer, expert[0])) {
+    pins = cache->PinHeld(use.layer, expert);
+  } else if (use.way == ExpertUse::Way::kCached && whole && cache->slots(use.layer) > 0) {
+    auto demanded = cache->Demand(use.layer, expert);
+    if (!demanded.ok() && demanded.status().code() != Code::kOutOfBudget) return demanded.status();
+    if (demanded.ok()) pins = std::move(*demanded);
+  }
+  if (pins.size() == 0 || pins.converted(0, takeover.slice)) return uint64_t{0};
+  if (pins.data(0, takeover.slice) == nullptr) {
+    const uint64_t start = Now();
+    const std::array<size_t, 1> first = {0};
+    const Status arrived = pins.WaitForAny(takeover.slice, first);
+    pass_.account().times.wait_ns += Now() - start;
+    HEADRACE_RETURN_IF_ERROR(arrived);
+  } else {
+    from_memory_ += end - begin;
+  }
+  if (whole && takeover.slice == 0) cache->Touch(use.layer, expert[0], 1);
+  TakeInPieces(pins.data(0, takeover.slice) + begin % expert_bytes, offset, end - begin, take);
+  return end - begin;
+}
+
+// As many bytes from `begin` on as one segment has; 0 when it is not, or not any more, to come.
+Result<uint64_t> Uploader::CopyFromRing(Takeover& takeover, uint64_t begin, uint64_t end, uint64_t offset, const Take& take) {
+  HEADRACE_RETURN_IF_ERROR(ReleaseBelow(takeover, begin));
+  if (segment_ == takeover.segments.size()) return uint64_t{0};
+  const SegmentRows& rows = takeover.segments[segment_];
+  const uint64_t row_bytes = takeover.weight->cut.row_bytes, first = rows.first_row * row_bytes;
+  if (begin < first) return uint64_t{0};
+  const uint64_t bytes = std::min(end, first + rows.rows * row_bytes) - begin;
+  const auto arrived = Await(takeover, segment_, begin - first + bytes);
+  if (!arrived.ok()) return arrived.status();
+  TakeInPieces(arrived->data + (begin - first), offset, bytes, take);
+  const uint64_t expert_bytes = takeover.weight->bytes() / takeover.experts->experts;
+  if (begin % expert_bytes == 0 && bytes == expert_bytes) Keep(takeover, static_cast<uint32_t>(begin / expert_bytes), arrived->data + (begin - first));
+  return bytes;
+}
+
+}  // namespace headrace

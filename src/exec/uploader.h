@@ -1,0 +1,57 @@
+// The copies of managed weights that the engine makes for a device while a pass runs. What is in memory comes from there, the rest from the pass's own
+// schedule, or from a read of its own where that did not expect it: never through page faults.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "exec/expert_store.h"
+#include "exec/running_pass.h"
+#include "stream/range_copy.h"
+
+namespace headrace {
+
+// The thread that computes the pass. Uploads have their turns in the order of their products; the engine makes all copies of a split before it computes
+// any of its products, and each weight once for a split.
+class Uploader {
+ public:
+  using Take = RangeCopy::Take;
+
+  // All outlive it.
+  Uploader(RunningPass& pass, ExpertStore& experts, RangeCopy& others) : pass_(pass), experts_(experts), others_(others) {}
+
+  // A pass begins.
+  void Begin();
+  // The engine copies `bytes` at `data` of a mapped weight, whose origin is given. Errors: the read's; they are failure() from then on.
+  Status Copy(const void* data, uint64_t bytes, const Origin& origin, const Take& take);
+  // A product is computed, or all are (null): its copy will not be asked for any more.
+  Status End(const ggml_tensor* node);
+
+  const Status& failure() const { return failure_; }
+  // That came from memory, since it exists.
+  uint64_t bytes_from_memory() const { return from_memory_; }
+  uint64_t bytes_copied() const { return copied_; }
+
+ private:
+  Takeover* Find(const void* data);
+  Status CopyWhole(Takeover& takeover, const Take& take);
+  Status CopyExperts(Takeover& takeover, uint64_t begin, uint64_t end, const Origin& origin, const Take& take);
+  Status BeginExperts(Takeover& takeover);
+  void Keep(const Takeover& takeover, uint32_t expert, const uint8_t* data);
+  Result<uint64_t> CopyFromCache(Takeover& takeover, uint64_t begin, uint64_t end, uint64_t offset, const Take& take);
+  Result<uint64_t> CopyFromRing(Takeover& takeover, uint64_t begin, uint64_t end, uint64_t offset, const Take& take);
+  Result<Prefetcher::Arrival> Await(const Takeover& takeover, size_t segment, uint64_t bytes);
+  Status ReleaseBelow(Takeover& takeover, uint64_t place);
+  Status Leave();
+  void TakeInPieces(const uint8_t* data, uint64_t offset, uint64_t bytes, const Take& take);
+
+  RunningPass& pass_;
+  ExpertStore& experts_;
+  RangeCopy& others_;
+  Status failure_;
+  uint32_t keeps_ = 0;                 // experts of the layer that may come into free slots
+  size_t segment_ = 0;                 // of the takeover whose turn it is: the first that was not released
+  uint64_t from_memory_ = 0, copied_ = 0;
+};
+
+}  // namespace headrace
