@@ -1,6 +1,7 @@
 # Two commands do everything: `make demo` and `make test`. Each installs first what it needs, and nothing when that is there.
 BUILD ?= build
 ENGINE ?= $(CURDIR)/$(BUILD)/engine
+DEVICES ?= $(CURDIR)/$(BUILD)/devices
 JOBS ?= $(shell nproc)
 RELEASE = $(BUILD)/release
 
@@ -22,8 +23,9 @@ all:
 everything:
 	@scripts/install-packages.sh build test
 	@scripts/install-engine.sh "$(ENGINE)" --tests
+	@scripts/install-devices.sh "$(DEVICES)" "$(ENGINE)" || echo "devices: not installed, their tests will be skipped" >&2
 	@scripts/install-node-packages.sh "$(BUILD)/node"
-	@$(call configure,-DHEADRACE_TESTS=ON -DHEADRACE_BENCH=ON)
+	@$(call configure,-DHEADRACE_TESTS=ON -DHEADRACE_BENCH=ON -DHEADRACE_DEVICES="$(DEVICES)")
 	cmake --build $(RELEASE) -j $(JOBS)
 
 # Streams the bundled model with less memory than its weights need, and compares with an unstreamed run.

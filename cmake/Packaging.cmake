@@ -5,6 +5,7 @@ install(TARGETS headrace EXPORT headraceTargets LIBRARY DESTINATION ${CMAKE_INST
 install(TARGETS headrace_command RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/include/headrace DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(PROGRAMS ${CMAKE_SOURCE_DIR}/scripts/install-engine.sh DESTINATION ${CMAKE_INSTALL_DATADIR}/headrace)
+install(FILES ${CMAKE_SOURCE_DIR}/scripts/debian-packages.sh DESTINATION ${CMAKE_INSTALL_DATADIR}/headrace)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/headrace)
 install(EXPORT headraceTargets NAMESPACE headrace:: DESTINATION ${package_dir})

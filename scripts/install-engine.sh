@@ -18,7 +18,8 @@ HEADRACE_ENGINE_SUITE names the Debian suite (default forky).
 USAGE
 }
 
-die() { printf 'install-engine: %s\n' "$*" >&2; exit 1; }
+script=install-engine
+. "$(dirname "$0")/debian-packages.sh"
 
 prefix= force=0 tests=0
 for arg in "$@"; do
@@ -31,61 +32,21 @@ for arg in "$@"; do
   esac
 done
 [ -n "$prefix" ] || { usage >&2; die "no PREFIX given"; }
-case "$prefix" in /*) ;; *) prefix=$(pwd)/$prefix ;; esac
-suite=${HEADRACE_ENGINE_SUITE:-forky}
+prefix=$(absolute "$prefix")
 
 complete=$prefix/.complete
 if [ "$force" = 0 ] && [ -f "$complete" ] && { [ "$tests" = 0 ] || grep -q '^tests$' "$complete"; }; then
   exit 0
 fi
 
-for tool in apt-get dpkg dpkg-deb patchelf; do
-  command -v "$tool" >/dev/null 2>&1 || die "$tool is missing; on Debian: apt-get install patchelf (apt-get and dpkg belong to the system)"
-done
-
-# The mirror of the system's own apt configuration: the first deb entry of a Debian suite.
-mirror() {
-  for f in /etc/apt/sources.list.d/*.sources; do
-    [ -f "$f" ] || continue
-    awk 'tolower($1)=="uris:"{u=$2} tolower($1)=="suites:"{s=$2}
-         /^[ \t]*$/{if(u!=""&&s!="")print u" "s; u="";s=""} END{if(u!=""&&s!="")print u" "s}' "$f"
-  done
-  for f in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
-    [ -f "$f" ] || continue
-    sed -n 's/^deb[ \t]\{1,\}\(\[[^]]*\][ \t]*\)\{0,1\}\([^ \t]*\)[ \t]\{1,\}\([^ \t]*\).*/\2 \3/p' "$f"
-  done
-}
-codename=$(. /etc/os-release 2>/dev/null; printf '%s' "${VERSION_CODENAME:-}")
-uri=$(mirror | awk -v c="$codename" '($2==c||$2=="stable"||$2=="testing"||$2=="sid"||$2=="unstable"||$2=="forky"||$2=="trixie"||$2=="bookworm") && $1 !~ /security/ {print $1; exit}')
-[ -n "$uri" ] || die "found no Debian mirror in /etc/apt; on another system install llama.cpp there and pass its folder with --engine"
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-[ -f "$keyring" ] || die "$keyring is missing; on Debian: apt-get install debian-archive-keyring"
-
-arch=$(dpkg --print-architecture)
-mkdir -p "$(dirname "$prefix")" || die "cannot create $(dirname "$prefix")"
-work=$(mktemp -d "$prefix.tmp.XXXXXX") || die "cannot write beside $prefix"
-trap 'rm -rf "$work"' EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/deb" "$work/root"
-printf 'deb [signed-by=%s arch=%s] %s %s main\n' "$keyring" "$arch" "$uri" "$suite" >"$work/sources.list"
-
-apt() {
-  apt-get -q -o Dir::Etc::sourcelist="$work/sources.list" -o Dir::Etc::sourceparts=/nonexistent \
-    -o Dir::State::Lists="$work/lists" -o Dir::Cache="$work/cache" -o APT::Sandbox::User="$(id -un)" \
-    -o Acquire::Languages=none -o Acquire::Retries=3 -o Acquire::Check-Valid-Until=false "$@"
-}
-
 packages='libggml0 libggml-dev libllama0 libllama-dev llama.cpp-tools llama.cpp-tools-extra
   libc6 libstdc++6 libgcc-s1 libgomp1 libssl3t64 zlib1g libzstd1'
 [ "$tests" = 0 ] || packages="$packages llama.cpp-tests"
 
-echo "engine: reading the package lists of Debian $suite"
-apt update >"$work/log" 2>&1 || { cat "$work/log" >&2; die "cannot read the package lists of $suite"; }
-echo "engine: downloading llama.cpp"
-(cd "$work/deb" && apt download $packages) >"$work/log" 2>&1 || { cat "$work/log" >&2; die "cannot download the engine's packages"; }
-echo "engine: unpacking into $prefix"
-for deb in "$work"/deb/*.deb; do dpkg-deb -x "$deb" "$work/root"; done
+echo "engine: reading the package lists of Debian ${HEADRACE_ENGINE_SUITE:-forky}"
+open_suite "${HEADRACE_ENGINE_SUITE:-forky}" "$prefix"
+echo "engine: downloading llama.cpp into $prefix"
+fetch $packages
 
 root=$work/root
 # Debian 13 and later merge /lib into /usr; some packages still ship files under /lib.
@@ -104,7 +65,6 @@ rel=${libdir#"$root"}
 [ -e "$libdir/$loader" ] || ln -s "$(realpath --relative-to="$libdir" "$loader_path")" "$libdir/$loader"
 
 rpath="$prefix$rel:$prefix$rel/llama"
-is_elf() { [ -f "$1" ] && [ ! -L "$1" ] && [ "$(head -c 4 "$1" | tail -c 3)" = ELF ]; }
 for f in "$root"/usr/bin/* "$libdir"/llama/* "$root"/usr/libexec/*/* "$libdir"/llama.cpp/*/* "$libdir"/llama.cpp/*; do
   is_elf "$f" || continue
   if patchelf --print-interpreter "$f" >/dev/null 2>&1; then
@@ -123,11 +83,7 @@ for dir in "$root"/usr/bin "$root"/usr/libexec/*; do
   done
 done
 
-version=$(cd "$work/deb" && for p in llama.cpp-tools libggml0; do dpkg-deb -f "$p"_*.deb Package Version | tr '\n' ' '; done)
+version=$(versions llama.cpp-tools libggml0)
 { echo "$version"; [ "$tests" = 0 ] || echo tests; } >"$root/.complete"
-
-old=$prefix.old.$$
-[ ! -e "$prefix" ] || mv "$prefix" "$old"
-mv "$root" "$prefix"
-rm -rf "$old"
+replace "$root" "$prefix"
 echo "engine: ready ($(printf '%s' "$version" | sed 's/Package: //g; s/Version: //g; s/  */ /g'))"

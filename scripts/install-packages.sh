@@ -2,7 +2,7 @@
 # Installs the Debian packages that the named purposes need; nothing, without a word, when they are there.
 # Usage: install-packages.sh PURPOSE...
 #   build   the library and the command
-#   test    what the tests use beside that; the sanitizers come with the compiler
+#   test    what the tests use beside that, a software Vulkan device too; the sanitizers come with the compiler
 #   node    Node.js and npm, each only where no such program is found
 #   fuzz    Clang with libFuzzer
 set -eu
@@ -11,7 +11,7 @@ for purpose in "$@"; do
   case $purpose in
     build) packages="$packages g++ cmake ninja-build make patchelf ca-certificates debian-archive-keyring liburing-dev libcli11-dev
              nlohmann-json3-dev libfmt-dev libboost-dev libncurses-dev" ;;
-    test) packages="$packages libgtest-dev python3 procps chromium" ;;
+    test) packages="$packages libgtest-dev python3 procps chromium mesa-vulkan-drivers" ;;
     node) command -v node >/dev/null 2>&1 || packages="$packages nodejs"
           command -v npm >/dev/null 2>&1 || packages="$packages npm" ;;
     fuzz) packages="$packages clang libclang-rt-dev llvm" ;;

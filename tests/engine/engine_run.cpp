@@ -87,14 +87,15 @@ EngineRun RunDumper(std::vector<std::string> arguments, std::map<std::string, st
 }
 
 EngineRun RunStock(const Work& work, const std::string& cgroup_procs) {
-  return RunDumper(Arguments(work), {}, std::chrono::seconds(120), cgroup_procs);
+  return RunDumper(Arguments(work), work.environment, work.timeout, cgroup_procs);
 }
 
 EngineRun RunStreamed(const Work& work, uint64_t budget_bytes, const std::map<std::string, std::string>& more,
                       const std::string& cgroup_procs) {
   auto environment = StreamingEnvironment(budget_bytes, work.repack);
+  environment.insert(work.environment.begin(), work.environment.end());
   for (const auto& [name, value] : more) environment[name] = value;
-  return RunDumper(Arguments(work), std::move(environment), std::chrono::seconds(120), cgroup_procs);
+  return RunDumper(Arguments(work), std::move(environment), work.timeout, cgroup_procs);
 }
 
 uint64_t FloorBudget(Work work) {

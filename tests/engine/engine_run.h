@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -25,6 +27,8 @@ struct Work {
   int decode = 2;
   int ubatch = 512;
   std::vector<std::string> more;  // further arguments
+  std::map<std::string, std::string> environment;  // of both runs
+  std::chrono::seconds timeout{120};
 
   uint64_t Passes() const;  // graph computations, at least
 };

@@ -68,10 +68,21 @@ void StartEngine() {
   llama_backend_init();
 }
 
-Model LoadModel(const std::string& path, bool repack) {
+void AddRpcServer(const std::string& endpoint) {
+  ggml_backend_reg_t rpc = ggml_backend_reg_by_name("RPC");
+  if (rpc == nullptr) Die("the engine has no RPC backend");
+  const auto add = reinterpret_cast<ggml_backend_reg_t (*)(const char*)>(ggml_backend_reg_get_proc_address(rpc, "ggml_backend_rpc_add_server"));
+  ggml_backend_reg_t server = add != nullptr ? add(endpoint.c_str()) : nullptr;
+  if (server == nullptr) Die("no RPC server at %s", endpoint.c_str());
+  ggml_backend_register(server);
+}
+
+Model LoadModel(const std::string& path, bool repack, int gpu_layers, const std::string& on_processor) {
+  const llama_model_tensor_buft_override overrides[] = {{on_processor.c_str(), ggml_backend_cpu_buffer_type()}, {nullptr, nullptr}};
   llama_model_params params = llama_model_default_params();
   params.use_extra_bufts = repack;
-  params.n_gpu_layers = 0;
+  params.n_gpu_layers = gpu_layers;
+  if (!on_processor.empty()) params.tensor_buft_overrides = overrides;
   params.load_mode = LLAMA_LOAD_MODE_MMAP;
   Model model(llama_model_load_from_file(path.c_str(), params));
   if (!model) Die("cannot load %s", path.c_str());
@@ -97,6 +108,8 @@ Session::Session(llama_model* model, const SessionOptions& options, uint32_t see
   params.cb_eval_user_data = options.cb_eval_data;
   params.abort_callback = options.abort;
   params.abort_callback_data = options.abort_data;
+  params.op_offload = options.op_offload;
+  params.moe_cache_size = options.moe_cache_bytes;
   params.no_perf = true;
   context_.reset(llama_init_from_model(model, params));
   if (!context_) Die("cannot create a context");

@@ -30,8 +30,11 @@ class Options {
 // What the kernel does in the mappings of model files: "reads ahead", "does not read ahead", or "reads ahead in part". There is one.
 std::string AdviceInModels();
 
-// Loads the engine's CPU backends and silences its log below errors.
+// Loads the engine's CPU backends, and the one that GGML_BACKEND_PATH names; silences its log below errors.
 void StartEngine();
+
+// Adds the devices of an RPC server to the engine's.
+void AddRpcServer(const std::string& endpoint);
 
 struct FreeModel {
   void operator()(llama_model* model) const { llama_model_free(model); }
@@ -41,8 +44,9 @@ struct FreeContext {
 };
 using Model = std::unique_ptr<llama_model, FreeModel>;
 
-// repack: what --repack 0 and 1 of the engine's programs set.
-Model LoadModel(const std::string& path, bool repack);
+// repack: what --repack 0 and 1 of the engine's programs set. gpu_layers: --n-gpu-layers. on_processor: tensors whose name matches stay on the
+// processor all the same, as with --override-tensor PATTERN=CPU; "" for none.
+Model LoadModel(const std::string& path, bool repack, int gpu_layers = 0, const std::string& on_processor = "");
 
 struct SessionOptions {
   int context_tokens = 1024;
@@ -54,6 +58,8 @@ struct SessionOptions {
   bool unified = true;        // one pool of KV cells for all sequences
   ggml_type cache_type = GGML_TYPE_F16;  // of keys and values
   bool flash_attention = true;           // else values are stored transposed
+  bool op_offload = true;                // wide products with weights on the processor are computed by a device, where there is one
+  size_t moe_cache_bytes = 0;            // of the engine's own cache of experts on a device
   ggml_backend_sched_eval_callback cb_eval = nullptr;
   void* cb_eval_data = nullptr;
   ggml_abort_callback abort = nullptr;

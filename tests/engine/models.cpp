@@ -65,6 +65,27 @@ ModelFile Importance(const std::string& source) {
   return {path, ""};
 }
 
+ModelFile Quantize(const std::string& source, const std::string& type, bool pure) {
+  const std::string path = std::string(kCache) + "/" + fs::path(source).filename().string() + "." + type + (pure ? "" : ".mixed") + ".gguf";
+  const Descriptor lock = LockCache();
+  if (Fresh(path, BundledModel(source))) return {path, ""};
+  std::vector<std::string> arguments = {EngineProgram("llama-quantize"), "--allow-requantize"};
+  if (arguments[0].empty()) return {"", "the engine has no llama-quantize"};
+  if (pure) arguments.push_back("--pure");
+  if (NeedsImportance(type)) {
+    const ModelFile matrix = Importance(source);
+    if (matrix.path.empty()) return matrix;
+    // The matrix has entries for the layers only.
+    arguments.insert(arguments.end(), {"--imatrix", matrix.path, "--token-embedding-type", "q8_0",
+                                       "--output-tensor-type", "q8_0"});
+  }
+  arguments.insert(arguments.end(), {BundledModel(source), path + ".part", type});
+  const ChildResult run = RunEngine(arguments);
+  if (!run.Ok()) return {"", run.Describe()};
+  fs::rename(path + ".part", path);
+  return {path, ""};
+}
+
 struct ScopedWork {
   std::string path;
   ScopedWork() : path(std::string(HEADRACE_TEST_CACHE) + "/work." + std::to_string(getpid())) {
@@ -96,25 +117,9 @@ std::string EngineProgram(const std::string& name) {
   return "";
 }
 
-ModelFile QuantizedModel(const std::string& source, const std::string& type) {
-  const std::string path = std::string(kCache) + "/" + fs::path(source).filename().string() + "." + type + ".gguf";
-  const Descriptor lock = LockCache();
-  if (Fresh(path, BundledModel(source))) return {path, ""};
-  std::vector<std::string> arguments = {EngineProgram("llama-quantize"), "--allow-requantize", "--pure"};
-  if (arguments[0].empty()) return {"", "the engine has no llama-quantize"};
-  if (NeedsImportance(type)) {
-    const ModelFile matrix = Importance(source);
-    if (matrix.path.empty()) return matrix;
-    // The matrix has entries for the layers only.
-    arguments.insert(arguments.end(), {"--imatrix", matrix.path, "--token-embedding-type", "q8_0",
-                                       "--output-tensor-type", "q8_0"});
-  }
-  arguments.insert(arguments.end(), {BundledModel(source), path + ".part", type});
-  const ChildResult run = RunEngine(arguments);
-  if (!run.Ok()) return {"", run.Describe()};
-  fs::rename(path + ".part", path);
-  return {path, ""};
-}
+ModelFile QuantizedModel(const std::string& source, const std::string& type) { return Quantize(source, type, true); }
+
+ModelFile MixedModel(const std::string& source, const std::string& type) { return Quantize(source, type, false); }
 
 std::vector<std::string> ArchitectureModels(std::string* error) {
   const fs::path folder = fs::path(kCache) / "architectures";

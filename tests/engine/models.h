@@ -20,6 +20,9 @@ std::string BundledModel(const std::string& name);
 // Types below about 3 bits get an importance matrix of the source, computed from a text file of the tree.
 ModelFile QuantizedModel(const std::string& source, const std::string& type);
 
+// The same with the types that llama-quantize itself mixes for it.
+ModelFile MixedModel(const std::string& source, const std::string& type);
+
 // The tiny models that upstream's test-llama-archs writes, one or two for each architecture, sorted by
 // name. Empty with *error set when the test programs are not installed or fail.
 std::vector<std::string> ArchitectureModels(std::string* error);
