@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/device_weights.h"
 #include "gguf/catalogue.h"
 #include "plan/residency.h"
 
@@ -16,6 +17,7 @@ struct ModelWeights {
   uint64_t expert_bytes = 0;           // of those that are
   uint64_t active_expert_bytes = 0;    // of the experts that one token uses
   uint64_t other_bytes = 0;            // embeddings (rows are looked up), norms, biases: left to the mapping
+  uint64_t device_bytes = 0;           // on devices: in none of the others. Read from the files once, while they load
   uint64_t token_column_bytes = 0;     // scratch for a token's column of one expert, 0 without experts
   uint64_t batch_tokens = 512;         // of the widest batch: llama.cpp's default --ubatch-size
   double active_parameters = 0;        // multiplied per token, chosen experts included
@@ -27,7 +29,7 @@ struct ModelWeights {
   uint64_t floor_bytes() const { return FloorBytes(extents, column_bytes()); }
 };
 
-// A model without output.weight multiplies with its token embedding, which is then managed too.
-ModelWeights SelectWeights(const Catalogue& catalogue);
+// A model without output.weight multiplies with its token embedding, which is then managed too. What is `on_device` is not.
+ModelWeights SelectWeights(const Catalogue& catalogue, const OnDeviceTest& on_device = [](const TensorEntry&) { return false; });
 
 }  // namespace headrace::cli

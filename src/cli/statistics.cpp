@@ -24,7 +24,8 @@ const char* KernelName(uint32_t kernels) {
 }
 
 // What was resident, streamed and read, and how fast.
-std::vector<std::string> WeightLines(const Statistics& s) {
+std::vector<std::string> WeightLines(const Statistics& s, bool on_devices) {
+  if (!s.streamed() && on_devices) return {"all layers are on devices: weights were read once, while they were loaded"};
   if (!s.streamed()) return {"nothing was streamed: the weights fit the budget, or flash weight streaming is off"};
   std::vector<std::string> lines;
   lines.push_back(fmt::format("{} of {} {}weights resident, {} streamed per pass (budget {})", FormatSize(s.resident_bytes),
@@ -124,8 +125,8 @@ std::string ProgressText(const Statistics& s) {
                      FormatSize(s.resident_target_bytes));
 }
 
-std::vector<std::string> SummaryLines(const Statistics& s) {
-  std::vector<std::string> lines = WeightLines(s);
+std::vector<std::string> SummaryLines(const Statistics& s, bool on_devices) {
+  std::vector<std::string> lines = WeightLines(s, on_devices);
   if (s.kv_bytes_written > 0) {
     lines.push_back(fmt::format("KV cache in a file with {} of memory: {} computed, {} read again, {:.1f} s waiting for it", FormatSize(s.kv_ram_bytes),
                                 FormatSize(s.kv_bytes_written), FormatSize(s.kv_bytes_read), static_cast<double>(s.kv_wait_ns) / 1e9));

@@ -80,7 +80,7 @@ Statistics ReadStatistics(const Snapshot& snapshot);
 std::string ProgressText(const Statistics& statistics);
 
 // A few lines after a run: what was resident and streamed, what was read and how fast, experts, decode speed.
-// One line when nothing was streamed.
-std::vector<std::string> SummaryLines(const Statistics& statistics);
+// One line when nothing was streamed; `on_devices`: because no weight was left to the processor.
+std::vector<std::string> SummaryLines(const Statistics& statistics, bool on_devices = false);
 
 }  // namespace headrace::cli

@@ -66,6 +66,7 @@ TEST(Summary, ARunThatOthersDisturbedSaysSo) {
 
 TEST(Summary, NothingStreamedAndNoDecode) {
   EXPECT_EQ(SummaryLines(Statistics()).size(), 1u);
+  EXPECT_EQ(SummaryLines(Statistics(), true), std::vector<std::string>{"all layers are on devices: weights were read once, while they were loaded"});
   Statistics s = Streamed();
   s.decode_passes = 0;
   s.pass_ns = 0;  // no division by zero

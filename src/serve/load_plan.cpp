@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/size.h"
+#include "cli/device_choice.h"
 #include "cli/engine_arguments.h"
 #include "cli/engine_memory.h"
 #include "cli/file_arguments.h"
@@ -85,6 +86,7 @@ Result<std::vector<std::string>> ServerCommand(const Settings& settings, const L
   server.streams = plan.must_stream();
   server.debug = plan.config.debug;
   server.defaults = plan.defaults.options;
+  server.defaults.insert(server.defaults.end(), plan.device_options.begin(), plan.device_options.end());
   // llama-server does not start without the folder.
   if (!settings.prompt_folder.empty() && PromptFiles(settings.prompt_folder, 0).Prepare().ok()) server.slot_folder = settings.prompt_folder;
   server.rest = settings.rest;
@@ -106,6 +108,27 @@ Status Settle(const Settings& settings, Simulations& simulations, LoadPlan& plan
   if (!simulation.ok()) LogWarning(fmt::format("{}: what the engine will allocate is not foretold, only measured: {}", plan.entry.id, simulation.status().message()));
   const Status enough = cli::SettleMemory(simulation, *arguments, plan.setup);
   plan.enough = plan.setup.shortage ? Status(enough.code(), ShortageText(*plan.setup.shortage)) : enough;
+  return {};
+}
+
+// What goes on devices, of what other models leave there.
+Status SettleDevices(const Settings& settings, Simulations& simulations, const MemoryRoom& room, LoadPlan& plan) {
+  plan.device_options.clear();
+  if (settings.devices.empty()) return {};
+  std::vector<cli::Device> devices = settings.devices;
+  cli::VramLimit& limit = plan.setup.vram;
+  for (const cli::DeviceMemory& used : room.granted_devices) {
+    for (cli::Device& device : devices) {
+      if (device.name == used.name) device.free_bytes -= std::min(device.free_bytes, used.total_bytes());
+    }
+    if (limit.named()) limit.bytes -= std::min(limit.bytes, used.total_bytes());
+  }
+  if (limit.named() && limit.bytes == 0) limit.mode = cli::VramLimit::Mode::kOff;
+  const auto arguments = CommandForMemory(settings, plan);
+  if (!arguments.ok()) return arguments.status();
+  auto options = cli::ChooseDevices(devices, settings.known, *arguments, plan.setup, simulations.Get(settings.engine.engine, plan.entry, *arguments));
+  if (!options.ok()) return options.status();
+  plan.device_options = std::move(*options);
   return {};
 }
 
@@ -201,6 +224,8 @@ Result<LoadPlan> PlanLoad(const Settings& settings, ModelLibrary& library, Simul
   auto defaults = DefaultsOf(*modelfile, setup->catalogue, config);
   if (!defaults.ok()) return defaults.status();
   NameOrigins(settings, config, modelfile->file, room, setup->limits);
+  if (!modelfile->file.flash_vram.empty()) setup->vram.origin = "FLASH_VRAM_GB of the Modelfile";
+  if (config.vram_gb) setup->vram.origin = "vram_gb";
   if (defaults->look_ahead) setup->config.look_ahead = *defaults->look_ahead;
   LoadPlan plan;
   plan.entry = entry;
@@ -234,6 +259,7 @@ Result<LoadPlan> PlanLoad(const Settings& settings, ModelLibrary& library, Simul
     plan.draft_type = draft->type;
   }
   if (std::string unknown = cli::DescribeUnknownTypes(plan.setup.catalogue); !unknown.empty()) plan.notes.push_back(std::move(unknown));
+  HEADRACE_RETURN_IF_ERROR(SettleDevices(settings, simulations, room, plan));
   HEADRACE_RETURN_IF_ERROR(Settle(settings, simulations, plan));
   SettleSharing(settings, simulations, plan);
   HEADRACE_RETURN_IF_ERROR(SettleSpeculation(settings, plan));
