@@ -52,7 +52,8 @@ Result<ResidencyPlan> ModelSetup::Plan() const {
   }
   const uint64_t budget = memory.weights_budget_bytes;
   const uint64_t draft = memory.engine ? memory.engine->draft_weight_bytes : 0;
-  return PlanResidency(weights.extents, budget - std::min(draft, budget - std::min(budget, weights.floor_bytes())), weights.column_bytes());
+  const uint64_t target = budget - std::min(draft, budget - std::min(budget, weights.floor_bytes()));
+  return PlanResidency(weights.extents, target - std::min(target, weights.row_bytes(target)), weights.column_bytes());
 }
 
 Status SettleMemory(const Engine* engine, const std::vector<std::string>& arguments, ModelSetup& model) {

@@ -54,6 +54,8 @@ ModelWeights SelectWeights(const Catalogue& catalogue, const OnDeviceTest& on_de
     }
   };
   for (const TensorEntry& tensor : catalogue.tensors) {
+    // Also one that is multiplied, too.
+    if (PartOf(tensor) == WeightPart::kInput && IsMatrix(tensor)) result.tables.push_back({tensor.rows(), tensor.row_bytes()});
     if (on_device(tensor)) {
       result.device_bytes += tensor.bytes;
     } else if (tensor.name == kOutput || (tied && tensor.name == kTokenEmbedding)) {

@@ -51,6 +51,11 @@ std::string RenderProcess(const PlanReport& report) {
   return table.Render();
 }
 
+// A draft's weights leave less to them, which is not worth a number.
+uint64_t RowBytes(const PlanReport& report) {
+  return report.model.streams() ? report.model.weights.row_bytes(report.model.memory.weights_budget_bytes) : 0;
+}
+
 // What is on each device.
 std::string RenderDevices(const PlanReport& report) {
   TextTable table({TextTable::Align::kLeft, TextTable::Align::kRight, TextTable::Align::kLeft});
@@ -125,6 +130,7 @@ std::string RenderPlanText(const PlanReport& report) {
     row("expert cache", cached, Percent(cached, weights.expert_bytes), "for those in use");
   }
   if (model.streams()) {
+    if (RowBytes(report) > 0) row("rows", RowBytes(report), "", "of tables that are looked up, embeddings among them");
     row("ring", report.plan.ring_bytes, "", "what is read ahead of the computation");
     row("scratch", report.plan.scratch_bytes, "", "for one repacked piece");
   }
@@ -219,6 +225,7 @@ nlohmann::json PlanJson(const PlanReport& report) {
   json["plan"] = {{"resident_bytes", report.plan.resident_bytes},
                   {"streamed_bytes_per_pass", report.plan.streamed_bytes},
                   {"expert_cache_bytes", std::min(report.plan.expert_cache_bytes, report.model.weights.expert_bytes)},
+                  {"row_bytes", RowBytes(report)},
                   {"ring_bytes", report.plan.ring_bytes},
                   {"scratch_bytes", report.plan.scratch_bytes}};
   json["machine"] = nullptr;

@@ -78,6 +78,28 @@ TEST(PlanReport, PartsOfTheProcessAddUp) {
   EXPECT_TRUE(Has(text, "for 4096 tokens")) << text;
 }
 
+// Beside the weights that are multiplied there is a table.
+TEST(PlanReport, RowsOfTablesHaveTheirPartOfTheMemory) {
+  ModelSetup model = TestModel(32 * kMiB);
+  TensorEntry table = model.catalogue.tensors[0];
+  table.name = "token_embd.weight";
+  table.layer = -1;
+  TensorEntry output = table;
+  output.name = "output.weight";
+  model.catalogue.tensors.push_back(table);
+  model.catalogue.tensors.push_back(output);
+  model.weights = SelectWeights(model.catalogue);
+  ASSERT_EQ(model.weights.tables.size(), 1u);
+  const uint64_t rows = model.weights.row_bytes(32 * kMiB);
+  EXPECT_EQ(rows, 512 * kKiB) << "a sixty-fourth";
+  const auto report = MakePlanReport(std::move(model), std::nullopt, 512);
+  ASSERT_TRUE(report.ok());
+  EXPECT_LE(report->plan.total_bytes() + rows, 32 * kMiB);
+  EXPECT_GT(report->plan.total_bytes() + rows, 30 * kMiB);
+  EXPECT_EQ(Json::parse(RenderPlanJson(*report))["plan"]["row_bytes"], rows);
+  EXPECT_TRUE(Has(RenderPlanText(*report), "of tables that are looked up"));
+}
+
 // Eight layers of which devices have four.
 TEST(PlanReport, DevicesHaveTheirPart) {
   ModelSetup model = TestModel(0);

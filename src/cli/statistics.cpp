@@ -37,6 +37,10 @@ std::vector<std::string> WeightLines(const Statistics& s, bool on_devices) {
                                                          100 * Ratio(s.expert_hits, s.experts_chosen), s.experts_chosen,
                                                          FormatSize(s.expert_bytes_read))));
   }
+  if (s.rows_looked_up > 0 && s.row_memory_bytes > 0) {
+    lines.push_back(fmt::format("{} rows of tables looked up, {:.0f} % were in {} for them, {} read", s.rows_looked_up, 100 * Ratio(s.row_hits, s.rows_looked_up),
+                                FormatSize(s.row_memory_bytes), FormatSize(s.row_bytes_read)));
+  }
   // Bytes per nanosecond are GB/s.
   lines.push_back(fmt::format("{} read in {} passes at {:.2f} GB/s{}, {} kernels{}", FormatSize(s.bytes_read), s.passes,
                               Ratio(s.bytes_read, s.pass_ns), s.direct_io ? "" : " through the page cache", KernelName(s.kernels),
@@ -76,6 +80,10 @@ Statistics ReadStatistics(const Snapshot& snapshot) {
   s.experts_chosen = get(snapshot.experts_chosen);
   s.expert_hits = get(snapshot.expert_hits);
   s.expert_bytes_read = get(snapshot.expert_bytes_read);
+  s.rows_looked_up = get(snapshot.rows_looked_up);
+  s.row_hits = get(snapshot.row_hits);
+  s.row_bytes_read = get(snapshot.row_bytes_read);
+  s.row_memory_bytes = get(snapshot.row_memory_bytes);
   s.passes = get(snapshot.passes);
   s.bytes_read = get(snapshot.bytes_read);
   s.reads_failed = get(snapshot.reads_failed);

@@ -29,6 +29,10 @@ struct Statistics {
   uint64_t experts_chosen = 0;
   uint64_t expert_hits = 0;
   uint64_t expert_bytes_read = 0;
+  uint64_t rows_looked_up = 0;      // of tables
+  uint64_t row_hits = 0;
+  uint64_t row_bytes_read = 0;
+  uint64_t row_memory_bytes = 0;
   uint64_t passes = 0;
   uint64_t bytes_read = 0;
   uint64_t reads_failed = 0;

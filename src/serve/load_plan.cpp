@@ -111,12 +111,11 @@ Status Settle(const Settings& settings, Simulations& simulations, LoadPlan& plan
   return {};
 }
 
-// What goes on devices, of what other models leave there.
-Status SettleDevices(const Settings& settings, Simulations& simulations, const MemoryRoom& room, LoadPlan& plan) {
+// What goes on devices, of what other models leave there and `limit` gives to all.
+Status SettleDevices(const Settings& settings, Simulations& simulations, const MemoryRoom& room, cli::VramLimit limit, LoadPlan& plan) {
   plan.device_options.clear();
   if (settings.devices.empty()) return {};
   std::vector<cli::Device> devices = settings.devices;
-  cli::VramLimit& limit = plan.setup.vram;
   for (const cli::DeviceMemory& used : room.granted_devices) {
     for (cli::Device& device : devices) {
       if (device.name == used.name) device.free_bytes -= std::min(device.free_bytes, used.total_bytes());
@@ -124,6 +123,7 @@ Status SettleDevices(const Settings& settings, Simulations& simulations, const M
     if (limit.named()) limit.bytes -= std::min(limit.bytes, used.total_bytes());
   }
   if (limit.named() && limit.bytes == 0) limit.mode = cli::VramLimit::Mode::kOff;
+  plan.setup.vram = limit;
   const auto arguments = CommandForMemory(settings, plan);
   if (!arguments.ok()) return arguments.status();
   auto options = cli::ChooseDevices(devices, settings.known, *arguments, plan.setup, simulations.Get(settings.engine.engine, plan.entry, *arguments));
@@ -159,6 +159,18 @@ void SettleSharing(const Settings& settings, Simulations& simulations, LoadPlan&
 
 // Where a model streams, weights have the rest.
 constexpr uint64_t kCheckpointShare = 16;
+
+// Many requests at a time have a KV cache that takes weights' place on devices: at most a quarter of them goes for it.
+Status SettleSharedDevices(const Settings& settings, Simulations& simulations, const MemoryRoom& room, const cli::VramLimit& limit, LoadPlan& plan) {
+  const LoadPlan alone = plan;
+  SettleSharing(settings, simulations, plan);
+  if (plan.device_options.empty() || plan.sharing.pool_tokens == alone.sharing.pool_tokens) return {};
+  Status settled = SettleDevices(settings, simulations, room, limit, plan);
+  if (settled.ok()) settled = Settle(settings, simulations, plan);
+  const uint64_t before = alone.setup.weights.device_bytes;
+  if (!settled.ok() || !plan.enough.ok() || plan.setup.weights.device_bytes < before - before / 4) plan = alone;
+  return {};
+}
 
 // llama-server would keep 32 checkpoints of each slot's recurrent state or sliding window, which may be more than all the rest: a
 // prompt that goes back to an earlier place is read from there instead of from its beginning. As many as the memory allows.
@@ -259,9 +271,10 @@ Result<LoadPlan> PlanLoad(const Settings& settings, ModelLibrary& library, Simul
     plan.draft_type = draft->type;
   }
   if (std::string unknown = cli::DescribeUnknownTypes(plan.setup.catalogue); !unknown.empty()) plan.notes.push_back(std::move(unknown));
-  HEADRACE_RETURN_IF_ERROR(SettleDevices(settings, simulations, room, plan));
+  const cli::VramLimit vram = plan.setup.vram;
+  HEADRACE_RETURN_IF_ERROR(SettleDevices(settings, simulations, room, vram, plan));
   HEADRACE_RETURN_IF_ERROR(Settle(settings, simulations, plan));
-  SettleSharing(settings, simulations, plan);
+  HEADRACE_RETURN_IF_ERROR(SettleSharedDevices(settings, simulations, room, vram, plan));
   HEADRACE_RETURN_IF_ERROR(SettleSpeculation(settings, plan));
   HEADRACE_RETURN_IF_ERROR(SettleCheckpoints(settings, simulations, plan));
   plan.granted_bytes = GrantedBytes(plan.setup);

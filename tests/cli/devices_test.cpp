@@ -147,7 +147,13 @@ TEST_F(Devices, DoctorShowsIt) {
   FAIL() << json.dump();
 }
 
-class NoDevices : public CommandTest {};
+class NoDevices : public CommandTest {
+ protected:
+  void SetUp() override {
+    CommandTest::SetUp();
+    environment_.erase("GGML_BACKEND_PATH");   // of whoever runs the tests
+  }
+};
 
 TEST_F(NoDevices, ASizeIsAnErrorAndTheOthersMeanNothing) {
   if (Run({"engine"}).status != 0) GTEST_SKIP() << "no llama.cpp in " << HEADRACE_ENGINE_PREFIX;
