@@ -96,8 +96,11 @@ std::optional<Shortage> FindShortage(const MemoryBudget& budget, const MemoryLim
                                      uint64_t context_tokens, const TryArguments& try_arguments) {
   // A draft that is read for each of its tokens would cost more than it saves.
   const uint64_t draft = budget.engine ? budget.engine->draft_weight_bytes : 0;
-  const uint64_t target = LeastForWeights(weights), floor = target + draft;
-  if (!budget.streams || budget.weights_budget_bytes >= floor) return std::nullopt;
+  const uint64_t room = limits.process_bytes - std::min(limits.process_bytes, budget.rest_bytes());
+  const bool weights_short = limits.weights_bytes > 0 && limits.weights_bytes < weights.floor_bytes() + draft;
+  // Loading takes its memory from the process's: nothing else is there yet.
+  const uint64_t target = weights_short ? weights.floor_bytes() : LeastForWeights(weights), floor = target + draft;
+  if (!budget.streams || (!weights_short && (limits.process_bytes == 0 || room >= floor))) return std::nullopt;
   Shortage shortage;
   Remedies& remedies = shortage.remedies;
   const bool columns = weights.column_bytes() > weights.widest_group_bytes;
@@ -106,7 +109,7 @@ std::optional<Shortage> FindShortage(const MemoryBudget& budget, const MemoryLim
                                                                    weights.widest, FormatSize(weights.widest_group_bytes),
                                                                    columns ? fmt::format("an expert's columns for {} tokens", weights.batch_tokens) : "one repacked copy");
   if (draft > 0) needs += fmt::format(", {} for the draft model, which stays in memory", FormatSize(draft));
-  if (limits.weights_bytes > 0 && limits.weights_bytes < floor) {
+  if (weights_short) {
     shortage.arithmetic = fmt::format("{} ({}) is too little: streaming needs {}", FormatSize(limits.weights_bytes), limits.weights_origin, needs);
     remedies.weights_bytes = floor;
     remedies.no_draft = limits.weights_bytes >= target;
