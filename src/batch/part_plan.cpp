@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/size.h"
+#include "cli/device_choice.h"
 #include "cli/engine_arguments.h"
 #include "cli/engine_probe.h"
 #include "cli/file_arguments.h"
@@ -46,7 +47,10 @@ class Planner {
     if (!defaults_.applied.empty()) plan_.notes.push_back(fmt::format("{}: {}", defaults_.path, fmt::join(defaults_.applied, ", ")));
     unified_ = engine_.known.Has("--kv-unified-per-slot") && cli::SharesCache(options_.rest).value_or(true);
     SetLimits();
+    options_before_ = defaults_.options;
+    HEADRACE_RETURN_IF_ERROR(SetDevices(1, CacheTokens(demand_, 1)));
     HEADRACE_RETURN_IF_ERROR(SetSlots());
+    HEADRACE_RETURN_IF_ERROR(SetDevices(plan_.slots.slots, plan_.slots.cache_tokens));
     return Settle();
   }
 
@@ -69,6 +73,18 @@ class Planner {
     // Without a shared cache each slot has its own, as large as the longest needs.
     if (!unified_) demand_.mean_tokens = static_cast<double>(limits.context);
     demand_.largest_tokens = std::max(std::min(demand_.largest_tokens, 4 * limits.context), limits.context);
+  }
+
+  // The KV cache of so many slots may take weights' place there.
+  Status SetDevices(uint64_t slots, uint64_t cache_tokens) {
+    defaults_.options = options_before_;
+    const auto arguments = Arguments(slots, cache_tokens);
+    if (!arguments.ok()) return arguments.status();
+    std::optional<Result<cli::EngineSimulation>> simulation;
+    const auto options = ChooseDevices(&engine_.setup.engine, engine_.known, cli::ServerMemoryArguments(*arguments), plan_.model, simulation);
+    if (!options.ok()) return options.status();
+    defaults_.options.insert(defaults_.options.end(), options->begin(), options->end());
+    return {};
   }
 
   Status SetSlots() {
@@ -160,6 +176,7 @@ class Planner {
   const std::string socket_path_;
   PartPlan plan_;
   serve::ModelDefaults defaults_;
+  std::vector<cli::EngineOption> options_before_;   // without what devices want
   bool unified_ = false;
   BatchDemand demand_;
   uint64_t unlimited_ = 0;

@@ -87,7 +87,7 @@ Status PartResults::Write(size_t request, const std::string& line, bool failed) 
 
 // The engine may be one that the library cannot reach.
 Status PartResults::CheckStreaming() {
-  if (streams_ || !plan_.model.streams()) return {};
+  if (streams_ || !plan_.model.passes_stream()) return {};
   const std::string why = server_.WhyNotStreaming();
   streams_ = why.empty();
   return streams_ ? Status() : Status(Code::kInternal, "flash weight streaming was asked for and cannot be had: " + why);

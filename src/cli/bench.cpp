@@ -8,6 +8,7 @@
 
 #include "base/say.h"
 #include "cli/bench_report.h"
+#include "cli/device_choice.h"
 #include "cli/engine_arguments.h"
 #include "cli/engine_probe.h"
 #include "cli/engine_variables.h"
@@ -26,6 +27,7 @@ constexpr const char* kExamples = R"(
 Examples:
   headrace bench model.gguf --ram 4G
   headrace bench model.gguf --ram 4G --prompt 2048 --decode 64 --repetitions 5
+  headrace bench model.gguf --ram 8G --vram 8G        with 8 GiB of a graphics card, too
   headrace bench model.gguf --flash-mode off          stock llama.cpp, for comparison
   headrace bench model.gguf --ram 4G --json -- -b 1024 -ub 1024
 
@@ -43,6 +45,7 @@ struct BenchOptions {
 
 // The speed of wide products, unless the disk held the prompt back: then it says nothing about them.
 void LearnPromptSpeed(const BenchReport& report, const ModelSetup& model) {
+  if (!model.devices.empty()) return;   // it is theirs
   for (const BenchRow& row : report.rows) {
     if (row.prompt_tokens == 0 || row.decode_tokens > 0 || row.tokens_per_s <= 0) continue;
     const double seconds = static_cast<double>(row.prompt_tokens) / row.tokens_per_s;
@@ -63,8 +66,12 @@ int Bench(BenchOptions options, const CommandLine& line) {
   options.arguments.rest = variables.arguments;
   options.arguments.rest.insert(options.arguments.rest.end(), line.rest.begin(), line.rest.end());
   if (!options.threads.empty()) options.arguments.threads = options.threads;
+  std::optional<Result<EngineSimulation>> simulation;
+  auto on_devices = ChooseDevices(&engine->engine, *known, BenchMemoryArguments(options.arguments), *model, simulation);
+  if (!on_devices.ok()) return Fail(on_devices.status());
+  options.arguments.defaults = std::move(*on_devices);
   if (model->config.wants_library()) {
-    const Status settled = SettleMemory(&engine->engine, BenchMemoryArguments(options.arguments), *model);
+    const Status settled = SettleMemory(&engine->engine, BenchMemoryArguments(options.arguments), *model, simulation);
     if (!settled.ok()) return Fail(settled);
     SayDecision(*model);
     if (model->streams()) SayMapped(options.arguments.rest);
@@ -102,8 +109,9 @@ int Bench(BenchOptions options, const CommandLine& line) {
   };
   session.config = model->LibraryConfig();
   session.library = session.config.wants_library() ? engine->library : "";
-  const auto result = RunSession(std::move(session));
+  auto result = RunSession(std::move(session));
   if (!result.ok()) return Fail(result.status().message(), kExitNotExecutable);
+  result->on_devices = model->memory.loads_only;
   if (model->config.debug) SayRaw(output);
   if (const int status = ReportEnd(*result, model->config, "llama-bench"); status != kExitOk) {
     return result->process.signal != 0 ? status : Fail("llama-bench failed; run headrace bench --debug to see why", status);

@@ -104,6 +104,10 @@ std::string RenderBenchJson(const BenchReport& report) {
                      {"experts_chosen", s.experts_chosen},
                      {"expert_hits", s.expert_hits},
                      {"expert_bytes_read", s.expert_bytes_read},
+                     {"rows_looked_up", s.rows_looked_up},
+                     {"row_hits", s.row_hits},
+                     {"row_bytes_read", s.row_bytes_read},
+                     {"row_memory_bytes", s.row_memory_bytes},
                      {"bytes_read", s.bytes_read},
                      {"disk_bytes_per_s", NumberOrNull(report.disk_bytes_per_s)},
                      {"results", rows}};

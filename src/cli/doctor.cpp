@@ -105,6 +105,8 @@ void ExamineEngine(const std::string& option, DoctorFacts& facts) {
     facts.engine_directory = fmt::format("{} ({})", engine->bin_dir, engine->origin);
     facts.engine_version = QueryVersion(*engine);
     facts.ggml = CheckGgml(*engine);
+    facts.device_library = MayHaveDevices(*engine, {});
+    if (facts.device_library) facts.devices = QueryDevices(*engine, {});
   } else {
     facts.engine_problem = engine.status().message();
   }

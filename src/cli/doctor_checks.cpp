@@ -101,6 +101,26 @@ Check CheckEngine(const DoctorFacts& facts) {
   return {"engine", value, Verdict::kGood, facts.engine_directory};
 }
 
+Check CheckDevices(const DoctorFacts& facts) {
+  if (facts.devices.empty()) {
+    return {"devices", "none", Verdict::kGood,
+            facts.device_library ? "this llama.cpp has a library for graphics cards but finds none: a driver may be missing" : "this llama.cpp computes on the processor"};
+  }
+  std::string value, shared;
+  bool any = false;
+  for (const Device& device : facts.devices) {
+    value += fmt::format("{}{}: {}, {} of {} free", value.empty() ? "" : "; ", device.name, device.description, FormatSize(device.free_bytes), FormatSize(device.total_bytes));
+    if (device.shares_memory) shared += (shared.empty() ? "" : ", ") + device.name;
+    any = any || (!device.shares_memory && device.free_bytes > kDeviceMargin * kMiB);
+  }
+  if (any) {
+    return {"devices", value, Verdict::kGood, fmt::format("a model has what is free there but {} of each; --vram says how much, `headrace plan MODEL` what goes there",
+                                                          FormatSize(kDeviceMargin * kMiB))};
+  }
+  return {"devices", value, Verdict::kNote, shared.empty() ? fmt::format("less than {} are free: models stay in memory; --vram SIZE uses them all the same", FormatSize(kDeviceMargin * kMiB))
+                                                           : fmt::format("{} has no memory but the machine's: models stay in memory; --vram SIZE uses it all the same", shared)};
+}
+
 Check CheckLibrary(const DoctorFacts& facts) {
   if (facts.library.empty()) return {"library", "missing", Verdict::kBad, facts.library_problem};
   return {"library", facts.library, Verdict::kGood, "nothing to do"};
@@ -114,7 +134,7 @@ const char* ToString(Verdict verdict) {
 
 std::vector<Check> JudgeDoctor(const DoctorFacts& facts) {
   return {CheckDisk(facts),    CheckFileSystem(facts), CheckReadAhead(facts), CheckMemory(facts), CheckCgroup(facts),
-          CheckMemlock(facts), CheckHugePages(facts),  CheckCpu(facts),       CheckEngine(facts), CheckLibrary(facts)};
+          CheckMemlock(facts), CheckHugePages(facts),  CheckCpu(facts),       CheckEngine(facts), CheckDevices(facts), CheckLibrary(facts)};
 }
 
 }  // namespace headrace::cli

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/devices.h"
 #include "cli/engine_probe.h"
 #include "cli/machine_measure.h"
 #include "cli/system_info.h"
@@ -42,6 +43,8 @@ struct DoctorFacts {
   std::string engine_problem;                   // why there is none, "" when there is one
   std::string engine_directory, engine_version;
   GgmlCheck ggml;
+  bool device_library = false;                  // it has a library for devices
+  std::vector<Device> devices;
   std::string library;                          // libheadrace.so, "" when missing
   std::string library_problem;
 };

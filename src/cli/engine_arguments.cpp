@@ -125,6 +125,7 @@ Result<std::vector<std::string>> BuildRunArguments(const RunArguments& run, cons
 std::vector<std::string> BenchMemoryArguments(const BenchArguments& bench) {
   std::vector<std::string> arguments = {"-m", AsPath(bench.model), "-c",
                                         std::to_string(std::max({bench.prompt_tokens, bench.decode_tokens, 1u}))};
+  for (const EngineOption& option : bench.defaults) arguments.insert(arguments.end(), {option.names.front(), option.value});
   // Lists of values are measured one after the other; the last one given here stands for them.
   for (std::string argument : bench.rest) arguments.push_back(argument.substr(argument.rfind(',') + 1));
   return arguments;
@@ -138,6 +139,7 @@ Result<std::vector<std::string>> BuildBenchArguments(const BenchArguments& bench
   if (!builder.SetByUser({"--n-gen"})) builder.Default({"-n"}, std::to_string(bench.decode_tokens));
   if (!builder.SetByUser({"--repetitions"})) builder.Default({"-r"}, std::to_string(bench.repetitions));
   builder.Required({"-t", "--threads"}, bench.threads);
+  builder.File(bench.defaults);
   if (bench.streams && !builder.SetByUser({"-lm", "-mmp", "--mmap"})) builder.Default({"--load-mode"}, kMappedMode);
   return builder.Finish();
 }

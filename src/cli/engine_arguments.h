@@ -61,6 +61,7 @@ struct BenchArguments {
   unsigned repetitions = 2;
   std::optional<std::string> threads;
   bool streams = false;
+  std::vector<EngineOption> defaults;      // what rest says goes before
   std::vector<std::string> rest;
 };
 // The same wishes as another program would be told them, for EngineSimulation.

@@ -34,6 +34,7 @@ constexpr MemoryOption kMemoryOptions[] = {
     {"-sm", true},  {"--split-mode", true}, {"-ts", true},   {"--tensor-split", true}, {"-mg", true},   {"--main-gpu", true},
     {"--n-gpu-layers", true},               {"--override-kv", true},                   {"--swa-full", false},
     {"-nkvo", false},                       {"--no-kv-offload", false},                {"-cmoe", false}, {"--cpu-moe", false},
+    {"-ncffn", true}, {"--n-cpu-ffn", true}, {"--moe-cache-mib", true},                {"--rpc", true},
 };
 constexpr std::initializer_list<const char*> kContext = {"-c", "--ctx-size"};
 constexpr std::initializer_list<const char*> kModel = {"-m", "--model"};
@@ -48,6 +49,9 @@ constexpr uint64_t kTokenBytes = 320;
 // For each thread that computes beside two: its stack, its share of the work buffer. 110 to 190 KiB were measured with up to 16, by processor.
 constexpr uint64_t kThreadBytes = 160 * kKiB;
 constexpr uint64_t kUsualThreads = 2;
+// What a driver has beside what it had for a simulation: kernels that are made when they are first used, places for copies. Measured with a
+// device that is computed in software: 16 to 27 MiB.
+constexpr uint64_t kDriverBytes = 32 * kMiB;
 // And what llama-server has beside llama-completion: its own code, its threads for connections. Measured.
 constexpr uint64_t kServerBytes = 5 * kMiB;
 
@@ -151,19 +155,24 @@ std::vector<std::string> ServerMemoryArguments(std::vector<std::string> argument
 
 std::optional<EngineMemory> ParseFitPrint(std::string_view output) {
   std::stringstream lines{std::string(output)};
+  std::optional<EngineMemory> memory;
+  std::vector<DeviceMemory> devices;
   for (std::string line; std::getline(lines, line);) {
     std::stringstream words(line);
     std::string device, more;
     uint64_t model = 0, context = 0, compute = 0;
     if (!(words >> device >> model >> context >> compute) || (words >> more)) continue;
-    if (device != "Host" && device != "host") continue;
     // Whole MiB, rounded down.
-    EngineMemory memory;
-    memory.context_bytes = context * kMiB;
-    memory.compute_bytes = compute * kMiB + kMiB / 2;
-    return memory;
+    if (device == "Host" || device == "host") {
+      memory.emplace();
+      memory->context_bytes = context * kMiB;
+      memory->compute_bytes = compute * kMiB + kMiB / 2;
+    } else {
+      devices.push_back({device, model * kMiB + kMiB / 2, context * kMiB + kMiB / 2, compute * kMiB + kMiB / 2});
+    }
   }
-  return std::nullopt;
+  if (memory) memory->devices = std::move(devices);
+  return memory;
 }
 
 Result<EngineSimulation> EngineSimulation::Prepare(const Engine& engine, const std::vector<std::string>& arguments) {
@@ -198,6 +207,7 @@ void EngineSimulation::SetArguments(const std::vector<std::string>& arguments) {
   projector_ = OptionValue(arguments, kProjector).value_or("");
   draft_type_k_ = OptionValue(arguments, {"-ctkd", "--cache-type-k-draft", "--spec-draft-type-k"}).value_or("");
   draft_type_v_ = OptionValue(arguments, {"-ctvd", "--cache-type-v-draft", "--spec-draft-type-v"}).value_or("");
+  draft_layers_ = OptionValue(arguments, {"-ngld", "--gpu-layers-draft", "--n-gpu-layers-draft", "--spec-draft-ngl"}).value_or("");
   serves_ = OptionValue(arguments, {"--host"}).has_value();
   slots_ = OptionNumber(arguments, kSlots);
   unified_ = SharesCache(arguments).value_or(serves_ && slots_ == 0);
@@ -268,6 +278,7 @@ Result<EngineMemory> EngineSimulation::Run(const std::vector<std::string>& more)
     for (const auto& [name, value] : {std::pair{"-ctk", draft_type_k_}, std::pair{"-ctv", draft_type_v_}}) {
       arguments.insert(arguments.end(), {name, value.empty() ? "f16" : value});
     }
+    if (!draft_layers_.empty()) arguments.insert(arguments.end(), {"-ngl", draft_layers_});
     const auto draft = RunModel(arguments);
     if (!draft.ok()) return draft;
     memory->context_bytes += draft->context_bytes;
@@ -288,6 +299,7 @@ Result<EngineMemory> EngineSimulation::Run(const std::vector<std::string>& more)
   if (!projector_.empty()) memory->projector_bytes = FileSize(projector_);
   uint64_t threads = std::max(OptionNumber(arguments_, {"-t", "--threads"}), OptionNumber(arguments_, {"-tb", "--threads-batch"}));
   if (threads == 0) threads = std::thread::hardware_concurrency();
+  if (!memory->devices.empty()) memory->engine_bytes += kDriverBytes;
   memory->engine_bytes += kGeneratorBytes + kThreadBytes * (std::max(threads, kUsualThreads) - kUsualThreads) + kTokenBytes * context_tokens() +
                           (serves_ ? kServerBytes : 0);
   return memory;

@@ -16,6 +16,14 @@
 
 namespace headrace::cli {
 
+// What one device has, as the engine counts it.
+struct DeviceMemory {
+  std::string name;
+  uint64_t weight_bytes = 0, context_bytes = 0, compute_bytes = 0;
+
+  uint64_t total_bytes() const { return weight_bytes + context_bytes + compute_bytes; }
+};
+
 struct EngineMemory {
   uint64_t context_bytes = 0;   // KV caches and recurrent states, as far as they are in memory
   uint64_t context_file_bytes = 0;  // all of them, when they live in a file; else 0
@@ -27,10 +35,12 @@ struct EngineMemory {
   uint64_t checkpoint_bytes = 0;    // of a server: states of earlier places of its slots' prompts
   uint64_t draft_weight_bytes = 0;  // of a draft model, which stays in memory
   uint64_t draft_rest_bytes = 0;    // of the above: its KV cache and activations
+  std::vector<DeviceMemory> devices;    // beside all of this
+  uint64_t shared_device_bytes = 0;     // of these devices: what is the machine's memory all the same, as some have none of their own
 
   // All but weights that can stream.
   uint64_t rest_bytes() const {
-    return context_bytes + compute_bytes + engine_bytes + projector_bytes + prompt_cache_bytes + adapter_bytes + checkpoint_bytes;
+    return context_bytes + compute_bytes + engine_bytes + projector_bytes + prompt_cache_bytes + adapter_bytes + checkpoint_bytes + shared_device_bytes;
   }
 };
 
@@ -56,7 +66,8 @@ inline constexpr uint64_t kServerPromptCache = 8192;     // MiB
 inline constexpr std::initializer_list<const char*> kCheckpointOptions = {"-ctxcp", "--ctx-checkpoints", "--swa-checkpoints"};
 inline constexpr std::initializer_list<const char*> kPromptCacheOptions = {"-cram", "--cache-ram"};
 
-// The host's line of "DEVICE MODEL CONTEXT COMPUTE" (MiB); only context_bytes and compute_bytes are set. Pure.
+// The lines of "DEVICE MODEL CONTEXT COMPUTE" (MiB); only context_bytes and compute_bytes, of the host's line, and devices are set. Nullopt without
+// the host's line. Pure.
 std::optional<EngineMemory> ParseFitPrint(std::string_view output);
 
 // The same for llama-server, which listens on a socket. Pure.
@@ -95,7 +106,7 @@ class EngineSimulation {
   OptionNames options_;                   // of it
   std::vector<std::string> arguments_;    // without -m
   std::string model_, draft_, projector_; // paths, "" for none
-  std::string draft_type_k_, draft_type_v_;
+  std::string draft_type_k_, draft_type_v_, draft_layers_;
   std::vector<std::string> adapters_;     // paths
   uint64_t prompt_cache_bytes_ = 0, checkpoints_ = 0, slots_ = 1;
   bool serves_ = false;                   // llama-server

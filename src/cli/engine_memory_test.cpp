@@ -54,6 +54,12 @@ TEST(ParseFitPrint, TakesTheHostsLine) {
   ASSERT_TRUE(memory);
   EXPECT_EQ(memory->context_bytes, 128 * kMiB);
   EXPECT_NEAR(static_cast<double>(memory->compute_bytes), 132.0 * kMiB, kMiB);
+  ASSERT_EQ(memory->devices.size(), 1u);
+  EXPECT_EQ(memory->devices[0].name, "CUDA0");
+  EXPECT_NEAR(static_cast<double>(memory->devices[0].weight_bytes), 7401.0 * kMiB, kMiB);
+  EXPECT_NEAR(static_cast<double>(memory->devices[0].total_bytes()), (7401.0 + 814 + 517) * kMiB, 3.0 * kMiB);
+  EXPECT_TRUE(ParseFitPrint("Host 70 128 132\n")->devices.empty());
+  EXPECT_FALSE(ParseFitPrint("CUDA0 1 2 3\n"));
   for (const char* text : {"", "Host", "Host 1 2", "Host 1 2 x", "Host 1 2 3 4", "error: unable to load model"}) {
     EXPECT_FALSE(ParseFitPrint(text)) << text;
   }

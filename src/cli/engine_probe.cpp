@@ -138,21 +138,26 @@ std::string QueryVersion(const Engine& engine) {
   return "unknown";
 }
 
-GgmlCheck CheckGgml(const Engine& engine) {
-  GgmlCheck check;
+std::string FindGgmlLibrary(const Engine& engine) {
   std::error_code error;
   const fs::path bin_dir = fs::canonical(engine.bin_dir, error);
   const auto library = FindGgmlBase(error ? fs::path(engine.bin_dir) : bin_dir);
-  if (!library) {
+  return library ? library->string() : "";
+}
+
+GgmlCheck CheckGgml(const Engine& engine) {
+  GgmlCheck check;
+  check.library = FindGgmlLibrary(engine);
+  if (check.library.empty()) {
     check.problem = "it has no shared libggml-base.so (a static build cannot be streamed)";
     return check;
   }
-  check.library = library->string();
-  const std::string name = library->filename().string();
+  const fs::path library(check.library);
+  const std::string name = library.filename().string();
   if (const size_t at = name.find(".so."); at != std::string::npos) check.version = name.substr(at + 4);
   // The registry of backends is in a second library.
   std::string content;
-  for (const fs::path& path : {*library, library->parent_path() / "libggml.so", library->parent_path() / "libggml.so.0"}) {
+  for (const fs::path& path : {library, library.parent_path() / "libggml.so", library.parent_path() / "libggml.so.0"}) {
     std::ifstream file(path, std::ios::binary);
     content.append(std::istreambuf_iterator<char>(file), {});
   }

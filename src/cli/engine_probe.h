@@ -54,6 +54,9 @@ struct GgmlCheck {
 };
 GgmlCheck CheckGgml(const Engine& engine);
 
+// The engine's libggml-base.so, "" when it has none.
+std::string FindGgmlLibrary(const Engine& engine);
+
 // Of the exported names of ggml's libraries, each followed by a zero, as their files hold them: fills in usable, problem and off.
 void CheckGgmlFunctions(std::string_view names, GgmlCheck& check);
 

@@ -13,6 +13,7 @@
 #include "base/say.h"
 #include "base/text_file.h"
 #include "cli/download_cache.h"
+#include "cli/device_choice.h"
 #include "cli/engine_probe.h"
 #include "cli/engine_program.h"
 #include "cli/engine_variables.h"
@@ -33,6 +34,7 @@ Examples:
   headrace exec --ram 8G -- llama-server -m model.gguf --port 8080
   headrace exec --ram 8G -- llama serve -hf user/model-GGUF:Q4_K_M
   headrace exec --ram 8G -- llama-server --models-dir ~/models
+  headrace exec --ram 8G --vram 8G -- llama-server -m model.gguf         a graphics card, memory and disk together
   headrace exec --ram 8G -- llama-perplexity -m model.gguf -f text.txt
   headrace exec --ram 2G --stats -- python3 my_program.py
   headrace exec --ram 2G -- node server.js
@@ -54,6 +56,7 @@ struct Launchee {
   std::optional<OptionNames> known;     // of its --help, where it was asked
   std::vector<std::string> arguments;   // all that count: the options that variables stand for, then its own
   ModelSource source;
+  bool on_devices = false;              // foretold: no weight is left to the processor
 };
 
 // A program of llama.cpp is asked for its options where something depends on them.
@@ -137,12 +140,35 @@ Status LetLibraryDecide(const Launchee& launchee, const MemoryLimits& limits, La
   return {};
 }
 
+// The program is told what goes on devices, where its user does not.
+Status PlaceModel(Launchee& launchee, const Engine& simulator, ModelSetup& model, LaunchSpec& launch) {
+  if (!MayHaveDevices(simulator, launchee.arguments) && !model.vram.named()) return {};
+  if (!launchee.known) {
+    auto known = QueryOptions(launch.program, launchee.command);
+    if (!known.ok()) return known.status();
+    launchee.known = std::move(*known);
+  }
+  std::optional<Result<EngineSimulation>> simulation;
+  auto arguments = launchee.arguments;
+  if (launchee.program.kind == ProgramKind::kServer) arguments = ServerMemoryArguments(std::move(arguments));
+  const auto options = ChooseDevices(&simulator, *launchee.known, arguments, model, simulation);
+  if (!options.ok() || options->empty()) return options.status();
+  std::vector<std::string> words = WordsOf(*options);
+  // The engine would choose once more.
+  if (launchee.known->Has("-fit") && !OptionValue(launchee.arguments, {"-fit", "--fit"})) words.insert(words.end(), {"-fit", "off"});
+  launchee.arguments.insert(launchee.arguments.end(), words.begin(), words.end());
+  launch.arguments.insert(launch.arguments.end(), words.begin(), words.end());
+  return {};
+}
+
 // Of a model that is here: what streams is decided before the start.
-Result<bool> Foretell(const Launchee& launchee, const Engine& simulator, ModelSetup& model, LaunchSpec& launch, Config& config) {
+Result<bool> Foretell(Launchee& launchee, const Engine& simulator, ModelSetup& model, LaunchSpec& launch, Config& config) {
   HEADRACE_RETURN_IF_ERROR(CheckFileArguments(launchee.arguments));
+  HEADRACE_RETURN_IF_ERROR(PlaceModel(launchee, simulator, model, launch));
   HEADRACE_RETURN_IF_ERROR(launchee.program.kind == ProgramKind::kServer ? SettleServer(simulator, launchee.arguments, model, launch.environment)
                                                                          : SettleMemory(&simulator, launchee.arguments, model));
   SayDecision(model);
+  launchee.on_devices = model.memory.loads_only;
   const FlashMode asked = config.flash_mode;
   config = model.LibraryConfig();
   // The program may download a newer file, which need not fit.
@@ -152,7 +178,8 @@ Result<bool> Foretell(const Launchee& launchee, const Engine& simulator, ModelSe
 }
 
 // Whether weights stream, or may. What the program and the library are told of the memory is settled.
-Result<bool> Settle(Launchee& launchee, const Engine& simulator, const FlashOptions& options, const MemoryLimits& limits, LaunchSpec& launch, Config& config) {
+Result<bool> Settle(Launchee& launchee, const Engine& simulator, const FlashOptions& options, const MemoryLimits& limits, const VramLimit& vram, LaunchSpec& launch,
+                    Config& config) {
   ModelSource& source = launchee.source;
   if (launchee.program.generates() && !source.model.empty()) {
     auto model = PrepareModel(source.model, options);
@@ -160,6 +187,7 @@ Result<bool> Settle(Launchee& launchee, const Engine& simulator, const FlashOpti
     if (!source.downloaded) return model.status();
     source.unknown = fmt::format("its downloaded model cannot be read yet ({})", model.status().message());
   }
+  if (vram.named()) Say(fmt::format("{} is left out: only what llama.cpp's own programs do with a model that is here is chosen; give them -ngl", vram.origin));
   if (config.flash_mode != FlashMode::kOff && !source.unknown.empty()) {
     HEADRACE_RETURN_IF_ERROR(LetLibraryDecide(launchee, limits, launch, config));
     return true;
@@ -203,7 +231,7 @@ int Exec(const ExecOptions& options, const std::vector<std::string>& words, cons
     launchee = Understand(launch);
     // Where no engine is found the program's own folder may have what foretells.
     const Engine simulator = engine.ok() ? *engine : Engine{std::filesystem::path(*program).parent_path().string(), "the program's folder"};
-    const auto streams = Settle(launchee, simulator, options.flash, resolved->limits, launch, config);
+    const auto streams = Settle(launchee, simulator, options.flash, resolved->limits, resolved->vram, launch, config);
     if (!streams.ok()) return Fail(streams.status());
     if (*streams) MapModel(launchee, launch);
   }
@@ -212,10 +240,11 @@ int Exec(const ExecOptions& options, const std::vector<std::string>& words, cons
     for (const auto& [name, value] : config.ToEnvironment()) Say(fmt::format("{}={}", name, value));
   }
   session.config = config;
-  const auto result = RunSession(std::move(session));
+  auto result = RunSession(std::move(session));
   if (!result.ok()) {
     return Fail(result.status().message(), result.status().code() == Code::kNotFound ? kExitNotFound : kExitNotExecutable);
   }
+  result->on_devices = launchee.on_devices;
   if (options.stats || config.debug) PrintSummary(*result);
   // Nobody may have asked for a model.
   if (launchee.source.router && config.flash_mode == FlashMode::kOn) config.flash_mode = FlashMode::kAuto;

@@ -19,6 +19,8 @@ std::string OptionSize(uint64_t bytes) {
   return bytes < 16 * kMiB ? fmt::format("{}K", AlignUp(bytes, kKiB) / kKiB) : fmt::format("{}M", AlignUp(bytes, kMiB) / kMiB);
 }
 
+uint64_t LeastForWeights(const ModelWeights& weights) { return std::max(weights.floor_bytes(), std::min(weights.device_bytes, kLoadingBytes)); }
+
 std::vector<std::string> QuantizedCache() { return {"-ctk", "q8_0", "-ctv", "q8_0"}; }
 std::vector<std::string> NarrowBatches() { return {"-ub", "64"}; }
 
@@ -28,15 +30,17 @@ MemoryBudget DivideMemory(const MemoryLimits& limits, const ModelWeights& weight
                           const std::optional<EngineMemory>& engine) {
   MemoryBudget budget;
   budget.engine = engine;
-  budget.weight_bytes = weight_bytes + (engine ? engine->draft_weight_bytes : 0);
+  budget.device_weight_bytes = std::min(weights.device_bytes, weight_bytes);
+  budget.weight_bytes = weight_bytes - budget.device_weight_bytes + (engine ? engine->draft_weight_bytes : 0);
+  budget.loads_only = budget.device_weight_bytes > 0 && weights.extents.empty();
   budget.everything_bytes = budget.weight_bytes + budget.rest_bytes();
   const auto room = [&] {
     const uint64_t process = limits.process_bytes - std::min(limits.process_bytes, budget.rest_bytes());
     return std::min(limits.process_bytes > 0 ? process : UINT64_MAX, limits.weights_bytes > 0 ? limits.weights_bytes : UINT64_MAX);
   };
-  budget.streams = limits.flash_mode == FlashMode::kOn || (limits.flash_mode == FlashMode::kAuto && budget.weight_bytes > room());
+  budget.streams = limits.flash_mode == FlashMode::kOn || (limits.flash_mode == FlashMode::kAuto && budget.weight_bytes + budget.device_weight_bytes > room());
   budget.weights_budget_bytes = budget.streams ? room() : budget.weight_bytes;
-  budget.least_bytes = weights.floor_bytes() + (engine ? engine->draft_weight_bytes + engine->rest_bytes() + kStreamingBytes : 0);
+  budget.least_bytes = LeastForWeights(weights) + (engine ? engine->draft_weight_bytes + engine->rest_bytes() + kStreamingBytes : 0);
   return budget;
 }
 
@@ -64,20 +68,25 @@ std::string DescribeRest(const MemoryBudget& budget) {
   part("adapters", engine.adapter_bytes);
   part("context checkpoints", engine.checkpoint_bytes);
   part("prompt cache", engine.prompt_cache_bytes);
+  part("devices without memory of their own", engine.shared_device_bytes);
   part("streaming", budget.streams ? kStreamingBytes : 0);
   return text;
 }
 
 std::string DescribeDecision(const MemoryBudget& budget, const MemoryLimits& limits) {
   const std::string weights = FormatSize(budget.weight_bytes) + " of weights";
-  const std::string sum = budget.engine ? fmt::format("{} and {} for the rest ({})", weights, FormatSize(budget.rest_bytes()),
-                                                      DescribeRest(budget))
-                                        : weights;
+  const std::string beside = budget.device_weight_bytes == 0 ? "" : fmt::format(", beside {} on devices", FormatSize(budget.device_weight_bytes));
+  const std::string sum = budget.engine ? fmt::format("{} and {} for the rest ({}){}", weights, FormatSize(budget.rest_bytes()), DescribeRest(budget), beside)
+                                        : weights + beside;
   const bool weights_alone = limits.weights_bytes > 0 && (limits.process_bytes == 0 || budget.weight_bytes > limits.weights_bytes);
   const std::string limit = weights_alone ? fmt::format("{} for weights ({})", FormatSize(limits.weights_bytes), limits.weights_origin)
                                           : fmt::format("{} ({})", FormatSize(limits.process_bytes), limits.process_origin);
   if (limits.flash_mode == FlashMode::kOff) return fmt::format("nothing streams, as --flash-mode off says: {}", sum);
   if (!budget.streams) return fmt::format("all in memory, nothing streams: {} fit in {}", sum, limit);
+  if (budget.loads_only) {
+    return fmt::format("all layers are on devices: their {} stream while they are loaded, nothing does afterwards; memory has {}, within {}",
+                       FormatSize(budget.device_weight_bytes), budget.engine ? fmt::format("{} for the rest ({})", FormatSize(budget.rest_bytes()), DescribeRest(budget)) : "the rest", limit);
+  }
   const std::string why = limits.flash_mode == FlashMode::kOn ? fmt::format("as --flash-mode on says: {} of {}", sum, limit)
                                                               : fmt::format("{} exceed {}", sum, limit);
   return fmt::format("weights stream, {}; weights get {}", why, FormatSize(budget.weights_budget_bytes));
@@ -87,16 +96,20 @@ std::optional<Shortage> FindShortage(const MemoryBudget& budget, const MemoryLim
                                      uint64_t context_tokens, const TryArguments& try_arguments) {
   // A draft that is read for each of its tokens would cost more than it saves.
   const uint64_t draft = budget.engine ? budget.engine->draft_weight_bytes : 0;
-  const uint64_t target = weights.floor_bytes(), floor = target + draft;
-  if (!budget.streams || budget.weights_budget_bytes >= floor) return std::nullopt;
+  const uint64_t room = limits.process_bytes - std::min(limits.process_bytes, budget.rest_bytes());
+  const bool weights_short = limits.weights_bytes > 0 && limits.weights_bytes < weights.floor_bytes() + draft;
+  // Loading takes its memory from the process's: nothing else is there yet.
+  const uint64_t target = weights_short ? weights.floor_bytes() : LeastForWeights(weights), floor = target + draft;
+  if (!budget.streams || (!weights_short && (limits.process_bytes == 0 || room >= floor))) return std::nullopt;
   Shortage shortage;
   Remedies& remedies = shortage.remedies;
   const bool columns = weights.column_bytes() > weights.widest_group_bytes;
-  std::string needs = fmt::format("{} for weights at least (3 reads of {} rows of {}, {} each, and {})", FormatSize(target), kRowGroup,
-                                  weights.widest, FormatSize(weights.widest_group_bytes),
-                                  columns ? fmt::format("an expert's columns for {} tokens", weights.batch_tokens) : "one repacked copy");
+  std::string needs = target > weights.floor_bytes() ? fmt::format("{} through which weights of devices are loaded", FormatSize(target))
+                                                     : fmt::format("{} for weights at least (3 reads of {} rows of {}, {} each, and {})", FormatSize(target), kRowGroup,
+                                                                   weights.widest, FormatSize(weights.widest_group_bytes),
+                                                                   columns ? fmt::format("an expert's columns for {} tokens", weights.batch_tokens) : "one repacked copy");
   if (draft > 0) needs += fmt::format(", {} for the draft model, which stays in memory", FormatSize(draft));
-  if (limits.weights_bytes > 0 && limits.weights_bytes < floor) {
+  if (weights_short) {
     shortage.arithmetic = fmt::format("{} ({}) is too little: streaming needs {}", FormatSize(limits.weights_bytes), limits.weights_origin, needs);
     remedies.weights_bytes = floor;
     remedies.no_draft = limits.weights_bytes >= target;

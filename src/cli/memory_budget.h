@@ -25,21 +25,26 @@ struct MemoryLimits {
 
 // What streaming itself takes beside its weights: the library's code, its threads, the disk's queues.
 inline constexpr uint64_t kStreamingBytes = 3 * kMiB;
+// What is on devices goes through so much of the weights' memory while it is loaded.
+inline constexpr uint64_t kLoadingBytes = 16 * kMiB;
 
 struct MemoryBudget {
   bool streams = false;
   uint64_t weight_bytes = 0;           // of all models: what has to be in memory, or streams
+  uint64_t device_weight_bytes = 0;    // beside these on devices
+  bool loads_only = false;             // no weight is multiplied on the processor: what streams does so while it is loaded
   uint64_t weights_budget_bytes = 0;   // for them; weight_bytes when they do not stream
   std::optional<EngineMemory> engine;  // none: not foretold
   uint64_t least_bytes = 0;            // the smallest limit on the process that works, by streaming
-  uint64_t everything_bytes = 0;       // and the smallest with which nothing streams
+  uint64_t everything_bytes = 0;       // and the smallest in which all that is not on devices has room
 
   uint64_t rest_bytes() const { return engine ? engine->rest_bytes() + (streams ? kStreamingBytes : 0) : 0; }
   // What the process will use at most.
   uint64_t peak_bytes() const { return rest_bytes() + weights_budget_bytes; }
 };
 
-// `weight_bytes` of the model, without a draft's. Never fails: FindShortage judges the result.
+// `weight_bytes` of the model, without a draft's, but with what is on devices: loading reads that too, and streams it where not all of it has
+// room in memory. Never fails: FindShortage judges the result.
 MemoryBudget DivideMemory(const MemoryLimits& limits, const ModelWeights& weights, uint64_t weight_bytes,
                           const std::optional<EngineMemory>& engine);
 

@@ -56,6 +56,45 @@ TEST(DivideMemory, BothLimitsHold) {
   EXPECT_EQ(Divide({FlashMode::kAuto, 200 * kMiB, 150 * kMiB, "", ""}).weights_budget_bytes, 100 * kMiB - kStreamingBytes);
 }
 
+// Half of the weights is on devices.
+TEST(DivideMemory, WhatIsOnDevicesNeedsNoMemoryButItsLoadingDoes) {
+  ModelWeights weights = Weights();
+  weights.device_bytes = 256 * kMiB;
+  const auto divide = [&](uint64_t bytes) { return DivideMemory(Process(bytes), weights, 2 * kWeightBytes, Engine(30 * kMiB)); };
+  MemoryBudget budget = divide(400 * kMiB);
+  EXPECT_TRUE(budget.streams) << "as a whole it has no room";
+  EXPECT_EQ(budget.weight_bytes, kWeightBytes);
+  EXPECT_EQ(budget.device_weight_bytes, 256 * kMiB);
+  EXPECT_EQ(budget.everything_bytes, 356 * kMiB);
+  EXPECT_FALSE(budget.loads_only);
+  const std::string text = DescribeDecision(budget, Process(400 * kMiB));
+  EXPECT_NE(text.find("weights stream, 256 MiB of weights and "), std::string::npos) << text;
+  EXPECT_NE(text.find(", beside 256 MiB on devices exceed 400 MiB (--ram)"), std::string::npos) << text;
+  EXPECT_FALSE(divide(612 * kMiB).streams);
+  EXPECT_TRUE(divide(612 * kMiB - 1).streams);
+}
+
+TEST(DivideMemory, AModelThatIsOnDevicesAsAWholeStreamsWhileItLoads) {
+  ModelWeights weights;
+  weights.other_bytes = 10 * kMiB;
+  weights.device_bytes = 500 * kMiB;
+  const MemoryBudget budget = DivideMemory(Process(300 * kMiB), weights, 510 * kMiB, Engine(0));
+  EXPECT_TRUE(budget.streams);
+  EXPECT_TRUE(budget.loads_only);
+  EXPECT_FALSE(FindShortage(budget, Process(300 * kMiB), weights, 0, nullptr));
+  // What is loaded goes through memory.
+  const uint64_t least = 70 * kMiB + kStreamingBytes + kLoadingBytes;
+  EXPECT_EQ(budget.least_bytes, least);
+  const auto shortage = [&](uint64_t bytes) { return FindShortage(DivideMemory(Process(bytes), weights, 510 * kMiB, Engine(0)), Process(bytes), weights, 0, nullptr); };
+  EXPECT_FALSE(shortage(least));
+  ASSERT_TRUE(shortage(least - 1));
+  EXPECT_NE(DescribeShortage(*shortage(least - 1)).find("16.0 MiB through which weights of devices are loaded, KV cache 0 B"), std::string::npos) << DescribeShortage(*shortage(least - 1));
+  const MemoryLimits few{FlashMode::kAuto, 300 * kMiB, kMiB, "--ram", "--weights-ram"};
+  EXPECT_FALSE(FindShortage(DivideMemory(few, weights, 510 * kMiB, Engine(0)), few, weights, 0, nullptr)) << "a limit on weights is for those that stay";
+  const std::string text = DescribeDecision(budget, Process(300 * kMiB));
+  EXPECT_NE(text.find("all layers are on devices: their 500 MiB stream while they are loaded, nothing does afterwards"), std::string::npos) << text;
+}
+
 TEST(DivideMemory, DraftAndProjectorCount) {
   EngineMemory engine = Engine(30 * kMiB);
   engine.draft_weight_bytes = 10 * kMiB;

@@ -25,7 +25,10 @@ Result<PassCost> PassCostOf(const ModelSetup& model, const MachineProfile& machi
 Result<Prediction> PredictionOf(const ModelSetup& model, const MachineProfile& machine, uint64_t prompt_tokens) {
   const auto plan = model.Plan();
   if (!plan.ok()) return plan.status();
-  return Predict(*plan, machine, model.weights.active_parameters, prompt_tokens, model.weights.batch_tokens, ExpertsOf(model.weights));
+  MachineProfile speeds = machine;
+  // What devices compute is not the processor's, and not known: the disk's part is.
+  if (!model.devices.empty()) speeds.prompt_flops_per_s = speeds.repack_bytes_per_s = 0;
+  return Predict(*plan, speeds, model.weights.active_parameters, prompt_tokens, model.weights.batch_tokens, ExpertsOf(model.weights));
 }
 
 std::optional<uint64_t> ChoosePromptWidth(const ModelSetup& model, const PassCost& cost, const std::vector<std::string>& rest, uint64_t text_bytes,

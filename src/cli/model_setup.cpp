@@ -8,6 +8,8 @@
 
 #include "base/say.h"
 #include "base/size.h"
+#include "cli/device_choice.h"
+#include "cli/device_weights.h"
 #include "cli/engine_probe.h"
 #include "cli/machine_profile.h"
 #include "cli/session.h"
@@ -30,6 +32,7 @@ Result<ModelSetup> PrepareModel(const std::string& path, const FlashOptions& opt
   setup.weights = SelectWeights(setup.catalogue);
   setup.config = resolved->config;
   setup.limits = resolved->limits;
+  setup.vram = resolved->vram;
   return setup;
 }
 
@@ -49,7 +52,8 @@ Result<ResidencyPlan> ModelSetup::Plan() const {
   }
   const uint64_t budget = memory.weights_budget_bytes;
   const uint64_t draft = memory.engine ? memory.engine->draft_weight_bytes : 0;
-  return PlanResidency(weights.extents, budget - std::min(draft, budget - std::min(budget, weights.floor_bytes())), weights.column_bytes());
+  const uint64_t target = budget - std::min(draft, budget - std::min(budget, weights.floor_bytes()));
+  return PlanResidency(weights.extents, target - std::min(target, weights.row_bytes(target)), weights.column_bytes());
 }
 
 Status SettleMemory(const Engine* engine, const std::vector<std::string>& arguments, ModelSetup& model) {
@@ -74,11 +78,32 @@ Status SettleMemory(const Engine* engine, const std::vector<std::string>& argume
   return enough;
 }
 
+namespace {
+
+// What devices take of the machine's memory.
+void CountSharedDevices(const std::vector<Device>& devices, EngineMemory& memory) {
+  for (const DeviceMemory& used : memory.devices) {
+    const auto device = std::find_if(devices.begin(), devices.end(), [&](const Device& candidate) { return candidate.name == used.name; });
+    if (device != devices.end() && device->shares_memory) memory.shared_device_bytes += used.total_bytes();
+  }
+}
+
+}  // namespace
+
+void SelectWeightsBy(const std::vector<std::string>& arguments, ModelSetup& model) {
+  if (model.devices.empty()) return;
+  const uint64_t batch_tokens = model.weights.batch_tokens;
+  // Where the engine decides by itself nobody knows it beforehand: memory is planned for all of it.
+  model.weights = LetsEnginePlace(arguments) ? SelectWeights(model.catalogue) : SelectWeights(model.catalogue, OnDeviceBy(arguments, model.catalogue));
+  model.weights.batch_tokens = batch_tokens;
+}
+
 Status SettleMemory(Result<EngineSimulation>& simulation, const std::vector<std::string>& arguments, ModelSetup& model) {
   HEADRACE_RETURN_IF_ERROR(CheckPromptCache(arguments, model.limits));
   if (const auto batch = OptionValue(arguments, {"-ub", "--ubatch-size"})) {
     if (const uint64_t tokens = std::strtoull(batch->c_str(), nullptr, 10); tokens > 0) model.weights.batch_tokens = tokens;
   }
+  SelectWeightsBy(arguments, model);
   std::optional<EngineMemory> foretold;
   TryArguments try_arguments;
   uint64_t context = 0;
@@ -87,6 +112,8 @@ Status SettleMemory(Result<EngineSimulation>& simulation, const std::vector<std:
     const auto memory = simulation->Run();
     if (memory.ok()) {
       foretold = *memory;
+      if (LetsEnginePlace(arguments)) foretold->devices.clear();
+      CountSharedDevices(model.devices, *foretold);
       kv_fits = PutContextInFile(model.limits, model.catalogue.layers, *foretold);
     } else {
       simulation = memory.status();
@@ -97,6 +124,7 @@ Status SettleMemory(Result<EngineSimulation>& simulation, const std::vector<std:
     try_arguments = [&](const std::vector<std::string>& more) -> std::optional<EngineMemory> {
       auto memory = simulation->Run(more);
       if (!memory.ok() || !PutContextInFile(model.limits, model.catalogue.layers, *memory).ok()) return std::nullopt;
+      CountSharedDevices(model.devices, *memory);
       return *memory;
     };
   }
@@ -167,6 +195,7 @@ std::string DescribeUnknownTypes(const Catalogue& catalogue) {
 
 void SayDecision(const ModelSetup& model) {
   Say(DescribeDecision(model.memory, model.limits));
+  if (const std::string devices = DescribeDevices(model); !devices.empty()) Say(devices);
   if (const std::string unknown = DescribeUnknownTypes(model.catalogue); !unknown.empty()) Say(unknown);
 }
 

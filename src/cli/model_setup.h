@@ -7,6 +7,7 @@
 
 #include "base/status.h"
 #include "cli/engine_locator.h"
+#include "cli/devices.h"
 #include "cli/engine_memory.h"
 #include "cli/memory_budget.h"
 #include "cli/model_weights.h"
@@ -15,16 +16,29 @@
 
 namespace headrace::cli {
 
+// What was decided about devices.
+struct DeviceChoice {
+  std::vector<uint64_t> room_bytes;      // of each of ModelSetup::devices
+  std::optional<Placement> placement;    // none: the user's options say it, or nothing is there
+  uint64_t batch_tokens = 0;             // of a prompt's passes, where devices compute them and weights stream; 0: not chosen
+  std::string reason;                    // why devices have nothing, or the user's options count
+};
+
 struct ModelSetup {
   std::string path;
   Catalogue catalogue;
   ModelWeights weights;
   Config config;
   MemoryLimits limits;
+  VramLimit vram;
+  std::vector<Device> devices;   // that the program computes on; none: everything is the processor's. Of ChooseDevices
+  DeviceChoice device_choice;
   MemoryBudget memory;       // of SettleMemory
   std::optional<Shortage> shortage;
 
   bool streams() const { return memory.streams; }
+  // Also when it is loaded: devices do not compute all of it.
+  bool passes_stream() const { return memory.streams && !memory.loads_only; }
   // What the library is told: what was decided here, so that both agree.
   Config LibraryConfig() const;
   // What stays in memory of this model: everything when it does not stream. A draft model shares the budget, and is kept
@@ -37,7 +51,10 @@ Result<ModelSetup> PrepareModel(const std::string& path, const FlashOptions& opt
 // The same where not all of this machine's memory is free to take.
 Result<ModelSetup> PrepareModel(const std::string& path, const FlashOptions& options, const AvailableMemory& available);
 
-// Divides the memory. `arguments` are the engine's, with the model among them; without an engine, or with one that
+// What `arguments` leave to the processor where there are devices: fills in model.weights.
+void SelectWeightsBy(const std::vector<std::string>& arguments, ModelSetup& model);
+
+// Divides the memory. What `arguments` put on devices needs none of it. `arguments` are the engine's, with the model among them; without an engine, or with one that
 // cannot simulate its allocations, only the weights are known, and a line says so.
 // Errors: kOutOfBudget with the text of the shortage, and of PutContextInFile; kInvalidArgument for a prompt cache without end.
 Status SettleMemory(const Engine* engine, const std::vector<std::string>& arguments, ModelSetup& model);

@@ -22,12 +22,19 @@ double Elements(const TensorEntry& tensor) {
   return static_cast<double>(tensor.shape[0]) * static_cast<double>(tensor.rows());
 }
 
+// As the options that place weights see it.
+TensorEntry OutputTensor() {
+  TensorEntry tensor;
+  tensor.name = kOutput;
+  return tensor;
+}
+
 }  // namespace
 
-ModelWeights SelectWeights(const Catalogue& catalogue) {
+ModelWeights SelectWeights(const Catalogue& catalogue, const OnDeviceTest& on_device) {
   ModelWeights result;
-  const bool tied = std::none_of(catalogue.tensors.begin(), catalogue.tensors.end(),
-                                 [](const TensorEntry& t) { return t.name == kOutput; });
+  // The table of tokens is looked up where it lies; a copy of it may be the output on a device.
+  const bool tied = HasTiedOutput(catalogue) && !on_device(OutputTensor());
   const TensorEntry* output = nullptr;
   const double share = catalogue.experts == 0 ? 0
                                               : static_cast<double>(std::min(catalogue.experts_used, catalogue.experts)) /
@@ -47,7 +54,11 @@ ModelWeights SelectWeights(const Catalogue& catalogue) {
     }
   };
   for (const TensorEntry& tensor : catalogue.tensors) {
-    if (tensor.name == kOutput || (tied && tensor.name == kTokenEmbedding)) {
+    // Also one that is multiplied, too.
+    if (PartOf(tensor) == WeightPart::kInput && IsMatrix(tensor)) result.tables.push_back({tensor.rows(), tensor.row_bytes()});
+    if (on_device(tensor)) {
+      result.device_bytes += tensor.bytes;
+    } else if (tensor.name == kOutput || (tied && tensor.name == kTokenEmbedding)) {
       output = &tensor;
     } else if (tensor.is_expert() || (IsMatrix(tensor) && !IsLookupOrConvolution(tensor.name))) {
       add(tensor);

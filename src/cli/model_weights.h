@@ -5,8 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "cli/device_weights.h"
 #include "gguf/catalogue.h"
 #include "plan/residency.h"
+#include "rows/row_memory.h"
 
 namespace headrace::cli {
 
@@ -16,6 +18,8 @@ struct ModelWeights {
   uint64_t expert_bytes = 0;           // of those that are
   uint64_t active_expert_bytes = 0;    // of the experts that one token uses
   uint64_t other_bytes = 0;            // embeddings (rows are looked up), norms, biases: left to the mapping
+  std::vector<RowShape> tables;        // of them: tables of which rows are looked up
+  uint64_t device_bytes = 0;           // on devices: in none of the others. Read from the files once, while they load
   uint64_t token_column_bytes = 0;     // scratch for a token's column of one expert, 0 without experts
   uint64_t batch_tokens = 512;         // of the widest batch: llama.cpp's default --ubatch-size
   double active_parameters = 0;        // multiplied per token, chosen experts included
@@ -23,11 +27,13 @@ struct ModelWeights {
   uint64_t widest_group_bytes = 0;     // of one row group of it
 
   uint64_t column_bytes() const { return token_column_bytes * batch_tokens; }
+  // What the library keeps of `budget_bytes` for weights for rows of tables.
+  uint64_t row_bytes(uint64_t budget_bytes) const { return RowMemoryBytes(tables, budget_bytes, floor_bytes()); }
   // The smallest memory for weights that works.
   uint64_t floor_bytes() const { return FloorBytes(extents, column_bytes()); }
 };
 
-// A model without output.weight multiplies with its token embedding, which is then managed too.
-ModelWeights SelectWeights(const Catalogue& catalogue);
+// A model without output.weight multiplies with its token embedding, which is then managed too. What is `on_device` is not.
+ModelWeights SelectWeights(const Catalogue& catalogue, const OnDeviceTest& on_device = [](const TensorEntry&) { return false; });
 
 }  // namespace headrace::cli

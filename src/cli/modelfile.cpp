@@ -117,7 +117,7 @@ class Reader {
     const char* name;
     Status (Reader::*take)(const Command&);
   };
-  static const Keyword kKeywords[18];
+  static const Keyword kKeywords[19];
 
   static std::string Names(const std::string& beginning) {
     std::vector<std::string> names;
@@ -224,6 +224,16 @@ class Reader {
     Say("FLASH_RAM_GB", command.value);
     return {};
   }
+  Status FlashVram(const Command& command) {
+    const std::string word = Lower(command.value);
+    const auto value = Number(command.value, false);
+    if (word != "auto" && word != "off" && (!value || *value <= 0 || *value > 1e6)) {
+      return Wants(command, "the memory of graphics cards in GiB, for instance 8 or 6.5, or auto or off");
+    }
+    result_.flash_vram = value ? fmt::format("{:.6f}G", *value) : word;
+    Say("FLASH_VRAM_GB", value ? command.value : word);
+    return {};
+  }
   Status FlashThreads(const Command& command) {
     return Error(command, "FLASH_THREADS has no meaning here: one thread keeps the disk busy with many reads at a time (io_uring), more would not make it "
                           "faster; the threads that compute are PARAMETER num_thread");
@@ -260,7 +270,7 @@ class Reader {
   Modelfile result_;
 };
 
-const Reader::Keyword Reader::kKeywords[18] = {{"FROM", &Reader::From},
+const Reader::Keyword Reader::kKeywords[19] = {{"FROM", &Reader::From},
                                                {"SYSTEM", &Reader::System},
                                                {"PARAMETER", &Reader::TakeParameter},
                                                {"ADAPTER", &Reader::Adapter},
@@ -274,6 +284,7 @@ const Reader::Keyword Reader::kKeywords[18] = {{"FROM", &Reader::From},
                                                {"REQUIRES", &Reader::Ignored},
                                                {"FLASH", &Reader::Flash},
                                                {"FLASH_RAM_GB", &Reader::FlashRam},
+                                               {"FLASH_VRAM_GB", &Reader::FlashVram},
                                                {"FLASH_THREADS", &Reader::FlashThreads},
                                                {"FLASH_PREFETCH_LAYERS", &Reader::FlashPrefetch},
                                                {"FLASH_TOP_K", &Reader::FlashTopK},

@@ -26,6 +26,7 @@ struct Modelfile {
   std::vector<EngineOption> options;           // of PARAMETER, in order; only stop strings come more than once
   std::optional<FlashMode> flash_mode;         // FLASH
   double flash_ram_gb = 0;                     // memory for weights in GiB; 0: not given
+  std::string flash_vram;                      // memory of devices: "8.000000G", "auto", "off"; "" when not given
   std::optional<bool> look_ahead;              // FLASH_PREFETCH_LAYERS
   uint64_t experts_used = 0;                   // FLASH_TOP_K: experts for each token; 0: the model's own
   std::vector<std::string> settings;           // what was set, for people: "FLASH on", "temperature 0.7"

@@ -48,6 +48,7 @@ PARAMETER stop   Human:
 ADAPTER ./lora.gguf
 FLASH on
 FLASH_RAM_GB 6.5
+FLASH_VRAM_GB 7.5
 FLASH_PREFETCH_LAYERS 0
 FLASH_TOP_K 4
 FLASH_EVICTION heat
@@ -60,6 +61,7 @@ MIT
   EXPECT_EQ(file.adapter, "./lora.gguf");
   EXPECT_EQ(file.flash_mode, FlashMode::kOn);
   EXPECT_DOUBLE_EQ(file.flash_ram_gb, 6.5);
+  EXPECT_EQ(file.flash_vram, "7.500000G");
   EXPECT_EQ(file.look_ahead, false);
   EXPECT_EQ(file.experts_used, 4u);
   EXPECT_EQ(ValueOf(file, "--temp"), "0.7");
@@ -71,7 +73,7 @@ MIT
   }
   EXPECT_EQ(stops, (std::vector<std::string>{"<|end|>", "Human:"}));
   EXPECT_TRUE(file.warnings.empty());
-  EXPECT_EQ(file.settings.size(), 12u);
+  EXPECT_EQ(file.settings.size(), 13u);
 }
 
 TEST(ParseModelfile, AnEmptyFileSetsNothing) {
@@ -111,7 +113,7 @@ TEST(ParseModelfile, TheLastOfANameCounts) {
 }
 
 TEST(ParseModelfile, UnknownNamesListTheKnownOnes) {
-  ExpectError("\nFLASH_SPEED 9", 2, "FLASH, FLASH_RAM_GB, FLASH_THREADS, FLASH_PREFETCH_LAYERS, FLASH_TOP_K, FLASH_EVICTION");
+  ExpectError("\nFLASH_SPEED 9", 2, "FLASH, FLASH_RAM_GB, FLASH_VRAM_GB, FLASH_THREADS, FLASH_PREFETCH_LAYERS, FLASH_TOP_K, FLASH_EVICTION");
   ExpectError("FLASHY on", 1, "FLASH_RAM_GB");
   ExpectError("FORM x", 1, "FROM, SYSTEM, PARAMETER");
   ExpectError("PARAMETER temprature 1", 1, "temperature, top_k");
@@ -121,6 +123,7 @@ TEST(ParseModelfile, UnknownNamesListTheKnownOnes) {
 TEST(ParseModelfile, ValuesThatHaveNoMeaningSayWhy) {
   ExpectError("FLASH maybe", 1, "auto, on or off");
   for (const char* value : {"0", "-1", "8G", "nan", "inf", "1e99", "many"}) ExpectError(std::string("FLASH_RAM_GB ") + value, 1, "GiB");
+  for (const char* value : {"0", "-1", "8G", "nan", "on"}) ExpectError(std::string("FLASH_VRAM_GB ") + value, 1, "GiB");
   ExpectError("FLASH_THREADS 8", 1, "PARAMETER num_thread");
   ExpectError("FLASH_PREFETCH_LAYERS 3", 1, "one layer ahead");
   ExpectError("FLASH_PREFETCH_LAYERS x", 1, "0 or 1");

@@ -82,6 +82,7 @@ Result<ModelfileUse> FindModelfile(const std::string& model, const std::string& 
 FlashOptions WithFlash(FlashOptions options, const Modelfile& file) {
   if (file.flash_mode && options.flash_mode.empty()) options.flash_mode = ToString(*file.flash_mode);
   if (file.flash_ram_gb > 0 && options.weights_ram.empty()) options.weights_ram = fmt::format("{:.6f}G", file.flash_ram_gb);
+  if (options.vram.empty()) options.vram = file.flash_vram;
   return options;
 }
 

@@ -28,7 +28,7 @@ std::string NoModelText(const char* command);
 // model. Errors: those of the parser; kInvalidArgument and kNotFound for a FROM that is no file, no model at all.
 Result<ModelfileUse> FindModelfile(const std::string& model, const std::string& modelfile, bool look_beside);
 
-// `options` with what FLASH and FLASH_RAM_GB say and they do not. Pure.
+// `options` with what FLASH, FLASH_RAM_GB and FLASH_VRAM_GB say and they do not. Pure.
 FlashOptions WithFlash(FlashOptions options, const Modelfile& file);
 
 // The engine's options for all that the Modelfile asks for. Error: kInvalidArgument when FLASH_TOP_K has no meaning for

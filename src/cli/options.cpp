@@ -45,6 +45,10 @@ void AddFlashOptions(CLI::App& command, FlashOptions& options) {
   command.add_option("--weights-ram", options.weights_ram,
                      "Memory for weights alone (default: what --ram leaves beside all else; also HEADRACE_WEIGHTS_RAM)")
       ->type_name("SIZE");
+  command.add_option("--vram", options.vram,
+                     "Memory of graphics cards and other devices of llama.cpp, all together, for instance 8G; auto (the default) is what is free there, "
+                     "less 1 GiB of each; off uses none. What does not fit there goes to --ram and the disk (also HEADRACE_VRAM)")
+      ->type_name("SIZE|auto|off");
   command.add_option("--flash-mode", options.flash_mode,
                      "Flash weight streaming: auto streams a model that does not fit in --ram, on every model, off none (default auto)")
       ->type_name("auto|on|off");
@@ -85,7 +89,7 @@ Result<ResolvedConfig> ResolveConfig(const FlashOptions& options, const Getenv& 
   };
   auto parsed = ParseConfig(visible);
   if (!parsed.ok()) return parsed.status();
-  ResolvedConfig resolved{*parsed, {}};
+  ResolvedConfig resolved{*parsed, {}, {}};
   Config& config = resolved.config;
   MemoryLimits& limits = resolved.limits;
   const bool process_given = !options.ram.empty() || visible("HEADRACE_RAM") != nullptr;
@@ -126,6 +130,12 @@ Result<ResolvedConfig> ResolveConfig(const FlashOptions& options, const Getenv& 
                                 ? "auto: the system does not tell its memory"
                                 : fmt::format("auto: {} of {}, less {}", FormatSize(available.bytes), available.limited_by,
                                               FormatSize(MarginBytes(available.bytes)));
+  }
+  const char* vram_variable = getenv("HEADRACE_VRAM");
+  if (!options.vram.empty() || (vram_variable != nullptr && *vram_variable != '\0')) {
+    const auto vram = options.vram.empty() ? ParseVram("HEADRACE_VRAM", vram_variable) : ParseVram("--vram", options.vram);
+    if (!vram.ok()) return vram.status();
+    resolved.vram = *vram;
   }
   HEADRACE_RETURN_IF_ERROR(ResolveKv(options, available, config, limits));
   config.debug = config.debug || options.debug;

@@ -7,6 +7,7 @@
 
 #include "base/config.h"
 #include "base/status.h"
+#include "cli/devices.h"
 #include "cli/memory_budget.h"
 #include "cli/process_start.h"
 #include "memory/available.h"
@@ -27,9 +28,10 @@ struct FlashOptions {
   std::string kv_dir;
   std::string kv_ram;
   std::string kv_disk_max;
+  std::string vram;
 };
 
-// --ram, --weights-ram, --flash-mode, --kernels, --lock, --debug, --kv-dir, --kv-ram, --kv-disk-max.
+// --ram, --weights-ram, --vram, --flash-mode, --kernels, --lock, --debug, --kv-dir, --kv-ram, --kv-disk-max.
 void AddFlashOptions(CLI::App& command, FlashOptions& options);
 // --engine, also HEADRACE_ENGINE.
 void AddEngineOption(CLI::App& command, std::string& engine);
@@ -37,10 +39,12 @@ void AddEngineOption(CLI::App& command, std::string& engine);
 struct ResolvedConfig {
   Config config;
   MemoryLimits limits;       // of config, with what kAutomatic is now
+  VramLimit vram;
 };
 
 // Options go before environment variables, those before defaults: mode auto, all available memory but a margin; with
-// memory for weights alone, no limit on the process; with a folder for KV caches, a quarter of the process for them.
+// memory for weights alone, no limit on the process; with a folder for KV caches, a quarter of the process for them; of devices' memory what is
+// free but a margin (HEADRACE_VRAM, which the library has no use for).
 // Errors: kInvalidArgument naming the option and its value; for --kv-dir those of KvFile::CheckFolder.
 Result<ResolvedConfig> ResolveConfig(const FlashOptions& options, const Getenv& getenv, const AvailableMemory& available);
 

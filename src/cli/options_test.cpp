@@ -112,5 +112,20 @@ TEST(ResolveConfig, NamesTheWrongOption) {
   }
 }
 
+TEST(ResolveConfig, MemoryOfDevices) {
+  EXPECT_EQ(Resolve({})->vram.mode, VramLimit::Mode::kAuto);
+  FlashOptions options;
+  EXPECT_EQ(Resolve(options, {{"HEADRACE_VRAM", "4G"}})->vram.bytes, 4 * kGiB);
+  EXPECT_EQ(Resolve(options, {{"HEADRACE_VRAM", "4G"}})->vram.origin, "HEADRACE_VRAM");
+  EXPECT_EQ(Resolve(options, {{"HEADRACE_VRAM", ""}})->vram.mode, VramLimit::Mode::kAuto);
+  options.vram = "off";
+  EXPECT_EQ(Resolve(options, {{"HEADRACE_VRAM", "much"}})->vram.mode, VramLimit::Mode::kOff) << "a variable that an option overrides is not read";
+  options.vram = "much";
+  const auto wrong = Resolve(options);
+  ASSERT_FALSE(wrong.ok());
+  EXPECT_EQ(wrong.status().code(), Code::kInvalidArgument);
+  EXPECT_FALSE(Resolve({}, {{"HEADRACE_VRAM", "0"}}).ok());
+}
+
 }  // namespace
 }  // namespace headrace::cli

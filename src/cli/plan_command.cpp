@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/say.h"
+#include "cli/device_choice.h"
 #include "cli/engine_arguments.h"
 #include "cli/engine_probe.h"
 #include "cli/engine_variables.h"
@@ -28,6 +29,7 @@ Examples:
   headrace plan model.gguf --ram 8G            with 8 GiB for the whole process
   headrace plan model.gguf --ram 8G -c 32768 -- -ctk q8_0 -ctv q8_0      another context, a quantized KV cache
   headrace plan model.gguf --ram 8G --draft small.gguf                   what a draft model beside it would gain
+  headrace plan model.gguf --ram 8G --vram 8G  with 8 GiB of a graphics card, too
   headrace plan model.gguf --ram 8G --json     for programs: sizes in bytes
 
 While weights stream a pass costs nearly the same for one token as for several, and speculative decoding fills it: a table says how
@@ -120,7 +122,7 @@ int Plan(PlanOptions options, const CommandLine& line) {
   if (!options.context.empty()) run.settings.context = ContextText(options.context, run.model_context);
   run.defaults = std::move(*defaults);
   run.rest = rest;
-  const auto arguments = ProgramArguments(engine, run);
+  auto arguments = ProgramArguments(engine, run);
   if (!arguments.ok()) return Fail(arguments.status());
   if (const Status files = CheckFileArguments(*arguments); !files.ok()) return Fail(files);
   const auto with_draft = [&](std::vector<std::string> words) {
@@ -128,6 +130,13 @@ int Plan(PlanOptions options, const CommandLine& line) {
     return words;
   };
   std::optional<Result<EngineSimulation>> simulation;
+  const auto on_devices = ChooseDevices(engine, OptionsOf("llama-cli", engine), with_draft(*arguments), *model, simulation);
+  if (!on_devices.ok()) return Fail(on_devices.status());
+  if (!on_devices->empty()) {
+    run.defaults.insert(run.defaults.end(), on_devices->begin(), on_devices->end());
+    arguments = ProgramArguments(engine, run);
+    if (!arguments.ok()) return Fail(arguments.status());
+  }
   if (const Status settled = SettleMemory(engine, with_draft(*arguments), *model, simulation); !settled.ok()) return Fail(settled);
   const std::string version = engine != nullptr ? QueryVersion(*engine) : "none";
   std::optional<ProfileEntry> machine;
@@ -147,11 +156,11 @@ int Plan(PlanOptions options, const CommandLine& line) {
   const Learned learned = LoadLearned({model->path, options.speculation.uses_draft() ? options.speculation.draft : "",
                                        model->memory.weights_budget_bytes, version});
   const OptionNames known = OptionsOf("llama-server", engine);
-  if (model->streams()) {  // then `run` has llama-server answer, and chooses how wide the passes of a prompt are
+  if (model->passes_stream()) {  // then `run` has llama-server answer, and chooses how wide the passes of a prompt are
     const auto cost = PassCostOf(*model, speeds, learned);
     if (!cost.ok()) return Fail(cost.status());
     run.streams = true;
-    const auto width = ChoosePromptWidth(*model, *cost, rest, 0, *simulation);
+    const auto width = model->device_choice.batch_tokens > 0 ? std::nullopt : ChoosePromptWidth(*model, *cost, rest, 0, *simulation);
     const uint64_t least = model->memory.least_bytes;   // without the width nothing is chosen
     const auto words = with_draft(AnsweringArguments(run, known, width, *arguments));
     if (const Status settled = SettleMemory(engine, words, *model, simulation); !settled.ok()) return Fail(settled);

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/size.h"
+#include "cli/device_choice.h"
 #include "cli/model_cost.h"
 #include "cli/text_table.h"
 
@@ -46,11 +47,38 @@ std::string RenderProcess(const PlanReport& report) {
   row("streaming", memory.streams ? kStreamingBytes : 0, "the library's code and threads");
   row("process", memory.peak_bytes(), "the most that it will use");
   row("least", memory.least_bytes, "that works, by streaming");
-  row("everything", memory.everything_bytes, "with which nothing streams");
+  row("everything", memory.everything_bytes + memory.device_weight_bytes, "with which nothing streams");
   return table.Render();
 }
 
-bool KnowsPrompt(const PlanReport& report) { return report.machine && report.machine->prompt_flops_per_s > 0; }
+// A draft's weights leave less to them, which is not worth a number.
+uint64_t RowBytes(const PlanReport& report) {
+  return report.model.streams() ? report.model.weights.row_bytes(report.model.memory.weights_budget_bytes) : 0;
+}
+
+// What is on each device.
+std::string RenderDevices(const PlanReport& report) {
+  TextTable table({TextTable::Align::kLeft, TextTable::Align::kRight, TextTable::Align::kLeft});
+  for (const DeviceMemory& used : report.model.memory.engine->devices) {
+    table.AddRow({used.name, FormatSize(used.total_bytes()), fmt::format("weights {}, KV cache {}, buffers {}", FormatSize(used.weight_bytes), FormatSize(used.context_bytes),
+                                                                         FormatSize(used.compute_bytes))});
+  }
+  return table.Render();
+}
+
+bool HasDevices(const PlanReport& report) { return report.model.memory.engine && !report.model.memory.engine->devices.empty(); }
+
+// With devices that compute it only the disk's part.
+bool KnowsPrompt(const PlanReport& report) {
+  if (HasDevices(report)) return report.machine && report.prediction.prompt_tokens_per_s > 0;
+  return report.machine && report.machine->prompt_flops_per_s > 0;
+}
+
+const char* DecodeNote(const PlanReport& report) {
+  if (report.model.memory.loads_only) return "all layers are computed on devices; `headrace bench` measures it";
+  if (report.prediction.disk_bound && report.model.weights.expert_bytes > 0) return "if all experts were chosen equally often: else faster";
+  return nullptr;
+}
 
 Json NumberOrNull(double value) { return value > 0 ? Json(value) : Json(); }
 
@@ -85,8 +113,10 @@ std::string RenderPlanText(const PlanReport& report) {
                                  Parameters(model.catalogue.parameters()), model.catalogue.dominant_type(),
                                  FormatSize(model.catalogue.weight_bytes()));
   text += DescribeDecision(model.memory, model.limits) + "\n";
+  if (const std::string devices = DescribeDevices(model); !devices.empty()) text += devices + "\n";
   if (const std::string unknown = DescribeUnknownTypes(model.catalogue); !unknown.empty()) text += unknown + "\n";
   text += "\n";
+  if (HasDevices(report)) text += RenderDevices(report) + "\n";
   if (model.memory.engine) text += RenderProcess(report) + "\n";
   TextTable memory({Align::kLeft, Align::kRight, Align::kRight, Align::kLeft});
   const auto row = [&](const char* name, uint64_t bytes, const std::string& share, const std::string& note) {
@@ -100,6 +130,7 @@ std::string RenderPlanText(const PlanReport& report) {
     row("expert cache", cached, Percent(cached, weights.expert_bytes), "for those in use");
   }
   if (model.streams()) {
+    if (RowBytes(report) > 0) row("rows", RowBytes(report), "", "of tables that are looked up, embeddings among them");
     row("ring", report.plan.ring_bytes, "", "what is read ahead of the computation");
     row("scratch", report.plan.scratch_bytes, "", "for one repacked piece");
   }
@@ -107,7 +138,7 @@ std::string RenderPlanText(const PlanReport& report) {
   text += memory.Render() + "\n";
 
   TextTable facts({Align::kLeft, Align::kLeft, Align::kLeft});
-  facts.AddRow({"smallest budget", FormatSize(report.smallest_budget_bytes),
+  if (report.smallest_budget_bytes > 0) facts.AddRow({"smallest budget", FormatSize(report.smallest_budget_bytes),
                 fmt::format("3 reads of {} rows of {} ({} each) and one repacked copy", kRowGroup, weights.widest,
                             FormatSize(weights.widest_group_bytes))});
   if (report.machine) {
@@ -115,11 +146,13 @@ std::string RenderPlanText(const PlanReport& report) {
     const double disk = report.machine->disk_bytes_per_s;
     facts.AddRow({"disk", fmt::format("{:.2f} GB/s", disk / 1e9), report.machine->direct ? "O_DIRECT" : "through the page cache: O_DIRECT is refused"});
     facts.AddRow({"decode", prediction.decode_tokens_per_s > 0 ? fmt::format("{:.2f} tokens/s", prediction.decode_tokens_per_s) : "unknown",
-                  prediction.disk_bound && weights.expert_bytes > 0 ? "if all experts were chosen equally often: else faster"
+                  DecodeNote(report) != nullptr ? DecodeNote(report)
                   : prediction.disk_bound ? fmt::format("the disk's limit: {:.2f} GB/s / {} per pass", disk / 1e9, FormatSize(report.plan.streamed_bytes))
                                         : fmt::format("the memory's limit: {:.1f} GB/s", report.machine->memory_bytes_per_s / 1e9)});
     facts.AddRow({"prompt", KnowsPrompt(report) ? fmt::format("{:.1f} tokens/s", prediction.prompt_tokens_per_s) : "unknown",
-                  KnowsPrompt(report) ? fmt::format("of {} tokens", report.prompt_tokens) : "until `headrace bench` has measured this machine"});
+                  KnowsPrompt(report) ? fmt::format("of {} tokens{}", report.prompt_tokens, HasDevices(report) ? ", at most: the disk's part of it" : "")
+                  : model.memory.loads_only ? "all layers are computed on devices; `headrace bench` measures it"
+                                            : "until `headrace bench` has measured this machine"});
     facts.AddRow({"first token", fmt::format("{}{:.2f} s", KnowsPrompt(report) ? "" : "at least ", prediction.first_token_s),
                   fmt::format("for a prompt of {} tokens, with nothing in memory yet", report.prompt_tokens)});
   } else {
@@ -164,7 +197,23 @@ nlohmann::json SetupJson(const ModelSetup& model) {
                     {"streaming_bytes", memory.streams ? kStreamingBytes : 0},
                     {"peak_bytes", memory.engine ? Json(memory.peak_bytes()) : Json()},
                     {"least_bytes", memory.engine ? Json(memory.least_bytes) : Json()},
-                    {"everything_bytes", memory.engine ? Json(memory.everything_bytes) : Json()}};
+                    {"everything_bytes", memory.engine ? Json(memory.everything_bytes + memory.device_weight_bytes) : Json()}};
+  json["memory"]["device_weight_bytes"] = memory.device_weight_bytes;
+  json["devices"] = Json::array();
+  for (size_t i = 0; i < model.devices.size(); ++i) {
+    const Device& device = model.devices[i];
+    Json entry = {{"name", device.name}, {"description", device.description}, {"total_bytes", device.total_bytes}, {"free_bytes", device.free_bytes},
+                  {"room_bytes", i < model.device_choice.room_bytes.size() ? Json(model.device_choice.room_bytes[i]) : Json()},
+                  {"weight_bytes", nullptr}, {"context_bytes", nullptr}, {"compute_bytes", nullptr}};
+    for (const DeviceMemory& used : memory.engine ? memory.engine->devices : std::vector<DeviceMemory>()) {
+      if (used.name != device.name) continue;
+      entry["weight_bytes"] = used.weight_bytes;
+      entry["context_bytes"] = used.context_bytes;
+      entry["compute_bytes"] = used.compute_bytes;
+    }
+    json["devices"].push_back(std::move(entry));
+  }
+  json["devices_decision"] = DescribeDevices(model);
   json["smallest_budget_bytes"] = model.weights.floor_bytes();
   json["smallest_budget_weight"] = model.weights.widest;
   return json;
@@ -176,6 +225,7 @@ nlohmann::json PlanJson(const PlanReport& report) {
   json["plan"] = {{"resident_bytes", report.plan.resident_bytes},
                   {"streamed_bytes_per_pass", report.plan.streamed_bytes},
                   {"expert_cache_bytes", std::min(report.plan.expert_cache_bytes, report.model.weights.expert_bytes)},
+                  {"row_bytes", RowBytes(report)},
                   {"ring_bytes", report.plan.ring_bytes},
                   {"scratch_bytes", report.plan.scratch_bytes}};
   json["machine"] = nullptr;

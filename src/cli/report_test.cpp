@@ -78,6 +78,64 @@ TEST(PlanReport, PartsOfTheProcessAddUp) {
   EXPECT_TRUE(Has(text, "for 4096 tokens")) << text;
 }
 
+// Beside the weights that are multiplied there is a table.
+TEST(PlanReport, RowsOfTablesHaveTheirPartOfTheMemory) {
+  ModelSetup model = TestModel(32 * kMiB);
+  TensorEntry table = model.catalogue.tensors[0];
+  table.name = "token_embd.weight";
+  table.layer = -1;
+  TensorEntry output = table;
+  output.name = "output.weight";
+  model.catalogue.tensors.push_back(table);
+  model.catalogue.tensors.push_back(output);
+  model.weights = SelectWeights(model.catalogue);
+  ASSERT_EQ(model.weights.tables.size(), 1u);
+  const uint64_t rows = model.weights.row_bytes(32 * kMiB);
+  EXPECT_EQ(rows, 512 * kKiB) << "a sixty-fourth";
+  const auto report = MakePlanReport(std::move(model), std::nullopt, 512);
+  ASSERT_TRUE(report.ok());
+  EXPECT_LE(report->plan.total_bytes() + rows, 32 * kMiB);
+  EXPECT_GT(report->plan.total_bytes() + rows, 30 * kMiB);
+  EXPECT_EQ(Json::parse(RenderPlanJson(*report))["plan"]["row_bytes"], rows);
+  EXPECT_TRUE(Has(RenderPlanText(*report), "of tables that are looked up"));
+}
+
+// Eight layers of which devices have four.
+TEST(PlanReport, DevicesHaveTheirPart) {
+  ModelSetup model = TestModel(0);
+  model.limits = {FlashMode::kAuto, 100 * kMiB, 0, "--ram", ""};
+  model.catalogue.layers = 8;
+  model.devices = {{"CUDA0", "a card", 4 * kGiB, 3 * kGiB, false}};
+  model.device_choice.room_bytes = {40 * kMiB};
+  model.device_choice.placement = Placement{5, 0, 0};
+  model.device_choice.batch_tokens = 2048;
+  model.vram = *ParseVram("--vram", "40M");
+  SelectWeightsBy({"-ngl", "5"}, model);
+  EngineMemory engine;
+  engine.engine_bytes = 70 * kMiB;
+  engine.devices = {{"CUDA0", 32 * kMiB, 2 * kMiB, 4 * kMiB}};
+  model.memory = DivideMemory(model.limits, model.weights, model.catalogue.weight_bytes(), engine);
+  const auto report = MakePlanReport(std::move(model), ProfileEntry{1e9, true, false, 2e10, 5e10, 1}, 512);
+  ASSERT_TRUE(report.ok()) << report.status().message();
+  const Json json = Json::parse(RenderPlanJson(*report));
+  EXPECT_EQ(json["model"]["managed_bytes"], 32 * kMiB);
+  EXPECT_EQ(json["memory"]["weight_bytes"], 32 * kMiB);
+  EXPECT_EQ(json["memory"]["device_weight_bytes"], 32 * kMiB);
+  EXPECT_EQ(json["memory"]["everything_bytes"], 134 * kMiB);
+  ASSERT_EQ(json["devices"].size(), 1u);
+  EXPECT_EQ(json["devices"][0]["name"], "CUDA0");
+  EXPECT_EQ(json["devices"][0]["room_bytes"], 40 * kMiB);
+  EXPECT_EQ(json["devices"][0]["context_bytes"], 2 * kMiB);
+  const double streamed = json["plan"]["streamed_bytes_per_pass"].get<double>();
+  EXPECT_LT(streamed, 32.0 * kMiB);
+  EXPECT_NEAR(json["prediction"]["decode_tokens_per_s"].get<double>(), 1e9 / streamed, 1e-6) << "what is neither on the card nor in memory";
+  EXPECT_NEAR(json["prediction"]["prompt_tokens_per_s"].get<double>(), 512e9 / streamed, 1e-3) << "the disk's part";
+  const std::string text = RenderPlanText(*report);
+  EXPECT_TRUE(Has(text, "CUDA0 has 32.0 MiB of weights, KV cache 2.00 MiB, buffers 4.00 MiB: the last 4 of 8 layers, within 40.0 MiB (--vram); "
+                        "prompts go there 2048 tokens at a time")) << text;
+  EXPECT_TRUE(Has(text, "at most: the disk's part of it")) << text;
+}
+
 TEST(PlanReport, KvCacheInAFileCountsWithItsMemory) {
   ModelSetup model = TestModel(0);
   model.limits = {FlashMode::kAuto, 100 * kMiB, 0, "--ram", ""};
@@ -169,6 +227,10 @@ TEST(Doctor, AHealthyMachineIsGoodThroughout) {
 
 TEST(Doctor, EveryDefectHasAVerdict) {
   const std::tuple<const char*, Verdict, void (*)(DoctorFacts&)> cases[] = {
+      {"devices", Verdict::kNote, [](DoctorFacts& f) { f.devices = {{"Vulkan0", "llvmpipe", 2 * kGiB, 2 * kGiB, true}}; }},
+      {"devices", Verdict::kNote, [](DoctorFacts& f) { f.devices = {{"CUDA0", "a card", 2 * kGiB, kGiB, false}}; }},
+      {"devices", Verdict::kGood, [](DoctorFacts& f) { f.devices = {{"CUDA0", "a card", 2 * kGiB, kGiB + 1, false}, {"Vulkan0", "llvmpipe", 2 * kGiB, 2 * kGiB, true}}; }},
+      {"devices", Verdict::kGood, [](DoctorFacts& f) { f.device_library = true; }},
       {"disk", Verdict::kBad, [](DoctorFacts& f) { f.direct.reset(); f.disk_problem = "why"; }},
       {"disk", Verdict::kNote, [](DoctorFacts& f) { f.direct->bytes_per_s = 2e8; }},
       {"disk", Verdict::kNote, [](DoctorFacts& f) { f.direct->direct = false; }},
@@ -195,7 +257,7 @@ TEST(Doctor, EveryDefectHasAVerdict) {
 TEST(Doctor, JsonHasTheChecksAndTheNumbers) {
   const DoctorFacts facts = Healthy();
   const Json json = Json::parse(RenderDoctorJson(JudgeDoctor(facts), facts));
-  EXPECT_EQ(json["checks"].size(), 10u);
+  EXPECT_EQ(json["checks"].size(), 11u);
   EXPECT_DOUBLE_EQ(json["facts"]["disk_direct_bytes_per_s"].get<double>(), 5e9);
   EXPECT_EQ(json["facts"]["read_ahead_bytes"], 128 * kKiB);
   EXPECT_TRUE(json["facts"]["cgroup_limit_bytes"].is_null());

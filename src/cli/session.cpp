@@ -72,16 +72,17 @@ int ReportEnd(const SessionResult& result, const Config& config, std::string_vie
     if (status == kExitOk) status = kExitFailure;
   }
   const bool streamed = result.statistics && result.statistics->streamed();
-  if (status == kExitOk && config.flash_mode == FlashMode::kOn && !streamed && !result.unknown) {
-    return Fail(fmt::format("--flash-mode on, but {} streamed no weights: it mapped no GGUF model (with mmap off a model is read into memory), or its "
-                            "llama.cpp is linked statically or of another release; see `headrace doctor`", program), kExitFailure);
+  if (status == kExitOk && config.flash_mode == FlashMode::kOn && !streamed && !result.unknown && !result.on_devices) {
+    return Fail(fmt::format("--flash-mode on, but {} streamed no weights: it mapped no GGUF model (with mmap off a model is read into memory), all its layers "
+                            "are on devices (-ngl says how many), or its llama.cpp is linked statically or of another release; see `headrace doctor`", program),
+                kExitFailure);
   }
   return status;
 }
 
 void PrintSummary(const SessionResult& result) {
   if (result.unknown) return;
-  for (const std::string& line : SummaryLines(result.statistics.value_or(Statistics()))) Say(line);
+  for (const std::string& line : SummaryLines(result.statistics.value_or(Statistics()), result.on_devices)) Say(line);
 }
 
 }  // namespace headrace::cli

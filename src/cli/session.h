@@ -26,6 +26,7 @@ struct SessionResult {
   LaunchOutcome process;
   std::optional<Statistics> statistics;  // none when the library never reported
   bool unknown = false;                  // it could not report: there was no room for a file
+  bool on_devices = false;               // known beforehand: no weight is left to the processor, nothing streams once it is loaded
 };
 
 // Runs it to its end. While the first pass loads, standard error shows the progress if it is a terminal. The snapshot file lives in memory (/dev/shm, else $TMPDIR) and is gone afterwards.

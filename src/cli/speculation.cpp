@@ -157,7 +157,7 @@ Result<Speculation> ChooseSpeculation(const SpeculationOptions& options, const S
     chosen.line = "speculation: off, as --speculate says";
     return chosen;
   }
-  const bool draft_model = !options.draft.empty(), streams = input.model.streams();
+  const bool draft_model = !options.draft.empty(), streams = input.model.passes_stream();
   const std::string drafter = draft_model ? std::filesystem::path(options.draft).filename().string() : "what came before";
   if (!draft_model && !streams && *mode == SpeculationMode::kAuto) {
     chosen.line = "speculation: none, for nothing streams";

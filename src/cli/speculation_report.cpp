@@ -23,7 +23,7 @@ Result<SpeculationReport> MakeSpeculationReport(const SpeculationOptions& option
   const DraftCost cost = DraftCostOf(input.model, input.machine, input.learned, options.uses_draft(), input.sequences);
   report.draft_token_s = cost.draft_token_s;
   const double plain = cost.TokensPerSecond(0, 0);
-  if (!input.model.streams() || !(plain > 0) || report.chosen.kind == SpeculationKind::kUser) return report;
+  if (!input.model.passes_stream() || !(plain > 0) || report.chosen.kind == SpeculationKind::kUser) return report;
   report.free_tokens = FreeDraftLength(cost);
   for (const double acceptance : kAcceptances) {
     const uint64_t tokens = BestDraftLength(cost, acceptance);

@@ -24,7 +24,8 @@ const char* KernelName(uint32_t kernels) {
 }
 
 // What was resident, streamed and read, and how fast.
-std::vector<std::string> WeightLines(const Statistics& s) {
+std::vector<std::string> WeightLines(const Statistics& s, bool on_devices) {
+  if (!s.streamed() && on_devices) return {"all layers are on devices: weights were read once, while they were loaded"};
   if (!s.streamed()) return {"nothing was streamed: the weights fit the budget, or flash weight streaming is off"};
   std::vector<std::string> lines;
   lines.push_back(fmt::format("{} of {} {}weights resident, {} streamed per pass (budget {})", FormatSize(s.resident_bytes),
@@ -35,6 +36,10 @@ std::vector<std::string> WeightLines(const Statistics& s) {
                                            : fmt::format(": {:.0f} % of {} choices were in memory, {} read for the others",
                                                          100 * Ratio(s.expert_hits, s.experts_chosen), s.experts_chosen,
                                                          FormatSize(s.expert_bytes_read))));
+  }
+  if (s.rows_looked_up > 0 && s.row_memory_bytes > 0) {
+    lines.push_back(fmt::format("{} rows of tables looked up, {:.0f} % were in {} for them, {} read", s.rows_looked_up, 100 * Ratio(s.row_hits, s.rows_looked_up),
+                                FormatSize(s.row_memory_bytes), FormatSize(s.row_bytes_read)));
   }
   // Bytes per nanosecond are GB/s.
   lines.push_back(fmt::format("{} read in {} passes at {:.2f} GB/s{}, {} kernels{}", FormatSize(s.bytes_read), s.passes,
@@ -75,6 +80,10 @@ Statistics ReadStatistics(const Snapshot& snapshot) {
   s.experts_chosen = get(snapshot.experts_chosen);
   s.expert_hits = get(snapshot.expert_hits);
   s.expert_bytes_read = get(snapshot.expert_bytes_read);
+  s.rows_looked_up = get(snapshot.rows_looked_up);
+  s.row_hits = get(snapshot.row_hits);
+  s.row_bytes_read = get(snapshot.row_bytes_read);
+  s.row_memory_bytes = get(snapshot.row_memory_bytes);
   s.passes = get(snapshot.passes);
   s.bytes_read = get(snapshot.bytes_read);
   s.reads_failed = get(snapshot.reads_failed);
@@ -124,8 +133,8 @@ std::string ProgressText(const Statistics& s) {
                      FormatSize(s.resident_target_bytes));
 }
 
-std::vector<std::string> SummaryLines(const Statistics& s) {
-  std::vector<std::string> lines = WeightLines(s);
+std::vector<std::string> SummaryLines(const Statistics& s, bool on_devices) {
+  std::vector<std::string> lines = WeightLines(s, on_devices);
   if (s.kv_bytes_written > 0) {
     lines.push_back(fmt::format("KV cache in a file with {} of memory: {} computed, {} read again, {:.1f} s waiting for it", FormatSize(s.kv_ram_bytes),
                                 FormatSize(s.kv_bytes_written), FormatSize(s.kv_bytes_read), static_cast<double>(s.kv_wait_ns) / 1e9));

@@ -29,6 +29,10 @@ struct Statistics {
   uint64_t experts_chosen = 0;
   uint64_t expert_hits = 0;
   uint64_t expert_bytes_read = 0;
+  uint64_t rows_looked_up = 0;      // of tables
+  uint64_t row_hits = 0;
+  uint64_t row_bytes_read = 0;
+  uint64_t row_memory_bytes = 0;
   uint64_t passes = 0;
   uint64_t bytes_read = 0;
   uint64_t reads_failed = 0;
@@ -80,7 +84,7 @@ Statistics ReadStatistics(const Snapshot& snapshot);
 std::string ProgressText(const Statistics& statistics);
 
 // A few lines after a run: what was resident and streamed, what was read and how fast, experts, decode speed.
-// One line when nothing was streamed.
-std::vector<std::string> SummaryLines(const Statistics& statistics);
+// One line when nothing was streamed; `on_devices`: because no weight was left to the processor.
+std::vector<std::string> SummaryLines(const Statistics& statistics, bool on_devices = false);
 
 }  // namespace headrace::cli

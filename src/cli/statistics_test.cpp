@@ -51,6 +51,17 @@ TEST(Summary, ExpertsHaveALineOfTheirOwn) {
   EXPECT_EQ(SummaryLines(s)[1], "experts 3.00 GiB, 512 MiB for those in use");
 }
 
+TEST(Summary, RowsHaveALineOfTheirOwn) {
+  Statistics s = Streamed();
+  s.rows_looked_up = 400;
+  s.row_hits = 300;
+  s.row_bytes_read = 2 * kMiB;
+  EXPECT_EQ(SummaryLines(s).size(), 3u) << "the mapping served them";
+  s.row_memory_bytes = 4 * kMiB;
+  ASSERT_EQ(SummaryLines(s).size(), 4u);
+  EXPECT_EQ(SummaryLines(s)[1], "400 rows of tables looked up, 75 % were in 4.00 MiB for them, 2.00 MiB read");
+}
+
 TEST(Summary, ARunThatOthersDisturbedSaysSo) {
   Statistics s = Streamed();
   s.widths[0] = {10, 10, 4'000'000'000};
@@ -66,6 +77,7 @@ TEST(Summary, ARunThatOthersDisturbedSaysSo) {
 
 TEST(Summary, NothingStreamedAndNoDecode) {
   EXPECT_EQ(SummaryLines(Statistics()).size(), 1u);
+  EXPECT_EQ(SummaryLines(Statistics(), true), std::vector<std::string>{"all layers are on devices: weights were read once, while they were loaded"});
   Statistics s = Streamed();
   s.decode_passes = 0;
   s.pass_ns = 0;  // no division by zero

@@ -20,6 +20,7 @@ inline ModelSetup TestModel(uint64_t budget, FlashMode mode = FlashMode::kAuto, 
     tensor.type = 1;  // F16
     tensor.shape = {1024, 4096, 1, 1};
     tensor.bytes = 8 * kMiB;
+    tensor.layer = i;
     setup.catalogue.tensors.push_back(tensor);
   }
   setup.weights = SelectWeights(setup.catalogue);

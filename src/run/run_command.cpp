@@ -35,6 +35,7 @@ Examples:
   headrace run model.gguf -p "Why is the sky blue?"      one answer on standard output
   headrace run model.gguf -p "Once upon a time" --raw -n 64 --temp 0
   headrace run model.gguf -f letter.txt            the prompt from a file; -f - takes it from standard input
+  headrace run model.gguf --ram 16G --vram 8G      of a graphics card 8 GiB, then 16 GiB of memory, the rest from disk
   headrace run model.gguf --ram 4G --draft small.gguf     a small model drafts what a pass over the large one judges
   headrace run model.gguf -c 131072 --kv-dir /var/tmp --kv-ram 2G      a context whose KV cache is larger than memory
   headrace run model.gguf --ram 4G -- --top-k 20 --cache-type-k q8_0     options of llama.cpp's own
@@ -115,7 +116,8 @@ Result<cli::SessionResult> RunProgram(const cli::RunArguments& run, const RunPla
 }
 
 // Lines about how it went, and the exit status.
-int Report(const AnswerResult& result, const RunPlan& plan, const cli::ModelSetup& model, bool quiet) {
+int Report(AnswerResult result, const RunPlan& plan, const cli::ModelSetup& model, bool quiet) {
+  result.session.on_devices = model.memory.loads_only;
   const auto& statistics = result.session.statistics;
   const bool kv_in_file = statistics && statistics->kv_bytes_written > 0;
   if (!quiet && (model.streams() || kv_in_file)) PrintSummary(result.session);

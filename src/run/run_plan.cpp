@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/say.h"
+#include "cli/device_choice.h"
 #include "cli/engine_memory.h"
 #include "cli/file_arguments.h"
 #include "cli/model_cost.h"
@@ -63,14 +64,23 @@ Result<RunPlan> PlanRun(cli::RunArguments run, const cli::SpeculationOptions& sp
     draft_type = draft->type;
   }
   std::optional<Result<cli::EngineSimulation>> simulation;
-  if (model.config.wants_library()) {
-    std::vector<std::string> with_draft = *arguments;
-    for (std::string& word : cli::DraftArguments(speculation, run.rest)) with_draft.push_back(std::move(word));
-    HEADRACE_RETURN_IF_ERROR(SettleMemory(&engine.engine, with_draft, model, simulation));
+  const auto with_draft = [&](std::vector<std::string> words) {
+    for (std::string& word : cli::DraftArguments(speculation, run.rest)) words.push_back(std::move(word));
+    return words;
+  };
+  auto on_devices = ChooseDevices(&engine.engine, known, with_draft(*arguments), model, simulation);
+  if (!on_devices.ok()) return on_devices.status();
+  if (!on_devices->empty()) {
+    run.defaults.insert(run.defaults.end(), on_devices->begin(), on_devices->end());
+    arguments = BuildRunArguments(run, known);
+    if (!arguments.ok()) return arguments.status();
   }
+  if (model.config.wants_library()) HEADRACE_RETURN_IF_ERROR(SettleMemory(&engine.engine, with_draft(*arguments), model, simulation));
   const bool asked = speculation.uses_draft() || speculation.mode == "on";
   run.streams = model.streams();
-  if (!run.streams && !asked) {
+  if (!model.passes_stream() && !asked) {
+    if (run.streams) arguments = BuildRunArguments(run, known);   // mapped
+    if (!arguments.ok()) return arguments.status();
     plan.arguments = std::move(*arguments);
     return plan;
   }
@@ -98,7 +108,7 @@ Result<RunPlan> PlanRun(cli::RunArguments run, const cli::SpeculationOptions& sp
   if (!chosen.ok()) return chosen.status();
 
   std::optional<uint64_t> width;
-  if (run.streams) {
+  if (model.passes_stream() && model.device_choice.batch_tokens == 0) {
     const auto cost = PassCostOf(model, plan.machine, learned);
     if (!cost.ok()) return cost.status();
     const uint64_t bytes = server ? plan.prompt.size() + run.system_prompt.size() + kTemplateTokens : 0;

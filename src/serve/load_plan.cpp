@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/size.h"
+#include "cli/device_choice.h"
 #include "cli/engine_arguments.h"
 #include "cli/engine_memory.h"
 #include "cli/file_arguments.h"
@@ -85,6 +86,7 @@ Result<std::vector<std::string>> ServerCommand(const Settings& settings, const L
   server.streams = plan.must_stream();
   server.debug = plan.config.debug;
   server.defaults = plan.defaults.options;
+  server.defaults.insert(server.defaults.end(), plan.device_options.begin(), plan.device_options.end());
   // llama-server does not start without the folder.
   if (!settings.prompt_folder.empty() && PromptFiles(settings.prompt_folder, 0).Prepare().ok()) server.slot_folder = settings.prompt_folder;
   server.rest = settings.rest;
@@ -106,6 +108,27 @@ Status Settle(const Settings& settings, Simulations& simulations, LoadPlan& plan
   if (!simulation.ok()) LogWarning(fmt::format("{}: what the engine will allocate is not foretold, only measured: {}", plan.entry.id, simulation.status().message()));
   const Status enough = cli::SettleMemory(simulation, *arguments, plan.setup);
   plan.enough = plan.setup.shortage ? Status(enough.code(), ShortageText(*plan.setup.shortage)) : enough;
+  return {};
+}
+
+// What goes on devices, of what other models leave there and `limit` gives to all.
+Status SettleDevices(const Settings& settings, Simulations& simulations, const MemoryRoom& room, cli::VramLimit limit, LoadPlan& plan) {
+  plan.device_options.clear();
+  if (settings.devices.empty()) return {};
+  std::vector<cli::Device> devices = settings.devices;
+  for (const cli::DeviceMemory& used : room.granted_devices) {
+    for (cli::Device& device : devices) {
+      if (device.name == used.name) device.free_bytes -= std::min(device.free_bytes, used.total_bytes());
+    }
+    if (limit.named()) limit.bytes -= std::min(limit.bytes, used.total_bytes());
+  }
+  if (limit.named() && limit.bytes == 0) limit.mode = cli::VramLimit::Mode::kOff;
+  plan.setup.vram = limit;
+  const auto arguments = CommandForMemory(settings, plan);
+  if (!arguments.ok()) return arguments.status();
+  auto options = cli::ChooseDevices(devices, settings.known, *arguments, plan.setup, simulations.Get(settings.engine.engine, plan.entry, *arguments));
+  if (!options.ok()) return options.status();
+  plan.device_options = std::move(*options);
   return {};
 }
 
@@ -136,6 +159,18 @@ void SettleSharing(const Settings& settings, Simulations& simulations, LoadPlan&
 
 // Where a model streams, weights have the rest.
 constexpr uint64_t kCheckpointShare = 16;
+
+// Many requests at a time have a KV cache that takes weights' place on devices: at most a quarter of them goes for it.
+Status SettleSharedDevices(const Settings& settings, Simulations& simulations, const MemoryRoom& room, const cli::VramLimit& limit, LoadPlan& plan) {
+  const LoadPlan alone = plan;
+  SettleSharing(settings, simulations, plan);
+  if (plan.device_options.empty() || plan.sharing.pool_tokens == alone.sharing.pool_tokens) return {};
+  Status settled = SettleDevices(settings, simulations, room, limit, plan);
+  if (settled.ok()) settled = Settle(settings, simulations, plan);
+  const uint64_t before = alone.setup.weights.device_bytes;
+  if (!settled.ok() || !plan.enough.ok() || plan.setup.weights.device_bytes < before - before / 4) plan = alone;
+  return {};
+}
 
 // llama-server would keep 32 checkpoints of each slot's recurrent state or sliding window, which may be more than all the rest: a
 // prompt that goes back to an earlier place is read from there instead of from its beginning. As many as the memory allows.
@@ -201,6 +236,8 @@ Result<LoadPlan> PlanLoad(const Settings& settings, ModelLibrary& library, Simul
   auto defaults = DefaultsOf(*modelfile, setup->catalogue, config);
   if (!defaults.ok()) return defaults.status();
   NameOrigins(settings, config, modelfile->file, room, setup->limits);
+  if (!modelfile->file.flash_vram.empty()) setup->vram.origin = "FLASH_VRAM_GB of the Modelfile";
+  if (config.vram_gb) setup->vram.origin = "vram_gb";
   if (defaults->look_ahead) setup->config.look_ahead = *defaults->look_ahead;
   LoadPlan plan;
   plan.entry = entry;
@@ -234,8 +271,10 @@ Result<LoadPlan> PlanLoad(const Settings& settings, ModelLibrary& library, Simul
     plan.draft_type = draft->type;
   }
   if (std::string unknown = cli::DescribeUnknownTypes(plan.setup.catalogue); !unknown.empty()) plan.notes.push_back(std::move(unknown));
+  const cli::VramLimit vram = plan.setup.vram;
+  HEADRACE_RETURN_IF_ERROR(SettleDevices(settings, simulations, room, vram, plan));
   HEADRACE_RETURN_IF_ERROR(Settle(settings, simulations, plan));
-  SettleSharing(settings, simulations, plan);
+  HEADRACE_RETURN_IF_ERROR(SettleSharedDevices(settings, simulations, room, vram, plan));
   HEADRACE_RETURN_IF_ERROR(SettleSpeculation(settings, plan));
   HEADRACE_RETURN_IF_ERROR(SettleCheckpoints(settings, simulations, plan));
   plan.granted_bytes = GrantedBytes(plan.setup);

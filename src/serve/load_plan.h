@@ -38,6 +38,7 @@ struct LoadPlan {
   std::optional<cli::Speculation> speculation;  // none for a model that generates no text
   bool drafts = false;             // tokens are proposed before passes, by our choice or the user's options
   bool embedding = false;
+  std::vector<cli::EngineOption> device_options;   // what goes on devices
   std::vector<std::string> notes;  // what its user should know once it is loaded
 
   // Streaming was asked for: a load without it has failed.
@@ -51,6 +52,7 @@ struct LoadPlan {
 struct MemoryRoom {
   AvailableMemory available;       // beyond what other models hold and were granted
   uint64_t granted_bytes = 0;      // to other models
+  std::vector<cli::DeviceMemory> granted_devices;   // what they have there
 };
 
 // Reads headers, lets the engine simulate its allocations, and measures the disk where it is not known yet (a second).

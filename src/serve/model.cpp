@@ -116,7 +116,7 @@ Task<Status> Model::ComputeOnce() {
 }
 
 Status Model::CheckStreaming() const {
-  if (!plan_.must_stream() || stop_) return {};
+  if (!plan_.setup.passes_stream() || stop_) return {};
   // Also an error that streaming has outlived.
   const auto statistics = ReadStatistics();
   const std::string why = statistics && !statistics->last_error.empty() ? statistics->last_error : server_.WhyNotStreaming();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <functional>
 #include <map>
 
@@ -39,6 +40,17 @@ template <std::optional<double> ModelConfig::* field>
 std::string SetRam(const Json& value, ModelConfig& config) {
   if (!value.is_number() || !(value.get<double>() > 0) || value.get<double>() > kMaxRamGb) return "a number of GiB above zero";
   config.*field = value.get<double>();
+  return "";
+}
+
+// In a query a number is a number too.
+std::string SetVram(const Json& value, ModelConfig& config) {
+  if (value == "auto" || value == "off") {
+    config.vram_gb = value.get<std::string>();
+    return "";
+  }
+  if (!value.is_number() || !(value.get<double>() > 0) || value.get<double>() > kMaxRamGb) return R"(a number of GiB above zero, "auto" or "off")";
+  config.vram_gb = fmt::format("{:.6f}G", value.get<double>());
   return "";
 }
 
@@ -95,6 +107,7 @@ const std::map<std::string, Key>& Keys() {
       {"flash_mode", MakeKey<&ModelConfig::flash_mode>(SetMode)},
       {"flash_ram_gb", MakeKey<&ModelConfig::flash_ram_gb>(SetRam<&ModelConfig::flash_ram_gb>)},
       {"ram_gb", MakeKey<&ModelConfig::ram_gb>(SetRam<&ModelConfig::ram_gb>)},
+      {"vram_gb", MakeKey<&ModelConfig::vram_gb>(SetVram)},
       {"flash_debug", MakeKey<&ModelConfig::flash_debug>(SetBool<&ModelConfig::flash_debug>)},
       {"context_length", MakeKey<&ModelConfig::context_length>(SetCount<&ModelConfig::context_length, kMaxContext>)},
       {"kv_cache_type", MakeKey<&ModelConfig::kv_cache_type>(SetCacheType)},
@@ -136,6 +149,7 @@ Json ToJson(const ModelConfig& config) {
   };
   put("ram_gb", config.ram_gb);
   put("flash_ram_gb", config.flash_ram_gb);
+  if (config.vram_gb) json["vram_gb"] = config.vram_gb->ends_with('G') ? Json(std::strtod(config.vram_gb->c_str(), nullptr)) : Json(*config.vram_gb);
   put("flash_debug", config.flash_debug);
   put("context_length", config.context_length);
   put("kv_cache_type", config.kv_cache_type);
@@ -153,6 +167,7 @@ cli::FlashOptions ToFlashOptions(cli::FlashOptions options, const ModelConfig& c
   const auto bytes = [](double gb) { return std::to_string(std::max<int64_t>(1, std::llround(gb * static_cast<double>(kGiB)))); };
   if (config.ram_gb) options.ram = bytes(*config.ram_gb);
   if (config.flash_ram_gb) options.weights_ram = bytes(*config.flash_ram_gb);
+  if (config.vram_gb) options.vram = *config.vram_gb;
   if (config.flash_debug) options.debug = *config.flash_debug;
   return options;
 }

@@ -18,6 +18,7 @@ struct ModelConfig {
   std::optional<FlashMode> flash_mode;
   std::optional<double> ram_gb;               // memory for its whole process, GiB
   std::optional<double> flash_ram_gb;         // of that for weights, GiB
+  std::optional<std::string> vram_gb;         // memory of devices as --vram takes it: "8.000000G", "auto", "off"
   std::optional<bool> flash_debug;
   std::optional<uint64_t> context_length;     // tokens
   std::optional<std::string> kv_cache_type;   // "f16", "q8_0", ...
@@ -31,7 +32,8 @@ struct ModelConfig {
   bool operator==(const ModelConfig&) const = default;
 };
 
-// `base` with what `object` sets; null takes a setting back. flash_mode is "auto", "on", "off", true or false.
+// `base` with what `object` sets; null takes a setting back. flash_mode is "auto", "on", "off", true or false; vram_gb a
+// number of GiB, "auto" or "off".
 // Errors: kInvalidArgument naming the key, for unknown keys too. The keys in `ignored` are the caller's.
 Result<ModelConfig> ParseModelConfig(const nlohmann::json& object, ModelConfig base, std::initializer_list<const char*> ignored = {});
 

@@ -15,7 +15,7 @@ using Json = nlohmann::json;
 
 TEST(ModelConfig, EveryKeyThereAndBack) {
   const Json all = {{"flash_mode", "on"}, {"flash_ram_gb", 2.5}, {"ram_gb", 4.5}, {"flash_debug", true}, {"context_length", 4096}, {"kv_cache_type", "q8_0"},
-                    {"draft_model", "d"}, {"speculate", "on"}, {"draft_tokens", 4}, {"projector", ""}, {"embedding", false}, {"slots", 2}};
+                    {"draft_model", "d"}, {"speculate", "on"}, {"draft_tokens", 4}, {"projector", ""}, {"embedding", false}, {"slots", 2}, {"vram_gb", 1.5}};
   const auto config = ParseModelConfig(all, {});
   ASSERT_TRUE(config.ok()) << config.status().message();
   EXPECT_EQ(ToJson(*config), all);
@@ -29,11 +29,15 @@ TEST(ModelConfig, EveryKeyThereAndBack) {
   EXPECT_EQ(options.ram, "4831838208");
   EXPECT_EQ(options.flash_mode, "on");
   EXPECT_EQ(options.kernels, "plain");
+  EXPECT_EQ(options.vram, "1.500000G");
+  EXPECT_EQ(ToFlashOptions({.vram = "8G"}, {}).vram, "8G");
+  EXPECT_EQ(ToJson(*ParseModelConfig({{"vram_gb", "off"}}, *config))["vram_gb"], "off");
 }
 
 TEST(ModelConfig, WrongValuesNameTheirKey) {
   const std::pair<const char*, Json> wrong[] = {
       {"flash_mode", "yes"}, {"flash_mode", 1}, {"flash_ram_gb", 0}, {"flash_ram_gb", "8"}, {"flash_ram_gb", 1e9}, {"flash_debug", 1},
+      {"vram_gb", 0}, {"vram_gb", "8G"}, {"vram_gb", true}, {"vram_gb", -1},
       {"context_length", -1}, {"context_length", 1.5}, {"context_length", 1e12}, {"kv_cache_type", "q9_0"}, {"draft_model", 3}, {"speculate", "yes"}, {"speculate", true}, {"draft_tokens", 0}, {"draft_tokens", 32}, {"embedding", "no"},
       {"slots", 0}, {"slots", 1000}, {"unheard_of", 1}};
   for (const auto& [key, value] : wrong) {

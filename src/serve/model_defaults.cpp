@@ -18,6 +18,7 @@ std::string WhyLeftOut(const std::string& setting, const ModelConfig& config) {
   const auto asked = [](const auto& value, const char* key) { return value ? fmt::format("{} of the model's configuration goes before it", key) : ""; };
   if (name == "FLASH") return asked(config.flash_mode, "flash_mode");
   if (name == "FLASH_RAM_GB") return asked(config.flash_ram_gb, "flash_ram_gb");
+  if (name == "FLASH_VRAM_GB") return asked(config.vram_gb, "vram_gb");
   if (name == "num_ctx") return asked(config.context_length, "context_length");
   return "";
 }
@@ -27,6 +28,7 @@ std::string WhyLeftOut(const std::string& setting, const ModelConfig& config) {
 ModelConfig WithFlash(ModelConfig config, const cli::Modelfile& file) {
   if (!config.flash_mode) config.flash_mode = file.flash_mode;
   if (!config.flash_ram_gb && file.flash_ram_gb > 0) config.flash_ram_gb = file.flash_ram_gb;
+  if (!config.vram_gb && !file.flash_vram.empty()) config.vram_gb = file.flash_vram;
   return config;
 }
 

@@ -21,7 +21,7 @@ struct ModelDefaults {
   std::vector<std::string> notes;            // what is not applied and why, what changes the answers
 };
 
-// `config` with what FLASH and FLASH_RAM_GB say and it does not. Pure.
+// `config` with what FLASH, FLASH_RAM_GB and FLASH_VRAM_GB say and it does not. Pure.
 ModelConfig WithFlash(ModelConfig config, const cli::Modelfile& file);
 
 // Its options as words of a command line. Pure.

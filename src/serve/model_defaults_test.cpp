@@ -45,6 +45,14 @@ TEST(ModelDefaults, WhatWasAskedForGoesBefore) {
   EXPECT_EQ(defaults->notes.size(), 5u);
 }
 
+TEST(ModelDefaults, MemoryOfDevices) {
+  EXPECT_EQ(WithFlash(ModelConfig(), Use("FLASH_VRAM_GB 2").file).vram_gb, "2.000000G");
+  ModelConfig asked;
+  asked.vram_gb = "off";
+  EXPECT_EQ(WithFlash(asked, Use("FLASH_VRAM_GB 2").file).vram_gb, "off");
+  EXPECT_EQ(DefaultsOf(Use("FLASH_VRAM_GB 2"), Catalogue(), asked)->notes, std::vector<std::string>{"FLASH_VRAM_GB 2 is not applied: vram_gb of the model's configuration goes before it"});
+}
+
 TEST(ModelDefaults, NoModelfileOrOneThatCannotBe) {
   const auto none = DefaultsOf(cli::ModelfileUse(), Catalogue(), ModelConfig());
   ASSERT_TRUE(none.ok());

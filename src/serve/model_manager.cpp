@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/size.h"
+#include "cli/device_choice.h"
 #include "serve/http.h"
 
 namespace headrace::serve {
@@ -28,6 +29,7 @@ Status WithOrigin(const Status& status, const ModelConfig& config, const std::st
 
 void SayLoaded(const Model& model) {
   LogWarning(fmt::format("{} is loaded: {}", model.id(), DescribeDecision(model.plan().memory(), model.plan().setup.limits)));
+  if (const std::string devices = DescribeDevices(model.plan().setup); !devices.empty()) LogWarning(fmt::format("{}: {}", model.id(), devices));
   for (const std::string& note : model.plan().notes) LogWarning(fmt::format("{}: {}", model.id(), note));
 }
 
@@ -123,6 +125,9 @@ Task<MemoryRoom> ModelManager::RoomWithout(std::vector<std::string> gone) {
     } else {
       promised += model->UnusedBytes();
       room.granted_bytes += model->plan().granted_bytes;
+      if (const auto& engine = model->plan().memory().engine) {
+        room.granted_devices.insert(room.granted_devices.end(), engine->devices.begin(), engine->devices.end());
+      }
     }
   }
   co_await OnWorker(worker_, [&] { room.available = FindAvailableMemory(ReadTextFile, ReadAddressLimits()); });

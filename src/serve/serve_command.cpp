@@ -32,6 +32,7 @@ Examples:
   headrace serve --models-dir ~/models             every GGUF file there; loaded when a request names it
   headrace serve model.gguf --ram 8G               one model, loaded at once
   headrace serve --models-dir ~/models --models-max 2 --ttl 30m
+  headrace serve --models-dir ~/models --ram 16G --vram 8G         a graphics card, memory and disk together
   headrace serve model.gguf --host 0.0.0.0 --api-key-file keys     for other machines too
   headrace serve model.gguf -- --temp 0.7 --threads 8              options of llama-server's own
 
@@ -157,6 +158,11 @@ int Serve(ServeOptions& options, const cli::CommandLine& line) {
   const auto chosen = cli::ChooseVariables(line.variables, settings.known, said, {});
   settings.rest.insert(settings.rest.begin(), chosen.arguments.begin(), chosen.arguments.end());
   for (const std::string& text : chosen.lines) LogWarning(text);
+  if (cli::MayHaveDevices(settings.engine.engine, settings.rest)) settings.devices = cli::QueryDevices(settings.engine.engine, settings.rest);
+  const auto vram = cli::ResolveConfig(settings.flash, [](const char* name) { return std::getenv(name); }, {});
+  if (vram.ok()) {
+    if (const auto rooms = cli::DeviceRooms(vram->vram, settings.devices, settings.rest); !rooms.ok()) return cli::Fail(rooms.status());
+  }
   settings.engine_version = cli::QueryVersion(settings.engine.engine);
   settings.config_path = DefaultConfigPath();
   const Status status = RunServer(settings);
