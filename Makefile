@@ -11,7 +11,7 @@ configure = cmake -S . -B $(RELEASE) -G Ninja -DCMAKE_BUILD_TYPE=Release -DHEADR
 # A new folder gets no tests until somebody wants them; one that has them keeps them.
 without_tests = $(if $(wildcard $(RELEASE)/CMakeCache.txt),,-DHEADRACE_TESTS=OFF -DHEADRACE_BENCH=OFF)
 
-.PHONY: all everything demo test test-slow sanitize sanitize-address sanitize-thread fuzz soak bench install clean
+.PHONY: all everything demo test test-slow sanitize sanitize-address sanitize-thread fuzz soak bench bench-device install clean
 # The library and the command.
 all:
 	@scripts/install-packages.sh build
@@ -67,6 +67,10 @@ soak: all
 # Generates models of 4 and 5 GB and measures: about two hours, 14 GB of disk, root for the memory group.
 bench: everything
 	bench/run.sh $(RELEASE) "$(ENGINE)"
+
+# The same with a graphics card that the engine shows.
+bench-device: everything
+	bench/run.sh $(RELEASE) "$(ENGINE)" --only device --results bench/results/device --docs docs/device-benchmarks.md
 
 install: all
 	cmake --install $(RELEASE)

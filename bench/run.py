@@ -28,6 +28,7 @@ EXAMPLES = """scenarios:
   widths    the time of a pass by the number of tokens in it, in the group and all in RAM
   speculation  llama-server with drafts, beside none
   concurrency  headrace serve with 1 to 32 requests at a time, and a newcomer's prompt
+  device    not unless asked for: models of 20 GiB with a graphics card, in --device-memory and --vram
   batch     headrace batch in the group, beside stock llama-server all in RAM
 
 examples:
@@ -46,7 +47,7 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("build", nargs="?", metavar="BUILD_DIR", help="the release build, for instance build/release")
     parser.add_argument("engine", nargs="?", metavar="ENGINE_PREFIX", help="llama.cpp, for instance build/engine")
-    parser.add_argument("--only", action="append", choices=list(scenarios.ALL), metavar="SCENARIO", help="one of them; may be repeated")
+    parser.add_argument("--only", action="append", choices=[*scenarios.ALL, *scenarios.ONLY_ASKED], metavar="SCENARIO", help="one of them; may be repeated")
     parser.add_argument("--decode-tokens", type=int, help="tokens of a decode run (default 32; experts 64)")
     parser.add_argument("--quick", action="store_true", help="one repetition, few tokens; documentation stays as it is")
     parser.add_argument("--report", action="store_true", help="measure nothing, write tables and plots from the rows")
@@ -58,6 +59,9 @@ def parse_arguments():
     parser.add_argument("--small-memory", type=parse_size, default="700M", help="of the scenario small (default 700M)")
     parser.add_argument("--small-ram", type=parse_size, default="350M", help="headrace's budget in it (default 350M)")
     parser.add_argument("--experts-preset", default="moe-5g", help="shape of the scenario experts' model (default moe-5g)")
+    parser.add_argument("--device-models", default="mixture,dense", help="of the scenario device (default mixture,dense)")
+    parser.add_argument("--device-memory", type=parse_size, default="8G", help="its memory group (default 8G)")
+    parser.add_argument("--vram", type=parse_size, default="8G", help="of the card, for it (default 8G)")
     parser.add_argument("--budgets", type=int, help="of the scenario experts, from the least to everything (default 8)")
     parser.add_argument("--models", metavar="DIR", help="where generated models are kept (default beside BUILD_DIR: bench-models)")
     parser.add_argument("--results", metavar="DIR", help="raw rows and plots (default bench/results)")
@@ -98,6 +102,10 @@ class Settings:
         self.passive_rounds, self.passive_inner = (2, 2) if quick else (12, 5)
         self.sparse_sizes = ["4G", "400G"]
         self.load_rounds = 3 if quick else 9  # the first is cold
+        self.device_models = arguments.device_models.split(",")
+        self.device_memory_bytes, self.vram_bytes = arguments.device_memory, arguments.vram
+        self.device_ram_bytes = arguments.device_memory * 7 // 8
+        self.device_prompt, self.device_tokens = (64, 4) if quick else (4096, 48)
         self._sharing(arguments, quick)
 
     def _sharing(self, arguments, quick):
@@ -134,7 +142,7 @@ def measure(arguments, results, models):
     try:
         for name in arguments.only or scenarios.ALL:
             session.say(f"--- {name}")
-            scenarios.ALL[name](session, Rows(results, name, scenarios.COLUMNS.get(name)))
+            (scenarios.ALL | scenarios.ONLY_ASKED)[name](session, Rows(results, name, scenarios.COLUMNS.get(name)))
     finally:
         session.read_ahead.restore()
     return session.failures

@@ -8,6 +8,10 @@ import tempfile
 import time
 
 
+# Which devices the engine has is the machine's business.
+DEVICES = ("GGML_BACKEND_PATH", "GGML_VK_VISIBLE_DEVICES")
+
+
 class Outcome:
     """What became of a child. status: ok, failed, oom-killed, timeout."""
 
@@ -27,7 +31,7 @@ class Child:
     """A started process. Ask it to end, or wait; outcome() then says what became of it. Not for several threads."""
 
     def __init__(self, argv, environment=None, group=None):
-        variables = {k: v for k, v in os.environ.items() if not k.startswith(("HEADRACE_", "LD_", "LLAMA_", "GGML_"))}
+        variables = {k: v for k, v in os.environ.items() if k in DEVICES or not k.startswith(("HEADRACE_", "LD_", "LLAMA_", "GGML_"))}
         variables.update(environment or {})
         self._group, self._usage, self._timed_out = group, None, False
         self._streams = {"stdout": tempfile.TemporaryFile(), "stderr": tempfile.TemporaryFile()}

@@ -3,11 +3,11 @@
 import json
 import os
 
-from . import batch, concurrency, expert_figures, expert_tables, figures, rows as raw, speculation_tables, svg, tables, widths
+from . import batch, concurrency, device, expert_figures, expert_tables, figures, rows as raw, speculation_tables, svg, tables, widths
 from .figures import measured
 
 SHARED = {"widths": widths, "speculation": speculation_tables, "concurrency": concurrency, "batch": batch}  # of a pass by several tokens
-SCENARIOS = ("decode", "prompt", "small", "passive", "load", "experts", *SHARED)
+SCENARIOS = ("decode", "prompt", "small", "passive", "load", "experts", "device", *SHARED)
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 OURS = ["headrace-auto", "headrace-repack", "headrace-plain"]
 
@@ -25,6 +25,7 @@ def write(results, docs):
         ("Nothing to stream", data["passive"], tables.passive),
         ("Loading", data["load"], tables.load),
         ("Experts", data["experts"], expert_tables.render),
+        ("Graphics card", data["device"], device.render),
     ] + [(name.capitalize(), data[name], scenario.render) for name, scenario in SHARED.items()]
     for heading, rows, render in sections:
         if not rows:

@@ -4,7 +4,7 @@ import json
 import os
 import time
 
-from . import batch, child, concurrency, machine, speculation, widths
+from . import batch, child, concurrency, device, machine, speculation, widths
 from .session import Variant
 
 STOCK_DEFAULTS = Variant("stock-defaults", once=True, may_die=True)
@@ -186,4 +186,5 @@ def _load_once(session, rows, name, argv, environment, model, repetition):
 
 ALL = {"decode": decode, "prompt": prompt, "small": small, "passive": passive, "load": load, "experts": experts,
        "widths": widths.measure, "speculation": speculation.measure, "concurrency": concurrency.measure, "batch": batch.measure}
-COLUMNS = {"widths": widths.COLUMNS, "speculation": speculation.COLUMNS, "concurrency": concurrency.COLUMNS, "batch": batch.COLUMNS}
+ONLY_ASKED = {"device": device.measure}  # needs a graphics card
+COLUMNS = {"device": device.COLUMNS, "widths": widths.COLUMNS, "speculation": speculation.COLUMNS, "concurrency": concurrency.COLUMNS, "batch": batch.COLUMNS}

@@ -107,13 +107,14 @@ class Session:
 
     # Runs
 
-    def llama_bench(self, rows, variant, path, model, tests, repetition, limit_bytes=0, budget_bytes=0, inner=1, discarded=0):
+    def llama_bench(self, rows, variant, path, model, tests, repetition, limit_bytes=0, budget_bytes=0, inner=1, discarded=0,
+                    arguments=(), facts=None, timeout_s=None):
         """llama-bench in a process of its own; tests are ('pp', 512) or ('tg', 32). One row each. The median of `inner`
-        repetitions counts, after `discarded` ones that fill caches."""
+        repetitions counts, after `discarded` ones that fill caches. `arguments` are llama-bench's, `facts` columns of the rows."""
         argv = [self.tools.llama_bench, "-m", path, "-r", str(discarded + inner), "-o", "json", *self.tools.mmap_options]
         prompts = [str(n) for kind, n in tests if kind == "pp"] or ["0"]
         decodes = [str(n) for kind, n in tests if kind == "tg"] or ["0"]
-        argv += ["-p", ",".join(prompts), "-n", ",".join(decodes)]
+        argv += ["-p", ",".join(prompts), "-n", ",".join(decodes), *arguments]
         if variant.repack is not None and self.tools.has_repack:
             argv += ["--repack", str(variant.repack)]
         if not variant.warmup:
@@ -132,7 +133,7 @@ class Session:
             if variant.traced:
                 environment.update(traces.environment(trace))
             try:
-                outcome = self.run(argv, environment, limit_bytes if capped else 0)
+                outcome = self.run(argv, environment, limit_bytes if capped else 0, timeout_s)
             finally:
                 self.read_ahead.restore()
             counted = self._snapshot(snapshot) if variant.streams else {}
@@ -144,7 +145,7 @@ class Session:
         results = self._parse(outcome, discarded)
         for kind, count in tests:
             result = results.get((kind, count), {})
-            common = {"model": model, "test": f"{kind}{count}", "repetition": repetition, **how,
+            common = {"model": model, "test": f"{kind}{count}", "repetition": repetition, **how, **(facts or {}),
                       "read_ahead_kib": variant.read_ahead_kib or self.read_ahead.original or "", "kernels_asked": variant.kernels}
             counters = {k: v for k, v in counted.items() if k not in ("process_id", "models", "model", "last_error")}
             self.record(rows, outcome, variant, common, {**counters, **result})
@@ -154,13 +155,14 @@ class Session:
         return {"LD_PRELOAD": self.tools.library, "HEADRACE_FLASH_MODE": "on", "HEADRACE_WEIGHTS_RAM": str(budget_bytes),
                 "HEADRACE_REMEMBER": "0", **more}
 
-    def run(self, argv, environment=None, limit_bytes=0):
+    def run(self, argv, environment=None, limit_bytes=0, timeout_s=None):
         """A program to its end, in a memory group when there is a limit."""
         group = self.groups.make(limit_bytes)
+        limits = {} if timeout_s is None else {"timeout_s": timeout_s}
         if group is None:
-            return child.run(argv, environment)
+            return child.run(argv, environment, **limits)
         with group:
-            return child.run(argv, environment, group)
+            return child.run(argv, environment, group, **limits)
 
     def _snapshot(self, path):
         if not os.path.exists(path):

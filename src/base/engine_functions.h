@@ -64,12 +64,17 @@
 #define HEADRACE_GGML_FORESIGHT(X)   \
   X(sigmoid)
 
+#define HEADRACE_GGML_DEVICES(X)     \
+  X(backend_synchronize)             \
+  X(backend_tensor_get)
+
 namespace headrace {
 
 // What an engine without some function lacks, as the subject of "... is off".
 inline constexpr const char* kPackingFeature = "repacking of weights that stream";
 inline constexpr const char* kKvFilesFeature = "a KV cache in a file";
 inline constexpr const char* kForesightFeature = "foresight of experts";
+inline constexpr const char* kDevicesFeature = "reading no more experts for a device than were chosen";
 
 struct EngineFunctions {
   const char* feature;                     // null: everything needs these
@@ -82,12 +87,14 @@ inline constexpr const char* kStreaming[] = {HEADRACE_GGML_STREAMING(HEADRACE_NA
 inline constexpr const char* kPacking[] = {HEADRACE_GGML_PACKING(HEADRACE_NAME)};
 inline constexpr const char* kKvFiles[] = {HEADRACE_GGML_KV_FILES(HEADRACE_NAME)};
 inline constexpr const char* kForesight[] = {HEADRACE_GGML_FORESIGHT(HEADRACE_NAME)};
+inline constexpr const char* kDevices[] = {HEADRACE_GGML_DEVICES(HEADRACE_NAME)};
 #undef HEADRACE_NAME
 }  // namespace engine_functions
 
-inline constexpr std::array<EngineFunctions, 4> kEngineFunctions = {{{nullptr, engine_functions::kStreaming},
+inline constexpr std::array<EngineFunctions, 5> kEngineFunctions = {{{nullptr, engine_functions::kStreaming},
                                                                      {kPackingFeature, engine_functions::kPacking},
                                                                      {kKvFilesFeature, engine_functions::kKvFiles},
-                                                                     {kForesightFeature, engine_functions::kForesight}}};
+                                                                     {kForesightFeature, engine_functions::kForesight},
+                                                                     {kDevicesFeature, engine_functions::kDevices}}};
 
 }  // namespace headrace

@@ -26,7 +26,7 @@ struct MemoryLimits {
 // What streaming itself takes beside its weights: the library's code, its threads, the disk's queues.
 inline constexpr uint64_t kStreamingBytes = 3 * kMiB;
 // What is on devices goes through so much of the weights' memory while it is loaded.
-inline constexpr uint64_t kLoadingBytes = 16 * kMiB;
+inline constexpr uint64_t kLoadingBytes = 8 * kMiB;
 
 struct MemoryBudget {
   bool streams = false;

@@ -88,7 +88,7 @@ TEST(DivideMemory, AModelThatIsOnDevicesAsAWholeStreamsWhileItLoads) {
   const auto shortage = [&](uint64_t bytes) { return FindShortage(DivideMemory(Process(bytes), weights, 510 * kMiB, Engine(0)), Process(bytes), weights, 0, nullptr); };
   EXPECT_FALSE(shortage(least));
   ASSERT_TRUE(shortage(least - 1));
-  EXPECT_NE(DescribeShortage(*shortage(least - 1)).find("16.0 MiB through which weights of devices are loaded, KV cache 0 B"), std::string::npos) << DescribeShortage(*shortage(least - 1));
+  EXPECT_NE(DescribeShortage(*shortage(least - 1)).find("8.00 MiB through which weights of devices are loaded, KV cache 0 B"), std::string::npos) << DescribeShortage(*shortage(least - 1));
   const MemoryLimits few{FlashMode::kAuto, 300 * kMiB, kMiB, "--ram", "--weights-ram"};
   EXPECT_FALSE(FindShortage(DivideMemory(few, weights, 510 * kMiB, Engine(0)), few, weights, 0, nullptr)) << "a limit on weights is for those that stay";
   const std::string text = DescribeDecision(budget, Process(300 * kMiB));

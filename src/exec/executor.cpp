@@ -48,7 +48,7 @@ Executor::Executor(const GgmlApi& api, const Config& config, WeightsAllowance& a
       memory_(reads_, allowance, weights_, experts_, rows_, snapshot, headroom_),
       pass_(weights_, experts_, memory_, account_, headroom_, snapshot, trace_.get()),
       workers_(api, apart_types_),
-      uploader_(pass_, experts_, copies_),
+      uploader_(api, pass_, experts_, copies_),
       graph_pass_(api, pass_, choice_, workers_),
       callback_pass_(api, pass_, uploader_, choice_, apart_types_),
       state_guard_(api) {
@@ -182,6 +182,15 @@ Status Executor::Run(ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunc
   if (!by_device || !pass_.plan.lookups.empty()) return callback_pass_.Run(sched, graph, compute, host, status);
   status = compute(sched, graph);
   return status == GGML_STATUS_SUCCESS ? uploader_.End(nullptr) : uploader_.failure();
+}
+
+void Executor::BeforeUpload(const void* data) noexcept {
+  if (t_computing != this) return;
+  try {
+    (void)uploader_.BeforeCopy(data);  // the pass asks for its failure
+  } catch (const std::exception& error) {
+    uploader_.Fail(GivenUp(error));
+  }
 }
 
 Status Executor::Upload(const void* data, uint64_t bytes, const Origin& origin, const RangeCopy::Take& take) noexcept {

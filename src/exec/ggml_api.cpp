@@ -129,6 +129,8 @@ Result<GgmlApi> LoadGgmlApi(const std::function<void*(const char*)>& find) {
   api.no_kv_files = std::exchange(missing, {});
   HEADRACE_GGML_FORESIGHT(HEADRACE_LOAD)
   api.no_foresight = std::exchange(missing, {});
+  HEADRACE_GGML_DEVICES(HEADRACE_LOAD)
+  api.no_choice_of_devices = std::exchange(missing, {});
 #undef HEADRACE_LOAD
   HEADRACE_RETURN_IF_ERROR(LookAt(api));
   return api;

@@ -44,6 +44,7 @@ struct GgmlApi {
   HEADRACE_GGML_PACKING(HEADRACE_POINTER)
   HEADRACE_GGML_KV_FILES(HEADRACE_POINTER)
   HEADRACE_GGML_FORESIGHT(HEADRACE_POINTER)
+  HEADRACE_GGML_DEVICES(HEADRACE_POINTER)
 #undef HEADRACE_POINTER
 
   GgmlOps op;
@@ -56,6 +57,7 @@ struct GgmlApi {
   std::string no_packing;
   std::string no_kv_files;
   std::string no_foresight;
+  std::string no_choice_of_devices;
 
   bool Computes(const ggml_tensor& node) const { return (node.flags & compute_flag) == compute_flag; }
 

@@ -12,6 +12,15 @@ void Uploader::Begin() {
   segment_ = 0;
 }
 
+Status Uploader::BeforeCopy(const void* data) {
+  if (!failure_.ok()) return failure_;
+  Takeover* const takeover = Find(data);
+  if (takeover == nullptr || takeover->experts == nullptr || takeover->experts->begun) return {};
+  while (failure_.ok() && &pass_.plan.takeovers[pass_.turn()] != takeover) failure_ = Leave();
+  if (failure_.ok()) failure_ = BeginExperts(*takeover);
+  return failure_;
+}
+
 Status Uploader::Copy(const void* data, uint64_t bytes, const Origin& origin, const Take& take) {
   if (!failure_.ok()) return failure_;
   copied_ += bytes;
@@ -136,23 +145,24 @@ Status Uploader::CopyExperts(Takeover& takeover, uint64_t begin, uint64_t end, c
   return {};
 }
 
-// Free slots are divided among the layers that are still to come.
+// For a wide batch the layer goes on as on the processor: what was not chosen is not read, free slots get what was chosen most.
 Status Uploader::BeginExperts(Takeover& takeover) {
   ExpertUse& use = *takeover.experts;
   bool changed = false;
   HEADRACE_RETURN_IF_ERROR(pass_.BeginTurn(takeover, changed));
-  use.begun = true;
-  const auto layers = static_cast<uint32_t>(&pass_.plan.uses.back() - &use) + 1;
-  const ExpertCache* const cache = experts_.cache();
-  keeps_ = cache == nullptr ? 0 : (cache->free_slots(use.layer) + layers - 1) / layers;
-  return {};
-}
-
-// An expert that passed by in the stream stays where there is room.
-void Uploader::Keep(const Takeover& takeover, uint32_t expert, const uint8_t* data) {
-  ExpertCache* const cache = experts_.cache();
-  if (cache == nullptr || (takeover.slice == 0 && keeps_ == 0)) return;
-  if (cache->Put(takeover.experts->layer, expert, takeover.slice, data) && takeover.slice == 0) --keeps_;
+  if (use.way != ExpertUse::Way::kStreamed || !api_.no_choice_of_devices.empty()) {
+    use.begun = true;
+    return {};
+  }
+  ggml_tensor ids = *takeover.node->src[2];
+  choice_.resize(api_.nbytes(&ids));
+  api_.backend_synchronize(takeover.backend);
+  api_.backend_tensor_get(&ids, choice_.data(), 0, choice_.size());
+  ids.data = choice_.data();
+  use.ids = &ids;
+  const Status begun = pass_.BeginExperts(takeover);
+  use.ids = nullptr;
+  return begun;
 }
 
 // Bytes of one expert, all of them or none: 0 when it is not in memory in the file's layout, and is not to be read into it either.
@@ -197,8 +207,6 @@ Result<uint64_t> Uploader::CopyFromRing(Takeover& takeover, uint64_t begin, uint
   const auto arrived = Await(takeover, segment_, begin - first + bytes);
   if (!arrived.ok()) return arrived.status();
   TakeInPieces(arrived->data + (begin - first), offset, bytes, take);
-  const uint64_t expert_bytes = takeover.weight->bytes() / takeover.experts->experts;
-  if (begin % expert_bytes == 0 && bytes == expert_bytes) Keep(takeover, static_cast<uint32_t>(begin / expert_bytes), arrived->data + (begin - first));
   return bytes;
 }
 

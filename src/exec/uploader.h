@@ -18,15 +18,19 @@ class Uploader {
   using Take = RangeCopy::Take;
 
   // All outlive it.
-  Uploader(RunningPass& pass, ExpertStore& experts, RangeCopy& others) : pass_(pass), experts_(experts), others_(others) {}
+  Uploader(const GgmlApi& api, RunningPass& pass, ExpertStore& experts, RangeCopy& others)
+      : api_(api), pass_(pass), experts_(experts), others_(others) {}
 
   // A pass begins.
   void Begin();
+  // The scheduler is about to have a weight copied, and its device knows by now what the routers before it chose.
+  Status BeforeCopy(const void* data);
   // The engine copies `bytes` at `data` of a mapped weight, whose origin is given. Errors: the read's; they are failure() from then on.
   Status Copy(const void* data, uint64_t bytes, const Origin& origin, const Take& take);
   // A product is computed, or all are (null): its copy will not be asked for any more.
   Status End(const ggml_tensor* node);
 
+  void Fail(const Status& status) { failure_ = status; }
   const Status& failure() const { return failure_; }
   // That came from memory, since it exists.
   uint64_t bytes_from_memory() const { return from_memory_; }
@@ -37,7 +41,6 @@ class Uploader {
   Status CopyWhole(Takeover& takeover, const Take& take);
   Status CopyExperts(Takeover& takeover, uint64_t begin, uint64_t end, const Origin& origin, const Take& take);
   Status BeginExperts(Takeover& takeover);
-  void Keep(const Takeover& takeover, uint32_t expert, const uint8_t* data);
   Result<uint64_t> CopyFromCache(Takeover& takeover, uint64_t begin, uint64_t end, uint64_t offset, const Take& take);
   Result<uint64_t> CopyFromRing(Takeover& takeover, uint64_t begin, uint64_t end, uint64_t offset, const Take& take);
   Result<Prefetcher::Arrival> Await(const Takeover& takeover, size_t segment, uint64_t bytes);
@@ -45,11 +48,12 @@ class Uploader {
   Status Leave();
   void TakeInPieces(const uint8_t* data, uint64_t offset, uint64_t bytes, const Take& take);
 
+  const GgmlApi& api_;
   RunningPass& pass_;
   ExpertStore& experts_;
   RangeCopy& others_;
+  std::vector<uint8_t> choice_;        // of a router, as its device has it
   Status failure_;
-  uint32_t keeps_ = 0;                 // experts of the layer that may come into free slots
   size_t segment_ = 0;                 // of the takeover whose turn it is: the first that was not released
   uint64_t from_memory_ = 0, copied_ = 0;
 };

@@ -1,7 +1,6 @@
 #include "experts/expert_cache.h"
 
 #include <algorithm>
-#include <cstring>
 #include <map>
 #include <numeric>
 
@@ -271,39 +270,6 @@ ExpertCache::Pins ExpertCache::PinHeld(uint32_t layer, std::span<const uint32_t>
   }
   Want(layer, pins.slots_);
   return pins;
-}
-
-bool ExpertCache::Put(uint32_t layer, uint32_t expert, size_t slice, const uint8_t* data) {
-  std::unique_lock lock(mutex_);
-  uint32_t index = SlotOf(layer, expert);
-  if (index == kNone) {
-    if (slice == 0) index = FreeSlot(classes_[class_of_[layer]], layer, true);
-    if (index == kNone) return false;
-    Occupy(index, layer, expert);
-    slots_[index].pins = 0;
-  }
-  Slot& slot = slots_[index];
-  Slice& into = slot.slices[slice];
-  const bool read = std::find(prefetches_.begin(), prefetches_.end(), index) != prefetches_.end();
-  if (!slot.prefetch || read || into.issued > 0 || !slot.error.ok() || !CanBeRead(index)) {
-    if (slot.missing == slot.slices.size() && slot.pins == 0 && slot.idle()) Empty(index);
-    return false;
-  }
-  ++slot.pins;
-  into.issued = into.span;
-  uint8_t* const memory = SliceMemory(slot, slice) + into.lead;
-  lock.unlock();
-  std::memcpy(memory, data, layers_[layer].slices[slice].bytes);
-  lock.lock();
-  into.finished = into.span;
-  into.arrived = true;
-  if (--slot.missing == 0) {
-    slot.prefetch = false;
-    ready_bytes_ += classes_[slot.owner_class].slot_bytes;
-  }
-  --slot.pins;
-  progress_.notify_all();
-  return true;
 }
 
 void ExpertCache::Unpin(std::span<const uint32_t> slots) {

@@ -141,9 +141,6 @@ class ExpertCache final : private ReadClient {
   // again before they are read. One that is demanded meanwhile is read on demand from then on. One whose read
   // fails is forgotten, unless it was demanded: then it is read once more. Returns for how many there was room.
   size_t Prefetch(std::span<const ExpertName> experts, double give_up_below = 0);
-  // All bytes of an expert's slice, which somebody read for himself: kept where a slot is free, the first slice first. True when they were. What of an
-  // expert is never put is read when it is demanded.
-  bool Put(uint32_t layer, uint32_t expert, size_t slice, const uint8_t* data);
   // Forgets what was to be read ahead and is not being read yet.
   void DropPrefetches();
   // Slots of a layer's class that hold nothing.

@@ -1,8 +1,6 @@
 #include "experts/expert_cache.h"
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -106,14 +104,6 @@ class ExpertCacheTest : public ::testing::Test {
       offsets.push_back(AlignDown(source.offset + expert * source.bytes, kPageBytes));
     }
     return offsets;
-  }
-
-  bool Put(uint32_t layer, uint32_t expert, size_t slice) {
-    const ExpertSlices& source = layers_[layer].slices[slice];
-    std::vector<uint8_t> bytes(source.bytes);
-    const Descriptor fd(::open((directory_ / "experts").c_str(), O_RDONLY));
-    EXPECT_EQ(::pread(fd.get(), bytes.data(), bytes.size(), static_cast<off_t>(source.offset + expert * source.bytes)), static_cast<ssize_t>(bytes.size()));
-    return cache_->Put(layer, expert, slice, bytes.data());
   }
 
   TestDirectory directory_;
@@ -240,41 +230,6 @@ TEST_F(ExpertCacheTest, ReadsAheadIntoFreeSlotsOnly) {
   ASSERT_NO_FATAL_FAILURE(CheckAll(*pins, 0));
   EXPECT_EQ(cache_->bytes_read(), read);
   EXPECT_EQ(cache_->ready_bytes(), 4 * layers_[0].SlotBytes());
-}
-
-TEST_F(ExpertCacheTest, WhatIsPutIsNotRead) {
-  Start(ArenaFor(2));
-  EXPECT_FALSE(Put(0, 3, 1)) << "the first slice comes first";
-  EXPECT_FALSE(cache_->Holds(0, 3));
-  for (size_t slice = 0; slice < 3; ++slice) EXPECT_TRUE(Put(0, 3, slice));
-  EXPECT_TRUE(cache_->Ready(0, 3));
-  EXPECT_FALSE(Put(0, 3, 0)) << "it is there";
-  const uint32_t experts[] = {3};
-  CheckAll(cache_->PinHeld(0, experts), 0);
-  EXPECT_EQ(cache_->bytes_read(), 0u);
-  EXPECT_EQ(cache_->ready_bytes(), layers_[0].SlotBytes());
-  // Of this one a slice alone: the others are read when it is demanded.
-  EXPECT_TRUE(Put(1, 5, 0));
-  EXPECT_FALSE(cache_->Ready(1, 5));
-  EXPECT_FALSE(Put(0, 1, 0)) << "no slot is free, and none is given up";
-  const uint32_t partly[] = {5};
-  auto pins = cache_->Demand(1, partly);
-  ASSERT_TRUE(pins.ok());
-  CheckAll(*pins, 1);
-  EXPECT_GT(cache_->bytes_read(), 0u);
-  EXPECT_LT(cache_->bytes_read(), layers_[1].slices[1].bytes + layers_[1].slices[2].bytes + 4 * kPageBytes);
-}
-
-TEST_F(ExpertCacheTest, WhatIsReadAlreadyIsNotPut) {
-  Start(ArenaFor(4), "", true);
-  const ExpertName names[] = {{0, 2}};
-  ASSERT_EQ(cache_->Prefetch(names), 1u);
-  EXPECT_FALSE(Put(0, 2, 0));
-  gate_->Open();
-  AwaitReady(names[0]);
-  room_.has = false;
-  EXPECT_FALSE(Put(0, 4, 0)) << "no headroom";
-  EXPECT_FALSE(cache_->Holds(0, 4));
 }
 
 TEST_F(ExpertCacheTest, ReadsAheadInThePlaceOfColderExpertsWhenToldTo) {

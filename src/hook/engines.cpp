@@ -17,6 +17,7 @@ void SayWhatIsOff(const GgmlApi& engine, const Config& config) {
   say(kPackingFeature, engine.no_packing, config.kernels == Kernels::kRepack);
   say(kKvFilesFeature, engine.no_kv_files, !config.kv_dir.empty());
   say(kForesightFeature, engine.no_foresight, false);
+  say(kDevicesFeature, engine.no_choice_of_devices, false);
 }
 
 }  // namespace

@@ -336,6 +336,15 @@ void Runtime::BeforeAllocation(ggml_backend_sched_t sched, ggml_cgraph* graph, E
   }
 }
 
+void Runtime::BeforeUpload(const void* data) noexcept {
+  std::shared_ptr<Executor> executor;
+  {
+    const std::lock_guard lock(mutex_);
+    executor = executor_;
+  }
+  if (executor != nullptr) executor->BeforeUpload(data);
+}
+
 bool Runtime::Upload(const ggml_tensor* to, const void* data, uint64_t bytes, const RangeCopy::Take& take) noexcept {
   try {
     const auto origin = models_.mappings().Find(data, bytes);
@@ -345,6 +354,7 @@ bool Runtime::Upload(const ggml_tensor* to, const void* data, uint64_t bytes, co
       const std::lock_guard lock(mutex_);
       engine = streaming_engine_;
       if (!streaming_.contains({origin->model, engine})) return false;
+      if (damaged_.contains(to->buffer)) return true;  // nobody computes with it
     }
     const auto executor = engine == nullptr ? nullptr : ExecutorFor(engine);
     if (executor == nullptr) return false;

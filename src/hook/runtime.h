@@ -76,8 +76,10 @@ class Runtime {
 
   // The scheduler is about to allocate a graph; `compute` is the function with which its engine computes.
   void BeforeAllocation(ggml_backend_sched_t sched, ggml_cgraph* graph, Executor::ComputeFunction compute) noexcept;
+  // The scheduler is about to have a weight at that address copied to a device.
+  void BeforeUpload(const void* data) noexcept;
   // The engine copies bytes of a mapped model to `to`, which lies on a device: hands them to `take` in order, as they are read. False: they are not of a
-  // model that streams. After a failure nothing computes with what lies in that buffer any more.
+  // model that streams. After a failure outside of a pass nothing is read for, and nothing computes with, what lies in that buffer any more.
   bool Upload(const ggml_tensor* to, const void* data, uint64_t bytes, const RangeCopy::Take& take) noexcept;
   // Whether the graph uses a buffer to which weights could not be uploaded; says so.
   bool Damaged(ggml_cgraph* graph, Executor::ComputeFunction compute) noexcept;

@@ -34,6 +34,7 @@ bool Upload(ggml_backend_t backend, ggml_tensor* to, const void* data, size_t of
 
 // The scheduler is about to copy a weight to a device. The host's own callback (libllama's copies the experts that were chosen) comes first.
 bool OnCopy(ggml_backend_t backend, const ggml_tensor* from, ggml_tensor* to, ggml_cgraph* graph, void* host_callback) {
+  Runtime::Get().BeforeUpload(from->data);
   const auto& host = *static_cast<const Runtime::CopyCallback*>(host_callback);
   if (host.function != nullptr && host.function(backend, from, to, graph, host.user_data)) return true;
   const auto bytes = HEADRACE_BEHIND(ggml_nbytes);

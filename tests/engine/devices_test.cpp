@@ -23,6 +23,7 @@ struct Placement {
   std::string model;
   std::vector<std::string> arguments;  // of logits_dump
   bool streams = true;                 // the processor multiplies with managed weights
+  bool from_memory = false;            // some of what is copied to the device is in memory already
 };
 
 std::ostream& operator<<(std::ostream& out, const Placement& placement) { return out << placement.name; }
@@ -57,6 +58,13 @@ void ExpectStocksBits(const Work& work, const EngineRun& stock, const Placement&
   if (placement.streams) {
     EXPECT_TRUE(ReallyManaged(run, budget, work.Passes() - 1)) << "the widest pass may be the device's alone";
   }
+  ASSERT_TRUE(run.snapshot);
+  const Snapshot& s = **run.snapshot;
+  EXPECT_GT(s.uploaded_bytes, 0u);
+  EXPECT_LT(s.uploaded_from_memory_bytes, s.uploaded_bytes);
+  if (placement.from_memory) {
+    EXPECT_GT(s.uploaded_from_memory_bytes, 0u);
+  }
 }
 
 class Vulkan : public ::testing::TestWithParam<Placement> {};
@@ -76,20 +84,48 @@ TEST_P(Vulkan, EqualsStock) {
 INSTANTIATE_TEST_SUITE_P(
     Placed, Vulkan,
     ::testing::Values(
-        Placement{"dense_half_of_the_layers", kDense, {"--gpu-layers", "3"}},
+        Placement{"dense_half_of_the_layers", kDense, {"--gpu-layers", "3"}, true, true},
         Placement{"dense_half_without_op_offload", kDense, {"--gpu-layers", "3", "--op-offload", "0"}},
-        Placement{"dense_no_layer", kDense, {}},
+        Placement{"dense_no_layer", kDense, {}, true, true},
         Placement{"dense_all_layers", kDense, {"--gpu-layers", kAllLayers}, false},
-        Placement{"tied_half_of_the_layers", kTied, {"--gpu-layers", "2"}},
-        Placement{"tied_no_layer", kTied, {}},
+        Placement{"tied_half_of_the_layers", kTied, {"--gpu-layers", "2"}, true, true},
+        Placement{"tied_no_layer", kTied, {}, true, true},
         Placement{"tied_all_layers", kTied, {"--gpu-layers", kAllLayers}, false},
-        Placement{"experts_half_of_the_layers", kExperts, {"--gpu-layers", "3"}},
-        Placement{"experts_on_the_processor", kExperts, {"--gpu-layers", kAllLayers, "--on-processor", kAllExperts}},
+        Placement{"experts_half_of_the_layers", kExperts, {"--gpu-layers", "3"}, true, true},
+        Placement{"experts_on_the_processor", kExperts, {"--gpu-layers", kAllLayers, "--on-processor", kAllExperts}, true, true},
         Placement{"experts_on_the_processor_without_op_offload", kExperts, {"--gpu-layers", kAllLayers, "--on-processor", kAllExperts, "--op-offload", "0"}},
-        Placement{"experts_of_three_layers_on_the_processor", kExperts, {"--gpu-layers", kAllLayers, "--on-processor", "blk\\.[0-2]\\..*_exps"}},
+        Placement{"experts_of_three_layers_on_the_processor", kExperts, {"--gpu-layers", kAllLayers, "--on-processor", "blk\\.[0-2]\\..*_exps"}, true, true},
         Placement{"experts_in_the_engines_cache", kExperts, {"--gpu-layers", kAllLayers, "--on-processor", kAllExperts, "--moe-cache-kib", "4096"}, false},
-        Placement{"experts_in_a_small_cache", kExperts, {"--gpu-layers", kAllLayers, "--on-processor", kAllExperts, "--moe-cache-kib", "1024"}, false}),
+        Placement{"experts_in_a_small_cache", kExperts, {"--gpu-layers", kAllLayers, "--on-processor", kAllExperts, "--moe-cache-kib", "1024"}, false, true}),
     [](const auto& placement) { return std::string(placement.param.name); });
+
+class VulkanFails : public ::testing::Test {
+ protected:
+  // With that fault, and what stock does.
+  void ExpectCleanFailure(const Placement& placement, const std::string& fault, const char* said) {
+    const Device device = VulkanDevice();
+    HEADRACE_NEEDS(device);
+    const Work work = WorkOf(placement, device);
+    const EngineRun stock = RunStock(work);
+    const EngineRun run = RunStreamed(work, FileBytes(work.model) / 3, {{"HEADRACE_FAULT", fault}});
+    EXPECT_TRUE(FailedCleanly(stock, run));
+    EXPECT_NE(run.child.err.find(said), std::string::npos) << run.child.err;
+  }
+};
+
+TEST_F(VulkanFails, WhenWeightsCannotBeReadWhileTheModelIsLoaded) {
+  ExpectCleanFailure({"", kDense, {"--gpu-layers", kAllLayers}}, "after=2,errno=EIO", "weights are missing on a device");
+}
+
+TEST_F(VulkanFails, WhenTheFileEndsWhileTheModelIsLoaded) {
+  ExpectCleanFailure({"", kDense, {"--gpu-layers", kAllLayers}}, "after=2,truncated=1", "weights are missing on a device");
+}
+
+// The first pass is narrow, and all the processor's.
+TEST_F(VulkanFails, WhenWeightsCannotBeReadForAWideBatch) {
+  ExpectCleanFailure({"", kDense, {}}, "after=40,errno=EIO", "austen-dense-q4_0.gguf");
+  ExpectCleanFailure({"", kExperts, {}}, "after=150,errno=EIO", "austen-moe-q4_0.gguf");
+}
 
 // BLAS takes products of 32 and more columns. While weights stream the processor's backend computes them: the bits are those of an engine without BLAS.
 class Blas : public ::testing::TestWithParam<std::string> {};
