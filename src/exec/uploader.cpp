@@ -102,6 +102,12 @@ void Uploader::TakeInPieces(const uint8_t* data, uint64_t offset, uint64_t bytes
   pass_.account().times.kernel_ns += Now() - start;
 }
 
+// Bytes from `begin` in the stack on, all of one expert.
+void Uploader::TakeExpert(const uint8_t* data, uint64_t begin, uint64_t bytes, uint64_t expert_bytes, uint64_t offset, const Take& take) {
+  if (begin % expert_bytes == 0) std::copy_n(data, std::min<uint64_t>(bytes, head_.size()), head_.data());
+  TakeInPieces(data, offset, bytes, take);
+}
+
 Status Uploader::CopyWhole(Takeover& takeover, const Take& take) {
   bool changed = false;
   HEADRACE_RETURN_IF_ERROR(pass_.BeginTurn(takeover, changed));
@@ -125,7 +131,9 @@ Status Uploader::CopyWhole(Takeover& takeover, const Take& take) {
   return Leave();
 }
 
-// Of a stack of experts, in any pieces: the engine copies runs of those that were chosen, and a little of what follows.
+// Of a stack of experts, in any pieces: the engine copies runs of those that were chosen, and a little of what follows, so that kernels which read beyond
+// a matrix find no NaN there. Nothing is computed from that: where it is not in memory the same part of the expert before serves, which saves a read that
+// would wait for all others.
 Status Uploader::CopyExperts(Takeover& takeover, uint64_t begin, uint64_t end, const Origin& origin, const Take& take) {
   if (!takeover.experts->begun) HEADRACE_RETURN_IF_ERROR(BeginExperts(takeover));
   const uint64_t expert_bytes = takeover.weight->bytes() / takeover.experts->experts;
@@ -134,6 +142,10 @@ Status Uploader::CopyExperts(Takeover& takeover, uint64_t begin, uint64_t end, c
     auto copied = CopyFromRing(takeover, at, stop, offset, take);
     if (copied.ok() && *copied == 0) copied = CopyFromCache(takeover, at, stop, offset, take);
     if (!copied.ok()) return copied.status();
+    if (*copied == 0 && at > begin && stop - at <= std::min<uint64_t>(head_.size(), expert_bytes)) {
+      take(head_.data(), offset, stop - at);
+      *copied = stop - at;
+    }
     if (*copied == 0) {
       HEADRACE_RETURN_IF_ERROR(others_.Copy(origin.file, origin.offset + offset, stop - at, [&](const uint8_t* data, uint64_t piece, uint64_t bytes) {
         take(data, offset + piece, bytes);
@@ -192,7 +204,7 @@ Result<uint64_t> Uploader::CopyFromCache(Takeover& takeover, uint64_t begin, uin
     from_memory_ += end - begin;
   }
   if (whole && takeover.slice == 0) cache->Touch(use.layer, expert[0], 1);
-  TakeInPieces(pins.data(0, takeover.slice) + begin % expert_bytes, offset, end - begin, take);
+  TakeExpert(pins.data(0, takeover.slice) + begin % expert_bytes, begin, end - begin, expert_bytes, offset, take);
   return end - begin;
 }
 
@@ -206,7 +218,7 @@ Result<uint64_t> Uploader::CopyFromRing(Takeover& takeover, uint64_t begin, uint
   const uint64_t bytes = std::min(end, first + rows.rows * row_bytes) - begin;
   const auto arrived = Await(takeover, segment_, begin - first + bytes);
   if (!arrived.ok()) return arrived.status();
-  TakeInPieces(arrived->data + (begin - first), offset, bytes, take);
+  TakeExpert(arrived->data + (begin - first), begin, bytes, takeover.weight->bytes() / takeover.experts->experts, offset, take);
   return bytes;
 }
 

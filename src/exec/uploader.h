@@ -2,9 +2,11 @@
 // schedule, or from a read of its own where that did not expect it: never through page faults.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
+#include "base/size.h"
 #include "exec/expert_store.h"
 #include "exec/running_pass.h"
 #include "stream/range_copy.h"
@@ -46,6 +48,7 @@ class Uploader {
   Result<Prefetcher::Arrival> Await(const Takeover& takeover, size_t segment, uint64_t bytes);
   Status ReleaseBelow(Takeover& takeover, uint64_t place);
   Status Leave();
+  void TakeExpert(const uint8_t* data, uint64_t begin, uint64_t bytes, uint64_t expert_bytes, uint64_t offset, const Take& take);
   void TakeInPieces(const uint8_t* data, uint64_t offset, uint64_t bytes, const Take& take);
 
   const GgmlApi& api_;
@@ -53,6 +56,7 @@ class Uploader {
   ExpertStore& experts_;
   RangeCopy& others_;
   std::vector<uint8_t> choice_;        // of a router, as its device has it
+  std::array<uint8_t, kPageBytes> head_{};  // the first bytes of the expert that was copied last
   Status failure_;
   size_t segment_ = 0;                 // of the takeover whose turn it is: the first that was not released
   uint64_t from_memory_ = 0, copied_ = 0;

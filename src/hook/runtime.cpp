@@ -345,22 +345,38 @@ void Runtime::BeforeUpload(const void* data) noexcept {
   if (executor != nullptr) executor->BeforeUpload(data);
 }
 
-bool Runtime::Upload(const ggml_tensor* to, const void* data, uint64_t bytes, const RangeCopy::Take& take) noexcept {
+bool Runtime::UploadWhole(ggml_backend_t backend, const ggml_tensor& from, ggml_tensor& to) noexcept {
+  const auto engine = StreamingEngine();
+  const uint64_t bytes = engine == nullptr ? 0 : engine->nbytes(&from);
+  return bytes > kPageBytes && Upload(backend, to, from.data, 0, bytes);
+}
+
+std::shared_ptr<const GgmlApi> Runtime::StreamingEngine() const {
+  const std::lock_guard lock(mutex_);
+  return streaming_engine_;
+}
+
+bool Runtime::Upload(ggml_backend_t backend, ggml_tensor& to, const void* data, uint64_t offset, uint64_t bytes) noexcept {
   try {
     const auto origin = models_.mappings().Find(data, bytes);
     if (!origin) return false;
-    std::shared_ptr<const GgmlApi> engine;
+    const auto engine = StreamingEngine();
+    if (engine == nullptr || engine->backend_tensor_set == nullptr || engine->backend_synchronize == nullptr) return false;
     {
       const std::lock_guard lock(mutex_);
-      engine = streaming_engine_;
       if (!streaming_.contains({origin->model, engine})) return false;
-      if (damaged_.contains(to->buffer)) return true;  // nobody computes with it
+      if (damaged_.contains(to.buffer)) return true;  // nobody computes with it
     }
-    const auto executor = engine == nullptr ? nullptr : ExecutorFor(engine);
+    const auto executor = ExecutorFor(engine);
     if (executor == nullptr) return false;
-    if (const Status status = executor->Upload(data, bytes, *origin, take); !status.ok() && to->buffer != nullptr && !executor->ComputesHere()) {
+    bool waits = backend != nullptr;
+    const Status status = executor->Upload(data, bytes, *origin, [&](const uint8_t* piece, uint64_t at, uint64_t count) {
+      if (std::exchange(waits, false)) engine->backend_synchronize(backend);
+      engine->backend_tensor_set(&to, piece, offset + at, count);
+    });
+    if (!status.ok() && to.buffer != nullptr && !executor->ComputesHere()) {
       const std::lock_guard lock(mutex_);
-      damaged_.emplace(to->buffer, status.message());
+      damaged_.emplace(to.buffer, status.message());
       any_damaged_ = true;
     }
     return true;

@@ -78,9 +78,12 @@ class Runtime {
   void BeforeAllocation(ggml_backend_sched_t sched, ggml_cgraph* graph, Executor::ComputeFunction compute) noexcept;
   // The scheduler is about to have a weight at that address copied to a device.
   void BeforeUpload(const void* data) noexcept;
-  // The engine copies bytes of a mapped model to `to`, which lies on a device: hands them to `take` in order, as they are read. False: they are not of a
+  // The engine sets `bytes` of `to`, which lies on a device, from `data`: does it in its place, as they are read, when what `backend` (null: none) still
+  // computes has ended. False: they are not of a
   // model that streams. After a failure outside of a pass nothing is read for, and nothing computes with, what lies in that buffer any more.
-  bool Upload(const ggml_tensor* to, const void* data, uint64_t bytes, const RangeCopy::Take& take) noexcept;
+  bool Upload(ggml_backend_t backend, ggml_tensor& to, const void* data, uint64_t offset, uint64_t bytes) noexcept;
+  // The same of all bytes of a tensor that are worth more than a page fault.
+  bool UploadWhole(ggml_backend_t backend, const ggml_tensor& from, ggml_tensor& to) noexcept;
   // Whether the graph uses a buffer to which weights could not be uploaded; says so.
   bool Damaged(ggml_cgraph* graph, Executor::ComputeFunction compute) noexcept;
   bool any_damaged() const { return any_damaged_.load(std::memory_order_acquire); }
@@ -114,6 +117,7 @@ class Runtime {
   std::shared_ptr<Executor> ExecutorFor(const std::shared_ptr<const GgmlApi>& engine);
   void CountModels();                                          // needs mutex_
   std::shared_ptr<Executor> ChooseStreamingEngine();           // needs mutex_
+  std::shared_ptr<const GgmlApi> StreamingEngine() const;
   Config ConfigNow() const;
   void Note(const Status& status);
 

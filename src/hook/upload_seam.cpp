@@ -13,34 +13,16 @@ namespace {
 
 using headrace::Runtime;
 
-// How bytes get to a device.
-struct Copier {
-  decltype(&::ggml_backend_tensor_set) set = nullptr;
-  decltype(&::ggml_backend_synchronize) synchronize = nullptr;
-};
-
 // A page, or less, is not worth more than a page fault.
 bool Worth(size_t bytes) { return bytes > headrace::kPageBytes && Runtime::HasMappings(); }
 
-// What the scheduler may still compute with the tensor comes first.
-bool Upload(ggml_backend_t backend, ggml_tensor* to, const void* data, size_t offset, size_t bytes, const Copier& copier) {
-  bool waited = backend == nullptr;
-  return Runtime::Get().Upload(to, data, bytes, [&](const uint8_t* piece, uint64_t at, uint64_t count) {
-    if (!waited) copier.synchronize(backend);
-    waited = true;
-    copier.set(to, piece, offset + at, count);
-  });
-}
-
 // The scheduler is about to copy a weight to a device. The host's own callback (libllama's copies the experts that were chosen) comes first.
 bool OnCopy(ggml_backend_t backend, const ggml_tensor* from, ggml_tensor* to, ggml_cgraph* graph, void* host_callback) {
-  Runtime::Get().BeforeUpload(from->data);
+  Runtime& runtime = Runtime::Get();
+  runtime.BeforeUpload(from->data);
   const auto& host = *static_cast<const Runtime::CopyCallback*>(host_callback);
   if (host.function != nullptr && host.function(backend, from, to, graph, host.user_data)) return true;
-  const auto bytes = HEADRACE_BEHIND(ggml_nbytes);
-  const Copier copier{HEADRACE_BEHIND(ggml_backend_tensor_set), HEADRACE_BEHIND(ggml_backend_synchronize)};
-  if (bytes == nullptr || copier.set == nullptr || copier.synchronize == nullptr) return false;
-  return Worth(bytes(from)) && Upload(backend, to, from->data, 0, bytes(from), copier);
+  return runtime.UploadWhole(backend, *from, *to);
 }
 
 }  // namespace
@@ -68,12 +50,6 @@ HEADRACE_SEAM void ggml_backend_sched_set_copy_callback(ggml_backend_sched_t sch
   real(sched, OnCopy, runtime.KeepCopyCallback(sched, {callback, user_data}));
 }
 
-HEADRACE_SEAM void ggml_backend_tensor_set(ggml_tensor* tensor, const void* data, size_t offset, size_t size) {
-  const auto real = HEADRACE_BEHIND(ggml_backend_tensor_set);
-  if (real == nullptr) return;
-  if (!Worth(size) || !Upload(nullptr, tensor, data, offset, size, {real, nullptr})) real(tensor, data, offset, size);
-}
-
 // What the graph names as weights is known before it is allocated: some of it is replaced by copies on devices then.
 HEADRACE_SEAM bool ggml_backend_sched_alloc_graph(ggml_backend_sched_t sched, ggml_cgraph* graph) {
   const auto real = HEADRACE_BEHIND(ggml_backend_sched_alloc_graph);
@@ -83,15 +59,16 @@ HEADRACE_SEAM bool ggml_backend_sched_alloc_graph(ggml_backend_sched_t sched, gg
   return real(sched, graph);
 }
 
+HEADRACE_SEAM void ggml_backend_tensor_set(ggml_tensor* tensor, const void* data, size_t offset, size_t size) {
+  const auto real = HEADRACE_BEHIND(ggml_backend_tensor_set);
+  if (real == nullptr) return;
+  if (!Worth(size) || !Runtime::Get().Upload(nullptr, *tensor, data, offset, size)) real(tensor, data, offset, size);
+}
+
 // The source may be read after it has returned, which a piece of ours would not outlive: the tensor is set at once.
 HEADRACE_SEAM void ggml_backend_tensor_set_async(ggml_backend_t backend, ggml_tensor* tensor, const void* data, size_t offset, size_t size) {
-  const auto real = HEADRACE_BEHIND(ggml_backend_tensor_set_async);
-  if (real == nullptr) return;
-  if (Worth(size)) {
-    const Copier copier{HEADRACE_BEHIND(ggml_backend_tensor_set), HEADRACE_BEHIND(ggml_backend_synchronize)};
-    if (copier.set != nullptr && copier.synchronize != nullptr && Upload(backend, tensor, data, offset, size, copier)) return;
-  }
-  real(backend, tensor, data, offset, size);
+  if (Worth(size) && Runtime::Get().Upload(backend, *tensor, data, offset, size)) return;
+  if (const auto real = HEADRACE_BEHIND(ggml_backend_tensor_set_async)) real(backend, tensor, data, offset, size);
 }
 
 }  // extern "C"
