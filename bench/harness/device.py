@@ -107,6 +107,6 @@ def render(rows):
                 lines.append([test, label, text, *tables.memory_cells(done), limit.text("{:.2f} GB/s") if limit else ""])
         size = max(row["file_bytes"] or 0 for row in own)
         layers = max(row["layers_on_card"] or 0 for row in own)
-        out += [f"**{model}**: {size / GIB:.1f} GiB, {layers} layers' weights on the card", ""]
+        out += [f"**{model}**: {size / GIB:.1f} GiB, {layers:.0f} layers' weights on the card", ""]
         out += tables.table(["", "", "tokens/s", "peak memory", "limit hits", "read limit"], lines)
     return out

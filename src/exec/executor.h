@@ -67,6 +67,8 @@ class Executor {
   // are read. Errors: the read's, once logged; not all was taken then. A pass that computes meanwhile fails by itself.
   Status Upload(const void* data, uint64_t bytes, const Origin& origin, const RangeCopy::Take& take) noexcept;
 
+  // Whether it is worth it; else the engine may read the mapping.
+  bool WantsUpload(const void* data, uint64_t bytes) { return !ComputesHere() || uploader_.Takes(data, bytes); }
   // Whether this thread computes a pass: that one fails when an upload does.
   bool ComputesHere() const;
 

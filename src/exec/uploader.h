@@ -27,6 +27,8 @@ class Uploader {
   void Begin();
   // The scheduler is about to have a weight copied, and its device knows by now what the routers before it chose.
   Status BeforeCopy(const void* data);
+  // Whether the copy is in the plan, or so large that the mapping would be slower than a read of its own: small ones, as of norms, stay in the page cache.
+  bool Takes(const void* data, uint64_t bytes) { return bytes > kSmall || Find(data) != nullptr; }
   // The engine copies `bytes` at `data` of a mapped weight, whose origin is given. Errors: the read's; they are failure() from then on.
   Status Copy(const void* data, uint64_t bytes, const Origin& origin, const Take& take);
   // A product is computed, or all are (null): its copy will not be asked for any more.
@@ -39,6 +41,8 @@ class Uploader {
   uint64_t bytes_copied() const { return copied_; }
 
  private:
+  static constexpr uint64_t kSmall = 256 * kKiB;
+
   Takeover* Find(const void* data);
   Status CopyWhole(Takeover& takeover, const Take& take);
   Status CopyExperts(Takeover& takeover, uint64_t begin, uint64_t end, const Origin& origin, const Take& take);

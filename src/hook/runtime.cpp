@@ -368,7 +368,7 @@ bool Runtime::Upload(ggml_backend_t backend, ggml_tensor& to, const void* data, 
       if (damaged_.contains(to.buffer)) return true;  // nobody computes with it
     }
     const auto executor = ExecutorFor(engine);
-    if (executor == nullptr) return false;
+    if (executor == nullptr || !executor->WantsUpload(data, bytes)) return false;
     bool waits = backend != nullptr;
     const Status status = executor->Upload(data, bytes, *origin, [&](const uint8_t* piece, uint64_t at, uint64_t count) {
       if (std::exchange(waits, false)) engine->backend_synchronize(backend);

@@ -18,7 +18,8 @@ uint64_t Prefetcher::Entry::arrived_bytes() const {
   return end <= lead() ? 0 : std::min(segment.bytes, end - lead());
 }
 
-Prefetcher::Prefetcher(ReadService& reads, Region ring, Headroom* headroom) : reads_(reads), ring_(std::move(ring)), headroom_(headroom) {
+Prefetcher::Prefetcher(ReadService& reads, Region ring, Headroom* headroom, ReadKind kind)
+    : reads_(reads), ring_(std::move(ring)), headroom_(headroom), kind_(kind) {
   reads_.Attach(*this);
 }
 
@@ -161,7 +162,7 @@ bool Prefetcher::AdmitSegment() {
 }
 
 bool Prefetcher::NextRead(ReadKind kind, ReadRequest& request) {
-  if (kind != ReadKind::kOrder) return false;
+  if (kind != kind_) return false;
   const std::lock_guard lock(mutex_);
   // Segments are admitted one at a time: only the last one can have chunks left to issue.
   const bool open = !entries_.empty() && entries_.back().issued < entries_.back().chunks;

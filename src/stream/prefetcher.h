@@ -35,8 +35,8 @@ class Prefetcher final : private ReadClient {
   static constexpr size_t kMostAhead = 256;
 
   // `reads` outlives it. `ring` is committed memory. Every segment must span at most a third of it. Where `headroom`, which outlives it, has no room the
-  // part of the ring that was never used stays so while another one serves. Null: there is always room.
-  Prefetcher(ReadService& reads, Region ring, Headroom* headroom = nullptr);
+  // part of the ring that was never used stays so while another one serves. Null: there is always room. `kind` is that of its reads.
+  Prefetcher(ReadService& reads, Region ring, Headroom* headroom = nullptr, ReadKind kind = ReadKind::kOrder);
   // Waits for the reads in flight.
   ~Prefetcher() override;
   Prefetcher(const Prefetcher&) = delete;
@@ -94,6 +94,7 @@ class Prefetcher final : private ReadClient {
   ReadService& reads_;
   const Region ring_;
   Headroom* const headroom_;
+  const ReadKind kind_;
 
   mutable std::mutex mutex_;                        // guards all below
   std::condition_variable landed_;                  // reads of dropped entries have ended

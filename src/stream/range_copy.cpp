@@ -22,7 +22,7 @@ Status RangeCopy::Open() {
   auto memory = Region::Reserve(kRingBytes);
   if (!memory.ok()) return memory.status();
   HEADRACE_RETURN_IF_ERROR(memory->Commit(0, kRingBytes));
-  ring_ = std::make_unique<Prefetcher>(reads_, std::move(*memory), &headroom_);
+  ring_ = std::make_unique<Prefetcher>(reads_, std::move(*memory), &headroom_, ReadKind::kDemand);
   open_ = true;
   return {};
 }
