@@ -15,13 +15,10 @@
 namespace headrace::cli {
 namespace {
 
-const std::vector<const char*> kLayers = {"-ngl", "--gpu-layers", "--n-gpu-layers"};
-const std::vector<const char*> kHostExperts = {"-ncmoe", "--n-cpu-moe"};
-const std::vector<const char*> kHostFfn = {"-ncffn", "--n-cpu-ffn"};
-const std::vector<const char*> kDevices = {"-dev", "--device"};
-const std::vector<const char*> kDraftLayers = {"-ngld", "--gpu-layers-draft", "--n-gpu-layers-draft", "--spec-draft-ngl"};
-const std::vector<const char*> kBatch = {"-b", "--batch-size"};
-const std::vector<const char*> kPiece = {"-ub", "--ubatch-size"};
+constexpr std::initializer_list<const char*> kDraft = {"-md", "--model-draft", "--spec-draft-model"};
+constexpr std::initializer_list<const char*> kDraftLayers = {"-ngld", "--gpu-layers-draft", "--n-gpu-layers-draft", "--spec-draft-ngl"};
+constexpr std::initializer_list<const char*> kBatch = {"-b", "--batch-size"};
+constexpr std::initializer_list<const char*> kPiece = {"-ub", "--ubatch-size"};
 
 // Tokens of a prompt's pass where devices compute it and weights stream: the disk is read once for all of them. 135 and 254 tokens/s were measured
 // with 2048 and 4096 (a mixture of 20 GiB, nothing of it in memory). The widest is taken where what it needs is little of the devices' memory.
@@ -35,7 +32,7 @@ constexpr int kMostTries = 8;
 
 uint64_t Sum(const std::vector<uint64_t>& bytes) { return std::accumulate(bytes.begin(), bytes.end(), uint64_t{0}); }
 
-bool Knows(const OptionNames& known, const std::vector<const char*>& names) {
+bool Knows(const OptionNames& known, std::initializer_list<const char*> names) {
   return std::any_of(names.begin(), names.end(), [&](const char* name) { return known.Has(name); });
 }
 
@@ -62,9 +59,9 @@ std::string DescribePlacement(const Placement& placement, uint64_t layers) {
 }
 
 std::vector<EngineOption> PlacementOptions(const Placement& placement) {
-  std::vector<EngineOption> options = {{kLayers, std::to_string(placement.device_layers)}};
-  if (placement.host_experts > 0) options.push_back({kHostExperts, std::to_string(placement.host_experts)});
-  if (placement.host_ffn > 0) options.push_back({kHostFfn, std::to_string(placement.host_ffn)});
+  std::vector<EngineOption> options = {{kLayersOption, std::to_string(placement.device_layers)}};
+  if (placement.host_experts > 0) options.push_back({kHostExpertsOption, std::to_string(placement.host_experts)});
+  if (placement.host_ffn > 0) options.push_back({kHostFfnOption, std::to_string(placement.host_ffn)});
   return options;
 }
 
@@ -100,8 +97,8 @@ class Chooser {
  public:
   Chooser(const OptionNames& known, const ModelSetup& model, Result<EngineSimulation>& simulation)
       : devices_(model.devices), rooms_(model.device_choice.room_bytes), layers_(model.catalogue.layers), simulation_(simulation), sizes_(PlacementModelOf(model.catalogue)) {
-    sizes_.moves_experts = Knows(known, kHostExperts);
-    sizes_.moves_ffn = Knows(known, kHostFfn);
+    sizes_.moves_experts = Knows(known, kHostExpertsOption);
+    sizes_.moves_ffn = Knows(known, kHostFfnOption);
   }
 
   // What is there beside weights and context, with passes of so many tokens; 0: as many as the arguments say.
@@ -184,8 +181,8 @@ class Chooser {
 
 // Nothing on devices, in the engine's words.
 std::vector<EngineOption> NoDevices(const OptionNames& known, const std::vector<std::string>& arguments) {
-  if (PlacesWeights(arguments) || !Knows(known, kDevices)) return {};
-  return {{kDevices, "none"}};
+  if (PlacesWeights(arguments) || !Knows(known, kDevicesOption)) return {};
+  return {{kDevicesOption, "none"}};
 }
 
 struct Choice {
@@ -201,7 +198,7 @@ Result<Choice> ChooseAll(const std::vector<std::string>& arguments, const ModelS
   if (!usual) return chooser.TooLittle(*buffers);
   Choice choice{*usual, 0};
   const uint64_t context = OptionNumber(arguments, {"-c", "--ctx-size"});
-  if (!chooser.IsAll(*usual) && !OptionValue(arguments, {"-b", "--batch-size"}) && !OptionValue(arguments, {"-ub", "--ubatch-size"})) {
+  if (!chooser.IsAll(*usual) && !OptionValue(arguments, kBatch) && !OptionValue(arguments, kPiece)) {
     for (const auto& [tokens, part] : {std::pair{kWidest, kWidestPart}, std::pair{kWide, kWidePart}}) {
       if (context > 0 && context < tokens) continue;
       const uint64_t limit = model.limits.process_bytes > 0 ? model.limits.process_bytes : model.limits.weights_bytes;
@@ -240,7 +237,7 @@ Result<std::vector<EngineOption>> Choose(const std::vector<Device>& devices, con
   if (PlacesWeights(arguments)) {
     if (model.vram.named()) choice.reason = fmt::format("{} is left out: other options say already what goes on devices", model.vram.origin);
     if (LetsEnginePlace(arguments)) choice.reason = "what goes on devices is the engine's to decide (--fit on): it is not foretold, and memory is planned for all weights";
-    if (OptionValue(arguments, {"-dev", "--device"}) == "none") model.devices.clear();
+    if (OptionValue(arguments, kDevicesOption) == "none") model.devices.clear();
     return std::vector<EngineOption>();
   }
   const auto none = [&](std::string reason) {
@@ -274,11 +271,11 @@ Result<std::vector<EngineOption>> Choose(const std::vector<Device>& devices, con
     options.push_back({kPiece, std::to_string(choice.batch_tokens)});
   }
   // A draft's weights stay in memory, as they count.
-  if (OptionValue(arguments, {"-md", "--model-draft", "--spec-draft-model"}) && Knows(known, kDraftLayers)) options.push_back({kDraftLayers, "0"});
-  if (devices.size() > model.devices.size() && !OptionValue(arguments, {"-dev", "--device"})) {
+  if (OptionValue(arguments, kDraft) && Knows(known, kDraftLayers)) options.push_back({kDraftLayers, "0"});
+  if (devices.size() > model.devices.size() && !OptionValue(arguments, kDevicesOption)) {
     std::vector<std::string> names;
     for (const Device& device : model.devices) names.push_back(device.name);
-    options.push_back({kDevices, fmt::format("{}", fmt::join(names, ","))});
+    options.push_back({kDevicesOption, fmt::format("{}", fmt::join(names, ","))});
   }
   return options;
 }

@@ -15,15 +15,11 @@ namespace {
 constexpr const char* kTokenEmbedding = "token_embd.weight";
 constexpr const char* kOutput = "output.weight";
 
-constexpr std::initializer_list<const char*> kLayers = {"-ngl", "--gpu-layers", "--n-gpu-layers"};
-constexpr std::initializer_list<const char*> kHostExperts = {"-ncmoe", "--n-cpu-moe"};
-constexpr std::initializer_list<const char*> kHostFfn = {"-ncffn", "--n-cpu-ffn"};
 constexpr std::initializer_list<const char*> kOverride = {"-ot", "--override-tensor"};
-constexpr std::initializer_list<const char*> kDevices = {"-dev", "--device"};
 constexpr std::initializer_list<const char*> kFit = {"-fit", "--fit"};
 constexpr std::initializer_list<const char*> kAllExperts = {"-cmoe", "--cpu-moe"};
 // What divides layers among devices says nothing about what is left to the processor.
-constexpr std::initializer_list<const char*> kPlacing[] = {kLayers, kHostExperts, kHostFfn, kOverride};
+constexpr std::initializer_list<const char*> kPlacing[] = {kLayersOption, kHostExpertsOption, kHostFfnOption, kOverride};
 
 bool Contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
 bool ContainsAny(std::string_view text, std::initializer_list<const char*> parts) {
@@ -59,7 +55,7 @@ std::vector<Override> OverridesIn(const std::vector<std::string>& arguments) {
 }
 
 uint64_t LayersOf(const std::vector<std::string>& arguments) {
-  const auto text = OptionValue(arguments, kLayers);
+  const auto text = OptionValue(arguments, kLayersOption);
   if (!text) return UINT64_MAX / 2;
   uint64_t layers = 0;
   const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), layers);
@@ -84,7 +80,7 @@ bool HasTiedOutput(const Catalogue& catalogue) {
 }
 
 bool PlacesWeights(const std::vector<std::string>& arguments) {
-  if (Given(arguments, kAllExperts) || OptionValue(arguments, kDevices) == "none" || LetsEnginePlace(arguments)) return true;
+  if (Given(arguments, kAllExperts) || OptionValue(arguments, kDevicesOption) == "none" || LetsEnginePlace(arguments)) return true;
   return std::any_of(std::begin(kPlacing), std::end(kPlacing), [&](const auto& names) { return OptionValue(arguments, names).has_value(); });
 }
 
@@ -94,18 +90,18 @@ bool LetsEnginePlace(const std::vector<std::string>& arguments) {
 }
 
 bool MayUse(const std::vector<std::string>& arguments, const std::string& device) {
-  const auto names = OptionValue(arguments, kDevices);
+  const auto names = OptionValue(arguments, kDevicesOption);
   if (!names) return true;
   const std::string list = "," + *names + ",";
   return list.find("," + device + ",") != std::string::npos;
 }
 
 OnDeviceTest OnDeviceBy(const std::vector<std::string>& arguments, const Catalogue& catalogue) {
-  if (OptionValue(arguments, kDevices) == "none") return [](const TensorEntry&) { return false; };
+  if (OptionValue(arguments, kDevicesOption) == "none") return [](const TensorEntry&) { return false; };
   Placement placement;
   placement.device_layers = LayersOf(arguments);
-  placement.host_experts = Given(arguments, kAllExperts) ? UINT64_MAX : OptionNumber(arguments, kHostExperts);
-  placement.host_ffn = OptionNumber(arguments, kHostFfn);
+  placement.host_experts = Given(arguments, kAllExperts) ? UINT64_MAX : OptionNumber(arguments, kHostExpertsOption);
+  placement.host_ffn = OptionNumber(arguments, kHostFfnOption);
   auto overrides = std::make_shared<const std::vector<Override>>(OverridesIn(arguments));
   return [placement, overrides = std::move(overrides), layers = catalogue.layers](const TensorEntry& tensor) {
     for (const auto& [pattern, device] : *overrides) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,12 @@
 #include "plan/placement.h"
 
 namespace headrace::cli {
+
+// The engine's options that place weights, and which devices there are.
+inline constexpr std::initializer_list<const char*> kLayersOption = {"-ngl", "--gpu-layers", "--n-gpu-layers"};
+inline constexpr std::initializer_list<const char*> kHostExpertsOption = {"-ncmoe", "--n-cpu-moe"};
+inline constexpr std::initializer_list<const char*> kHostFfnOption = {"-ncffn", "--n-cpu-ffn"};
+inline constexpr std::initializer_list<const char*> kDevicesOption = {"-dev", "--device"};
 
 // What a tensor is to the options that place weights.
 WeightPart PartOf(const TensorEntry& tensor);

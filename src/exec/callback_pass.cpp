@@ -31,7 +31,8 @@ bool CallbackPass::OnNode(ggml_tensor* node, bool ask, void* self) noexcept {
 // Whether the node is the last one before one of ours.
 bool CallbackPass::IsBefore(const ggml_tensor* node) const {
   const auto& lookups = pass_.plan.lookups;
-  return (!pass_.complete() && !pass_.plan.takeovers[pass_.turn()].upload && pass_.plan.takeovers[pass_.turn()].before == node) || (lookup_ < lookups.size() && lookups[lookup_].before == node);
+  const Takeover* const next = pass_.next();
+  return (next != nullptr && !next->upload && next->before == node) || (lookup_ < lookups.size() && lookups[lookup_].before == node);
 }
 
 // It has been computed here.
@@ -46,8 +47,9 @@ bool CallbackPass::Ask(ggml_tensor* node) {
   const ggml_tensor* const before = std::exchange(asked_, node);
   const auto& lookups = pass_.plan.lookups;
   const Lookup* const lookup = lookup_ < lookups.size() && lookups[lookup_].node == node ? &lookups[lookup_] : nullptr;
-  if (const Status ended = uploads_.End(node); failure_.ok()) failure_ = ended;
-  Takeover* const takeover = !pass_.complete() && pass_.plan.takeovers[pass_.turn()].node == node ? &pass_.plan.takeovers[pass_.turn()] : nullptr;
+  if (const Status& ended = uploads_.End(node); failure_.ok()) failure_ = ended;
+  Takeover* const next = pass_.next();
+  Takeover* const takeover = next != nullptr && next->node == node ? next : nullptr;
   if (lookup == nullptr && takeover == nullptr) return host_wants_ || IsBefore(node);
 
   const uint64_t start = Now();
@@ -109,9 +111,7 @@ Status CallbackPass::ExecuteExperts(Takeover& takeover) {
   HEADRACE_RETURN_IF_ERROR(experts_.MultiplyCached(takeover, scratch, times));
   for (size_t i = 0; i < takeover.segments.size(); ++i) {
     const SegmentRows& segment = takeover.segments[i];
-    const uint64_t start = Now();
-    const auto arrival = pass_.prefetcher().Await(takeover.first_segment + i, segment.rows * takeover.weight->cut.row_bytes);
-    times.wait_ns += Now() - start;
+    const auto arrival = pass_.Await(takeover, i, segment.rows * takeover.weight->cut.row_bytes, times.wait_ns);
     if (!arrival.ok()) return arrival.status();
     HEADRACE_RETURN_IF_ERROR(CheckProduct(experts_.MultiplyStreamed(takeover, segment, arrival->data, scratch, times), *takeover.weight));
     pass_.prefetcher().Release(takeover.first_segment + i);

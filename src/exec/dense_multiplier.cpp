@@ -54,15 +54,13 @@ Status DenseMultiplier::MultiplySegment(Takeover& takeover, size_t index, Run& r
   const uint64_t row_bytes = weight.cut.row_bytes;
   const int64_t columns = takeover.node->ne[1];
   const bool pack = weight.packed != nullptr && choice_.PackStreamed(weight.tensor.type, columns);
-  const auto room = segment.keep ? pass_.RoomToKeep(weight, segment, weight.resident_rows) : Result<bool>(false);
+  const auto room = pass_.RoomToKeep(weight, segment, weight.resident_rows);
   if (!room.ok()) return room.status();
   // What is kept as in the file, and multiplied packed, is moved twice.
   const bool twice = *room && pack && weight.packed != weight.layout, keep = *room && !twice;
   const PackedLayout* packed = keep ? weight.layout : pack ? weight.packed : nullptr;
 
-  const uint64_t start = Now();
-  const auto arrival = pass_.prefetcher().Await(takeover.first_segment + index, segment.rows * row_bytes);
-  times.wait_ns += Now() - start;
+  const auto arrival = pass_.Await(takeover, index, segment.rows * row_bytes, times.wait_ns);
   if (!arrival.ok()) return arrival.status();
   // The arrived bytes are const; the kernels take a pointer to data that they only read.
   uint8_t* data = const_cast<uint8_t*>(arrival->data);

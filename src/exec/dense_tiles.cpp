@@ -48,7 +48,7 @@ void DenseTiles::Begin(const Takeover& takeover, int threads) {
 Status DenseTiles::BeginSegment() {
   const SegmentRows& segment = takeover_->segments[segment_];
   segment_row_ = 0;
-  const auto room = segment.keep ? pass_.RoomToKeep(*takeover_->weight, segment, kept_) : Result<bool>(false);
+  const auto room = pass_.RoomToKeep(*takeover_->weight, segment, kept_);
   if (!room.ok()) return room.status();
   keep_ = *room;
   if (keep_) kept_ = std::max(kept_, segment.first_row + segment.rows);
@@ -111,11 +111,8 @@ Status DenseTiles::Multiply(const Tile& tile, int thread, Worker& worker, uint64
 Status DenseTiles::MultiplyArrived(const Tile& tile, int thread, Worker& worker, uint64_t& wait_ns) {
   Weight& weight = *takeover_->weight;
   const SegmentRows& segment = takeover_->segments[tile.segment];
-  const size_t number = takeover_->first_segment + tile.segment;
   const uint64_t row_bytes = weight.cut.row_bytes, from = (tile.first_row - segment.first_row) * row_bytes;
-  const uint64_t start = Now();
-  const auto arrival = pass_.prefetcher().Await(number, from + tile.rows * row_bytes);
-  wait_ns += Now() - start;
+  const auto arrival = pass_.Await(*takeover_, tile.segment, from + tile.rows * row_bytes, wait_ns);
   if (!arrival.ok()) return arrival.status();
   // The arrived bytes are const; the kernels take a pointer to data that they only read.
   uint8_t* const data = const_cast<uint8_t*>(arrival->data) + from;
@@ -127,7 +124,7 @@ Status DenseTiles::MultiplyArrived(const Tile& tile, int thread, Worker& worker,
                                                                   packed, moves ? &move : nullptr), weight));
   const std::lock_guard lock(mutex_);
   if (packed != nullptr) pass_.account().times.packed_bytes += tile.rows * row_bytes;
-  if ((rows_left_[tile.segment] -= tile.rows) == 0) pass_.prefetcher().Release(number);
+  if ((rows_left_[tile.segment] -= tile.rows) == 0) pass_.prefetcher().Release(takeover_->first_segment + tile.segment);
   return {};
 }
 

@@ -84,7 +84,6 @@ ggml_status Executor::Compute(ggml_backend_sched_t sched, ggml_cgraph* graph, Co
 
 void Executor::BeforeAllocation(ggml_backend_sched_t sched, ggml_cgraph* graph) noexcept {
   try {
-    if (api_.backend_sched_get_n_backends(sched) < 2) return;
     auto mapped = std::make_shared<const std::vector<MappedWeight>>(FindMappedWeights(api_, graph, mappings_));
     const std::lock_guard lock(mapped_mutex_);
     mapped_[sched] = std::move(mapped);
@@ -157,11 +156,10 @@ ggml_status Executor::RunPass(ggml_backend_sched_t sched, ggml_cgraph* graph, Co
   }
   ggml_status status = GGML_STATUS_SUCCESS;
   uploader_.Begin();
-  const uint64_t copied = uploader_.bytes_copied(), from_memory = uploader_.bytes_from_memory();
   t_computing = this;
   Status failure = Run(sched, graph, compute, host, status);
   t_computing = nullptr;
-  CountUploads(uploader_.bytes_copied() - copied, uploader_.bytes_from_memory() - from_memory);
+  CountUploads(uploader_.bytes_copied(), uploader_.bytes_from_memory());
   const bool stopped = failure.code() == Code::kCancelled;   // the host's own wish, not a failure
   if (failure.ok() && status == GGML_STATUS_SUCCESS) failure = CheckFiles();
   pass_.End();
@@ -187,7 +185,7 @@ Status Executor::Run(ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunc
 void Executor::BeforeUpload(const void* data) noexcept {
   if (t_computing != this) return;
   try {
-    (void)uploader_.BeforeCopy(data);  // the pass asks for its failure
+    uploader_.BeforeCopy(data);  // the pass asks for its failure
   } catch (const std::exception& error) {
     uploader_.Fail(GivenUp(error));
   }

@@ -199,9 +199,7 @@ Status GraphExperts::Work(const Takeover& takeover, int thread, int threads, Wor
     const SegmentRows& segment = takeover.segments[i];
     const SlotProduct::Rows part = ShareOf(segment.rows, thread, threads);
     if (part.count > 0) {
-      const uint64_t start = Now();
-      const auto arrival = pass_.prefetcher().Await(takeover.first_segment + i, segment.rows * takeover.weight->cut.row_bytes);
-      wait_ns += Now() - start;
+      const auto arrival = pass_.Await(takeover, i, segment.rows * takeover.weight->cut.row_bytes, wait_ns);
       if (!arrival.ok()) return arrival.status();
       const uint64_t in_matrix = segment.first_row % matrix;
       const SlotProduct::Chosen expert{0, use.choice.pairs(static_cast<uint32_t>(segment.first_row / matrix))};

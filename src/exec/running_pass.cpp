@@ -4,6 +4,8 @@
 #include <limits>
 #include <utility>
 
+#include "base/clock.h"
+
 namespace headrace {
 
 RunningPass::RunningPass(WeightStore& weights, ExpertStore& experts, StreamMemory& memory, PassAccount& account, Headroom& headroom,
@@ -149,8 +151,15 @@ void RunningPass::EndTurn(Takeover& takeover) {
   ++turn_;
 }
 
+Result<Prefetcher::Arrival> RunningPass::Await(const Takeover& takeover, size_t segment, uint64_t bytes, uint64_t& wait_ns) {
+  const uint64_t start = Now();
+  auto arrival = prefetcher().Await(takeover.first_segment + segment, bytes);
+  wait_ns += Now() - start;
+  return arrival;
+}
+
 Result<bool> RunningPass::RoomToKeep(Weight& weight, const SegmentRows& segment, uint64_t kept) {
-  if (segment.first_row > kept || memory_.MustGiveBack()) return false;
+  if (!segment.keep || segment.first_row > kept || memory_.MustGiveBack()) return false;
   HEADRACE_RETURN_IF_ERROR(weights_.Commit(weight));
   const uint64_t row_bytes = weight.resident_row_bytes();
   return headroom_.Touch(weight.storage.data() + segment.first_row * row_bytes, segment.rows * row_bytes);

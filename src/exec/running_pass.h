@@ -30,6 +30,8 @@ class RunningPass {
 
   size_t turn() const { return turn_; }
   bool complete() const { return turn_ == plan.takeovers.size(); }
+  // The takeover whose turn is next; null when all have had theirs.
+  Takeover* next() { return complete() ? nullptr : &plan.takeovers[turn_]; }
   // Tells the prefetcher what is read from this turn on, up to the first layer whose router must choose first. A pass that reads nothing leaves
   // it alone: what it reads ahead is for another model's next pass.
   void Announce();
@@ -48,8 +50,10 @@ class RunningPass {
   // A product has been computed.
   void EndTurn(Takeover& takeover);
 
-  // Commits and touches the memory of rows that are to become resident, where those up to `kept` are or will be. False when there is no room for
-  // them now, or for rows before them: they are then used as they pass by, and another pass tries again.
+  // Blocks until leading bytes of one of a takeover's segments have arrived, and adds the time that it waited. Thread-safe. Errors: the read's.
+  Result<Prefetcher::Arrival> Await(const Takeover& takeover, size_t segment, uint64_t bytes, uint64_t& wait_ns);
+  // Commits and touches the memory of rows that are to become resident, where those up to `kept` are or will be. False for others, and when there is no
+  // room for them now, or for rows before them: they are then used as they pass by, and another pass tries again.
   Result<bool> RoomToKeep(Weight& weight, const SegmentRows& segment, uint64_t kept);
 
   // Between two products, or two passes; no experts are pinned. True when the plan has become smaller.

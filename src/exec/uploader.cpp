@@ -10,49 +10,40 @@ namespace headrace {
 void Uploader::Begin() {
   failure_ = {};
   segment_ = 0;
+  copied_ = from_memory_ = 0;
 }
 
-Status Uploader::BeforeCopy(const void* data) {
-  if (!failure_.ok()) return failure_;
-  Takeover* const takeover = Find(data);
-  if (takeover == nullptr || takeover->experts == nullptr || takeover->experts->begun) return {};
-  while (failure_.ok() && &pass_.plan.takeovers[pass_.turn()] != takeover) failure_ = Leave();
+const Status& Uploader::BeforeCopy(const void* data) {
+  Takeover* const takeover = failure_.ok() ? Find(data) : nullptr;
+  if (takeover == nullptr || takeover->experts == nullptr || takeover->experts->begun) return failure_;
+  failure_ = LeaveUpTo(*takeover);
   if (failure_.ok()) failure_ = BeginExperts(*takeover);
   return failure_;
 }
 
-Status Uploader::Copy(const void* data, uint64_t bytes, const Origin& origin, const Take& take) {
-  if (!failure_.ok()) return failure_;
-  copied_ += bytes;
-  Takeover* const takeover = Find(data);
-  Status status;
-  if (takeover != nullptr) {
-    while (status.ok() && &pass_.plan.takeovers[pass_.turn()] != takeover) status = Leave();
-    const uint64_t begin = origin.offset - takeover->weight->origin.offset;
-    if (!status.ok()) {
-    } else if (takeover->experts != nullptr) {
-      status = CopyExperts(*takeover, begin, begin + bytes, origin, take);
-    } else if (begin == 0 && bytes == takeover->weight->bytes()) {
-      status = CopyWhole(*takeover, take);
-    } else {
-      status = others_.Copy(origin.file, origin.offset, bytes, take);
-    }
-  } else {
-    status = others_.Copy(origin.file, origin.offset, bytes, take);
-  }
-  if (!status.ok()) failure_ = status;
-  return status;
+const Status& Uploader::Copy(const void* data, uint64_t bytes, const Origin& origin, const Take& take) {
+  if (failure_.ok()) failure_ = CopyAny(data, bytes, origin, take);
+  return failure_;
 }
 
-Status Uploader::End(const ggml_tensor* node) {
-  if (!failure_.ok()) return failure_;
-  Status status;
-  while (status.ok() && !pass_.complete() && pass_.plan.takeovers[pass_.turn()].upload &&
-         (node == nullptr || pass_.plan.takeovers[pass_.turn()].node == node)) {
-    status = Leave();
+Status Uploader::CopyAny(const void* data, uint64_t bytes, const Origin& origin, const Take& take) {
+  copied_ += bytes;
+  if (Takeover* const takeover = Find(data)) {
+    HEADRACE_RETURN_IF_ERROR(LeaveUpTo(*takeover));
+    const uint64_t begin = origin.offset - takeover->weight->origin.offset;
+    if (takeover->experts != nullptr) return CopyExperts(*takeover, begin, begin + bytes, origin, take);
+    if (begin == 0 && bytes == takeover->weight->bytes()) return CopyWhole(*takeover, take);
   }
-  if (!status.ok()) failure_ = status;
-  return status;
+  return others_.Copy(origin.file, origin.offset, bytes, take);
+}
+
+const Status& Uploader::End(const ggml_tensor* node) {
+  const Takeover* next = pass_.next();
+  while (failure_.ok() && next != nullptr && next->upload && (node == nullptr || next->node == node)) {
+    failure_ = Leave();
+    next = pass_.next();
+  }
+  return failure_;
 }
 
 // The upload of that weight whose turn is the next; null: none is expected.
@@ -68,10 +59,16 @@ Takeover* Uploader::Find(const void* data) {
 
 // The turn of an upload ends, whether it was made or not.
 Status Uploader::Leave() {
-  Takeover& takeover = pass_.plan.takeovers[pass_.turn()];
+  Takeover& takeover = *pass_.next();
   HEADRACE_RETURN_IF_ERROR(ReleaseBelow(takeover, UINT64_MAX));
   segment_ = 0;
   pass_.EndTurn(takeover);
+  return {};
+}
+
+// The turns of those before it end.
+Status Uploader::LeaveUpTo(const Takeover& takeover) {
+  while (pass_.next() != &takeover) HEADRACE_RETURN_IF_ERROR(Leave());
   return {};
 }
 
@@ -81,18 +78,11 @@ Status Uploader::ReleaseBelow(Takeover& takeover, uint64_t place) {
   for (; segment_ < takeover.segments.size(); ++segment_) {
     const SegmentRows& rows = takeover.segments[segment_];
     if ((rows.first_row + rows.rows) * row_bytes > place) break;
-    const auto arrived = Await(takeover, segment_, rows.rows * row_bytes);
+    const auto arrived = pass_.Await(takeover, segment_, rows.rows * row_bytes, pass_.account().times.wait_ns);
     if (!arrived.ok()) return arrived.status();
     pass_.prefetcher().Release(takeover.first_segment + segment_);
   }
   return {};
-}
-
-Result<Prefetcher::Arrival> Uploader::Await(const Takeover& takeover, size_t segment, uint64_t bytes) {
-  const uint64_t start = Now();
-  auto arrived = pass_.prefetcher().Await(takeover.first_segment + segment, bytes);
-  pass_.account().times.wait_ns += Now() - start;
-  return arrived;
 }
 
 // Devices stage what they are given in memory of their own, as much as they are given at once.
@@ -117,9 +107,9 @@ Status Uploader::CopyWhole(Takeover& takeover, const Take& take) {
   TakeInPieces(weight.ResidentRow(0), 0, takeover.resident_rows * row_bytes, take);
   for (; segment_ < takeover.segments.size(); ++segment_) {
     const SegmentRows& rows = takeover.segments[segment_];
-    const auto room = rows.keep ? pass_.RoomToKeep(weight, rows, weight.resident_rows) : Result<bool>(false);
+    const auto room = pass_.RoomToKeep(weight, rows, weight.resident_rows);
     if (!room.ok()) return room.status();
-    const auto arrived = Await(takeover, segment_, rows.rows * row_bytes);
+    const auto arrived = pass_.Await(takeover, segment_, rows.rows * row_bytes, pass_.account().times.wait_ns);
     if (!arrived.ok()) return arrived.status();
     TakeInPieces(arrived->data, rows.first_row * row_bytes, rows.rows * row_bytes, take);
     if (*room) {
@@ -216,7 +206,7 @@ Result<uint64_t> Uploader::CopyFromRing(Takeover& takeover, uint64_t begin, uint
   const uint64_t row_bytes = takeover.weight->cut.row_bytes, first = rows.first_row * row_bytes;
   if (begin < first) return uint64_t{0};
   const uint64_t bytes = std::min(end, first + rows.rows * row_bytes) - begin;
-  const auto arrived = Await(takeover, segment_, begin - first + bytes);
+  const auto arrived = pass_.Await(takeover, segment_, begin - first + bytes, pass_.account().times.wait_ns);
   if (!arrived.ok()) return arrived.status();
   TakeExpert(arrived->data + (begin - first), begin, bytes, takeover.weight->bytes() / takeover.experts->experts, offset, take);
   return bytes;

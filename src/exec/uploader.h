@@ -26,32 +26,33 @@ class Uploader {
   // A pass begins.
   void Begin();
   // The scheduler is about to have a weight copied, and its device knows by now what the routers before it chose.
-  Status BeforeCopy(const void* data);
+  const Status& BeforeCopy(const void* data);
   // Whether the copy is in the plan, or so large that the mapping would be slower than a read of its own: small ones, as of norms, stay in the page cache.
   bool Takes(const void* data, uint64_t bytes) { return bytes > kSmall || Find(data) != nullptr; }
   // The engine copies `bytes` at `data` of a mapped weight, whose origin is given. Errors: the read's; they are failure() from then on.
-  Status Copy(const void* data, uint64_t bytes, const Origin& origin, const Take& take);
+  const Status& Copy(const void* data, uint64_t bytes, const Origin& origin, const Take& take);
   // A product is computed, or all are (null): its copy will not be asked for any more.
-  Status End(const ggml_tensor* node);
+  const Status& End(const ggml_tensor* node);
 
   void Fail(const Status& status) { failure_ = status; }
   const Status& failure() const { return failure_; }
-  // That came from memory, since it exists.
-  uint64_t bytes_from_memory() const { return from_memory_; }
+  // In this pass; and those of them that came from memory.
   uint64_t bytes_copied() const { return copied_; }
+  uint64_t bytes_from_memory() const { return from_memory_; }
 
  private:
   static constexpr uint64_t kSmall = 256 * kKiB;
 
   Takeover* Find(const void* data);
+  Status CopyAny(const void* data, uint64_t bytes, const Origin& origin, const Take& take);
   Status CopyWhole(Takeover& takeover, const Take& take);
   Status CopyExperts(Takeover& takeover, uint64_t begin, uint64_t end, const Origin& origin, const Take& take);
   Status BeginExperts(Takeover& takeover);
   Result<uint64_t> CopyFromCache(Takeover& takeover, uint64_t begin, uint64_t end, uint64_t offset, const Take& take);
   Result<uint64_t> CopyFromRing(Takeover& takeover, uint64_t begin, uint64_t end, uint64_t offset, const Take& take);
-  Result<Prefetcher::Arrival> Await(const Takeover& takeover, size_t segment, uint64_t bytes);
   Status ReleaseBelow(Takeover& takeover, uint64_t place);
   Status Leave();
+  Status LeaveUpTo(const Takeover& takeover);
   void TakeExpert(const uint8_t* data, uint64_t begin, uint64_t bytes, uint64_t expert_bytes, uint64_t offset, const Take& take);
   void TakeInPieces(const uint8_t* data, uint64_t offset, uint64_t bytes, const Take& take);
 

@@ -346,27 +346,27 @@ void Runtime::BeforeUpload(const void* data) noexcept {
 }
 
 bool Runtime::UploadWhole(ggml_backend_t backend, const ggml_tensor& from, ggml_tensor& to) noexcept {
-  const auto engine = StreamingEngine();
+  std::shared_ptr<const GgmlApi> engine;
+  {
+    const std::lock_guard lock(mutex_);
+    engine = streaming_engine_;
+  }
   const uint64_t bytes = engine == nullptr ? 0 : engine->nbytes(&from);
   return bytes > kPageBytes && Upload(backend, to, from.data, 0, bytes);
-}
-
-std::shared_ptr<const GgmlApi> Runtime::StreamingEngine() const {
-  const std::lock_guard lock(mutex_);
-  return streaming_engine_;
 }
 
 bool Runtime::Upload(ggml_backend_t backend, ggml_tensor& to, const void* data, uint64_t offset, uint64_t bytes) noexcept {
   try {
     const auto origin = models_.mappings().Find(data, bytes);
     if (!origin) return false;
-    const auto engine = StreamingEngine();
-    if (engine == nullptr || engine->backend_tensor_set == nullptr || engine->backend_synchronize == nullptr) return false;
+    std::shared_ptr<const GgmlApi> engine;
     {
       const std::lock_guard lock(mutex_);
-      if (!streaming_.contains({origin->model, engine})) return false;
+      engine = streaming_engine_;
+      if (engine == nullptr || !streaming_.contains({origin->model, engine})) return false;
       if (damaged_.contains(to.buffer)) return true;  // nobody computes with it
     }
+    if (engine->backend_tensor_set == nullptr || engine->backend_synchronize == nullptr) return false;
     const auto executor = ExecutorFor(engine);
     if (executor == nullptr || !executor->WantsUpload(data, bytes)) return false;
     bool waits = backend != nullptr;
@@ -418,6 +418,11 @@ Runtime::CopyCallback* Runtime::KeepCopyCallback(ggml_backend_sched_t sched, Cop
   if (kept == nullptr) kept = std::make_unique<CopyCallback>();
   *kept = callback;
   return kept.get();
+}
+
+bool Runtime::KeepsCopyCallback(ggml_backend_sched_t sched) const {
+  const std::lock_guard lock(mutex_);
+  return copy_callbacks_.contains(sched);
 }
 
 void Runtime::SetHostCallback(ggml_backend_sched_t sched, HostCallback callback) {

@@ -96,6 +96,8 @@ class Runtime {
   };
   // Keeps it; the address stays until the scheduler is forgotten.
   CopyCallback* KeepCopyCallback(ggml_backend_sched_t sched, CopyCallback callback);
+  // Whether one was kept: only such a scheduler copies weights that stream.
+  bool KeepsCopyCallback(ggml_backend_sched_t sched) const;
 
   void SetHostCallback(ggml_backend_sched_t sched, HostCallback callback);
   void ForgetScheduler(ggml_backend_sched_t sched);
@@ -117,7 +119,6 @@ class Runtime {
   std::shared_ptr<Executor> ExecutorFor(const std::shared_ptr<const GgmlApi>& engine);
   void CountModels();                                          // needs mutex_
   std::shared_ptr<Executor> ChooseStreamingEngine();           // needs mutex_
-  std::shared_ptr<const GgmlApi> StreamingEngine() const;
   Config ConfigNow() const;
   void Note(const Status& status);
 

@@ -29,13 +29,14 @@ bool OnCopy(ggml_backend_t backend, const ggml_tensor* from, ggml_tensor* to, gg
 
 extern "C" {
 
-// An engine that does not ask before it copies a weight would copy it through page faults: there wide batches stay on the processor.
+// An engine that does not ask before it copies a weight would copy it through page faults: there wide batches stay on the processor. With one backend
+// nothing is copied.
 HEADRACE_SEAM ggml_backend_sched_t ggml_backend_sched_new(ggml_backend_t* backends, ggml_backend_buffer_type_t* types, int n_backends, size_t graph_size,
                                                           bool parallel, bool op_offload) {
   const auto real = HEADRACE_BEHIND(ggml_backend_sched_new);
   if (real == nullptr) return nullptr;
   Runtime& runtime = Runtime::Get();
-  if (!runtime.any_streams()) return real(backends, types, n_backends, graph_size, parallel, op_offload);
+  if (n_backends < 2 || !runtime.any_streams()) return real(backends, types, n_backends, graph_size, parallel, op_offload);
   const auto ask = HEADRACE_BEHIND(ggml_backend_sched_set_copy_callback);
   const ggml_backend_sched_t sched = real(backends, types, n_backends, graph_size, parallel, op_offload && ask != nullptr);
   if (sched != nullptr && ask != nullptr) ask(sched, OnCopy, runtime.KeepCopyCallback(sched, {}));
@@ -46,7 +47,7 @@ HEADRACE_SEAM void ggml_backend_sched_set_copy_callback(ggml_backend_sched_t sch
   const auto real = HEADRACE_BEHIND(ggml_backend_sched_set_copy_callback);
   if (real == nullptr) return;
   Runtime& runtime = Runtime::Get();
-  if (!runtime.any_streams()) return real(sched, callback, user_data);
+  if (!runtime.KeepsCopyCallback(sched)) return real(sched, callback, user_data);
   real(sched, OnCopy, runtime.KeepCopyCallback(sched, {callback, user_data}));
 }
 
@@ -55,7 +56,7 @@ HEADRACE_SEAM bool ggml_backend_sched_alloc_graph(ggml_backend_sched_t sched, gg
   const auto real = HEADRACE_BEHIND(ggml_backend_sched_alloc_graph);
   if (real == nullptr) return false;
   Runtime& runtime = Runtime::Get();
-  if (runtime.any_streams()) runtime.BeforeAllocation(sched, graph, HEADRACE_BEHIND(ggml_backend_sched_graph_compute_async));
+  if (runtime.any_streams() && runtime.KeepsCopyCallback(sched)) runtime.BeforeAllocation(sched, graph, HEADRACE_BEHIND(ggml_backend_sched_graph_compute_async));
   return real(sched, graph);
 }
 

@@ -7,27 +7,21 @@
 #include "base/size.h"
 #include "command_runner.h"
 
+#include "../engine/device_environment.h"  // its namespace `testing` would hide GoogleTest's before
+
 namespace headrace::cli {
 namespace {
 
 using Json = nlohmann::json;
-
-constexpr const char* kDriver = "/usr/share/vulkan/icd.d/lvp_icd.x86_64.json";
 
 class Devices : public CommandTest {
  protected:
   void SetUp() override {
     CommandTest::SetUp();
     if (Run({"engine"}).status != 0) GTEST_SKIP() << "no llama.cpp in " << HEADRACE_ENGINE_PREFIX;
-    const std::string backend = std::string(HEADRACE_DEVICES) + "/libggml-vulkan.so";
-    for (const std::string& file : {backend, std::string(kDriver)}) {
-      if (!std::filesystem::exists(file)) GTEST_SKIP() << "no " << file << " (scripts/install-devices.sh)";
-    }
-    environment_["GGML_BACKEND_PATH"] = backend;
-    environment_["VK_DRIVER_FILES"] = kDriver;
-    environment_["GGML_VK_VISIBLE_DEVICES"] = "0";
-    // Else each process makes all its kernels anew: half a minute.
-    environment_["MESA_SHADER_CACHE_DIR"] = std::string(HEADRACE_TEST_CACHE) + "/shaders";
+    const auto device = headrace::testing::VulkanDevice();
+    HEADRACE_NEEDS(device);
+    for (const auto& [name, value] : device.environment) environment_[name] = value;
     std::filesystem::create_directories(environment_["MESA_SHADER_CACHE_DIR"]);
   }
 

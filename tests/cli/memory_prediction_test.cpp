@@ -96,13 +96,19 @@ TEST_P(MemoryPrediction, WithinFivePercent) {
 
 // Each has a stack and a share of the work buffer.
 TEST_F(MemoryTest, ThreadsCount) {
+  // What the engine's program uses by itself differs from run to run by some hundred KiB: the least of several.
   const auto engine_kib = [&](const char* option, const char* threads) {
-    return Plan({"plan", Bundled("austen-dense-q4_0.gguf"), "--json", "--ram", "1G", "--", "-t", "2", option, threads})["memory"]["engine_bytes"].get<double>() / kKiB;
+    double least = 0;
+    for (int i = 0; i < 4; ++i) {
+      const double once =
+          Plan({"plan", Bundled("austen-dense-q4_0.gguf"), "--json", "--ram", "1G", "--", "-t", "2", option, threads})["memory"]["engine_bytes"].get<double>() / kKiB;
+      least = i == 0 ? once : std::min(least, once);
+    }
+    return least;
   };
-  // What the engine's program uses by itself differs from run to run by some hundred KiB.
   const double two = engine_kib("-t", "2");
-  EXPECT_NEAR(engine_kib("-t", "16"), two + 14 * 160, 1000);
-  EXPECT_NEAR(engine_kib("-tb", "10"), two + 8 * 160, 1000);
+  EXPECT_NEAR(engine_kib("-t", "16"), two + 14 * 160, 512);
+  EXPECT_NEAR(engine_kib("-tb", "10"), two + 8 * 160, 512);
 }
 
 std::string NameOf(const testing::TestParamInfo<Case>& info) { return info.param.name; }

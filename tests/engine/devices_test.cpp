@@ -1,6 +1,6 @@
 // Devices beside the processor: a Vulkan device in software, BLAS, and a device of an RPC server. With the same placement every logit is stock
 // llama.cpp's, bit for bit (--repack 0 and --kernels plain), and what stays on the processor streams.
-#include "devices.h"
+#include "rpc_child.h"
 
 #include <gtest/gtest.h>
 

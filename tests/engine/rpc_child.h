@@ -1,31 +1,14 @@
-// The engine with another device than the processor, as scripts/install-devices.sh installs them: what the environment of a run must hold, and
-// why there is no such device here.
+// The engine's RPC server, beside what the environment of a run with a device must hold.
 #pragma once
 
 #include <sys/types.h>
 
-#include <map>
 #include <string>
 
 #include "base/descriptor.h"
+#include "device_environment.h"
 
 namespace headrace::testing {
-
-struct Device {
-  std::map<std::string, std::string> environment;  // of a run of the engine (Work)
-  std::string missing;                             // why it is not there, "" when it is
-};
-
-// A Vulkan device computed in software; never a real card, whose driver a test must not depend on.
-Device VulkanDevice();
-// Takes wide products from the processor's backend, in the processor's memory.
-Device BlasDevice();
-// Devices of other processes: RpcServer.
-Device RpcDevice();
-
-// Skips the test with the reason where the device is not there.
-#define HEADRACE_NEEDS(device) \
-  if (!(device).missing.empty()) GTEST_SKIP() << (device).missing
 
 // The engine's RPC server in a process of its own, with the processor as its device, while this lives.
 class RpcServer {
