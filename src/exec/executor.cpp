@@ -42,6 +42,7 @@ Executor::Executor(const GgmlApi& api, const Config& config, WeightsAllowance& a
       copies_(reads_, headroom_),
       experts_(config.remember ? std::optional(CacheDirectory()) : std::nullopt),
       rows_(api),
+      routers_(api),
       choice_(config.kernels),
       trust_(api, choice_, apart_types_),
       account_(snapshot, reads_, weights_, experts_, rows_),
@@ -127,8 +128,11 @@ void Executor::GuardStates(ggml_cgraph* graph) {
   const uint64_t bytes = state_guard_.Find(graph);
   unguarded_ = bytes > std::max(kUncounted, allowance_.Bytes() / kMostPart);
   if (unguarded_) state_guard_.LeaveOut();
-  memory_.SetAside(copies_.memory_bytes() + (unguarded_ || bytes <= kUncounted ? 0 : AlignUp(bytes, kPageBytes)));
+  guarded_bytes_ = unguarded_ || bytes <= kUncounted ? 0 : AlignUp(bytes, kPageBytes);
 }
+
+// What is held beside the plan.
+void Executor::SetAside() { memory_.SetAside(copies_.memory_bytes() + guarded_bytes_ + routers_.bytes()); }
 
 Status Executor::Prepare(std::vector<ManagedProduct> products, std::vector<Lookup> lookups) {
   // What the engine cannot be trusted to compute in pieces is left to its own mapping: right, at the speed of page faults.
@@ -140,7 +144,10 @@ Status Executor::Prepare(std::vector<ManagedProduct> products, std::vector<Looku
     if (!weight.streams) mappings_.LeaveToKernel(node.src[0]->data, weight.bytes());
     return !weight.streams;
   });
-  MakePassPlan(api_, std::move(products), config_.look_ahead, weights_, experts_, pass_.plan);
+  constexpr uint64_t kRoutersPart = 16;
+  routers_.SetLimit(allowance_.Bytes() / kRoutersPart);
+  MakePassPlan(api_, std::move(products), config_.look_ahead ? &routers_ : nullptr, weights_, experts_, pass_.plan);
+  SetAside();
   if (pass_.plan.takeovers.empty()) return {};
   for (Lookup& lookup : lookups) lookup.table = rows_.FindOrAdd(lookup);
   AddLookups(std::move(lookups), pass_.plan);
@@ -268,6 +275,7 @@ void Executor::DropForgotten() {
   if (Prefetcher* const prefetcher = memory_.prefetcher()) prefetcher->Reset();
   pass_.plan.Clear();
   experts_.Clear();
+  routers_.Clear();
   for (const auto& [address, bytes] : ranges) {
     weights_.Remove(address, bytes);
     rows_.Remove(address, bytes);

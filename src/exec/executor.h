@@ -82,6 +82,7 @@ class Executor {
  private:
   std::shared_ptr<const std::vector<MappedWeight>> MappedWeightsOf(ggml_backend_sched_t sched);
   void GuardStates(ggml_cgraph* graph);
+  void SetAside();
   Status Prepare(std::vector<ManagedProduct> products, std::vector<Lookup> lookups);
   ggml_status RunPass(ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunction compute, const HostCallback& host);
   Status Run(ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunction compute, const HostCallback& host, ggml_status& status);
@@ -115,6 +116,7 @@ class Executor {
   RangeCopy copies_;                 // thread-safe: models are loaded while others compute
   ExpertStore experts_;
   RowStore rows_;
+  RouterCopies routers_;
   KernelChoice choice_;
   ApartTypes apart_types_;
   EngineTrust trust_;
@@ -127,6 +129,7 @@ class Executor {
   CallbackPass callback_pass_;
   StateGuard state_guard_;
   bool unguarded_ = false;           // the pass that runs has states that are not guarded
+  uint64_t guarded_bytes_ = 0;       // of its states that are
 
   std::unique_ptr<MemoryWatch> watch_;  // last: it uses all else
 };

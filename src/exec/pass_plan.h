@@ -10,6 +10,7 @@
 #include "exec/ggml_api.h"
 #include "exec/mapping_table.h"
 #include "exec/pass.h"
+#include "exec/router_copies.h"
 #include "exec/row_lookup.h"
 #include "exec/weight_store.h"
 
@@ -17,15 +18,16 @@ namespace headrace {
 
 // A product with a mapped weight.
 struct ManagedProduct {
-  Takeover takeover;                        // node, before, at, backend, elsewhere, upload
+  Takeover takeover;                        // node, before, at, backend, elsewhere, upload, ids
   const ggml_tensor* weight = nullptr;      // in the mapping; of an upload the node names the copy on the device
   Origin origin;
 };
 
-// The products of a graph whose weights are mapped, before the scheduler has put copies on devices in the place of some.
+// The products of a graph whose weights are mapped, before the scheduler has put copies in the place of what another backend has.
 struct MappedWeight {
   const ggml_tensor* node = nullptr;
   const ggml_tensor* weight = nullptr;
+  const ggml_tensor* ids = nullptr;         // null for a MUL_MAT
 };
 std::vector<MappedWeight> FindMappedWeights(const GgmlApi& api, ggml_cgraph* graph, const MappingTable& mappings);
 
@@ -47,8 +49,8 @@ struct PassPlan {
   void Clear();
 };
 
-// Enters weights and layers that are new into the stores. With `look_ahead` the routers of layers are found.
-void MakePassPlan(const GgmlApi& api, std::vector<ManagedProduct> products, bool look_ahead, WeightStore& weights, ExpertStore& experts, PassPlan& plan);
+// Enters weights and layers that are new into the stores, and copies routers that a device has; without `routers` nothing is foreseen.
+void MakePassPlan(const GgmlApi& api, std::vector<ManagedProduct> products, RouterCopies* routers, WeightStore& weights, ExpertStore& experts, PassPlan& plan);
 
 // What the pass looks up beside, in graph order.
 void AddLookups(std::vector<Lookup> lookups, PassPlan& plan);
