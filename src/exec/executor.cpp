@@ -198,9 +198,9 @@ void Executor::BeforeUpload(const void* data) noexcept {
   }
 }
 
-Status Executor::Upload(const void* data, uint64_t bytes, const Origin& origin, const RangeCopy::Take& take) noexcept {
+Status Executor::Upload(const void* data, uint64_t bytes, const Origin& origin, const RangeCopy::Take& take, bool by_threads) noexcept {
   try {
-    if (t_computing == this) return uploader_.Copy(data, bytes, origin, take);
+    if (t_computing == this) return uploader_.Copy(data, bytes, origin, take, by_threads);
     const Status copied = copies_.CopyAndReadOn(origin.file, origin.offset, bytes, take);
     if (copied.ok()) CountUploads(bytes, 0);
     if (!copied.ok()) Fail(copied);

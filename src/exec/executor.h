@@ -64,8 +64,9 @@ class Executor {
   // The scheduler is about to have a weight at that address copied to a device. Within a pass of this thread; else nothing happens.
   void BeforeUpload(const void* data) noexcept;
   // The engine copies `bytes` at `data`, whose origin is given, to a device: while it loads a model, or within a pass. `take` gets them in order, as they
-  // are read. Errors: the read's, once logged; not all was taken then. A pass that computes meanwhile fails by itself.
-  Status Upload(const void* data, uint64_t bytes, const Origin& origin, const RangeCopy::Take& take) noexcept;
+  // are read; within a pass, where `by_threads`, in any order and by several threads. Errors: the read's, once logged; not all was taken then. A pass that
+  // computes meanwhile fails by itself.
+  Status Upload(const void* data, uint64_t bytes, const Origin& origin, const RangeCopy::Take& take, bool by_threads) noexcept;
 
   // Whether it is worth it; else the engine may read the mapping.
   bool WantsUpload(const void* data, uint64_t bytes) { return !ComputesHere() || uploader_.Takes(data, bytes); }

@@ -6,6 +6,8 @@
 
 #include <cstdlib>
 #include <exception>
+#include <mutex>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -33,6 +35,11 @@ std::unique_ptr<WeightsAllowance> MakeAllowance(const Config& config) {
   if (config.weights_bytes > 0) limits.weights_bytes = config.weights_bytes;
   limits.foretold_rest_bytes = config.rest_bytes;
   return std::make_unique<WeightsAllowance>(limits, ReadAddressLimits(), ReadTextFile);
+}
+
+// Of several threads at a time: the Vulkan backend copies into mapped memory, and locks where it cannot. Other backends are not known to allow it.
+bool TakesFromThreads(const GgmlApi& engine, ggml_backend_buffer_t buffer) {
+  return engine.backend_buffer_name != nullptr && buffer != nullptr && std::string_view(engine.backend_buffer_name(buffer)).starts_with("Vulkan");
 }
 
 }  // namespace
@@ -369,11 +376,12 @@ bool Runtime::Upload(ggml_backend_t backend, ggml_tensor& to, const void* data, 
     if (engine->backend_tensor_set == nullptr || engine->backend_synchronize == nullptr) return false;
     const auto executor = ExecutorFor(engine);
     if (executor == nullptr || !executor->WantsUpload(data, bytes)) return false;
-    bool waits = backend != nullptr;
-    const Status status = executor->Upload(data, bytes, *origin, [&](const uint8_t* piece, uint64_t at, uint64_t count) {
-      if (std::exchange(waits, false)) engine->backend_synchronize(backend);
+    std::once_flag waited;
+    const auto take = [&](const uint8_t* piece, uint64_t at, uint64_t count) {
+      if (backend != nullptr) std::call_once(waited, [&] { engine->backend_synchronize(backend); });
       engine->backend_tensor_set(&to, piece, offset + at, count);
-    });
+    };
+    const Status status = executor->Upload(data, bytes, *origin, take, TakesFromThreads(*engine, to.buffer));
     if (!status.ok() && to.buffer != nullptr && !executor->ComputesHere()) {
       const std::lock_guard lock(mutex_);
       damaged_.emplace(to.buffer, status.message());
