@@ -27,12 +27,13 @@ thread_local const Executor* t_computing = nullptr;
 
 }  // namespace
 
-Executor::Executor(const GgmlApi& api, const Config& config, WeightsAllowance& allowance, MappingTable& mappings,
+Executor::Executor(const GgmlApi& api, const Config& config, WeightsAllowance& allowance, MappingTable& mappings, const ExpertStacks& stacks,
                    SnapshotWriter& snapshot)
     : api_(api),
       config_(config),
       allowance_(allowance),
       mappings_(mappings),
+      stacks_(stacks),
       snapshot_(snapshot),
       trace_(OpenTrace(config)),
       layouts_(config.kernels == Kernels::kPlain ? nullptr : std::make_unique<PackedLayouts>(api)),
@@ -85,7 +86,7 @@ ggml_status Executor::Compute(ggml_backend_sched_t sched, ggml_cgraph* graph, Co
 
 void Executor::BeforeAllocation(ggml_backend_sched_t sched, ggml_cgraph* graph) noexcept {
   try {
-    auto mapped = std::make_shared<const std::vector<MappedWeight>>(FindMappedWeights(api_, graph, mappings_));
+    auto mapped = std::make_shared<const std::vector<MappedWeight>>(FindMappedWeights(api_, graph, mappings_, stacks_));
     const std::lock_guard lock(mapped_mutex_);
     mapped_[sched] = std::move(mapped);
   } catch (const std::exception& error) {

@@ -43,7 +43,7 @@ class Executor {
   using ComputeFunction = ggml_status (*)(ggml_backend_sched_t, ggml_cgraph*);
 
   // All but `config` outlive the executor. `allowance` is asked before each pass, and followed while the executor lives.
-  Executor(const GgmlApi& api, const Config& config, WeightsAllowance& allowance, MappingTable& mappings,
+  Executor(const GgmlApi& api, const Config& config, WeightsAllowance& allowance, MappingTable& mappings, const ExpertStacks& stacks,
            SnapshotWriter& snapshot);
   ~Executor();
 
@@ -100,6 +100,7 @@ class Executor {
   const Config config_;
   WeightsAllowance& allowance_;
   MappingTable& mappings_;
+  const ExpertStacks& stacks_;
   SnapshotWriter& snapshot_;
 
   std::mutex forgotten_mutex_;       // held for moments, after mutex_

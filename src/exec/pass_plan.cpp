@@ -41,6 +41,7 @@ void GroupExperts(const GgmlApi& api, ExpertStore& experts, RouterCopies* router
       use.tokens = ids->ne[1];
       use.first = i;
       use.upload = takeover.upload;
+      use.kept = takeover.kept;
       weights.emplace_back();
       chosen.push_back(takeover.ids);
     }
@@ -52,7 +53,7 @@ void GroupExperts(const GgmlApi& api, ExpertStore& experts, RouterCopies* router
   for (size_t at = 0; at < plan.uses.size(); ++at) {
     ExpertUse& use = plan.uses[at];
     use.layer = experts.FindOrAdd(weights[at]);
-    if (use.tokens != 1 || use.upload || routers == nullptr) continue;
+    if (use.tokens != 1 || use.upload || use.kept || routers == nullptr) continue;
     use.router = FindRouter(api, *chosen[at], use.experts);
     const auto router = std::find_if(plan.takeovers.begin(), plan.takeovers.end(), [&](const Takeover& t) { return t.node == use.router.product; });
     use.router_weight = router != plan.takeovers.end() ? router->weight : routers->Copy(use.router);
@@ -65,7 +66,7 @@ void AddFile(const SourceFile& file, PassPlan& plan) {
 
 }  // namespace
 
-std::vector<MappedWeight> FindMappedWeights(const GgmlApi& api, ggml_cgraph* graph, const MappingTable& mappings) {
+std::vector<MappedWeight> FindMappedWeights(const GgmlApi& api, ggml_cgraph* graph, const MappingTable& mappings, const ExpertStacks& stacks) {
   std::vector<MappedWeight> mapped;
   const int nodes = api.graph_n_nodes(graph);
   for (int i = 0; i < nodes; ++i) {
@@ -73,7 +74,11 @@ std::vector<MappedWeight> FindMappedWeights(const GgmlApi& api, ggml_cgraph* gra
     if (node->op != api.op.mul_mat && node->op != api.op.mul_mat_id) continue;
     const ggml_tensor* weight = node->src[0];
     const ggml_tensor* const ids = node->op == api.op.mul_mat_id ? node->src[2] : nullptr;
-    if (weight->data != nullptr && mappings.Find(weight->data, api.nbytes(weight))) mapped.push_back({node, weight, ids});
+    if (weight->data != nullptr && mappings.Find(weight->data, api.nbytes(weight))) {
+      mapped.push_back({node, weight, ids, nullptr});
+    } else if (auto stack = ids != nullptr ? stacks.KeptIn(*weight) : nullptr) {
+      mapped.push_back({node, stack.get(), ids, stack});
+    }
   }
   return mapped;
 }
@@ -86,7 +91,7 @@ std::vector<ManagedProduct> FindProducts(const GgmlApi& api, ggml_backend_sched_
   for (int i = 0; i < nodes; ++i) {
     ggml_tensor* node = api.graph_node(graph, i);
     if ((node->op != api.op.mul_mat && node->op != api.op.mul_mat_id) || !api.Computes(*node)) continue;
-    const MappedWeight named = next < mapped.size() && mapped[next].node == node ? mapped[next++] : MappedWeight{node, node->src[0], node->src[2]};
+    const MappedWeight named = next < mapped.size() && mapped[next].node == node ? mapped[next++] : MappedWeight{node, node->src[0], node->src[2], nullptr};
     const ggml_tensor* const weight = named.weight;
     if (weight->data == nullptr || node->ne[0] * node->ne[1] * node->ne[2] * node->ne[3] == 0) continue;
     auto origin = mappings.Find(weight->data, api.nbytes(weight));
@@ -101,6 +106,7 @@ std::vector<ManagedProduct> FindProducts(const GgmlApi& api, ggml_backend_sched_
     const bool elsewhere = device == GGML_BACKEND_DEVICE_TYPE_ACCEL && node->op == api.op.mul_mat;
     if (elsewhere) backend = CpuBackend(api, sched);
     const bool upload = device != GGML_BACKEND_DEVICE_TYPE_CPU && device != GGML_BACKEND_DEVICE_TYPE_ACCEL;
+    if (named.stack != nullptr && !upload) continue;
     if (backend == nullptr || (device == GGML_BACKEND_DEVICE_TYPE_ACCEL && !elsewhere)) {
       mappings.LeaveToKernel(weight->data, api.nbytes(weight));
       continue;
@@ -114,6 +120,7 @@ std::vector<ManagedProduct> FindProducts(const GgmlApi& api, ggml_backend_sched_
     product.takeover.elsewhere = elsewhere;
     product.takeover.upload = upload;
     product.takeover.ids = named.ids;
+    product.takeover.kept = named.stack != nullptr;
     product.origin = std::move(*origin);
   }
   return products;

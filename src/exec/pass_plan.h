@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
+#include "exec/expert_stacks.h"
 #include "exec/expert_store.h"
 #include "exec/expert_use.h"
 #include "exec/ggml_api.h"
@@ -18,7 +20,7 @@ namespace headrace {
 
 // A product with a mapped weight.
 struct ManagedProduct {
-  Takeover takeover;                        // node, before, at, backend, elsewhere, upload, ids
+  Takeover takeover;                        // node, before, at, backend, elsewhere, upload, ids, kept
   const ggml_tensor* weight = nullptr;      // in the mapping; of an upload the node names the copy on the device
   Origin origin;
 };
@@ -28,8 +30,9 @@ struct MappedWeight {
   const ggml_tensor* node = nullptr;
   const ggml_tensor* weight = nullptr;
   const ggml_tensor* ids = nullptr;         // null for a MUL_MAT
+  std::shared_ptr<const ggml_tensor> stack; // the weight, where the node names a tensor in which the engine keeps some of its experts; else null
 };
-std::vector<MappedWeight> FindMappedWeights(const GgmlApi& api, ggml_cgraph* graph, const MappingTable& mappings);
+std::vector<MappedWeight> FindMappedWeights(const GgmlApi& api, ggml_cgraph* graph, const MappingTable& mappings, const ExpertStacks& stacks);
 
 // In graph order: those that the processor computes, and those for which the engine copies the weight to a device. A MUL_MAT_ID whose weight is no plain
 // stack of matrices is left to the mapping: the kernel may read it ahead again.

@@ -8,6 +8,9 @@
 namespace headrace {
 namespace {
 
+// An expert is copied by several threads: the engine's own cache asks for one after the other.
+constexpr uint64_t kExpertPieceBytes = 512 * kKiB;
+
 // Devices stage what they are given in memory of their own, as much as they are given at once.
 void TakeInPieces(const uint8_t* data, uint64_t offset, uint64_t bytes, const Uploader::Take& take) {
   for (uint64_t at = 0; at < bytes; at += RangeCopy::kPieceBytes) take(data + at, offset + at, std::min(RangeCopy::kPieceBytes, bytes - at));
@@ -23,7 +26,7 @@ void Uploader::Begin() {
 
 const Status& Uploader::BeforeCopy(const void* data) {
   Takeover* const takeover = failure_.ok() ? Find(data) : nullptr;
-  if (takeover == nullptr || takeover->experts == nullptr || takeover->experts->begun) return failure_;
+  if (takeover == nullptr || takeover->kept || takeover->experts == nullptr || takeover->experts->begun) return failure_;
   failure_ = LeaveUpTo(*takeover);
   if (failure_.ok()) failure_ = BeginExperts(*takeover);
   return failure_;
@@ -54,7 +57,7 @@ void Uploader::Finish() {
 Status Uploader::CopyAny(const void* data, uint64_t bytes, const Origin& origin, const Take& take) {
   copied_ += bytes;
   if (Takeover* const takeover = Find(data)) {
-    HEADRACE_RETURN_IF_ERROR(LeaveUpTo(*takeover));
+    if (!takeover->kept) HEADRACE_RETURN_IF_ERROR(LeaveUpTo(*takeover));
     const uint64_t begin = origin.offset - takeover->weight->origin.offset;
     if (takeover->experts != nullptr) return CopyExperts(*takeover, begin, begin + bytes, origin, take);
     if (begin == 0 && bytes == takeover->weight->bytes()) return CopyWhole(*takeover, take);
@@ -71,13 +74,30 @@ const Status& Uploader::End(const ggml_tensor* node) {
   return failure_;
 }
 
+namespace {
+
+bool Holds(const Takeover& takeover, const void* data) {
+  const auto* const first = static_cast<const uint8_t*>(takeover.weight->tensor.data);
+  return data >= first && data < first + takeover.weight->bytes();
+}
+
+}  // namespace
+
+// The engine copies what it lacks in an order of its own.
+Takeover* Uploader::FindKept(const void* data) {
+  for (Takeover& takeover : pass_.plan.takeovers) {
+    if (takeover.kept && Holds(takeover, data)) return &takeover;
+  }
+  return nullptr;
+}
+
 // The upload of that weight whose turn is the next; null: none is expected.
 Takeover* Uploader::Find(const void* data) {
+  if (Takeover* const kept = FindKept(data)) return kept;
   for (size_t turn = pass_.turn(); turn < pass_.plan.takeovers.size(); ++turn) {
     Takeover& takeover = pass_.plan.takeovers[turn];
     if (!takeover.upload) return nullptr;
-    const auto* const first = static_cast<const uint8_t*>(takeover.weight->tensor.data);
-    if (data >= first && data < first + takeover.weight->bytes()) return &takeover;
+    if (Holds(takeover, data)) return &takeover;
   }
   return nullptr;
 }
@@ -127,9 +147,11 @@ void Uploader::Pass() {
 
 // Bytes from `begin` in the stack on, all of one expert.
 void Uploader::TakeExpert(const uint8_t* data, uint64_t begin, uint64_t bytes, uint64_t expert_bytes, uint64_t offset, const Take& take,
-                          std::shared_ptr<void> holds) {
+                          const std::shared_ptr<void>& holds) {
   if (begin % expert_bytes == 0) std::copy_n(data, std::min<uint64_t>(bytes, head_.size()), head_.data());
-  Give([&take, data, offset, bytes, holds = std::move(holds)] { TakeInPieces(data, offset, bytes, take); });
+  for (uint64_t at = 0; at < bytes; at += kExpertPieceBytes) {
+    Give([&take, data = data + at, at = offset + at, piece = std::min(kExpertPieceBytes, bytes - at), holds] { take(data, at, piece); });
+  }
 }
 
 Status Uploader::CopyWhole(Takeover& takeover, const Take& take) {

@@ -57,6 +57,7 @@ class Uploader {
   };
 
   Takeover* Find(const void* data);
+  Takeover* FindKept(const void* data);
   Status CopyAny(const void* data, uint64_t bytes, const Origin& origin, const Take& take);
   Status CopyWhole(Takeover& takeover, const Take& take);
   Status CopyExperts(Takeover& takeover, uint64_t begin, uint64_t end, const Origin& origin, const Take& take);
@@ -69,7 +70,8 @@ class Uploader {
   Result<const uint8_t*> UseSegment(Takeover& takeover, uint64_t bytes);
   void Pass();
   // `holds` lives until the bytes are copied.
-  void TakeExpert(const uint8_t* data, uint64_t begin, uint64_t bytes, uint64_t expert_bytes, uint64_t offset, const Take& take, std::shared_ptr<void> holds);
+  void TakeExpert(const uint8_t* data, uint64_t begin, uint64_t bytes, uint64_t expert_bytes, uint64_t offset, const Take& take,
+                  const std::shared_ptr<void>& holds);
   void Give(std::function<void()> copy);
   void Finish();
 

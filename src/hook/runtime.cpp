@@ -281,10 +281,19 @@ void Runtime::OnMapped(const void* address, uint64_t bytes, int fd, uint64_t off
   }
 }
 
+void Runtime::OnTensor(const ggml_tensor& tensor) noexcept {
+  try {
+    if (tensor.ne[2] > 1 && tensor.ne[3] == 1 && models_.mappings().Find(tensor.data, tensor.nb[3])) stacks_.Add(tensor);
+  } catch (const std::exception& error) {
+    LogWarning(error.what());
+  }
+}
+
 void Runtime::OnUnmap(const void* address, uint64_t bytes) noexcept {
   try {
     if (!models_.Overlaps(address, bytes)) return;
     const bool streamed = models_.Unmapped(address, bytes);
+    stacks_.Remove(address, bytes);
     std::shared_ptr<Executor> executor;
     {
       const std::lock_guard lock(mutex_);
@@ -470,7 +479,7 @@ std::shared_ptr<Executor> Runtime::ExecutorFor(const std::shared_ptr<const GgmlA
   const std::lock_guard making(making_mutex_);
   if (auto executor = in_use()) return *executor;
   // It holds the engine's adapter: a thread may still compute with it when another engine has its place.
-  std::shared_ptr<Executor> executor(new Executor(*engine, ConfigNow(), *allowance_, models_.mappings(), snapshot_),
+  std::shared_ptr<Executor> executor(new Executor(*engine, ConfigNow(), *allowance_, models_.mappings(), stacks_, snapshot_),
                                      [engine](Executor* gone) { delete gone; });
   const std::lock_guard lock(mutex_);
   return executor_ = executor;

@@ -95,7 +95,7 @@ INSTANTIATE_TEST_SUITE_P(
         Placement{"experts_on_the_processor", kExperts, {"--gpu-layers", kAllLayers, "--on-processor", kAllExperts}, true, true},
         Placement{"experts_on_the_processor_without_op_offload", kExperts, {"--gpu-layers", kAllLayers, "--on-processor", kAllExperts, "--op-offload", "0"}},
         Placement{"experts_of_three_layers_on_the_processor", kExperts, {"--gpu-layers", kAllLayers, "--on-processor", "blk\\.[0-2]\\..*_exps"}, true, true},
-        Placement{"experts_in_the_engines_cache", kExperts, {"--gpu-layers", kAllLayers, "--on-processor", kAllExperts, "--moe-cache-kib", "4096"}, false},
+        Placement{"experts_in_the_engines_cache", kExperts, {"--gpu-layers", kAllLayers, "--on-processor", kAllExperts, "--moe-cache-kib", "4096"}, false, true},
         Placement{"experts_in_a_small_cache", kExperts, {"--gpu-layers", kAllLayers, "--on-processor", kAllExperts, "--moe-cache-kib", "1024"}, false, true}),
     [](const auto& placement) { return std::string(placement.param.name); });
 
