@@ -290,7 +290,7 @@ Result<LoadPlan> PlanLoad(const Settings& settings, ModelLibrary& library, Simul
 }
 
 cli::LearnedPlace LearnedPlaceOf(const Settings& settings, const LoadPlan& plan) {
-  return {plan.entry.path, plan.draft_path, plan.setup.memory.weights_budget_bytes, settings.engine_version};
+  return cli::LearnedPlaceOf(plan.setup, plan.draft_path, settings.engine_version);
 }
 
 cli::SpeculationOptions SpeculationOptionsOf(const LoadPlan& plan) {
