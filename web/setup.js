@@ -102,16 +102,19 @@ export class Setup {
   }
 
   // Where there is none nothing is asked; a size that was remembered is in the way then, and the estimate says so.
-  showVram({ vram }) {
+  showVram({ vram, model, memory, devices }) {
     this.cards.hidden = vram.free_bytes === null;
     if (this.cards.hidden) return;
-    this.vramRange = { least: Math.min(vram.least_bytes === null ? MIB : vram.least_bytes + MIB, vram.free_bytes), most: vram.free_bytes };
+    const least = Math.min(vram.least_bytes === null ? MIB : vram.least_bytes + MIB, vram.free_bytes);
+    // More than all of it would be of no use.
+    const context = devices.reduce((bytesThere, { context_bytes: there }) => bytesThere + (there ?? 0), memory.context_bytes ?? 0);
+    this.vramRange = { least, most: vram.least_bytes === null ? vram.free_bytes : Math.min(vram.free_bytes, least + model.weight_bytes + context) };
     this.vram.value = vram.mode;
     this.vramSize.hidden = vram.mode !== 'size';
     this.vramValue.textContent = '';
     if (vram.mode !== 'size') return;
     this.showVramSize(vram.limit_bytes);
-    const { least, most } = this.vramRange;
+    const { most } = this.vramRange;
     if (document.activeElement !== this.vramSlider) this.vramSlider.value = Math.round((STEPS * (vram.limit_bytes - least)) / Math.max(1, most - least));
   }
 

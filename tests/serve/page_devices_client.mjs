@@ -48,7 +48,7 @@ const texts = new Set();
 for (let step = 0; step < 6; step += 1) {
   await until(() => document.querySelector('.card .estimate')?.getAttribute('aria-busy') === 'false');
   texts.add(await there.textContent());
-  await page.keyboard.press('ArrowRight');
+  await page.keyboard.press('PageUp');
   await page.waitForTimeout(300);
 }
 assert(texts.size >= 3, `the device's bar follows the slider: ${[...texts]}`);
@@ -61,7 +61,7 @@ await page.route('**/models/estimate?*', async (route) => {
   if (Number(url.searchParams.get('vram_gb')) > 0) url.searchParams.set('vram_gb', '1000');
   await route.continue({ url: url.href });
 });
-await page.keyboard.press('ArrowRight');
+await page.keyboard.press('PageUp');
 await card.getByText(/is more than is free on Vulkan0/).waitFor();
 assert.equal(await card.getByRole('button', { name: 'Load' }).isDisabled(), true);
 await card.getByRole('button', { name: 'Without the graphics card' }).click();
@@ -92,7 +92,9 @@ await title.click();
 await there.waitFor();
 assert.equal(await choice.inputValue(), 'size');
 await page.setViewportSize({ width: 375, height: 740 });
+await page.getByRole('button', { name: 'Models', exact: true }).click();
 await page.waitForTimeout(400);
+await card.locator('.device').scrollIntoViewIfNeeded();
 const wide = await page.evaluate(() => Math.max(...[document.documentElement, ...document.querySelectorAll('.column')].map((part) => part.scrollWidth - part.clientWidth)));
 assert(wide <= 0, `${wide} pixels too wide`);
 await page.screenshot({ path: `${shots}/phone-devices-light.png` });
