@@ -115,6 +115,7 @@ class Chooser {
       buffers += used.compute_bytes;
       sizes_.context_bytes += used.context_bytes;
     }
+    if (batch_tokens == 0) least_bytes_ = LeastDeviceBytes(sizes_) + buffers;
     return buffers;
   }
 
@@ -141,11 +142,15 @@ class Chooser {
     return TooLittle(buffers);
   }
 
-  Status TooLittle(uint64_t buffers) const {
+  Status TooLittle(uint64_t buffers) {
     const uint64_t output = LeastDeviceBytes(sizes_);
+    least_bytes_ = output + buffers;
     return Status(Code::kOutOfBudget, fmt::format("what comes after the last layer ({}) and what is computed with ({}) need at least {} there", FormatSize(output), FormatSize(buffers),
                                                   FormatSize(output + buffers)));
   }
+
+  // 0: not known yet.
+  uint64_t least_bytes() const { return least_bytes_; }
 
   bool IsAll(const Placement& placement) const { return placement.device_layers > layers_ && placement.host_experts == 0 && placement.host_ffn == 0; }
 
@@ -177,6 +182,7 @@ class Chooser {
   const uint64_t layers_;
   Result<EngineSimulation>& simulation_;
   PlacementModel sizes_;
+  uint64_t least_bytes_ = 0;
 };
 
 // Nothing on devices, in the engine's words.
@@ -229,6 +235,7 @@ Result<std::vector<EngineOption>> Choose(const std::vector<Device>& devices, con
   std::copy_if(devices.begin(), devices.end(), std::back_inserter(model.devices), [&](const Device& device) { return MayUse(arguments, device.name); });
   DeviceChoice& choice = model.device_choice;
   choice = {};
+  for (const Device& device : model.devices) choice.free_bytes += device.free_bytes;
   auto rooms = DeviceRooms(model.vram, model.devices, arguments);
   if (!rooms.ok()) return rooms.status();
   if (devices.empty()) return std::vector<EngineOption>();
@@ -259,6 +266,7 @@ Result<std::vector<EngineOption>> Choose(const std::vector<Device>& devices, con
   }
   Chooser chooser(known, model, simulation);
   auto chosen = ChooseAll(arguments, model, chooser);
+  choice.least_bytes = chooser.least_bytes();
   if (!chosen.ok()) {
     if (model.vram.named()) return chosen.status().code() == Code::kOutOfBudget ? Explain(chosen.status(), model) : chosen.status();
     return none(fmt::format("{} is left out: {}", NamesOf(model.devices), chosen.status().message()));

@@ -153,8 +153,7 @@ int Plan(PlanOptions options, const CommandLine& line) {
     }
   }
   const MachineProfile speeds = machine ? ToMachineProfile(*machine) : MachineProfile();
-  const Learned learned = LoadLearned({model->path, options.speculation.uses_draft() ? options.speculation.draft : "",
-                                       model->memory.weights_budget_bytes, version});
+  const Learned learned = LoadLearned(LearnedPlaceOf(*model, options.speculation.uses_draft() ? options.speculation.draft : "", version));
   const OptionNames known = OptionsOf("llama-server", engine);
   if (model->passes_stream()) {  // then `run` has llama-server answer, and chooses how wide the passes of a prompt are
     const auto cost = PassCostOf(*model, speeds, learned);
