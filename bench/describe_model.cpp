@@ -29,6 +29,9 @@ Status Check(const ModelShape& shape, TypeMix types) {
   }
   if (shape.experts_used > shape.experts) return invalid(fmt::format("{} of {} experts cannot be used", shape.experts_used, shape.experts));
   if (shape.dense_layers >= shape.layers && shape.experts > 0) return invalid(fmt::format("{} layers: none would have experts", shape.layers));
+  if (shape.choices == ChoiceKind::kDrifting && shape.architecture != Architecture::kQwen3Moe) {
+    return invalid(fmt::format("drifting choices are not for {}: take moe-5g, moe-512, moe-tiny or qwen3-30b-a3b", shape.name));
+  }
   // The engine looks for the two best of each group.
   if (shape.architecture == Architecture::kDeepseek2 && shape.experts % (2 * kExpertGroups) != 0) {
     return invalid(fmt::format("{} experts: write a multiple of {} for this shape", shape.experts, 2 * kExpertGroups));
@@ -98,8 +101,12 @@ class Metadata {
 
   void OfArchitecture() {
     switch (shape_.architecture) {
-      case Architecture::kLlama:
-      case Architecture::kQwen3Moe: break;
+      case Architecture::kLlama: break;
+      case Architecture::kQwen3Moe:
+        if (shape_.choices != ChoiceKind::kDrifting) break;
+        writer_.AddString(Key("rope.scaling.type"), "linear");
+        writer_.AddFloat32(Key("rope.scaling.factor"), kSubjectTokens);
+        break;
       case Architecture::kGemma3n: Number("attention.sliding_window", 512); break;
       case Architecture::kGptOss:
         Number("attention.sliding_window", kSlidingWindow);

@@ -177,6 +177,29 @@ TEST(ModelShape, RefusesWhatCannotBe) {
   EXPECT_EQ(ShapeOfSize(uint64_t{1} << 50, TypeMix::kQ4_0).status().code(), Code::kInvalidArgument);
 }
 
+// Queries and keys of the first layer are nearly one vector, and nothing of the embedding is common to all tokens.
+TEST(DriftingChoices, ComeFromTheFirstLayersAttention) {
+  auto shape = FindPreset("moe-tiny");
+  ASSERT_TRUE(shape.ok());
+  shape->choices = ChoiceKind::kDrifting;
+  const auto model = DescribeModel(*shape, TypeMix::kQ4_0);
+  ASSERT_TRUE(model.ok()) << model.status().message();
+  std::map<std::string, TensorPlace> tensors;
+  for (const TensorPlace& tensor : model->tensors()) tensors.emplace(tensor.name, tensor);
+  EXPECT_EQ(tensors.at("token_embd.weight").filling.alike, 0);
+  for (const char* part : {"attn_q", "attn_k"}) {
+    const auto bias = tensors.find("blk.0." + std::string(part) + ".bias");
+    ASSERT_NE(bias, tensors.end()) << part;
+    EXPECT_EQ(bias->second.shape[0], tensors.at("blk.0." + std::string(part) + ".weight").shape[1]);
+    EXPECT_EQ(tensors.count("blk.1." + std::string(part) + ".bias"), 0u);
+  }
+  EXPECT_GT(tensors.at("blk.0.attn_output.weight").filling.gain, 10 * tensors.at("blk.1.attn_output.weight").filling.gain);
+  auto other = FindPreset("gpt-oss-20b");
+  ASSERT_TRUE(other.ok());
+  other->choices = ChoiceKind::kDrifting;
+  EXPECT_EQ(DescribeModel(*other, other->types).status().code(), Code::kInvalidArgument);
+}
+
 // What the models' publishers say of them; draft heads count where the files have them.
 TEST(PublishedShapes, HaveAsManyParameters) {
   const std::map<std::string, uint64_t> published = {

@@ -28,6 +28,8 @@ std::vector<ModelShape> OwnShapes() {
        .heads = 12, .heads_kv = 12, .vocabulary = 32000},
       {.name = "moe-5g", .about = "16 layers of 128 experts, 8 used, 2048 wide, 5.2 GiB", .architecture = kMixture, .layers = 16, .width = 2048, .feed_forward = 768,
        .heads = 16, .heads_kv = 4, .vocabulary = 32000, .experts = 128, .experts_used = 8, .expert_feed_forward = 768},
+      {.name = "moe-512", .about = "12 layers of 512 experts, 10 used, 2048 wide, 5.4 GiB", .architecture = kMixture, .layers = 12, .width = 2048,
+       .feed_forward = 256, .heads = 16, .heads_kv = 4, .vocabulary = 32000, .experts = 512, .experts_used = 10, .expert_feed_forward = 256},
       {.name = "moe-tiny", .about = "4 layers of 16 experts, 2 used, for tests, 6 MiB", .architecture = kMixture, .layers = 4, .width = 512, .feed_forward = 256,
        .heads = 8, .heads_kv = 2, .vocabulary = 2048, .experts = 16, .experts_used = 2, .expert_feed_forward = 256},
       {.name = "huge-output", .about = "2 layers and an output of 128256 x 8192, 1.5 GiB", .layers = 2, .width = 8192, .feed_forward = 8192, .heads = 64,

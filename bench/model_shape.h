@@ -15,6 +15,12 @@ namespace headrace::bench {
 enum class Architecture { kLlama, kQwen3Moe, kGemma3n, kGptOss, kGlm4Moe, kQwen3Next, kDeepseek2 };
 const char* NameOf(Architecture architecture);
 
+// What the routers of a mixture choose, token after token.
+enum class ChoiceKind {
+  kPopular,   // some experts are popular, and the token decides
+  kDrifting,  // none stays popular; a subject decides that drifts over some hundred tokens, and the token (of kQwen3Moe only)
+};
+
 struct ModelShape {
   std::string name;
   std::string about;             // one line for --help
@@ -36,6 +42,7 @@ struct ModelShape {
   uint32_t rope_dimensions = 0;  // of a head that are rotated; 0: all
   float rope_base = 10000;
   TypeMix types = TypeMix::kQ4_0;
+  ChoiceKind choices = ChoiceKind::kPopular;
 
   uint32_t head_width() const { return head > 0 ? head : heads > 0 ? width / heads : 0; }
   uint32_t all_layers() const { return layers + draft_layers; }

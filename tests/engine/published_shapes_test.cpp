@@ -7,6 +7,8 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
+#include <map>
+#include <numeric>
 #include <regex>
 #include <set>
 
@@ -138,6 +140,67 @@ TEST_P(MixedExperts, StreamToTheBit) {
     gave_up |= (*run.snapshot)->expert_hits > 0 && (*run.snapshot)->expert_bytes_read > 2 * (*run.snapshot)->expert_cache_bytes;
   }
   EXPECT_TRUE(gave_up) << "no budget made the cache give experts up";
+}
+
+// Of the choices in a trace (HEADRACE_TRACE) of the last tokens: the share that falls on each layer's most popular eighth, and the share that was chosen
+// by the token eight before, too.
+struct Locality {
+  double popular = 0, again = 0;
+};
+
+Locality LocalityOf(const std::string& path, uint32_t experts, size_t last) {
+  const std::string bytes = ReadWholeFile(path);
+  std::map<uint16_t, std::vector<std::set<uint16_t>>> layers;
+  for (size_t at = 8; at + 4 <= bytes.size();) {
+    uint16_t layer = 0, count = 0;
+    std::memcpy(&layer, bytes.data() + at, 2);
+    std::memcpy(&count, bytes.data() + at + 2, 2);
+    std::vector<uint16_t> chosen(count);
+    std::memcpy(chosen.data(), bytes.data() + at + 4, 2 * size_t{count});
+    layers[layer].emplace_back(chosen.begin(), chosen.end());
+    at += 4 + 2 * size_t{count};
+  }
+  double all = 0, popular = 0, again = 0;
+  for (const auto& [layer, steps] : layers) {
+    std::vector<double> uses(experts);
+    for (size_t i = steps.size() > last ? steps.size() - last : 8; i < steps.size(); ++i) {
+      for (const uint16_t expert : steps[i]) {
+        ++all;
+        ++uses[expert];
+        again += static_cast<double>(steps[i - 8].count(expert));
+      }
+    }
+    std::sort(uses.rbegin(), uses.rend());
+    popular = std::accumulate(uses.begin(), uses.begin() + experts / 8, popular);
+  }
+  return all > 0 ? Locality{popular / all, again / all} : Locality{};
+}
+
+// A subject that decides what is chosen for some tens of tokens: without being popular in the long run, experts come again; and bits are stock's.
+TEST(DriftingChoices, ComeAgainWithoutBeingPopular) {
+  Work work;
+  work.model = WorkDirectory() + "/drifting.gguf";
+  work.prompts = {1, 7, 150};
+  std::map<std::string, Locality> found;
+  for (const char* choices : {"popular", "drifting"}) {
+    const ChildResult made = Make("moe-tiny", {"--choices", choices, "--layers", "2", "--experts", "128", "--feed-forward", "32"}, work.model);
+    ASSERT_TRUE(made.Ok()) << made.Describe();
+    const uint64_t budget = FileBytes(work.model) / 2;
+    const EngineRun run = RunStreamed(work, budget);
+    EXPECT_TRUE(SameBytes(RunStock(work), run)) << choices;
+    EXPECT_TRUE(ReallyStreamed(run, budget, work.Passes()));
+    ChildOptions options;
+    options.environment = StreamingEnvironment(budget, false);
+    const std::string trace = options.environment["HEADRACE_TRACE"] = WorkDirectory() + "/" + choices + ".trace";
+    // Its tokens are random; the first hundred fill the context.
+    const ChildResult bench = RunChild({EngineProgram("llama-bench"), "-m", work.model, "-p", "0", "-n", "500", "-r", "1", "-t", "1"}, options);
+    ASSERT_TRUE(bench.Ok()) << bench.Describe();
+    found[choices] = LocalityOf(trace, 128, 400);
+  }
+  EXPECT_GT(found["popular"].popular, 0.7);
+  EXPECT_LT(found["drifting"].popular, 0.6) << "by chance 0.125 and noise";
+  EXPECT_GT(found["drifting"].again, 0.1) << "by chance 0.016";
+  std::filesystem::remove(work.model);
 }
 
 }  // namespace
