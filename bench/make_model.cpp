@@ -54,12 +54,12 @@ int main(int argc, char** argv) {
              "  headrace-make-model --type q4_k llama-q4_k.gguf\n"
              "  headrace-make-model --type q8_0 --layers 16 four-gigabytes-q8_0.gguf\n"
              "  headrace-make-model --preset llama-4g --layers 1 one-layer.gguf\n"
-             "  headrace-make-model --preset moe-512 --choices drifting mixture.gguf\n"
+             "  headrace-make-model --preset moe-5g --choices drifting mixture.gguf\n"
              "  headrace-make-model --preset gpt-oss-120b gpt-oss.gguf\n"
              "  headrace-make-model --preset glm-4.5-air --sparse shape.gguf       # for headrace plan: nothing but headers on disk\n"
              "  headrace-make-model --preset deepseek-v3 --layers 4 --experts 16 four-layers.gguf\n"
              "  headrace-make-model --preset sparse --size 400G sparse.gguf");
-  std::string path, preset = "llama-4g", type_name, size, choices = "popular";
+  std::string path, preset = "llama-4g", type_name, size, choices;
   SmallerShape smaller;
   bool tied = false, sparse = false, quiet = false;
   WriteOptions options;
@@ -76,8 +76,9 @@ int main(int argc, char** argv) {
   app.add_option("--heads", smaller.heads, "with KV heads in the preset's proportion");
   app.add_option("--experts", smaller.experts, "of each layer");
   app.add_option("--vocabulary", smaller.vocabulary, "tokens");
-  app.add_option("--choices", choices, "of a mixture's routers: popular (some experts are, and the token decides) or drifting (a subject that changes slowly)")
-      ->check(CLI::IsMember({"popular", "drifting"}))->capture_default_str();
+  app.add_option("--choices", choices, "of a mixture's routers: popular (some experts are, and the token decides) or drifting (a subject that changes slowly); "
+                 "default: the preset's, popular but for moe-512")
+      ->check(CLI::IsMember({"popular", "drifting"}));
   app.add_flag("--tied", tied, "no output.weight: the embedding is used twice");
   app.add_option("--seed", options.seed, "of the random weights")->capture_default_str();
   app.add_option("--threads", options.threads, "that write (default: one per CPU)")->check(CLI::Range(1, 256));
@@ -100,7 +101,7 @@ int main(int argc, char** argv) {
     if (!shape.ok()) return Fail(shape.status());
   }
   *shape = Shrink(*shape, smaller);
-  if (choices == "drifting") shape->choices = ChoiceKind::kDrifting;
+  if (!choices.empty()) shape->choices = choices == "drifting" ? ChoiceKind::kDrifting : ChoiceKind::kPopular;
   shape->tied = tied || shape->tied;
   const auto model = DescribeModel(*shape, types);
   if (!model.ok()) return Fail(model.status());
