@@ -56,7 +56,8 @@ std::string Senseless(const std::string& dump) {
     std::memcpy(&count, dump.data() + at + kLabelBytes, sizeof count);
     std::vector<float> values(count);
     std::memcpy(values.data(), dump.data() + at + kLabelBytes + sizeof count, count * sizeof(float));
-    if (!std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value) && std::fabs(value) < 1e4F; })) return std::string("not finite: ") + (dump.data() + at);
+    const bool finite = std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value) && std::fabs(value) < 1e4F; });
+    if (!finite) return std::string("not finite: ") + (dump.data() + at);
     last = {values.begin(), values.end()};
     at += kLabelBytes + sizeof count + count * sizeof(float);
   }
