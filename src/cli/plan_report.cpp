@@ -226,6 +226,7 @@ nlohmann::json SetupJson(const ModelSetup& model) {
   json["vram"] = {{"mode", vram.mode == VramLimit::Mode::kAuto ? "auto" : vram.mode == VramLimit::Mode::kOff ? "off" : "size"},
                   {"limit_bytes", vram.named() ? Json(vram.bytes) : Json()},
                   {"limit_origin", vram.origin},
+                  {"expert_cache_bytes", choice.expert_cache_bytes},
                   {"free_bytes", choice.free_bytes > 0 ? Json(choice.free_bytes) : Json()},
                   {"least_bytes", choice.least_bytes > 0 ? Json(choice.least_bytes) : Json()}};
   json["devices_decision"] = DescribeDevices(model);
