@@ -53,7 +53,7 @@ def training_batch(text, shape):
 
 
 def compiled_if_it_works(model, text, shape, run, dtype):
-    if shape.eager:
+    if shape.plain:
         return run
     compiled = torch.compile(run, dynamic=False)
     try:
@@ -134,7 +134,7 @@ def main():
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--rate", type=float, default=1e-3, help="of learning")
     parser.add_argument("--balance", type=float, default=2e-3, help="step of the bias")
-    parser.add_argument("--eager", action="store_true", help="do not compile")
+    parser.add_argument("--plain", action="store_true", help="what is slower and always works: not compiled, a product for each expert")
     shape = parser.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
@@ -142,8 +142,8 @@ def main():
     os.makedirs(shape.folder, exist_ok=True)
     text = read_text(shape.text, device)
     shape.vocabulary, shape.head = len(text.vocabulary), shape.width // shape.heads
-    grouped = choose_grouped(device, dtype)
-    shape.eager = shape.eager or grouped is grouped_by_loop
+    grouped = grouped_by_loop if shape.plain else choose_grouped(device, dtype)
+    shape.plain = grouped is grouped_by_loop
     model = make_model(shape, device)
     weights = sum(weight.numel() for weight in parameters(model))
     say(f"PyTorch {torch.__version__}, {device}; {len(text.tokens)} tokens of {len(text.kinds)} kinds; {weights / 1e6:.0f} M weights; {grouped.__name__}")
