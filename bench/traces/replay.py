@@ -2,7 +2,9 @@
 """Replays the traces of train.py through caches of several sizes and policies, as a table for docs/experts-policy.md.
 
 Usage: replay.py build/release/bench/headrace-replay TRACES.tar.xz... [--share 0.25] [--half-life 16]
-Each kind of text alone, and all of them in turn, another one after every 256 tokens.
+Each kind of text alone, and all of them in turn, another one after every 256 tokens. The first third of each trace fills the cache and is not counted.
+With --ahead, what TRACES-foreseen.tar.xz foresaw is read ahead, at most so many experts for each layer: misses when a layer has chosen, experts read
+for each token, and in brackets those read for nothing.
 """
 
 import argparse
@@ -33,17 +35,48 @@ def in_turn(traces):
     return b"".join(trace[number * turn:(number + 1) * turn] for number in range(turns) for trace in traces.values())
 
 
-def replay(program, trace, shares, half_lives):
-    with tempfile.NamedTemporaryFile() as file:
+def passes(trace):
+    """Of a trace that has the same layers in each."""
+    _, used = struct.unpack_from("<HH", trace)
+    step = 4 + 2 * used
+    return sum(trace[place:place + 2] == trace[:2] for place in range(0, len(trace), step))
+
+
+def replay(program, trace, shares, half_lives, foreseen=None, ahead=0):
+    with tempfile.NamedTemporaryFile() as file, tempfile.NamedTemporaryFile() as foreseen_file:
         file.write(MAGIC + trace)
         file.flush()
         options = [option for share in shares for option in ("--share", str(share))]
         options += [option for half_life in half_lives for option in ("--half-life", str(half_life))]
+        options += ["--last", str(passes(trace) - passes(trace) // 3)]
+        if ahead > 0:
+            foreseen_file.write(MAGIC + foreseen)
+            foreseen_file.flush()
+            options += ["--foreseen", foreseen_file.name, "--ahead", str(ahead)]
         return json.loads(subprocess.run([program, "--json", *options, file.name], check=True, capture_output=True, text=True).stdout)
 
 
 def name_of(cache):
     return cache["policy"] if cache["policy"] != "heat" else f"heat, {cache['half_life']:g}"
+
+
+def show_foresight(arguments, shares, half_life, groups, archive):
+    print(f"\n{os.path.basename(archive)}, heat of {half_life:g} tokens: misses; experts read for each token (for nothing)\n")
+    print("| cache | traces | nothing ahead | " + " | ".join(f"at most {ahead}" for ahead in arguments.ahead) + " |")
+    print("|---" * (3 + len(arguments.ahead)) + "|")
+    for share in shares:
+        for name, pairs in groups.items():
+            cells = []
+            for ahead in [0] + arguments.ahead:
+                caches = []
+                for trace, foreseen in pairs:
+                    result = replay(arguments.program, trace, [share], [half_life], foreseen, ahead)
+                    cache = next(cache for cache in result["caches"] if cache["policy"] == "heat")
+                    tokens = passes(trace) - passes(trace) // 3
+                    caches.append((1 - cache["hits"] / cache["chosen"], cache["read"] / tokens, cache["wrong"] / tokens))
+                misses, read_ones, wrong = (sum(values) / len(caches) for values in zip(*caches))
+                cells.append(f"{misses:.3f}; {read_ones:.1f}" + (f" ({wrong:.1f})" if ahead else ""))
+            print(f"| {share:.0%} | {name} | " + " | ".join(cells) + " |")
 
 
 def main():
@@ -52,10 +85,16 @@ def main():
     parser.add_argument("archive", nargs="+")
     parser.add_argument("--share", type=float, action="append", help="of all experts that the cache holds; may be repeated (0.1, 0.25, 0.5, 0.75)")
     parser.add_argument("--half-life", type=float, action="append", help="may be repeated (16, 64, 256)")
+    parser.add_argument("--ahead", type=int, action="append", help="may be repeated")
     arguments = parser.parse_args()
     shares, half_lives = arguments.share or [0.1, 0.25, 0.5, 0.75], arguments.half_life or [16, 64, 256]
     for archive in arguments.archive:
         traces = read(archive)
+        if arguments.ahead:
+            foreseen = read(archive.removesuffix(".tar.xz") + "-foreseen.tar.xz")
+            pairs = [(trace, foreseen[kind]) for kind, trace in traces.items()]
+            show_foresight(arguments, shares, half_lives[0], {"kinds, mean": pairs, "in turn": [(in_turn(traces), in_turn(foreseen))]}, archive)
+            continue
         results = {kind: replay(arguments.program, trace, shares, half_lives) for kind, trace in traces.items()}
         if mixed := in_turn(traces):
             results["in turn"] = replay(arguments.program, mixed, shares, half_lives)
