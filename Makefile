@@ -5,11 +5,14 @@ DEVICES ?= $(CURDIR)/$(BUILD)/devices
 JOBS ?= $(shell nproc)
 RELEASE = $(BUILD)/release
 
-# $(call configure,OPTIONS): the one build folder, with the options it had and these.
-configure = cmake -S . -B $(RELEASE) -G Ninja -DCMAKE_BUILD_TYPE=Release -DHEADRACE_ENGINE="$(ENGINE)" $(1) >$(BUILD)/configure.log 2>&1 \
+# $(call configure,OPTIONS): the one build folder, with the options it had and these. In a new folder many files are compiled as one, which takes
+# half the time; UNITY=OFF, better for somebody who changes one file after the other, and UNITY=ON change that.
+new = $(if $(wildcard $(RELEASE)/CMakeCache.txt),,yes)
+unity = $(if $(UNITY)$(new),-DCMAKE_UNITY_BUILD=$(or $(UNITY),ON))
+configure = cmake -S . -B $(RELEASE) -G Ninja -DCMAKE_BUILD_TYPE=Release -DHEADRACE_ENGINE="$(ENGINE)" $(unity) $(1) >$(BUILD)/configure.log 2>&1 \
   || { cat $(BUILD)/configure.log >&2; exit 1; }
 # A new folder gets no tests until somebody wants them; one that has them keeps them.
-without_tests = $(if $(wildcard $(RELEASE)/CMakeCache.txt),,-DHEADRACE_TESTS=OFF -DHEADRACE_BENCH=OFF)
+without_tests = $(if $(new),-DHEADRACE_TESTS=OFF -DHEADRACE_BENCH=OFF)
 
 .PHONY: all everything demo test test-slow sanitize sanitize-address sanitize-thread fuzz soak bench bench-device install clean
 # The library and the command.
