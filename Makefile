@@ -14,7 +14,7 @@ configure = cmake -S . -B $(RELEASE) -G Ninja -DCMAKE_BUILD_TYPE=Release -DHEADR
 # A new folder gets no tests until somebody wants them; one that has them keeps them.
 without_tests = $(if $(new),-DHEADRACE_TESTS=OFF -DHEADRACE_BENCH=OFF)
 
-.PHONY: all everything demo test test-slow sanitize sanitize-address sanitize-thread fuzz soak bench bench-device install clean
+.PHONY: all everything demo test test-slow sanitize sanitize-address sanitize-thread fuzz soak bench bench-device install uninstall deb clean
 # The library and the command.
 all:
 	@scripts/install-packages.sh build
@@ -75,8 +75,22 @@ bench: everything
 bench-device: everything
 	bench/run.sh $(RELEASE) "$(ENGINE)" --only device --results bench/results/device --docs docs/device-benchmarks.md
 
+# The command, its library, manual pages, completions and headers.
+PREFIX ?= /usr/local
+PAPERS = cmake --build $(RELEASE) -j $(JOBS) --target headrace_papers
 install: all
-	cmake --install $(RELEASE)
+	$(PAPERS)
+	cmake --install $(RELEASE) --prefix "$(PREFIX)" >$(BUILD)/install.log || { cat $(BUILD)/install.log >&2; exit 1; }
+
+uninstall:
+	@scripts/uninstall.sh "$(DESTDIR)$(PREFIX)"
+
+# build/headrace_VERSION_ARCHITECTURE.deb, and headrace-dev for programs that link the library.
+deb: all
+	@scripts/install-packages.sh package
+	$(PAPERS)
+	cpack --config $(RELEASE)/CPackConfig.cmake -B $(BUILD)/packages >$(BUILD)/package.log 2>&1 || { cat $(BUILD)/package.log >&2; exit 1; }
+	@mv $(BUILD)/packages/*.deb $(BUILD)/ && ls $(BUILD)/*.deb
 
 clean:
 	rm -rf $(RELEASE) $(BUILD)/sanitize-* $(BUILD)/fuzz
