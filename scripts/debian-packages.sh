@@ -54,7 +54,7 @@ apt() {
 }
 
 # offers PACKAGE VERSION: whether the suite has it.
-offers() { apt cache show "$1=$2" >/dev/null 2>&1; }
+offers() { apt cache madison "$1" 2>/dev/null | awk -F ' *[|] *' -v v="$2" '$2==v {found=1} END {exit !found}'; }
 
 # fetch PACKAGE...: into $work/deb, and unpacked into $work/root. PACKAGE=VERSION asks for one version.
 fetch() {
