@@ -7,6 +7,7 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "base/small_file.h"
 #include "cli/exit_status.h"
@@ -104,13 +105,14 @@ int WritePages(const std::vector<ManualPage>& pages, const std::string& folder) 
   return kExitOk;
 }
 
-int PrintPage(const std::vector<ManualPage>& pages, const std::string& name) {
+int PrintPage(const std::vector<ManualPage>& pages, const std::vector<std::string>& command) {
+  const std::string name = fmt::format("headrace{}{}", command.empty() ? "" : "-", fmt::join(command, "-"));
   for (const ManualPage& page : pages) {
     if (page.name != name) continue;
     WriteOutput(page.text);
     return kExitOk;
   }
-  return Fail(fmt::format("no command of that name: {}; see headrace --help", name), kExitUsage);
+  return Fail(fmt::format("there is no command headrace {}; see headrace --help", fmt::join(command, " ")), kExitUsage);
 }
 
 }  // namespace
@@ -134,10 +136,7 @@ void AddManualCommand(CLI::App& app, CommandLine& line) {
   command->callback([wishes, &app, &line] {
     line.action = [wishes, &app] {
       const auto pages = ManualPages(app);
-      if (!wishes->folder.empty()) return WritePages(pages, wishes->folder);
-      std::string name = "headrace";
-      for (const std::string& word : wishes->command) name += "-" + word;
-      return PrintPage(pages, name);
+      return wishes->folder.empty() ? PrintPage(pages, wishes->command) : WritePages(pages, wishes->folder);
     };
   });
 }
