@@ -7,11 +7,14 @@
 namespace headrace {
 namespace {
 
-// Of a file that is read on: more is announced when it is reached.
-constexpr uint64_t kAnnouncedBytes = kGiB;
+// What is announced of what will be asked for. The ring holds less.
+constexpr uint64_t kAheadBytes = 4 * RangeCopy::kRingBytes;
 
-// A gap that is read and dropped, which costs less than the reads ahead that a jump drops.
-constexpr uint64_t kSmallGap = 2 * kMiB;
+void AddPieces(const SourceFile& file, const FileRange& range, std::vector<Segment>& pieces) {
+  for (uint64_t at = 0; at < range.bytes; at += RangeCopy::kPieceBytes) {
+    pieces.push_back({&file, range.offset + at, std::min(RangeCopy::kPieceBytes, range.bytes - at)});
+  }
+}
 
 }  // namespace
 
@@ -27,29 +30,25 @@ Status RangeCopy::Open() {
   return {};
 }
 
-void RangeCopy::Announce(const std::shared_ptr<const SourceFile>& file, uint64_t begin, uint64_t end) {
-  std::vector<Segment> pieces;
-  for (uint64_t at = begin; at < end; at += kPieceBytes) pieces.push_back({file.get(), at, std::min(kPieceBytes, end - at)});
+Status RangeCopy::TakeAll(const std::shared_ptr<const SourceFile>& file, const FileRange& range, std::span<const FileRange> next, const Take& take) {
   if (file != file_) ring_->Reset();
   file_ = file;
-  begin_ = begin;
-  end_ = end;
-  next_ = 0;
+  std::vector<Segment> pieces;
+  AddPieces(*file, range, pieces);
+  const size_t own = pieces.size();
+  for (const FileRange& later : next) AddPieces(*file, later, pieces);
+  std::vector<Segment> mine(pieces.begin(), pieces.begin() + static_cast<ptrdiff_t>(own));
   ring_->Announce(std::move(pieces), {});
-}
-
-Status RangeCopy::TakeFrom(size_t piece, uint64_t begin, uint64_t end, uint64_t offset, const Take& take, bool done) {
-  const uint64_t first = begin_ + piece * kPieceBytes, bytes = std::min(kPieceBytes, end_ - first);
-  const auto arrived = ring_->Await(piece, done ? bytes : end - first);
-  if (!arrived.ok()) {
-    ring_->Reset();
-    file_.reset();
-    return arrived.status();
-  }
-  if (begin < end) take(arrived->data + (begin - first), offset, end - begin);
-  if (done) {
-    ring_->Release(piece);
-    next_ = piece + 1;
+  for (size_t i = 0; i < own; ++i) {
+    const auto arrived = ring_->Await(i, mine[i].bytes);
+    if (!arrived.ok()) {
+      ring_->Reset();
+      file_.reset();
+      order_.Clear();
+      return arrived.status();
+    }
+    take(arrived->data, mine[i].offset - range.offset, mine[i].bytes);
+    ring_->Release(i);
   }
   return {};
 }
@@ -57,28 +56,15 @@ Status RangeCopy::TakeFrom(size_t piece, uint64_t begin, uint64_t end, uint64_t 
 Status RangeCopy::Copy(const std::shared_ptr<const SourceFile>& file, uint64_t offset, uint64_t bytes, const Take& take) {
   const std::lock_guard lock(mutex_);
   HEADRACE_RETURN_IF_ERROR(Open());
-  Announce(file, offset, offset + bytes);
-  for (uint64_t at = 0; at < bytes; at += kPieceBytes) {
-    HEADRACE_RETURN_IF_ERROR(TakeFrom(next_, offset + at, offset + std::min(bytes, at + kPieceBytes), at, take, true));
-  }
-  return {};
+  return TakeAll(file, {offset, bytes}, {}, take);
 }
 
 Status RangeCopy::CopyAndReadOn(const std::shared_ptr<const SourceFile>& file, uint64_t offset, uint64_t bytes, const Take& take) {
   const std::lock_guard lock(mutex_);
   HEADRACE_RETURN_IF_ERROR(Open());
-  for (uint64_t at = offset, end = offset + bytes; at < end;) {
-    const uint64_t unread = begin_ + next_ * kPieceBytes;
-    if (file != file_ || at < unread || at > unread + kSmallGap + kPieceBytes || at >= end_) {
-      Announce(file, AlignDown(at, kPageBytes), std::min(file->size(), std::max(end, AlignDown(at, kPageBytes) + kAnnouncedBytes)));
-    }
-    const auto piece = static_cast<size_t>((at - begin_) / kPieceBytes);
-    while (next_ < piece) HEADRACE_RETURN_IF_ERROR(TakeFrom(next_, 0, 0, 0, take, true));
-    const uint64_t piece_end = std::min(begin_ + (piece + 1) * kPieceBytes, end_), stop = std::min(end, piece_end);
-    HEADRACE_RETURN_IF_ERROR(TakeFrom(piece, at, stop, at - offset, take, stop == piece_end));
-    at = stop;
-  }
-  return {};
+  if (file != file_) order_.Clear();
+  order_.Add({offset, bytes});
+  return TakeAll(file, {offset, bytes}, order_.Next(kAheadBytes, file->size()), take);
 }
 
 void RangeCopy::CloseIfIdle() {
@@ -90,6 +76,7 @@ void RangeCopy::Close(const std::function<void()>& then) {
   const std::lock_guard lock(mutex_);
   ring_.reset();
   file_.reset();
+  order_.Clear();
   open_ = false;
   if (then) then();
 }

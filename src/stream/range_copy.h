@@ -7,11 +7,13 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 
 #include "base/size.h"
 #include "base/status.h"
 #include "io/read_service.h"
 #include "memory/headroom.h"
+#include "stream/load_order.h"
 #include "stream/prefetcher.h"
 
 namespace headrace {
@@ -31,8 +33,7 @@ class RangeCopy {
   using Take = std::function<void(const uint8_t* data, uint64_t offset, uint64_t bytes)>;
   // Hands [offset, offset + bytes) of the file on, in order. Errors: the read's, those of the memory that is needed; less was taken then.
   Status Copy(const std::shared_ptr<const SourceFile>& file, uint64_t offset, uint64_t bytes, const Take& take);
-  // The same for ranges that follow each other, with small gaps: models are loaded in the order of their files. What follows is read meanwhile, and each
-  // byte once.
+  // The same for the tensors of a model that is loaded: what will probably be asked for next (LoadOrder) is read meanwhile.
   Status CopyAndReadOn(const std::shared_ptr<const SourceFile>& file, uint64_t offset, uint64_t bytes, const Take& take);
 
   // Gives the memory back, unless a range was copied since this was called last.
@@ -44,9 +45,8 @@ class RangeCopy {
 
  private:
   Status Open();                                    // needs mutex_
-  void Announce(const std::shared_ptr<const SourceFile>& file, uint64_t begin, uint64_t end);  // needs mutex_
-  // Hands on what lies in a piece; releases it when `done`.
-  Status TakeFrom(size_t piece, uint64_t begin, uint64_t end, uint64_t offset, const Take& take, bool done);  // needs mutex_
+  // Takes a range, while those after it are read as far as the ring goes.
+  Status TakeAll(const std::shared_ptr<const SourceFile>& file, const FileRange& range, std::span<const FileRange> next, const Take& take);  // needs mutex_
 
   ReadService& reads_;
   Headroom& headroom_;
@@ -54,9 +54,8 @@ class RangeCopy {
 
   std::mutex mutex_;                                // guards all below
   std::unique_ptr<Prefetcher> ring_;
-  std::shared_ptr<const SourceFile> file_;          // that was announced, in pieces
-  uint64_t begin_ = 0, end_ = 0;
-  size_t next_ = 0;                                 // the first piece that was not released
+  std::shared_ptr<const SourceFile> file_;          // of what was copied last
+  LoadOrder order_;                                 // of that file
 };
 
 }  // namespace headrace
