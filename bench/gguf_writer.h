@@ -17,6 +17,7 @@ enum class TensorType : uint32_t { kF32 = 0, kQ4_0 = 2, kQ8_0 = 8, kQ4_K = 12, k
 struct Filling {
   double gain = 1;   // standard deviation, in units of 1/sqrt(shape[0])
   double alike = 0;  // share of each row's blocks, from its first, that are the same in all rows
+  bool identity = false;  // ones on the diagonal and zeros: Q8_0 only
 };
 
 struct TensorPlace {

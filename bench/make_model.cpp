@@ -39,7 +39,7 @@ void ShowProgress(uint64_t done, uint64_t all) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Writes a GGUF model of random weights that llama.cpp loads: Llama, Qwen3-MoE or Gemma 3n architecture, byte-level tokenizer.\n"};
+  CLI::App app{"Writes a GGUF model of random weights that llama.cpp loads: Llama, Qwen3-MoE, Gemma 3n or GLM 4.5 architecture, byte-level tokenizer.\n"};
   std::string presets = "Presets:\n";
   for (const ModelShape& shape : Presets()) presets += fmt::format("  {:<12} {}\n", shape.name, shape.about);
   presets += "  sparse       a file of --size whose weights are holes: no disk used, weights read as zeros\n";

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/size.h"
+#include "head_shape.h"
 #include "random_weights.h"
 #include "vocabulary.h"
 
@@ -97,6 +98,8 @@ const std::vector<ModelShape>& Presets() {
       {"rows-8g", "embeddings for each of 35 layers as in Gemma 3n E4B, of 917504 tokens, on a small model; with --type q8_0 8.4 GiB", 35, 256, 512, 4, 2, 917504,
        true, 0, 0, true},
       {"rows-tiny", "the same of 4 layers and 32768 tokens, for tests, with --type q8_0 46 MiB", 4, 256, 512, 4, 2, 32768, true, 0, 0, true},
+      {"head-5g", "moe-5g with a draft head as in GLM 4.5: 17 blocks, 5.6 GiB", 16, 2048, 768, 16, 4, 32000, false, 128, 8, false, true},
+      {"head-tiny", "moe-tiny with a draft head, for tests, 8 MiB", 4, 512, 256, 8, 2, 2048, false, 16, 2, false, true},
   };
   return presets;
 }
@@ -148,18 +151,19 @@ Result<GgufWriter> DescribeModel(const ModelShape& shape, TensorType matrices) {
   }
   if (shape.experts_used > shape.experts) return invalid(fmt::format("{} of {} experts cannot be used", shape.experts_used, shape.experts));
   const bool dense = shape.experts == 0;
+  if (shape.draft_head && dense) return invalid("a draft head needs a mixture of experts");
   const uint32_t head = shape.width / shape.heads;
   const uint64_t width = shape.width, width_kv = uint64_t{head} * shape.heads_kv, feed_forward = shape.feed_forward;
 
   GgufWriter writer;
-  const std::string architecture = shape.layer_embeddings ? "gemma3n" : dense ? "llama" : "qwen3moe";
+  const std::string architecture = shape.layer_embeddings ? "gemma3n" : dense ? "llama" : shape.draft_head ? "glm4moe" : "qwen3moe";
   const auto key = [&](const char* part) { return architecture + "." + part; };
   writer.AddString("general.architecture", architecture);
   writer.AddString("general.name", "random-" + shape.name);
   writer.AddUint32("general.file_type", FileTypeOf(matrices));
   writer.AddUint32(key("context_length"), 8192);
   writer.AddUint32(key("embedding_length"), shape.width);
-  writer.AddUint32(key("block_count"), shape.layers);
+  writer.AddUint32(key("block_count"), shape.layers + (shape.draft_head ? 1 : 0));
   writer.AddUint32(key("feed_forward_length"), shape.feed_forward);
   writer.AddUint32(key("attention.head_count"), shape.heads);
   writer.AddUint32(key("attention.head_count_kv"), shape.heads_kv);
@@ -190,8 +194,12 @@ Result<GgufWriter> DescribeModel(const ModelShape& shape, TensorType matrices) {
   // largest part: one share of it is the same for all tokens and makes experts popular, the rest chooses by token.
   const Filling embedding = dense ? Filling{} : Filling{std::sqrt(static_cast<double>(width)), kPopularShare};
   const Filling residual = dense ? Filling{} : Filling{kResidualGain, 0};
-  writer.AddTensor("token_embd.weight", matrices, {width, shape.vocabulary}, embedding);
-  for (uint32_t i = 0; i < shape.layers; ++i) {
+  if (shape.draft_head) {
+    AddGlm4Moe(shape, matrices, embedding, residual, writer);
+  } else {
+    writer.AddTensor("token_embd.weight", matrices, {width, shape.vocabulary}, embedding);
+  }
+  for (uint32_t i = 0; i < (shape.draft_head ? 0 : shape.layers); ++i) {
     const auto name = [&](const char* part) { return fmt::format("blk.{}.{}.weight", i, part); };
     writer.AddTensor(name("attn_norm"), TensorType::kF32, {width});
     writer.AddTensor(name("attn_q"), matrices, {width, width});

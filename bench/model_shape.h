@@ -1,4 +1,4 @@
-// The shapes of generated models: Llama architecture, Qwen3-MoE with experts, or Gemma 3n with embeddings for each layer; named presets, and what
+// The shapes of generated models: Llama architecture, Qwen3-MoE with experts, Gemma 3n with embeddings for each layer, or GLM 4.5 with a draft head; named presets, and what
 // they are in GGUF.
 #pragma once
 
@@ -25,9 +25,10 @@ struct ModelShape {
   uint32_t experts = 0;       // of each layer; 0: dense
   uint32_t experts_used = 0;  // by a token; feed_forward is then the width of one expert
   bool layer_embeddings = false;  // a second table with a row for each token: 256 elements for each layer
+  bool draft_head = false;    // one block more, which drafts (head_shape.h)
 };
 
-// llama-4g, mid, tiny, huge-output, moe-5g, moe-tiny, rows-8g, rows-tiny.
+// llama-4g, mid, tiny, huge-output, moe-5g, moe-tiny, rows-8g, rows-tiny, head-5g, head-tiny.
 const std::vector<ModelShape>& Presets();
 // Errors: kInvalidArgument, listing the presets.
 Result<ModelShape> FindPreset(std::string_view name);
