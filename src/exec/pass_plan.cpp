@@ -1,6 +1,7 @@
 #include "exec/pass_plan.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace headrace {
 namespace {
@@ -56,6 +57,9 @@ void GroupExperts(const GgmlApi& api, ExpertStore& experts, bool look_ahead, Pas
     if (router != plan.takeovers.end()) use.router_weight = router->weight;
   }
 }
+
+// llama.cpp's name for what only a draft head has ("blk.46.nextn.eh_proj.weight").
+bool IsOfHead(const ggml_tensor& weight) { return std::strstr(weight.name, ".nextn.") != nullptr; }
 
 void AddFile(const SourceFile& file, PassPlan& plan) {
   if (std::find(plan.files.begin(), plan.files.end(), &file) == plan.files.end()) plan.files.push_back(&file);
@@ -120,6 +124,7 @@ void PassPlan::Clear() {
   takeovers.clear();
   lookups.clear();
   files.clear();
+  of_head = false;
   columns = 0;
   multiplied_bytes = column_bytes = 0;
 }
@@ -127,10 +132,12 @@ void PassPlan::Clear() {
 void MakePassPlan(const GgmlApi& api, std::vector<ManagedProduct> products, bool look_ahead, WeightStore& weights, ExpertStore& experts, PassPlan& plan) {
   plan.Clear();
   plan.takeovers.reserve(products.size());
+  plan.of_head = std::any_of(products.begin(), products.end(), [](const ManagedProduct& product) { return IsOfHead(*product.weight); });
   for (ManagedProduct& product : products) {
     Takeover& takeover = plan.takeovers.emplace_back(std::move(product.takeover));
     takeover.weight = weights.FindOrAdd(*product.weight, product.origin, takeover.node->op == api.op.mul_mat_id);
     if (takeover.upload) weights.KeepAsInFile(*takeover.weight);
+    if (plan.of_head) weights.AddToHead(*takeover.weight);
     AddFile(*takeover.weight->origin.file, plan);
   }
   GroupExperts(api, experts, look_ahead, plan);
