@@ -99,7 +99,7 @@ const std::vector<ModelShape>& Presets() {
        true, 0, 0, true},
       {"rows-tiny", "the same of 4 layers and 32768 tokens, for tests, with --type q8_0 46 MiB", 4, 256, 512, 4, 2, 32768, true, 0, 0, true},
       {"head-5g", "moe-5g with a draft head as in GLM 4.5: 17 blocks, 5.6 GiB", 16, 2048, 768, 16, 4, 32000, false, 128, 8, false, true},
-      {"head-tiny", "moe-tiny with a draft head, for tests, 8 MiB", 4, 512, 256, 8, 2, 2048, false, 16, 2, false, true},
+      {"head-tiny", "moe-tiny with a draft head, and no token without a text, for tests, 20 MiB", 4, 512, 256, 8, 2, 265, false, 16, 2, false, true},
   };
   return presets;
 }
