@@ -11,7 +11,7 @@ configure = cmake -S . -B $(RELEASE) -G Ninja -DCMAKE_BUILD_TYPE=Release -DHEADR
 # A new folder gets no tests until somebody wants them; one that has them keeps them.
 without_tests = $(if $(wildcard $(RELEASE)/CMakeCache.txt),,-DHEADRACE_TESTS=OFF -DHEADRACE_BENCH=OFF)
 
-.PHONY: all everything demo test test-slow sanitize sanitize-address sanitize-thread fuzz soak bench bench-device install clean
+.PHONY: all everything demo test test-slow sanitize sanitize-address sanitize-thread fuzz soak bench bench-device expect install clean
 # The library and the command.
 all:
 	@scripts/install-packages.sh build
@@ -71,6 +71,12 @@ bench: everything
 # The same with a graphics card that the engine shows.
 bench-device: everything
 	bench/run.sh $(RELEASE) "$(ENGINE)" --only device --results bench/results/device --docs docs/device-benchmarks.md
+
+# docs/what-to-expect.md: what `headrace plan` predicts for published models. A minute; nothing is loaded, files of holes.
+expect: all
+	@$(call configure,-DHEADRACE_BENCH=ON)
+	cmake --build $(RELEASE) -j $(JOBS) --target headrace-make-model headrace-make-trace headrace-replay
+	bench/expect.py $(RELEASE) "$(ENGINE)"
 
 install: all
 	cmake --install $(RELEASE)

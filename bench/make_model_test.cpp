@@ -13,6 +13,7 @@
 #include <map>
 #include <string>
 
+#include "describe_model.h"
 #include "gguf/catalogue.h"
 #include "model_file.h"
 #include "model_shape.h"
@@ -42,7 +43,7 @@ class MakeModelTest : public testing::Test {
   std::filesystem::path folder_;
 };
 
-GgufWriter Tiny(TensorType type, bool tied = false) {
+GgufWriter Tiny(TypeMix type, bool tied = false) {
   auto shape = FindPreset("tiny");
   EXPECT_TRUE(shape.ok());
   shape->tied = tied;
@@ -52,8 +53,8 @@ GgufWriter Tiny(TensorType type, bool tied = false) {
 }
 
 TEST_F(MakeModelTest, TinyIsReadByTheCatalogue) {
-  const std::map<TensorType, std::string> types = {
-      {TensorType::kQ4_0, "Q4_0"}, {TensorType::kQ8_0, "Q8_0"}, {TensorType::kQ4_K, "Q4_K"}, {TensorType::kQ6_K, "Q6_K"}};
+  const std::map<TypeMix, std::string> types = {
+      {TypeMix::kQ4_0, "Q4_0"}, {TypeMix::kQ8_0, "Q8_0"}, {TypeMix::kQ4_K, "Q4_K"}, {TypeMix::kQ6_K, "Q6_K"}};
   for (const auto& [type, name] : types) {
     const GgufWriter model = Tiny(type);
     const std::string path = Path("tiny" + std::to_string(static_cast<int>(type)));
@@ -70,7 +71,7 @@ TEST_F(MakeModelTest, TinyIsReadByTheCatalogue) {
     ASSERT_EQ(catalogue->tensors.size(), model.tensors().size());
     const TensorEntry& last = catalogue->tensors.back();
     EXPECT_EQ(last.name, "output.weight");
-    EXPECT_EQ(last.type, static_cast<uint32_t>(type == TensorType::kQ4_K ? TensorType::kQ6_K : type));
+    EXPECT_EQ(last.type, static_cast<uint32_t>(TypeOf(type, "output.weight", {512, 2048}, 4, false)));
     EXPECT_EQ(last.offset, model.DataOffset() + model.tensors().back().offset);
     EXPECT_EQ(last.bytes, model.tensors().back().bytes);
   }
@@ -79,7 +80,7 @@ TEST_F(MakeModelTest, TinyIsReadByTheCatalogue) {
 TEST_F(MakeModelTest, AMixtureOfExpertsHasRoutersThatDiffer) {
   const auto shape = FindPreset("moe-tiny");
   ASSERT_TRUE(shape.ok());
-  const auto model = DescribeModel(*shape, TensorType::kQ4_0);
+  const auto model = DescribeModel(*shape, TypeMix::kQ4_0);
   ASSERT_TRUE(model.ok()) << model.status().message();
   ASSERT_TRUE(WriteModel(Path("moe"), *model, {}).ok());
   const auto catalogue = ReadCatalogue(Path("moe"));
@@ -105,7 +106,7 @@ TEST_F(MakeModelTest, AMixtureOfExpertsHasRoutersThatDiffer) {
 TEST_F(MakeModelTest, EmbeddingsOfAMixtureShareAPartAndDifferInTheRest) {
   const auto shape = FindPreset("moe-tiny");
   ASSERT_TRUE(shape.ok());
-  const auto model = DescribeModel(*shape, TensorType::kQ4_0);
+  const auto model = DescribeModel(*shape, TypeMix::kQ4_0);
   ASSERT_TRUE(model.ok()) << model.status().message();
   ASSERT_TRUE(WriteModel(Path("moe"), *model, {}).ok());
   const std::string content = Content(Path("moe"));
@@ -122,7 +123,7 @@ TEST_F(MakeModelTest, EmbeddingsOfAMixtureShareAPartAndDifferInTheRest) {
 TEST_F(MakeModelTest, ADraftHeadPassesTheEmbeddingOn) {
   const auto shape = FindPreset("head-tiny");
   ASSERT_TRUE(shape.ok());
-  const auto model = DescribeModel(*shape, TensorType::kQ4_0);
+  const auto model = DescribeModel(*shape, TypeMix::kQ4_0);
   ASSERT_TRUE(model.ok()) << model.status().message();
   ASSERT_TRUE(WriteModel(Path("head"), *model, {}).ok());
   const auto catalogue = ReadCatalogue(Path("head"));
@@ -141,13 +142,10 @@ TEST_F(MakeModelTest, ADraftHeadPassesTheEmbeddingOn) {
       ASSERT_EQ(value, row == column ? 127 : 0) << row << " " << column;
     }
   }
-  auto dense = *shape;
-  dense.experts = dense.experts_used = 0;
-  EXPECT_EQ(DescribeModel(dense, TensorType::kQ4_0).status().code(), Code::kInvalidArgument);
 }
 
 TEST_F(MakeModelTest, BytesDependOnTheSeedAlone) {
-  const GgufWriter model = Tiny(TensorType::kQ4_0);
+  const GgufWriter model = Tiny(TypeMix::kQ4_0);
   WriteOptions options;
   options.threads = 1;
   ASSERT_TRUE(WriteModel(Path("a"), model, options).ok());
@@ -160,9 +158,9 @@ TEST_F(MakeModelTest, BytesDependOnTheSeedAlone) {
 }
 
 TEST_F(MakeModelTest, SparseFileTakesNoDisk) {
-  const auto shape = ShapeOfSize(uint64_t{400} << 30, TensorType::kQ4_0);
+  const auto shape = ShapeOfSize(uint64_t{400} << 30, TypeMix::kQ4_0);
   ASSERT_TRUE(shape.ok()) << shape.status().message();
-  const auto model = DescribeModel(*shape, TensorType::kQ4_0);
+  const auto model = DescribeModel(*shape, TypeMix::kQ4_0);
   ASSERT_TRUE(model.ok());
   WriteOptions options;
   options.sparse = true;
@@ -179,12 +177,12 @@ TEST_F(MakeModelTest, SparseFileTakesNoDisk) {
 }
 
 TEST_F(MakeModelTest, TiedModelHasNoOutput) {
-  const GgufWriter model = Tiny(TensorType::kQ4_0, true);
+  const GgufWriter model = Tiny(TypeMix::kQ4_0, true);
   EXPECT_EQ(model.tensors().back().name, "output_norm.weight");
 }
 
 TEST_F(MakeModelTest, NothingIsLeftAfterAnError) {
-  const GgufWriter model = Tiny(TensorType::kQ4_0);
+  const GgufWriter model = Tiny(TypeMix::kQ4_0);
   const std::atomic<bool> cancel{true};
   WriteOptions options;
   options.cancel = &cancel;
@@ -199,8 +197,68 @@ TEST_F(MakeModelTest, NothingIsLeftAfterAnError) {
 
 TEST(ModelShape, RefusesWhatCannotBe) {
   EXPECT_EQ(FindPreset("nothing").status().code(), Code::kInvalidArgument);
-  EXPECT_EQ(ShapeOfSize(1 << 20, TensorType::kQ4_0).status().code(), Code::kInvalidArgument);
-  EXPECT_EQ(ShapeOfSize(uint64_t{1} << 50, TensorType::kQ4_0).status().code(), Code::kInvalidArgument);
+  EXPECT_EQ(ShapeOfSize(1 << 20, TypeMix::kQ4_0).status().code(), Code::kInvalidArgument);
+  EXPECT_EQ(ShapeOfSize(uint64_t{1} << 50, TypeMix::kQ4_0).status().code(), Code::kInvalidArgument);
+}
+
+// Queries and keys of the first layer are nearly one vector, and nothing of the embedding is common to all tokens.
+TEST(DriftingChoices, ComeFromTheFirstLayersAttention) {
+  auto shape = FindPreset("moe-tiny");
+  ASSERT_TRUE(shape.ok());
+  shape->choices = ChoiceKind::kDrifting;
+  const auto model = DescribeModel(*shape, TypeMix::kQ4_0);
+  ASSERT_TRUE(model.ok()) << model.status().message();
+  std::map<std::string, TensorPlace> tensors;
+  for (const TensorPlace& tensor : model->tensors()) tensors.emplace(tensor.name, tensor);
+  EXPECT_EQ(tensors.at("token_embd.weight").filling.alike, 0);
+  for (const char* part : {"attn_q", "attn_k"}) {
+    const auto bias = tensors.find("blk.0." + std::string(part) + ".bias");
+    ASSERT_NE(bias, tensors.end()) << part;
+    EXPECT_EQ(bias->second.shape[0], tensors.at("blk.0." + std::string(part) + ".weight").shape[1]);
+    EXPECT_EQ(tensors.count("blk.1." + std::string(part) + ".bias"), 0u);
+  }
+  EXPECT_GT(tensors.at("blk.0.attn_output.weight").filling.gain, 10 * tensors.at("blk.1.attn_output.weight").filling.gain);
+  auto other = FindPreset("gpt-oss-20b");
+  ASSERT_TRUE(other.ok());
+  other->choices = ChoiceKind::kDrifting;
+  EXPECT_EQ(DescribeModel(*other, other->types).status().code(), Code::kInvalidArgument);
+}
+
+// What the models' publishers say of them; draft heads count where the files have them.
+TEST(PublishedShapes, HaveAsManyParameters) {
+  const std::map<std::string, uint64_t> published = {
+      {"llama-3.1-8b", 8030261248},     {"llama-3.1-70b", 70553706496},   {"qwen3-30b-a3b", 30532122624}, {"gpt-oss-20b", 20914757184},
+      {"gpt-oss-120b", 116829156672},   {"qwen3-next-80b", 79674391296},  {"glm-4.5-air", 110468824832},  {"deepseek-v3", 671026419200}};
+  EXPECT_EQ(PublishedShapes().size(), published.size());
+  for (const ModelShape& shape : PublishedShapes()) {
+    const auto model = DescribeModel(shape, shape.types);
+    ASSERT_TRUE(model.ok()) << model.status().message();
+    uint64_t parameters = 0;
+    for (const TensorPlace& tensor : model->tensors()) {
+      if (tensor.name == "rope_freqs.weight") continue;  // computed when the file is made
+      uint64_t elements = 1;
+      for (const uint64_t n : tensor.shape) elements *= n;
+      parameters += elements;
+    }
+    EXPECT_EQ(parameters, published.at(shape.name)) << shape.name;
+  }
+}
+
+TEST(PublishedShapes, ShrinkInProportion) {
+  const auto shape = FindPreset("deepseek-v3");
+  ASSERT_TRUE(shape.ok());
+  const ModelShape four = Shrink(*shape, {.layers = 4, .heads = 8, .experts = 32});
+  EXPECT_EQ(four.dense_layers, 3u);
+  EXPECT_EQ(four.heads_kv, 8u);
+  EXPECT_EQ(four.experts_used, 8u);
+  EXPECT_EQ(four.width, shape->width);
+  EXPECT_TRUE(DescribeModel(four, four.types).ok());
+  const ModelShape two = Shrink(*shape, {.layers = 2, .experts = 4});
+  EXPECT_EQ(two.dense_layers, 1u);
+  EXPECT_EQ(two.experts_used, 4u);
+  EXPECT_EQ(DescribeModel(two, two.types).status().code(), Code::kInvalidArgument) << "8 groups of experts";
+  EXPECT_EQ(DescribeModel(Shrink(*shape, {.layers = 1, .width = 500}), two.types).status().code(), Code::kInvalidArgument);
+  EXPECT_EQ(Shrink(*FindPreset("gpt-oss-20b"), {.heads = 4}).heads_kv, 1u);
 }
 
 float FromHalf(uint16_t half) {
@@ -257,12 +315,34 @@ TEST(RandomWeights, Q8_0IsCentredWithTheRightDeviation) {
   EXPECT_NEAR(std::sqrt(squares / n), deviation, deviation * 0.01);
 }
 
+TEST(RandomWeights, Mxfp4HasAboutTheRightDeviation) {
+  constexpr double kValues[] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};  // in halves
+  constexpr uint64_t kBlocks = 20000;
+  for (const uint64_t row : {480, 2880, 4096}) {
+    std::vector<uint8_t> data(kBlocks * 17);
+    FillWeights(TensorType::kMxfp4, row, 7, 0, data.size(), data.data());
+    double sum = 0, squares = 0;
+    for (uint64_t b = 0; b < kBlocks; ++b) {
+      for (uint64_t i = 1; i < 17; ++i) {
+        for (const int level : {data[b * 17 + i] & 15, data[b * 17 + i] >> 4}) {
+          const double w = std::ldexp(kValues[level], data[b * 17] - 128);
+          sum += w;
+          squares += w * w;
+        }
+      }
+    }
+    const double n = kBlocks * 32, deviation = 1 / std::sqrt(static_cast<double>(row));
+    EXPECT_NEAR(sum / n, 0, deviation * 0.01);
+    EXPECT_NEAR(std::sqrt(squares / n) / deviation, 1, 0.42) << "the nearest power of two";
+  }
+}
+
 TEST(RandomWeights, AnyRangeOfARouterHasTheBytesOfTheWhole) {
   std::vector<uint8_t> whole(5000), part(5000);
-  FillRouter(100, 3, 0, whole.size(), whole.data());
+  FillWeights(TensorType::kF32, 100, 3, 0, whole.size(), whole.data(), RandomFloats(100));
   for (const uint64_t begin : {0, 1, 399, 400, 402, 4099}) {
     const uint64_t length = std::min<uint64_t>(whole.size() - begin, 701);
-    FillRouter(100, 3, begin, length, part.data());
+    FillWeights(TensorType::kF32, 100, 3, begin, length, part.data(), RandomFloats(100));
     EXPECT_EQ(std::memcmp(part.data(), whole.data() + begin, length), 0) << begin;
   }
 }
@@ -280,7 +360,8 @@ TEST(RandomWeights, AnyRangeOfAnIdentityHasTheBytesOfTheWhole) {
 }
 
 TEST(RandomWeights, AnyRangeHasTheBytesOfTheWhole) {
-  for (const TensorType type : {TensorType::kF32, TensorType::kQ4_0, TensorType::kQ8_0, TensorType::kQ4_K, TensorType::kQ6_K}) {
+  for (const TensorType type : {TensorType::kF32, TensorType::kQ4_0, TensorType::kQ5_0, TensorType::kQ8_0, TensorType::kQ4_K, TensorType::kQ5_K, TensorType::kQ6_K,
+                                TensorType::kMxfp4}) {
     std::vector<uint8_t> whole(5000), part(5000);
     FillWeights(type, 512, 3, 0, whole.size(), whole.data());
     for (const uint64_t begin : {0, 1, 17, 18, 143, 500, 4099}) {

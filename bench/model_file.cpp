@@ -48,11 +48,7 @@ void Render(const GgufWriter& model, const std::string& header, uint64_t seed, u
     const uint64_t from = std::max(begin, tensor_begin), to = std::min(end, tensor_begin + it->bytes);
     const uint64_t tensor_seed = seed * 0x100000001B3ull + static_cast<uint64_t>(it - tensors.begin()) * 0x9E3779B97F4A7C15ull * 31;
     uint8_t* const at = out + (from - begin);
-    if (it->type == TensorType::kF32 && it->shape.size() == 2) {
-      FillRouter(it->shape[0], tensor_seed, from - tensor_begin, to - from, at);
-    } else {
-      FillWeights(it->type, it->shape[0], tensor_seed, from - tensor_begin, to - from, at, it->filling);
-    }
+    FillWeights(it->type, it->shape[0], tensor_seed, from - tensor_begin, to - from, at, it->filling);
   }
 }
 

@@ -1,5 +1,4 @@
-// The shapes of generated models: Llama architecture, Qwen3-MoE with experts, Gemma 3n with embeddings for each layer, or GLM 4.5 with a draft head; named presets, and what
-// they are in GGUF.
+// The shapes of generated models: small ones for tests and benchmarks, and those of published models, exact in layers, widths, heads, experts and types of weights.
 #pragma once
 
 #include <cstdint>
@@ -8,37 +7,65 @@
 #include <vector>
 
 #include "base/status.h"
-#include "gguf_writer.h"
+#include "weight_types.h"
 
 namespace headrace::bench {
 
+// What the engine's loader calls them.
+enum class Architecture { kLlama, kQwen3Moe, kGemma3n, kGptOss, kGlm4Moe, kQwen3Next, kDeepseek2 };
+const char* NameOf(Architecture architecture);
+
+// What the routers of a mixture choose, token after token.
+enum class ChoiceKind {
+  kPopular,   // some experts are popular, and the token decides
+  kDrifting,  // none stays popular; a subject decides that drifts over some hundred tokens, and the token (of kQwen3Moe only)
+};
+
 struct ModelShape {
   std::string name;
-  std::string about;          // one line for --help
+  std::string about;             // one line for --help
+  Architecture architecture = Architecture::kLlama;
   uint32_t layers = 0;
-  uint32_t width = 0;         // embedding length
-  uint32_t feed_forward = 0;
+  uint32_t width = 0;            // embedding length
+  uint32_t feed_forward = 0;     // of layers without experts
   uint32_t heads = 0;
   uint32_t heads_kv = 0;
   uint32_t vocabulary = 0;
-  bool tied = false;          // no output.weight: the embedding is used twice
-  uint32_t experts = 0;       // of each layer; 0: dense
-  uint32_t experts_used = 0;  // by a token; feed_forward is then the width of one expert
-  bool layer_embeddings = false;  // a second table with a row for each token: 256 elements for each layer
-  bool draft_head = false;    // one block more, which drafts (head_shape.h)
+  uint32_t head = 0;             // width of one head; 0: width / heads
+  bool tied = false;             // no output.weight: the embedding is used twice
+  uint32_t experts = 0;          // of each layer; 0: dense
+  uint32_t experts_used = 0;     // by a token
+  uint32_t expert_feed_forward = 0;
+  uint32_t dense_layers = 0;     // the first ones, without experts
+  uint32_t draft_layers = 0;     // behind the others, for proposing tokens
+  bool head_copies = false;      // they pass the last token's embedding on, the largest part of each hidden state of a mixture: many proposals are right, which says
+                                 // nothing about published models. Embedding and output are the model's.
+  uint32_t context = 8192;
+  uint32_t rope_dimensions = 0;  // of a head that are rotated; 0: all
+  float rope_base = 10000;
+  TypeMix types = TypeMix::kQ4_0;
+  ChoiceKind choices = ChoiceKind::kPopular;
+
+  uint32_t head_width() const { return head > 0 ? head : heads > 0 ? width / heads : 0; }
+  uint32_t all_layers() const { return layers + draft_layers; }
 };
 
-// llama-4g, mid, tiny, huge-output, moe-5g, moe-tiny, rows-8g, rows-tiny, head-5g, head-tiny.
+// Instead of a preset's own numbers; 0: as the preset has it.
+struct SmallerShape {
+  uint32_t layers = 0, width = 0, feed_forward = 0, heads = 0, experts = 0, vocabulary = 0;
+};
+
+// Layers without experts, KV heads and draft layers keep their share: at least one layer has experts where the shape has any.
+ModelShape Shrink(ModelShape shape, const SmallerShape& smaller);
+
+// Those of this file and the published ones.
 const std::vector<ModelShape>& Presets();
+const std::vector<ModelShape>& PublishedShapes();
 // Errors: kInvalidArgument, listing the presets.
 Result<ModelShape> FindPreset(std::string_view name);
 
-// A shape whose file with this matrix type has about `bytes` bytes, of as many layers as that needs (at most
+// A shape whose file with these types has about `bytes` bytes, of as many layers as that needs (at most
 // 512, the engine's limit). Errors: kInvalidArgument when it would need none or more.
-Result<ModelShape> ShapeOfSize(uint64_t bytes, TensorType matrices);
-
-// Q4_0 or Q4_K for the matrices; Q4_K comes with a Q6_K output as in llama.cpp's own Q4_K files.
-// Errors: kInvalidArgument when a dimension does not fit the type's blocks, the heads or the tokenizer.
-Result<GgufWriter> DescribeModel(const ModelShape& shape, TensorType matrices);
+Result<ModelShape> ShapeOfSize(uint64_t bytes, TypeMix types);
 
 }  // namespace headrace::bench

@@ -24,12 +24,13 @@ struct Blocks {
   BlockLayout layout;
   uint64_t seed;
   uint16_t scale;      // half
-  uint16_t min_scale;  // half, Q4_K only
+  uint16_t min_scale;  // half, Q4_K and Q5_K
+  uint8_t exponent;    // MXFP4
 };
 
-// Uniform quants have a mean of -0.5 steps (Q4_0: -8..7, Q6_K: -32..31, Q8_0: -128..127). In a matrix that would be one direction
+// Uniform quants have a mean of -0.5 steps (Q4_0: -8..7, Q5_0: -16..15, Q6_K: -32..31, Q8_0: -128..127). In a matrix that would be one direction
 // far stronger than all others and every logit vector alike, so each block or sub-block has a random sign.
-// Q4_K has a minimum of its own: 7.5 steps below zero centres it.
+// Q4_K and Q5_K have a minimum of their own: 7.5 and 15.5 steps below zero centre them. MXFP4 is symmetric.
 void FillBlock(const Blocks& blocks, uint64_t index, uint8_t* out) {
   const uint32_t words = (blocks.layout.bytes + 7) / 8;
   const uint64_t base = index * words;
@@ -43,12 +44,14 @@ void FillBlock(const Blocks& blocks, uint64_t index, uint8_t* out) {
     case TensorType::kF32:
       break;
     case TensorType::kQ4_0:
+    case TensorType::kQ5_0:
     case TensorType::kQ8_0: {
       const uint16_t d = blocks.scale ^ sign;
       std::memcpy(out, &d, 2);
       break;
     }
-    case TensorType::kQ4_K: {
+    case TensorType::kQ4_K:
+    case TensorType::kQ5_K: {
       const uint16_t d = blocks.scale ^ sign, dmin = blocks.min_scale ^ sign;
       std::memcpy(out, &d, 2);
       std::memcpy(out + 2, &dmin, 2);
@@ -64,6 +67,22 @@ void FillBlock(const Blocks& blocks, uint64_t index, uint8_t* out) {
     case TensorType::kQ6_K:
       std::memcpy(out + 208, &blocks.scale, 2);
       break;
+    case TensorType::kMxfp4:
+      out[0] = blocks.exponent;
+      break;
+  }
+}
+
+void FillFloats(const Filling& filling, uint64_t seed, uint64_t begin, uint64_t length, uint8_t* out) {
+  uint64_t done = 0;
+  while (done < length) {
+    const uint64_t element = (begin + done) / 4, in_element = (begin + done) % 4;
+    double value = filling.mean;
+    if (filling.spread > 0) value += (static_cast<double>(RandomWord(seed, element) >> 11) * 0x1p-52 - 1) * filling.spread;  // the top 53 bits
+    const auto single = static_cast<float>(value);
+    const uint64_t bytes = std::min(4 - in_element, length - done);
+    std::memcpy(out + done, reinterpret_cast<const uint8_t*>(&single) + in_element, bytes);
+    done += bytes;
   }
 }
 
@@ -83,9 +102,12 @@ BlockLayout BlockLayoutOf(TensorType type) {
   switch (type) {
     case TensorType::kF32: return {1, 4};
     case TensorType::kQ4_0: return {32, 18};
+    case TensorType::kQ5_0: return {32, 22};
     case TensorType::kQ8_0: return {32, 34};
     case TensorType::kQ4_K: return {256, 144};
+    case TensorType::kQ5_K: return {256, 176};
     case TensorType::kQ6_K: return {256, 210};
+    case TensorType::kMxfp4: return {32, 17};
   }
   return {};
 }
@@ -103,20 +125,26 @@ uint16_t ToHalf(float value) {
 void FillWeights(TensorType type, uint64_t row_elements, uint64_t seed, uint64_t begin, uint64_t length, uint8_t* out,
                  const Filling& filling) {
   if (type == TensorType::kF32) {
-    static constexpr uint8_t kOne[4] = {0x00, 0x00, 0x80, 0x3F};
-    for (uint64_t i = 0; i < length; ++i) out[i] = kOne[(begin + i) % 4];
+    FillFloats(filling, seed, begin, length, out);
     return;
   }
   // Standard deviations of the uniform quants, times the mean square of the sub-block scales.
   const float deviation = static_cast<float>(filling.gain) / std::sqrt(static_cast<float>(row_elements));
-  Blocks blocks{type, BlockLayoutOf(type), seed, 0, 0};
+  Blocks blocks{type, BlockLayoutOf(type), seed, 0, 0, 0};
   if (type == TensorType::kQ4_0) blocks.scale = ToHalf(deviation / 4.63f);
+  if (type == TensorType::kQ5_0) blocks.scale = ToHalf(deviation / 9.25f);
   if (type == TensorType::kQ8_0) blocks.scale = ToHalf(deviation / 73.9f);
   if (type == TensorType::kQ4_K) {
     blocks.scale = ToHalf(deviation / (4.61f * 48.4f));
     blocks.min_scale = ToHalf(deviation / (4.61f * 48.4f) * 7.5f);
   }
+  if (type == TensorType::kQ5_K) {
+    blocks.scale = ToHalf(deviation / (9.23f * 48.4f));
+    blocks.min_scale = ToHalf(deviation / (9.23f * 48.4f) * 15.5f);
+  }
   if (type == TensorType::kQ6_K) blocks.scale = ToHalf(deviation / (18.48f * 73.9f));
+  // 4-bit floats of 0 to 6 in steps of a half: 5.85 halves is their root mean square. Nearest power of two.
+  if (type == TensorType::kMxfp4) blocks.exponent = static_cast<uint8_t>(128 + std::lround(std::log2(deviation / 5.85f)));
 
   const uint64_t block_bytes = blocks.layout.bytes;
   const uint64_t row_blocks = row_elements / blocks.layout.elements;
@@ -139,17 +167,11 @@ void FillWeights(TensorType type, uint64_t row_elements, uint64_t seed, uint64_t
   }
 }
 
-void FillRouter(uint64_t row_elements, uint64_t seed, uint64_t begin, uint64_t length, uint8_t* out) {
-  const double scale = std::sqrt(3.0 / static_cast<double>(row_elements));  // a uniform in [-1, 1) has a variance of 1/3
-  uint64_t done = 0;
-  while (done < length) {
-    const uint64_t element = (begin + done) / 4, in_element = (begin + done) % 4;
-    const double uniform = static_cast<double>(RandomWord(seed, element) >> 11) * 0x1p-52 - 1;  // the top 53 bits
-    const auto value = static_cast<float>(uniform * scale);
-    const uint64_t bytes = std::min(4 - in_element, length - done);
-    std::memcpy(out + done, reinterpret_cast<const uint8_t*>(&value) + in_element, bytes);
-    done += bytes;
-  }
+Filling RandomFloats(uint64_t row_elements) {
+  Filling filling;
+  filling.mean = 0;
+  filling.spread = std::sqrt(3.0 / static_cast<double>(row_elements));  // a uniform in [-1, 1) has a variance of 1/3
+  return filling;
 }
 
 }  // namespace headrace::bench

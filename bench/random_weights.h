@@ -16,13 +16,13 @@ BlockLayout BlockLayoutOf(TensorType type);
 
 // Fills bytes [begin, begin + length) of a tensor into `out`. Quantized weights are symmetric around zero with
 // the standard deviation gain/sqrt(row_elements), so that (with a gain of one) a product with a normalized vector has values of
-// size one; F32 (norms) is all ones. Every byte depends on seed and position alone: ranges may be filled
+// size one; F32 is uniform around the filling's mean. Every byte depends on seed and position alone: ranges may be filled
 // in any order, by any number of threads. Thread-safe.
 void FillWeights(TensorType type, uint64_t row_elements, uint64_t seed, uint64_t begin, uint64_t length, uint8_t* out,
                  const Filling& filling = {});
 
-// The same for a router, F32, a row for each expert: uniform around zero with that deviation.
-void FillRouter(uint64_t row_elements, uint64_t seed, uint64_t begin, uint64_t length, uint8_t* out);
+// F32 with the same deviation: of routers, and of others that multiply.
+Filling RandomFloats(uint64_t row_elements);
 
 // The bits of the IEEE half nearest to `value`, whose magnitude must not exceed the largest half.
 uint16_t ToHalf(float value);

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "experts/expert_heat.h"
+#include "heat_mixture.h"
 
 namespace headrace {
 namespace {
@@ -46,6 +47,7 @@ ReplayResult Replay(std::span<const RouterStep> trace, uint64_t slots, ReplayPol
   if (keys == 0) return result;
   const std::vector<uint64_t> next = policy == ReplayPolicy::kOptimum ? NextUses(trace, experts, keys) : std::vector<uint64_t>();
   ExpertHeat heat(keys, half_life > 0 ? half_life : 1);
+  HeatMixture mixture(policy == ReplayPolicy::kMixture ? keys : 0);
   std::vector<uint64_t> last_use(keys, 0), next_use(keys, kNever), step_of(keys, 0);
   std::vector<bool> resident(keys, false);
   std::vector<size_t> held;  // resident keys
@@ -56,6 +58,7 @@ ReplayResult Replay(std::span<const RouterStep> trace, uint64_t slots, ReplayPol
     switch (policy) {
       case ReplayPolicy::kLru: return static_cast<double>(last_use[key]);
       case ReplayPolicy::kHeat: return heat[key];
+      case ReplayPolicy::kMixture: return mixture[key];
       case ReplayPolicy::kOptimum: return -static_cast<double>(next_use[key]);
     }
     return 0.0;
@@ -68,11 +71,13 @@ ReplayResult Replay(std::span<const RouterStep> trace, uint64_t slots, ReplayPol
     ++number;
     if (BeginsPass(trace, i)) {
       heat.Age(1);
+      mixture.Age(1);
       ++pass;
     }
     for (const uint32_t expert : step.experts) {
       const size_t key = step.layer * experts + expert;
       heat.Touch(key, 1);
+      if (policy == ReplayPolicy::kMixture) mixture.Touch(key, 1, static_cast<double>(step.experts.size()) / static_cast<double>(experts));
       last_use[key] = step_of[key] = number;
       if (policy == ReplayPolicy::kOptimum) next_use[key] = next[position];
       ++position;

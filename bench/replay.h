@@ -13,6 +13,7 @@ namespace headrace {
 enum class ReplayPolicy {
   kLru,      // gives up what was used longest ago
   kHeat,     // the coldest (experts/expert_heat.h): what ExpertCache does
+  kMixture,  // the least likely by three memories (heat_mixture.h)
   kOptimum,  // what is needed again last (Belady 1966): no policy has more hits
 };
 

@@ -111,6 +111,7 @@ int main(int argc, char** argv) {
     };
     rows.push_back({share, slots, "optimum", 0, best, 1});
     add("lru", ReplayPolicy::kLru, 0);
+    add("mixture", ReplayPolicy::kMixture, 0);
     for (const double half_life : half_lives) add("heat", ReplayPolicy::kHeat, half_life);
   }
   if (json) {

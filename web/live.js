@@ -23,10 +23,12 @@ function residencyBlock() {
   const resident = el('b', {}, '–');
   const total = el('b', { id: 'read-in-all' }, '–');
   const per = el('b', {}, '–');
+  const uploaded = el('b', {}, '–');
   const bar = el('div', { class: 'stack', role: 'img' }, el('i', { class: 'part-resident' }), el('i', { class: 'part-streamed' }));
   const row = (kind, name, value) => el('li', {}, kind ? el('i', { class: `part-${kind}` }) : null, name, value);
+  const uploads = row(null, 'Copied to the graphics card in all', uploaded);
   const element = el('div', { class: 'plot' }, el('div', { class: 'label' }, el('span', {}, 'Weights')), bar,
-    el('ul', { class: 'legend' }, row('resident', 'In memory', resident), row('streamed', 'Streamed for each pass', per), row(null, 'Read from disk in all', total)));
+    el('ul', { class: 'legend' }, row('resident', 'In memory', resident), row('streamed', 'Streamed for each pass', per), row(null, 'Read from disk in all', total), uploads));
   return { element, show(flash) {
     const held = flash.resident_bytes + flash.expert_resident_bytes;
     const whole = Math.max(1, held + flash.streamed_bytes_per_pass);
@@ -37,6 +39,8 @@ function residencyBlock() {
     per.textContent = bytes(flash.streamed_bytes_per_pass);
     total.textContent = bytes(flash.bytes_read);
     total.dataset.bytes = flash.bytes_read;
+    uploads.hidden = !flash.uploaded_bytes;
+    uploaded.textContent = bytes(flash.uploaded_bytes);
   } };
 }
 
@@ -60,8 +64,10 @@ function show({ models }) {
   }
   const flash = model?.flash;
   const streaming = flash && flash.weight_bytes > 0;
+  const placed = flash && !streaming && flash.uploaded_bytes > 0;
   note.hidden = Boolean(streaming);
-  note.textContent = !model ? 'Nothing is loaded.' : flash ? `${model.id} is being prepared.` : `${model.id} is all in memory: nothing streams.`;
+  note.textContent = !model ? 'Nothing is loaded.' : placed ? `All layers of ${model.id} are on the graphics card: nothing streams.`
+    : flash ? `${model.id} is being prepared.` : `${model.id} is all in memory: nothing streams.`;
   residency.element.hidden = !streaming;
   for (const [name, plot] of Object.entries(plots)) {
     plot.element.hidden = !streaming || (name === 'expert_hit_share' && !flash.expert_bytes);

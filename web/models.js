@@ -37,9 +37,9 @@ class Card {
     this.error = model.error;
   }
 
-  // The bar's whole is the larger of the memory and the model; what lies beyond the memory is hatched.
+  // The bar's whole is the larger of the memory, with what devices would have, and the model; what lies beyond the memory is hatched.
   showVerdict({ verdict, memory }) {
-    const limit = memory.limit_bytes ?? memory.everything_bytes ?? memory.weight_bytes;
+    const limit = memory.limit_bytes === null ? memory.everything_bytes ?? memory.weight_bytes : memory.limit_bytes + memory.device_weight_bytes;
     const needed = memory.everything_bytes ?? memory.weight_bytes;
     const whole = Math.max(limit, needed);
     this.size.className = `size ${verdict}`;
@@ -93,7 +93,8 @@ function showMachine() {
   if (!memory?.total_bytes) return;
   const used = memory.total_bytes - memory.available_bytes;
   const meter = el('span', { class: 'bar meter', 'aria-hidden': 'true' }, width(el('i'), used / memory.total_bytes));
-  $('machine').replaceChildren(el('span', { class: 'number', title: memory.limited_by }, `${bytes(memory.available_bytes)} of memory free`), meter);
+  $('machine').replaceChildren(el('span', { class: 'number', title: memory.limited_by }, `${bytes(memory.available_bytes)} of memory free`), meter,
+    ...memory.devices.map((device) => el('span', { class: 'number free-device', title: device.description }, `${bytes(device.free_bytes)} of ${device.name} free`)));
 }
 
 export function start() {

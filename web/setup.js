@@ -1,4 +1,4 @@
-// A model's own card, opened: the switch, the memory's slider with its estimate, loading and unloading.
+// A model's own card, opened: the switch, the sliders of memory and of graphics cards with their estimate, loading and unloading.
 import { get } from './api.js';
 import { announce, el, width } from './dom.js';
 import * as estimate from './estimate.js';
@@ -9,6 +9,7 @@ import { find, models, on } from './state.js';
 const STEPS = 1000;
 const DEBOUNCE_MS = 90;
 const GIB = 2 ** 30;
+const MIB = 2 ** 20;
 const CACHE_TYPES = ['f16', 'q8_0', 'q4_0'];
 
 export class Setup {
@@ -32,6 +33,12 @@ export class Setup {
     this.sliderValue = el('output', {});
     this.ends = el('span', { class: 'hint' }, el('span', {}), el('span', {}));
     this.budget = el('div', { class: 'field' }, el('div', { class: 'label' }, el('span', {}, 'Memory for this model'), this.sliderValue), this.slider, this.ends);
+    this.vram = el('select', { onchange: () => this.chooseVram(this.vram.value), 'aria-label': 'Graphics cards' },
+      el('option', { value: 'auto' }, 'What is free'), el('option', { value: 'off' }, 'Nothing'), el('option', { value: 'size' }, 'A size'));
+    this.vramSlider = el('input', { type: 'range', min: 0, max: STEPS, step: 1, value: STEPS, oninput: () => this.slideVram(), 'aria-label': 'Memory of graphics cards' });
+    this.vramValue = el('output', {});
+    this.vramSize = el('div', {}, this.vramSlider);
+    this.cards = el('div', { class: 'field', hidden: true }, el('div', { class: 'label' }, el('span', {}, 'Graphics cards'), this.vramValue, this.vram), this.vramSize);
     this.context = el('input', { type: 'number', min: 1, step: 1, inputmode: 'numeric', onchange: () => this.change('context_length', Number(this.context.value) || null) });
     this.cache = el('select', { onchange: () => this.change('kv_cache_type', this.cache.value || null) },
       el('option', { value: '' }, 'Default'), CACHE_TYPES.map((type) => el('option', {}, type)));
@@ -43,7 +50,7 @@ export class Setup {
     this.loadButton = el('button', { type: 'button', class: 'primary', onclick: () => this.load() }, 'Load');
     this.unloadButton = el('button', { type: 'button', onclick: () => this.unload() }, 'Unload');
     this.element = el('div', { class: 'body' },
-      el('label', { class: 'switch' }, '⚡ Enable Flash Weight Streaming', this.flash), this.budget,
+      el('label', { class: 'switch' }, '⚡ Enable Flash Weight Streaming', this.flash), this.budget, this.cards,
       el('details', { class: 'more' }, el('summary', {}, 'Context, KV cache, draft model'),
         el('div', { class: 'pair' }, field('Context in tokens', this.context), field('KV cache', this.cache)), field('Draft model', this.draft)),
       this.estimate, this.bar, this.status, el('div', { class: 'actions' }, this.loadButton, this.unloadButton));
@@ -66,6 +73,49 @@ export class Setup {
     this.showSlider(this.changes[key] * GIB);
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.refresh(), DEBOUNCE_MS);
+  }
+
+  chooseVram(mode) {
+    this.change('vram_gb', mode === 'size' ? this.vramBytes(1) / GIB : mode);
+  }
+
+  // Whole MiB, so that no rounding makes it more than is free.
+  vramBytes(at) {
+    const { least, most } = this.vramRange;
+    return Math.max(MIB, Math.floor((least + (most - least) * at) / MIB) * MIB);
+  }
+
+  slideVram() {
+    const size = this.vramBytes(Number(this.vramSlider.value) / STEPS);
+    this.changes.vram_gb = size / GIB;
+    this.range = null;
+    this.showVramSize(size);
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.refresh(), DEBOUNCE_MS);
+  }
+
+  showVramSize(size) {
+    const { least, most } = this.vramRange;
+    this.vramValue.textContent = bytes(size);
+    this.vramSlider.setAttribute('aria-valuetext', bytes(size));
+    return width(this.vramSlider, Math.min(1, Math.max(0, (size - least) / Math.max(1, most - least))), '--at');
+  }
+
+  // Where there is none nothing is asked; a size that was remembered is in the way then, and the estimate says so.
+  showVram({ vram, model, memory, devices }) {
+    this.cards.hidden = vram.free_bytes === null;
+    if (this.cards.hidden) return;
+    const least = Math.min(vram.least_bytes === null ? MIB : vram.least_bytes + MIB, vram.free_bytes);
+    // More than all of it would be of no use.
+    const context = devices.reduce((bytesThere, { context_bytes: there }) => bytesThere + (there ?? 0), memory.context_bytes ?? 0);
+    this.vramRange = { least, most: vram.least_bytes === null ? vram.free_bytes : Math.min(vram.free_bytes, least + model.weight_bytes + context) };
+    this.vram.value = vram.mode;
+    this.vramSize.hidden = vram.mode !== 'size';
+    this.vramValue.textContent = '';
+    if (vram.mode !== 'size') return;
+    this.showVramSize(vram.limit_bytes);
+    const { most } = this.vramRange;
+    if (document.activeElement !== this.vramSlider) this.vramSlider.value = Math.round((STEPS * (vram.limit_bytes - least)) / Math.max(1, most - least));
   }
 
   showSlider(size) {
@@ -106,7 +156,8 @@ export class Setup {
     const key = found.memory.least_bytes ? 'ram_gb' : 'flash_ram_gb';
     const whole = key in this.changes || this.setting(key) ? await get(`${this.query(key)}&${key}=null`, signal) : found;
     const least = key === 'ram_gb' ? found.memory.least_bytes : found.smallest_budget_bytes;
-    const everything = key === 'ram_gb' ? found.memory.everything_bytes : found.memory.weight_bytes;
+    // What devices have is not in memory.
+    const everything = key === 'ram_gb' ? found.memory.everything_bytes - found.memory.device_weight_bytes : found.memory.weight_bytes;
     const most = Math.min(everything, whole.memory.limit_bytes ?? everything);
     this.range = { key, least, most };
     this.slider.disabled = most <= least;
@@ -121,12 +172,13 @@ export class Setup {
     const mode = this.setting('flash_mode') ?? 'auto';
     this.flash.checked = mode === 'on' || (mode === 'auto' && (found.streams || !found.fits));
     this.budget.hidden = !this.flash.checked;
+    this.showVram(found);
     this.estimate.replaceChildren(...estimate.draw(found, (remedy) => {
       Object.assign(this.changes, remedy);
       this.range = null;
       this.refresh();
     }));
-    this.loadButton.disabled = this.busy || !found.fits && found.reason !== null && found.streams;
+    this.loadButton.disabled = this.busy || found.devices_problem !== null || (!found.fits && found.reason !== null && found.streams);
     clearTimeout(this.speaking);
     this.speaking = setTimeout(() => { if (this.element.contains(document.activeElement)) announce(estimate.summary(found)); }, 700);
   }

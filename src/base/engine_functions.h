@@ -65,6 +65,7 @@
   X(sigmoid)
 
 #define HEADRACE_GGML_DEVICES(X)     \
+  X(backend_buffer_name)             \
   X(backend_synchronize)             \
   X(backend_tensor_get)
 

@@ -112,7 +112,7 @@ class Planner {
       tried.memory = cli::DivideMemory(tried.limits, tried.weights, tried.catalogue.weight_bytes(), memory);
       const uint64_t limit = tried.limits.process_bytes;
       if (!tried.streams() && limit > 0 && tried.memory.everything_bytes > limit) return std::nullopt;
-      const auto learned = cli::LoadLearned({tried.path, "", tried.memory.weights_budget_bytes, version});
+      const auto learned = cli::LoadLearned(cli::LearnedPlaceOf(tried, "", version));
       const auto cost = cli::PassCostOf(tried, machine, learned);
       return cost.ok() ? std::optional(cost->Seconds(static_cast<double>(slots))) : std::nullopt;
     });

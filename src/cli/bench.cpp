@@ -120,6 +120,7 @@ int Bench(BenchOptions options, const CommandLine& line) {
   if (!rows.ok()) return Fail(rows.status().message(), kExitFailure);
   report.rows = std::move(*rows);
   report.statistics = result->statistics.value_or(Statistics());
+  report.on_devices = result->on_devices;
   LearnPromptSpeed(report, *model);
   WriteOutput(options.json ? RenderBenchJson(report) : RenderBenchText(report));
   return kExitOk;

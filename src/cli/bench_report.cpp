@@ -63,7 +63,8 @@ std::string RenderBenchText(const BenchReport& report) {
   std::string text = s.streamed() ? fmt::format("{}: {} resident, {} streamed per pass (budget {})\n", report.model,
                                                 FormatSize(s.resident_bytes), FormatSize(s.streamed_bytes_per_pass),
                                                 FormatSize(report.budget_bytes))
-                                  : fmt::format("{}: nothing was streamed\n", report.model);
+                                  : fmt::format("{}: {}\n", report.model, report.on_devices || s.on_devices() ? "all layers are on devices, nothing streams once they are loaded"
+                                                                                                    : "nothing was streamed");
   TextTable table({Align::kLeft, Align::kRight, Align::kRight, Align::kRight});
   const double bound = report.bound();
   table.AddRow({"", "tokens/s", bound > 0 ? "disk's limit" : "", bound > 0 ? "reached" : ""});
@@ -97,6 +98,7 @@ std::string RenderBenchJson(const BenchReport& report) {
   const Json json = {{"model", report.model},
                      {"engine", report.engine_version},
                      {"streamed", s.streamed()},
+                     {"on_devices", report.on_devices || s.on_devices()},
                      {"budget_bytes", report.budget_bytes},
                      {"resident_bytes", s.resident_bytes},
                      {"streamed_bytes_per_pass", s.streamed_bytes_per_pass},
@@ -109,6 +111,8 @@ std::string RenderBenchJson(const BenchReport& report) {
                      {"row_bytes_read", s.row_bytes_read},
                      {"row_memory_bytes", s.row_memory_bytes},
                      {"bytes_read", s.bytes_read},
+                     {"uploaded_bytes", s.uploaded_bytes},
+                     {"uploaded_from_memory_bytes", s.uploaded_from_memory_bytes},
                      {"disk_bytes_per_s", NumberOrNull(report.disk_bytes_per_s)},
                      {"results", rows}};
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";

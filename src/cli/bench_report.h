@@ -28,6 +28,7 @@ struct BenchReport {
   std::vector<BenchRow> rows;
   Statistics statistics;
   double disk_bytes_per_s = 0;   // measured just before; 0 unknown
+  bool on_devices = false;           // known beforehand: no weight is left to the processor
   uint64_t budget_bytes = 0;
 
   // Read for one token: what streams, and the experts that were not in memory.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <numeric>
@@ -15,6 +16,7 @@
 #include "cli/capture.h"
 #include "cli/engine_memory.h"
 #include "cli/engine_probe.h"
+#include "cli/process_start.h"
 
 namespace headrace::cli {
 namespace {
@@ -69,6 +71,18 @@ uint64_t MarginOf(const std::vector<std::string>& arguments, size_t device) {
     field = rest.substr(0, rest.find(','));
   }
   return Number(field).value_or(kDeviceMargin) * kMiB;
+}
+
+// What a program of the engine prints about its devices; "" where none can be asked.
+std::string ListDevices(const Engine& engine, const std::vector<std::string>& words, const Environment& environment) {
+  for (const char* name : {"llama-bench", "llama-cli", "llama-completion", "llama-server"}) {
+    const auto program = LocateProgram(name, &engine, SearchPaths());
+    if (!program.ok()) continue;
+    auto output = Capture(*program, words, false, environment);
+    if (output.ok() && output->exit_status == 0) return std::move(output->output);
+    if (output.ok() && output->signal == SIGKILL) break;   // a driver that hangs holds the others up as well
+  }
+  return "";
 }
 
 }  // namespace
@@ -127,13 +141,16 @@ std::vector<Device> QueryDevices(const Engine& engine, const std::vector<std::st
   std::vector<std::string> words;
   if (const auto servers = OptionValue(arguments, kRemote)) words = {"--rpc", *servers};
   words.emplace_back("--list-devices");
-  for (const char* name : {"llama-bench", "llama-cli", "llama-completion", "llama-server"}) {
-    const auto program = LocateProgram(name, &engine, SearchPaths());
-    if (!program.ok()) continue;
-    const auto output = Capture(*program, words, false);
-    if (output.ok() && output->exit_status == 0) return ParseDevices(output->output);
-  }
-  return {};
+  return ParseDevices(ListDevices(engine, words, {}));
+}
+
+std::vector<CopySpeed> MeasureCopies(const Engine& engine, const std::string& library) {
+  const std::string preload = PreloadValue(std::getenv("LD_PRELOAD"), library);
+  return ParseCopySpeeds(ListDevices(engine, {"--list-devices"}, {{"LD_PRELOAD", preload}, {kCopySpeedVariable, "1"}}));
+}
+
+std::vector<Device> FindDevices(const Engine& engine, const std::vector<std::string>& arguments) {
+  return MayHaveDevices(engine, arguments) ? QueryDevices(engine, arguments) : std::vector<Device>();
 }
 
 Result<VramLimit> ParseVram(const std::string& name, const std::string& text) {

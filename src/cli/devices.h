@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/copy_speed.h"
 #include "base/status.h"
 #include "cli/engine_locator.h"
 
@@ -33,8 +34,13 @@ bool MayHaveDevices(const Engine& engine, const std::vector<std::string>& argume
 // Of the file names in a folder of backends. Pure.
 bool IsDeviceLibrary(std::string_view file_name);
 
-// Asks a program of the engine, with --rpc as in `arguments`; none where it has no device, or cannot be asked. Takes some tenths of a second.
+// Asks a program of the engine, with --rpc as in `arguments`; none where it has no device, or cannot be asked. Takes some tenths of a second, and half
+// a minute at most.
 std::vector<Device> QueryDevices(const Engine& engine, const std::vector<std::string>& arguments);
+// How fast copies to each are, from a program of the engine with the library `library`: some seconds at most. Those that cannot be measured are left out.
+std::vector<CopySpeed> MeasureCopies(const Engine& engine, const std::string& library);
+// The devices as QueryDevices finds them, where the engine may have any.
+std::vector<Device> FindDevices(const Engine& engine, const std::vector<std::string>& arguments);
 
 // How much of the devices' memory may be used.
 struct VramLimit {

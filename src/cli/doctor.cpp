@@ -107,6 +107,12 @@ void ExamineEngine(const std::string& option, DoctorFacts& facts) {
     facts.ggml = CheckGgml(*engine);
     facts.device_library = MayHaveDevices(*engine, {});
     if (facts.device_library) facts.devices = QueryDevices(*engine, {});
+    const auto library = LocateLibrary(paths);
+    if (!facts.devices.empty() && facts.ggml.usable && library.ok()) {
+      ProgressLine progress;
+      progress.Show("measuring copies to devices");
+      facts.copies = MeasureCopies(*engine, *library);
+    }
   } else {
     facts.engine_problem = engine.status().message();
   }

@@ -1,5 +1,7 @@
 #include "cli/doctor_checks.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "base/size.h"
@@ -101,6 +103,31 @@ Check CheckEngine(const DoctorFacts& facts) {
   return {"engine", value, Verdict::kGood, facts.engine_directory};
 }
 
+const CopySpeed* CopyTo(const DoctorFacts& facts, const Device& device) {
+  const auto found = std::find_if(facts.copies.begin(), facts.copies.end(), [&](const CopySpeed& copy) { return copy.device == device.name; });
+  return found == facts.copies.end() ? nullptr : &*found;
+}
+
+std::string DescribeCopy(const CopySpeed* copy) {
+  if (copy == nullptr) return "copies not measured";
+  if (copy->staged_bytes_per_s == 0) return "copies at " + Speed(copy->bytes_per_s);
+  return fmt::format("copies at {} ({} from ordinary memory)", Speed(copy->staged_bytes_per_s), Speed(copy->bytes_per_s));
+}
+
+// What the copies mean, for the devices that are used by themselves.
+std::string CopyAdvice(const DoctorFacts& facts) {
+  double slowest = 0;
+  for (const Device& device : facts.devices) {
+    const CopySpeed* copy = CopyTo(facts, device);
+    if (device.shares_memory || copy == nullptr) continue;
+    slowest = slowest == 0 ? copy->upload_bytes_per_s() : std::min(slowest, copy->upload_bytes_per_s());
+  }
+  if (slowest == 0 || !facts.direct) return "";
+  return slowest >= facts.direct->bytes_per_s
+             ? "; prompts copy what is not there: faster than this disk reads it"
+             : fmt::format("; prompts copy what is not there: slower than this disk reads it, which bounds a prompt's pass at {:.1f} s for each 10 GB", 10e9 / slowest);
+}
+
 Check CheckDevices(const DoctorFacts& facts) {
   if (facts.devices.empty()) {
     return {"devices", "none", Verdict::kGood,
@@ -109,13 +136,14 @@ Check CheckDevices(const DoctorFacts& facts) {
   std::string value, shared;
   bool any = false;
   for (const Device& device : facts.devices) {
-    value += fmt::format("{}{}: {}, {} of {} free", value.empty() ? "" : "; ", device.name, device.description, FormatSize(device.free_bytes), FormatSize(device.total_bytes));
+    value += fmt::format("{}{}: {}, {} of {} free, {}", value.empty() ? "" : "; ", device.name, device.description, FormatSize(device.free_bytes), FormatSize(device.total_bytes),
+                         DescribeCopy(CopyTo(facts, device)));
     if (device.shares_memory) shared += (shared.empty() ? "" : ", ") + device.name;
     any = any || (!device.shares_memory && device.free_bytes > kDeviceMargin * kMiB);
   }
   if (any) {
-    return {"devices", value, Verdict::kGood, fmt::format("a model has what is free there but {} of each; --vram says how much, `headrace plan MODEL` what goes there",
-                                                          FormatSize(kDeviceMargin * kMiB))};
+    return {"devices", value, Verdict::kGood, fmt::format("a model has what is free there but {} of each; --vram says how much, `headrace plan MODEL` what goes there{}",
+                                                          FormatSize(kDeviceMargin * kMiB), CopyAdvice(facts))};
   }
   return {"devices", value, Verdict::kNote, shared.empty() ? fmt::format("less than {} are free: models stay in memory; --vram SIZE uses them all the same", FormatSize(kDeviceMargin * kMiB))
                                                            : fmt::format("{} has no memory but the machine's: models stay in memory; --vram SIZE uses it all the same", shared)};

@@ -45,6 +45,7 @@ struct DoctorFacts {
   GgmlCheck ggml;
   bool device_library = false;                  // it has a library for devices
   std::vector<Device> devices;
+  std::vector<CopySpeed> copies;                // to them, as far as they could be measured
   std::string library;                          // libheadrace.so, "" when missing
   std::string library_problem;
 };

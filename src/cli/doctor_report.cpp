@@ -26,6 +26,17 @@ std::string RenderDoctorJson(const std::vector<Check>& checks, const DoctorFacts
     list.push_back({{"key", check.key}, {"value", check.value}, {"verdict", ToString(check.verdict)}, {"advice", check.advice}});
   }
   const auto speed = [](const std::optional<DiskSpeed>& disk) { return disk ? Json(disk->bytes_per_s) : Json(); };
+  Json devices = Json::array();
+  for (const Device& device : facts.devices) {
+    Json entry = {{"name", device.name}, {"description", device.description}, {"total_bytes", device.total_bytes}, {"free_bytes", device.free_bytes},
+                  {"copy_bytes_per_s", nullptr}, {"staged_copy_bytes_per_s", nullptr}};
+    for (const CopySpeed& copy : facts.copies) {
+      if (copy.device != device.name) continue;
+      entry["copy_bytes_per_s"] = copy.bytes_per_s;
+      if (copy.staged_bytes_per_s > 0) entry["staged_copy_bytes_per_s"] = copy.staged_bytes_per_s;
+    }
+    devices.push_back(std::move(entry));
+  }
   const Json values = {{"disk_path", facts.disk_path},
                        {"disk_direct_bytes_per_s", facts.direct && facts.direct->direct ? speed(facts.direct) : Json()},
                        {"disk_buffered_bytes_per_s", speed(facts.buffered)},
@@ -43,6 +54,7 @@ std::string RenderDoctorJson(const std::vector<Check>& checks, const DoctorFacts
                        {"engine_directory", facts.engine_directory},
                        {"ggml_version", facts.ggml.version},
                        {"ggml_usable", facts.ggml.usable},
+                       {"devices", devices},
                        {"library", facts.library}};
   const Json json = {{"checks", list}, {"facts", values}};
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";

@@ -22,8 +22,8 @@ std::optional<HeadTrial> TryHead(const Engine& engine, const std::vector<std::st
   }
   trial.model.memory.least_bytes = model.memory.least_bytes;
   trial.model.memory.everything_bytes = model.memory.everything_bytes;
+  trial.place = LearnedPlaceOf(trial.model, place.draft_path, place.engine_version);
   trial.place.head = true;
-  trial.place.weights_bytes = trial.model.memory.weights_budget_bytes;
   trial.learned = LoadLearned(trial.place);
   return trial;
 }

@@ -136,8 +136,11 @@ std::optional<Keys> KeysOf(const LearnedPlace& place) {
     if (!fingerprint) return std::nullopt;
     draft = fmt::format("{:016x}", *fingerprint);
   }
-  return Keys{PassesKey(*model, place.weights_bytes, place.engine_version), DraftKey(*model, draft), DraftKey(*model, kNgramDraft)};
+  return Keys{PassesKey(*model, place.weights_bytes, place.devices, place.engine_version), DraftKey(*model, draft), DraftKey(*model, kNgramDraft)};
 }
+
+// Eighths of powers of two.
+long StepOf(uint64_t bytes) { return bytes == 0 ? 0 : std::lround(8 * std::log2(static_cast<double>(bytes))); }
 
 LearnedFile ReadLearned(const std::string& path) {
   const auto text = path.empty() ? std::nullopt : ReadTextFile(path);
@@ -171,10 +174,16 @@ std::string RenderLearned(const LearnedFile& file) {
   return document.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-std::string PassesKey(uint64_t model, uint64_t weights_bytes, std::string_view engine_version) {
-  // Eighths of powers of two.
-  const long step = weights_bytes == 0 ? 0 : std::lround(8 * std::log2(static_cast<double>(weights_bytes)));
-  return fmt::format("{:016x} | {} | {}", model, step, engine_version);
+std::string PassesKey(uint64_t model, uint64_t weights_bytes, std::string_view devices, std::string_view engine_version) {
+  return fmt::format("{:016x} | {} | {}{}", model, StepOf(weights_bytes), devices.empty() ? "" : fmt::format("{} | ", devices), engine_version);
+}
+
+std::string PlacedText(const std::vector<DeviceMemory>& devices) {
+  std::string text;
+  for (const DeviceMemory& used : devices) {
+    if (used.weight_bytes > 0) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", used.name, StepOf(used.weight_bytes));
+  }
+  return text;
 }
 
 std::string DraftKey(uint64_t model, std::string_view draft) { return fmt::format("{:016x} | {}", model, draft); }
@@ -201,6 +210,11 @@ Learned Look(const LearnedFile& file, const std::string& passes_key, const std::
     if (learned.acceptance_known) learned.acceptance = it->second.accepted / it->second.judged;
   }
   return learned;
+}
+
+LearnedPlace LearnedPlaceOf(const ModelSetup& model, const std::string& draft_path, const std::string& engine_version) {
+  const auto& engine = model.memory.engine;
+  return {model.path, draft_path, model.memory.weights_budget_bytes, engine ? PlacedText(engine->devices) : "", engine_version};
 }
 
 std::string LearnedPath() {

@@ -134,10 +134,23 @@ TEST(Learned, DamageIsAsIfNothingWereKnown) {
 }
 
 TEST(Learned, NearlyTheSameMemoryIsTheSamePlace) {
-  EXPECT_EQ(PassesKey(1, 1'000'000'000, "e"), PassesKey(1, 1'010'000'000, "e"));
-  EXPECT_NE(PassesKey(1, 1'000'000'000, "e"), PassesKey(1, 1'200'000'000, "e"));
-  EXPECT_NE(PassesKey(1, 1'000'000'000, "e"), PassesKey(2, 1'000'000'000, "e"));
-  EXPECT_NE(PassesKey(1, 1'000'000'000, "e"), PassesKey(1, 1'000'000'000, "f"));
+  EXPECT_EQ(PassesKey(1, 1'000'000'000, "", "e"), PassesKey(1, 1'010'000'000, "", "e"));
+  EXPECT_NE(PassesKey(1, 1'000'000'000, "", "e"), PassesKey(1, 1'200'000'000, "", "e"));
+  EXPECT_NE(PassesKey(1, 1'000'000'000, "", "e"), PassesKey(2, 1'000'000'000, "", "e"));
+  EXPECT_NE(PassesKey(1, 1'000'000'000, "", "e"), PassesKey(1, 1'000'000'000, "", "f"));
+}
+
+// A model with layers on a card must not use what was measured without it, or with others there.
+TEST(Learned, PlacementsAreKeptApart) {
+  const auto key = [](std::vector<DeviceMemory> devices) { return PassesKey(1, 1'000'000'000, PlacedText(devices), "e"); };
+  const std::string none = key({}), card = key({{"Vulkan0", 5'000'000'000, 1'000, 1'000}});
+  EXPECT_EQ(none, PassesKey(1, 1'000'000'000, "", "e"));
+  EXPECT_NE(none, card);
+  EXPECT_EQ(card, key({{"Vulkan0", 5'010'000'000, 2'000, 9'000}})) << "nearly the same weights there";
+  EXPECT_NE(card, key({{"Vulkan0", 6'000'000'000, 1'000, 1'000}}));
+  EXPECT_NE(card, key({{"CUDA0", 5'000'000'000, 1'000, 1'000}}));
+  EXPECT_NE(card, key({{"Vulkan0", 5'000'000'000, 0, 0}, {"Vulkan1", 1'000'000'000, 0, 0}}));
+  EXPECT_EQ(none, key({{"Vulkan0", 0, 1'000, 1'000}})) << "a cache alone";
 }
 
 }  // namespace

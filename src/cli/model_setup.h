@@ -18,8 +18,11 @@ namespace headrace::cli {
 
 // What was decided about devices.
 struct DeviceChoice {
+  uint64_t free_bytes = 0;               // of all devices that may be used; 0: there is none, or nobody asked
+  uint64_t least_bytes = 0;              // of them, the least that works for this model; 0: nothing asked for it
   std::vector<uint64_t> room_bytes;      // of each of ModelSetup::devices
   std::optional<Placement> placement;    // none: the user's options say it, or nothing is there
+  uint64_t expert_cache_bytes = 0;       // of devices, for the engine's own cache of experts, beside the placement
   uint64_t batch_tokens = 0;             // of a prompt's passes, where devices compute them and weights stream; 0: not chosen
   std::string reason;                    // why devices have nothing, or the user's options count
 };

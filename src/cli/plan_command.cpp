@@ -154,7 +154,7 @@ int Plan(PlanOptions options, const CommandLine& line) {
     }
   }
   const MachineProfile speeds = machine ? ToMachineProfile(*machine) : MachineProfile();
-  const LearnedPlace place{model->path, options.speculation.uses_draft() ? options.speculation.draft : "", model->memory.weights_budget_bytes, version};
+  const LearnedPlace place = LearnedPlaceOf(*model, options.speculation.uses_draft() ? options.speculation.draft : "", version);
   const Learned learned = LoadLearned(place);
   const OptionNames known = OptionsOf("llama-server", engine);
   auto words = with_draft(*arguments);

@@ -58,6 +58,14 @@ uint64_t RowBytes(const PlanReport& report) {
   return report.model.streams() ? report.model.weights.row_bytes(report.model.memory.weights_budget_bytes) : 0;
 }
 
+// Weights that are kept nowhere but on disk: neither in memory nor on devices.
+uint64_t DiskBytes(const PlanReport& report) {
+  const ModelSetup& model = report.model;
+  const uint64_t weights = model.weights.managed_bytes + model.weights.expert_bytes;
+  const uint64_t kept = report.plan.resident_bytes + std::min(report.plan.expert_cache_bytes, model.weights.expert_bytes);
+  return model.streams() ? weights - std::min(weights, kept) : 0;
+}
+
 // What is on each device.
 std::string RenderDevices(const PlanReport& report) {
   TextTable table({TextTable::Align::kLeft, TextTable::Align::kRight, TextTable::Align::kLeft});
@@ -227,6 +235,14 @@ nlohmann::json SetupJson(const ModelSetup& model) {
     }
     json["devices"].push_back(std::move(entry));
   }
+  const VramLimit& vram = model.vram;
+  const DeviceChoice& choice = model.device_choice;
+  json["vram"] = {{"mode", vram.mode == VramLimit::Mode::kAuto ? "auto" : vram.mode == VramLimit::Mode::kOff ? "off" : "size"},
+                  {"limit_bytes", vram.named() ? Json(vram.bytes) : Json()},
+                  {"limit_origin", vram.origin},
+                  {"expert_cache_bytes", choice.expert_cache_bytes},
+                  {"free_bytes", choice.free_bytes > 0 ? Json(choice.free_bytes) : Json()},
+                  {"least_bytes", choice.least_bytes > 0 ? Json(choice.least_bytes) : Json()}};
   json["devices_decision"] = DescribeDevices(model);
   json["smallest_budget_bytes"] = model.weights.floor_bytes();
   json["smallest_budget_weight"] = model.weights.widest;
@@ -240,6 +256,7 @@ nlohmann::json PlanJson(const PlanReport& report) {
                   {"streamed_bytes_per_pass", report.plan.streamed_bytes},
                   {"expert_cache_bytes", std::min(report.plan.expert_cache_bytes, report.model.weights.expert_bytes)},
                   {"row_bytes", RowBytes(report)},
+                  {"disk_bytes", DiskBytes(report)},
                   {"ring_bytes", report.plan.ring_bytes},
                   {"scratch_bytes", report.plan.scratch_bytes}};
   json["machine"] = nullptr;

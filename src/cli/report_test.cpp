@@ -225,6 +225,27 @@ TEST(Doctor, AHealthyMachineIsGoodThroughout) {
   for (const Check& check : JudgeDoctor(Healthy())) EXPECT_EQ(check.verdict, Verdict::kGood) << check.key;
 }
 
+TEST(Doctor, SaysWhatCopiesToADeviceMean) {
+  DoctorFacts facts = Healthy();
+  facts.devices = {{"CUDA0", "a card", 8 * kGiB, 8 * kGiB, false}};
+  const auto check = [&] {
+    for (const Check& found : JudgeDoctor(facts)) {
+      if (found.key == "devices") return found;
+    }
+    return Check();
+  };
+  EXPECT_TRUE(Has(check().value, "copies not measured"));
+  facts.copies = {{"CUDA0", 6e9, 2.4e10}};
+  EXPECT_TRUE(Has(check().value, "copies at 24.00 GB/s (6.00 GB/s from ordinary memory)")) << check().value;
+  EXPECT_TRUE(Has(check().advice, "faster than this disk reads it")) << check().advice;
+  facts.copies = {{"CUDA0", 1e9, 0}};
+  EXPECT_TRUE(Has(check().value, "copies at 1.00 GB/s")) << check().value;
+  EXPECT_TRUE(Has(check().advice, "slower than this disk reads it, which bounds a prompt's pass at 10.0 s for each 10 GB")) << check().advice;
+  const Json json = Json::parse(RenderDoctorJson(JudgeDoctor(facts), facts));
+  EXPECT_EQ(json["facts"]["devices"][0]["copy_bytes_per_s"], 1e9);
+  EXPECT_TRUE(json["facts"]["devices"][0]["staged_copy_bytes_per_s"].is_null());
+}
+
 TEST(Doctor, EveryDefectHasAVerdict) {
   const std::tuple<const char*, Verdict, void (*)(DoctorFacts&)> cases[] = {
       {"devices", Verdict::kNote, [](DoctorFacts& f) { f.devices = {{"Vulkan0", "llvmpipe", 2 * kGiB, 2 * kGiB, true}}; }},

@@ -72,9 +72,10 @@ int ReportEnd(const SessionResult& result, const Config& config, std::string_vie
     if (status == kExitOk) status = kExitFailure;
   }
   const bool streamed = result.statistics && result.statistics->streamed();
-  if (status == kExitOk && config.flash_mode == FlashMode::kOn && !streamed && !result.unknown && !result.on_devices) {
-    return Fail(fmt::format("--flash-mode on, but {} streamed no weights: it mapped no GGUF model (with mmap off a model is read into memory), all its layers "
-                            "are on devices (-ngl says how many), or its llama.cpp is linked statically or of another release; see `headrace doctor`", program),
+  const bool on_devices = result.on_devices || (result.statistics && result.statistics->on_devices());
+  if (status == kExitOk && config.flash_mode == FlashMode::kOn && !streamed && !result.unknown && !on_devices) {
+    return Fail(fmt::format("--flash-mode on, but {} streamed no weights: it mapped no GGUF model (with mmap off a model is read into memory), or "
+                            "its llama.cpp is linked statically or of another release; see `headrace doctor`", program),
                 kExitFailure);
   }
   return status;

@@ -25,7 +25,10 @@ const char* KernelName(uint32_t kernels) {
 
 // What was resident, streamed and read, and how fast.
 std::vector<std::string> WeightLines(const Statistics& s, bool on_devices) {
-  if (!s.streamed() && on_devices) return {"all layers are on devices: weights were read once, while they were loaded"};
+  if (!s.streamed() && (on_devices || s.on_devices())) {
+    return {"all layers are on devices: weights were read once, while they were loaded" +
+            (s.uploaded_bytes == 0 ? "" : fmt::format(", and {} copied there", FormatSize(s.uploaded_bytes)))};
+  }
   if (!s.streamed()) return {"nothing was streamed: the weights fit the budget, or flash weight streaming is off"};
   std::vector<std::string> lines;
   lines.push_back(fmt::format("{} of {} {}weights resident, {} streamed per pass (budget {})", FormatSize(s.resident_bytes),
@@ -45,6 +48,9 @@ std::vector<std::string> WeightLines(const Statistics& s, bool on_devices) {
   lines.push_back(fmt::format("{} read in {} passes at {:.2f} GB/s{}, {} kernels{}", FormatSize(s.bytes_read), s.passes,
                               Ratio(s.bytes_read, s.pass_ns), s.direct_io ? "" : " through the page cache", KernelName(s.kernels),
                               s.reads_retried == 0 ? "" : fmt::format(", {} reads repeated", s.reads_retried)));
+  if (s.uploaded_bytes > 0) {
+    lines.push_back(fmt::format("{} copied to devices, {} of it from memory", FormatSize(s.uploaded_bytes), FormatSize(s.uploaded_from_memory_bytes)));
+  }
   if (s.decode_passes > 0 && s.decode_ns > 0) {
     lines.push_back(fmt::format("decode {:.2f} tokens/s over {} tokens, disk at {:.2f} GB/s, {:.0f} % of the time waiting for it",
                                 1e9 * Ratio(s.decode_passes, s.decode_ns), s.decode_passes, Ratio(s.decode_bytes, s.decode_ns),
@@ -84,6 +90,8 @@ Statistics ReadStatistics(const Snapshot& snapshot) {
   s.row_hits = get(snapshot.row_hits);
   s.row_bytes_read = get(snapshot.row_bytes_read);
   s.row_memory_bytes = get(snapshot.row_memory_bytes);
+  s.uploaded_bytes = get(snapshot.uploaded_bytes);
+  s.uploaded_from_memory_bytes = get(snapshot.uploaded_from_memory_bytes);
   s.passes = get(snapshot.passes);
   s.bytes_read = get(snapshot.bytes_read);
   s.reads_failed = get(snapshot.reads_failed);

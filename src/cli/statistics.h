@@ -33,6 +33,8 @@ struct Statistics {
   uint64_t row_hits = 0;
   uint64_t row_bytes_read = 0;
   uint64_t row_memory_bytes = 0;
+  uint64_t uploaded_bytes = 0;      // of weights, to devices: while models were loaded and in passes
+  uint64_t uploaded_from_memory_bytes = 0;  // of those: were in memory
   uint64_t passes = 0;
   uint64_t bytes_read = 0;
   uint64_t reads_failed = 0;
@@ -76,6 +78,8 @@ struct Statistics {
   bool disturbed() const { return disturbed_share() > kMostDisturbed; }
   // A model was streamed, at least in part.
   bool streamed() const { return weight_bytes > 0; }
+  // Nothing streams because devices have all of it.
+  bool on_devices() const { return !streamed() && uploaded_bytes > 0; }
 };
 
 Statistics ReadStatistics(const Snapshot& snapshot);
@@ -84,7 +88,7 @@ Statistics ReadStatistics(const Snapshot& snapshot);
 std::string ProgressText(const Statistics& statistics);
 
 // A few lines after a run: what was resident and streamed, what was read and how fast, experts, decode speed.
-// One line when nothing was streamed; `on_devices`: because no weight was left to the processor.
+// One line when nothing was streamed; `on_devices`: it is known that no weight was left to the processor.
 std::vector<std::string> SummaryLines(const Statistics& statistics, bool on_devices = false);
 
 }  // namespace headrace::cli

@@ -27,12 +27,13 @@ thread_local const Executor* t_computing = nullptr;
 
 }  // namespace
 
-Executor::Executor(const GgmlApi& api, const Config& config, WeightsAllowance& allowance, MappingTable& mappings,
+Executor::Executor(const GgmlApi& api, const Config& config, WeightsAllowance& allowance, MappingTable& mappings, const ExpertStacks& stacks,
                    SnapshotWriter& snapshot)
     : api_(api),
       config_(config),
       allowance_(allowance),
       mappings_(mappings),
+      stacks_(stacks),
       snapshot_(snapshot),
       trace_(OpenTrace(config)),
       layouts_(config.kernels == Kernels::kPlain ? nullptr : std::make_unique<PackedLayouts>(api)),
@@ -42,6 +43,7 @@ Executor::Executor(const GgmlApi& api, const Config& config, WeightsAllowance& a
       copies_(reads_, headroom_),
       experts_(config.remember ? std::optional(CacheDirectory()) : std::nullopt),
       rows_(api),
+      routers_(api),
       choice_(config.kernels),
       trust_(api, choice_, apart_types_),
       account_(snapshot, reads_, weights_, experts_, rows_),
@@ -84,7 +86,7 @@ ggml_status Executor::Compute(ggml_backend_sched_t sched, ggml_cgraph* graph, Co
 
 void Executor::BeforeAllocation(ggml_backend_sched_t sched, ggml_cgraph* graph) noexcept {
   try {
-    auto mapped = std::make_shared<const std::vector<MappedWeight>>(FindMappedWeights(api_, graph, mappings_));
+    auto mapped = std::make_shared<const std::vector<MappedWeight>>(FindMappedWeights(api_, graph, mappings_, stacks_));
     const std::lock_guard lock(mapped_mutex_);
     mapped_[sched] = std::move(mapped);
   } catch (const std::exception& error) {
@@ -127,8 +129,11 @@ void Executor::GuardStates(ggml_cgraph* graph) {
   const uint64_t bytes = state_guard_.Find(graph);
   unguarded_ = bytes > std::max(kUncounted, allowance_.Bytes() / kMostPart);
   if (unguarded_) state_guard_.LeaveOut();
-  memory_.SetAside(copies_.memory_bytes() + (unguarded_ || bytes <= kUncounted ? 0 : AlignUp(bytes, kPageBytes)));
+  guarded_bytes_ = unguarded_ || bytes <= kUncounted ? 0 : AlignUp(bytes, kPageBytes);
 }
+
+// What is held beside the plan.
+void Executor::SetAside() { memory_.SetAside(copies_.memory_bytes() + guarded_bytes_ + routers_.bytes()); }
 
 Status Executor::Prepare(std::vector<ManagedProduct> products, std::vector<Lookup> lookups) {
   // What the engine cannot be trusted to compute in pieces is left to its own mapping: right, at the speed of page faults.
@@ -140,7 +145,10 @@ Status Executor::Prepare(std::vector<ManagedProduct> products, std::vector<Looku
     if (!weight.streams) mappings_.LeaveToKernel(node.src[0]->data, weight.bytes());
     return !weight.streams;
   });
-  MakePassPlan(api_, std::move(products), config_.look_ahead, weights_, experts_, pass_.plan);
+  constexpr uint64_t kRoutersPart = 16;
+  routers_.SetLimit(allowance_.Bytes() / kRoutersPart);
+  MakePassPlan(api_, std::move(products), config_.look_ahead ? &routers_ : nullptr, weights_, experts_, pass_.plan);
+  SetAside();
   if (pass_.plan.takeovers.empty()) return {};
   for (Lookup& lookup : lookups) lookup.table = rows_.FindOrAdd(lookup);
   AddLookups(std::move(lookups), pass_.plan);
@@ -191,9 +199,9 @@ void Executor::BeforeUpload(const void* data) noexcept {
   }
 }
 
-Status Executor::Upload(const void* data, uint64_t bytes, const Origin& origin, const RangeCopy::Take& take) noexcept {
+Status Executor::Upload(const void* data, uint64_t bytes, const Origin& origin, const RangeCopy::Take& take, bool by_threads) noexcept {
   try {
-    if (t_computing == this) return uploader_.Copy(data, bytes, origin, take);
+    if (t_computing == this) return uploader_.Copy(data, bytes, origin, take, by_threads);
     const Status copied = copies_.CopyAndReadOn(origin.file, origin.offset, bytes, take);
     if (copied.ok()) CountUploads(bytes, 0);
     if (!copied.ok()) Fail(copied);
@@ -268,6 +276,7 @@ void Executor::DropForgotten() {
   if (Prefetcher* const prefetcher = memory_.prefetcher()) prefetcher->Reset();
   pass_.plan.Clear();
   experts_.Clear();
+  routers_.Clear();
   for (const auto& [address, bytes] : ranges) {
     weights_.Remove(address, bytes);
     rows_.Remove(address, bytes);

@@ -43,7 +43,7 @@ class Executor {
   using ComputeFunction = ggml_status (*)(ggml_backend_sched_t, ggml_cgraph*);
 
   // All but `config` outlive the executor. `allowance` is asked before each pass, and followed while the executor lives.
-  Executor(const GgmlApi& api, const Config& config, WeightsAllowance& allowance, MappingTable& mappings,
+  Executor(const GgmlApi& api, const Config& config, WeightsAllowance& allowance, MappingTable& mappings, const ExpertStacks& stacks,
            SnapshotWriter& snapshot);
   ~Executor();
 
@@ -64,8 +64,9 @@ class Executor {
   // The scheduler is about to have a weight at that address copied to a device. Within a pass of this thread; else nothing happens.
   void BeforeUpload(const void* data) noexcept;
   // The engine copies `bytes` at `data`, whose origin is given, to a device: while it loads a model, or within a pass. `take` gets them in order, as they
-  // are read. Errors: the read's, once logged; not all was taken then. A pass that computes meanwhile fails by itself.
-  Status Upload(const void* data, uint64_t bytes, const Origin& origin, const RangeCopy::Take& take) noexcept;
+  // are read; within a pass, where `by_threads`, in any order and by several threads. Errors: the read's, once logged; not all was taken then. A pass that
+  // computes meanwhile fails by itself.
+  Status Upload(const void* data, uint64_t bytes, const Origin& origin, const RangeCopy::Take& take, bool by_threads) noexcept;
 
   // Whether it is worth it; else the engine may read the mapping.
   bool WantsUpload(const void* data, uint64_t bytes) { return !ComputesHere() || uploader_.Takes(data, bytes); }
@@ -82,6 +83,7 @@ class Executor {
  private:
   std::shared_ptr<const std::vector<MappedWeight>> MappedWeightsOf(ggml_backend_sched_t sched);
   void GuardStates(ggml_cgraph* graph);
+  void SetAside();
   Status Prepare(std::vector<ManagedProduct> products, std::vector<Lookup> lookups);
   ggml_status RunPass(ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunction compute, const HostCallback& host);
   Status Run(ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunction compute, const HostCallback& host, ggml_status& status);
@@ -98,6 +100,7 @@ class Executor {
   const Config config_;
   WeightsAllowance& allowance_;
   MappingTable& mappings_;
+  const ExpertStacks& stacks_;
   SnapshotWriter& snapshot_;
 
   std::mutex forgotten_mutex_;       // held for moments, after mutex_
@@ -115,6 +118,7 @@ class Executor {
   RangeCopy copies_;                 // thread-safe: models are loaded while others compute
   ExpertStore experts_;
   RowStore rows_;
+  RouterCopies routers_;
   KernelChoice choice_;
   ApartTypes apart_types_;
   EngineTrust trust_;
@@ -127,6 +131,7 @@ class Executor {
   CallbackPass callback_pass_;
   StateGuard state_guard_;
   bool unguarded_ = false;           // the pass that runs has states that are not guarded
+  uint64_t guarded_bytes_ = 0;       // of its states that are
 
   std::unique_ptr<MemoryWatch> watch_;  // last: it uses all else
 };

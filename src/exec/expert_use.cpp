@@ -18,8 +18,8 @@ ExpertUse::Way ChooseWay(uint32_t experts, int64_t per_token, int64_t tokens, ui
   return choices >= kCoveringChoices * experts ? ExpertUse::Way::kStreamed : ExpertUse::Way::kOnDemand;
 }
 
-ExpertUse::Way ChooseUploadWay(uint32_t experts, int64_t per_token, int64_t tokens) {
-  return per_token * tokens >= experts ? ExpertUse::Way::kStreamed : ExpertUse::Way::kCached;
+ExpertUse::Way ChooseUploadWay(const ExpertUse& use) {
+  return !use.kept && use.per_token * use.tokens >= use.experts ? ExpertUse::Way::kStreamed : ExpertUse::Way::kCached;
 }
 
 Status BeginUse(ExpertUse& use, ExpertCache* cache, size_t layers_left, ExpertCounts& counts) {

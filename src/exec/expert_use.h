@@ -33,6 +33,7 @@ struct ExpertUse {
   const ggml_tensor* ids = nullptr;    // what the router chooses: [per_token, tokens]
   size_t first = 0, last = 0;          // takeovers of the pass, which are not always neighbours
   bool upload = false;                 // a device multiplies: the engine reads the router's choice there, and copies what was chosen
+  bool kept = false;                   // it copies in any order what it does not keep there; its ids are not those of experts
   Way way = Way::kOnDemand;
   RouterPath router;
   const Weight* router_weight = nullptr;  // null: not one of the pass's weights
@@ -49,7 +50,7 @@ struct ExpertUse {
 // with `slots` in the cache.
 ExpertUse::Way ChooseWay(uint32_t experts, int64_t per_token, int64_t tokens, uint32_t slots);
 // The same where a device multiplies: streamed or from the cache, for the choice is not known before the engine copies.
-ExpertUse::Way ChooseUploadWay(uint32_t experts, int64_t per_token, int64_t tokens);
+ExpertUse::Way ChooseUploadWay(const ExpertUse& use);
 
 // Counters of one pass.
 struct ExpertCounts {

@@ -46,14 +46,14 @@ bool GraphExperts::Fit(ggml_backend_sched_t sched, ggml_cgraph* graph) {
     const ggml_tensor* const made_by = use.ids->view_src != nullptr ? use.ids->view_src : use.ids;
     auto layer = std::make_unique<Layer>();
     layer->use = &use;
+    layer->begins_at = first.at;
     for (int i = first.at - 1; i >= 0; --i) {
       ggml_tensor* const node = api_.graph_node(graph, i);
-      if (node == made_by) break;
-      if (!IsFree(api_, *node) || api_.backend_sched_get_tensor_backend(sched, node) != first.backend) continue;
+      if (node == made_by || api_.backend_sched_get_tensor_backend(sched, node) != first.backend) break;
+      if (!IsFree(api_, *node)) continue;
       layer->free_node = node;  // the first of them: reads begin early
-      layer->free_at = i;
+      layer->begins_at = i;
     }
-    if (layer->free_node == nullptr) return false;
     layers_.push_back(std::move(layer));
   }
   // Experts that the cache holds repacked are converted between the products.
@@ -120,7 +120,8 @@ Status GraphExperts::Begin(size_t index, std::vector<size_t>& late) {
   HEADRACE_RETURN_IF_ERROR(pass_.BeginExperts(pass_.plan.takeovers[use.first]));
   for (size_t i = use.first; i <= use.last; ++i) {
     Takeover& takeover = pass_.plan.takeovers[i];
-    if (takeover.experts == &use && !MakeOrdinary(layer, takeover)) late.push_back(i);
+    if (takeover.experts != &use || (i == use.first && layer.free_node == nullptr)) continue;  // the last begins the layer
+    if (!MakeOrdinary(layer, takeover)) late.push_back(i);
   }
   return {};
 }
@@ -147,7 +148,7 @@ void GraphExperts::BeginWork(const Takeover& takeover, int threads) {
 
 void GraphExperts::EndWork(const Takeover& takeover) {
   const ExpertUse& use = *takeover.experts;
-  Layer& layer = *layers_[static_cast<size_t>(&use - pass_.plan.uses.data())];
+  Layer& layer = *layers_[layer_of(use)];
   for (size_t i = pass_.turn(); i <= use.last; ++i) {
     Takeover& later = pass_.plan.takeovers[i];
     if (later.experts == &use && !later.by_engine) MakeOrdinary(layer, later);

@@ -1,7 +1,8 @@
 // Experts of a narrow pass within the engine's own graph (GraphPass).
 //
 // Between a router and the first product with the experts that it chose lies a node that computes nothing: a view of the ids, or a reshape. It gets a
-// function of ours. When the engine's threads come to it the choice is known: what is absent is asked for, and each of the layer's products whose experts
+// function of ours. (Where a device computes the router there is none; the first product's own function then does the same first.)
+// When the engine's threads come to it the choice is known: what is absent is asked for, and each of the layer's products whose experts
 // are in memory becomes an ordinary MUL_MAT_ID with the cache's slots as its weight and slots as its ids. Of the others each thread computes a share of the
 // rows, first with the experts that are there, then with each that has arrived.
 #pragma once
@@ -32,14 +33,17 @@ class GraphExperts {
   bool Fit(ggml_backend_sched_t sched, ggml_cgraph* graph);
 
   size_t layers() const { return layers_.size(); }
-  // The node before the layer's first product that is free for a function of ours, and its place in the graph.
+  // The node before the layer's first product that is free for a function of ours, null where there is none.
   ggml_tensor* free_node(size_t layer) const { return layers_[layer]->free_node; }
-  int free_at(size_t layer) const { return layers_[layer]->free_at; }
+  // Where in the graph the layer begins: the place of that node, or of the first product.
+  int begins_at(size_t layer) const { return layers_[layer]->begins_at; }
+  size_t layer_of(const ExpertUse& use) const { return static_cast<size_t>(&use - pass_.plan.uses.data()); }
 
-  // Makes ready for a layer that has not begun: its products become ordinary ones, for which the engine plans its memory.
+  // Makes ready for a layer that has not begun: its products become ordinary ones, for which the engine plans its memory. The first one needs a function of
+  // ours after that where no node is free.
   void Prepare(size_t layer, size_t most_pieces);
-  // The layer's ids are there, and its first product has its turn next; `late` is told the turns that Work must compute. One thread; the others may be in
-  // LookAhead. Errors: RunningPass::BeginExperts'.
+  // The layer's ids are there, and its first product has its turn next; `late` is told the turns that must get a function of ours, which calls Work. One
+  // thread; the others may be in LookAhead. Errors: RunningPass::BeginExperts'.
   Status Begin(size_t layer, std::vector<size_t>& late);
   // Each of the engine's threads once, the first (0) after it has begun the layer: they share the router of the layer after this one. `worker` may be null.
   void LookAhead(size_t layer, int thread, Worker* worker);
@@ -55,7 +59,7 @@ class GraphExperts {
   struct Layer {
     ExpertUse* use = nullptr;
     ggml_tensor* free_node = nullptr;
-    int free_at = 0;
+    int begins_at = 0;
     ggml_tensor ids;                       // slots instead of experts
     std::vector<int32_t> slots;            // their values
     std::deque<ggml_tensor> weights;       // of its products

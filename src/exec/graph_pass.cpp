@@ -43,12 +43,22 @@ ggml_tensor& GraphPass::FunctionOf(std::deque<Call>& calls, size_t index, ggml_c
   return *calls[index].function;
 }
 
+// Whether this turn's product is the first of a layer for which no node before it is free.
+bool GraphPass::BeginsLayer(size_t turn) const {
+  const ExpertUse* const use = pass_.plan.takeovers[turn].experts;
+  return use != nullptr && turn == use->first && experts_.free_node(experts_.layer_of(*use)) == nullptr;
+}
+
 // Makes the nodes of all turns from this one on what the schedule says.
 void GraphPass::Change(size_t from) {
   for (size_t turn = from; turn < pass_.plan.takeovers.size(); ++turn) {
     Takeover& takeover = pass_.plan.takeovers[turn];
     if (const ExpertUse* const use = takeover.experts) {
-      if (turn == use->first && !use->begun) experts_.Prepare(static_cast<size_t>(use - pass_.plan.uses.data()), kRouterPieces);
+      if (turn != use->first || use->begun) continue;
+      experts_.Prepare(experts_.layer_of(*use), kRouterPieces);
+      if (!BeginsLayer(turn)) continue;
+      takeover.by_engine = false;
+      changes_.Replace(takeover.node, FunctionOf(products_, turn, &GraphPass::OnProduct));
       continue;
     }
     changes_.Restore(takeover.node);
@@ -75,7 +85,7 @@ Status GraphPass::Run(ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFun
   gives_back_at_ = SIZE_MAX;
   Change(0);
   for (size_t layer = 0; layer < experts_.layers(); ++layer) {
-    changes_.Replace(experts_.free_node(layer), FunctionOf(choices_, layer, &GraphPass::OnChoice));
+    if (ggml_tensor* const free = experts_.free_node(layer)) changes_.Replace(free, FunctionOf(choices_, layer, &GraphPass::OnChoice));
   }
   for (size_t i = 0; i < pass_.plan.lookups.size(); ++i) {
     changes_.Replace(pass_.plan.lookups[i].node, FunctionOf(lookups_, i, &GraphPass::OnLookup));
@@ -104,25 +114,29 @@ void GraphPass::Choose(size_t layer, int thread) noexcept {
       const std::lock_guard lock(mutex_);
       const uint64_t start = Now();
       if (failure_.ok()) failure_ = BeginLayer(layer);
-      if (!failure_.ok()) return StopGraph(experts_.free_at(layer));
+      if (!failure_.ok()) return StopGraph(experts_.begins_at(layer));
       pass_.account().times.takeover_ns += Now() - start;
     }
-    if (gives_back_at_ != layer) experts_.LookAhead(layer, thread, worker);
+    LookAhead(layer, thread, worker);
   } catch (const std::exception& error) {
     const std::lock_guard lock(mutex_);
     if (failure_.ok()) failure_ = GivenUp(error);
-    StopGraph(experts_.free_at(layer));
+    StopGraph(experts_.begins_at(layer));
   }
+}
+
+void GraphPass::LookAhead(size_t layer, int thread, Worker* worker) {
+  if (gives_back_at_ != layer) experts_.LookAhead(layer, thread, worker);
 }
 
 Status GraphPass::BeginLayer(size_t layer) {
   const size_t first = pass_.plan.uses[layer].first;
   SkipTurns(first);
-  if (pass_.plan.takeovers[pass_.turn()].at < experts_.free_at(layer)) return OtherOrder();
+  if (pass_.plan.takeovers[pass_.turn()].at < experts_.begins_at(layer)) return OtherOrder();
   if (gives_back_at_ == layer) {
     bool changed = false;
     if (pass_.turn() == first) HEADRACE_RETURN_IF_ERROR(pass_.BeginTurn(pass_.plan.takeovers[first], changed));
-    if (changed) Change(first);
+    if (changed) Change(BeginsLayer(first) ? first + 1 : first);  // other threads may be about to look at the node that is computed
   } else if (pass_.memory().MustGiveBack()) {
     gives_back_at_ = layer + 1;  // not here, where the others read a router that may go
   }
@@ -183,6 +197,7 @@ void GraphPass::Compute(ggml_tensor* node, size_t turn, int thread, int threads)
   if (ready_ && status.ok() && worker != nullptr) {
     try {
       const Takeover& takeover = pass_.plan.takeovers[turn];
+      if (BeginsLayer(turn)) LookAhead(experts_.layer_of(*takeover.experts), thread, worker);
       status = takeover.experts == nullptr ? tiles_.Work(thread, *worker, wait_ns) : experts_.Work(takeover, thread, threads, *worker, wait_ns);
     } catch (const std::exception& error) {
       status = GivenUp(error);
@@ -205,6 +220,7 @@ Status GraphPass::Begin(ggml_tensor* node, size_t turn, int threads) {
   SkipTurns(turn);
   if (pass_.turn() != turn || pass_.plan.takeovers[turn].node != node) return OtherOrder();
   Takeover& takeover = pass_.plan.takeovers[turn];
+  if (BeginsLayer(turn)) HEADRACE_RETURN_IF_ERROR(BeginLayer(experts_.layer_of(*takeover.experts)));
   bool changed = false;
   HEADRACE_RETURN_IF_ERROR(pass_.BeginTurn(takeover, changed));
   if (changed) Change(turn + 1);

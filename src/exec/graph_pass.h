@@ -49,7 +49,9 @@ class GraphPass {
   void Compute(ggml_tensor* node, size_t turn, int thread, int threads) noexcept;
   Status Begin(ggml_tensor* node, size_t turn, int threads);      // needs mutex_
   void Choose(size_t layer, int thread) noexcept;
+  bool BeginsLayer(size_t turn) const;
   Status BeginLayer(size_t layer);                                // needs mutex_
+  void LookAhead(size_t layer, int thread, Worker* worker);
   void End(ggml_tensor* node, uint64_t now);                      // needs mutex_
   void Change(size_t from);
   void SkipTurns(size_t end);

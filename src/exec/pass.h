@@ -35,6 +35,8 @@ struct Takeover {
   ggml_backend_t backend = nullptr;     // the CPU backend that computes it
   bool elsewhere = false;               // the scheduler chose another backend that works on the processor's memory (BLAS)
   bool upload = false;                  // a device computes it: its weight is copied there
+  const ggml_tensor* ids = nullptr;     // of a MUL_MAT_ID node: what the router chooses, of which the node may name a copy
+  bool kept = false;                    // an upload: the engine keeps experts on the device, and copies those that it lacks
   Weight* weight = nullptr;
   ExpertUse* experts = nullptr;         // of a MUL_MAT_ID node: what it shares with the layer's others
   size_t slice = 0;                     // its weight's place in the layer

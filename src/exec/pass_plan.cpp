@@ -22,8 +22,9 @@ ggml_backend_t CpuBackend(const GgmlApi& api, ggml_backend_sched_t sched) {
 }
 
 // Products with the same ids are of one layer.
-void GroupExperts(const GgmlApi& api, ExpertStore& experts, bool look_ahead, PassPlan& plan) {
+void GroupExperts(const GgmlApi& api, ExpertStore& experts, RouterCopies* routers, PassPlan& plan) {
   std::vector<std::vector<const Weight*>> weights;
+  std::vector<const ggml_tensor*> chosen;  // by the routers
   plan.uses.reserve(plan.takeovers.size());  // takeovers point at them
   for (size_t i = 0; i < plan.takeovers.size(); ++i) {
     Takeover& takeover = plan.takeovers[i];
@@ -41,7 +42,9 @@ void GroupExperts(const GgmlApi& api, ExpertStore& experts, bool look_ahead, Pas
       use.tokens = ids->ne[1];
       use.first = i;
       use.upload = takeover.upload;
+      use.kept = takeover.kept;
       weights.emplace_back();
+      chosen.push_back(takeover.ids);
     }
     plan.uses[at].last = i;
     takeover.experts = &plan.uses[at];
@@ -51,10 +54,10 @@ void GroupExperts(const GgmlApi& api, ExpertStore& experts, bool look_ahead, Pas
   for (size_t at = 0; at < plan.uses.size(); ++at) {
     ExpertUse& use = plan.uses[at];
     use.layer = experts.FindOrAdd(weights[at]);
-    if (use.tokens != 1 || use.upload || !look_ahead) continue;
-    use.router = FindRouter(api, *use.ids, use.experts);
+    if (use.tokens != 1 || use.upload || use.kept || routers == nullptr) continue;
+    use.router = FindRouter(api, *chosen[at], use.experts);
     const auto router = std::find_if(plan.takeovers.begin(), plan.takeovers.end(), [&](const Takeover& t) { return t.node == use.router.product; });
-    if (router != plan.takeovers.end()) use.router_weight = router->weight;
+    use.router_weight = router != plan.takeovers.end() ? router->weight : routers->Copy(use.router);
   }
 }
 
@@ -67,14 +70,19 @@ void AddFile(const SourceFile& file, PassPlan& plan) {
 
 }  // namespace
 
-std::vector<MappedWeight> FindMappedWeights(const GgmlApi& api, ggml_cgraph* graph, const MappingTable& mappings) {
+std::vector<MappedWeight> FindMappedWeights(const GgmlApi& api, ggml_cgraph* graph, const MappingTable& mappings, const ExpertStacks& stacks) {
   std::vector<MappedWeight> mapped;
   const int nodes = api.graph_n_nodes(graph);
   for (int i = 0; i < nodes; ++i) {
     const ggml_tensor* node = api.graph_node(graph, i);
     if (node->op != api.op.mul_mat && node->op != api.op.mul_mat_id) continue;
     const ggml_tensor* weight = node->src[0];
-    if (weight->data != nullptr && mappings.Find(weight->data, api.nbytes(weight))) mapped.push_back({node, weight});
+    const ggml_tensor* const ids = node->op == api.op.mul_mat_id ? node->src[2] : nullptr;
+    if (weight->data != nullptr && mappings.Find(weight->data, api.nbytes(weight))) {
+      mapped.push_back({node, weight, ids, nullptr});
+    } else if (auto stack = ids != nullptr ? stacks.KeptIn(*weight) : nullptr) {
+      mapped.push_back({node, stack.get(), ids, stack});
+    }
   }
   return mapped;
 }
@@ -87,8 +95,8 @@ std::vector<ManagedProduct> FindProducts(const GgmlApi& api, ggml_backend_sched_
   for (int i = 0; i < nodes; ++i) {
     ggml_tensor* node = api.graph_node(graph, i);
     if ((node->op != api.op.mul_mat && node->op != api.op.mul_mat_id) || !api.Computes(*node)) continue;
-    const ggml_tensor* weight = node->src[0];
-    if (next < mapped.size() && mapped[next].node == node) weight = mapped[next++].weight;
+    const MappedWeight named = next < mapped.size() && mapped[next].node == node ? mapped[next++] : MappedWeight{node, node->src[0], node->src[2], nullptr};
+    const ggml_tensor* const weight = named.weight;
     if (weight->data == nullptr || node->ne[0] * node->ne[1] * node->ne[2] * node->ne[3] == 0) continue;
     auto origin = mappings.Find(weight->data, api.nbytes(weight));
     if (!origin) continue;
@@ -102,6 +110,7 @@ std::vector<ManagedProduct> FindProducts(const GgmlApi& api, ggml_backend_sched_
     const bool elsewhere = device == GGML_BACKEND_DEVICE_TYPE_ACCEL && node->op == api.op.mul_mat;
     if (elsewhere) backend = CpuBackend(api, sched);
     const bool upload = device != GGML_BACKEND_DEVICE_TYPE_CPU && device != GGML_BACKEND_DEVICE_TYPE_ACCEL;
+    if (named.stack != nullptr && !upload) continue;
     if (backend == nullptr || (device == GGML_BACKEND_DEVICE_TYPE_ACCEL && !elsewhere)) {
       mappings.LeaveToKernel(weight->data, api.nbytes(weight));
       continue;
@@ -114,6 +123,8 @@ std::vector<ManagedProduct> FindProducts(const GgmlApi& api, ggml_backend_sched_
     product.takeover.backend = backend;
     product.takeover.elsewhere = elsewhere;
     product.takeover.upload = upload;
+    product.takeover.ids = named.ids;
+    product.takeover.kept = named.stack != nullptr;
     product.origin = std::move(*origin);
   }
   return products;
@@ -129,7 +140,7 @@ void PassPlan::Clear() {
   multiplied_bytes = column_bytes = 0;
 }
 
-void MakePassPlan(const GgmlApi& api, std::vector<ManagedProduct> products, bool look_ahead, WeightStore& weights, ExpertStore& experts, PassPlan& plan) {
+void MakePassPlan(const GgmlApi& api, std::vector<ManagedProduct> products, RouterCopies* routers, WeightStore& weights, ExpertStore& experts, PassPlan& plan) {
   plan.Clear();
   plan.takeovers.reserve(products.size());
   plan.of_head = std::any_of(products.begin(), products.end(), [](const ManagedProduct& product) { return IsOfHead(*product.weight); });
@@ -140,7 +151,7 @@ void MakePassPlan(const GgmlApi& api, std::vector<ManagedProduct> products, bool
     if (plan.of_head) weights.AddToHead(*takeover.weight);
     AddFile(*takeover.weight->origin.file, plan);
   }
-  GroupExperts(api, experts, look_ahead, plan);
+  GroupExperts(api, experts, routers, plan);
   for (const Takeover& takeover : plan.takeovers) {
     const ggml_tensor& node = *takeover.node;
     const ExpertUse* const use = takeover.experts;

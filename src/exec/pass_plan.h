@@ -2,14 +2,17 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
+#include "exec/expert_stacks.h"
 #include "exec/expert_store.h"
 #include "exec/expert_use.h"
 #include "exec/ggml_api.h"
 #include "exec/mapping_table.h"
 #include "exec/pass.h"
+#include "exec/router_copies.h"
 #include "exec/row_lookup.h"
 #include "exec/weight_store.h"
 
@@ -17,17 +20,19 @@ namespace headrace {
 
 // A product with a mapped weight.
 struct ManagedProduct {
-  Takeover takeover;                        // node, before, at, backend, elsewhere, upload
+  Takeover takeover;                        // node, before, at, backend, elsewhere, upload, ids, kept
   const ggml_tensor* weight = nullptr;      // in the mapping; of an upload the node names the copy on the device
   Origin origin;
 };
 
-// The products of a graph whose weights are mapped, before the scheduler has put copies on devices in the place of some.
+// The products of a graph whose weights are mapped, before the scheduler has put copies in the place of what another backend has.
 struct MappedWeight {
   const ggml_tensor* node = nullptr;
   const ggml_tensor* weight = nullptr;
+  const ggml_tensor* ids = nullptr;         // null for a MUL_MAT
+  std::shared_ptr<const ggml_tensor> stack; // the weight, where the node names a tensor in which the engine keeps some of its experts; else null
 };
-std::vector<MappedWeight> FindMappedWeights(const GgmlApi& api, ggml_cgraph* graph, const MappingTable& mappings);
+std::vector<MappedWeight> FindMappedWeights(const GgmlApi& api, ggml_cgraph* graph, const MappingTable& mappings, const ExpertStacks& stacks);
 
 // In graph order: those that the processor computes, and those for which the engine copies the weight to a device. A MUL_MAT_ID whose weight is no plain
 // stack of matrices is left to the mapping: the kernel may read it ahead again.
@@ -48,8 +53,8 @@ struct PassPlan {
   void Clear();
 };
 
-// Enters weights and layers that are new into the stores. With `look_ahead` the routers of layers are found.
-void MakePassPlan(const GgmlApi& api, std::vector<ManagedProduct> products, bool look_ahead, WeightStore& weights, ExpertStore& experts, PassPlan& plan);
+// Enters weights and layers that are new into the stores, and copies routers that a device has; without `routers` nothing is foreseen.
+void MakePassPlan(const GgmlApi& api, std::vector<ManagedProduct> products, RouterCopies* routers, WeightStore& weights, ExpertStore& experts, PassPlan& plan);
 
 // What the pass looks up beside, in graph order.
 void AddLookups(std::vector<Lookup> lookups, PassPlan& plan);

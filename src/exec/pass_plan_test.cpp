@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 
 #include <gtest/gtest.h>
@@ -80,6 +81,7 @@ class FindProductsTest : public ::testing::Test {
   const GgmlApi api_ = Api();
   std::unique_ptr<void, decltype(&std::free)> memory_{std::aligned_alloc(kPageBytes, kBytes), &std::free};
   MappingTable mappings_;
+  ExpertStacks stacks_;
   ggml_tensor weight_{}, columns_{}, ids_{}, node_{};
 };
 
@@ -122,7 +124,7 @@ TEST_F(FindProductsTest, OfAnotherDeviceAreUploads) {
 TEST_F(FindProductsTest, UploadsAreFoundWhenTheNodeNamesTheCopyOnTheDevice) {
   MakeProduct();
   Scheduled scheduled{&node_, &g_gpu};
-  const auto mapped = FindMappedWeights(api_, reinterpret_cast<ggml_cgraph*>(&scheduled), mappings_);
+  const auto mapped = FindMappedWeights(api_, reinterpret_cast<ggml_cgraph*>(&scheduled), mappings_, stacks_);
   ASSERT_EQ(mapped.size(), 1u);
   std::vector<uint8_t> device(kBytes);
   ggml_tensor copy = weight_;
@@ -133,6 +135,27 @@ TEST_F(FindProductsTest, UploadsAreFoundWhenTheNodeNamesTheCopyOnTheDevice) {
   ASSERT_EQ(products.size(), 1u);
   EXPECT_EQ(products[0].weight, &weight_);
   EXPECT_TRUE(products[0].takeover.upload);
+}
+
+// The engine computes with a tensor of its own on the device, which has room for fewer experts.
+TEST_F(FindProductsTest, WithExpertsThatTheEngineKeepsOnADeviceAreUploads) {
+  MakeExpertProduct();
+  std::strcpy(weight_.name, "blk.0.ffn_up_exps.weight");
+  stacks_.Add(weight_);
+  ggml_tensor kept{};
+  Shape(kept, {kColumns, kRows, 2});
+  kept.data = &kept;
+  std::strcpy(kept.name, "moe_cache.blk.0.ffn_up_exps.weight");
+  node_.src[0] = &kept;
+  Scheduled scheduled{&node_, &g_gpu};
+  const auto mapped = FindMappedWeights(api_, reinterpret_cast<ggml_cgraph*>(&scheduled), mappings_, stacks_);
+  ASSERT_EQ(mapped.size(), 1u);
+  const auto products = Find(&g_gpu, mapped);
+  ASSERT_EQ(products.size(), 1u);
+  EXPECT_TRUE(products[0].takeover.upload && products[0].takeover.kept);
+  EXPECT_EQ(products[0].weight->data, weight_.data);
+  EXPECT_EQ(products[0].origin.offset, 4096u);
+  EXPECT_TRUE(Find(&g_cpu, mapped).empty());
 }
 
 TEST_F(FindProductsTest, OfNobodyAreNobodys) {

@@ -44,7 +44,7 @@ void RunningPass::Schedule(size_t first) {
   const ExpertCache* const cache = experts_.cache();
   for (ExpertUse& use : plan.uses) {
     if (use.begun) continue;
-    use.way = use.upload ? ChooseUploadWay(use.experts, use.per_token, use.tokens)
+    use.way = use.upload ? ChooseUploadWay(use)
                          : ChooseWay(use.experts, use.per_token, use.tokens, cache == nullptr ? 0 : cache->slots(use.layer));
   }
   next_.clear();

@@ -6,6 +6,17 @@
 #include "base/clock.h"
 
 namespace headrace {
+namespace {
+
+// An expert is copied by several threads: the engine's own cache asks for one after the other.
+constexpr uint64_t kExpertPieceBytes = 512 * kKiB;
+
+// Devices stage what they are given in memory of their own, as much as they are given at once.
+void TakeInPieces(const uint8_t* data, uint64_t offset, uint64_t bytes, const Uploader::Take& take) {
+  for (uint64_t at = 0; at < bytes; at += RangeCopy::kPieceBytes) take(data + at, offset + at, std::min(RangeCopy::kPieceBytes, bytes - at));
+}
+
+}  // namespace
 
 void Uploader::Begin() {
   failure_ = {};
@@ -15,21 +26,38 @@ void Uploader::Begin() {
 
 const Status& Uploader::BeforeCopy(const void* data) {
   Takeover* const takeover = failure_.ok() ? Find(data) : nullptr;
-  if (takeover == nullptr || takeover->experts == nullptr || takeover->experts->begun) return failure_;
+  if (takeover == nullptr || takeover->kept || takeover->experts == nullptr || takeover->experts->begun) return failure_;
   failure_ = LeaveUpTo(*takeover);
   if (failure_.ok()) failure_ = BeginExperts(*takeover);
   return failure_;
 }
 
-const Status& Uploader::Copy(const void* data, uint64_t bytes, const Origin& origin, const Take& take) {
+const Status& Uploader::Copy(const void* data, uint64_t bytes, const Origin& origin, const Take& take, bool by_threads) {
+  by_threads_ = by_threads;
   if (failure_.ok()) failure_ = CopyAny(data, bytes, origin, take);
+  Finish();
   return failure_;
+}
+
+// What `copy` names stays until Finish.
+void Uploader::Give(std::function<void()> copy) {
+  if (by_threads_) return threads_.Give(std::move(copy));
+  const uint64_t start = Now();
+  copy();
+  pass_.account().times.kernel_ns += Now() - start;
+}
+
+void Uploader::Finish() {
+  const uint64_t start = Now();
+  threads_.Finish();
+  pass_.account().times.kernel_ns += Now() - start;
+  use_.reset();
 }
 
 Status Uploader::CopyAny(const void* data, uint64_t bytes, const Origin& origin, const Take& take) {
   copied_ += bytes;
   if (Takeover* const takeover = Find(data)) {
-    HEADRACE_RETURN_IF_ERROR(LeaveUpTo(*takeover));
+    if (!takeover->kept) HEADRACE_RETURN_IF_ERROR(LeaveUpTo(*takeover));
     const uint64_t begin = origin.offset - takeover->weight->origin.offset;
     if (takeover->experts != nullptr) return CopyExperts(*takeover, begin, begin + bytes, origin, take);
     if (begin == 0 && bytes == takeover->weight->bytes()) return CopyWhole(*takeover, take);
@@ -46,13 +74,30 @@ const Status& Uploader::End(const ggml_tensor* node) {
   return failure_;
 }
 
+namespace {
+
+bool Holds(const Takeover& takeover, const void* data) {
+  const auto* const first = static_cast<const uint8_t*>(takeover.weight->tensor.data);
+  return data >= first && data < first + takeover.weight->bytes();
+}
+
+}  // namespace
+
+// The engine copies what it lacks in an order of its own.
+Takeover* Uploader::FindKept(const void* data) {
+  for (Takeover& takeover : pass_.plan.takeovers) {
+    if (takeover.kept && Holds(takeover, data)) return &takeover;
+  }
+  return nullptr;
+}
+
 // The upload of that weight whose turn is the next; null: none is expected.
 Takeover* Uploader::Find(const void* data) {
+  if (Takeover* const kept = FindKept(data)) return kept;
   for (size_t turn = pass_.turn(); turn < pass_.plan.takeovers.size(); ++turn) {
     Takeover& takeover = pass_.plan.takeovers[turn];
     if (!takeover.upload) return nullptr;
-    const auto* const first = static_cast<const uint8_t*>(takeover.weight->tensor.data);
-    if (data >= first && data < first + takeover.weight->bytes()) return &takeover;
+    if (Holds(takeover, data)) return &takeover;
   }
   return nullptr;
 }
@@ -72,51 +117,66 @@ Status Uploader::LeaveUpTo(const Takeover& takeover) {
   return {};
 }
 
-// Releases the segments that end at or before a place in the weight.
+// Passes the segments that end at or before a place in the weight.
 Status Uploader::ReleaseBelow(Takeover& takeover, uint64_t place) {
   const uint64_t row_bytes = takeover.weight->cut.row_bytes;
-  for (; segment_ < takeover.segments.size(); ++segment_) {
+  while (segment_ < takeover.segments.size()) {
     const SegmentRows& rows = takeover.segments[segment_];
     if ((rows.first_row + rows.rows) * row_bytes > place) break;
-    const auto arrived = pass_.Await(takeover, segment_, rows.rows * row_bytes, pass_.account().times.wait_ns);
+    const auto arrived = UseSegment(takeover, rows.rows * row_bytes);
     if (!arrived.ok()) return arrived.status();
-    pass_.prefetcher().Release(takeover.first_segment + segment_);
+    Pass();
   }
   return {};
 }
 
-// Devices stage what they are given in memory of their own, as much as they are given at once.
-void Uploader::TakeInPieces(const uint8_t* data, uint64_t offset, uint64_t bytes, const Take& take) {
-  const uint64_t start = Now();
-  for (uint64_t at = 0; at < bytes; at += RangeCopy::kPieceBytes) take(data + at, offset + at, std::min(RangeCopy::kPieceBytes, bytes - at));
-  pass_.account().times.kernel_ns += Now() - start;
+// The segment whose turn it is, when leading bytes of it have arrived.
+Result<const uint8_t*> Uploader::UseSegment(Takeover& takeover, uint64_t bytes) {
+  const auto arrived = pass_.Await(takeover, segment_, bytes, pass_.account().times.wait_ns);
+  if (!arrived.ok()) return arrived.status();
+  if (use_ == nullptr) use_ = std::make_shared<SegmentUse>(pass_.prefetcher(), takeover.first_segment + segment_);
+  return arrived->data;
+}
+
+// All of it has arrived, and no more of it is wanted.
+void Uploader::Pass() {
+  use_->passed = true;
+  use_.reset();
+  ++segment_;
 }
 
 // Bytes from `begin` in the stack on, all of one expert.
-void Uploader::TakeExpert(const uint8_t* data, uint64_t begin, uint64_t bytes, uint64_t expert_bytes, uint64_t offset, const Take& take) {
+void Uploader::TakeExpert(const uint8_t* data, uint64_t begin, uint64_t bytes, uint64_t expert_bytes, uint64_t offset, const Take& take,
+                          const std::shared_ptr<void>& holds) {
   if (begin % expert_bytes == 0) std::copy_n(data, std::min<uint64_t>(bytes, head_.size()), head_.data());
-  TakeInPieces(data, offset, bytes, take);
+  for (uint64_t at = 0; at < bytes; at += kExpertPieceBytes) {
+    Give([&take, data = data + at, at = offset + at, piece = std::min(kExpertPieceBytes, bytes - at), holds] { take(data, at, piece); });
+  }
 }
 
 Status Uploader::CopyWhole(Takeover& takeover, const Take& take) {
   bool changed = false;
   HEADRACE_RETURN_IF_ERROR(pass_.BeginTurn(takeover, changed));
   Weight& weight = *takeover.weight;
-  const uint64_t row_bytes = weight.cut.row_bytes;
-  from_memory_ += takeover.resident_rows * row_bytes;
-  TakeInPieces(weight.ResidentRow(0), 0, takeover.resident_rows * row_bytes, take);
-  for (; segment_ < takeover.segments.size(); ++segment_) {
+  const uint64_t row_bytes = weight.cut.row_bytes, resident = takeover.resident_rows * row_bytes;
+  from_memory_ += resident;
+  for (uint64_t at = 0; at < resident; at += RangeCopy::kPieceBytes) {
+    Give([&take, data = weight.ResidentRow(0) + at, at, bytes = std::min(RangeCopy::kPieceBytes, resident - at)] { take(data, at, bytes); });
+  }
+  while (segment_ < takeover.segments.size()) {
     const SegmentRows& rows = takeover.segments[segment_];
+    const uint64_t bytes = rows.rows * row_bytes;
     const auto room = pass_.RoomToKeep(weight, rows, weight.resident_rows);
     if (!room.ok()) return room.status();
-    const auto arrived = pass_.Await(takeover, segment_, rows.rows * row_bytes, pass_.account().times.wait_ns);
+    const auto arrived = UseSegment(takeover, bytes);
     if (!arrived.ok()) return arrived.status();
-    TakeInPieces(arrived->data, rows.first_row * row_bytes, rows.rows * row_bytes, take);
-    if (*room) {
-      std::copy_n(arrived->data, rows.rows * row_bytes, weight.ResidentRow(rows.first_row));
-      weight.resident_rows = std::max(weight.resident_rows, rows.first_row + rows.rows);
-    }
-    pass_.prefetcher().Release(takeover.first_segment + segment_);
+    uint8_t* const kept = *room ? weight.ResidentRow(rows.first_row) : nullptr;
+    Give([&take, data = *arrived, offset = rows.first_row * row_bytes, bytes, kept, use = use_] {
+      TakeInPieces(data, offset, bytes, take);
+      if (kept != nullptr) std::copy_n(data, bytes, kept);
+    });
+    if (kept != nullptr) weight.resident_rows = std::max(weight.resident_rows, rows.first_row + rows.rows);
+    Pass();
   }
   return Leave();
 }
@@ -194,7 +254,8 @@ Result<uint64_t> Uploader::CopyFromCache(Takeover& takeover, uint64_t begin, uin
     from_memory_ += end - begin;
   }
   if (whole && takeover.slice == 0) cache->Touch(use.layer, expert[0], 1);
-  TakeExpert(pins.data(0, takeover.slice) + begin % expert_bytes, begin, end - begin, expert_bytes, offset, take);
+  const uint8_t* const data = pins.data(0, takeover.slice) + begin % expert_bytes;
+  TakeExpert(data, begin, end - begin, expert_bytes, offset, take, std::make_shared<ExpertCache::Pins>(std::move(pins)));
   return end - begin;
 }
 
@@ -206,9 +267,9 @@ Result<uint64_t> Uploader::CopyFromRing(Takeover& takeover, uint64_t begin, uint
   const uint64_t row_bytes = takeover.weight->cut.row_bytes, first = rows.first_row * row_bytes;
   if (begin < first) return uint64_t{0};
   const uint64_t bytes = std::min(end, first + rows.rows * row_bytes) - begin;
-  const auto arrived = pass_.Await(takeover, segment_, begin - first + bytes, pass_.account().times.wait_ns);
+  const auto arrived = UseSegment(takeover, begin - first + bytes);
   if (!arrived.ok()) return arrived.status();
-  TakeExpert(arrived->data + (begin - first), begin, bytes, takeover.weight->bytes() / takeover.experts->experts, offset, take);
+  TakeExpert(*arrived + (begin - first), begin, bytes, takeover.weight->bytes() / takeover.experts->experts, offset, take, use_);
   return bytes;
 }
 

@@ -4,9 +4,11 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "base/size.h"
+#include "exec/copy_threads.h"
 #include "exec/expert_store.h"
 #include "exec/running_pass.h"
 #include "stream/range_copy.h"
@@ -29,8 +31,9 @@ class Uploader {
   const Status& BeforeCopy(const void* data);
   // Whether the copy is in the plan, or so large that the mapping would be slower than a read of its own: small ones, as of norms, stay in the page cache.
   bool Takes(const void* data, uint64_t bytes) { return bytes > kSmall || Find(data) != nullptr; }
-  // The engine copies `bytes` at `data` of a mapped weight, whose origin is given. Errors: the read's; they are failure() from then on.
-  const Status& Copy(const void* data, uint64_t bytes, const Origin& origin, const Take& take);
+  // The engine copies `bytes` at `data` of a mapped weight, whose origin is given. Where `by_threads`, several of them call `take` at a time. Errors: the
+  // read's; they are failure() from then on.
+  const Status& Copy(const void* data, uint64_t bytes, const Origin& origin, const Take& take, bool by_threads);
   // A product is computed, or all are (null): its copy will not be asked for any more.
   const Status& End(const ggml_tensor* node);
 
@@ -43,7 +46,18 @@ class Uploader {
  private:
   static constexpr uint64_t kSmall = 256 * kKiB;
 
+  // A segment of the ring from which threads copy. The last that uses it gives it back, if nothing more of it is wanted.
+  struct SegmentUse {
+    Prefetcher& prefetcher;
+    size_t number;
+    bool passed = false;
+    ~SegmentUse() {
+      if (passed) prefetcher.Release(number);
+    }
+  };
+
   Takeover* Find(const void* data);
+  Takeover* FindKept(const void* data);
   Status CopyAny(const void* data, uint64_t bytes, const Origin& origin, const Take& take);
   Status CopyWhole(Takeover& takeover, const Take& take);
   Status CopyExperts(Takeover& takeover, uint64_t begin, uint64_t end, const Origin& origin, const Take& take);
@@ -53,8 +67,13 @@ class Uploader {
   Status ReleaseBelow(Takeover& takeover, uint64_t place);
   Status Leave();
   Status LeaveUpTo(const Takeover& takeover);
-  void TakeExpert(const uint8_t* data, uint64_t begin, uint64_t bytes, uint64_t expert_bytes, uint64_t offset, const Take& take);
-  void TakeInPieces(const uint8_t* data, uint64_t offset, uint64_t bytes, const Take& take);
+  Result<const uint8_t*> UseSegment(Takeover& takeover, uint64_t bytes);
+  void Pass();
+  // `holds` lives until the bytes are copied.
+  void TakeExpert(const uint8_t* data, uint64_t begin, uint64_t bytes, uint64_t expert_bytes, uint64_t offset, const Take& take,
+                  const std::shared_ptr<void>& holds);
+  void Give(std::function<void()> copy);
+  void Finish();
 
   const GgmlApi& api_;
   RunningPass& pass_;
@@ -63,7 +82,10 @@ class Uploader {
   std::vector<uint8_t> choice_;        // of a router, as its device has it
   std::array<uint8_t, kPageBytes> head_{};  // the first bytes of the expert that was copied last
   Status failure_;
-  size_t segment_ = 0;                 // of the takeover whose turn it is: the first that was not released
+  size_t segment_ = 0;                 // of the takeover whose turn it is: the first that was not passed
+  std::shared_ptr<SegmentUse> use_;    // of that segment in the copy that is made
+  bool by_threads_ = false;
+  CopyThreads threads_{CopyThreads::Sensible()};
   uint64_t from_memory_ = 0, copied_ = 0;
 };
 

@@ -62,7 +62,7 @@ class HeadWeights : public testing::Test {
       product.weight = &weights_[weights[i]];
       product.origin = {file_, kMiB * weights[i], 0};
     }
-    MakePassPlan(api_, std::move(products), false, store_, experts_, plan_);
+    MakePassPlan(api_, std::move(products), nullptr, store_, experts_, plan_);
     const Status planned = store_.Replan(0);
     ASSERT_TRUE(planned.ok()) << planned.message();
   }

@@ -6,6 +6,8 @@
 
 #include <cstdlib>
 #include <exception>
+#include <mutex>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -33,6 +35,11 @@ std::unique_ptr<WeightsAllowance> MakeAllowance(const Config& config) {
   if (config.weights_bytes > 0) limits.weights_bytes = config.weights_bytes;
   limits.foretold_rest_bytes = config.rest_bytes;
   return std::make_unique<WeightsAllowance>(limits, ReadAddressLimits(), ReadTextFile);
+}
+
+// Of several threads at a time: the Vulkan backend copies into mapped memory, and locks where it cannot. Other backends are not known to allow it.
+bool TakesFromThreads(const GgmlApi& engine, ggml_backend_buffer_t buffer) {
+  return engine.backend_buffer_name != nullptr && buffer != nullptr && std::string_view(engine.backend_buffer_name(buffer)).starts_with("Vulkan");
 }
 
 }  // namespace
@@ -274,10 +281,19 @@ void Runtime::OnMapped(const void* address, uint64_t bytes, int fd, uint64_t off
   }
 }
 
+void Runtime::OnTensor(const ggml_tensor& tensor) noexcept {
+  try {
+    if (tensor.ne[2] > 1 && tensor.ne[3] == 1 && models_.mappings().Find(tensor.data, tensor.nb[3])) stacks_.Add(tensor);
+  } catch (const std::exception& error) {
+    LogWarning(error.what());
+  }
+}
+
 void Runtime::OnUnmap(const void* address, uint64_t bytes) noexcept {
   try {
     if (!models_.Overlaps(address, bytes)) return;
     const bool streamed = models_.Unmapped(address, bytes);
+    stacks_.Remove(address, bytes);
     std::shared_ptr<Executor> executor;
     {
       const std::lock_guard lock(mutex_);
@@ -369,11 +385,12 @@ bool Runtime::Upload(ggml_backend_t backend, ggml_tensor& to, const void* data, 
     if (engine->backend_tensor_set == nullptr || engine->backend_synchronize == nullptr) return false;
     const auto executor = ExecutorFor(engine);
     if (executor == nullptr || !executor->WantsUpload(data, bytes)) return false;
-    bool waits = backend != nullptr;
-    const Status status = executor->Upload(data, bytes, *origin, [&](const uint8_t* piece, uint64_t at, uint64_t count) {
-      if (std::exchange(waits, false)) engine->backend_synchronize(backend);
+    std::once_flag waited;
+    const auto take = [&](const uint8_t* piece, uint64_t at, uint64_t count) {
+      if (backend != nullptr) std::call_once(waited, [&] { engine->backend_synchronize(backend); });
       engine->backend_tensor_set(&to, piece, offset + at, count);
-    });
+    };
+    const Status status = executor->Upload(data, bytes, *origin, take, TakesFromThreads(*engine, to.buffer));
     if (!status.ok() && to.buffer != nullptr && !executor->ComputesHere()) {
       const std::lock_guard lock(mutex_);
       damaged_.emplace(to.buffer, status.message());
@@ -462,7 +479,7 @@ std::shared_ptr<Executor> Runtime::ExecutorFor(const std::shared_ptr<const GgmlA
   const std::lock_guard making(making_mutex_);
   if (auto executor = in_use()) return *executor;
   // It holds the engine's adapter: a thread may still compute with it when another engine has its place.
-  std::shared_ptr<Executor> executor(new Executor(*engine, ConfigNow(), *allowance_, models_.mappings(), snapshot_),
+  std::shared_ptr<Executor> executor(new Executor(*engine, ConfigNow(), *allowance_, models_.mappings(), stacks_, snapshot_),
                                      [engine](Executor* gone) { delete gone; });
   const std::lock_guard lock(mutex_);
   return executor_ = executor;

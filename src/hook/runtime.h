@@ -59,6 +59,8 @@ class Runtime {
   void OnMapped(const void* address, uint64_t bytes, int fd, uint64_t offset, const std::shared_ptr<const GgmlApi>& engine) noexcept;
   // Waits for no pass: hosts unmap, and free models, while other models compute, and in the callbacks of those.
   void OnUnmap(const void* address, uint64_t bytes) noexcept;
+  // A tensor got its address, which may lie in a mapping.
+  void OnTensor(const ggml_tensor& tensor) noexcept;
   // Whether weights in the range stream.
   bool Streams(const void* address, uint64_t bytes) const;
   // A model was found too large to stay in memory, and was not mapped yet.
@@ -131,6 +133,7 @@ class Runtime {
   std::atomic<bool> any_damaged_{false};
   std::atomic<KvStore*> kv_in_use_{nullptr};
   ModelRegistry models_;
+  ExpertStacks stacks_;
   Engines engines_;
   SnapshotWriter snapshot_;
   std::atomic<bool> own_snapshot_{false};                      // its file is ours to remove

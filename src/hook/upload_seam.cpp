@@ -60,6 +60,15 @@ HEADRACE_SEAM bool ggml_backend_sched_alloc_graph(ggml_backend_sched_t sched, gg
   return real(sched, graph);
 }
 
+// libllama gives the tensors of a mapped file their addresses.
+HEADRACE_SEAM ggml_status ggml_backend_tensor_alloc(ggml_backend_buffer_t buffer, ggml_tensor* tensor, void* address) {
+  const auto real = HEADRACE_BEHIND(ggml_backend_tensor_alloc);
+  if (real == nullptr) return GGML_STATUS_FAILED;
+  const ggml_status status = real(buffer, tensor, address);
+  if (status == GGML_STATUS_SUCCESS && Runtime::HasMappings()) Runtime::Get().OnTensor(*tensor);
+  return status;
+}
+
 HEADRACE_SEAM void ggml_backend_tensor_set(ggml_tensor* tensor, const void* data, size_t offset, size_t size) {
   const auto real = HEADRACE_BEHIND(ggml_backend_tensor_set);
   if (real == nullptr) return;

@@ -82,4 +82,20 @@ uint64_t LeastDeviceBytes(const PlacementModel& model) {
   return BytesOf(model, output).total();
 }
 
+std::optional<ExpertCacheShare> ShareWithExpertCache(const PlacementModel& model, const Placement& placement, double chosen_part) {
+  constexpr double kTokens = 2;
+  const uint64_t layers = model.layers.size();
+  if (placement.device_layers <= layers || placement.host_experts == 0 || placement.host_experts >= layers) return std::nullopt;
+  const uint64_t there = layers - placement.host_experts, before = BytesOf(model, placement).total();
+  for (const uint64_t leaving : {(there + 1) / 2, there}) {
+    ExpertCacheShare share{placement, 0};
+    share.placement.host_experts += leaving;
+    share.cache_bytes = before - BytesOf(model, share.placement).total();
+    uint64_t host_bytes = 0;
+    for (uint64_t i = 0; i < share.placement.host_experts; ++i) host_bytes += model.layers[i].experts;
+    if (static_cast<double>(share.cache_bytes) >= kTokens * chosen_part * static_cast<double>(host_bytes)) return share;
+  }
+  return std::nullopt;
+}
+
 }  // namespace headrace

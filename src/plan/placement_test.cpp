@@ -99,5 +99,26 @@ TEST(ChoosePlacement, NeverExceedsTheRoomAndGrowsWithIt) {
   }
 }
 
+TEST(ShareWithExpertCache, HalfOfTheLayersThatAreThereGo) {
+  const auto share = ShareWithExpertCache(Mixture(), {5, 2, 0}, 0.1);
+  ASSERT_TRUE(share);
+  EXPECT_EQ(share->placement, (Placement{5, 3, 0}));
+  EXPECT_EQ(share->cache_bytes, 100u);
+}
+
+TEST(ShareWithExpertCache, OrAllWhereTwoTokensChooseMore) {
+  const auto share = ShareWithExpertCache(Mixture(), {5, 2, 0}, 0.2);
+  ASSERT_TRUE(share);
+  EXPECT_EQ(share->placement, (Placement{5, 4, 0}));
+  EXPECT_EQ(share->cache_bytes, 200u);
+  EXPECT_FALSE(ShareWithExpertCache(Mixture(), {5, 2, 0}, 0.3));
+}
+
+TEST(ShareWithExpertCache, NothingWhereAllIsThereOrNoExpertIs) {
+  EXPECT_FALSE(ShareWithExpertCache(Mixture(), {5, 0, 0}, 0.01));
+  EXPECT_FALSE(ShareWithExpertCache(Mixture(), {5, 4, 0}, 0.01));
+  EXPECT_FALSE(ShareWithExpertCache(Mixture(), {4, 2, 0}, 0.01)) << "not all attention is there";
+}
+
 }  // namespace
 }  // namespace headrace

@@ -112,7 +112,7 @@ Result<RunPlan> PlanRun(cli::RunArguments run, const cli::SpeculationOptions& sp
     }
   }
   if (run.streams) AddDiskSpeed(run.model, engine.engine, model.config);
-  plan.place = {run.model, speculation.draft, model.memory.weights_budget_bytes, QueryVersion(engine.engine)};
+  plan.place = LearnedPlaceOf(model, speculation.draft, QueryVersion(engine.engine));
   plan.machine = cli::MachineSpeeds(run.model, plan.place.engine_version);
   if (model.config.disk_bytes_per_s > 0) plan.machine.disk_bytes_per_s = model.config.disk_bytes_per_s;
   cli::Learned learned = LoadLearned(plan.place);

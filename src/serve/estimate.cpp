@@ -31,7 +31,10 @@ Result<Json> EstimateJson(const Settings& settings, const ModelManager::Preview&
   json["verdict"] = !json["fits"] ? "too_small" : setup.streams() ? "streams" : "fits";
   json["reason"] = nullptr;
   json["remedies"] = Json::array();
-  if (setup.shortage) {
+  if (!plan.placed.ok()) {
+    json["reason"] = plan.placed.message();
+    json["remedies"] = VramRemediesJson(setup);
+  } else if (setup.shortage) {
     json["reason"] = setup.shortage->arithmetic;
     json["remedies"] = RemediesJson(setup.shortage->remedies);
   } else if (!plan.enough.ok()) {
@@ -40,6 +43,7 @@ Result<Json> EstimateJson(const Settings& settings, const ModelManager::Preview&
     json["reason"] = json["decision"];
     json["remedies"].push_back({{"flash_mode", "auto"}});
   }
+  json["devices_problem"] = plan.placed.ok() ? Json() : json["reason"];
   json["makes_room"] = preview.makes_room;
   json["context_length"] = plan.context;
   json["sharing"] = SharingJson(plan);

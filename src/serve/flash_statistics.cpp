@@ -42,6 +42,8 @@ const Metric kMetrics[] = {
     {"flash_resident_bytes", "gauge", "Weights in memory.", [](const Statistics& s) { return static_cast<double>(s.resident_bytes + s.expert_resident_bytes); }},
     {"flash_streamed_bytes_per_pass", "gauge", "Weights that every pass reads.", [](const Statistics& s) { return static_cast<double>(s.streamed_bytes_per_pass); }},
     {"flash_read_bytes_total", "counter", "Bytes read from disk.", [](const Statistics& s) { return static_cast<double>(s.bytes_read); }},
+    {"flash_uploaded_bytes_total", "counter", "Weights copied to devices.", [](const Statistics& s) { return static_cast<double>(s.uploaded_bytes); }},
+    {"flash_uploaded_from_memory_bytes_total", "counter", "Of these: were in memory.", [](const Statistics& s) { return static_cast<double>(s.uploaded_from_memory_bytes); }},
     {"flash_passes_total", "counter", "Passes over the weights.", [](const Statistics& s) { return static_cast<double>(s.passes); }},
     {"flash_decode_tokens_total", "counter", "Passes one token wide.", [](const Statistics& s) { return static_cast<double>(s.decode_passes); }},
     {"flash_pass_seconds_total", "counter", "Time in passes.", [](const Statistics& s) { return Seconds(s.pass_ns); }},
@@ -106,6 +108,8 @@ Json FlashStatisticsJson(const Statistics& s) {
           {"widths", WidthsJson(s)},
           {"disturbed_share", s.disturbed_share()},
           {"bytes_read", s.bytes_read},
+          {"uploaded_bytes", s.uploaded_bytes},
+          {"uploaded_from_memory_bytes", s.uploaded_from_memory_bytes},
           {"reads_failed", s.reads_failed},
           {"reads_retried", s.reads_retried},
           {"pass_s", Seconds(s.pass_ns)},
@@ -133,6 +137,7 @@ Json FlashRatesJson(const Statistics& before, const Statistics& after, double se
   const uint64_t tokens = grown(before.decode_passes, after.decode_passes);
   const auto wide = [&](uint64_t Statistics::WidthSums::* field) { return grown(Sum(before, field), Sum(after, field)); };
   return {{"read_bytes_per_s", per_second(before.bytes_read, after.bytes_read)},
+          {"upload_bytes_per_s", per_second(before.uploaded_bytes, after.uploaded_bytes)},
           {"passes_per_s", per_second(before.passes, after.passes)},
           {"decode_tokens_per_s", decode_ns == 0 ? Json() : Json(static_cast<double>(tokens) / Seconds(decode_ns))},
           {"tokens_per_pass", share(wide(&Statistics::WidthSums::tokens), wide(&Statistics::WidthSums::passes))},

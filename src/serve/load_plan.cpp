@@ -112,24 +112,60 @@ Status Settle(const Settings& settings, Simulations& simulations, LoadPlan& plan
   return {};
 }
 
-// What goes on devices, of what other models leave there and `limit` gives to all.
-Status SettleDevices(const Settings& settings, Simulations& simulations, const MemoryRoom& room, cli::VramLimit limit, LoadPlan& plan) {
+// Memory of devices that a model may have.
+struct DeviceLimit {
+  cli::VramLimit limit;
+  bool of_all = false;   // it is the server's, for all models together
+};
+
+// What goes on devices, of what other models leave there. Where that cannot be had plan.placed says so, and nothing is there.
+Status SettleDevices(const Settings& settings, Simulations& simulations, const MemoryRoom& room, const DeviceLimit& given, LoadPlan& plan) {
   plan.device_options.clear();
-  if (settings.devices.empty()) return {};
-  std::vector<cli::Device> devices = settings.devices;
-  for (const cli::DeviceMemory& used : room.granted_devices) {
-    for (cli::Device& device : devices) {
-      if (device.name == used.name) device.free_bytes -= std::min(device.free_bytes, used.total_bytes());
-    }
-    if (limit.named()) limit.bytes -= std::min(limit.bytes, used.total_bytes());
+  plan.placed = Status();
+  cli::VramLimit limit = given.limit;
+  if (room.devices.empty()) {
+    plan.placed = cli::DeviceRooms(limit, {}, {}).status();
+    return {};
   }
-  if (limit.named() && limit.bytes == 0) limit.mode = cli::VramLimit::Mode::kOff;
+  uint64_t others = 0;
+  for (const cli::DeviceMemory& used : room.granted_devices) others += used.total_bytes();
+  const bool shared = limit.named() && given.of_all && others > 0;
+  if (shared) {
+    limit.bytes -= std::min(limit.bytes, others);
+    limit.origin += fmt::format(", less {} for other models", FormatSize(others));
+  }
+  const auto choose = [&](const cli::VramLimit& may) -> Status {
+    plan.setup.vram = may;
+    const auto arguments = CommandForMemory(settings, plan);
+    if (!arguments.ok()) return arguments.status();
+    auto options = cli::ChooseDevices(room.devices, settings.known, *arguments, plan.setup, simulations.Get(settings.engine.engine, plan.entry, *arguments));
+    if (!may.named()) {
+      if (!options.ok()) return options.status();
+    } else if (plan.placed = options.status(); !options.ok()) {
+      return {};
+    }
+    plan.device_options = std::move(*options);
+    return {};
+  };
+  if (limit.named() && limit.bytes == 0) {
+    plan.placed = Status(Code::kOutOfBudget, limit.origin);
+  } else {
+    HEADRACE_RETURN_IF_ERROR(choose(limit));
+  }
+  if (plan.placed.ok()) return {};
+  const cli::DeviceChoice failed = plan.setup.device_choice;
+  cli::VramLimit off = limit;
+  off.mode = cli::VramLimit::Mode::kOff;
+  HEADRACE_RETURN_IF_ERROR(choose(off));
+  // Models that were there first have it; this one has memory and disk.
+  if (shared && plan.placed.code() == Code::kOutOfBudget) {
+    plan.setup.device_choice.reason = fmt::format("nothing of it is on devices: of {} ({}) too little is left", FormatSize(given.limit.bytes), limit.origin);
+    plan.placed = Status();
+    return {};
+  }
   plan.setup.vram = limit;
-  const auto arguments = CommandForMemory(settings, plan);
-  if (!arguments.ok()) return arguments.status();
-  auto options = cli::ChooseDevices(devices, settings.known, *arguments, plan.setup, simulations.Get(settings.engine.engine, plan.entry, *arguments));
-  if (!options.ok()) return options.status();
-  plan.device_options = std::move(*options);
+  plan.setup.device_choice.least_bytes = failed.least_bytes;
+  plan.setup.device_choice.reason = plan.placed.message();
   return {};
 }
 
@@ -162,11 +198,12 @@ void SettleSharing(const Settings& settings, Simulations& simulations, LoadPlan&
 constexpr uint64_t kCheckpointShare = 16;
 
 // Many requests at a time have a KV cache that takes weights' place on devices: at most a quarter of them goes for it.
-Status SettleSharedDevices(const Settings& settings, Simulations& simulations, const MemoryRoom& room, const cli::VramLimit& limit, LoadPlan& plan) {
+Status SettleSharedDevices(const Settings& settings, Simulations& simulations, const MemoryRoom& room, const DeviceLimit& limit, LoadPlan& plan) {
   const LoadPlan alone = plan;
   SettleSharing(settings, simulations, plan);
   if (plan.device_options.empty() || plan.sharing.pool_tokens == alone.sharing.pool_tokens) return {};
   Status settled = SettleDevices(settings, simulations, room, limit, plan);
+  if (settled.ok()) settled = plan.placed;
   if (settled.ok()) settled = Settle(settings, simulations, plan);
   const uint64_t before = alone.setup.weights.device_bytes;
   if (!settled.ok() || !plan.enough.ok() || plan.setup.weights.device_bytes < before - before / 4) plan = alone;
@@ -293,9 +330,13 @@ Result<LoadPlan> PlanLoad(const Settings& settings, ModelLibrary& library, Simul
     plan.draft_type = draft->type;
   }
   if (std::string unknown = cli::DescribeUnknownTypes(plan.setup.catalogue); !unknown.empty()) plan.notes.push_back(std::move(unknown));
-  const cli::VramLimit vram = plan.setup.vram;
+  const DeviceLimit vram{plan.setup.vram, !config.vram_gb && modelfile->file.flash_vram.empty()};
   HEADRACE_RETURN_IF_ERROR(SettleDevices(settings, simulations, room, vram, plan));
   HEADRACE_RETURN_IF_ERROR(Settle(settings, simulations, plan));
+  if (!plan.placed.ok()) {
+    plan.enough = Status(plan.placed.code(), plan.placed.message() + RemediesText(VramRemediesJson(plan.setup)));
+    return plan;   // nothing of it is started
+  }
   HEADRACE_RETURN_IF_ERROR(SettleSharedDevices(settings, simulations, room, vram, plan));
   HEADRACE_RETURN_IF_ERROR(SettleSpeculation(settings, simulations, plan));
   HEADRACE_RETURN_IF_ERROR(SettleCheckpoints(settings, simulations, plan));
@@ -312,7 +353,9 @@ Result<LoadPlan> PlanLoad(const Settings& settings, ModelLibrary& library, Simul
 }
 
 cli::LearnedPlace LearnedPlaceOf(const Settings& settings, const LoadPlan& plan) {
-  return {plan.entry.path, plan.draft_path, plan.setup.memory.weights_budget_bytes, settings.engine_version, plan.uses_head};
+  cli::LearnedPlace place = cli::LearnedPlaceOf(plan.setup, plan.draft_path, settings.engine_version);
+  place.head = plan.uses_head;
+  return place;
 }
 
 cli::SpeculationOptions SpeculationOptionsOf(const LoadPlan& plan) {

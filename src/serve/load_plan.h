@@ -25,7 +25,8 @@ struct LoadPlan {
   ModelConfig asked;               // as it was asked for
   ModelDefaults defaults;          // what a Modelfile adds
   cli::ModelSetup setup;           // its memory by part, and whether it streams: expected, and checked once it runs
-  Status enough;                   // kOutOfBudget with the arithmetic when the memory is too little
+  Status placed;                   // what was asked for devices cannot be had: none is there, more than is free, less than works
+  Status enough;                   // kOutOfBudget with the arithmetic when the memory is too little; or `placed`
   bool crowds = false;             // it would have more than what other models leave, because it was told to
   Config config;                   // of the library
   uint64_t granted_bytes = 0;      // memory that its process may come to hold
@@ -56,11 +57,12 @@ struct LoadPlan {
 struct MemoryRoom {
   AvailableMemory available;       // beyond what other models hold and were granted
   uint64_t granted_bytes = 0;      // to other models
-  std::vector<cli::DeviceMemory> granted_devices;   // what they have there
+  std::vector<cli::Device> devices;                 // of the engine, with what is free there for it
+  std::vector<cli::DeviceMemory> granted_devices;   // what other models have there
 };
 
 // Reads headers, lets the engine simulate its allocations, and measures the disk where it is not known yet (a second).
-// Too little memory is no error here: `enough` says it. Errors: those of PrepareModel; kNotFound for a draft or projector
+// Too little memory, also of devices, is no error here: `enough` says it. Errors: those of PrepareModel; kNotFound for a draft or projector
 // that does not exist; those of FindModelfile, CheckDraft and ChooseSpeculation.
 Result<LoadPlan> PlanLoad(const Settings& settings, ModelLibrary& library, Simulations& simulations, const ModelEntry& entry,
                           const ModelConfig& config, const MemoryRoom& room);

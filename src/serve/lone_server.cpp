@@ -76,7 +76,8 @@ std::string LoneServer::WhyNotStreaming() const {
   const auto statistics = ReadStatistics();
   if (statistics && statistics->streamed() && statistics->passes > 0) return "";
   if (statistics && !statistics->last_error.empty()) return statistics->last_error;
-  return "llama-server computed without it; its weights may be on a GPU or its llama.cpp of another kind: see `headrace doctor`";
+  if (statistics && statistics->on_devices()) return "";   // the engine put all layers there
+  return "llama-server computed without it; its llama.cpp may be of another kind: see `headrace doctor`";
 }
 
 bool IsServersOwn(const std::string& option) {

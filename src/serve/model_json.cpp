@@ -12,6 +12,11 @@ Json TextOrNull(const std::string& text) { return text.empty() ? Json() : Json(t
 
 Json GbOrNull(uint64_t bytes) { return bytes == 0 ? Json() : Json(static_cast<double>(bytes) / static_cast<double>(kGiB)); }
 
+Json VramJson(const cli::VramLimit& limit) {
+  if (limit.named()) return static_cast<double>(limit.bytes) / static_cast<double>(kGiB);
+  return limit.mode == cli::VramLimit::Mode::kOff ? "off" : "auto";
+}
+
 // One that failed to load and was not loaded since is only unloaded to those who do not ask why.
 const char* StateOf(const ModelEntry& entry, const Model* model) {
   if (model != nullptr) return ToString(model->state());
@@ -54,6 +59,7 @@ Json InForceJson(const Model& model) {
   json["configuration"] = {{"flash_mode", ToString(limits.flash_mode)},
                            {"ram_gb", GbOrNull(limits.process_bytes)},
                            {"flash_ram_gb", GbOrNull(memory.streams ? memory.weights_budget_bytes : limits.weights_bytes)},
+                           {"vram_gb", VramJson(plan.setup.vram)},
                            {"flash_debug", plan.config.debug},
                            {"context_length", model.context == 0 ? plan.context : model.context},
                            {"kv_cache_type", plan.asked.kv_cache_type.value_or("f16")},
@@ -68,9 +74,13 @@ Json InForceJson(const Model& model) {
     json["speculation"] = {{"kind", cli::ToString(chosen->kind)}, {"draft_tokens", chosen->draft_tokens}, {"reason", chosen->line}};
   }
   const auto statistics = model.ReadStatistics().value_or(cli::Statistics());
+  const Json setup = cli::SetupJson(plan.setup);
   json["decision"] = {{"streams", statistics.streamed()},
                       {"reason", cli::DescribeDecision(memory, limits)},
-                      {"memory", cli::SetupJson(plan.setup)["memory"]},
+                      {"memory", setup["memory"]},
+                      {"devices", setup["devices"]},
+                      {"devices_reason", setup["devices_decision"]},
+                      {"on_devices", plan.memory().loads_only || statistics.on_devices()},
                       {"managed_bytes", statistics.weight_bytes},
                       {"resident_bytes", statistics.resident_bytes},
                       {"streamed_bytes_per_pass", statistics.streamed_bytes_per_pass},

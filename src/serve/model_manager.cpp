@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/size.h"
 #include "cli/device_choice.h"
+#include "serve/device_room.h"
 #include "serve/http.h"
 
 namespace headrace::serve {
@@ -116,21 +117,38 @@ Task<std::optional<std::string>> ModelManager::DefaultModel() {
   co_return only;
 }
 
-Task<MemoryRoom> ModelManager::RoomWithout(std::vector<std::string> gone) {
+Task<MemoryRoom> ModelManager::RoomWithout(std::vector<std::string> gone, std::chrono::seconds devices_age) {
   MemoryRoom room;
+  DeviceHolders holders;
   uint64_t promised = 0, freed = 0;
   for (const auto& [id, model] : models_) {
+    const uint64_t held = model->HeldBytes();
+    const auto& engine = model->plan().memory().engine;
+    const auto there = engine ? engine->devices : std::vector<cli::DeviceMemory>();
+    const auto add_to = [&](std::vector<cli::DeviceMemory>& list) { list.insert(list.end(), there.begin(), there.end()); };
     if (Contains(gone, id)) {
-      freed += model->HeldBytes();
+      freed += held;
+      if (held > 0) add_to(holders.going);
     } else {
       promised += model->UnusedBytes();
       room.granted_bytes += model->plan().granted_bytes;
-      if (const auto& engine = model->plan().memory().engine) {
-        room.granted_devices.insert(room.granted_devices.end(), engine->devices.begin(), engine->devices.end());
-      }
+      add_to(holders.staying);
+      if (held == 0) add_to(holders.waiting);
     }
   }
-  co_await OnWorker(worker_, [&] { room.available = FindAvailableMemory(ReadTextFile, ReadAddressLimits()); });
+  const auto now = Clock::now();
+  const bool look = devices_seen_at_ == Clock::time_point::min() || now - devices_seen_at_ > devices_age;
+  std::vector<cli::Device> devices;
+  co_await OnWorker(worker_, [&] {
+    room.available = FindAvailableMemory(ReadTextFile, ReadAddressLimits());
+    if (look) devices = cli::FindDevices(settings_.engine.engine, settings_.rest);
+  });
+  if (look) {
+    devices_ = std::move(devices);
+    devices_seen_at_ = now;
+  }
+  room.devices = DevicesLeft(devices_, holders);
+  room.granted_devices = std::move(holders.staying);
   room.available.bytes += freed;
   room.available.bytes -= std::min(room.available.bytes, promised);
   if (promised > 0) room.available.limited_by += fmt::format(", less {} for other models", FormatSize(promised));
@@ -202,7 +220,7 @@ Task<Result<ModelPtr>> ModelManager::Load(ModelEntry entry, ModelConfig config) 
 }
 
 Task<Result<LoadPlan>> ModelManager::Judge(ModelEntry entry, ModelConfig config, std::vector<std::string> gone) {
-  const auto room = co_await RoomWithout(std::move(gone));
+  const auto room = co_await RoomWithout(std::move(gone), kDevicesAge);
   std::optional<Result<LoadPlan>> plan;
   co_await OnWorker(worker_, [&] { plan.emplace(PlanLoad(settings_, library_, simulations_, entry, config, room)); });
   co_return std::move(*plan);
@@ -229,6 +247,7 @@ Task<Result<ModelPtr>> ModelManager::LoadInTurn(ModelEntry entry, ModelConfig co
   const bool loaded = present != nullptr && present->state() == ModelState::kLoaded;
   const std::string changed = loaded ? present->ChangedFile() : "";
   if (loaded && changed.empty() && present->plan().asked == config) co_return present;
+  LookAtDevicesAgain();
   // What cannot be loaded must not end what runs.
   const auto preview = co_await Foresee(entry, config);
   if (!preview.ok()) co_return preview.status();
@@ -249,6 +268,7 @@ Task<Result<ModelPtr>> ModelManager::LoadInTurn(ModelEntry entry, ModelConfig co
   const auto model = std::make_shared<Model>(executor_, worker_, settings_, prompts_, culprits_, std::move(*plan), socket_path);
   models_[entry.id] = model;
   const Status status = co_await model->Start();
+  LookAtDevicesAgain();
   if (!status.ok()) {
     Forget(model);
     model->SetState(ModelState::kGone, status.message());
@@ -298,6 +318,7 @@ Task<> ModelManager::StopModel(ModelPtr model, std::string why) {
   LogWarning(fmt::format("unloading {} {}", model->id(), why));
   co_await model->Stop(false);
   Forget(model);
+  LookAtDevicesAgain();
 }
 
 Task<> ModelManager::Unload(std::string id, bool force) {
@@ -310,6 +331,7 @@ Task<> ModelManager::Unload(std::string id, bool force) {
 Task<> ModelManager::StopAndForget(ModelPtr model, bool force, Millis keep) {
   co_await model->Stop(force, keep);
   Forget(model);
+  LookAtDevicesAgain();
   stopped_.NotifyAll();
 }
 
@@ -387,6 +409,7 @@ Task<Status> ModelManager::JudgeAgain(ModelPtr model) {
   const auto entry = co_await Find(id);
   if (!entry.ok()) co_return Status(Code::kNotFound, fmt::format("the file of {} is gone", id));
   const std::vector<std::string> itself{id};
+  LookAtDevicesAgain();
   auto plan = co_await Judge(*entry, model->plan().asked, itself);
   if (!plan.ok()) co_return plan.status();
   if (!plan->enough.ok()) co_return plan->enough;

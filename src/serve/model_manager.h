@@ -71,8 +71,8 @@ class ModelManager {
     std::vector<std::string> makes_room;
   };
   Task<Result<Preview>> Foresee(ModelEntry entry, ModelConfig config);
-  // Memory for one more model.
-  Task<MemoryRoom> Room() { return RoomWithout(std::vector<std::string>()); }
+  // Memory for one more model. Of devices as they were within the last minute.
+  Task<MemoryRoom> Room() { return RoomWithout(std::vector<std::string>(), kListedDevicesAge); }
 
  private:
   class Turn;
@@ -80,7 +80,11 @@ class ModelManager {
   Task<Result<ModelPtr>> LoadInTurn(ModelEntry entry, ModelConfig config);
   // By what is left when the models `gone` are.
   Task<Result<LoadPlan>> Judge(ModelEntry entry, ModelConfig config, std::vector<std::string> gone);
-  Task<MemoryRoom> RoomWithout(std::vector<std::string> gone);
+  // Devices are looked at again where that was longer ago than `devices_age`.
+  static constexpr std::chrono::seconds kDevicesAge{5}, kListedDevicesAge{60};
+  Task<MemoryRoom> RoomWithout(std::vector<std::string> gone, std::chrono::seconds devices_age);
+  // What was seen of them is no longer so.
+  void LookAtDevicesAgain() { devices_seen_at_ = Clock::time_point::min(); }
   Task<> StopModel(ModelPtr model, std::string why);
   Task<> StopAndForget(ModelPtr model, bool force, Millis keep);
   Task<> UnloadIdle();
@@ -103,6 +107,8 @@ class ModelManager {
   const std::string socket_folder_;
   std::map<std::string, ModelPtr> models_;
   std::map<std::string, std::string> errors_;
+  std::vector<cli::Device> devices_;      // of the engine, as they were when they were looked at last
+  Clock::time_point devices_seen_at_ = Clock::time_point::min();
   bool turn_taken_ = false;
   Wakeup turn_free_;
   Wakeup stopped_;            // a model

@@ -61,6 +61,11 @@ Task<> ModelsApi::List(Exchange& exchange) {
   body["memory"]["limited_by"] = room.available.limited_by;
   body["memory"]["granted_bytes"] = room.granted_bytes;
   body["memory"]["ram_bytes"] = settings_.total_bytes > 0 ? Json(settings_.total_bytes) : Json();
+  body["memory"]["devices"] = Json::array();
+  for (const cli::Device& device : room.devices) {
+    body["memory"]["devices"].push_back({{"name", device.name}, {"description", device.description}, {"total_bytes", device.total_bytes},
+                                         {"free_bytes", device.free_bytes}, {"shares_memory", device.shares_memory}});
+  }
   body["models_max"] = settings_.models_max;
   body["ttl_s"] = settings_.ttl.count();
   body["configuration_file"]["path"] = store_.path();

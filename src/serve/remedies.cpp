@@ -20,11 +20,23 @@ Json RemediesJson(const cli::Remedies& remedies) {
   return list;
 }
 
-std::string ShortageText(const cli::Shortage& shortage) {
-  std::string text = shortage.arithmetic;
-  const Json list = RemediesJson(shortage.remedies);
-  for (size_t i = 0; i < list.size(); ++i) text += (i == 0 ? "; this would work: " : ", or ") + list[i].dump();
+Json VramRemediesJson(const cli::ModelSetup& setup) {
+  Json list = Json::array();
+  const cli::DeviceChoice& choice = setup.device_choice;
+  // A MiB for what is lost where a size is divided.
+  const uint64_t least = choice.least_bytes == 0 ? 0 : choice.least_bytes + kMiB;
+  if (least > setup.vram.bytes && least <= choice.free_bytes) list.push_back({{"vram_gb", InGb(least)}});
+  list.push_back({{"vram_gb", "auto"}});
+  if (choice.free_bytes > 0) list.push_back({{"vram_gb", "off"}});
+  return list;
+}
+
+std::string RemediesText(const Json& remedies) {
+  std::string text;
+  for (size_t i = 0; i < remedies.size(); ++i) text += (i == 0 ? "; this would work: " : ", or ") + remedies[i].dump();
   return text;
 }
+
+std::string ShortageText(const cli::Shortage& shortage) { return shortage.arithmetic + RemediesText(RemediesJson(shortage.remedies)); }
 
 }  // namespace headrace::serve

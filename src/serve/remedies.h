@@ -4,12 +4,17 @@
 #include <string>
 
 #include "cli/memory_budget.h"
+#include "cli/model_setup.h"
 #include "serve/http.h"
 
 namespace headrace::serve {
 
 // A list of objects, each of which can be added to a configuration as it is.
 Json RemediesJson(const cli::Remedies& remedies);
+// The same for a vram_gb that cannot be had.
+Json VramRemediesJson(const cli::ModelSetup& setup);
+// "; this would work: {...}, or {...}".
+std::string RemediesText(const Json& remedies);
 // The arithmetic, and the remedies after it.
 std::string ShortageText(const cli::Shortage& shortage);
 

@@ -158,10 +158,9 @@ int Serve(ServeOptions& options, const cli::CommandLine& line) {
   const auto chosen = cli::ChooseVariables(line.variables, settings.known, said, {});
   settings.rest.insert(settings.rest.begin(), chosen.arguments.begin(), chosen.arguments.end());
   for (const std::string& text : chosen.lines) LogWarning(text);
-  if (cli::MayHaveDevices(settings.engine.engine, settings.rest)) settings.devices = cli::QueryDevices(settings.engine.engine, settings.rest);
-  const auto vram = cli::ResolveConfig(settings.flash, [](const char* name) { return std::getenv(name); }, {});
-  if (vram.ok()) {
-    if (const auto rooms = cli::DeviceRooms(vram->vram, settings.devices, settings.rest); !rooms.ok()) return cli::Fail(rooms.status());
+  if (const auto vram = cli::ResolveConfig(settings.flash, [](const char* name) { return std::getenv(name); }, {}); vram.ok() && vram->vram.named()) {
+    const auto rooms = cli::DeviceRooms(vram->vram, cli::FindDevices(settings.engine.engine, settings.rest), settings.rest);
+    if (!rooms.ok()) return cli::Fail(rooms.status());
   }
   settings.engine_version = cli::QueryVersion(settings.engine.engine);
   settings.config_path = DefaultConfigPath();

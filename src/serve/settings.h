@@ -32,7 +32,6 @@ struct Settings {
   cli::EngineSetup engine;
   std::string engine_version;
   cli::OptionNames known;                  // llama-server's options
-  std::vector<cli::Device> devices;        // of the engine, as they were before any model was loaded
   bool no_modelfile = false;               // a Modelfile beside a model is left out
   std::vector<std::string> rest;           // further arguments for each llama-server
 };

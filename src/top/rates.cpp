@@ -27,6 +27,7 @@ Rates RatesOf(const std::deque<Sample>& samples) {
   const uint64_t pass_ns = Added(before.pass_ns, now.pass_ns);
   const uint64_t bytes = Added(before.bytes_read, now.bytes_read);
   rates.disk_bytes_per_s = static_cast<double>(bytes) / rates.seconds;
+  rates.upload_bytes_per_s = static_cast<double>(Added(before.uploaded_bytes, now.uploaded_bytes)) / rates.seconds;
   rates.busy_share = std::min(1.0, static_cast<double>(pass_ns) / 1e9 / rates.seconds);
   rates.wait_share = Share(Added(before.wait_ns, now.wait_ns), pass_ns);
   rates.kernel_share = Share(Added(before.kernel_ns, now.kernel_ns), pass_ns);

@@ -17,6 +17,7 @@ struct Sample {
 struct Rates {
   double seconds = 0;                     // the interval; 0: one reading alone, then all else is zero
   double disk_bytes_per_s = 0;
+  double upload_bytes_per_s = 0;          // weights copied to devices, from memory and disk
   double busy_share = 0;                  // of the time: passes ran
   // Of the time in passes: waiting for the disk, in kernels on managed weights, in headrace's own code, and in what the
   // engine computes itself (attention, norms).

@@ -73,6 +73,7 @@ double SpeedUp(const cli::Statistics& s, const Rates& rates, uint64_t more_bytes
 }
 
 Verdict Judge(const cli::Statistics& s, const Rates& rates, const Machine& machine) {
+  if (s.on_devices()) return {Limit::kPassive, "nothing streams: all layers are on devices"};
   if (!s.streamed() || s.state == Snapshot::kPassive) return {Limit::kPassive, "nothing streams: its weights fit, or none are loaded"};
   if (s.state == Snapshot::kLoading) return {Limit::kLoading, cli::ProgressText(s)};
   if (rates.busy_share < kIdleShare) return {Limit::kIdle, ""};

@@ -37,6 +37,10 @@ const Machine kFull{2.2e9, 2e10, 0};
 
 TEST(Judge, WhatDoesNothing) {
   EXPECT_EQ(Judge({}, Busy(1, 0), kRoomy).limit, Limit::kPassive);
+  cli::Statistics placed;
+  placed.uploaded_bytes = 8 * kGiB;
+  EXPECT_EQ(Judge(placed, Busy(1, 0), kRoomy).limit, Limit::kPassive);
+  EXPECT_TRUE(Has(Judge(placed, Busy(1, 0), kRoomy).advice, "all layers are on devices"));
   cli::Statistics s = Dense();
   Rates idle = Busy(0.8, 0.1);
   idle.busy_share = 0.001;

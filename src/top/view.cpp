@@ -175,6 +175,10 @@ std::vector<std::pair<std::string, std::string>> Details(const Row& row) {
     lines.emplace_back("experts", fmt::format("{} of {} in memory, room for {}; {} % of choices hit", FormatSize(s.expert_resident_bytes), FormatSize(s.expert_bytes),
                                               FormatSize(s.expert_cache_bytes), r.hit_rate ? Percent(*r.hit_rate) : "-"));
   }
+  if (s.uploaded_bytes > 0) {
+    lines.emplace_back("to devices", fmt::format("{} GB/s now; {} copied since the start, {} of it from memory", Speed(r.upload_bytes_per_s), FormatSize(s.uploaded_bytes),
+                                                 FormatSize(s.uploaded_from_memory_bytes)));
+  }
   lines.emplace_back("memory", fmt::format("{}{}; {} for weights", FormatSize(s.process_bytes),
                                            s.process_limit_bytes > 0 ? " of " + FormatSize(s.process_limit_bytes) + " used" : " used, no limit",
                                            FormatSize(s.budget_bytes)));

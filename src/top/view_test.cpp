@@ -84,6 +84,15 @@ TEST(DetailView, ScrollsToItsEnd) {
   EXPECT_TRUE(Has(Joined(DetailView(row, 99, 120, 6)), "model.gguf failed"));
 }
 
+TEST(DetailView, SaysWhatIsCopiedToDevices) {
+  Row row = MakeRow(7);
+  EXPECT_FALSE(Has(Joined(DetailView(row, 0, 120, 40)), "to devices")) << "there is none";
+  row.process.statistics.uploaded_bytes = 3 * kGiB;
+  row.process.statistics.uploaded_from_memory_bytes = kGiB;
+  row.rates.upload_bytes_per_s = 5e9;
+  EXPECT_TRUE(Has(Joined(DetailView(row, 0, 120, 40)), "5.00 GB/s now; 3.00 GiB copied since the start, 1.00 GiB of it from memory"));
+}
+
 TEST(RenderText, HasRowsAdviceAndNotes) {
   Picture picture = Many(2);
   picture.notes = {"ignored: x"};
@@ -98,6 +107,8 @@ TEST(RenderJson, IsOneLineAndUnknownIsNull) {
   Picture picture = Many(1);
   picture.rows[0].process.program = "bad \xff bytes";
   picture.rows[0].rates.tokens_per_s.reset();
+  picture.rows[0].process.statistics.uploaded_bytes = 9;
+  picture.rows[0].process.statistics.uploaded_from_memory_bytes = 4;
   const std::string text = RenderJson(picture, 12);
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1);
   const auto json = nlohmann::json::parse(text, nullptr, false);
@@ -108,6 +119,8 @@ TEST(RenderJson, IsOneLineAndUnknownIsNull) {
   EXPECT_EQ(process["verdict"], "disk-bound");
   EXPECT_TRUE(process["tokens_per_s"].is_null());
   EXPECT_TRUE(process["last_error"].is_null());
+  EXPECT_EQ(process["uploaded_bytes"], 9);
+  EXPECT_EQ(process["uploaded_from_memory_bytes"], 4);
   EXPECT_EQ(process["process_limit_bytes"], 5 * kGiB);
 }
 

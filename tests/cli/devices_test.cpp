@@ -115,6 +115,19 @@ TEST_F(Devices, AllLayersThereIsNoReasonToSuspectTheEngine) {
   EXPECT_FALSE(Has(outcome.err, "nothing was streamed")) << outcome.err;
 }
 
+// Nobody foretells what these do: what was uploaded says why nothing streamed.
+TEST_F(Devices, AllLayersThereIsSaidOfAnyProgram) {
+  const std::vector<std::string> bench = {"llama-bench", "-m", Mixture(), "-ngl", "99", "-p", "4", "-n", "2", "-r", "1"};
+  std::vector<std::string> words = {"exec", "--flash-mode", "on", "--stats", "--"};
+  words.insert(words.end(), bench.begin(), bench.end());
+  const Outcome outcome = Run(words);
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_TRUE(Has(outcome.err, "all layers are on devices: weights were read once, while they were loaded, and ")) << outcome.err;
+  const Outcome measured = Run({"bench", Mixture(), "--flash-mode", "on", "--vram", "60M", "-p", "4", "-n", "2", "-r", "1"});
+  EXPECT_EQ(measured.status, 0) << measured.err;
+  EXPECT_TRUE(Has(measured.out, "all layers are on devices, nothing streams once they are loaded")) << measured.out;
+}
+
 TEST_F(Devices, ExecTellsTheProgramWhatGoesThere) {
   const Outcome outcome = Run({"exec", "--ram", "600M", "--vram", "18M", "--debug", "--", "llama-completion", "-m", Mixture(), "-c", "512", "-p", "It is", "-n", "2", "--no-warmup",
                                "-no-cnv"});
@@ -135,7 +148,11 @@ TEST_F(Devices, DoctorShowsIt) {
   for (const Json& check : json["checks"]) {
     if (check["key"] != "devices") continue;
     EXPECT_TRUE(Has(check["value"], "Vulkan0: llvmpipe")) << check.dump();
+    EXPECT_TRUE(Has(check["value"], "copies at ")) << check.dump();
     EXPECT_EQ(check["verdict"], "note");
+    ASSERT_EQ(json["facts"]["devices"].size(), 1u) << json.dump();
+    EXPECT_GT(json["facts"]["devices"][0]["copy_bytes_per_s"], 1e6);
+    EXPECT_GT(json["facts"]["devices"][0]["staged_copy_bytes_per_s"], 1e6) << "it gives out memory for it";
     return;
   }
   FAIL() << json.dump();
@@ -156,6 +173,11 @@ TEST_F(NoDevices, ASizeIsAnErrorAndTheOthersMeanNothing) {
   }
   ExpectError({"exec", "--vram", "1G", "--", "llama-completion", "-m", Model(), "-p", "x", "-n", "1"}, 2, "has no device here");
   ExpectError({"serve", Model(), "--vram", "1G", "--port", "0"}, 2, "has no device here");
+  const std::string requests = tree_.File("requests.jsonl", R"({"custom_id": "a", "method": "POST", "url": "/v1/completions", "body": {"prompt": "x", "max_tokens": 1}})" "\n");
+  const Outcome batch = Run({"batch", Model(), requests, "--vram", "1G"});
+  EXPECT_EQ(batch.status, 2) << batch.err;
+  EXPECT_TRUE(Has(batch.err, "--vram 1.00 GiB: this llama.cpp has no device here")) << batch.err;
+  for (const char* size : {"0", "-1", "1X"}) ExpectError({"plan", Model(), "--vram", size}, 2, "--vram");
   ExpectError({"plan", Model(), "--vram", "much"}, 2, "--vram");
   const Outcome without = Run({"plan", Model()});
   for (const char* vram : {"auto", "off"}) EXPECT_EQ(Run({"plan", Model(), "--vram", vram}).status, 0);

@@ -95,9 +95,26 @@ INSTANTIATE_TEST_SUITE_P(
         Placement{"experts_on_the_processor", kExperts, {"--gpu-layers", kAllLayers, "--on-processor", kAllExperts}, true, true},
         Placement{"experts_on_the_processor_without_op_offload", kExperts, {"--gpu-layers", kAllLayers, "--on-processor", kAllExperts, "--op-offload", "0"}},
         Placement{"experts_of_three_layers_on_the_processor", kExperts, {"--gpu-layers", kAllLayers, "--on-processor", "blk\\.[0-2]\\..*_exps"}, true, true},
-        Placement{"experts_in_the_engines_cache", kExperts, {"--gpu-layers", kAllLayers, "--on-processor", kAllExperts, "--moe-cache-kib", "4096"}, false},
+        Placement{"experts_in_the_engines_cache", kExperts, {"--gpu-layers", kAllLayers, "--on-processor", kAllExperts, "--moe-cache-kib", "4096"}, false, true},
         Placement{"experts_in_a_small_cache", kExperts, {"--gpu-layers", kAllLayers, "--on-processor", kAllExperts, "--moe-cache-kib", "1024"}, false, true}),
     [](const auto& placement) { return std::string(placement.param.name); });
+
+// The device computes the routers: copies of them say which experts the next layer will choose.
+TEST(VulkanRouters, AreLookedAtAhead) {
+  const Device device = VulkanDevice();
+  HEADRACE_NEEDS(device);
+  constexpr uint64_t kBudget = 4 * kMiB;   // in which some experts must be read for each token
+  constexpr int kLayers = 6, kChosen = 4;
+  Work work = WorkOf({"", kExperts, {"--gpu-layers", kAllLayers, "--on-processor", kAllExperts}}, device);
+  work.prompts = {1};
+  work.decode = 3;
+  const EngineRun run = RunStreamed(work, kBudget, {{"HEADRACE_DEBUG", "1"}});
+  ASSERT_TRUE(run.child.Ok()) << run.child.Describe();
+  EXPECT_TRUE(SameBytes(RunStock(work), run));
+  // The first layer of a pass has none before it.
+  EXPECT_NE(run.child.err.find(" of " + std::to_string((kLayers - 1) * kChosen) + " foreseen"), std::string::npos) << run.child.err;
+  EXPECT_EQ(run.child.err.find("; 0 of " + std::to_string((kLayers - 1) * kChosen) + " foreseen"), std::string::npos) << run.child.err;
+}
 
 class VulkanFails : public ::testing::Test {
  protected:

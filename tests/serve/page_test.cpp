@@ -3,12 +3,18 @@
 
 #include "serve_test.h"
 
+#include "../engine/device_environment.h"  // its namespace `testing` would hide GoogleTest's before
+
 namespace headrace::serve {
 namespace {
 
-class Page : public ServeTest {};
+class Page : public ServeTest {
+ protected:
+  // A script of this folder, with the page of a server that is started with `arguments`.
+  void Use(const std::string& script, const std::vector<std::string>& arguments);
+};
 
-TEST_F(Page, LoadsStreamsChatsAndUnloads) {
+void Page::Use(const std::string& script, const std::vector<std::string>& arguments) {
   const std::string modules = HEADRACE_NODE_MODULES;
   ASSERT_EQ(Shell("command -v node").status, 0) << "node is not installed";
   if (!std::filesystem::exists(modules + "/playwright-core")) {
@@ -19,13 +25,25 @@ TEST_F(Page, LoadsStreamsChatsAndUnloads) {
   environment_["CHROMIUM"] = browser.out.substr(0, browser.out.find('\n'));
   environment_["SHOTS"] = HEADRACE_SCREENSHOTS;
   std::filesystem::create_directories(HEADRACE_SCREENSHOTS);
-  // With these an answer that is given again is the same, bit for bit (docs/server.md).
-  ASSERT_TRUE(StartServer({"--models-dir", Models(), "--kernels", "plain", "--", "-no-kvu"}));
+  ASSERT_TRUE(StartServer(arguments));
   environment_["NODE_MODULES"] = modules;
   environment_["BASE_URL"] = "http://127.0.0.1:" + std::to_string(port_);
-  const cli::Outcome outcome = Shell("timeout 240 node '" + std::string(HEADRACE_SOURCE_DIR) + "/tests/serve/page_client.mjs'");
+  const cli::Outcome outcome = Shell("timeout 280 node '" + std::string(HEADRACE_SOURCE_DIR) + "/tests/serve/" + script + "'");
   EXPECT_EQ(outcome.status, 0) << outcome.out << outcome.err;
   EXPECT_TRUE(Has(outcome.out, "all right")) << outcome.out;
+}
+
+TEST_F(Page, LoadsStreamsChatsAndUnloads) {
+  // With these an answer that is given again is the same, bit for bit (docs/server.md).
+  Use("page_client.mjs", {"--models-dir", Models(), "--kernels", "plain", "--", "-no-kvu"});
+}
+
+TEST_F(Page, PutsAModelOnADevice) {
+  const auto device = headrace::testing::VulkanDevice();
+  HEADRACE_NEEDS(device);
+  for (const auto& [name, value] : device.environment) environment_[name] = value;
+  std::filesystem::create_directories(environment_["MESA_SHADER_CACHE_DIR"]);
+  Use("page_devices_client.mjs", {"--models-dir", Models(), "--", "-c", "512"});
 }
 
 }  // namespace

@@ -1,0 +1,13 @@
+// What a shape is in GGUF: metadata and tensors, with the names that llama.cpp has for them.
+#pragma once
+
+#include "base/status.h"
+#include "gguf_writer.h"
+#include "model_shape.h"
+
+namespace headrace::bench {
+
+// Errors: kInvalidArgument when a dimension does not fit the types' blocks, the heads or the tokenizer.
+Result<GgufWriter> DescribeModel(const ModelShape& shape, TypeMix types);
+
+}  // namespace headrace::bench

@@ -1,0 +1,121 @@
+"""What a published model would do on a machine: from `headrace plan --json` of its shape, and the hit rates of replayed choices."""
+
+GIB = 1 << 30
+
+PAGE = """# What to expect
+
+How fast models that people know would run, by the memory and the disk of your machine.
+
+**Every row is a prediction, unless its last column says that it was measured.** Ask for your own machine and file, in seconds, without loading anything:
+
+    headrace plan model.gguf --ram 16G
+
+## Tokens per second
+
+{table}
+
+- **Memory** is the machine's. headrace gets nine tenths of what is left when the system and other programs use {system:g} GB: {budgets}.
+- **Decode** is what you see while it answers, from the cautious to the likely figure. Dense models: from three quarters of what disk and memory allow to all of it. Mixtures of
+  experts: the cautious figure takes each expert to be as likely as any other, and three quarters of that; the likely one takes choices as published traces have them
+  ([the less favourable of two kinds](experts-policy.md#hit-rates)) and what the cache keeps of them.
+- **Prompt** is for a prompt of {prompt} tokens: each weight that is read serves hundreds of tokens, so the processor is the limit nearly everywhere, not the disk.
+- **fits** means that nothing streams: the model runs as in llama.cpp alone.
+
+## What is assumed
+
+- A processor of 8 cores that multiplies {gflops:g} GFLOP/s in prompts and reads weights at {memory:g} GB/s. Prompts of models that fit depend on this alone, and so does decode.
+- Disks that give {disks} GB/s in large reads: an NVMe drive of PCIe 3 and one of PCIe 4. `headrace doctor` measures yours.
+- A context of 4096 tokens; no graphics card and no drafts, which make most of these figures better ([README](../README.md)).
+- The types of weights that people load: Q4_K_M, as `llama-quantize` makes it, and MXFP4 as OpenAI published it. The shapes are exact: the number of parameters is the published one to the
+  last, and each tensor has the type that `llama-quantize` gives it (tests/engine/published_shapes_test.cpp).
+- Not in the prediction: the time to start, other programs, a drive that gets hot, and what is lost between disk and processor. Measured so far: dense models reach 0.8 to 0.97 of the
+  disk's limit, mixtures whose experts are mostly in memory 0.5 to 0.9 of what llama.cpp does with everything in memory ([benchmarks](benchmarks.md)).
+
+## How it was made
+
+    make expect
+
+writes each shape as a file of holes (`headrace-make-model --preset gpt-oss-120b --sparse shape.gguf` takes some megabytes of disk) and asks `headrace plan` for it. Rows that were
+measured are in [bench/results/published.csv](../bench/results/published.csv): a model of that shape with random weights, which are as fast as trained ones.
+"""
+
+
+def interpolate(points, at):
+    """Of (x, y) pairs by x, the y at x; the nearest one's beyond them."""
+    before = None
+    for x, y in points:
+        if at <= x:
+            if before is None or x == before[0]:
+                return y
+            return before[1] + (y - before[1]) * (at - before[0]) / (x - before[0])
+        before = (x, y)
+    return before[1]
+
+
+def likely_decode(plan, hit_rates):
+    """Tokens per second if experts are found in memory as often as replays say: the longer of disk and memory."""
+    model, parts, machine = plan["model"], plan["plan"], plan["machine"]
+    experts, token = model["expert_bytes"], model["active_expert_bytes"]
+    missed = 0.0
+    if experts > 0 and parts["expert_cache_bytes"] < experts:
+        missed = 1 - interpolate(hit_rates, parts["expert_cache_bytes"] / experts)
+    disk = (parts["streamed_bytes_per_pass"] + missed * token) / machine["disk_bytes_per_s"]
+    memory = (parts["streamed_bytes_per_pass"] + parts["resident_bytes"] + token) / machine["memory_bytes_per_s"]
+    return 1 / max(disk, memory)
+
+
+def number(value):
+    return f"{value:.2g}" if value < 10 else f"{value:.0f}"
+
+
+def span(low, high):
+    return number(low) if number(low) == number(high) else f"{number(low)} to {number(high)}"
+
+
+def decode_cell(plan, hit_rates):
+    prediction = plan["prediction"]
+    if not plan["streams"]:
+        return number(prediction["decode_tokens_per_s"])
+    cautious = prediction["decode_tokens_per_s_range"][0]
+    return span(cautious, max(cautious, likely_decode(plan, hit_rates)))
+
+
+def prompt_cell(plans):
+    """From the slowest disk to the fastest: mostly the processor's limit, and one number."""
+    speeds = [plan["prediction"]["prompt_tokens_per_s"] for plan in plans]
+    return span(min(speeds), max(speeds)) if all(speeds) else "unknown"
+
+
+def measured_cell(rows, model, memory):
+    """decode, prompt (disk) of each measured row."""
+    cells = [f"{row['decode']} and {row['prompt']} at {row['disk_gb_s']} GB/s, {row['machine']}" for row in rows
+             if row["model"] == model and int(row["memory_gb"]) == memory]
+    return "; ".join(cells)
+
+
+def table(results, disks, measured, hit_rates):
+    """results: (about, preset, file bytes, {memory: {disk: plan or None}}), None where it does not work with so little."""
+    head = ["model", "file", "memory", "in memory"]
+    head += [f"decode, disk of {disk:g} GB/s" for disk in disks] + ["prompt", "measured: decode and prompt"]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for about, preset, file_bytes, by_memory in results:
+        for first, (memory, plans) in enumerate(by_memory.items()):
+            cells = [about, f"{file_bytes / 1e9:.1f} GB"] if first == 0 else ["", ""]
+            cells.append(f"{memory} GB")
+            some = plans[disks[0]]
+            if some is None:
+                cells += ["too little"] + [""] * (len(disks) + 1)
+            else:
+                cells.append(share_in_memory(some))
+                cells += [decode_cell(plans[disk], hit_rates) for disk in disks] + [prompt_cell([plans[disk] for disk in disks])]
+            cells.append(measured_cell(measured, preset, memory))
+            lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def share_in_memory(plan):
+    if not plan["streams"]:
+        return "fits"
+    weights = plan["model"]["managed_bytes"] + plan["model"]["expert_bytes"]
+    held = plan["plan"]["resident_bytes"] + plan["plan"]["expert_cache_bytes"]
+    return f"{100 * held / weights:.0f} %"
