@@ -5,13 +5,16 @@ DEVICES ?= $(CURDIR)/$(BUILD)/devices
 JOBS ?= $(shell nproc)
 RELEASE = $(BUILD)/release
 
-# $(call configure,OPTIONS): the one build folder, with the options it had and these.
-configure = cmake -S . -B $(RELEASE) -G Ninja -DCMAKE_BUILD_TYPE=Release -DHEADRACE_ENGINE="$(ENGINE)" $(1) >$(BUILD)/configure.log 2>&1 \
+# $(call configure,OPTIONS): the one build folder, with the options it had and these. In a new folder many files are compiled as one, which takes
+# half the time; UNITY=OFF, better for somebody who changes one file after the other, and UNITY=ON change that.
+new = $(if $(wildcard $(RELEASE)/CMakeCache.txt),,yes)
+unity = $(if $(UNITY)$(new),-DCMAKE_UNITY_BUILD=$(or $(UNITY),ON))
+configure = cmake -S . -B $(RELEASE) -G Ninja -DCMAKE_BUILD_TYPE=Release -DHEADRACE_ENGINE="$(ENGINE)" $(unity) $(1) >$(BUILD)/configure.log 2>&1 \
   || { cat $(BUILD)/configure.log >&2; exit 1; }
 # A new folder gets no tests until somebody wants them; one that has them keeps them.
-without_tests = $(if $(wildcard $(RELEASE)/CMakeCache.txt),,-DHEADRACE_TESTS=OFF -DHEADRACE_BENCH=OFF)
+without_tests = $(if $(new),-DHEADRACE_TESTS=OFF -DHEADRACE_BENCH=OFF)
 
-.PHONY: all everything demo test test-slow sanitize sanitize-address sanitize-thread fuzz soak bench bench-device expect install clean
+.PHONY: all everything demo test test-slow sanitize sanitize-address sanitize-thread fuzz soak bench bench-device expect install uninstall deb clean
 # The library and the command.
 all:
 	@scripts/install-packages.sh build
@@ -78,8 +81,22 @@ expect: all
 	cmake --build $(RELEASE) -j $(JOBS) --target headrace-make-model headrace-make-trace headrace-replay
 	bench/expect.py $(RELEASE) "$(ENGINE)"
 
+# The command, its library, manual pages, completions and headers.
+PREFIX ?= /usr/local
+PAPERS = cmake --build $(RELEASE) -j $(JOBS) --target headrace_papers
 install: all
-	cmake --install $(RELEASE)
+	$(PAPERS)
+	cmake --install $(RELEASE) --prefix "$(PREFIX)" >$(BUILD)/install.log || { cat $(BUILD)/install.log >&2; exit 1; }
+
+uninstall:
+	@scripts/uninstall.sh "$(DESTDIR)$(PREFIX)"
+
+# build/headrace_VERSION_ARCHITECTURE.deb, and headrace-dev for programs that link the library.
+deb: all
+	@scripts/install-packages.sh package
+	$(PAPERS)
+	cpack --config $(RELEASE)/CPackConfig.cmake -B $(BUILD)/packages >$(BUILD)/package.log 2>&1 || { cat $(BUILD)/package.log >&2; exit 1; }
+	@mv $(BUILD)/packages/*.deb $(BUILD)/ && ls $(BUILD)/*.deb
 
 clean:
 	rm -rf $(RELEASE) $(BUILD)/sanitize-* $(BUILD)/fuzz

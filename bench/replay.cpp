@@ -36,11 +36,14 @@ uint64_t CountPasses(std::span<const RouterStep> trace) {
   return passes;
 }
 
-ReplayResult Replay(std::span<const RouterStep> trace, uint64_t slots, ReplayPolicy policy, double half_life, uint64_t counted_passes) {
+ReplayResult Replay(std::span<const RouterStep> trace, uint64_t slots, ReplayPolicy policy, double half_life, uint64_t counted_passes,
+                    ReplayForesight foresight) {
   uint64_t layers = 0, experts = 0;
-  for (const RouterStep& step : trace) {
-    layers = std::max<uint64_t>(layers, step.layer + 1);
-    for (const uint32_t expert : step.experts) experts = std::max<uint64_t>(experts, expert + 1);
+  for (const auto steps : {trace, foresight.steps}) {
+    for (const RouterStep& step : steps) {
+      layers = std::max<uint64_t>(layers, step.layer + 1);
+      for (const uint32_t expert : step.experts) experts = std::max<uint64_t>(experts, expert + 1);
+    }
   }
   const size_t keys = layers * experts;
   ReplayResult result;
@@ -48,8 +51,9 @@ ReplayResult Replay(std::span<const RouterStep> trace, uint64_t slots, ReplayPol
   const std::vector<uint64_t> next = policy == ReplayPolicy::kOptimum ? NextUses(trace, experts, keys) : std::vector<uint64_t>();
   ExpertHeat heat(keys, half_life > 0 ? half_life : 1);
   HeatMixture mixture(policy == ReplayPolicy::kMixture ? keys : 0);
-  std::vector<uint64_t> last_use(keys, 0), next_use(keys, kNever), step_of(keys, 0);
-  std::vector<bool> resident(keys, false);
+  std::vector<uint64_t> last_use(keys, 0), next_use(keys, kNever);
+  std::vector<uint64_t> kept(keys, 0);  // is not given up before the end of that step
+  std::vector<bool> resident(keys, false), unused(keys, false);  // unused: read ahead and not chosen yet
   std::vector<size_t> held;  // resident keys
   held.reserve(slots);
 
@@ -63,9 +67,28 @@ ReplayResult Replay(std::span<const RouterStep> trace, uint64_t slots, ReplayPol
     }
     return 0.0;
   };
+  uint64_t number = 0;
+  bool counted = false;
+  // False: all that is in memory is kept.
+  const auto bring = [&](size_t key) {
+    size_t* place = nullptr;
+    if (held.size() < slots) {
+      place = &held.emplace_back();
+    } else {
+      for (size_t& candidate : held) {
+        if (kept[candidate] < number && (place == nullptr || worth(candidate) < worth(*place))) place = &candidate;
+      }
+      if (place == nullptr) return false;
+      result.wrong += counted && unused[*place];
+      resident[*place] = unused[*place] = false;
+    }
+    *place = key;
+    resident[key] = true;
+    return true;
+  };
   const uint64_t passes = CountPasses(trace);
   const uint64_t filling = passes - std::min(passes, counted_passes);
-  uint64_t position = 0, number = 0, pass = 0;
+  uint64_t position = 0, pass = 0;
   for (size_t i = 0; i < trace.size(); ++i) {
     const RouterStep& step = trace[i];
     ++number;
@@ -74,35 +97,34 @@ ReplayResult Replay(std::span<const RouterStep> trace, uint64_t slots, ReplayPol
       mixture.Age(1);
       ++pass;
     }
+    counted = pass > filling;
     for (const uint32_t expert : step.experts) {
       const size_t key = step.layer * experts + expert;
       heat.Touch(key, 1);
       if (policy == ReplayPolicy::kMixture) mixture.Touch(key, 1, static_cast<double>(step.experts.size()) / static_cast<double>(experts));
-      last_use[key] = step_of[key] = number;
+      last_use[key] = kept[key] = number;
+      unused[key] = false;
       if (policy == ReplayPolicy::kOptimum) next_use[key] = next[position];
       ++position;
-      if (pass <= filling) continue;
+      if (!counted) continue;
       ++result.chosen;
       result.hits += resident[key];
     }
     for (const uint32_t expert : step.experts) {
       const size_t key = step.layer * experts + expert;
-      if (resident[key]) continue;
-      if (held.size() < slots) {
-        held.push_back(key);
-        resident[key] = true;
-        continue;
-      }
-      size_t* victim = nullptr;
-      for (size_t& candidate : held) {
-        if (step_of[candidate] == number) continue;
-        if (victim == nullptr || worth(candidate) < worth(*victim)) victim = &candidate;
-      }
-      if (victim == nullptr) continue;
-      resident[*victim] = false;
-      resident[key] = true;
-      *victim = key;
+      if (!resident[key]) bring(key);
     }
+    if (i + 1 >= foresight.steps.size() || BeginsPass(trace, i + 1)) continue;
+    const RouterStep& coming = foresight.steps[i + 1];
+    for (const uint32_t expert : coming.experts) kept[coming.layer * experts + expert] = number;
+    uint64_t reads = 0;
+    for (const uint32_t expert : coming.experts) {
+      const size_t key = coming.layer * experts + expert;
+      if (resident[key] || reads == foresight.most || !bring(key)) continue;
+      unused[key] = true;
+      ++reads;
+    }
+    if (counted) result.ahead += reads;
   }
   return result;
 }

@@ -19,8 +19,18 @@ enum class ReplayPolicy {
 
 struct ReplayResult {
   uint64_t chosen = 0;
-  uint64_t hits = 0;
+  uint64_t hits = 0;   // in memory when they were chosen
+  uint64_t ahead = 0;  // read before they were chosen
+  uint64_t wrong = 0;  // of them, given up before they were
+  uint64_t reads() const { return chosen - hits + ahead; }
   double rate() const { return chosen == 0 ? 0 : static_cast<double>(hits) / static_cast<double>(chosen); }
+};
+
+// What was foreseen of each step, the likeliest first, is read ahead while the layer before computes, as RunningPass does: in the
+// place of the coldest experts that are neither used by that layer nor foreseen. The first layer of a pass is not foreseen.
+struct ReplayForesight {
+  std::span<const RouterStep> steps;  // as many as the trace has; none: nothing is read ahead
+  uint64_t most = UINT64_MAX;         // reads for which a layer's time is enough
 };
 
 // Passes in a trace: one ends where the layer number falls or stays.
@@ -30,6 +40,6 @@ uint64_t CountPasses(std::span<const RouterStep> trace);
 // when they are more than the slots, those beyond are misses. `half_life` in passes, for kHeat. Only the last
 // `counted_passes` count; those before fill the cache.
 ReplayResult Replay(std::span<const RouterStep> trace, uint64_t slots, ReplayPolicy policy, double half_life = 0,
-                    uint64_t counted_passes = UINT64_MAX);
+                    uint64_t counted_passes = UINT64_MAX, ReplayForesight foresight = {});
 
 }  // namespace headrace

@@ -51,6 +51,29 @@ TEST(Replay, HeatKeepsWhatIsUsedOften) {
   EXPECT_GT(Replay(Sequence(experts), 3, ReplayPolicy::kHeat, 64).rate(), 0.49);
 }
 
+// Two layers, two experts a step: the second layer's come in turn, so that they are never in memory in time.
+TEST(Replay, WhatIsForeseenIsReadInTime) {
+  std::vector<RouterStep> trace, foreseen;
+  for (uint32_t pass = 0; pass < 20; ++pass) {
+    const uint32_t first = 2 * (pass % 4);
+    for (auto* const steps : {&trace, &foreseen}) steps->push_back({0, {0, 1}});
+    trace.push_back({1, {first, first + 1}});
+    foreseen.push_back({1, {first + 1, 9}});
+  }
+  const ReplayResult without = Replay(trace, 5, ReplayPolicy::kHeat, 16, 10);
+  EXPECT_EQ(without.hits, 20u);
+  EXPECT_EQ(without.reads(), 20u);
+  const ReplayResult with = Replay(trace, 5, ReplayPolicy::kHeat, 16, 10, {foreseen});
+  EXPECT_EQ(with.hits, 30u) << "the two do not make room for each other";
+  EXPECT_EQ(with.ahead, 20u);
+  EXPECT_EQ(with.wrong, 10u);
+  EXPECT_EQ(with.reads(), 30u);
+  const ReplayResult one = Replay(trace, 5, ReplayPolicy::kHeat, 16, 10, {foreseen, 1});
+  EXPECT_EQ(one.hits, 30u);
+  EXPECT_EQ(one.wrong, 0u);
+  EXPECT_EQ(one.reads(), 20u);
+}
+
 TEST(Replay, NoPolicyBeatsTheOptimum) {
   std::mt19937 random(11);
   std::vector<RouterStep> trace;

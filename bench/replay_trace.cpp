@@ -70,7 +70,8 @@ struct Row {
 
 nlohmann::json ToJson(const Row& row) {
   return {{"share", row.share}, {"slots", row.slots}, {"policy", row.policy}, {"half_life", row.half_life},
-          {"chosen", row.result.chosen}, {"hits", row.result.hits}, {"of_optimum", row.of_optimum}};
+          {"chosen", row.result.chosen}, {"hits", row.result.hits}, {"of_optimum", row.of_optimum},
+          {"read", row.result.reads()}, {"wrong", row.result.wrong}};
 }
 
 }  // namespace
@@ -80,7 +81,8 @@ int main(int argc, char** argv) {
   app.footer("Examples:\n"
              "  HEADRACE_TRACE=trace headrace run model.gguf -p 'Once'; headrace-replay trace\n"
              "  headrace-replay --share 0.25 --half-life 32 --half-life 512 trace\n"
-             "  headrace-replay --share 0.25 --last 64 --json trace     # of a cache that the tokens before have filled");
+             "  headrace-replay --share 0.25 --last 64 --json trace     # of a cache that the tokens before have filled\n"
+             "  headrace-replay --foreseen foreseen --ahead 2 trace         # `read` and `wrong` count experts");
   std::string path;
   std::vector<double> shares = {0.1, 0.2, 0.3, 0.5, 0.7}, half_lives = {16, 64, 128, 256, 1024};
   app.add_option("TRACE", path, "written with HEADRACE_TRACE")->required();
@@ -89,6 +91,10 @@ int main(int argc, char** argv) {
   uint64_t last = UINT64_MAX;
   bool json = false;
   app.add_option("--last", last, "count only so many passes at the end; those before fill the cache (default: all count)")->check(CLI::PositiveNumber);
+  std::string foreseen_path;
+  ReplayForesight foresight;
+  app.add_option("--foreseen", foreseen_path, "a trace of what was foreseen of each step: it is read while the layer before computes (not for the optimum)");
+  app.add_option("--ahead", foresight.most, "read at most so many experts ahead for each layer, the likeliest (default: all)")->needs("--foreseen");
   app.add_flag("--json", json, "one JSON object instead of CSV");
   CLI11_PARSE(app, argc, argv);
   const auto trace = ReadRouterTrace(path);
@@ -100,13 +106,27 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "headrace-replay: {} has no choices: the run made no token with experts\n", path);
     return 1;
   }
+  std::vector<RouterStep> foreseen;
+  if (!foreseen_path.empty()) {
+    auto read = ReadRouterTrace(foreseen_path);
+    if (!read.ok()) {
+      fmt::print(stderr, "headrace-replay: {}\n", read.status().message());
+      return 1;
+    }
+    foreseen = std::move(*read);
+    if (!std::ranges::equal(*trace, foreseen, {}, &RouterStep::layer, &RouterStep::layer)) {
+      fmt::print(stderr, "headrace-replay: {} does not have the steps of {}\n", foreseen_path, path);
+      return 1;
+    }
+    foresight.steps = foreseen;
+  }
   const Choices choices = Describe(*trace);
   std::vector<Row> rows;
   for (const double share : shares) {
     const auto slots = static_cast<uint64_t>(share * static_cast<double>(choices.layers * choices.experts));
     const ReplayResult best = Replay(*trace, slots, ReplayPolicy::kOptimum, 0, last);
     const auto add = [&](const char* name, ReplayPolicy policy, double half_life) {
-      const ReplayResult result = Replay(*trace, slots, policy, half_life, last);
+      const ReplayResult result = Replay(*trace, slots, policy, half_life, last, foresight);
       rows.push_back({share, slots, name, half_life, result, best.hits > 0 ? result.rate() / best.rate() : 0});
     };
     rows.push_back({share, slots, "optimum", 0, best, 1});
@@ -122,9 +142,10 @@ int main(int argc, char** argv) {
   }
   fmt::print("# {} passes, {} layers, {} experts, {} choices; {:.0f} % fall on a layer's most popular fifth, {:.0f} % are those of the token before\n",
              choices.passes, choices.layers, choices.experts, choices.chosen, 100 * choices.popular, 100 * choices.again);
-  fmt::print("share,slots,policy,half_life,hit_rate,of_optimum\n");
+  fmt::print("share,slots,policy,half_life,hit_rate,of_optimum,read,wrong\n");
   for (const Row& row : rows) {
-    fmt::print("{},{},{},{},{:.4f},{:.3f}\n", row.share, row.slots, row.policy, row.half_life, row.result.rate(), row.of_optimum);
+    fmt::print("{},{},{},{},{:.4f},{:.3f},{},{}\n", row.share, row.slots, row.policy, row.half_life, row.result.rate(), row.of_optimum, row.result.reads(),
+               row.result.wrong);
   }
   return 0;
 }

@@ -38,18 +38,27 @@ open_suite() {
   trap 'exit 143' TERM
   mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/deb" "$work/root"
   printf 'deb [signed-by=%s arch=%s] %s %s main\n' "$keyring" "$(dpkg --print-architecture)" "$uri" "$suite" >"$work/sources.list"
-  apt update >"$work/log" 2>&1 || { cat "$work/log" >&2; die "cannot read the package lists of $suite"; }
+  apt get update >"$work/log" 2>&1 && return
+  # A mirror of one day keeps lists that expired long ago.
+  apt get -o Acquire::Check-Valid-Until=false update >"$work/log" 2>&1 || { cat "$work/log" >&2; die "cannot read the package lists of $suite"; }
+  printf '%s: the package lists of %s at %s are signed but have expired: they are of an earlier day\n' "$script" "$suite" "$uri" >&2
 }
 
+# apt get|cache ARGUMENTS: with the lists of that suite alone.
 apt() {
-  apt-get -q -o Dir::Etc::sourcelist="$work/sources.list" -o Dir::Etc::sourceparts=/nonexistent \
+  tool=apt-$1
+  shift
+  "$tool" -q -o Dir::Etc::sourcelist="$work/sources.list" -o Dir::Etc::sourceparts=/nonexistent \
     -o Dir::State::Lists="$work/lists" -o Dir::Cache="$work/cache" -o APT::Sandbox::User="$(id -un)" \
-    -o Acquire::Languages=none -o Acquire::Retries=3 -o Acquire::Check-Valid-Until=false "$@"
+    -o Acquire::Languages=none -o Acquire::Retries=3 "$@"
 }
+
+# offers PACKAGE VERSION: whether the suite has it.
+offers() { apt cache madison "$1" 2>/dev/null | awk -F ' *[|] *' -v v="$2" '$2==v {found=1} END {exit !found}'; }
 
 # fetch PACKAGE...: into $work/deb, and unpacked into $work/root. PACKAGE=VERSION asks for one version.
 fetch() {
-  (cd "$work/deb" && apt download "$@") >"$work/log" 2>&1 || { cat "$work/log" >&2; die "cannot download the packages $*"; }
+  (cd "$work/deb" && apt get download "$@") >"$work/log" 2>&1 || { cat "$work/log" >&2; die "cannot download the packages $*"; }
   for deb in "$work"/deb/*.deb; do dpkg-deb -x "$deb" "$work/root"; done
 }
 

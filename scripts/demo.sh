@@ -9,20 +9,40 @@ prompt='It is a truth universally acknowledged, that'
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 
-generate() { "$headrace" run --raw --engine "$engine" "$@" "$model" -p "$prompt" -n 64 --temp 0; }
+# Repacked kernels and no drafts, as the unstreamed run has it.
+generate() {
+  "$headrace" run --raw --engine "$engine" --speculate off --kernels repack "$@" "$model" -p "$prompt" -n 64 --temp 0 2>"$out/log" ||
+    { cat "$out/log" >&2; exit 1; }
+}
+# $(said PATTERN): what the pattern's group matches in the lines about the streamed run.
+said() { sed -n "s|.*$1.*|\\1|p" "$out/summary" | head -n 1; }
 
-# Repacked kernels, as the unstreamed run uses.
-echo "Streaming $(basename "$model") with 4 MiB for its 11 MiB of weights:"
+generate --flash-mode on --weights-ram 4M >"$out/streamed"
+mv "$out/log" "$out/summary"
+generate --flash-mode off >"$out/unstreamed"
+
 echo
-generate --flash-mode on --weights-ram 4M --kernels repack >"$out/streamed" 2>"$out/summary" || { cat "$out/streamed" "$out/summary" >&2; exit 1; }
-cat "$out/streamed"
+echo "A language model whose weights do not fit: 4 MiB of memory for 11 MiB of them."
 echo
-cat "$out/summary"
-generate --flash-mode off >"$out/unstreamed" 2>"$out/log" || { cat "$out/log" >&2; exit 1; }
-if cmp -s "$out/streamed" "$out/unstreamed"; then
-  echo "The text equals that of an unstreamed run."
+fold -s -w 74 "$out/streamed" | sed 's/^/    /'
+echo
+resident=$(said 'headrace: \([0-9.]* [KMG]iB of [0-9.]* [KMG]iB\) weights resident')
+per_token=$(said ' \([0-9.]* [KMG]iB\) streamed per pass')
+all=$(said 'headrace: \([0-9.]* [KMG]iB\) read in')
+speed=$(said 'decode \([0-9.]* tokens/s\) ')
+if [ -n "$resident$per_token$all$speed" ]; then
+  echo "  memory  $resident of weights stay in it"
+  echo "  disk    $per_token of them are read for each token, $all in all"
+  echo "  speed   $speed"
 else
-  echo "The text differs from that of an unstreamed run:" >&2
+  cat "$out/summary"
+fi
+if ! cmp -s "$out/streamed" "$out/unstreamed"; then
+  echo "  text    NOT that of llama.cpp with all weights in memory, which says:" >&2
   cat "$out/unstreamed" >&2
   exit 1
 fi
+echo "  text    to the byte that of llama.cpp with all weights in memory"
+echo
+echo "Next: $headrace doctor"
+echo "      $headrace run MODEL.gguf --ram 4G -p \"Why is the sky blue?\""

@@ -39,14 +39,46 @@ if [ "$force" = 0 ] && [ -f "$complete" ] && { [ "$tests" = 0 ] || grep -q '^tes
   exit 0
 fi
 
+release=
 packages='libggml0 libggml-dev libllama0 libllama-dev llama.cpp-tools llama.cpp-tools-extra
   libc6 libstdc++6 libgcc-s1 libgomp1 libssl3t64 zlib1g libzstd1'
 [ "$tests" = 0 ] || packages="$packages llama.cpp-tests"
 
+# $(of_tested PACKAGE FIELD): of the release that headrace was tested with, "" where there is none for this machine.
+of_tested() { awk -v a="$(dpkg --print-architecture)" -v p="$1" -v f="$2" '$1==a && $2==p {print $f}' "$(dirname "$0")/tested-engine"; }
+
+# The tested release as a whole, or what the suite has.
+choose() {
+  chosen= is_tested=1
+  for p in $packages; do
+    version=$(of_tested "$p" 3)
+    [ -z "$version" ] || offers "$p" "$version" || is_tested=0
+    chosen="$chosen $p${version:+=$version}"
+  done
+  tested_version=$(of_tested llama.cpp-tools 3)
+  [ -n "$tested_version" ] || is_tested=0
+  [ "$is_tested" = 1 ] || chosen=$packages
+}
+
+# The files are those that were tested.
+check_hashes() {
+  for p in $packages; do
+    hash=$(of_tested "$p" 4)
+    [ -n "$hash" ] || continue
+    is=$(sha256sum "$work"/deb/"${p}"_*.deb | cut -d ' ' -f 1)
+    [ "$is" = "$hash" ] || die "the file of $p has the SHA-256 $is, not $hash as when headrace was tested; nothing was installed"
+  done
+}
+
 echo "engine: reading the package lists of Debian ${HEADRACE_ENGINE_SUITE:-forky}"
 open_suite "${HEADRACE_ENGINE_SUITE:-forky}" "$prefix"
+choose
+if [ "$is_tested" = 0 ]; then
+  echo "engine: Debian $suite has another release of llama.cpp than ${tested_version:-those} with which headrace was tested; taking it" >&2
+fi
 echo "engine: downloading llama.cpp into $prefix"
-fetch $packages
+fetch $chosen
+[ "$is_tested" = 0 ] || check_hashes
 
 root=$work/root
 # Debian 13 and later merge /lib into /usr; some packages still ship files under /lib.
@@ -86,4 +118,5 @@ done
 version=$(versions llama.cpp-tools libggml0)
 { echo "$version"; [ "$tests" = 0 ] || echo tests; } >"$root/.complete"
 replace "$root" "$prefix"
-echo "engine: ready ($(printf '%s' "$version" | sed 's/Package: //g; s/Version: //g; s/  */ /g'))"
+[ "$is_tested" = 0 ] || release=", the release that headrace was tested with"
+echo "engine: ready ($(printf '%s' "$version" | sed 's/Package: //g; s/Version: //g; s/  */ /g; s/ $//')${release:-})"

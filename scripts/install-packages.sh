@@ -4,6 +4,7 @@
 #   build   the library and the command
 #   test    what the tests use beside that, a software Vulkan device too; the sanitizers come with the compiler
 #   node    Node.js and npm, each only where no such program is found
+#   package what makes Debian packages
 #   fuzz    Clang with libFuzzer
 set -eu
 packages=
@@ -14,6 +15,7 @@ for purpose in "$@"; do
     test) packages="$packages libgtest-dev python3 procps chromium mesa-vulkan-drivers" ;;
     node) command -v node >/dev/null 2>&1 || packages="$packages nodejs"
           command -v npm >/dev/null 2>&1 || packages="$packages npm" ;;
+    package) packages="$packages dpkg-dev file" ;;
     fuzz) packages="$packages clang libclang-rt-dev llvm" ;;
     *) echo "install-packages: unknown purpose $purpose" >&2; exit 2 ;;
   esac

@@ -15,7 +15,7 @@
 namespace headrace::batch {
 namespace {
 
-Status SystemError(const std::string& name, const char* action) {
+Status FileError(const std::string& name, const char* action) {
   const int error = errno;
   const Code code = error == ENOENT ? Code::kNotFound : error == EACCES || error == EPERM ? Code::kPermission : Code::kIo;
   return Status(code, fmt::format("{}: cannot {}: {}", name, action, std::strerror(error)));
@@ -26,18 +26,18 @@ Result<Descriptor> CopyOf(int source, const std::string& name) {
   const char* folder = std::getenv("TMPDIR");
   std::string path = std::string(folder == nullptr || *folder == '\0' ? "/tmp" : folder) + "/headrace-XXXXXX";
   Descriptor copy(mkostemp(path.data(), O_CLOEXEC));
-  if (!copy.valid()) return SystemError(path, "create");
+  if (!copy.valid()) return FileError(path, "create");
   unlink(path.c_str());
   std::string piece(1 << 20, '\0');
   while (true) {
     const ssize_t got = read(source, piece.data(), piece.size());
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return SystemError(name, "read");
+    if (got < 0) return FileError(name, "read");
     if (got == 0) return copy;
     for (ssize_t at = 0; at < got;) {
       const ssize_t written = write(copy.get(), piece.data() + at, static_cast<size_t>(got - at));
       if (written < 0 && errno == EINTR) continue;
-      if (written < 0) return SystemError(path, "write a copy of the requests; $TMPDIR names another folder for it");
+      if (written < 0) return FileError(path, "write a copy of the requests; $TMPDIR names another folder for it");
       at += written;
     }
   }
@@ -51,9 +51,9 @@ Result<RequestFile> RequestFile::Open(const std::string& path) {
   RequestFile file;
   file.name_ = path == "-" ? "standard input" : path;
   file.file_ = Descriptor(path == "-" ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file.file_.valid()) return SystemError(file.name_, "open");
+  if (!file.file_.valid()) return FileError(file.name_, "open");
   struct stat info {};
-  if (fstat(file.file_.get(), &info) != 0) return SystemError(file.name_, "stat");
+  if (fstat(file.file_.get(), &info) != 0) return FileError(file.name_, "stat");
   if (S_ISDIR(info.st_mode)) return Status(Code::kInvalidArgument, fmt::format("{} is a folder; name a file with one request on each line", path));
   file.device_ = info.st_dev;
   file.inode_ = info.st_ino;
@@ -113,7 +113,7 @@ Result<Request> RequestFile::Read(const RequestEntry& entry) const {
   for (size_t at = 0; at < text.size();) {
     const ssize_t got = pread(file_.get(), text.data() + at, text.size() - at, static_cast<off_t>(entry.offset + at));
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return SystemError(name_, "read");
+    if (got < 0) return FileError(name_, "read");
     if (got == 0) break;
     at += static_cast<size_t>(got);
   }

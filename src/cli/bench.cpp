@@ -23,7 +23,7 @@
 namespace headrace::cli {
 namespace {
 
-constexpr const char* kExamples = R"(
+constexpr const char* kBenchExamples = R"(
 Examples:
   headrace bench model.gguf --ram 4G
   headrace bench model.gguf --ram 4G --prompt 2048 --decode 64 --repetitions 5
@@ -130,7 +130,7 @@ int Bench(BenchOptions options, const CommandLine& line) {
 
 void AddBenchCommand(CLI::App& app, CommandLine& line) {
   CLI::App* command = app.add_subcommand("bench", "Measure tokens/s beside what the disk allows");
-  command->footer(kExamples);
+  command->footer(kBenchExamples);
   const auto options = std::make_shared<BenchOptions>();
   BenchArguments& arguments = options->arguments;
   command->add_option("model", arguments.model, "GGUF file; any part of a split model")->required()->type_name("MODEL");

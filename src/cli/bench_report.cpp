@@ -21,8 +21,6 @@ std::optional<T> Number(const Json& object, const char* name) {
   return it->template get<T>();
 }
 
-Json NumberOrNull(double value) { return value > 0 ? Json(value) : Json(); }
-
 // A row of decode alone: the disk's bound is about it.
 bool IsDecode(const BenchRow& row) { return row.decode_tokens > 0 && row.prompt_tokens == 0; }
 

@@ -22,7 +22,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr auto kTimeLimit = std::chrono::seconds(30);
 constexpr size_t kMostOutput = 4 * kMiB;
-constexpr int kTickMs = 20;
+constexpr int kPollMs = 20;
 
 // Appends what is there; what comes after the most is read and dropped. False at the end of the stream.
 bool Drain(int pipe, std::string& output) {
@@ -78,7 +78,7 @@ Result<CaptureResult> Capture(const std::string& program, const std::vector<std:
     }
     if (!killed && Clock::now() - begin > kTimeLimit) killed = kill(*child, SIGKILL) == 0;
     pollfd fd = {output.get(), POLLIN, 0};
-    poll(&fd, output.valid() ? 1 : 0, kTickMs);
+    poll(&fd, output.valid() ? 1 : 0, kPollMs);
     if (output.valid() && !Drain(output.get(), result.output)) output = Descriptor();
   }
 }

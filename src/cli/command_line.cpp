@@ -83,6 +83,7 @@ std::unique_ptr<CLI::App> MakeApp(CommandLine& line, const std::vector<AddComman
   AddDoctorCommand(*app, line);
   AddEngineCommand(*app, line);
   AddCompletionCommand(*app, line);
+  AddManualCommand(*app, line);
   return app;
 }
 

@@ -15,7 +15,7 @@
 namespace headrace::cli {
 namespace {
 
-constexpr const char* kExamples = R"(
+constexpr const char* kCompletionExamples = R"(
 Examples:
   headrace completion bash > ~/.local/share/bash-completion/completions/headrace
   headrace completion zsh > ~/.zsh/completions/_headrace       a folder in $fpath
@@ -194,7 +194,7 @@ std::string FishCompletion(const CLI::App& app) {
 
 void AddCompletionCommand(CLI::App& app, CommandLine& line) {
   CLI::App* command = app.add_subcommand("completion", "Print a completion script for a shell");
-  command->footer(kExamples);
+  command->footer(kCompletionExamples);
   const auto shell = std::make_shared<std::string>();
   command->add_option("shell", *shell, "bash, zsh or fish")->required()->type_name("SHELL")->check(CLI::IsMember({"bash", "zsh", "fish"}));
   command->callback([shell, &app, &line] {

@@ -25,7 +25,7 @@
 namespace headrace::cli {
 namespace {
 
-constexpr const char* kExamples = R"(
+constexpr const char* kDoctorExamples = R"(
 Examples:
   headrace doctor                       the disk of the current folder, with a temporary file of 256 MiB
   headrace doctor model.gguf            the disk that the model lies on, by reading the model
@@ -140,7 +140,7 @@ int Doctor(const DoctorOptions& options) {
 
 void AddDoctorCommand(CLI::App& app, CommandLine& line) {
   CLI::App* command = app.add_subcommand("doctor", "Examine disk, memory, processor and engine, and say what to do");
-  command->footer(kExamples);
+  command->footer(kDoctorExamples);
   const auto options = std::make_shared<DoctorOptions>();
   command->add_option("path", options->path, "A model file, or a folder on the disk to examine")->type_name("PATH")->capture_default_str();
   command->add_flag("--json", options->json, "Machine-readable output");

@@ -25,12 +25,12 @@ constexpr const char* kUsualQuantizations[] = {"Q4_K_M", "Q8_0"};
 // In names of files that are no model of their own.
 constexpr std::string_view kBesideModels[] = {"mmproj", "imatrix", "mtp-", "eagle3-", "dflash-", "dspark-"};
 
-std::string Lower(std::string text) {
+std::string Lowered(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return text;
 }
 
-bool IsFile(const fs::path& path) {
+bool IsRegularFile(const fs::path& path) {
   std::error_code error;
   return fs::is_regular_file(path, error);
 }
@@ -83,7 +83,7 @@ std::vector<std::string> GgufFiles(const fs::path& folder) {
   std::vector<std::string> files;
   std::error_code error;
   for (auto at = fs::recursive_directory_iterator(folder, error); !error && at != fs::recursive_directory_iterator(); at.increment(error)) {
-    if (at->path().extension() == ".gguf" && IsFile(at->path())) files.push_back(at->path().lexically_relative(folder).generic_string());
+    if (at->path().extension() == ".gguf" && IsRegularFile(at->path())) files.push_back(at->path().lexically_relative(folder).generic_string());
   }
   return files;
 }
@@ -100,7 +100,7 @@ bool IsModel(const std::string& file) {
 }
 
 bool HasQuantization(const std::string& file, const std::string& quantization) {
-  const std::string name = Lower(file), part = Lower(quantization);
+  const std::string name = Lowered(file), part = Lowered(quantization);
   for (size_t at = 0; (at = name.find(part, at)) != std::string::npos; ++at) {
     const size_t end = at + part.size();
     if (end < name.size() && (name[end] == '.' || name[end] == '-')) return true;
@@ -113,7 +113,7 @@ std::string ChooseModel(const std::vector<std::string>& files, const std::string
     const auto found = std::find_if(files.begin(), files.end(), holds);
     return found == files.end() ? std::string() : *found;
   };
-  if (!file.empty()) return find([&](const std::string& candidate) { return Lower(candidate) == Lower(file); });
+  if (!file.empty()) return find([&](const std::string& candidate) { return Lowered(candidate) == Lowered(file); });
   if (!quantization.empty()) return find([&](const std::string& candidate) { return IsModel(candidate) && HasQuantization(candidate, quantization); });
   for (const char* usual : kUsualQuantizations) {
     const std::string found = find([&](const std::string& candidate) { return IsModel(candidate) && HasQuantization(candidate, usual); });
@@ -193,13 +193,13 @@ std::optional<CachedModel> DownloadCache::FindRepository(const std::string& repo
 
 bool DownloadCache::HasPreset(const std::string& repository) const {
   const std::string folder = Snapshot(SplitTag(repository).first);
-  return !folder.empty() && IsFile(fs::path(folder) / "preset.ini");
+  return !folder.empty() && IsRegularFile(fs::path(folder) / "preset.ini");
 }
 
 std::optional<std::string> DownloadCache::FindOwn(const std::string& file_name) const {
   if (own_.empty() || file_name.empty() || file_name.find('/') != std::string::npos) return std::nullopt;
   const fs::path path = fs::path(own_) / file_name;
-  return IsFile(path) ? std::optional(path.string()) : std::nullopt;
+  return IsRegularFile(path) ? std::optional(path.string()) : std::nullopt;
 }
 
 std::optional<std::string> DownloadCache::FindUrl(const std::string& url) const {

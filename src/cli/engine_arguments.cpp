@@ -15,10 +15,10 @@ constexpr uint64_t kEnginesBatch = 512;   // tokens of a pass that llama.cpp tak
 // Names of one option; the first that the engine knows is used.
 using Names = std::vector<const char*>;
 
-class Builder {
+class ArgumentsBuilder {
  public:
   // Weights that stream are mapped, whatever the user's arguments say (cli/load_mode.h).
-  Builder(const OptionNames& known, const std::vector<std::string>& rest, bool streams) : known_(known), rest_(streams ? Mapped(rest) : rest) {}
+  ArgumentsBuilder(const OptionNames& known, const std::vector<std::string>& rest, bool streams) : known_(known), rest_(streams ? Mapped(rest) : rest) {}
 
   // A default of ours: left out where the engine does not know it or the user set it after --.
   void Default(const Names& names, std::optional<std::string> value = std::nullopt) {
@@ -87,7 +87,7 @@ std::string AsPath(const std::string& path) { return path.starts_with('-') ? "./
 }  // namespace
 
 Result<std::vector<std::string>> BuildRunArguments(const RunArguments& run, const OptionNames& known) {
-  Builder builder(known, run.rest, run.streams);
+  ArgumentsBuilder builder(known, run.rest, run.streams);
   builder.Required({"-m", "--model"}, AsPath(run.model));
   if (run.prompt) builder.Required({"-p", "--prompt"}, run.prompt);
   if (run.prompt_file) builder.Required({"-f", "--file"}, AsPath(*run.prompt_file));
@@ -132,7 +132,7 @@ std::vector<std::string> BenchMemoryArguments(const BenchArguments& bench) {
 }
 
 Result<std::vector<std::string>> BuildBenchArguments(const BenchArguments& bench, const OptionNames& known) {
-  Builder builder(known, bench.rest, bench.streams);
+  ArgumentsBuilder builder(known, bench.rest, bench.streams);
   builder.Required({"-m", "--model"}, AsPath(bench.model));
   builder.Required({"-o", "--output"}, "json");
   if (!builder.SetByUser({"--n-prompt"})) builder.Default({"-p"}, std::to_string(bench.prompt_tokens));
@@ -161,7 +161,7 @@ ServerArguments OneAnswerArguments(const RunArguments& run, const OptionNames& k
 }
 
 Result<std::vector<std::string>> BuildServerArguments(const ServerArguments& server, const OptionNames& known) {
-  Builder builder(known, server.rest, server.streams);
+  ArgumentsBuilder builder(known, server.rest, server.streams);
   const auto given = [](const std::string& text) { return text.empty() ? std::nullopt : std::optional<std::string>(text); };
   builder.Required({"-m", "--model"}, AsPath(server.model));
   builder.Required({"--host"}, given(server.socket));

@@ -14,7 +14,7 @@
 namespace headrace::cli {
 namespace {
 
-constexpr const char* kExamples = R"(
+constexpr const char* kEngineExamples = R"(
 Examples:
   headrace engine                      which llama.cpp is used, from where, its version
   headrace engine install              Debian's llama.cpp into ~/.local/share/headrace/engine, without root
@@ -61,7 +61,7 @@ int EngineInstall(bool force) {
 
 void AddEngineCommand(CLI::App& app, CommandLine& line) {
   CLI::App* command = app.add_subcommand("engine", "Say which llama.cpp is used, or install one");
-  command->footer(kExamples);
+  command->footer(kEngineExamples);
   command->require_subcommand(0, 1);
   const auto engine = std::make_shared<std::string>();
   AddEngineOption(*command, *engine);

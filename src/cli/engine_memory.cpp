@@ -39,7 +39,7 @@ constexpr MemoryOption kMemoryOptions[] = {
 };
 constexpr std::initializer_list<const char*> kContext = {"-c", "--ctx-size"};
 constexpr std::initializer_list<const char*> kModel = {"-m", "--model"};
-constexpr std::initializer_list<const char*> kDraft = {"-md", "--model-draft", "--spec-draft-model"};
+constexpr std::initializer_list<const char*> kDraftModel = {"-md", "--model-draft", "--spec-draft-model"};
 constexpr std::initializer_list<const char*> kSlots = {"-np", "--parallel"};
 constexpr std::initializer_list<const char*> kProjector = {"-mm", "--mmproj"};
 
@@ -207,7 +207,7 @@ void EngineSimulation::SetArguments(const std::vector<std::string>& arguments) {
     for (auto at = arguments_.begin(); (at = std::find_if(at, arguments_.end(), is_slots)) != arguments_.end();) at = arguments_.erase(at, at + 2);
   }
   model_ = OptionValue(arguments, kModel).value_or("");
-  draft_ = OptionValue(arguments, kDraft).value_or("");
+  draft_ = OptionValue(arguments, kDraftModel).value_or("");
   projector_ = OptionValue(arguments, kProjector).value_or("");
   head_ = DraftsWithHead(arguments);
   draft_type_k_ = OptionValue(arguments, {"-ctkd", "--cache-type-k-draft", "--spec-draft-type-k"}).value_or("");

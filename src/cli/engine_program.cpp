@@ -12,8 +12,8 @@ struct Name {
   ProgramKind kind;
 };
 
-constexpr std::string_view kPrefix = "llama-", kOneForAll = "llama";
-constexpr Name kPrograms[] = {{"llama-server", ProgramKind::kServer},
+constexpr std::string_view kProgramPrefix = "llama-", kOneForAll = "llama";
+constexpr Name kProgramNames[] = {{"llama-server", ProgramKind::kServer},
                               {"llama-cli", ProgramKind::kGenerator},
                               {"llama-completion", ProgramKind::kGenerator},
                               {"llama-mtmd-cli", ProgramKind::kGenerator}};
@@ -32,7 +32,7 @@ ProgramKind Find(const Name (&names)[kCount], std::string_view name, ProgramKind
 
 EngineProgram RecognizeProgram(const std::string& path, const std::vector<std::string>& arguments) {
   const std::string name = std::filesystem::path(path).filename().string();
-  if (name.starts_with(kPrefix)) return {Find(kPrograms, name, ProgramKind::kEngine), 0};
+  if (name.starts_with(kProgramPrefix)) return {Find(kProgramNames, name, ProgramKind::kEngine), 0};
   if (name != kOneForAll || arguments.empty()) return {};
   const ProgramKind kind = Find(kCommands, arguments.front(), ProgramKind::kOther);
   return {kind, kind == ProgramKind::kOther ? 0u : 1u};

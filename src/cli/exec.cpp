@@ -29,7 +29,7 @@
 namespace headrace::cli {
 namespace {
 
-constexpr const char* kExamples = R"(
+constexpr const char* kExecExamples = R"(
 Examples:
   headrace exec --ram 8G -- llama-server -m model.gguf --port 8080
   headrace exec --ram 8G -- llama serve -hf user/model-GGUF:Q4_K_M
@@ -256,7 +256,7 @@ int Exec(const ExecOptions& options, const std::vector<std::string>& words, cons
 void AddExecCommand(CLI::App& app, CommandLine& line) {
   CLI::App* command = app.add_subcommand("exec", "Run any program that uses llama.cpp's shared libraries: "
                                                      "exec [OPTIONS] -- PROGRAM ARGS...");
-  command->footer(kExamples);
+  command->footer(kExecExamples);
   command->prefix_command();
   const auto options = std::make_shared<ExecOptions>();
   command->add_flag("--stats", options->stats, "Say at the end what was resident and streamed, and how fast");

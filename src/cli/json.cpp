@@ -13,12 +13,12 @@ namespace {
 
 // Told by nlohmann's parser, which does not recurse, what comes next; false ends it.
 template <typename AnyJson>
-class Builder : public AnyJson::json_sax_t {
+class JsonBuilder : public AnyJson::json_sax_t {
   using typename AnyJson::json_sax_t::binary_t, typename AnyJson::json_sax_t::number_float_t, typename AnyJson::json_sax_t::number_integer_t,
       typename AnyJson::json_sax_t::number_unsigned_t, typename AnyJson::json_sax_t::string_t;
 
  public:
-  explicit Builder(int kept_levels) : kept_levels_(kept_levels) {}
+  explicit JsonBuilder(int kept_levels) : kept_levels_(kept_levels) {}
 
   bool null() override { return Add(nullptr) != nullptr; }
   bool boolean(bool value) override { return Add(value) != nullptr; }
@@ -90,7 +90,7 @@ template <typename AnyJson>
 Result<AnyJson> Parse(std::string_view text, int kept_levels) {
   // The parser would stop there, content with what came before.
   if (text.find('\0') != std::string_view::npos) return Status(Code::kInvalidArgument, "a NUL byte");
-  Builder<AnyJson> builder(kept_levels);
+  JsonBuilder<AnyJson> builder(kept_levels);
   if (!AnyJson::sax_parse(text, &builder)) return Status(Code::kInvalidArgument, builder.problem());
   return builder.Take();
 }

@@ -38,4 +38,7 @@ uint64_t CountOf(const Json& object, const char* name);      // 0 unless it is a
 double NumberOf(const Json& object, const char* name);       // 0 unless it is a number
 bool IsTrue(const Json& object, const char* name);
 
+// For a value that is measured or foretold, and null where it is not known.
+inline Json NumberOrNull(double value) { return value > 0 ? Json(value) : Json(); }
+
 }  // namespace headrace::cli

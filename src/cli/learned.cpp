@@ -17,7 +17,7 @@
 namespace headrace::cli {
 namespace {
 
-constexpr int kVersion = 2;
+constexpr int kLearnedVersion = 2;
 constexpr uint64_t kFewestPasses = 2;
 
 // A finite number of `object`, at least 0.
@@ -152,7 +152,7 @@ LearnedFile ReadLearned(const std::string& path) {
 LearnedFile ParseLearned(std::string_view text) {
   LearnedFile file;
   const Json json = JsonOrNull(text);
-  if (!json.is_object() || json.value("version", Json()) != kVersion) return file;
+  if (!json.is_object() || json.value("version", Json()) != kLearnedVersion) return file;
   file.passes = ParseEntries<LearnedPasses>(json, "passes", ParsePasses);
   file.drafts = ParseEntries<LearnedDraft>(json, "drafts", ParseDraft);
   return file;
@@ -170,7 +170,7 @@ std::string RenderLearned(const LearnedFile& file) {
   for (const auto& [key, draft] : file.drafts) {
     drafts[key] = {{"judged", draft.judged}, {"accepted", draft.accepted}, {"token_s", draft.token_s}, {"sequences", draft.sequences}, {"at", draft.at}};
   }
-  const Json document = {{"version", kVersion}, {"passes", passes}, {"drafts", drafts}};
+  const Json document = {{"version", kLearnedVersion}, {"passes", passes}, {"drafts", drafts}};
   return document.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

@@ -17,7 +17,7 @@
 namespace headrace::cli {
 namespace {
 
-constexpr int kVersion = 1;
+constexpr int kProfileVersion = 1;
 
 // A finite number above zero (or zero where `optional`) of `object`.
 bool ReadPositive(const Json& object, const char* name, bool optional, double& value) {
@@ -61,7 +61,7 @@ std::string ProfileKey(uint64_t device, std::string_view engine_version) {
 ProfileEntries ParseProfiles(std::string_view text) {
   ProfileEntries entries;
   const Json json = JsonOrNull(text);
-  if (!json.is_object() || json.value("version", Json()) != kVersion) return entries;
+  if (!json.is_object() || json.value("version", Json()) != kProfileVersion) return entries;
   const auto list = json.find("machines");
   if (list == json.end() || !list->is_object()) return entries;
   for (const auto& [key, value] : list->items()) {
@@ -80,7 +80,7 @@ std::string RenderProfiles(const ProfileEntries& entries) {
                      {"prompt_flops_per_s", entry.prompt_flops_per_s},
                      {"measured_at", entry.measured_at}};
   }
-  const Json document = {{"version", kVersion}, {"machines", machines}};
+  const Json document = {{"version", kProfileVersion}, {"machines", machines}};
   return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

@@ -13,7 +13,7 @@ namespace {
 
 using Words = std::vector<std::string>;
 
-constexpr std::initializer_list<const char*> kModel = {"-m", "--model"};
+constexpr std::initializer_list<const char*> kModelNames = {"-m", "--model"};
 constexpr std::initializer_list<const char*> kRepository = {"-hf", "-hfr", "--hf-repo"};
 constexpr std::initializer_list<const char*> kRepositoryFile = {"-hff", "--hf-file"};
 constexpr std::initializer_list<const char*> kUrl = {"-mu", "--model-url"};
@@ -44,11 +44,11 @@ class Finder {
     } else if (url) {
       TakeUrl(*url);
     } else {
-      found_.model = Value(kModel).value_or("");
+      found_.model = Value(kModelNames).value_or("");
       if (kind_ == ProgramKind::kServer && found_.model.empty()) Route("it loads models when it is asked for them");
     }
     if (!found_.router) TakeOthers();
-    if (found_.downloaded && found_.unknown.empty()) found_.model = OptionValue(found_.arguments, kModel).value_or(found_.model);
+    if (found_.downloaded && found_.unknown.empty()) found_.model = OptionValue(found_.arguments, kModelNames).value_or(found_.model);
     if (!found_.unknown.empty()) found_.model.clear();
     return found_;
   }
@@ -78,7 +78,7 @@ class Finder {
   }
   // With a path it is downloaded there.
   void TakeUrl(const std::string& url) {
-    std::optional<std::string> path = Value(kModel);
+    std::optional<std::string> path = Value(kModelNames);
     std::error_code error;
     if (!path) {
       path = cache_.FindUrl(url);

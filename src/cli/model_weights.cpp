@@ -7,8 +7,8 @@
 namespace headrace::cli {
 namespace {
 
-constexpr const char* kTokenEmbedding = "token_embd.weight";
-constexpr const char* kOutput = "output.weight";
+constexpr const char* kEmbeddingName = "token_embd.weight";
+constexpr const char* kOutputName = "output.weight";
 
 // Matrices that no MUL_MAT multiplies: lookup tables and convolutions.
 bool IsLookupOrConvolution(const std::string& name) {
@@ -27,7 +27,7 @@ double Elements(const TensorEntry& tensor) {
 // As the options that place weights see it.
 TensorEntry OutputTensor() {
   TensorEntry tensor;
-  tensor.name = kOutput;
+  tensor.name = kOutputName;
   return tensor;
 }
 
@@ -68,7 +68,7 @@ ModelWeights SelectWeights(const Catalogue& catalogue, const OnDeviceTest& on_de
       result.device_bytes += tensor.bytes;
     } else if (of_head && !result.uses_head) {
       continue;
-    } else if (tensor.name == kOutput || (tied && tensor.name == kTokenEmbedding)) {
+    } else if (tensor.name == kOutputName || (tied && tensor.name == kEmbeddingName)) {
       output = &tensor;
     } else if (tensor.is_expert() || (IsMatrix(tensor) && !IsLookupOrConvolution(tensor.name))) {
       add(tensor, !of_head, of_head);

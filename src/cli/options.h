@@ -63,5 +63,6 @@ void AddBenchCommand(CLI::App& app, CommandLine& line);
 void AddDoctorCommand(CLI::App& app, CommandLine& line);
 void AddEngineCommand(CLI::App& app, CommandLine& line);
 void AddCompletionCommand(CLI::App& app, CommandLine& line);
+void AddManualCommand(CLI::App& app, CommandLine& line);
 
 }  // namespace headrace::cli

@@ -24,7 +24,7 @@
 namespace headrace::cli {
 namespace {
 
-constexpr const char* kExamples = R"(
+constexpr const char* kPlanExamples = R"(
 Examples:
   headrace plan model.gguf                     with nine tenths of the available memory
   headrace plan model.gguf --ram 8G            with 8 GiB for the whole process
@@ -191,7 +191,7 @@ int Plan(PlanOptions options, const CommandLine& line) {
 
 void AddPlanCommand(CLI::App& app, CommandLine& line) {
   CLI::App* command = app.add_subcommand("plan", "Say what would be resident and streamed, and predict the speed");
-  command->footer(kExamples);
+  command->footer(kPlanExamples);
   const auto options = std::make_shared<PlanOptions>();
   command->add_option("model", options->model, "GGUF file; any part of a split model")->type_name("MODEL");
   CLI::Option* modelfile = command->add_option("--modelfile", options->modelfile, "Take the model and its settings from this file, as `headrace run` does")->type_name("FILE");

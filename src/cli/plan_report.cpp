@@ -3,18 +3,16 @@
 #include <algorithm>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "base/size.h"
 #include "cli/device_choice.h"
 #include "cli/draft_head.h"
+#include "cli/json.h"
 #include "cli/model_cost.h"
 #include "cli/text_table.h"
 
 namespace headrace::cli {
 namespace {
-
-using Json = nlohmann::json;
 
 std::string Percent(uint64_t part, uint64_t whole) {
   return fmt::format("{:.0f} %", whole == 0 ? 0.0 : 100.0 * static_cast<double>(part) / static_cast<double>(whole));
@@ -89,8 +87,6 @@ const char* DecodeNote(const PlanReport& report) {
   if (report.prediction.disk_bound && report.model.weights.expert_bytes > 0) return "if all experts were chosen equally often: else faster";
   return nullptr;
 }
-
-Json NumberOrNull(double value) { return value > 0 ? Json(value) : Json(); }
 
 }  // namespace
 

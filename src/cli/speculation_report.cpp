@@ -2,15 +2,13 @@
 
 #include <fmt/format.h>
 
+#include "cli/json.h"
 #include "cli/text_table.h"
 
 namespace headrace::cli {
 namespace {
 
-using Json = nlohmann::json;
 constexpr double kAcceptances[] = {0, 0.2, 0.4, 0.6, 0.7, 0.8, 0.9};
-
-Json NumberOrNull(double value) { return value > 0 ? Json(value) : Json(); }
 
 }  // namespace
 

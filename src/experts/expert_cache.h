@@ -137,7 +137,7 @@ class ExpertCache final : private ReadClient {
   // Those of the experts that are in memory or on their way there; reads of theirs that wait go first from now on.
   Pins PinHeld(uint32_t layer, std::span<const uint32_t> experts);
   // Reads experts ahead, the first first, while nobody waits for a read: into free slots, or those of experts
-  // whose heat is below `give_up_below` and which are not pinned. They are not pinned and can be given up
+  // whose heat is below `give_up_below`, which are not pinned and not among those named. They are not pinned and can be given up
   // again before they are read. One that is demanded meanwhile is read on demand from then on. One whose read
   // fails is forgotten, unless it was demanded: then it is read once more. Returns for how many there was room.
   size_t Prefetch(std::span<const ExpertName> experts, double give_up_below = 0);

@@ -24,6 +24,11 @@ void ExpertCache::Want(uint32_t layer, std::span<const uint32_t> slots) {
 size_t ExpertCache::Prefetch(std::span<const ExpertName> experts, double give_up_below) {
   size_t room = 0;
   const std::lock_guard lock(mutex_);
+  // None makes room for another of them. What is read ahead is cold as a rule: it would be the first to go.
+  std::vector<uint32_t> kept;
+  for (const auto& [layer, expert] : experts) {
+    if (SlotOf(layer, expert) != kNone) ++slots_[kept.emplace_back(SlotOf(layer, expert))].pins;
+  }
   for (const auto& [layer, expert] : experts) {
     if (SlotOf(layer, expert) != kNone) continue;
     const Class& of = classes_[class_of_[layer]];
@@ -33,10 +38,11 @@ size_t ExpertCache::Prefetch(std::span<const ExpertName> experts, double give_up
     if (slot.expert != kNone && Heat(slot.layer, slot.expert) >= give_up_below) continue;
     Empty(index);
     Occupy(index, layer, expert);
-    slots_[index].pins = 0;
+    kept.push_back(index);
     prefetches_.push_back(index);
     ++room;
   }
+  for (const uint32_t index : kept) --slots_[index].pins;
   if (room > 0) reads_.Wake();
   return room;
 }

@@ -250,6 +250,30 @@ TEST_F(ExpertCacheTest, ReadsAheadInThePlaceOfColderExpertsWhenToldTo) {
   EXPECT_FALSE(cache_->Holds(0, 1) || cache_->Holds(1, 7));
 }
 
+// All are colder than what the cache holds, but for one that is held and the coldest of all.
+TEST_F(ExpertCacheTest, WhatIsReadAheadTogetherMakesNoRoomForEachOther) {
+  ASSERT_NO_FATAL_FAILURE(Start(ArenaFor(5)));
+  for (const uint32_t expert : {0, 1, 2, 3, 4}) {
+    cache_->Touch(0, expert, expert + 1);
+    auto pins = cache_->Demand(0, {{expert}});
+    ASSERT_TRUE(pins.ok());
+    ASSERT_NO_FATAL_FAILURE(CheckAll(*pins, 0));
+  }
+  const ExpertName names[] = {{1, 5}, {1, 6}, {0, 0}, {1, 7}};
+  EXPECT_EQ(cache_->Prefetch(names, 100), 3u);
+  for (const ExpertName& name : names) EXPECT_TRUE(cache_->Holds(name.layer, name.expert)) << name.expert;
+  EXPECT_TRUE(cache_->Holds(0, 4));
+  for (const ExpertName& name : names) AwaitReady(name);
+  const uint64_t read = cache_->bytes_read();
+  auto pins = cache_->Demand(1, {{5u, 6u, 7u}});
+  ASSERT_TRUE(pins.ok());
+  ASSERT_NO_FATAL_FAILURE(CheckAll(*pins, 1));
+  EXPECT_EQ(cache_->bytes_read(), read);
+  pins->Release();
+  pins = cache_->Demand(1, {{0u, 1u, 2u, 3u, 4u}});  // nothing stays pinned
+  ASSERT_TRUE(pins.ok());
+}
+
 // Each expert here has three slices of one read each.
 TEST_F(ExpertCacheTest, WhatIsDemandedIsReadBeforeWhatIsReadAhead) {
   ASSERT_NO_FATAL_FAILURE(Start(ArenaFor(8), "", true));

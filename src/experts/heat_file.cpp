@@ -12,7 +12,7 @@ namespace headrace {
 namespace {
 
 static_assert(std::endian::native == std::endian::little);
-constexpr std::string_view kMagic = "HRHEAT01";
+constexpr std::string_view kHeatMagic = "HRHEAT01";
 constexpr uint32_t kMostLayers = 4096;
 constexpr double kMost = std::numeric_limits<uint16_t>::max();
 
@@ -63,7 +63,7 @@ std::string SerialiseHeat(const HeatTable& table) {
   for (const HeatTable::Layer& layer : table.layers) {
     for (const double popularity : layer.popularity) most = std::max(most, popularity);
   }
-  std::string text(kMagic);
+  std::string text(kHeatMagic);
   Append(text, table.fingerprint);
   Append(text, static_cast<uint32_t>(table.layers.size()));
   for (const HeatTable::Layer& layer : table.layers) {
@@ -80,11 +80,11 @@ std::string SerialiseHeat(const HeatTable& table) {
 Result<HeatTable> ParseHeat(std::string_view bytes) {
   const Status corrupt(Code::kCorrupt, "damaged, or not a table of experts' heat");
   uint64_t hash = 0;
-  if (bytes.size() < kMagic.size() + sizeof hash || !bytes.starts_with(kMagic)) return corrupt;
+  if (bytes.size() < kHeatMagic.size() + sizeof hash || !bytes.starts_with(kHeatMagic)) return corrupt;
   std::string_view text = bytes.substr(0, bytes.size() - sizeof hash);
   std::memcpy(&hash, bytes.data() + text.size(), sizeof hash);
   if (hash != HashBytes(text)) return corrupt;
-  text.remove_prefix(kMagic.size());
+  text.remove_prefix(kHeatMagic.size());
   HeatTable table;
   uint32_t layers = 0;
   if (!Take(text, table.fingerprint) || !Take(text, layers) || layers > kMostLayers) return corrupt;

@@ -10,7 +10,7 @@ namespace headrace {
 namespace {
 
 static_assert(std::endian::native == std::endian::little);
-constexpr std::string_view kMagic = "HRTRACE1";
+constexpr std::string_view kTraceMagic = "HRTRACE1";
 constexpr uint32_t kLimit = 65536;
 
 Status Failed(const char* action, const std::string& path) {
@@ -24,7 +24,7 @@ Result<std::unique_ptr<RouterTraceWriter>> RouterTraceWriter::Create(const std::
   std::FILE* file = std::fopen(path.c_str(), "wbe");
   if (file == nullptr) return Failed("create", path);
   std::unique_ptr<RouterTraceWriter> writer(new RouterTraceWriter(file));
-  if (std::fwrite(kMagic.data(), 1, kMagic.size(), file) != kMagic.size()) return Failed("write", path);
+  if (std::fwrite(kTraceMagic.data(), 1, kTraceMagic.size(), file) != kTraceMagic.size()) return Failed("write", path);
   return writer;
 }
 
@@ -43,8 +43,8 @@ void RouterTraceWriter::Write(uint32_t layer, std::span<const uint32_t> experts)
 Result<std::vector<RouterStep>> ReadRouterTrace(const std::string& path) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rbe"), &std::fclose);
   if (file == nullptr) return Failed("open", path);
-  std::array<char, kMagic.size()> magic{};
-  if (std::fread(magic.data(), 1, magic.size(), file.get()) != magic.size() || std::string_view(magic.data(), magic.size()) != kMagic) {
+  std::array<char, kTraceMagic.size()> magic{};
+  if (std::fread(magic.data(), 1, magic.size(), file.get()) != magic.size() || std::string_view(magic.data(), magic.size()) != kTraceMagic) {
     return Status(Code::kCorrupt, path + " is not a router trace");
   }
   std::vector<RouterStep> steps;

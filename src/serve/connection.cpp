@@ -30,9 +30,9 @@ constexpr uint64_t kReadersBody = 64 * kKiB;             // of a GET, which need
 constexpr uint64_t kDrainBytes = 4 * kMiB;               // of a refused body that are read so that the answer gets through
 constexpr int kProbeAfter = 15, kProbes = 4;             // keep-alive: s between two, and how many without an answer
 
-using Parser = http::request_parser<http::string_body>;
+using RequestParser = http::request_parser<http::string_body>;
 
-void FillHead(const Parser& parser, Request& request) {
+void FillHead(const RequestParser& parser, Request& request) {
   const auto& message = parser.get();
   request.method = std::string(message.method_string());
   request.target = std::string(message.target());
@@ -73,7 +73,7 @@ bool NamesHttp(const beast::flat_buffer& buffer) {
 }
 
 // What the parser lets through and nobody should guess about.
-std::optional<Reply> CheckHeaders(const Parser& parser, const Request& request) {
+std::optional<Reply> CheckHeaders(const RequestParser& parser, const Request& request) {
   if (request.CountHeaders("Host") > 1) return ErrorReply(400, "there are several Host headers");
   if (request.CountHeaders("Transfer-Encoding") > 0) {
     if (!parser.chunked() || request.CountHeaders("Transfer-Encoding") > 1 || !EqualIgnoringCase(request.Header("Transfer-Encoding"), "chunked")) {
@@ -175,7 +175,7 @@ Task<bool> Connection::WaitForRequest() {
 
 // False when the connection is to be closed: at its end, after an error, after a refusal.
 Task<bool> Connection::ReadRequest(Request& request) {
-  Parser parser;
+  RequestParser parser;
   parser.header_limit(kHeaderBytes);
   parser.body_limit(rules_.body_bytes);
   ErrorCode error;

@@ -22,7 +22,7 @@ namespace {
 
 namespace fs = std::filesystem;
 constexpr size_t kDepth = 6;   // of folders in the folder
-constexpr std::string_view kSuffix = ".gguf";
+constexpr std::string_view kModelSuffix = ".gguf";
 
 using Identity = std::pair<uint64_t, uint64_t>;   // device, inode
 
@@ -32,16 +32,16 @@ std::optional<Identity> IdentityOf(const std::string& path) {
   return Identity{info.st_dev, info.st_ino};
 }
 
-std::string FileName(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+std::string LastName(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
 bool IsModelName(const std::string& name) {
-  if (name.size() < kSuffix.size() || name.starts_with("._")) return false;
-  if (!EqualIgnoringCase(std::string_view(name).substr(name.size() - kSuffix.size()), kSuffix)) return false;
+  if (name.size() < kModelSuffix.size() || name.starts_with("._")) return false;
+  if (!EqualIgnoringCase(std::string_view(name).substr(name.size() - kModelSuffix.size()), kModelSuffix)) return false;
   const auto split = ParseSplitName(name);
   return !split || split->part == 1;   // a model is known by its first part
 }
 
-std::string WithoutSuffix(const std::string& name) { return name.size() > kSuffix.size() ? name.substr(0, name.size() - kSuffix.size()) : name; }
+std::string WithoutModelSuffix(const std::string& name) { return name.size() > kModelSuffix.size() ? name.substr(0, name.size() - kModelSuffix.size()) : name; }
 
 // A way by which a model's file was found.
 struct Way {
@@ -54,10 +54,10 @@ struct Way {
   auto Rank() const { return std::tuple(!given.empty(), link, std::count(name.begin(), name.end(), '/'), name); }
   std::string ShortName() const {
     const auto split = ParseSplitName(name);
-    return split ? split->prefix : WithoutSuffix(name);
+    return split ? split->prefix : WithoutModelSuffix(name);
   }
   // Those that go before others keep their short names.
-  auto Claim() const { return std::tuple(given.empty(), !name.ends_with(kSuffix), ParseSplitName(name).has_value(), name, path); }
+  auto Claim() const { return std::tuple(given.empty(), !name.ends_with(kModelSuffix), ParseSplitName(name).has_value(), name, path); }
 };
 
 class Walk {
@@ -123,8 +123,8 @@ std::vector<std::vector<Way>> ByModel(std::vector<Way> ways) {
 // What one is called whose short name another one has.
 std::string LongName(const Way& way, const std::string& folder_name, const std::map<std::string, ModelFile>& taken) {
   std::vector<std::string> names;
-  if (ParseSplitName(way.name)) names.push_back(WithoutSuffix(way.name));
-  if (!way.name.ends_with(kSuffix)) names.push_back(way.name);
+  if (ParseSplitName(way.name)) names.push_back(WithoutModelSuffix(way.name));
+  if (!way.name.ends_with(kModelSuffix)) names.push_back(way.name);
   names.push_back(folder_name + "/" + way.ShortName());
   names.push_back(way.path);
   for (std::string& name : names) name = NameAsText(name);
@@ -156,7 +156,7 @@ std::vector<ModelFile> FindModelFiles(const std::string& folder, const std::vect
     const std::string path = split ? split->PathOf(1) : named;
     // One that is gone is told of when it is read.
     const auto identity = IdentityOf(path);
-    ways.push_back({path, FileName(path), named, false, identity.value_or(Identity())});
+    ways.push_back({path, LastName(path), named, false, identity.value_or(Identity())});
   }
   std::map<std::string, ModelFile> models;   // by id
   std::vector<const std::vector<Way>*> others;

@@ -14,7 +14,7 @@
 namespace headrace::serve {
 namespace {
 
-constexpr size_t kLocal = 1, kRemote = 2, kState = 3, kInode = 9;   // columns
+constexpr size_t kLocalColumn = 1, kRemoteColumn = 2, kStateColumn = 3, kInodeColumn = 9;   // columns
 
 bool IsMapped(const in6_addr& address) { return IN6_IS_ADDR_V4MAPPED(&address); }
 
@@ -46,8 +46,8 @@ PeerState FindPeer(std::string_view table, std::string_view client, std::string_
     const size_t begin = table.rfind('\n', at) + 1;   // 0 when there is none
     std::istringstream line{std::string(table.substr(begin, table.find('\n', at) - begin))};
     const std::vector<std::string> columns{std::istream_iterator<std::string>(line), {}};
-    if (columns.size() <= kInode || columns[kLocal] != client || columns[kRemote] != server) continue;
-    return columns[kInode] == "0" && HasEnded(columns[kState]) ? PeerState::kClosed : PeerState::kHeld;
+    if (columns.size() <= kInodeColumn || columns[kLocalColumn] != client || columns[kRemoteColumn] != server) continue;
+    return columns[kInodeColumn] == "0" && HasEnded(columns[kStateColumn]) ? PeerState::kClosed : PeerState::kHeld;
   }
   return PeerState::kUnknown;
 }

@@ -56,9 +56,9 @@ http::request<http::string_body> MakeRequest(Request& request) {
   return out;
 }
 
-using Parser = http::response_parser<http::buffer_body>;
+using AnswerParser = http::response_parser<http::buffer_body>;
 
-AnswerHead MakeHead(Parser& parser) {
+AnswerHead MakeHead(AnswerParser& parser) {
   AnswerHead head;
   head.status = static_cast<int>(parser.get().result_int());
   for (const auto& field : parser.get()) {
@@ -83,7 +83,7 @@ Task<bool> Transfer(Exchange& exchange, Socket& socket, NameRestorer names, bool
   co_await http::async_write(socket, request, Into(error));
   if (error) co_return exchange.gone();
   beast::flat_buffer buffer;
-  Parser parser;
+  AnswerParser parser;
   parser.body_limit(std::numeric_limits<uint64_t>::max());   // "none" refuses every length in Boost 1.74
   parser.skip(exchange.request().method == "HEAD");
   co_await http::async_read_header(socket, buffer, parser, Into(error));

@@ -9,8 +9,8 @@
 namespace headrace::serve {
 namespace {
 
-constexpr int kVersion = 1;
-constexpr int kInterval = 1000, kShortest = 100, kLongest = 60'000;   // ms
+constexpr int kStatisticsVersion = 1;
+constexpr int kInterval = 1000, kShortest = 100, kLongestInterval = 60'000;   // ms
 constexpr Millis kStep{200};                                          // in which an end is noticed
 
 using Readings = std::map<std::string, cli::Statistics>;
@@ -30,7 +30,7 @@ Json Reading(const ModelManager& manager, Readings& before, double seconds) {
     models.push_back(std::move(json));
   }
   before = std::move(now);
-  return {{"version", kVersion}, {"models", models}};
+  return {{"version", kStatisticsVersion}, {"models", models}};
 }
 
 }  // namespace
@@ -61,7 +61,7 @@ Task<> StatsApi::FlashStats(Exchange& exchange) {
     co_await exchange.Send(ErrorReply(400, "interval_ms is not understood: write a whole number of milliseconds"));
     co_return;
   }
-  const Millis pause(std::clamp(interval, kShortest, kLongest));
+  const Millis pause(std::clamp(interval, kShortest, kLongestInterval));
   if (!co_await BeginEvents(exchange)) co_return;
   auto last = Clock::now();
   while (!finishing_ && exchange.request().method != "HEAD") {

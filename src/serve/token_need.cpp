@@ -17,7 +17,7 @@ constexpr uint64_t kMostSequences = 256;
 constexpr size_t kLongestBody = 8 * kMiB;
 
 template <size_t N>
-bool IsOneOf(std::string_view path, const std::array<std::string_view, N>& paths) {
+bool IsAnyOf(std::string_view path, const std::array<std::string_view, N>& paths) {
   return std::find(paths.begin(), paths.end(), path) != paths.end();
 }
 
@@ -58,8 +58,8 @@ void TakePrompt(const Json& prompt, GenerationRequest& request) {
 }  // namespace
 
 std::optional<GenerationRequest> ParseGeneration(std::string_view path, const std::string& body) {
-  const bool chat = IsOneOf(path, kChatPaths), text = IsOneOf(path, kTextPaths);
-  if (!chat && !text && !IsOneOf(path, kOtherPaths)) return std::nullopt;
+  const bool chat = IsAnyOf(path, kChatPaths), text = IsAnyOf(path, kTextPaths);
+  if (!chat && !text && !IsAnyOf(path, kOtherPaths)) return std::nullopt;
   GenerationRequest request;
   if (body.size() > kLongestBody) return request;
   const Json json = cli::JsonOrNull(body);

@@ -23,7 +23,7 @@ class Cli : public CommandTest {
 
 TEST_F(Cli, HelpOfEveryCommandHasExamples) {
   EXPECT_TRUE(Has(Run({"--help"}).out, "Exit status"));
-  for (const char* command : {"run", "exec", "plan", "bench", "doctor", "engine", "completion"}) {
+  for (const char* command : {"run", "exec", "plan", "bench", "doctor", "engine", "completion", "manual"}) {
     const Outcome outcome = Run({command, "--help"});
     EXPECT_EQ(outcome.status, 0) << command;
     EXPECT_TRUE(Has(outcome.out, "Examples:")) << command;
@@ -46,6 +46,7 @@ TEST_F(Cli, WrongUsage) {
   ExpectError({"run", Model(), "-p", "x", "-f", "y"}, 2, "-p and -f");
   ExpectError({"bench", Model(), "--repetitions", "0"}, 2, "--repetitions");
   ExpectError({"completion", "tcsh"}, 2, "tcsh");
+  ExpectError({"manual", "frobnicate"}, 2, "headrace frobnicate");
   ExpectError({"exec"}, 2, "program");
   ExpectError({"exec", "--frobnicate", "--", "true"}, 2, "--frobnicate");
 }
@@ -149,6 +150,14 @@ TEST_F(Cli, DoctorJudgesAndLeavesNothingBehind) {
   EXPECT_EQ(outcome.status, bad ? 1 : 0);
   EXPECT_TRUE(std::filesystem::is_empty(folder));
   ExpectError({"doctor", tree_.Path("missing")}, 2, "missing");
+}
+
+TEST_F(Cli, ManualPages) {
+  EXPECT_TRUE(Has(Run({"manual", "engine", "install"}).out, "headrace engine install"));
+  EXPECT_EQ(Run({"manual", "--all", tree_.Path("man1")}).status, 0);
+  for (const char* command : {"headrace", "headrace-run", "headrace-engine-install"}) {
+    EXPECT_TRUE(std::filesystem::exists(tree_.Path("man1/" + std::string(command) + ".1"))) << command;
+  }
 }
 
 TEST_F(Cli, CompletionScripts) {

@@ -27,7 +27,9 @@ file(GLOB_RECURSE libraries ${WORK}/prefix/lib*/libheadrace.so)
 if(NOT libraries)
   message(FATAL_ERROR "libheadrace.so was not installed")
 endif()
-foreach(file bin/headrace include/headrace/headrace.h)
+foreach(file bin/headrace include/headrace/headrace.h share/man/man1/headrace.1.gz share/man/man1/headrace-run.1.gz
+        share/bash-completion/completions/headrace share/zsh/vendor-completions/_headrace share/fish/vendor_completions.d/headrace.fish
+        lib/systemd/user/headrace.service)
   if(NOT EXISTS ${WORK}/prefix/${file})
     message(FATAL_ERROR "${file} was not installed")
   endif()
@@ -50,5 +52,20 @@ list(GET libraries 0 library)
 run("a preloaded program" ${CMAKE_COMMAND} -E env LD_PRELOAD=${library} ${CMAKE_COMMAND} -E echo hello)
 if(NOT output STREQUAL "hello\n")
   message(FATAL_ERROR "with the library preloaded, echo hello says '${output}'")
+endif()
+
+# Its releases are told.
+file(READ ${CMAKE_CURRENT_LIST_DIR}/../../CHANGELOG.md changes)
+string(FIND "${changes}" "\n## ${VERSION}\n" section)
+if(section EQUAL -1)
+  message(FATAL_ERROR "CHANGELOG.md has no section ${VERSION}")
+endif()
+
+# It can be removed, and what others put there stays.
+file(WRITE ${WORK}/prefix/bin/other "")
+run("scripts/uninstall.sh" ${CMAKE_CURRENT_LIST_DIR}/../../scripts/uninstall.sh ${WORK}/prefix)
+file(GLOB_RECURSE left LIST_DIRECTORIES true RELATIVE ${WORK}/prefix ${WORK}/prefix/*)
+if(NOT left STREQUAL "bin;bin/other")
+  message(FATAL_ERROR "scripts/uninstall.sh leaves ${left}")
 endif()
 file(REMOVE_RECURSE ${WORK})

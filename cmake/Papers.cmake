@@ -1,0 +1,13 @@
+# cmake -D COMMAND=HEADRACE -D OUTPUT=DIR -P Papers.cmake: manual pages and shell completions, which the command prints itself.
+file(REMOVE_RECURSE ${OUTPUT})
+file(MAKE_DIRECTORY ${OUTPUT}/man1)
+function(print file)
+  execute_process(COMMAND ${COMMAND} ${ARGN} OUTPUT_FILE ${OUTPUT}/${file} COMMAND_ERROR_IS_FATAL ANY)
+endfunction()
+print(headrace.bash completion bash)
+print(_headrace completion zsh)
+print(headrace.fish completion fish)
+execute_process(COMMAND ${COMMAND} manual --all ${OUTPUT}/man1 COMMAND_ERROR_IS_FATAL ANY)
+file(GLOB pages ${OUTPUT}/man1/*)
+execute_process(COMMAND gzip -9n ${pages} COMMAND_ERROR_IS_FATAL ANY)
+file(TOUCH ${OUTPUT}/complete)
