@@ -10,8 +10,6 @@
 namespace headrace::bench {
 namespace {
 
-constexpr uint32_t kMostLayers = 512;
-
 // With the shape of Llama 3.1 405B a layer is 15 times as large as with that of Llama 8B: the first gives
 // hundreds of gigabytes in a few hundred layers.
 const ModelShape kLargeLayers = {.name = "sparse", .about = "", .width = 16384, .feed_forward = 53248, .heads = 128, .heads_kv = 8, .vocabulary = 32000};
