@@ -8,8 +8,6 @@
 namespace headrace::bench {
 namespace {
 
-constexpr uint32_t kMostLayers = 512;
-
 Status Check(const ModelShape& shape, TypeMix types) {
   const uint32_t block = RowMultipleOf(types);
   const auto invalid = [](std::string why) { return Status(Code::kInvalidArgument, std::move(why)); };

@@ -7,6 +7,8 @@
 
 namespace headrace::bench {
 
+inline constexpr uint32_t kMostLayers = 512;  // of the engine
+
 // Errors: kInvalidArgument when a dimension does not fit the types' blocks, the heads or the tokenizer.
 Result<GgufWriter> DescribeModel(const ModelShape& shape, TypeMix types);
 

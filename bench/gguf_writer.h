@@ -19,6 +19,7 @@ struct Filling {
   double alike = 0;   // quantized: share of each row's blocks, from its first, that are the same in all rows
   double mean = 1;    // F32: uniform in [mean - spread, mean + spread)
   double spread = 0;
+  bool identity = false;  // Q8_0: ones on the diagonal, zeros elsewhere; the rest does not count
 };
 
 struct TensorPlace {

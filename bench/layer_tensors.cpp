@@ -177,11 +177,15 @@ void Tensors::FeedForward() {
 
 // Proposes the token after the next from the hidden state and the next token.
 void Tensors::DraftHead() {
-  Matrix("nextn.eh_proj", {2 * width_, width_});
-  Matrix("nextn.embed_tokens", {width_, shape_.vocabulary});
+  if (shape_.head_copies) {
+    writer_.AddTensor(Name("nextn.eh_proj.weight"), TensorType::kQ8_0, {2 * width_, width_}, {.identity = true});  // the embedding comes first
+  } else {
+    Matrix("nextn.eh_proj", {2 * width_, width_});
+    Matrix("nextn.embed_tokens", {width_, shape_.vocabulary});
+  }
   Norm("nextn.enorm", width_);
   Norm("nextn.hnorm", width_);
-  Matrix("nextn.shared_head_head", {width_, shape_.vocabulary});
+  if (!shape_.head_copies) Matrix("nextn.shared_head_head", {width_, shape_.vocabulary});
   Norm("nextn.shared_head_norm", width_);
 }
 

@@ -120,6 +120,30 @@ TEST_F(MakeModelTest, EmbeddingsOfAMixtureShareAPartAndDifferInTheRest) {
   }
 }
 
+TEST_F(MakeModelTest, ADraftHeadPassesTheEmbeddingOn) {
+  const auto shape = FindPreset("head-tiny");
+  ASSERT_TRUE(shape.ok());
+  const auto model = DescribeModel(*shape, TypeMix::kQ4_0);
+  ASSERT_TRUE(model.ok()) << model.status().message();
+  ASSERT_TRUE(WriteModel(Path("head"), *model, {}).ok());
+  const auto catalogue = ReadCatalogue(Path("head"));
+  ASSERT_TRUE(catalogue.ok()) << catalogue.status().message();
+  EXPECT_EQ(catalogue->architecture, "glm4moe");
+  EXPECT_EQ(catalogue->layers, 5u);
+  EXPECT_EQ(catalogue->head_blocks, 1u);
+  const auto projection = std::find_if(catalogue->tensors.begin(), catalogue->tensors.end(),
+                                       [](const TensorEntry& t) { return t.name == "blk.4.nextn.eh_proj.weight"; });
+  ASSERT_NE(projection, catalogue->tensors.end());
+  ASSERT_EQ(projection->shape[0], 1024u);
+  const std::string content = Content(Path("head"));
+  for (const uint64_t row : {0, 33, 511}) {
+    for (uint64_t column = 0; column < 1024; ++column) {
+      const auto value = static_cast<int8_t>(content[projection->offset + row * 32 * 34 + column / 32 * 34 + 2 + column % 32]);
+      ASSERT_EQ(value, row == column ? 127 : 0) << row << " " << column;
+    }
+  }
+}
+
 TEST_F(MakeModelTest, BytesDependOnTheSeedAlone) {
   const GgufWriter model = Tiny(TypeMix::kQ4_0);
   WriteOptions options;
@@ -319,6 +343,18 @@ TEST(RandomWeights, AnyRangeOfARouterHasTheBytesOfTheWhole) {
   for (const uint64_t begin : {0, 1, 399, 400, 402, 4099}) {
     const uint64_t length = std::min<uint64_t>(whole.size() - begin, 701);
     FillWeights(TensorType::kF32, 100, 3, begin, length, part.data(), RandomFloats(100));
+    EXPECT_EQ(std::memcmp(part.data(), whole.data() + begin, length), 0) << begin;
+  }
+}
+
+TEST(RandomWeights, AnyRangeOfAnIdentityHasTheBytesOfTheWhole) {
+  std::vector<uint8_t> whole(10 * 1024 / 32 * 34), part(whole.size());
+  Filling identity;
+  identity.identity = true;
+  FillWeights(TensorType::kQ8_0, 1024, 3, 0, whole.size(), whole.data(), identity);
+  for (const uint64_t begin : {0, 1, 35, 1089, 5000}) {
+    const uint64_t length = std::min<uint64_t>(whole.size() - begin, 2000);
+    FillWeights(TensorType::kQ8_0, 1024, 3, begin, length, part.data(), identity);
     EXPECT_EQ(std::memcmp(part.data(), whole.data() + begin, length), 0) << begin;
   }
 }

@@ -10,15 +10,13 @@
 namespace headrace::bench {
 namespace {
 
-constexpr uint32_t kMostLayers = 512;
-
 // With the shape of Llama 3.1 405B a layer is 15 times as large as with that of Llama 8B: the first gives
 // hundreds of gigabytes in a few hundred layers.
 const ModelShape kLargeLayers = {.name = "sparse", .about = "", .width = 16384, .feed_forward = 53248, .heads = 128, .heads_kv = 8, .vocabulary = 32000};
 const ModelShape kSmallLayers = {.name = "sparse", .about = "", .width = 4096, .feed_forward = 14336, .heads = 32, .heads_kv = 8, .vocabulary = 32000};
 
 std::vector<ModelShape> OwnShapes() {
-  constexpr Architecture kMixture = Architecture::kQwen3Moe, kRows = Architecture::kGemma3n;
+  constexpr Architecture kMixture = Architecture::kQwen3Moe, kRows = Architecture::kGemma3n, kHead = Architecture::kGlm4Moe;
   return {
       {.name = "llama-4g", .about = "the shape of Llama 8B with 32000 tokens, 7.2 B parameters, 3.8 GiB", .layers = 32, .width = 4096, .feed_forward = 14336,
        .heads = 32, .heads_kv = 8, .vocabulary = 32000},
@@ -38,6 +36,10 @@ std::vector<ModelShape> OwnShapes() {
        .architecture = kRows, .layers = 35, .width = 256, .feed_forward = 512, .heads = 4, .heads_kv = 2, .vocabulary = 917504, .tied = true},
       {.name = "rows-tiny", .about = "the same of 4 layers and 32768 tokens, for tests, with --type q8_0 46 MiB", .architecture = kRows, .layers = 4, .width = 256,
        .feed_forward = 512, .heads = 4, .heads_kv = 2, .vocabulary = 32768, .tied = true},
+      {.name = "head-5g", .about = "moe-5g with a draft head as in GLM 4.5, 5.6 GiB", .architecture = kHead, .layers = 16, .width = 2048, .heads = 16, .heads_kv = 4,
+       .vocabulary = 32000, .experts = 128, .experts_used = 8, .expert_feed_forward = 768, .draft_layers = 1, .head_copies = true},
+      {.name = "head-tiny", .about = "moe-tiny with a draft head, and no token without a text, for tests, 20 MiB", .architecture = kHead, .layers = 4, .width = 512,
+       .heads = 8, .heads_kv = 2, .vocabulary = 265, .experts = 16, .experts_used = 2, .expert_feed_forward = 256, .draft_layers = 1, .head_copies = true},
   };
 }
 

@@ -38,6 +38,8 @@ struct ModelShape {
   uint32_t expert_feed_forward = 0;
   uint32_t dense_layers = 0;     // the first ones, without experts
   uint32_t draft_layers = 0;     // behind the others, for proposing tokens
+  bool head_copies = false;      // they pass the last token's embedding on, the largest part of each hidden state of a mixture: many proposals are right, which says
+                                 // nothing about published models. Embedding and output are the model's.
   uint32_t context = 8192;
   uint32_t rope_dimensions = 0;  // of a head that are rotated; 0: all
   float rope_base = 10000;

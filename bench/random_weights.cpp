@@ -86,6 +86,16 @@ void FillFloats(const Filling& filling, uint64_t seed, uint64_t begin, uint64_t 
   }
 }
 
+// Of an identity in Q8_0: the row's one, when it is in this block.
+void FillIdentityBlock(uint64_t index, uint64_t row_blocks, uint8_t* out) {
+  std::memset(out, 0, 34);
+  const uint64_t row = index / row_blocks;
+  if (row / 32 != index % row_blocks) return;
+  const uint16_t d = ToHalf(1.0f / 127);
+  std::memcpy(out, &d, 2);
+  out[2 + row % 32] = 127;
+}
+
 }  // namespace
 
 BlockLayout BlockLayoutOf(TensorType type) {
@@ -140,15 +150,18 @@ void FillWeights(TensorType type, uint64_t row_elements, uint64_t seed, uint64_t
   const uint64_t row_blocks = row_elements / blocks.layout.elements;
   const auto alike = static_cast<uint64_t>(filling.alike * static_cast<double>(row_blocks));
   const uint64_t end = begin + length;
+  const auto fill = [&](uint64_t index, uint8_t* block) {
+    if (filling.identity) return FillIdentityBlock(index, row_blocks, block);
+    FillBlock(blocks, index % row_blocks < alike ? index % row_blocks : index, block);
+  };
   uint8_t partial[kLargestBlock];
   for (uint64_t index = begin / block_bytes; index * block_bytes < end; ++index) {
     const uint64_t block_begin = index * block_bytes;
-    const uint64_t drawn = index % row_blocks < alike ? index % row_blocks : index;
     if (block_begin >= begin && block_begin + block_bytes <= end) {
-      FillBlock(blocks, drawn, out + (block_begin - begin));
+      fill(index, out + (block_begin - begin));
       continue;
     }
-    FillBlock(blocks, drawn, partial);
+    fill(index, partial);
     const uint64_t from = std::max(block_begin, begin), to = std::min(block_begin + block_bytes, end);
     std::memcpy(out + (from - begin), partial + (from - block_begin), to - from);
   }

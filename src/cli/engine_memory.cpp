@@ -10,6 +10,7 @@
 
 #include "base/size.h"
 #include "cli/capture.h"
+#include "cli/draft_head.h"
 #include "cli/exit_status.h"
 #include "cli/file_arguments.h"
 #include "gguf/catalogue.h"
@@ -54,6 +55,9 @@ constexpr uint64_t kUsualThreads = 2;
 constexpr uint64_t kDriverBytes = 32 * kMiB;
 // And what llama-server has beside llama-completion: its own code, its threads for connections. Measured.
 constexpr uint64_t kServerBytes = 5 * kMiB;
+
+// What the context of a draft head has beside what is counted for it: 3.6 MiB were measured.
+constexpr uint64_t kHeadContextBytes = 5 * kMiB;
 
 uint64_t FileSize(const std::string& path) {
   std::error_code error;
@@ -205,6 +209,7 @@ void EngineSimulation::SetArguments(const std::vector<std::string>& arguments) {
   model_ = OptionValue(arguments, kModel).value_or("");
   draft_ = OptionValue(arguments, kDraftModel).value_or("");
   projector_ = OptionValue(arguments, kProjector).value_or("");
+  head_ = DraftsWithHead(arguments);
   draft_type_k_ = OptionValue(arguments, {"-ctkd", "--cache-type-k-draft", "--spec-draft-type-k"}).value_or("");
   draft_type_v_ = OptionValue(arguments, {"-ctvd", "--cache-type-v-draft", "--spec-draft-type-v"}).value_or("");
   draft_layers_ = OptionValue(arguments, {"-ngld", "--gpu-layers-draft", "--n-gpu-layers-draft", "--spec-draft-ngl"}).value_or("");
@@ -287,6 +292,7 @@ Result<EngineMemory> EngineSimulation::Run(const std::vector<std::string>& more)
     memory->draft_weight_bytes = FileSize(draft_);
     memory->draft_rest_bytes = draft->context_bytes + draft->compute_bytes;
   }
+  if (head_) HEADRACE_RETURN_IF_ERROR(AddHead(arguments, *memory));
   if (checkpoints_ > 0) {
     const auto state = StateBytes();
     if (!state.ok()) return state.status();
@@ -303,6 +309,24 @@ Result<EngineMemory> EngineSimulation::Run(const std::vector<std::string>& more)
   memory->engine_bytes += kGeneratorBytes + kThreadBytes * (std::max(threads, kUsualThreads) - kUsualThreads) + kTokenBytes * context_tokens() +
                           (serves_ ? kServerBytes : 0);
   return memory;
+}
+
+// The program simulates no head. Its context has the keys and values of its blocks, and needs no more to compute them than the model needs for all
+// of its layers. What it starts from are hidden states: those of a batch are kept by the model's context, by the head's, and between both.
+Status EngineSimulation::AddHead(const std::vector<std::string>& arguments, EngineMemory& memory) {
+  constexpr uint64_t kCopies = 3, kUsualBatch = 2048;
+  const auto catalogue = ReadCatalogue(model_);
+  if (!catalogue.ok()) return catalogue.status();
+  if (HeadBlocks(*catalogue) == 0) return {};
+  const uint64_t asked = OptionNumber(arguments, kContext), tokens = asked > 0 ? asked : catalogue->context_length;
+  const uint64_t batch = OptionNumber(arguments, {"-b", "--batch-size"});
+  const uint64_t context = tokens * HeadTokenBytes(*catalogue);
+  const uint64_t hidden = kCopies * std::min(tokens, batch > 0 ? batch : kUsualBatch) * catalogue->embedding_length * sizeof(float);
+  memory.draft_rest_bytes = context + memory.compute_bytes + hidden;
+  memory.context_bytes += context;
+  memory.compute_bytes += memory.compute_bytes + hidden;
+  memory.engine_bytes += kHeadContextBytes;
+  return {};
 }
 
 // With as many tokens in all, more sequences take more only for what each of them has whatever its length.

@@ -34,7 +34,7 @@ struct EngineMemory {
   uint64_t adapter_bytes = 0;       // LoRA adapters and control vectors
   uint64_t checkpoint_bytes = 0;    // of a server: states of earlier places of its slots' prompts
   uint64_t draft_weight_bytes = 0;  // of a draft model, which stays in memory
-  uint64_t draft_rest_bytes = 0;    // of the above: its KV cache and activations
+  uint64_t draft_rest_bytes = 0;    // of the above: its KV cache and activations, or those of the model's own draft head
   std::vector<DeviceMemory> devices;    // beside all of this
   uint64_t shared_device_bytes = 0;     // of these devices: what is the machine's memory all the same, as some have none of their own
 
@@ -99,6 +99,7 @@ class EngineSimulation {
   Result<EngineMemory> RunOne(std::vector<std::string> arguments);
   Result<EngineMemory> RunModel(const std::vector<std::string>& arguments);
   Result<EngineMemory> RunSequences(const std::vector<std::string>& arguments);
+  Status AddHead(const std::vector<std::string>& arguments, EngineMemory& memory);
   Result<uint64_t> StateBytesOf(const std::string& model);
 
   std::string program_;
@@ -111,6 +112,7 @@ class EngineSimulation {
   uint64_t prompt_cache_bytes_ = 0, checkpoints_ = 0, slots_ = 1;
   bool serves_ = false;                   // llama-server
   bool unified_ = false;                  // one KV cache for all sequences
+  bool head_ = false;                     // the model drafts with its own head
   std::map<std::vector<std::string>, EngineMemory> known_;   // by the program's arguments
 };
 

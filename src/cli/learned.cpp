@@ -125,18 +125,18 @@ std::optional<uint64_t> FingerprintOf(const std::string& path) {
 }
 
 struct Keys {
-  std::string passes, draft;
+  std::string passes, draft, ngram;
 };
 std::optional<Keys> KeysOf(const LearnedPlace& place) {
   const auto model = FingerprintOf(place.model_path);
   if (!model) return std::nullopt;
-  std::string draft(kNgramDraft);
+  std::string draft(place.head ? kHeadDraft : kNgramDraft);
   if (!place.draft_path.empty()) {
     const auto fingerprint = FingerprintOf(place.draft_path);
     if (!fingerprint) return std::nullopt;
     draft = fmt::format("{:016x}", *fingerprint);
   }
-  return Keys{PassesKey(*model, place.weights_bytes, place.devices, place.engine_version), DraftKey(*model, draft)};
+  return Keys{PassesKey(*model, place.weights_bytes, place.devices, place.engine_version), DraftKey(*model, draft), DraftKey(*model, kNgramDraft)};
 }
 
 // Eighths of powers of two.
@@ -226,7 +226,12 @@ Learned LoadLearned(const LearnedPlace& place) {
   const LearnedFile file = ReadLearned(LearnedPath());
   if (file.passes.empty() && file.drafts.empty()) return {};
   const auto keys = KeysOf(place);
-  return keys ? Look(file, keys->passes, keys->draft, std::time(nullptr)) : Learned();
+  if (!keys) return {};
+  const auto now = std::time(nullptr);
+  Learned learned = Look(file, keys->passes, keys->draft, now);
+  // How many ask at a time does not depend on who drafts.
+  if (learned.sequences == 0 && place.head) learned.sequences = Look(file, keys->passes, keys->ngram, now).sequences;
+  return learned;
 }
 
 void StoreLearned(const LearnedPlace& place, const SpeculationRun& run) {

@@ -1,5 +1,5 @@
 // What runs showed about speculative decoding, kept between them in a small JSON file: for a model, a memory for its
-// weights, what of it devices have and an engine what passes took by their width; for a model and its draft (or n-grams) how many drafted
+// weights, what of it devices have and an engine what passes took by their width; for a model and its draft (n-grams, or its own head) how many drafted
 // tokens were accepted, what a draft token took, and how many requests shared the passes. A file that is missing, damaged or old is as if nothing were known.
 //
 // Old runs fade: at most so much of them counts beside a new one that a text of another kind shows after some hundred
@@ -70,7 +70,7 @@ std::string RenderLearned(const LearnedFile& file);
 // a twelfth: nearly the same memory is the same. `devices`: of PlacedText.
 std::string PassesKey(uint64_t model, uint64_t weights_bytes, std::string_view devices, std::string_view engine_version);
 std::string DraftKey(uint64_t model, std::string_view draft);
-inline constexpr std::string_view kNgramDraft = "ngram";
+inline constexpr std::string_view kNgramDraft = "ngram", kHeadDraft = "head";
 // Which devices have weights and, in the same steps, how many: "Vulkan0 261"; "" where none has. Passes of a model that is placed otherwise take
 // other times.
 std::string PlacedText(const std::vector<DeviceMemory>& devices);
@@ -83,10 +83,11 @@ Learned Look(const LearnedFile& file, const std::string& passes_key, const std::
 // Where a run's knowledge belongs.
 struct LearnedPlace {
   std::string model_path;
-  std::string draft_path;        // "" for n-grams
+  std::string draft_path;        // "" for n-grams, or the model's own head
   uint64_t weights_bytes = 0;    // memory for them
   std::string devices;           // PlacedText
   std::string engine_version;
+  bool head = false;
 };
 // Of a model whose memory is settled.
 LearnedPlace LearnedPlaceOf(const ModelSetup& model, const std::string& draft_path, const std::string& engine_version);

@@ -10,6 +10,7 @@
 #include "base/size.h"
 #include "cli/device_choice.h"
 #include "cli/device_weights.h"
+#include "cli/draft_head.h"
 #include "cli/engine_probe.h"
 #include "cli/machine_profile.h"
 #include "cli/session.h"
@@ -91,10 +92,13 @@ void CountSharedDevices(const std::vector<Device>& devices, EngineMemory& memory
 }  // namespace
 
 void SelectWeightsBy(const std::vector<std::string>& arguments, ModelSetup& model) {
-  if (model.devices.empty()) return;
+  const bool head = DraftsWithHead(arguments);
+  if (model.devices.empty() && head == model.weights.uses_head) return;
   const uint64_t batch_tokens = model.weights.batch_tokens;
   // Where the engine decides by itself nobody knows it beforehand: memory is planned for all of it.
-  model.weights = LetsEnginePlace(arguments) ? SelectWeights(model.catalogue) : SelectWeights(model.catalogue, OnDeviceBy(arguments, model.catalogue));
+  const bool placed = !model.devices.empty() && !LetsEnginePlace(arguments);
+  const OnDeviceTest nothing = [](const TensorEntry&) { return false; };
+  model.weights = SelectWeights(model.catalogue, placed ? OnDeviceBy(arguments, model.catalogue) : nothing, head);
   model.weights.batch_tokens = batch_tokens;
 }
 

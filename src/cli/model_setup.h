@@ -54,7 +54,7 @@ Result<ModelSetup> PrepareModel(const std::string& path, const FlashOptions& opt
 // The same where not all of this machine's memory is free to take.
 Result<ModelSetup> PrepareModel(const std::string& path, const FlashOptions& options, const AvailableMemory& available);
 
-// What `arguments` leave to the processor where there are devices: fills in model.weights.
+// What `arguments` leave to the processor where there are devices, and whether the model's own head drafts: fills in model.weights.
 void SelectWeightsBy(const std::vector<std::string>& arguments, ModelSetup& model);
 
 // Divides the memory. What `arguments` put on devices needs none of it. `arguments` are the engine's, with the model among them; without an engine, or with one that

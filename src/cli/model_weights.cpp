@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "cli/draft_head.h"
+
 namespace headrace::cli {
 namespace {
 
@@ -31,20 +33,24 @@ TensorEntry OutputTensor() {
 
 }  // namespace
 
-ModelWeights SelectWeights(const Catalogue& catalogue, const OnDeviceTest& on_device) {
+ModelWeights SelectWeights(const Catalogue& catalogue, const OnDeviceTest& on_device, bool uses_head) {
   ModelWeights result;
+  result.uses_head = uses_head && HeadBlocks(catalogue) > 0;
   // The table of tokens is looked up where it lies; a copy of it may be the output on a device.
   const bool tied = HasTiedOutput(catalogue) && !on_device(OutputTensor());
   const TensorEntry* output = nullptr;
   const double share = catalogue.experts == 0 ? 0
                                               : static_cast<double>(std::min(catalogue.experts_used, catalogue.experts)) /
                                                     static_cast<double>(catalogue.experts);
-  const auto add = [&](const TensorEntry& tensor) {
-    const WeightExtent extent{tensor.rows(), tensor.row_bytes(), 0, tensor.is_expert()};
+  const auto add = [&](const TensorEntry& tensor, bool by_model, bool by_head) {
+    const WeightExtent extent{tensor.rows(), tensor.row_bytes(), by_head ? 1u : 0u, tensor.is_expert()};
     result.extents.push_back(extent);
     (extent.experts ? result.expert_bytes : result.managed_bytes) += tensor.bytes;
-    result.active_parameters += Elements(tensor) * (extent.experts ? share : 1);
-    if (extent.experts) result.active_expert_bytes += static_cast<uint64_t>(static_cast<double>(tensor.bytes) * share);
+    const auto active = static_cast<uint64_t>(static_cast<double>(tensor.bytes) * (extent.experts ? share : 1));
+    if (by_model) result.active_parameters += Elements(tensor) * (extent.experts ? share : 1);
+    if (by_model && extent.experts) result.active_expert_bytes += active;
+    if (by_head) result.head_token_bytes += active;
+    if (by_head) (extent.experts ? result.head_expert_bytes : result.head_kept_bytes) += active;
     // Its activations and the results of one row group (exec/expert_product.h).
     if (extent.experts) result.token_column_bytes = std::max(result.token_column_bytes, (tensor.shape[0] + kRowGroup) * sizeof(float));
     const uint64_t group = std::min(kRowGroup, extent.rows) * extent.row_bytes;
@@ -56,17 +62,21 @@ ModelWeights SelectWeights(const Catalogue& catalogue, const OnDeviceTest& on_de
   for (const TensorEntry& tensor : catalogue.tensors) {
     // Also one that is multiplied, too.
     if (PartOf(tensor) == WeightPart::kInput && IsMatrix(tensor)) result.tables.push_back({tensor.rows(), tensor.row_bytes()});
+    const bool of_head = IsOfHead(catalogue, tensor);
+    if (of_head) result.head_bytes += tensor.bytes;
     if (on_device(tensor)) {
       result.device_bytes += tensor.bytes;
+    } else if (of_head && !result.uses_head) {
+      continue;
     } else if (tensor.name == kOutputName || (tied && tensor.name == kEmbeddingName)) {
       output = &tensor;
     } else if (tensor.is_expert() || (IsMatrix(tensor) && !IsLookupOrConvolution(tensor.name))) {
-      add(tensor);
+      add(tensor, !of_head, of_head);
     } else {
       result.other_bytes += tensor.bytes;
     }
   }
-  if (output != nullptr) add(*output);
+  if (output != nullptr) add(*output, true, result.uses_head && !HeadHasOutput(catalogue));
   return result;
 }
 

@@ -12,6 +12,7 @@
 #include "cli/engine_variables.h"
 #include "cli/exit_status.h"
 #include "cli/file_arguments.h"
+#include "cli/head_trial.h"
 #include "cli/machine_profile.h"
 #include "cli/modelfile_use.h"
 #include "cli/model_cost.h"
@@ -153,24 +154,34 @@ int Plan(PlanOptions options, const CommandLine& line) {
     }
   }
   const MachineProfile speeds = machine ? ToMachineProfile(*machine) : MachineProfile();
-  const Learned learned = LoadLearned(LearnedPlaceOf(*model, options.speculation.uses_draft() ? options.speculation.draft : "", version));
+  const LearnedPlace place = LearnedPlaceOf(*model, options.speculation.uses_draft() ? options.speculation.draft : "", version);
+  const Learned learned = LoadLearned(place);
   const OptionNames known = OptionsOf("llama-server", engine);
+  auto words = with_draft(*arguments);
   if (model->passes_stream()) {  // then `run` has llama-server answer, and chooses how wide the passes of a prompt are
     const auto cost = PassCostOf(*model, speeds, learned);
     if (!cost.ok()) return Fail(cost.status());
     run.streams = true;
     const auto width = model->device_choice.batch_tokens > 0 ? std::nullopt : ChoosePromptWidth(*model, *cost, rest, 0, *simulation);
     const uint64_t least = model->memory.least_bytes;   // without the width nothing is chosen
-    const auto words = with_draft(AnsweringArguments(run, known, width, *arguments));
+    words = with_draft(AnsweringArguments(run, known, width, *arguments));
     if (const Status settled = SettleMemory(engine, words, *model, simulation); !settled.ok()) return Fail(settled);
     model->memory.least_bytes = std::max(least, model->memory.least_bytes);
   }
-  auto report = MakePlanReport(std::move(*model), machine, options.prompt_tokens, ContextText(OptionValue(*arguments, {"-c", "--ctx-size"}).value_or(""), run.model_context));
-  if (!report.ok()) return Fail(report.status());
-  SpeculationInput input{report->model, speeds, known, rest, learned, 1, draft_type};
+  SpeculationInput input{*model, speeds, known, rest, learned, 1, draft_type};
   input.most_draft_tokens = MostDraftTokens(rest, run.defaults, 1);
+  const bool may_use_head = MayUseHead(options.speculation, rest, *model, engine, known, input.why_no_head);
   auto speculation = MakeSpeculationReport(options.speculation, input);
   if (!speculation.ok()) return Fail(speculation.status());
+  if (auto trial = may_use_head ? TryHead(*engine, words, *model, place, simulation) : std::nullopt) {
+    auto with_head = MakeSpeculationReport(options.speculation, trial->Input(input));
+    if (with_head.ok() && HeadPays(options.speculation, with_head->chosen, speculation->chosen)) {
+      speculation = std::move(with_head);
+      *model = std::move(trial->model);
+    }
+  }
+  auto report = MakePlanReport(std::move(*model), machine, options.prompt_tokens, ContextText(OptionValue(*arguments, {"-c", "--ctx-size"}).value_or(""), run.model_context));
+  if (!report.ok()) return Fail(report.status());
   report->speculation = std::move(*speculation);
   WriteOutput(options.json ? RenderPlanJson(*report) : RenderPlanText(*report));
   return kExitOk;

@@ -6,6 +6,7 @@
 
 #include "base/size.h"
 #include "cli/device_choice.h"
+#include "cli/draft_head.h"
 #include "cli/json.h"
 #include "cli/model_cost.h"
 #include "cli/text_table.h"
@@ -32,11 +33,12 @@ std::string RenderProcess(const PlanReport& report) {
     if (bytes > 0) table.AddRow({name, FormatSize(bytes), note});
   };
   const std::string draft = engine.draft_weight_bytes > 0 ? fmt::format(", {} of a draft model among them", FormatSize(engine.draft_weight_bytes)) : "";
+  const std::string head = report.model.weights.uses_head ? fmt::format("; {} of both for the draft head", FormatSize(engine.draft_rest_bytes)) : "";
   row("weights", memory.weights_budget_bytes, (memory.streams ? "of " + FormatSize(memory.weight_bytes) + ": see below" : "all of them") + draft);
   row("KV cache", engine.context_bytes,
       (engine.context_file_bytes > 0 ? fmt::format("in memory; {} in a file", FormatSize(engine.context_file_bytes)) : "and states") +
           (report.context_tokens.empty() ? "" : fmt::format(", for {} tokens", report.context_tokens)));
-  row("buffers", engine.compute_bytes, "of the computation");
+  row("buffers", engine.compute_bytes, "of the computation" + head);
   row("engine", engine.engine_bytes, "code, vocabulary, threads");
   row("projector", engine.projector_bytes, "its weights; what it computes with comes on top");
   row("adapters", engine.adapter_bytes, "LoRA adapters and control vectors");
@@ -133,6 +135,11 @@ std::string RenderPlanText(const PlanReport& report) {
     row("experts", weights.expert_bytes, "", fmt::format("of these {} for each token", FormatSize(weights.active_expert_bytes)));
     row("expert cache", cached, Percent(cached, weights.expert_bytes), "for those in use");
   }
+  if (weights.uses_head) {
+    row("draft head", weights.head_bytes, "", fmt::format("in the model's own file; {} stay resident for its tokens", FormatSize(weights.head_kept_bytes)));
+  } else if (weights.head_bytes > 0) {
+    row("draft head", weights.head_bytes, "", "in the model's own file; not used");
+  }
   if (model.streams()) {
     if (RowBytes(report) > 0) row("rows", RowBytes(report), "", "of tables that are looked up, embeddings among them");
     row("ring", report.plan.ring_bytes, "", "what is read ahead of the computation");
@@ -180,6 +187,13 @@ nlohmann::json SetupJson(const ModelSetup& model) {
                    {"expert_bytes", model.weights.expert_bytes},
                    {"active_expert_bytes", model.weights.active_expert_bytes},
                    {"mapped_bytes", model.weights.other_bytes}};
+  const ModelWeights& weights = model.weights;
+  const uint64_t head_blocks = HeadBlocks(model.catalogue);
+  json["draft_head"] = nullptr;
+  if (head_blocks > 0) {
+    json["draft_head"] = {{"blocks", head_blocks}, {"weight_bytes", weights.head_bytes}, {"used", weights.uses_head}, {"kept_bytes", weights.head_kept_bytes},
+                          {"rest_bytes", weights.uses_head && model.memory.engine ? Json(model.memory.engine->draft_rest_bytes) : Json()}};
+  }
   json["flash_mode"] = ToString(model.config.flash_mode);
   json["streams"] = model.streams();
   const MemoryBudget& memory = model.memory;

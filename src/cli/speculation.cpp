@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "cli/draft_head.h"
 #include "cli/engine_memory.h"
 #include "cli/model_cost.h"
 
@@ -17,7 +18,7 @@ namespace {
 constexpr uint64_t kLookupTokens = 2;
 
 // A draft's token takes about so many times what memory alone would take for its weights: they are small products, taken over one by
-// one. Seen with 160 M parameters (docs/benchmarks.md); the library measures it from the first run on.
+// one. Seen with a model of 160 M parameters (docs/benchmarks.md); the library measures it from the first run on.
 constexpr double kDraftSlowdown = 3;
 
 constexpr const char* kUserOptions[] = {"-md", "--model-draft", "--spec-draft-model", "-hfd", "-hfrd", "--hf-repo-draft", "--spec-draft-hf"};
@@ -46,18 +47,26 @@ std::vector<EngineOption> DraftOptions(const std::string& path, const std::strin
 struct Length {
   uint64_t tokens = 0;
   double acceptance = 0;
-  bool heavy = false;   // a draft model that would cost much if nothing were accepted
+  bool heavy = false;   // drafts that would cost much if nothing were accepted
 };
 
-Length ChooseLength(const DraftCost& cost, const Learned& learned, bool draft_model) {
+Length ChooseLength(const DraftCost& cost, const Learned& learned, bool computed, bool named) {
   const uint64_t free = FreeDraftLength(cost);
   if (learned.acceptance_known) {
     const uint64_t best = BestDraftLength(cost, learned.acceptance);
-    return {draft_model && best > 0 ? best : std::max(best, free), learned.acceptance};
+    return {computed && best > 0 ? best : std::max(best, free), learned.acceptance};
   }
-  if (!draft_model) return {free, kAssumedAcceptance};
+  if (!computed) return {free, kAssumedAcceptance};
   const uint64_t best = BestDraftLength(cost, kAssumedAcceptance);
-  return {free > 0 ? std::min(best, free) : best, kAssumedAcceptance, free == 0 && best > 0};
+  return {free > 0 ? std::min(best, free) : named ? best : std::min<uint64_t>(best, 1), kAssumedAcceptance, free == 0 && best > 0};
+}
+
+// Of the experts that a head uses those are read which are not in memory: as many of them as of all.
+double HeadReadSeconds(const ModelSetup& model, const MachineProfile& machine) {
+  const auto plan = model.Plan();
+  if (!plan.ok() || model.weights.head_expert_bytes == 0 || !(machine.disk_bytes_per_s > 0)) return 0;
+  const double cached = std::min(1.0, static_cast<double>(plan->expert_cache_bytes) / static_cast<double>(model.weights.expert_bytes));
+  return (1 - cached) * static_cast<double>(model.weights.head_expert_bytes) / machine.disk_bytes_per_s;
 }
 
 std::string Gain(const Speculation& chosen) {
@@ -89,6 +98,7 @@ const char* ToString(SpeculationKind kind) {
     case SpeculationKind::kNone: return "none";
     case SpeculationKind::kNgram: return "ngram";
     case SpeculationKind::kDraft: return "draft";
+    case SpeculationKind::kHead: return "head";
     case SpeculationKind::kUser: return "user";
   }
   return "";
@@ -100,8 +110,8 @@ void AddSpeculationOptions(CLI::App& command, SpeculationOptions& options) {
                      "that a pass over the streamed weights judges together")
       ->type_name("MODEL");
   command.add_option("--speculate", options.mode,
-                     "Speculative decoding: auto repeats what followed the same words before while weights stream and uses --draft when given, "
-                     "on also where that is not expected to pay, off never (default auto)")
+                     "Speculative decoding: auto uses --draft when given, else while weights stream the model's own draft head, or what followed the "
+                     "same words before, on also where that is not expected to pay, off never (default auto)")
       ->type_name("auto|on|off");
   command.add_option("--draft-tokens", options.draft_tokens, "Length of every draft (default: from measured costs and what earlier runs saw accepted)")
       ->type_name("N")
@@ -129,7 +139,27 @@ std::vector<std::string> DraftArguments(const SpeculationOptions& options, const
   return {"-md", options.draft};
 }
 
-DraftCost DraftCostOf(const ModelSetup& model, const MachineProfile& machine, const Learned& learned, bool draft_model, uint64_t sequences) {
+bool MayUseHead(const SpeculationOptions& options, const std::vector<std::string>& rest, const ModelSetup& model, const Engine* engine,
+                const OptionNames& known, std::string& why_not) {
+  const auto mode = ParseSpeculationMode(options.mode);
+  if (!mode || *mode == SpeculationMode::kOff || !options.draft.empty() || UserSpeculates(rest) || model.catalogue.head_blocks == 0) return false;
+  if (engine == nullptr || (!model.passes_stream() && *mode == SpeculationMode::kAuto)) return false;
+  why_not = WhyNoHead(model.catalogue, *engine, known);
+  return why_not.empty();
+}
+
+bool HeadFits(const ModelSetup& model) {
+  return model.weights.uses_head && (!model.streams() || model.memory.weights_budget_bytes >= model.weights.floor_bytes() + model.weights.head_kept_bytes);
+}
+
+bool HeadPays(const SpeculationOptions& options, const Speculation& with_head, const Speculation& without) {
+  if (with_head.kind != SpeculationKind::kHead) return false;
+  if (!(with_head.tokens_per_s > 0)) return true;
+  if (without.kind == SpeculationKind::kNgram && without.acceptance_learned) return with_head.tokens_per_s >= without.tokens_per_s;
+  return options.mode == "on" || options.draft_tokens > 0 || with_head.tokens_per_s >= without.plain_tokens_per_s;
+}
+
+DraftCost DraftCostOf(const ModelSetup& model, const MachineProfile& machine, const Learned& learned, bool computed, uint64_t sequences) {
   const auto pass = PassCostOf(model, machine, learned);
   DraftCost cost{pass.ok() ? *pass : PassCost({}, {}, 0)};
   cost.sequences = std::max<uint64_t>(1, sequences);
@@ -137,10 +167,11 @@ DraftCost DraftCostOf(const ModelSetup& model, const MachineProfile& machine, co
   for (const MeasuredPass& measured : learned.passes) widest = std::max(widest, measured.tokens);
   const uint64_t width = std::max(static_cast<uint64_t>(2 * widest), kUnmeasuredWidth);
   cost.most = std::clamp<uint64_t>(width / cost.sequences, 1, kMostDraftTokens + 1) - 1;
-  if (!draft_model) return cost;
-  const uint64_t bytes = model.memory.engine ? model.memory.engine->draft_weight_bytes : 0;
+  if (!computed) return cost;
   cost.draft_token_s = learned.draft_token_s;
-  if (!(cost.draft_token_s > 0) && machine.decode_bytes_per_s > 0) cost.draft_token_s = kDraftSlowdown * static_cast<double>(bytes) / machine.decode_bytes_per_s;
+  if (cost.draft_token_s > 0 || !(machine.decode_bytes_per_s > 0)) return cost;
+  const uint64_t bytes = model.weights.uses_head ? model.weights.head_token_bytes : model.memory.engine ? model.memory.engine->draft_weight_bytes : 0;
+  cost.draft_token_s = kDraftSlowdown * static_cast<double>(bytes) / machine.decode_bytes_per_s + HeadReadSeconds(model, machine);
   return cost;
 }
 
@@ -157,14 +188,14 @@ Result<Speculation> ChooseSpeculation(const SpeculationOptions& options, const S
     chosen.line = "speculation: off, as --speculate says";
     return chosen;
   }
-  const bool draft_model = !options.draft.empty(), streams = input.model.passes_stream();
-  const std::string drafter = draft_model ? std::filesystem::path(options.draft).filename().string() : "what came before";
+  const bool draft_model = !options.draft.empty(), head = !draft_model && input.head, computed = draft_model || head, streams = input.model.passes_stream();
+  const std::string drafter = draft_model ? std::filesystem::path(options.draft).filename().string() : head ? "the model's own head" : "what came before";
   if (!draft_model && !streams && *mode == SpeculationMode::kAuto) {
     chosen.line = "speculation: none, for nothing streams";
     return chosen;
   }
-  const DraftCost cost = DraftCostOf(input.model, input.machine, input.learned, draft_model, input.sequences);
-  Length length = ChooseLength(cost, input.learned, draft_model);
+  const DraftCost cost = DraftCostOf(input.model, input.machine, input.learned, computed, input.sequences);
+  Length length = ChooseLength(cost, input.learned, computed, draft_model);
   const bool cost_known = streams && cost.Seconds(0) > 0;
   if (!cost_known) length.tokens = kUnmeasuredWidth - 1;
   if (options.draft_tokens > 0) length.tokens = options.draft_tokens;
@@ -182,7 +213,7 @@ Result<Speculation> ChooseSpeculation(const SpeculationOptions& options, const S
   chosen.acceptance_learned = input.learned.acceptance_known;
   chosen.plain_tokens_per_s = cost_known ? cost.TokensPerSecond(0, 0) : 0;
   if (length.tokens == 0) {
-    chosen.line = draft_model ? fmt::format("speculation: none: with {} a token would take longer than without", drafter)
+    chosen.line = computed ? fmt::format("speculation: none: with {} a token would take longer than without", drafter)
                   : input.sequences > 1
                       ? fmt::format("speculation: none, for drafts of {} requests at a time would take longer than they can save", input.sequences)
                       : "speculation: none, for a pass of two tokens takes longer than one of one";
@@ -192,7 +223,9 @@ Result<Speculation> ChooseSpeculation(const SpeculationOptions& options, const S
     return Status(Code::kUnsupported, fmt::format("{} needs a llama.cpp that knows --spec-type {}; this one does not: leave it out or install another "
                                                   "release with `headrace engine install`", options.draft, input.draft_type));
   }
-  chosen.options = draft_model ? DraftOptions(options.draft, input.draft_type, length.tokens, input.known) : NgramOptions(length.tokens);
+  chosen.options = draft_model ? DraftOptions(options.draft, input.draft_type, length.tokens, input.known)
+                   : head      ? HeadOptions(length.tokens)
+                               : NgramOptions(length.tokens);
   if (!KnowsAll(input.known, chosen.options)) {
     if (draft_model || *mode == SpeculationMode::kOn) {
       return Status(Code::kUnsupported, fmt::format("this llama.cpp cannot {}; leave it out or install another release with `headrace engine install`",
@@ -202,7 +235,7 @@ Result<Speculation> ChooseSpeculation(const SpeculationOptions& options, const S
     chosen.line = "speculation: none, for this llama.cpp has no n-gram drafts";
     return chosen;
   }
-  chosen.kind = draft_model ? SpeculationKind::kDraft : SpeculationKind::kNgram;
+  chosen.kind = draft_model ? SpeculationKind::kDraft : head ? SpeculationKind::kHead : SpeculationKind::kNgram;
   chosen.draft_tokens = length.tokens;
   chosen.tokens_per_s = cost_known ? cost.TokensPerSecond(chosen.acceptance, length.tokens) : 0;
   std::string why = "as --draft-tokens says";
@@ -215,8 +248,9 @@ Result<Speculation> ChooseSpeculation(const SpeculationOptions& options, const S
   }
   if (draft_model && IsUntested(input.draft_type)) why += fmt::format("; {} drafts were never tested with headrace", input.draft_type);
   if (length.heavy) why += fmt::format("; {} is heavy: if none of its tokens were right, all would take so much longer", drafter);
-  chosen.line = fmt::format("speculation: {} {} {} token{} at a time: {}{}", drafter, draft_model ? "drafts" : "proposes", length.tokens,
-                            length.tokens == 1 ? "" : "s", why, draft_model || chosen.acceptance_learned ? Gain(chosen) : "");
+  chosen.line = fmt::format("speculation: {} {} {} token{} at a time: {}{}", drafter, computed ? "drafts" : "proposes", length.tokens,
+                            length.tokens == 1 ? "" : "s", why, computed || chosen.acceptance_learned ? Gain(chosen) : "");
+  if (*mode == SpeculationMode::kOn && !input.why_no_head.empty()) chosen.line += fmt::format("; the model's own head does not draft: {}", input.why_no_head);
   return chosen;
 }
 

@@ -23,7 +23,7 @@ class App;
 namespace headrace::cli {
 
 enum class SpeculationMode {
-  kAuto,   // n-grams while weights stream and where they pay, a draft model when one is named
+  kAuto,   // while weights stream: the model's own head or n-grams, where they pay; a draft model when one is named
   kOn,     // also where that is not expected to pay
   kOff,
 };
@@ -44,6 +44,7 @@ enum class SpeculationKind {
   kNone,
   kNgram,   // what followed the last words when they came before: costs no computing
   kDraft,   // a small model
+  kHead,    // the model's own (cli/draft_head.h)
   kUser,    // the engine's options after -- say what is done: nothing is added
 };
 const char* ToString(SpeculationKind kind);
@@ -57,6 +58,8 @@ struct SpeculationInput {
   uint64_t sequences = 1;                  // requests that are answered at a time
   std::string draft_type = "draft-simple"; // of CheckDraft
   uint64_t most_draft_tokens = UINT64_MAX; // MostDraftTokens of the slots that there are
+  bool head = false;                       // the model's own head drafts: the memory is settled with HeadArguments
+  std::string why_no_head;                 // of a model that has one; "" where it was not asked for
 };
 
 struct Speculation {
@@ -70,7 +73,8 @@ struct Speculation {
 };
 
 // What a command does, in this order: CheckDraft where options.uses_draft(), SettleMemory with DraftArguments among the engine's
-// arguments, ChooseSpeculation with LoadLearned, and after the run StoreLearned.
+// arguments, ChooseSpeculation with LoadLearned, and after the run StoreLearned. Where MayUseHead, the memory is settled and chosen for once more
+// with the head, which is used if HeadFits and HeadPays.
 
 // The engine's arguments for the memory that the wish takes: -md DRAFT or nothing.
 std::vector<std::string> DraftArguments(const SpeculationOptions& options, const std::vector<std::string>& rest);
@@ -78,6 +82,16 @@ std::vector<std::string> DraftArguments(const SpeculationOptions& options, const
 // The longest drafts of so many slots that the engine's batch can hold; llama-server 0.7.0 aborts when one does not fit. `rest` are the
 // user's arguments, `file` a Modelfile's; where neither sets the batch (-b, num_batch) it is as large as it must be.
 uint64_t MostDraftTokens(const std::vector<std::string>& rest, const std::vector<EngineOption>& file, uint64_t slots);
+
+// Whether the model has a head that can draft, the engine can compute it, and nothing else was asked for. `why_not` is why the engine or the file does
+// not let a head be used that the model has, or says that it has. `model` is settled without it.
+bool MayUseHead(const SpeculationOptions& options, const std::vector<std::string>& rest, const ModelSetup& model, const Engine* engine,
+                const OptionNames& known, std::string& why_not);
+// Whether what a head needs for each token stays in memory. `model` is settled with it.
+bool HeadFits(const ModelSetup& model);
+// Whether drafts of the head promise more than what was chosen without it. Nobody knows what n-grams gain before a run has shown it: then they gain nothing.
+// Where drafts were asked for, --speculate on or their length, none at all are no choice.
+bool HeadPays(const SpeculationOptions& options, const Speculation& with_head, const Speculation& without);
 
 // Where the user's own arguments ask for a kind of speculation or name a draft, everything is left to them.
 bool UserSpeculates(const std::vector<std::string>& rest);
@@ -88,8 +102,9 @@ bool UserSpeculates(const std::vector<std::string>& rest);
 //   anything was accepted, the free length (FreeDraftLength): it loses next to nothing, and notices when another text is more
 //   predictable. N-grams never get less than the free length: their acceptance is that of a mixture of texts that repeat
 //   themselves, where long drafts pay, and others;
-// - before anything was learned the free length, for a draft model at most the best length at kAssumedAcceptance. A draft model so
-//   heavy that nothing is free is used at that best length all the same, for it was asked for by name, and the line says so.
+// - before anything was learned the free length, for a draft model or a head at most the best length at kAssumedAcceptance. A draft model so
+//   heavy that nothing is free is used at that best length all the same, for it was asked for by name; a head for one token, if that pays then.
+//   The line says so.
 // With several requests at a time (sequences) the passes hold the drafts of all of them: llama-server judges them together, and lets a
 // draft model draft for all in the same passes.
 // Only as far as costs are known: a pass of at most kUnmeasuredWidth tokens, or twice the widest that was measured. A prediction from
@@ -99,12 +114,12 @@ bool UserSpeculates(const std::vector<std::string>& rest);
 // Errors: kInvalidArgument for a mode that is not understood; kUnsupported when the engine cannot do what was asked for.
 Result<Speculation> ChooseSpeculation(const SpeculationOptions& options, const SpeculationInput& input);
 
-// Of a draft model that no run has used yet.
+// Of a draft model or a head that no run has used yet.
 inline constexpr double kAssumedAcceptance = 0.6;
 // Tokens of a pass that is planned before any was measured.
 inline constexpr uint64_t kUnmeasuredWidth = 4;
 
-// What passes of this model in its memory, and tokens of its draft, cost. Pure.
-DraftCost DraftCostOf(const ModelSetup& model, const MachineProfile& machine, const Learned& learned, bool draft_model, uint64_t sequences = 1);
+// What passes of this model in its memory, and tokens of its draft, cost. `computed`: a draft model or a head drafts. Pure.
+DraftCost DraftCostOf(const ModelSetup& model, const MachineProfile& machine, const Learned& learned, bool computed, uint64_t sequences = 1);
 
 }  // namespace headrace::cli

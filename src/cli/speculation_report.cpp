@@ -18,7 +18,7 @@ Result<SpeculationReport> MakeSpeculationReport(const SpeculationOptions& option
   SpeculationReport report;
   report.chosen = std::move(*chosen);
   report.learned = input.learned;
-  const DraftCost cost = DraftCostOf(input.model, input.machine, input.learned, options.uses_draft(), input.sequences);
+  const DraftCost cost = DraftCostOf(input.model, input.machine, input.learned, options.uses_draft() || input.head, input.sequences);
   report.draft_token_s = cost.draft_token_s;
   const double plain = cost.TokensPerSecond(0, 0);
   if (!input.model.passes_stream() || !(plain > 0) || report.chosen.kind == SpeculationKind::kUser) return report;

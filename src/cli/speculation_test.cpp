@@ -19,7 +19,7 @@ ModelSetup Model(uint64_t budget, uint64_t draft_bytes = 0) {
 }
 
 OptionNames Known() {
-  return ParseHelp("-md, --model-draft FNAME\n--spec-type none,draft-simple,ngram-simple\n--spec-draft-n-max N\n--spec-ngram-simple-size-n N\n"
+  return ParseHelp("-md, --model-draft FNAME\n--spec-type none,draft-simple,draft-mtp,ngram-simple\n--spec-draft-n-max N\n--spec-ngram-simple-size-n N\n"
                    "--spec-ngram-simple-size-m N\n");
 }
 
@@ -187,6 +187,78 @@ TEST_F(ChooseSpeculationTest, TheReportHasARowForEachAcceptance) {
   EXPECT_TRUE(SpeculationJson(*report)["acceptance"].is_null());
   const SpeculationInput fitting{fitting_, input_.machine, known_, {}, {}};
   EXPECT_TRUE(MakeSpeculationReport({}, fitting)->rows.empty());
+}
+
+// The last block of the test's model as its head: an eighth of it.
+ModelSetup ModelWithHead(uint64_t budget) {
+  ModelSetup setup = TestModel(budget);
+  setup.catalogue.layers = setup.catalogue.tensors.size();
+  setup.catalogue.head_blocks = 1;
+  TensorEntry& head = setup.catalogue.tensors.back();
+  head.name = "blk." + std::to_string(head.layer) + ".nextn.eh_proj.weight";
+  setup.weights = SelectWeights(setup.catalogue, [](const TensorEntry&) { return false; }, true);
+  return setup;
+}
+
+TEST_F(ChooseSpeculationTest, TheModelsOwnHeadDrafts) {
+  const ModelSetup model = ModelWithHead(32 * kMiB);
+  SpeculationInput input{model, input_.machine, known_, {}, {}};
+  input.head = true;
+  const auto chosen = ChooseSpeculation({}, input);
+  ASSERT_TRUE(chosen.ok()) << chosen.status().message();
+  EXPECT_EQ(chosen->kind, SpeculationKind::kHead);
+  EXPECT_EQ(Value(*chosen, "--spec-type"), "draft-mtp");
+  EXPECT_EQ(Value(*chosen, "--spec-draft-n-max"), std::to_string(chosen->draft_tokens));
+  const DraftCost cost = DraftCostOf(model, input.machine, {}, true);
+  EXPECT_DOUBLE_EQ(cost.draft_token_s, 3 * 8.0 * kMiB / 2e10);
+  EXPECT_GT(chosen->draft_tokens, 0u);
+  EXPECT_TRUE(Has(chosen->line, "the model's own head drafts")) << chosen->line;
+  EXPECT_EQ(ChooseSpeculation({.draft = "d.gguf"}, input)->kind, SpeculationKind::kDraft) << "named: before the head";
+  EXPECT_EQ(ChooseSpeculation({.mode = "off"}, input)->kind, SpeculationKind::kNone);
+  const auto report = MakeSpeculationReport({}, input);
+  ASSERT_TRUE(report.ok());
+  EXPECT_EQ(SpeculationJson(*report)["kind"], "head");
+  EXPECT_GT(report->draft_token_s, 0);
+  // As long as pays for what earlier runs saw accepted.
+  input.learned.acceptance_known = true;
+  input.learned.acceptance = 0.9;
+  input.learned.passes = {{4, cost.pass.Seconds(4)}};
+  EXPECT_EQ(ChooseSpeculation({}, input)->draft_tokens, BestDraftLength(DraftCostOf(model, input.machine, input.learned, true), 0.9));
+}
+
+TEST_F(ChooseSpeculationTest, AHeadPaysWhereItPromisesMore) {
+  Speculation head{.kind = SpeculationKind::kHead}, other{.kind = SpeculationKind::kNgram};
+  head.tokens_per_s = 3;
+  other.tokens_per_s = 4;
+  other.plain_tokens_per_s = 2;
+  EXPECT_TRUE(HeadPays({}, head, other)) << "nobody knows yet what n-grams gain";
+  other.acceptance_learned = true;
+  EXPECT_FALSE(HeadPays({}, head, other));
+  EXPECT_FALSE(HeadPays({.mode = "on"}, head, other));
+  other.kind = SpeculationKind::kNone;
+  EXPECT_TRUE(HeadPays({}, head, other));
+  head.tokens_per_s = 1.9;
+  EXPECT_FALSE(HeadPays({}, head, other));
+  EXPECT_TRUE(HeadPays({.mode = "on"}, head, other));
+  EXPECT_TRUE(HeadPays({.draft_tokens = 3}, head, other));
+  head.tokens_per_s = 0;
+  EXPECT_TRUE(HeadPays({}, head, other)) << "not known, and asked for";
+  head.kind = SpeculationKind::kNone;
+  EXPECT_FALSE(HeadPays({}, head, other));
+}
+
+TEST_F(ChooseSpeculationTest, AHeadNeedsMemoryForItsWeights) {
+  ModelSetup model = ModelWithHead(32 * kMiB);
+  EXPECT_TRUE(HeadFits(model));
+  model.memory.weights_budget_bytes = model.weights.floor_bytes() + model.weights.head_kept_bytes - 1;
+  EXPECT_FALSE(HeadFits(model));
+  EXPECT_FALSE(HeadFits(streaming_)) << "it has none";
+}
+
+TEST_F(ChooseSpeculationTest, WhyAHeadIsNotUsedIsSaidToWhoAsked) {
+  input_.why_no_head = "this llama.cpp cannot";
+  EXPECT_FALSE(Has(Choose().line, "own head")) << Choose().line;
+  EXPECT_TRUE(Has(Choose({.mode = "on"}).line, "the model's own head does not draft: this llama.cpp cannot")) << Choose({.mode = "on"}).line;
 }
 
 }  // namespace

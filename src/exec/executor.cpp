@@ -297,7 +297,7 @@ void Executor::Leave() noexcept {
 
 void Executor::Account(uint64_t wall_ns) {
   const PassPlan& plan = pass_.plan;
-  const bool largest = plan.takeovers.front().weight->origin.model == weights_.Largest()->origin.model;
+  const bool largest = !plan.of_head && plan.takeovers.front().weight->origin.model == weights_.Largest()->origin.model;
   const PassAccount::Pass pass{plan.columns, largest, wall_ns, pass_.streamed_bytes(), plan.multiplied_bytes, callback_pass_.move_ns() + workers_.move_ns()};
   const uint64_t read_by_cache = account_.Finish(pass, choice_);
   if (account_.counts.chosen > 0) pass_.set_foresees(read_by_cache > 0);

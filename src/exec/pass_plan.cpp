@@ -1,6 +1,7 @@
 #include "exec/pass_plan.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace headrace {
 namespace {
@@ -59,6 +60,9 @@ void GroupExperts(const GgmlApi& api, ExpertStore& experts, RouterCopies* router
     use.router_weight = router != plan.takeovers.end() ? router->weight : routers->Copy(use.router);
   }
 }
+
+// llama.cpp's name for what only a draft head has ("blk.46.nextn.eh_proj.weight").
+bool IsOfHead(const ggml_tensor& weight) { return std::strstr(weight.name, ".nextn.") != nullptr; }
 
 void AddFile(const SourceFile& file, PassPlan& plan) {
   if (std::find(plan.files.begin(), plan.files.end(), &file) == plan.files.end()) plan.files.push_back(&file);
@@ -131,6 +135,7 @@ void PassPlan::Clear() {
   takeovers.clear();
   lookups.clear();
   files.clear();
+  of_head = false;
   columns = 0;
   multiplied_bytes = column_bytes = 0;
 }
@@ -138,10 +143,12 @@ void PassPlan::Clear() {
 void MakePassPlan(const GgmlApi& api, std::vector<ManagedProduct> products, RouterCopies* routers, WeightStore& weights, ExpertStore& experts, PassPlan& plan) {
   plan.Clear();
   plan.takeovers.reserve(products.size());
+  plan.of_head = std::any_of(products.begin(), products.end(), [](const ManagedProduct& product) { return IsOfHead(*product.weight); });
   for (ManagedProduct& product : products) {
     Takeover& takeover = plan.takeovers.emplace_back(std::move(product.takeover));
     takeover.weight = weights.FindOrAdd(*product.weight, product.origin, takeover.node->op == api.op.mul_mat_id);
     if (takeover.upload) weights.KeepAsInFile(*takeover.weight);
+    if (plan.of_head) weights.AddToHead(*takeover.weight);
     AddFile(*takeover.weight->origin.file, plan);
   }
   GroupExperts(api, experts, routers, plan);

@@ -45,6 +45,7 @@ struct PassPlan {
   std::vector<Lookup> lookups;              // in graph order, of rows of managed tables
   std::vector<ExpertUse> uses;              // of the layers with experts, in graph order; takeovers point at them
   std::vector<const SourceFile*> files;
+  bool of_head = false;                     // it drafts: of a head that the model's own file carries
   int64_t columns = 0;                      // of the widest batch
   uint64_t multiplied_bytes = 0;            // of weights, if that batch is one column wide
   uint64_t column_bytes = 0;                // of scratch for the widest batch's experts (PlanResidency)

@@ -44,6 +44,11 @@ void WeightStore::KeepAsInFile(Weight& weight) {
   changed_ = changed_ || weight.layout != nullptr || weight.packed != nullptr;
 }
 
+void WeightStore::AddToHead(Weight& weight) {
+  changed_ = changed_ || !weight.of_head;
+  weight.of_head = true;
+}
+
 bool WeightStore::Any(const void* address, uint64_t bytes) const {
   return std::any_of(weights_.begin(), weights_.end(), [&](const Weight& weight) { return LiesIn(weight.tensor, address, bytes); });
 }
@@ -82,10 +87,11 @@ const PackedLayout* WeightStore::LayoutOf(const Weight& weight, bool larger) con
 std::vector<WeightExtent> WeightStore::Extents(bool larger) const {
   std::vector<WeightExtent> extents;
   extents.reserve(weights_.size());
-  // The planner numbers models from 0 without gaps.
-  std::unordered_map<uint32_t, uint32_t> models;
+  // The planner numbers models from 0 without gaps. A draft head is one of its own.
+  std::unordered_map<uint64_t, uint32_t> models;
   for (const Weight& weight : weights_) {
-    const auto model = models.emplace(weight.origin.model, static_cast<uint32_t>(models.size())).first->second;
+    const uint64_t number = 2 * uint64_t{weight.origin.model} + (weight.of_head ? 1 : 0);
+    const auto model = models.emplace(number, static_cast<uint32_t>(models.size())).first->second;
     extents.push_back({weight.streams ? weight.cut.rows : 0, weight.cut.row_bytes, model, weight.experts,
                        weight.RowBytes(LayoutOf(weight, larger)), weight.widest_row_bytes()});
   }

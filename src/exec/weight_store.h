@@ -24,6 +24,7 @@ struct Weight {
   Origin origin;
   Cut cut;
   bool experts = false;                    // of MUL_MAT_ID: one matrix for each expert; the expert cache holds them
+  bool of_head = false;                    // a draft head uses it, which may not be alone: kept resident as a draft model's
   bool uploads = false;                    // the engine copies it to a device, where a layout of the processor is of no use
   bool streams = true;                     // false: left to the engine's mapping, nothing of it is kept or read
   const PackedLayout* packed = nullptr;    // layout of stock's repacked kernels, null: it has none
@@ -60,6 +61,8 @@ class WeightStore {
   Weight* FindOrAdd(const ggml_tensor& tensor, const Origin& origin, bool experts);
   // From the next Replan on its resident rows lie as in the file.
   void KeepAsInFile(Weight& weight);
+  // From the next Replan on it is kept as the weights of a small model beside a large one: before all others.
+  void AddToHead(Weight& weight);
   // Forgets the weights in an address range.
   void Remove(const void* address, uint64_t bytes);
   bool Any(const void* address, uint64_t bytes) const;

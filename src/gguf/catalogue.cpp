@@ -31,6 +31,9 @@ void Append(const std::string& path, FileHeader header, Catalogue* catalogue) {
     catalogue->heads_kv = metadata.Number("attention.head_count_kv");
     catalogue->experts = metadata.Number("expert_count");
     catalogue->experts_used = metadata.Number("expert_used_count");
+    catalogue->key_length = metadata.Number("attention.key_length");
+    catalogue->value_length = metadata.Number("attention.value_length");
+    catalogue->head_blocks = metadata.Number("nextn_predict_layers");
     catalogue->pooling = metadata.Number("pooling_type");
     catalogue->vocabulary = metadata.vocabulary;
     catalogue->has_chat_template = metadata.has_chat_template;

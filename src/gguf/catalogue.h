@@ -50,6 +50,9 @@ struct Catalogue {
   uint64_t layers = 0;
   uint64_t heads = 0;
   uint64_t heads_kv = 0;
+  uint64_t key_length = 0;             // of one head
+  uint64_t value_length = 0;
+  uint64_t head_blocks = 0;            // of a draft head (multi-token prediction), the last ones of `layers`; the tensors may be missing
   uint64_t experts = 0;
   uint64_t experts_used = 0;
   uint64_t pooling = 0;                // llama_pooling_type of an embedding model; 0: none, it writes text

@@ -19,6 +19,10 @@ GgufBuilder SmallModel(uint32_t version) {
       .I32Array("llama.attention.head_count_kv", {1, 0, 2})
       .U32("llama.expert_count", 6)
       .U32("llama.expert_used_count", 2)
+      .U32("llama.attention.key_length", 192)
+      .U32("llama.attention.key_length_mla", 96)
+      .U32("llama.attention.value_length", 128)
+      .U32("llama.nextn_predict_layers", 1)
       .U32("other.block_count", 77)
       .F32("llama.rope.freq_base", 10000)
       .Bool("tokenizer.ggml.add_bos_token", true)
@@ -51,6 +55,9 @@ TEST_F(CatalogueTest, ReadsEveryVersionAlike) {
     EXPECT_EQ(model.heads_kv, 2u);
     EXPECT_EQ(model.experts, 6u);
     EXPECT_EQ(model.experts_used, 2u);
+    EXPECT_EQ(model.key_length, 192u);
+    EXPECT_EQ(model.value_length, 128u);
+    EXPECT_EQ(model.head_blocks, 1u);
     EXPECT_EQ(model.vocabulary, 3u);
     EXPECT_TRUE(model.has_chat_template);
 

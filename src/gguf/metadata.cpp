@@ -20,6 +20,7 @@ constexpr uint64_t kMaxAlignment = 1 << 20;
 constexpr std::string_view kModelKeys[] = {
     "context_length",          "embedding_length", "block_count",       "attention.head_count",
     "attention.head_count_kv", "expert_count",     "expert_used_count", "pooling_type",
+    "attention.key_length",    "attention.value_length",                "nextn_predict_layers",
 };
 
 enum ValueType : uint32_t {

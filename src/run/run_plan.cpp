@@ -9,6 +9,7 @@
 #include "cli/device_choice.h"
 #include "cli/engine_memory.h"
 #include "cli/file_arguments.h"
+#include "cli/head_trial.h"
 #include "cli/model_cost.h"
 #include "run/prompt_text.h"
 #include "run/server_choice.h"
@@ -46,6 +47,20 @@ Result<std::vector<std::string>> ServerCommand(const cli::RunArguments& run, con
   server.speculation = speculation.options;
   server.batch_tokens = batch;
   return BuildServerArguments(server, known);
+}
+
+// Where the model's own head promises more than what was chosen without it, all are those with the head.
+void PreferHead(const cli::SpeculationOptions& options, const std::vector<std::string>& arguments, const cli::SpeculationInput& without,
+                const cli::EngineSetup& engine, std::optional<Result<cli::EngineSimulation>>& simulation, cli::ModelSetup& model, RunPlan& plan,
+                cli::Learned& learned) {
+  auto trial = TryHead(engine.engine, arguments, model, plan.place, simulation);
+  if (!trial) return;
+  auto chosen = ChooseSpeculation(options, trial->Input(without));
+  if (!chosen.ok() || !HeadPays(options, *chosen, *plan.speculation)) return LeaveHead(arguments, simulation);
+  plan.speculation = std::move(*chosen);
+  plan.place = std::move(trial->place);
+  learned = std::move(trial->learned);
+  model = std::move(trial->model);
 }
 
 }  // namespace
@@ -100,12 +115,15 @@ Result<RunPlan> PlanRun(cli::RunArguments run, const cli::SpeculationOptions& sp
   plan.place = LearnedPlaceOf(model, speculation.draft, QueryVersion(engine.engine));
   plan.machine = cli::MachineSpeeds(run.model, plan.place.engine_version);
   if (model.config.disk_bytes_per_s > 0) plan.machine.disk_bytes_per_s = model.config.disk_bytes_per_s;
-  const cli::Learned learned = LoadLearned(plan.place);
+  cli::Learned learned = LoadLearned(plan.place);
   cli::SpeculationInput input{model, plan.machine, server ? server->known : known, run.rest, learned};
+  const bool may_use_head = MayUseHead(speculation, run.rest, model, &engine.engine, input.known, input.why_no_head);
   if (!draft_type.empty()) input.draft_type = draft_type;
   input.most_draft_tokens = cli::MostDraftTokens(run.rest, run.defaults, 1);
   auto chosen = ChooseSpeculation(speculation, input);
   if (!chosen.ok()) return chosen.status();
+  plan.speculation = std::move(*chosen);
+  if (may_use_head) PreferHead(speculation, with_draft(*arguments), input, engine, simulation, model, plan, learned);
 
   std::optional<uint64_t> width;
   if (model.passes_stream() && model.device_choice.batch_tokens == 0) {
@@ -115,9 +133,9 @@ Result<RunPlan> PlanRun(cli::RunArguments run, const cli::SpeculationOptions& sp
     width = ChoosePromptWidth(model, *cost, run.rest, bytes, *simulation);
   }
   if (server) {
-    arguments = ServerCommand(run, *chosen, width.value_or(0), server->known);
+    arguments = ServerCommand(run, *plan.speculation, width.value_or(0), server->known);
   } else {
-    run.defaults.insert(run.defaults.end(), chosen->options.begin(), chosen->options.end());
+    run.defaults.insert(run.defaults.end(), plan.speculation->options.begin(), plan.speculation->options.end());
     if (width) run.defaults.push_back({{"-ub", "--ubatch-size"}, std::to_string(*width)});
     arguments = BuildRunArguments(run, known);
   }
@@ -129,7 +147,6 @@ Result<RunPlan> PlanRun(cli::RunArguments run, const cli::SpeculationOptions& sp
   plan.context = cli::OptionNumber(*arguments, {"-c", "--ctx-size"});
   if (plan.context == 0) plan.context = model.catalogue.context_length;
   plan.arguments = std::move(*arguments);
-  plan.speculation = std::move(*chosen);
   return plan;
 }
 

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/size.h"
 #include "cli/device_choice.h"
+#include "cli/draft_head.h"
 #include "cli/engine_arguments.h"
 #include "cli/engine_memory.h"
 #include "cli/file_arguments.h"
@@ -237,12 +238,33 @@ Status SettleCheckpoints(const Settings& settings, Simulations& simulations, Loa
   return {};
 }
 
-Status SettleSpeculation(const Settings& settings, LoadPlan& plan) {
+// Where the model's own head promises more than what was chosen without it, the plan is one with the head.
+void PreferHead(const Settings& settings, Simulations& simulations, LoadPlan& plan) {
+  LoadPlan with = plan;
+  with.uses_head = true;
+  with.speculation->options = cli::HeadOptions(0);   // so that its memory counts
+  const Status settled = Settle(settings, simulations, with);
+  if (settled.ok() && with.enough.ok() && HeadFits(with.setup)) {
+    auto chosen = cli::ChooseSpeculation(SpeculationOptionsOf(with), SpeculationInputOf(settings, with));
+    if (chosen.ok() && HeadPays(SpeculationOptionsOf(plan), *chosen, *plan.speculation)) {
+      with.setup.memory.least_bytes = plan.setup.memory.least_bytes;
+      with.setup.memory.everything_bytes = plan.setup.memory.everything_bytes;
+      with.speculation = std::move(*chosen);
+      plan = std::move(with);
+    }
+  }
+}
+
+Status SettleSpeculation(const Settings& settings, Simulations& simulations, LoadPlan& plan) {
   if (plan.embedding || plan.entry.kind == ModelKind::kReranker) return {};
-  auto chosen = cli::ChooseSpeculation(SpeculationOptionsOf(plan), SpeculationInputOf(settings, plan));
+  const cli::SpeculationOptions options = SpeculationOptionsOf(plan);
+  cli::SpeculationInput input = SpeculationInputOf(settings, plan);
+  const bool may_use_head = plan.enough.ok() && MayUseHead(options, settings.rest, plan.setup, &settings.engine.engine, settings.known, input.why_no_head);
+  auto chosen = cli::ChooseSpeculation(options, input);
   if (!chosen.ok()) return chosen.status();
-  LogDebug(fmt::format("{}: {}", plan.entry.id, chosen->line));
   plan.speculation = std::move(*chosen);
+  if (may_use_head) PreferHead(settings, simulations, plan);
+  LogDebug(fmt::format("{}: {}", plan.entry.id, plan.speculation->line));
   const bool user = plan.speculation->kind == cli::SpeculationKind::kUser;
   plan.drafts = plan.speculation->kind != cli::SpeculationKind::kNone && !(user && cli::OptionValue(settings.rest, {"--spec-type"}) == "none");
   return {};
@@ -316,7 +338,7 @@ Result<LoadPlan> PlanLoad(const Settings& settings, ModelLibrary& library, Simul
     return plan;   // nothing of it is started
   }
   HEADRACE_RETURN_IF_ERROR(SettleSharedDevices(settings, simulations, room, vram, plan));
-  HEADRACE_RETURN_IF_ERROR(SettleSpeculation(settings, plan));
+  HEADRACE_RETURN_IF_ERROR(SettleSpeculation(settings, simulations, plan));
   HEADRACE_RETURN_IF_ERROR(SettleCheckpoints(settings, simulations, plan));
   plan.granted_bytes = GrantedBytes(plan.setup);
   plan.crowds = plan.granted_bytes > room.available.bytes ||
@@ -331,7 +353,9 @@ Result<LoadPlan> PlanLoad(const Settings& settings, ModelLibrary& library, Simul
 }
 
 cli::LearnedPlace LearnedPlaceOf(const Settings& settings, const LoadPlan& plan) {
-  return cli::LearnedPlaceOf(plan.setup, plan.draft_path, settings.engine_version);
+  cli::LearnedPlace place = cli::LearnedPlaceOf(plan.setup, plan.draft_path, settings.engine_version);
+  place.head = plan.uses_head;
+  return place;
 }
 
 cli::SpeculationOptions SpeculationOptionsOf(const LoadPlan& plan) {
@@ -346,6 +370,7 @@ cli::SpeculationInput SpeculationInputOf(const Settings& settings, const LoadPla
   const uint64_t slots = SlotsOf(plan.sharing, plan.asked.slots, settings.rest), unknown = plan.draft_path.empty() ? slots : 1;
   input.sequences = std::min(input.learned.sequences > 0 ? input.learned.sequences : unknown, slots);
   input.most_draft_tokens = cli::MostDraftTokens(settings.rest, plan.defaults.options, slots);
+  input.head = plan.uses_head;
   return input;
 }
 

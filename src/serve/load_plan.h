@@ -37,6 +37,7 @@ struct LoadPlan {
   std::vector<FileStamp> stamps;   // of all files that shape what it computes
   std::string draft_type;          // of CheckDraft
   std::optional<cli::Speculation> speculation;  // none for a model that generates no text
+  bool uses_head = false;          // the model drafts with its own head
   bool drafts = false;             // tokens are proposed before passes, by our choice or the user's options
   bool embedding = false;
   std::vector<cli::EngineOption> device_options;   // what goes on devices
@@ -45,7 +46,10 @@ struct LoadPlan {
   // Streaming was asked for: a load without it has failed.
   bool must_stream() const { return setup.streams(); }
   // Nobody asked for them.
-  bool chose_drafts() const { return drafts && !asked.draft_model && asked.speculate != "on" && speculation->kind == cli::SpeculationKind::kNgram; }
+  bool chose_drafts() const {
+    if (!drafts || asked.draft_model || asked.speculate == "on") return false;
+    return speculation->kind == cli::SpeculationKind::kNgram || speculation->kind == cli::SpeculationKind::kHead;
+  }
   const cli::MemoryBudget& memory() const { return setup.memory; }
 };
 
