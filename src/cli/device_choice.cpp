@@ -153,7 +153,7 @@ class Chooser {
   // 0: not known yet.
   uint64_t least_bytes() const { return least_bytes_; }
 
-  // A cache of experts in use decodes faster than whole layers: 32 to 39 tokens/s and 20 on an H100, a mixture of 20.7 GiB, 7.2 GiB there (docs/device-benchmarks.md).
+  // A cache of experts in use decodes faster than whole layers: 32 and 20 tokens/s on an H100, a mixture of 20.7 GiB, 7 GiB there (docs/device-benchmarks.md).
   std::optional<ExpertCacheShare> WithExpertCache(const Placement& placement, const Catalogue& catalogue) const {
     if (catalogue.experts == 0) return std::nullopt;
     const auto share = ShareWithExpertCache(sizes_, placement, static_cast<double>(catalogue.experts_used) / static_cast<double>(catalogue.experts));

@@ -1,6 +1,7 @@
 #include "plan/placement.h"
 
 #include <algorithm>
+#include <numeric>
 
 namespace headrace {
 namespace {
@@ -86,16 +87,12 @@ std::optional<ExpertCacheShare> ShareWithExpertCache(const PlacementModel& model
   constexpr double kTokens = 2;
   const uint64_t layers = model.layers.size();
   if (placement.device_layers <= layers || placement.host_experts == 0 || placement.host_experts >= layers) return std::nullopt;
-  const uint64_t there = layers - placement.host_experts, before = BytesOf(model, placement).total();
-  for (const uint64_t leaving : {(there + 1) / 2, there}) {
-    ExpertCacheShare share{placement, 0};
-    share.placement.host_experts += leaving;
-    share.cache_bytes = before - BytesOf(model, share.placement).total();
-    uint64_t host_bytes = 0;
-    for (uint64_t i = 0; i < share.placement.host_experts; ++i) host_bytes += model.layers[i].experts;
-    if (static_cast<double>(share.cache_bytes) >= kTokens * chosen_part * static_cast<double>(host_bytes)) return share;
-  }
-  return std::nullopt;
+  ExpertCacheShare share{placement, 0};
+  share.placement.host_experts = layers;
+  share.cache_bytes = BytesOf(model, placement).total() - BytesOf(model, share.placement).total();
+  const uint64_t all = std::accumulate(model.layers.begin(), model.layers.end(), uint64_t{0}, [](uint64_t sum, const LayerBytes& layer) { return sum + layer.experts; });
+  if (static_cast<double>(share.cache_bytes) < kTokens * chosen_part * static_cast<double>(all)) return std::nullopt;
+  return share;
 }
 
 }  // namespace headrace

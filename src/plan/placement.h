@@ -54,13 +54,13 @@ PlacedBytes BytesOf(const PlacementModel& model, const Placement& placement);
 std::optional<Placement> ChoosePlacement(const PlacementModel& model, uint64_t room_bytes);
 uint64_t LeastDeviceBytes(const PlacementModel& model);
 
-// Some layers of experts leave the devices for a cache there that the engine keeps, of experts in use whatever their layer.
+// The layers of experts leave the devices for a cache there that the engine keeps, of experts in use whatever their layer.
 struct ExpertCacheShare {
   Placement placement;
   uint64_t cache_bytes = 0;
 };
-// Half of the layers of experts that a placement has there go, or all. The cache must hold what two tokens choose, or it finds nothing again:
-// `chosen_part` is what one token chooses of a layer's experts. Nullopt where it cannot, or where nothing stays with the processor.
+// The cache must hold what two tokens choose, or it finds nothing again: `chosen_part` is what one token chooses of a layer's experts. Nullopt where it
+// cannot, or where nothing stays with the processor.
 std::optional<ExpertCacheShare> ShareWithExpertCache(const PlacementModel& model, const Placement& placement, double chosen_part);
 
 }  // namespace headrace

@@ -99,19 +99,12 @@ TEST(ChoosePlacement, NeverExceedsTheRoomAndGrowsWithIt) {
   }
 }
 
-TEST(ShareWithExpertCache, HalfOfTheLayersThatAreThereGo) {
-  const auto share = ShareWithExpertCache(Mixture(), {5, 2, 0}, 0.1);
-  ASSERT_TRUE(share);
-  EXPECT_EQ(share->placement, (Placement{5, 3, 0}));
-  EXPECT_EQ(share->cache_bytes, 100u);
-}
-
-TEST(ShareWithExpertCache, OrAllWhereTwoTokensChooseMore) {
-  const auto share = ShareWithExpertCache(Mixture(), {5, 2, 0}, 0.2);
+TEST(ShareWithExpertCache, AllLayersThatAreThereGoWhereTwoTokensChooseLess) {
+  const auto share = ShareWithExpertCache(Mixture(), {5, 2, 0}, 0.25);
   ASSERT_TRUE(share);
   EXPECT_EQ(share->placement, (Placement{5, 4, 0}));
   EXPECT_EQ(share->cache_bytes, 200u);
-  EXPECT_FALSE(ShareWithExpertCache(Mixture(), {5, 2, 0}, 0.3));
+  EXPECT_FALSE(ShareWithExpertCache(Mixture(), {5, 2, 0}, 0.26));
 }
 
 TEST(ShareWithExpertCache, NothingWhereAllIsThereOrNoExpertIs) {
