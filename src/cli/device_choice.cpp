@@ -348,12 +348,13 @@ std::string DescribeDevices(const ModelSetup& model) {
   if (!model.memory.engine || model.memory.engine->devices.empty()) return choice.reason;
   std::string text;
   for (const DeviceMemory& used : model.memory.engine->devices) {
-    text += fmt::format("{}{} has {} of weights, KV cache {}, buffers {}", text.empty() ? "" : "; ", used.name, FormatSize(used.weight_bytes), FormatSize(used.context_bytes),
-                        FormatSize(used.compute_bytes));
+    // The engine's simulation counts its cache of experts with the context.
+    text += fmt::format("{}{} has {} of weights, {} {}, buffers {}", text.empty() ? "" : "; ", used.name, FormatSize(used.weight_bytes),
+                        choice.expert_cache_bytes > 0 ? "KV cache and experts in use" : "KV cache", FormatSize(used.context_bytes), FormatSize(used.compute_bytes));
   }
   if (choice.placement) {
     text += fmt::format(": {}, within {}", DescribePlacement(*choice.placement, model.catalogue.layers), DescribeRoom(model.vram, Sum(choice.room_bytes)));
-    if (choice.expert_cache_bytes > 0) text += fmt::format("; {} more keep the experts in use there", FormatSize(choice.expert_cache_bytes));
+    if (choice.expert_cache_bytes > 0) text += fmt::format("; the engine keeps experts in use there, at most {}", FormatSize(choice.expert_cache_bytes));
     if (choice.batch_tokens > 0) text += fmt::format("; prompts go there {} tokens at a time", choice.batch_tokens);
   } else {
     text += ", as the engine's options say";

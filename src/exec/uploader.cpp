@@ -16,6 +16,11 @@ void TakeInPieces(const uint8_t* data, uint64_t offset, uint64_t bytes, const Up
   for (uint64_t at = 0; at < bytes; at += RangeCopy::kPieceBytes) take(data + at, offset + at, std::min(RangeCopy::kPieceBytes, bytes - at));
 }
 
+bool Holds(const Takeover& takeover, const void* data) {
+  const auto* const first = static_cast<const uint8_t*>(takeover.weight->tensor.data);
+  return data >= first && data < first + takeover.weight->bytes();
+}
+
 }  // namespace
 
 void Uploader::Begin() {
@@ -33,9 +38,13 @@ const Status& Uploader::BeforeCopy(const void* data) {
 }
 
 const Status& Uploader::Copy(const void* data, uint64_t bytes, const Origin& origin, const Take& take, bool by_threads) {
+  // However it ends: until then threads use what `take` names.
+  struct Finishing {
+    Uploader& uploader;
+    ~Finishing() { uploader.Finish(); }
+  } const finishing{*this};
   by_threads_ = by_threads;
   if (failure_.ok()) failure_ = CopyAny(data, bytes, origin, take);
-  Finish();
   return failure_;
 }
 
@@ -73,15 +82,6 @@ const Status& Uploader::End(const ggml_tensor* node) {
   }
   return failure_;
 }
-
-namespace {
-
-bool Holds(const Takeover& takeover, const void* data) {
-  const auto* const first = static_cast<const uint8_t*>(takeover.weight->tensor.data);
-  return data >= first && data < first + takeover.weight->bytes();
-}
-
-}  // namespace
 
 // The engine copies what it lacks in an order of its own.
 Takeover* Uploader::FindKept(const void* data) {

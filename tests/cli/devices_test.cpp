@@ -73,7 +73,8 @@ TEST_F(Devices, WhatFitsGoesThere) {
 
 TEST_F(Devices, AMixtureKeepsExpertsInMemoryBeforeAnythingElse) {
   const Json json = Plan(Mixture(), {"--vram", "18M"});
-  EXPECT_TRUE(Has(json["devices_decision"], "all layers but for the experts of the first ")) << json["devices_decision"];
+  EXPECT_TRUE(Has(json["devices_decision"], "all layers but for experts, within 18.0 MiB (--vram); the engine keeps experts in use there, at most ")) << json["devices_decision"];
+  EXPECT_GT(json["vram"]["expert_cache_bytes"].get<uint64_t>(), 0u);
   EXPECT_EQ(json["model"]["managed_bytes"], 0) << "routers and attention";
   EXPECT_GT(json["model"]["expert_bytes"].get<uint64_t>(), 0u);
   EXPECT_EQ(json["memory"]["context_bytes"], 0);
@@ -133,7 +134,7 @@ TEST_F(Devices, ExecTellsTheProgramWhatGoesThere) {
                                "-no-cnv"});
   EXPECT_EQ(outcome.status, 0) << outcome.err;
   EXPECT_TRUE(Has(outcome.err, "headrace: Vulkan0 has ")) << outcome.err;
-  EXPECT_TRUE(Has(outcome.err, " -ngl 7 -ncmoe ")) << outcome.err;
+  EXPECT_TRUE(Has(outcome.err, " -ngl 7 -ncmoe 6 --moe-cache-mib ")) << outcome.err;
   EXPECT_TRUE(Has(outcome.err, " -fit off")) << outcome.err;
 }
 
