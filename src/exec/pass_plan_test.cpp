@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "base/size.h"
+#include "exec/made_up_tensors_test.h"
 
 namespace headrace {
 namespace {
@@ -27,11 +28,7 @@ struct Scheduled {
 };
 
 GgmlApi Api() {
-  GgmlApi api;
-  api.op.mul_mat = GGML_OP_MUL_MAT;
-  api.op.mul_mat_id = GGML_OP_MUL_MAT_ID;
-  api.nbytes = [](const ggml_tensor* tensor) { return tensor->nb[3]; };
-  api.row_size = [](ggml_type, int64_t elements) { return static_cast<size_t>(elements) * sizeof(float); };
+  GgmlApi api = MadeUpApi();
   api.graph_n_nodes = [](ggml_cgraph*) { return 1; };
   api.graph_node = [](ggml_cgraph* graph, int) { return reinterpret_cast<Scheduled*>(graph)->node; };
   api.backend_sched_get_n_backends = [](ggml_backend_sched_t) { return 2; };
@@ -40,13 +37,6 @@ GgmlApi Api() {
   api.backend_get_device = [](ggml_backend_t backend) { return reinterpret_cast<ggml_backend_dev_t>(backend); };
   api.backend_dev_type = [](ggml_backend_dev_t device) { return reinterpret_cast<Device*>(device)->type; };
   return api;
-}
-
-void Shape(ggml_tensor& tensor, std::initializer_list<int64_t> extents) {
-  std::fill_n(tensor.ne, GGML_MAX_DIMS, 1);
-  std::copy(extents.begin(), extents.end(), tensor.ne);
-  tensor.nb[0] = sizeof(float);
-  for (int i = 1; i < GGML_MAX_DIMS; ++i) tensor.nb[i] = tensor.nb[i - 1] * static_cast<size_t>(tensor.ne[i - 1]);
 }
 
 class FindProductsTest : public ::testing::Test {

@@ -8,13 +8,8 @@
 namespace headrace {
 namespace {
 
-// An expert is copied by several threads: the engine's own cache asks for one after the other.
-constexpr uint64_t kExpertPieceBytes = 512 * kKiB;
-
-// Devices stage what they are given in memory of their own, as much as they are given at once.
-void TakeInPieces(const uint8_t* data, uint64_t offset, uint64_t bytes, const Uploader::Take& take) {
-  for (uint64_t at = 0; at < bytes; at += RangeCopy::kPieceBytes) take(data + at, offset + at, std::min(RangeCopy::kPieceBytes, bytes - at));
-}
+// So small that several threads share one expert: the engine's own cache asks for one after the other.
+constexpr uint64_t kThreadPieceBytes = 512 * kKiB;
 
 bool Holds(const Takeover& takeover, const void* data) {
   const auto* const first = static_cast<const uint8_t*>(takeover.weight->tensor.data);
@@ -54,6 +49,18 @@ void Uploader::Give(std::function<void()> copy) {
   const uint64_t start = Now();
   copy();
   pass_.account().times.kernel_ns += Now() - start;
+}
+
+// Devices stage what they are given in memory of their own, as much as they are given at once.
+void Uploader::GivePieces(const uint8_t* data, uint64_t offset, uint64_t bytes, uint8_t* keep_at, const std::shared_ptr<void>& holds, const Take& take) {
+  const uint64_t most = by_threads_ ? kThreadPieceBytes : RangeCopy::kPieceBytes;
+  for (uint64_t at = 0; at < bytes; at += most) {
+    uint8_t* const keep = keep_at == nullptr ? nullptr : keep_at + at;
+    Give([&take, from = data + at, to = offset + at, piece = std::min(most, bytes - at), keep, holds] {
+      take(from, to, piece);
+      if (keep != nullptr) std::copy_n(from, piece, keep);
+    });
+  }
 }
 
 void Uploader::Finish() {
@@ -149,9 +156,7 @@ void Uploader::Pass() {
 void Uploader::TakeExpert(const uint8_t* data, uint64_t begin, uint64_t bytes, uint64_t expert_bytes, uint64_t offset, const Take& take,
                           const std::shared_ptr<void>& holds) {
   if (begin % expert_bytes == 0) std::copy_n(data, std::min<uint64_t>(bytes, head_.size()), head_.data());
-  for (uint64_t at = 0; at < bytes; at += kExpertPieceBytes) {
-    Give([&take, data = data + at, at = offset + at, piece = std::min(kExpertPieceBytes, bytes - at), holds] { take(data, at, piece); });
-  }
+  GivePieces(data, offset, bytes, nullptr, holds, take);
 }
 
 Status Uploader::CopyWhole(Takeover& takeover, const Take& take) {
@@ -160,9 +165,7 @@ Status Uploader::CopyWhole(Takeover& takeover, const Take& take) {
   Weight& weight = *takeover.weight;
   const uint64_t row_bytes = weight.cut.row_bytes, resident = takeover.resident_rows * row_bytes;
   from_memory_ += resident;
-  for (uint64_t at = 0; at < resident; at += RangeCopy::kPieceBytes) {
-    Give([&take, data = weight.ResidentRow(0) + at, at, bytes = std::min(RangeCopy::kPieceBytes, resident - at)] { take(data, at, bytes); });
-  }
+  GivePieces(weight.ResidentRow(0), 0, resident, nullptr, nullptr, take);
   while (segment_ < takeover.segments.size()) {
     const SegmentRows& rows = takeover.segments[segment_];
     const uint64_t bytes = rows.rows * row_bytes;
@@ -171,10 +174,7 @@ Status Uploader::CopyWhole(Takeover& takeover, const Take& take) {
     const auto arrived = UseSegment(takeover, bytes);
     if (!arrived.ok()) return arrived.status();
     uint8_t* const kept = *room ? weight.ResidentRow(rows.first_row) : nullptr;
-    Give([&take, data = *arrived, offset = rows.first_row * row_bytes, bytes, kept, use = use_] {
-      TakeInPieces(data, offset, bytes, take);
-      if (kept != nullptr) std::copy_n(data, bytes, kept);
-    });
+    GivePieces(*arrived, rows.first_row * row_bytes, bytes, kept, use_, take);
     if (kept != nullptr) weight.resident_rows = std::max(weight.resident_rows, rows.first_row + rows.rows);
     Pass();
   }

@@ -69,9 +69,11 @@ class Uploader {
   Status LeaveUpTo(const Takeover& takeover);
   Result<const uint8_t*> UseSegment(Takeover& takeover, uint64_t bytes);
   void Pass();
-  // `holds` lives until the bytes are copied.
+  // `holds` lives until the bytes are copied, as in GivePieces.
   void TakeExpert(const uint8_t* data, uint64_t begin, uint64_t bytes, uint64_t expert_bytes, uint64_t offset, const Take& take,
                   const std::shared_ptr<void>& holds);
+  // Has `take` get bytes that go to `offset`, and has them copied to `keep_at`, too, where that is not null.
+  void GivePieces(const uint8_t* data, uint64_t offset, uint64_t bytes, uint8_t* keep_at, const std::shared_ptr<void>& holds, const Take& take);
   void Give(std::function<void()> copy);
   void Finish();
 

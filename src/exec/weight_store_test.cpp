@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "base/size.h"
+#include "exec/made_up_tensors_test.h"
 #include "exec/pass_plan.h"
 
 namespace headrace {
@@ -17,22 +18,6 @@ namespace {
 constexpr int64_t kRowElements = 1024, kRows = 256;
 constexpr uint64_t kWeightBytes = kRowElements * sizeof(float) * kRows;   // 1 MiB
 constexpr size_t kLayers = 7;
-
-GgmlApi Api() {
-  GgmlApi api;
-  api.op.mul_mat = GGML_OP_MUL_MAT;
-  api.op.mul_mat_id = GGML_OP_MUL_MAT_ID;
-  api.nbytes = [](const ggml_tensor* tensor) { return tensor->nb[3]; };
-  api.row_size = [](ggml_type, int64_t elements) { return static_cast<size_t>(elements) * sizeof(float); };
-  return api;
-}
-
-void Shape(ggml_tensor& tensor, int64_t row, int64_t rows) {
-  const int64_t extents[] = {row, rows, 1, 1};
-  std::copy_n(extents, GGML_MAX_DIMS, tensor.ne);
-  tensor.nb[0] = sizeof(float);
-  for (int i = 1; i < GGML_MAX_DIMS; ++i) tensor.nb[i] = tensor.nb[i - 1] * static_cast<size_t>(tensor.ne[i - 1]);
-}
 
 // Seven layers, the output, and the head's projection; all of one size.
 class HeadWeights : public testing::Test {
@@ -45,7 +30,7 @@ class HeadWeights : public testing::Test {
   }
   void Add(const std::string& name) {
     ggml_tensor& weight = weights_.emplace_back();
-    Shape(weight, kRowElements, kRows);
+    Shape(weight, {kRowElements, kRows});
     weight.data = reinterpret_cast<void*>(kMiB * weights_.size());   // nobody looks there
     std::strncpy(weight.name, name.c_str(), sizeof weight.name - 1);
   }
@@ -56,7 +41,7 @@ class HeadWeights : public testing::Test {
     for (size_t i = 0; i < weights.size(); ++i) {
       nodes[i].op = GGML_OP_MUL_MAT;
       nodes[i].src[0] = &weights_[weights[i]];
-      Shape(nodes[i], kRows, 1);
+      Shape(nodes[i], {kRows, 1});
       ManagedProduct& product = products.emplace_back();
       product.takeover.node = &nodes[i];
       product.weight = &weights_[weights[i]];
@@ -68,7 +53,7 @@ class HeadWeights : public testing::Test {
   }
   uint64_t RowsOf(size_t weight) { return store_.FindOrAdd(weights_[weight], {file_, kMiB * weight, 0}, false)->target_rows; }
 
-  const GgmlApi api_ = Api();
+  const GgmlApi api_ = MadeUpApi();
   std::shared_ptr<const SourceFile> file_ = [] {
     auto file = SourceFile::Open("/proc/self/exe", SourceFile::Access::kBuffered);
     return std::make_shared<const SourceFile>(std::move(*file));

@@ -37,17 +37,17 @@ Status RangeCopy::TakeAll(const std::shared_ptr<const SourceFile>& file, const F
   AddPieces(*file, range, pieces);
   const size_t own = pieces.size();
   for (const FileRange& later : next) AddPieces(*file, later, pieces);
-  std::vector<Segment> mine(pieces.begin(), pieces.begin() + static_cast<ptrdiff_t>(own));
   ring_->Announce(std::move(pieces), {});
   for (size_t i = 0; i < own; ++i) {
-    const auto arrived = ring_->Await(i, mine[i].bytes);
+    const uint64_t at = i * kPieceBytes, bytes = std::min(kPieceBytes, range.bytes - at);
+    const auto arrived = ring_->Await(i, bytes);
     if (!arrived.ok()) {
       ring_->Reset();
       file_.reset();
       order_.Clear();
       return arrived.status();
     }
-    take(arrived->data, mine[i].offset - range.offset, mine[i].bytes);
+    take(arrived->data, at, bytes);
     ring_->Release(i);
   }
   return {};

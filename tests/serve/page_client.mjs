@@ -1,34 +1,10 @@
 // Uses the page of a headrace server (BASE_URL) in Chromium as a person would. Screenshots go to SHOTS.
 import assert from 'node:assert/strict';
-import { createRequire } from 'node:module';
+import { base, openPage } from './page_session.mjs';
 
-const require = createRequire(process.env.NODE_MODULES + '/');
-const { chromium } = require('playwright-core');
-const { BASE_URL: base, SHOTS: shots, CHROMIUM: executablePath } = process.env;
 const model = 'austen-dense-q4_0';
+const { browser, page, title, until, shot, elsewhere, complaints } = await openPage(model, { height: 900, patience: 30_000 });
 
-const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu'] });
-const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, colorScheme: 'light', acceptDownloads: true });
-const page = await context.newPage();
-page.setDefaultTimeout(30_000);
-const elsewhere = [];
-const complaints = [];
-page.on('request', (request) => { if (!request.url().startsWith(base) && !/^(blob|data):/.test(request.url())) elsewhere.push(request.url()); });
-page.on('console', (message) => { if (message.type() === 'error') complaints.push(message.text()); });
-page.on('pageerror', (error) => complaints.push(String(error)));
-const shot = (name) => page.screenshot({ path: `${shots}/${name}.png` });
-// The page's policy forbids eval, which a function that waits inside of the page would need.
-const until = async (condition, argument) => {
-  const end = Date.now() + 30_000;
-  while (!await page.evaluate(condition, argument)) {
-    if (Date.now() > end) throw new Error(`never: ${condition}`);
-    await page.waitForTimeout(50);
-  }
-};
-
-await page.goto(base);
-const title = page.getByRole('button', { name: new RegExp(`^${model}`) });
-await title.waitFor();
 await until(() => [...document.querySelectorAll('.size:not([hidden])')].every((size) => !size.classList.contains('unknown')));
 
 // Where memory is short, each remedy is a button that says what it does.

@@ -1,30 +1,10 @@
 // Puts a model on a device on the page of a headrace server (BASE_URL), in Chromium. Screenshots go to SHOTS.
 import assert from 'node:assert/strict';
-import { createRequire } from 'node:module';
+import { base, openPage } from './page_session.mjs';
 
-const require = createRequire(process.env.NODE_MODULES + '/');
-const { chromium } = require('playwright-core');
-const { BASE_URL: base, SHOTS: shots, CHROMIUM: executablePath } = process.env;
 const model = 'austen-moe-q4_0';
+const { browser, page, title, until, shot, complaints } = await openPage(model, { height: 1000, patience: 60_000 });
 
-const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu'] });
-const page = await (await browser.newContext({ viewport: { width: 1440, height: 1000 }, colorScheme: 'light' })).newPage();
-page.setDefaultTimeout(60_000);
-const complaints = [];
-page.on('console', (message) => { if (message.type() === 'error') complaints.push(message.text()); });
-page.on('pageerror', (error) => complaints.push(String(error)));
-// The page's policy forbids eval, which a function that waits inside of the page would need.
-const until = async (condition, argument) => {
-  const end = Date.now() + 60_000;
-  while (!await page.evaluate(condition, argument)) {
-    if (Date.now() > end) throw new Error(`never: ${condition}`);
-    await page.waitForTimeout(50);
-  }
-};
-
-await page.goto(base);
-const title = page.getByRole('button', { name: new RegExp(`^${model}`) });
-await title.waitFor();
 await title.click();
 const card = page.locator('.card', { has: page.locator('.body') });
 await card.locator('.headline').waitFor();
@@ -53,7 +33,7 @@ for (let step = 0; step < 6; step += 1) {
 }
 assert(texts.size >= 3, `the device's bar follows the slider: ${[...texts]}`);
 await until(() => document.querySelector('.card .estimate')?.getAttribute('aria-busy') === 'false');
-await page.screenshot({ path: `${shots}/devices-light.png` });
+await shot('devices-light');
 
 // More than there is, as another program may have taken it meanwhile: the reason, and a remedy as a button.
 await page.route('**/models/estimate?*', async (route) => {
@@ -97,7 +77,7 @@ await page.waitForTimeout(400);
 await card.locator('.device').scrollIntoViewIfNeeded();
 const wide = await page.evaluate(() => Math.max(...[document.documentElement, ...document.querySelectorAll('.column')].map((part) => part.scrollWidth - part.clientWidth)));
 assert(wide <= 0, `${wide} pixels too wide`);
-await page.screenshot({ path: `${shots}/phone-devices-light.png` });
+await shot('phone-devices-light');
 assert.deepEqual(complaints, []);
 await browser.close();
 console.log('all right');
