@@ -39,7 +39,7 @@ struct Engine {
   // False: it has not all of them.
   bool Find(void* caller) {
     bool all = true;
-#define HEADRACE_FIND(name) all = (name = headrace::Behind(&::name, #name, caller)) != nullptr && all;
+#define HEADRACE_FIND(name) all = (name = headrace::Behind<decltype(::name)>(#name, caller)) != nullptr && all;
     HEADRACE_FUNCTIONS(HEADRACE_FIND)
 #undef HEADRACE_FIND
     return all;

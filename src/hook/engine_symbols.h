@@ -26,12 +26,14 @@ inline void* FindBehind(const char* name, void* return_address) {
   return found;
 }
 
+// The type alone: were its address taken, unoptimised code would need the engine's function when the library is loaded, and programs that open the
+// engine later have none then.
 template <typename Function>
-Function* Behind(Function*, const char* name, void* return_address) {
+Function* Behind(const char* name, void* return_address) {
   return reinterpret_cast<Function*>(FindBehind(name, return_address));
 }
 
 }  // namespace headrace
 
 // The engine's `name`, seen from the caller of the present function.
-#define HEADRACE_BEHIND(name) ::headrace::Behind(&::name, #name, __builtin_return_address(0))
+#define HEADRACE_BEHIND(name) ::headrace::Behind<decltype(::name)>(#name, __builtin_return_address(0))

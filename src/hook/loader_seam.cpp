@@ -47,8 +47,8 @@ thread_local bool t_within_init = false;
 
 // The bytes of all tensors of a file, as the engine read its header; none when an engine lacks the functions.
 std::optional<uint64_t> WeightBytes(const gguf_context* header, void* caller) {
-  const auto count = Behind(&::gguf_get_n_tensors, "gguf_get_n_tensors", caller);
-  const auto size = Behind(&::gguf_get_tensor_size, "gguf_get_tensor_size", caller);
+  const auto count = Behind<decltype(::gguf_get_n_tensors)>("gguf_get_n_tensors", caller);
+  const auto size = Behind<decltype(::gguf_get_tensor_size)>("gguf_get_tensor_size", caller);
   if (count == nullptr || size == nullptr) return std::nullopt;
   uint64_t bytes = 0;
   for (int64_t i = 0; i < count(header); ++i) {
