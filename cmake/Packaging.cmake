@@ -16,6 +16,9 @@ install(TARGETS headrace EXPORT headraceTargets LIBRARY DESTINATION ${CMAKE_INST
 install(TARGETS headrace_command RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(PROGRAMS ${CMAKE_SOURCE_DIR}/scripts/install-engine.sh DESTINATION ${CMAKE_INSTALL_DATADIR}/headrace)
 install(FILES ${CMAKE_SOURCE_DIR}/scripts/debian-packages.sh ${CMAKE_SOURCE_DIR}/scripts/tested-engine DESTINATION ${CMAKE_INSTALL_DATADIR}/headrace)
+# For `headrace engine check`, and to try it with.
+install(FILES ${CMAKE_SOURCE_DIR}/models/austen-dense-q4_0.gguf ${CMAKE_SOURCE_DIR}/models/austen-moe-q4_0.gguf
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/headrace/models)
 install(DIRECTORY ${papers}/man1 DESTINATION ${CMAKE_INSTALL_MANDIR})
 install(FILES ${papers}/headrace.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME headrace)
 install(FILES ${papers}/_headrace DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/vendor-completions)

@@ -13,6 +13,7 @@ namespace headrace {
 namespace {
 
 std::atomic<bool> g_never_waits{false};
+std::atomic<bool> g_quiet{false};
 // Which file standard error is; inode 0: none.
 std::atomic<dev_t> g_device{0};
 std::atomic<ino_t> g_inode{0};
@@ -30,6 +31,10 @@ bool IsStandardError() {
 }  // namespace
 
 void Say(std::string_view line) {
+  if (!g_quiet) SayError(line);
+}
+
+void SayError(std::string_view line) {
   std::string text = "headrace: ";
   text += line;
   text += '\n';
@@ -51,6 +56,8 @@ void RememberStandardError() {
   g_inode = open ? now.st_ino : 0;
   g_remembered = true;
 }
+
+void LeaveOutNotes() { g_quiet = true; }
 
 void NeverWaitForReader() { g_never_waits = true; }
 

@@ -8,6 +8,10 @@ namespace headrace {
 
 // Writes "headrace: <line>\n" in one write(2), so that lines of several threads do not mix. Thread-safe, never fails, keeps errno.
 void Say(std::string_view line);
+// The same, also behind LeaveOutNotes: what is wrong, and what somebody must know.
+void SayError(std::string_view line);
+// From now on Say writes nothing (--quiet).
+void LeaveOutNotes();
 // Text as it is, without a prefix and a line break.
 void SayRaw(std::string_view text);
 

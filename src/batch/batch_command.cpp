@@ -13,6 +13,7 @@
 #include "batch/result_file.h"
 #include "cli/engine_variables.h"
 #include "cli/exit_status.h"
+#include "cli/help.h"
 #include "cli/load_mode.h"
 #include "cli/session.h"
 #include "serve/lone_server.h"
@@ -32,7 +33,8 @@ Examples:
   headrace batch model.gguf requests.jsonl -- --temp 0 --cache-type-k q8_0      options of llama-server's own
 
 Each line of the requests is as OpenAI's batches have it:
-  {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": {"messages": [...], "max_tokens": 200}}
+  {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions",
+   "body": {"messages": [...], "max_tokens": 200}}         (on one line)
 urls: /v1/chat/completions, /v1/completions, /v1/embeddings. A line that is wrong gets an error as its result, the others go on.
 docs/batch.md describes the rest. Exit status 0: every line has a result, though some may be errors.
 )";
@@ -179,6 +181,7 @@ void AddBatchCommand(CLI::App& app, cli::CommandLine& line) {
   command->add_flag("--no-modelfile", options->no_modelfile, "Leave a Modelfile beside the model out (docs/modelfile.md)");
   cli::AddFlashOptions(*command, options->flash);
   cli::AddEngineOption(*command, options->engine);
+  cli::ShowFirst(*command, {"output", "ram", "vram", "predict", "ctx-size", "quiet"});
   command->callback([options, &line] { line.action = [options, &line] { return Batch(*options, line); }; });
 }
 

@@ -13,6 +13,7 @@
 #include "cli/engine_probe.h"
 #include "cli/engine_variables.h"
 #include "cli/exit_status.h"
+#include "cli/help.h"
 #include "cli/load_mode.h"
 #include "cli/machine_profile.h"
 #include "cli/model_setup.h"
@@ -143,7 +144,9 @@ void AddBenchCommand(CLI::App& app, CommandLine& line) {
   command->add_option("-t,--threads", options->threads, "Threads (default: llama.cpp's)")->type_name("N");
   command->add_flag("--json", options->json, "Machine-readable output");
   AddFlashOptions(*command, options->flash);
+  AddQuietOption(*command);
   AddEngineOption(*command, options->engine);
+  ShowFirst(*command, {"ram", "vram", "prompt", "decode", "repetitions", "json"});
   command->callback([options, &line] { line.action = [options, &line] { return Bench(*options, line); }; });
 }
 

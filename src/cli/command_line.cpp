@@ -10,8 +10,10 @@
 
 #include "base/say.h"
 #include "base/standard_streams.h"
+#include "cli/config_file.h"
 #include "cli/engine_variables.h"
 #include "cli/exit_status.h"
+#include "cli/help.h"
 #include "cli/output.h"
 #include "cli/start_signals.h"
 
@@ -76,12 +78,13 @@ std::unique_ptr<CLI::App> MakeApp(CommandLine& line, const std::vector<AddComman
   app->footer(std::string(kFooter) + kExitStatusHelp);
   app->set_version_flag("--version", "headrace " HEADRACE_VERSION);
   app->require_subcommand(1);
+  SetUpHelp(*app);
+  SetUpConfigFile(*app);
   for (const AddCommand add : more) add(*app, line);
   AddExecCommand(*app, line);
   AddPlanCommand(*app, line);
   AddBenchCommand(*app, line);
   AddDoctorCommand(*app, line);
-  AddEngineCommand(*app, line);
   AddCompletionCommand(*app, line);
   AddManualCommand(*app, line);
   return app;

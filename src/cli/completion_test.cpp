@@ -10,6 +10,11 @@
 namespace headrace::cli {
 namespace {
 
+// A command below a command, as `headrace engine install`.
+void AddNested(CLI::App& app, CommandLine&) {
+  app.add_subcommand("engine", "Which llama.cpp")->add_subcommand("install", "Install one")->add_flag("--force", "Again");
+}
+
 class Completion : public testing::Test {
  protected:
   // What bash offers for `headrace words...`, the last word being completed.
@@ -24,7 +29,7 @@ class Completion : public testing::Test {
 
   TemporaryTree tree_;
   CommandLine line_;
-  std::unique_ptr<CLI::App> app_ = MakeApp(line_);
+  std::unique_ptr<CLI::App> app_ = MakeApp(line_, {AddNested});
 };
 
 TEST_F(Completion, BashAcceptsTheScript) {

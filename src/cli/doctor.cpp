@@ -108,6 +108,7 @@ void ExamineEngine(const std::string& option, DoctorFacts& facts) {
     facts.device_library = MayHaveDevices(*engine, {});
     if (facts.device_library) facts.devices = QueryDevices(*engine, {});
     const auto library = LocateLibrary(paths);
+    if (library.ok()) facts.verdict = LoadVerdict(*engine, *library);
     if (!facts.devices.empty() && facts.ggml.usable && library.ok()) {
       ProgressLine progress;
       progress.Show("measuring copies to devices");

@@ -99,8 +99,12 @@ Check CheckEngine(const DoctorFacts& facts) {
   if (!facts.ggml.usable) {
     return {"engine", value, Verdict::kBad, "it cannot stream: " + facts.ggml.problem + "; run `headrace engine install`"};
   }
+  const std::string checked = DescribeVerdict(facts.verdict);
+  if (facts.verdict && !facts.verdict->same) {
+    return {"engine", value, Verdict::kBad, fmt::format("it gives other results with streamed weights ({}); run `headrace engine install`", checked)};
+  }
   if (!facts.ggml.off.empty()) return {"engine", value, Verdict::kNote, "it can stream, but " + facts.ggml.off};
-  return {"engine", value, Verdict::kGood, facts.engine_directory};
+  return {"engine", value, Verdict::kGood, fmt::format("{}; {}", facts.engine_directory, checked)};
 }
 
 const CopySpeed* CopyTo(const DoctorFacts& facts, const Device& device) {

@@ -9,6 +9,7 @@
 
 #include "cli/devices.h"
 #include "cli/engine_probe.h"
+#include "cli/engine_verdict.h"
 #include "cli/machine_measure.h"
 #include "cli/system_info.h"
 #include "memory/available.h"
@@ -43,6 +44,7 @@ struct DoctorFacts {
   std::string engine_problem;                   // why there is none, "" when there is one
   std::string engine_directory, engine_version;
   GgmlCheck ggml;
+  std::optional<EngineVerdict> verdict;         // of `headrace engine check`
   bool device_library = false;                  // it has a library for devices
   std::vector<Device> devices;
   std::vector<CopySpeed> copies;                // to them, as far as they could be measured

@@ -56,6 +56,17 @@ std::string FromEnvironment(const char* name) {
   return value == nullptr ? "" : value;
 }
 
+// A file of headrace's own: as it is installed, below ../share/headrace of the binary, or in the source tree around it.
+std::optional<std::string> LocateOwn(const SearchPaths& paths, const std::string& installed, const std::string& in_tree) {
+  const fs::path binary_dir = paths.binary_dir;
+  if (const fs::path path = binary_dir.parent_path() / "share/headrace" / installed; IsFile(path)) return path.string();
+  fs::path above = binary_dir;
+  for (int i = 0; i < kLevelsUp && !above.empty() && above != above.root_path(); ++i, above = above.parent_path()) {
+    if (IsFile(above / in_tree)) return (above / in_tree).string();
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 SearchPaths SystemSearchPaths(const std::string& engine_option) {
@@ -149,15 +160,14 @@ Result<std::string> LocateLibrary(const SearchPaths& paths) {
 }
 
 Result<std::string> LocateInstaller(const SearchPaths& paths) {
-  const fs::path binary_dir = paths.binary_dir;
-  const fs::path installed = binary_dir.parent_path() / "share/headrace/install-engine.sh";
-  if (IsFile(installed)) return installed.string();
-  fs::path above = binary_dir;
-  for (int i = 0; i < kLevelsUp && !above.empty() && above != above.root_path(); ++i, above = above.parent_path()) {
-    if (IsFile(above / "scripts/install-engine.sh")) return (above / "scripts/install-engine.sh").string();
-  }
+  if (auto found = LocateOwn(paths, "install-engine.sh", "scripts/install-engine.sh")) return *found;
   return Status(Code::kNotFound, "install-engine.sh is missing; install headrace again, or install llama.cpp yourself "
                                  "and name it with --engine DIR");
+}
+
+Result<std::string> LocateBundledModel(const std::string& name, const SearchPaths& paths) {
+  if (auto found = LocateOwn(paths, "models/" + name, "models/" + name)) return *found;
+  return Status(Code::kNotFound, fmt::format("the model {}, which comes with headrace, is missing; install headrace again", name));
 }
 
 }  // namespace headrace::cli

@@ -43,4 +43,7 @@ Result<std::string> LocateLibrary(const SearchPaths& paths);
 // install-engine.sh: in ../share/headrace of the binary, or in scripts/ of the source tree around it.
 Result<std::string> LocateInstaller(const SearchPaths& paths);
 
+// A small model that comes with headrace: in ../share/headrace/models of the binary, or in models/ of the source tree around it. kNotFound.
+Result<std::string> LocateBundledModel(const std::string& name, const SearchPaths& paths);
+
 }  // namespace headrace::cli

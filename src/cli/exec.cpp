@@ -19,6 +19,7 @@
 #include "cli/engine_variables.h"
 #include "cli/exit_status.h"
 #include "cli/file_arguments.h"
+#include "cli/help.h"
 #include "cli/load_mode.h"
 #include "cli/model_setup.h"
 #include "cli/model_source.h"
@@ -258,10 +259,13 @@ void AddExecCommand(CLI::App& app, CommandLine& line) {
                                                      "exec [OPTIONS] -- PROGRAM ARGS...");
   command->footer(kExecExamples);
   command->prefix_command();
+  command->fallthrough(false);   // the program's options are its own
   const auto options = std::make_shared<ExecOptions>();
   command->add_flag("--stats", options->stats, "Say at the end what was resident and streamed, and how fast");
   AddFlashOptions(*command, options->flash);
+  AddQuietOption(*command);
   AddEngineOption(*command, options->engine);
+  ShowFirst(*command, {"ram", "vram", "stats", "quiet"});
   command->callback([options, command, &line] {
     std::vector<std::string> words = command->remaining();
     words.insert(words.end(), line.rest.begin(), line.rest.end());

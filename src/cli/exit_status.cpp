@@ -39,7 +39,7 @@ std::string OneLine(std::string_view text) {
 }
 
 int Fail(std::string_view message, int exit_status) {
-  Say(OneLine(message));
+  SayError(OneLine(message));
   return exit_status;
 }
 

@@ -12,6 +12,7 @@
 #include "cli/device_weights.h"
 #include "cli/draft_head.h"
 #include "cli/engine_probe.h"
+#include "cli/engine_verdict.h"
 #include "cli/machine_profile.h"
 #include "cli/session.h"
 #include "memory/region.h"
@@ -173,6 +174,10 @@ Result<EngineSetup> PrepareEngine(const std::string& engine_option, std::initial
     auto library = LocateLibrary(setup.paths);
     if (!library.ok()) return library.status();
     setup.library = std::move(*library);
+    if (const auto verdict = LoadVerdict(setup.engine, setup.library); verdict && !verdict->same) {
+      SayError(fmt::format("warning: the llama.cpp in {} gave other results with streamed weights when `headrace engine check` compared them ({})",
+                      setup.engine.bin_dir, DescribeVerdict(verdict)));
+    }
   }
   return setup;
 }

@@ -33,6 +33,8 @@ struct FlashOptions {
 
 // --ram, --weights-ram, --vram, --flash-mode, --kernels, --lock, --debug, --kv-dir, --kv-ram, --kv-disk-max.
 void AddFlashOptions(CLI::App& command, FlashOptions& options);
+// -q, --quiet: lines that are no errors are left out (LeaveOutNotes).
+void AddQuietOption(CLI::App& command);
 // --engine, also HEADRACE_ENGINE.
 void AddEngineOption(CLI::App& command, std::string& engine);
 
@@ -61,7 +63,6 @@ void AddExecCommand(CLI::App& app, CommandLine& line);
 void AddPlanCommand(CLI::App& app, CommandLine& line);
 void AddBenchCommand(CLI::App& app, CommandLine& line);
 void AddDoctorCommand(CLI::App& app, CommandLine& line);
-void AddEngineCommand(CLI::App& app, CommandLine& line);
 void AddCompletionCommand(CLI::App& app, CommandLine& line);
 void AddManualCommand(CLI::App& app, CommandLine& line);
 

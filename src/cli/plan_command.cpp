@@ -12,6 +12,7 @@
 #include "cli/engine_variables.h"
 #include "cli/exit_status.h"
 #include "cli/file_arguments.h"
+#include "cli/help.h"
 #include "cli/head_trial.h"
 #include "cli/machine_profile.h"
 #include "cli/modelfile_use.h"
@@ -30,7 +31,7 @@ Examples:
   headrace plan model.gguf --ram 8G            with 8 GiB for the whole process
   headrace plan model.gguf --ram 8G -c 32768 -- -ctk q8_0 -ctv q8_0      another context, a quantized KV cache
   headrace plan model.gguf --ram 8G --draft small.gguf                   what a draft model beside it would gain
-  headrace plan model.gguf --ram 8G --vram 8G  with 8 GiB of a graphics card, too
+  headrace plan model.gguf --ram 8G --vram 8G   with 8 GiB of a graphics card, too
   headrace plan model.gguf --ram 8G --json     for programs: sizes in bytes
 
 While weights stream a pass costs nearly the same for one token as for several, and speculative decoding fills it: a table says how
@@ -204,7 +205,9 @@ void AddPlanCommand(CLI::App& app, CommandLine& line) {
   command->add_flag("--measure", options->measure, "Measure the machine again instead of using what is known");
   AddFlashOptions(*command, options->flash);
   AddSpeculationOptions(*command, options->speculation);
+  AddQuietOption(*command);
   AddEngineOption(*command, options->engine);
+  ShowFirst(*command, {"ram", "vram", "ctx-size", "draft", "json"});
   command->callback([options, &line] { line.action = [options, &line] { return Plan(*options, line); }; });
 }
 

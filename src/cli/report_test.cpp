@@ -225,6 +225,14 @@ TEST(Doctor, AHealthyMachineIsGoodThroughout) {
   for (const Check& check : JudgeDoctor(Healthy())) EXPECT_EQ(check.verdict, Verdict::kGood) << check.key;
 }
 
+TEST(Doctor, AnEngineThatGaveOtherResultsIsBad) {
+  DoctorFacts facts = Healthy();
+  facts.verdict = EngineVerdict{1'800'000'000, true, "4 of 4"};
+  EXPECT_EQ(VerdictOf(facts, "engine"), Verdict::kGood);
+  facts.verdict->same = false;
+  EXPECT_EQ(VerdictOf(facts, "engine"), Verdict::kBad);
+}
+
 TEST(Doctor, SaysWhatCopiesToADeviceMean) {
   DoctorFacts facts = Healthy();
   facts.devices = {{"CUDA0", "a card", 8 * kGiB, 8 * kGiB, false}};

@@ -11,6 +11,7 @@
 #include "cli/engine_probe.h"
 #include "cli/engine_variables.h"
 #include "cli/exit_status.h"
+#include "cli/help.h"
 #include "cli/load_mode.h"
 #include "cli/model_setup.h"
 #include "cli/modelfile_use.h"
@@ -211,7 +212,7 @@ void AddRunCommand(CLI::App& app, cli::CommandLine& line) {
                                                                                     "named Modelfile beside the model counts by itself")
                                ->type_name("FILE");
   command->add_flag("--no-modelfile", options->no_modelfile, "Leave a Modelfile beside the model out")->excludes(modelfile);
-  const CLI::Option* prompt = command->add_option("-p,--prompt", options->prompt, "Prompt: print one answer and end")->type_name("TEXT");
+  const CLI::Option* prompt = command->add_option("-p,--prompt,prompt", options->prompt, "Prompt: print one answer and end")->type_name("TEXT");
   command->add_option("-f,--file", options->prompt_file, "Prompt from a file, instead of -p; - is standard input")->type_name("FILE");
   command->add_flag("--raw", options->raw, "Continue the prompt's text although the model has a chat template");
   command->add_flag("-q,--quiet", options->quiet, "No lines about what was decided and how it went");
@@ -227,6 +228,7 @@ void AddRunCommand(CLI::App& app, cli::CommandLine& line) {
   AddSpeculationOptions(*command, options->speculation);
   cli::AddFlashOptions(*command, options->flash);
   cli::AddEngineOption(*command, options->engine);
+  cli::ShowFirst(*command, {"prompt", "file", "ram", "vram", "predict", "ctx-size"});
   command->callback([options, prompt, &line] {
     line.action = [options, prompt, &line] { return Run(*options, prompt->count() > 0, line); };
   });

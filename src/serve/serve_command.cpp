@@ -14,6 +14,7 @@
 #include "cli/engine_probe.h"
 #include "cli/engine_variables.h"
 #include "cli/exit_status.h"
+#include "cli/help.h"
 #include "cli/model_setup.h"
 #include "gguf/catalogue.h"
 #include "serve/api_keys.h"
@@ -195,7 +196,9 @@ void AddServeCommand(CLI::App& app, cli::CommandLine& line) {
       ->type_name("SIZE");
   command->add_flag("--no-modelfile", settings.no_modelfile, "Leave the Modelfiles beside models out (docs/modelfile.md)");
   cli::AddFlashOptions(*command, settings.flash);
+  cli::AddQuietOption(*command);
   cli::AddEngineOption(*command, options->engine);
+  cli::ShowFirst(*command, {"models-dir", "ram", "vram", "host", "port", "api-key"});
   command->callback([options, &line] { line.action = [options, &line] { return Serve(*options, line); }; });
 }
 

@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <sstream>
 
 #include <nlohmann/json.hpp>
 
@@ -30,6 +31,43 @@ TEST_F(Cli, HelpOfEveryCommandHasExamples) {
     EXPECT_TRUE(Has(outcome.out, std::string("headrace ") + command)) << command;
     EXPECT_EQ(outcome.err, "") << command;
   }
+}
+
+TEST_F(Cli, HelpFitsATerminalAndHasWhatMattersFirst) {
+  for (const char* command : {"run", "serve", "batch", "exec", "plan", "bench", "top", "doctor", "engine", "completion", "manual"}) {
+    for (const char* how : {"--help", "--help-all"}) {
+      const Outcome outcome = Run({command, how});
+      EXPECT_EQ(outcome.status, 0) << command;
+      std::istringstream lines(outcome.out);
+      for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80u) << command << " " << how << ": " << line;
+    }
+  }
+  EXPECT_FALSE(Has(Run({"run", "--help"}).out, "--kv-dir DIR"));
+  EXPECT_TRUE(Has(Run({"run", "--help"}).out, "headrace run --help-all"));
+  EXPECT_TRUE(Has(Run({"run", "--help-all"}).out, "--kv-dir DIR"));
+}
+
+TEST_F(Cli, OptionsComeFromAFile) {
+  const auto plan = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"plan", Model(), "--json"});
+    return Run(more).out;
+  };
+  const std::string file = tree_.File("home/.config/headrace/config.toml", "weights-ram = \"5M\"\nflash-mode = \"on\"\nmodels-dir = \"/m\"\n[run]\nflash-mode = \"off\"\n");
+  EXPECT_TRUE(Has(plan({}), "5242880"));
+  EXPECT_FALSE(Has(plan({"--weights-ram", "6M"}), "5242880")) << "the command line goes before";
+  environment_["HEADRACE_WEIGHTS_RAM"] = "7M";
+  EXPECT_TRUE(Has(plan({}), "7340032")) << "so does a variable";
+  environment_.erase("HEADRACE_WEIGHTS_RAM");
+  environment_["HEADRACE_CONFIG"] = "";
+  EXPECT_FALSE(Has(plan({}), "5242880")) << "no file";
+  environment_["HEADRACE_CONFIG"] = tree_.Path("missing.toml");
+  ExpectError({"plan", Model()}, 2, "missing.toml");
+  environment_.erase("HEADRACE_CONFIG");
+  tree_.File("wrong.toml", "[plan]\nwieghts-ram = 5\n");
+  ExpectError({"--config", tree_.Path("wrong.toml"), "plan", Model()}, 2, "headrace plan has no option --wieghts-ram");
+  ExpectError({"plan", "--config", tree_.Path("wrong.toml"), Model()}, 2, "wrong.toml");
+  tree_.File("wrong.toml", "rma = \"5G\"\n");
+  ExpectError({"--config", tree_.Path("wrong.toml"), "plan", Model()}, 2, "no command has an option --rma");
 }
 
 TEST_F(Cli, Version) {

@@ -186,6 +186,26 @@ TEST_F(SlowRunCommand, PromptCachesOfTheEngine) {
   EXPECT_TRUE(SameText(Generate(stock).out, first.out));
 }
 
+TEST_F(RunCommand, ThePromptMayFollowTheModel) {
+  const std::vector<std::string> settings = {"--raw", "-n", "8", "--temp", "0", "--weights-ram", "4M", "--flash-mode", "on", "--quiet"};
+  const auto answer = [&](std::vector<std::string> words) {
+    words.insert(words.end(), settings.begin(), settings.end());
+    return Run(words).out;
+  };
+  const std::string text = answer({"run", Model(), "Elizabeth was"});
+  EXPECT_TRUE(text.starts_with("Elizabeth was")) << text;
+  EXPECT_EQ(text, answer({"run", Model(), "-p", "Elizabeth was"}));
+}
+
+TEST_F(RunCommand, ExecSaysNothingWhenItIsToBeQuiet) {
+  const std::vector<std::string> words = {"--weights-ram", "4M", "--flash-mode", "on", "--stats", "--", "llama-bench", "-m", Model(), "-p", "0", "-n", "1", "-r", "1"};
+  std::vector<std::string> loud = words, quiet = words;
+  loud.insert(loud.begin(), "exec");
+  quiet.insert(quiet.begin(), {"exec", "--quiet"});
+  EXPECT_TRUE(Has(Run(loud).err, "headrace: "));
+  EXPECT_FALSE(Has(Run(quiet).err, "headrace: "));
+}
+
 TEST_F(RunCommand, QuietAndAutoWithAModelThatFits) {
   EXPECT_EQ(Generate({"--weights-ram", "4M", "--quiet"}).err, "");
   EXPECT_EQ(Generate({"--ram", "4G", "--quiet"}).err, "");

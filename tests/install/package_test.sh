@@ -44,7 +44,7 @@ grep -q 'headrace engine install' "$work/doctor" || { cat "$work/doctor" >&2; fa
 ! grep -q 'libheadrace.so is' "$work/doctor" || { cat "$work/doctor" >&2; fail "headrace doctor does not find the library"; }
 inside bash -c '. /usr/share/bash-completion/completions/headrace && complete -p headrace' >/dev/null || fail "bash does not take its completion"
 for file in usr/share/man/man1/headrace-run.1.gz usr/lib/systemd/user/headrace.service usr/share/zsh/vendor-completions/_headrace \
-            usr/share/fish/vendor_completions.d/headrace.fish usr/include/headrace/headrace.h; do
+            usr/share/fish/vendor_completions.d/headrace.fish usr/share/headrace/models/austen-moe-q4_0.gguf usr/include/headrace/headrace.h; do
   # minbase leaves manual pages in; an image that drops them has none of ours either.
   [ -f "$root/$file" ] || fail "/$file is missing"
 done

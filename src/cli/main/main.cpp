@@ -1,4 +1,5 @@
 #include "batch/batch_command.h"
+#include "check/engine_command.h"
 #include "cli/command_line.h"
 #include "run/run_command.h"
 #include "serve/serve_command.h"
@@ -6,5 +7,5 @@
 
 int main(int argc, char** argv) {
   using namespace headrace;
-  return cli::RunCommandLine(argc, argv, {run::AddRunCommand, serve::AddServeCommand, batch::AddBatchCommand, top::AddTopCommand});
+  return cli::RunCommandLine(argc, argv, {run::AddRunCommand, serve::AddServeCommand, batch::AddBatchCommand, top::AddTopCommand, check::AddEngineCommand});
 }
