@@ -13,6 +13,7 @@
 #include "cli/engine_variables.h"
 #include "cli/exit_status.h"
 #include "cli/output.h"
+#include "cli/pull_command.h"
 #include "cli/start_signals.h"
 
 namespace headrace::cli {
@@ -21,6 +22,8 @@ namespace {
 constexpr const char* kFooter = R"(
 Examples:
   headrace run model.gguf --ram 8G -p "Why is the sky blue?"
+  headrace pull hf:ggml-org/gemma-3-4b-it-GGUF
+  headrace list
   headrace serve --models-dir ~/models
   headrace plan model.gguf --ram 8G
   headrace exec --ram 8G -- llama-server -m model.gguf
@@ -82,6 +85,7 @@ std::unique_ptr<CLI::App> MakeApp(CommandLine& line, const std::vector<AddComman
   AddBenchCommand(*app, line);
   AddDoctorCommand(*app, line);
   AddEngineCommand(*app, line);
+  AddPullCommand(*app, line);
   AddCompletionCommand(*app, line);
   AddManualCommand(*app, line);
   return app;

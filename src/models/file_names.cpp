@@ -18,8 +18,6 @@ constexpr std::string_view kProjector = "mmproj";
 constexpr std::string_view kBesideModels[] = {kProjector, "imatrix", "mtp-", "eagle3-", "dflash-", "dspark-"};
 constexpr std::string_view kFamilies[] = {"IQ", "TQ", "Q", "MXFP", "NVFP", "BF", "FP", "F"};   // each with a number behind it
 
-std::string_view LastName(std::string_view path) { return path.substr(path.rfind('/') + 1); }
-
 // "Q4_K_M", "F16": a family, a number, and words behind it.
 bool IsQuantization(std::string_view word) {
   for (const std::string_view family : kFamilies) {
@@ -32,6 +30,8 @@ bool IsQuantization(std::string_view word) {
 }
 
 }  // namespace
+
+std::string LastName(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
 std::string WithoutModelSuffix(std::string path) {
   if (path.size() > kSuffix.size() && EndsIgnoringCase(path, kSuffix)) path.resize(path.size() - kSuffix.size());
@@ -50,14 +50,14 @@ bool IsModelFileName(const std::string& name) {
 }
 
 bool IsBesideModel(const std::string& path) {
-  const std::string_view name = LastName(path);
-  return std::any_of(std::begin(kBesideModels), std::end(kBesideModels), [&](std::string_view part) { return name.find(part) != std::string_view::npos; });
+  const std::string name = LastName(path);
+  return std::any_of(std::begin(kBesideModels), std::end(kBesideModels), [&](std::string_view part) { return name.find(part) != std::string::npos; });
 }
 
-bool IsProjectorName(const std::string& path) { return LastName(path).find(kProjector) != std::string_view::npos; }
+bool IsProjectorName(const std::string& path) { return LastName(path).find(kProjector) != std::string::npos; }
 
 std::string QuantizationIn(const std::string& path) {
-  std::string stem(LastName(ModelStem(path)));
+  std::string stem = LastName(ModelStem(path));
   std::transform(stem.begin(), stem.end(), stem.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
   std::string found;
   for (size_t begin = 0; begin <= stem.size();) {

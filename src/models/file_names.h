@@ -6,6 +6,9 @@
 
 namespace headrace {
 
+// What is behind the last slash.
+std::string LastName(const std::string& path);
+
 // A file's name, or path, without ".gguf" in small or capital letters.
 std::string WithoutModelSuffix(std::string path);
 // The same for the whole model: of a part of a split one without "-00001-of-00003" too.

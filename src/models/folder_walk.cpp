@@ -31,8 +31,6 @@ std::vector<std::string> EntriesOf(const std::string& folder) {
   return entries;
 }
 
-std::string LastName(const std::string& path) { return path.substr(path.rfind('/') + 1); }
-
 // A repository of the hub, of which one version is being looked at.
 struct Repository {
   std::string name;      // "USER/NAME", "" outside of one

@@ -68,7 +68,7 @@ Way WayOf(const std::string& file, size_t place) {
   way.given = std::filesystem::absolute(file, error).lexically_normal().string();
   const auto split = ParseSplitName(way.given);
   way.path = split ? split->PathOf(1) : way.given;
-  way.name = way.path.substr(way.path.rfind('/') + 1);
+  way.name = LastName(way.path);
   way.short_name = ModelStem(way.name);
   if (split) way.longer.push_back(WithoutModelSuffix(way.name));
   way.longer.push_back(way.path);

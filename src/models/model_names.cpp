@@ -13,42 +13,42 @@
 namespace headrace {
 namespace {
 
-constexpr std::string_view kHub = "hf:";
-constexpr size_t kMostShown = 12;
+constexpr std::string_view kHubMark = "hf:";
+constexpr size_t kMostIds = 12;
 
-using Same = std::function<bool(std::string_view, std::string_view)>;
+using Matches = std::function<bool(const ModelFile&)>;
 
-std::string LastName(const std::string& path) { return path.substr(path.rfind('/') + 1); }
-
-bool HasName(const ModelFile& model, const std::string& name, const Same& same) {
-  return same(model.id, name) || std::any_of(model.other_names.begin(), model.other_names.end(), [&](const std::string& other) { return same(other, name); });
+std::string Ids(const std::vector<const ModelFile*>& models) {
+  std::vector<std::string> ids;
+  for (size_t i = 0; i < std::min(models.size(), kMostIds); ++i) ids.push_back(models[i]->id);
+  return fmt::format("{}{}", fmt::join(ids, ", "), models.size() > kMostIds ? fmt::format(" and {} more", models.size() - kMostIds) : "");
 }
 
 }  // namespace
 
-Result<ModelFile> FindByName(const std::vector<ModelFile>& models, const std::string& given, const NameWords& words) {
-  const std::string name = given.starts_with(kHub) ? given.substr(kHub.size()) : given, stem = ModelStem(name);
-  for (const std::string& id : {name, stem}) {
-    const auto found = std::find_if(models.begin(), models.end(), [&](const ModelFile& model) { return model.id == id; });
-    if (found != models.end()) return *found;
+Result<ModelFile> FindByName(const std::vector<ModelFile>& models, const std::string& given, const NameRules& rules) {
+  const std::string name = given.starts_with(kHubMark) ? given.substr(kHubMark.size()) : given, stem = ModelStem(name);
+  const auto has_other = [&](const ModelFile& model, const auto& same) {
+    return std::any_of(model.other_names.begin(), model.other_names.end(), [&](const std::string& other) { return same(other, name) || same(other, stem); });
+  };
+  const Matches tiers[] = {[&](const ModelFile& model) { return model.id == name; },
+                           [&](const ModelFile& model) { return model.id == stem; },
+                           [&](const ModelFile& model) { return has_other(model, std::equal_to<>()); },
+                           [&](const ModelFile& model) { return LastName(model.id) == stem; },
+                           [&](const ModelFile& model) {
+                             return rules.any_case && (EqualIgnoringCase(model.id, name) || EqualIgnoringCase(LastName(model.id), stem) || has_other(model, EqualIgnoringCase));
+                           }};
+  for (const Matches& matches : tiers) {
+    std::vector<const ModelFile*> found;
+    for (const ModelFile& model : models) {
+      if (!name.empty() && matches(model)) found.push_back(&model);
+    }
+    if (found.size() == 1) return *found.front();
+    if (!found.empty()) return Status(Code::kInvalidArgument, fmt::format("{} is the name of several models: {}; write one of these", NameAsText(given), Ids(found)));
   }
   std::vector<std::string> ids;
   for (const ModelFile& model : models) ids.push_back(model.id);
-  const Same exactly = std::equal_to<>(), nearly = EqualIgnoringCase;
-  for (const Same& same : {exactly, nearly}) {
-    std::vector<const ModelFile*> found;
-    for (const ModelFile& model : models) {
-      if (HasName(model, name, same) || HasName(model, stem, same) || same(LastName(model.id), stem)) found.push_back(&model);
-    }
-    if (found.size() == 1) return *found.front();
-    if (found.empty() || name.empty()) continue;
-    std::vector<std::string> candidates;
-    for (const ModelFile* model : found) candidates.push_back(model->id);
-    const std::string more = candidates.size() > kMostShown ? fmt::format(" and {} more", candidates.size() - kMostShown) : "";
-    candidates.resize(std::min(candidates.size(), kMostShown));
-    return Status(Code::kInvalidArgument, fmt::format("{} is the name of several models: {}{}; write one of these", NameAsText(given), fmt::join(candidates, ", "), more));
-  }
-  return Status(Code::kNotFound, fmt::format("there is no {} {}{}; {}", words.what, NameAsText(given), NearestText(name, ids), words.list));
+  return Status(Code::kNotFound, fmt::format("there is no {} {}{}; {}", rules.what, NameAsText(given), NearestText(name, ids), rules.list));
 }
 
 }  // namespace headrace

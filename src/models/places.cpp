@@ -15,7 +15,8 @@ constexpr const char* kOllamaService = "/usr/share/ollama/.ollama/models";
 // `below` in the folder that a variable names, "" without it.
 std::string Below(const Getenv& getenv, const char* variable, const char* below) {
   const char* value = getenv(variable);
-  return value == nullptr || *value == '\0' ? "" : (fs::path(value) / below).lexically_normal().string();
+  if (value == nullptr || *value == '\0') return "";
+  return (*below == '\0' ? fs::path(value) : fs::path(value) / below).lexically_normal().string();
 }
 
 std::string FirstOf(std::initializer_list<std::string> folders) {

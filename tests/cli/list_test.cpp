@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "../serve/http_client.h"
 #include "command_runner.h"
 
 namespace headrace::cli {
@@ -43,7 +44,8 @@ class ListTest : public CommandTest {
     EXPECT_EQ(outcome.status, 0) << outcome.err;
     EXPECT_EQ(outcome.err, "");
     std::map<std::string, Json> models;
-    for (const Json& model : Json::parse(outcome.out)["models"]) models[model["name"]] = model;
+    const Json list = Json::parse(outcome.out);
+    for (const Json& model : list["models"]) models[model["name"]] = model;
     return models;
   }
 };
@@ -108,10 +110,41 @@ TEST_F(ListTest, NamesWorkWhereAFileDoes) {
   EXPECT_TRUE(Has(Run({"plan", "austen-GGUF:Q8_0"}).out, "austen-Q8_0.gguf"));
   const Outcome exec = Run({"exec", "--", "llama-completion", "-m", "qwen3:30b", "-p", "Emma", "-n", "2", "-no-cnv"});
   EXPECT_EQ(exec.status, 0) << exec.err;
-  const Outcome draft = Run({"plan", "austen-GGUF:Q4_0", "--draft", "small", "--weights-ram", "4M", "--flash-mode", "on"});
+  const Outcome draft = Run({"plan", "austen-GGUF:Q4_0", "--draft", "small", "--weights-ram", "10M", "--flash-mode", "on"});
   EXPECT_EQ(draft.status, 0) << draft.err;
   tree_.File("requests.jsonl", R"({"custom_id":"1","method":"POST","url":"/v1/completions","body":{"prompt":"Emma","max_tokens":2}})" "\n");
   EXPECT_EQ(Run({"batch", "qwen3", tree_.Path("requests.jsonl"), "-o", tree_.Path("results.jsonl")}).status, 0);
+}
+
+TEST_F(ListTest, AModelfileNamesOne) {
+  const std::string file = tree_.File("Modelfile", "FROM qwen3:30b\nPARAMETER temperature 0\n");
+  EXPECT_EQ(Run({"plan", "--modelfile", file}).status, 0);
+  ExpectError({"plan", "--modelfile", tree_.File("Other", "FROM qwen3:31b\n")}, 2, "headrace list");
+}
+
+TEST_F(ListTest, ServeOffersThemAll) {
+  RunningCommand server({HEADRACE_COMMAND, "serve", "--port", "0"}, environment_);
+  ASSERT_TRUE(server.WaitForOutput("listening on http://127.0.0.1:"));
+  ASSERT_TRUE(server.WaitForOutput("\n"));
+  const std::string& said = server.output();
+  const auto port = static_cast<uint16_t>(std::stoi(said.substr(said.find("127.0.0.1:") + 10)));
+  const auto ask = [&](const std::string& method, const std::string& target, const std::string& body) {
+    serve::HttpClient client(port);
+    EXPECT_TRUE(client.Send(method, target, body));
+    return client.Read();
+  };
+  std::vector<std::string> ids;
+  const Json list = Json::parse(ask("GET", "/api/v1/models", "").body);
+  for (const Json& model : list["models"]) ids.push_back(model["id"]);
+  EXPECT_EQ(ids, (std::vector<std::string>{"ggml-org/austen-GGUF:Q4_0", "ggml-org/austen-GGUF:Q8_0", "qwen3:30b", "someone/broken/broken", "someone/small/mmproj-small",
+                                           "someone/small/small"}));
+  const auto answer = ask("POST", "/v1/completions", R"({"model":"qwen3:30b","prompt":"Emma","max_tokens":2})");
+  EXPECT_EQ(answer.status, 200) << answer.body;
+  const auto several = ask("POST", "/v1/completions", R"({"model":"austen-GGUF","prompt":"Emma","max_tokens":2})");
+  EXPECT_EQ(several.status, 400) << several.body;
+  EXPECT_TRUE(Has(several.body, "several models")) << several.body;
+  server.SignalCommand(SIGTERM);
+  EXPECT_EQ(server.Finish().status, 0);
 }
 
 TEST_F(ListTest, NamesThatMeanNothingOrTooMuch) {
