@@ -33,7 +33,11 @@ Foreseer::Foreseer(const serve::Settings& settings, ModelLibrary& library) : set
 
 Outlook Foreseer::Foresee(const ModelEntry& entry) {
   if (!entry.error.empty()) return {Verdict::kDamaged, 0, entry.error};
-  auto plan = serve::PlanLoad(settings_, library_, simulations_, entry, {}, room_);
+  // For one request at a time, without drafts: nothing is tried out.
+  serve::ModelConfig alone;
+  alone.slots = 1;
+  alone.speculate = "off";
+  auto plan = serve::PlanLoad(settings_, library_, simulations_, entry, alone, room_);
   if (!plan.ok()) return {Verdict::kUnknown, 0, plan.status().message()};
   const auto estimate = serve::EstimateJson(settings_, {std::move(*plan), {}}, kPromptTokens);
   if (!estimate.ok()) return {Verdict::kUnknown, 0, estimate.status().message()};

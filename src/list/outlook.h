@@ -1,4 +1,4 @@
-// What a model on this machine can be expected to do: what `headrace serve` would decide if it were loaded alone.
+// What a model on this machine can be expected to do: what `headrace serve` would decide for one request at a time if it were loaded alone.
 #pragma once
 
 #include <string>
