@@ -82,7 +82,8 @@ int List(const ListOptions& options) {
     models.push_back({std::move(entry), std::move(outlook)});
   }
   progress.Show("");
-  const uint64_t memory = config->config.process_bytes != Config::kAutomatic ? config->config.process_bytes : foreseer.available().bytes;
+  const uint64_t limit = config->config.process_bytes;   // 0: none
+  const uint64_t memory = limit != Config::kAutomatic && limit > 0 ? limit : foreseer.available().bytes;
   if (models.empty() && !options.json) {
     Say("there is no model on this machine; headrace pull hf:USER/REPOSITORY fetches one");
     return cli::kExitOk;

@@ -108,7 +108,11 @@ class Pull {
       const fs::path link = snapshot / (*chosen)[i].path;
       HEADRACE_RETURN_IF_ERROR(PutLink(fs::path(files[i].path).lexically_relative(link.parent_path()), link));
     }
-    HEADRACE_RETURN_IF_ERROR(ReplaceFile((repository / "refs" / "main").string(), listing->commit));
+    const fs::path reference = repository / "refs" / "main";
+    HEADRACE_RETURN_IF_ERROR(ReplaceFile(reference.string(), listing->commit));
+    // Some share their cache.
+    std::error_code ignored;
+    fs::permissions(reference, fs::perms::group_read | fs::perms::others_read, fs::perm_options::add, ignored);
     pulled->path = (snapshot / chosen->front().path).string();
     return pulled;
   }

@@ -45,6 +45,7 @@ class ListTest : public CommandTest {
     EXPECT_EQ(outcome.err, "");
     std::map<std::string, Json> models;
     const Json list = Json::parse(outcome.out);
+    EXPECT_GT(list["memory_bytes"], 0);
     for (const Json& model : list["models"]) models[model["name"]] = model;
     return models;
   }
