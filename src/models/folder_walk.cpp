@@ -45,7 +45,7 @@ class Walk {
   std::vector<Way> Run() {
     // Links to the folders around it would begin anew.
     for (fs::path around = fs::path(root_).parent_path(); !around.empty(); around = around.parent_path()) {
-      if (const auto identity = IdentityOf(around.string())) seen_.insert(*identity);
+      if (const auto identity = FileInodeOf(around.string())) seen_.insert(*identity);
       if (around == around.parent_path()) break;
     }
     Look(root_, "", 0);
@@ -61,7 +61,7 @@ class Walk {
  private:
   // `name`: of the folder in the root, with a slash behind it; in a repository of the folder there.
   void Look(const std::string& folder, const std::string& name, size_t depth) {
-    const auto identity = IdentityOf(folder);
+    const auto identity = FileInodeOf(folder);
     if (!identity || !seen_.insert(*identity).second) return;
     if (const std::string repository = HubRepositoryOf(LastName(folder)); !repository.empty() && repository_.name.empty() && LookIntoRepository(folder, repository)) return;
     for (const std::string& entry : EntriesOf(folder)) {
@@ -92,11 +92,11 @@ class Walk {
     return true;
   }
 
-  void Add(const std::string& path, const std::string& name, bool link, FileIdentity file) {
+  void Add(const std::string& path, const std::string& name, bool link, FileInode file) {
     Way way;
     way.path = path;
     way.link = link;
-    way.file = file;
+    way.inode = file;
     const std::string stem = ModelStem(name);
     if (repository_.name.empty()) {
       way.name = name;
@@ -124,16 +124,16 @@ class Walk {
   const std::string root_, folder_name_;
   Repository repository_;
   std::vector<Way> found_;
-  std::set<FileIdentity> seen_;                                    // folders
+  std::set<FileInode> seen_;                                    // folders
   std::set<std::tuple<size_t, std::string, std::string>> links_;   // to folders: depth, name, path
 };
 
 }  // namespace
 
-std::optional<FileIdentity> IdentityOf(const std::string& path) {
+std::optional<FileInode> FileInodeOf(const std::string& path) {
   struct stat info {};
   if (stat(path.c_str(), &info) != 0) return std::nullopt;
-  return FileIdentity{info.st_dev, info.st_ino};
+  return FileInode{info.st_dev, info.st_ino};
 }
 
 std::vector<Way> WalkFolder(const std::string& folder) {

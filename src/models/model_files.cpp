@@ -26,8 +26,8 @@ auto Claim(const Way& way) {
 
 // The ways to each model, the one that names it first.
 std::vector<std::vector<Way>> ByModel(std::vector<Way> ways) {
-  std::map<FileIdentity, std::vector<Way>> models;
-  for (Way& way : ways) models[way.file].push_back(std::move(way));
+  std::map<FileInode, std::vector<Way>> models;
+  for (Way& way : ways) models[way.inode].push_back(std::move(way));
   std::vector<std::vector<Way>> result;
   for (auto& [unused, group] : models) {
     std::sort(group.begin(), group.end(), [](const Way& a, const Way& b) { return Rank(a) < Rank(b); });
@@ -73,7 +73,7 @@ Way WayOf(const std::string& file, size_t place) {
   if (split) way.longer.push_back(WithoutModelSuffix(way.name));
   way.longer.push_back(way.path);
   way.place = place;
-  way.file = IdentityOf(way.path).value_or(FileIdentity());
+  way.inode = FileInodeOf(way.path).value_or(FileInode());
   return way;
 }
 
@@ -81,9 +81,9 @@ Way WayOf(const std::string& file, size_t place) {
 
 std::vector<ModelFile> FindModelFiles(const std::vector<ModelPlace>& places, const std::vector<std::string>& files) {
   std::vector<Way> ways;
-  std::set<FileIdentity> seen;
+  std::set<FileInode> seen;
   for (size_t i = 0; i < places.size(); ++i) {
-    const auto identity = IdentityOf(places[i].folder);
+    const auto identity = FileInodeOf(places[i].folder);
     if (!identity || !seen.insert(*identity).second) continue;
     for (Way& way : places[i].ollama ? OllamaModels(places[i].folder) : WalkFolder(places[i].folder)) {
       way.place = i;

@@ -56,7 +56,7 @@ std::vector<Way> OllamaModels(const std::string& folder) {
     if (it.depth() != 3 || !it->is_regular_file(ignored)) continue;
     const std::string blob = ModelBlob(it->path().string());
     const std::string path = (root / "blobs" / blob).string();
-    const auto identity = blob.empty() ? std::nullopt : IdentityOf(path);
+    const auto identity = blob.empty() ? std::nullopt : FileInodeOf(path);
     if (!identity) continue;
     const fs::path model = it->path().parent_path(), user = model.parent_path();
     const std::string name = ModelName(user.parent_path().filename().string(), user.filename().string(), model.filename().string());
@@ -66,7 +66,7 @@ std::vector<Way> OllamaModels(const std::string& folder) {
     way.name = way.short_name = name + ":" + tag;
     way.longer = {"ollama/" + way.name, path};
     way.others = {name};
-    way.file = *identity;
+    way.inode = *identity;
     ways.push_back(std::move(way));
   }
   return ways;

@@ -10,8 +10,8 @@
 namespace headrace {
 
 // Which file it is, by whatever name: device and inode.
-using FileIdentity = std::pair<uint64_t, uint64_t>;
-std::optional<FileIdentity> IdentityOf(const std::string& path);
+using FileInode = std::pair<uint64_t, uint64_t>;
+std::optional<FileInode> FileInodeOf(const std::string& path);
 
 struct Way {
   std::string path;                  // absolute
@@ -23,7 +23,7 @@ struct Way {
   size_t place = 0;                  // in the order of places
   size_t later = 0;                  // of several versions of the same, how many come before this one
   bool link = false;                 // the file itself is a link
-  FileIdentity file;
+  FileInode inode;
 };
 
 }  // namespace headrace
