@@ -15,6 +15,7 @@
 #include "cli/exit_status.h"
 #include "cli/help.h"
 #include "cli/load_mode.h"
+#include "cli/model_name.h"
 #include "cli/session.h"
 #include "serve/lone_server.h"
 #include "serve/private_folder.h"
@@ -164,7 +165,7 @@ void AddBatchCommand(CLI::App& app, cli::CommandLine& line) {
   CLI::App* command = app.add_subcommand("batch", "Answer a file of requests (OpenAI's batch format), many in each pass over the weights");
   command->footer(kExamples);
   const auto options = std::make_shared<BatchOptions>();
-  command->add_option("model", options->model, "GGUF file; any part of a split model")->type_name("MODEL")->required();
+  cli::TakesModel(command->add_option("model", options->model, "GGUF file, any part of a split one, or a name of `headrace list`"))->type_name("MODEL")->required();
   command->add_option("requests", options->requests, "File with a request on each line; - is standard input")->type_name("REQUESTS")->required();
   command->add_option("-o,--output", options->results, "File for the results (default: results.jsonl beside the requests)")->type_name("FILE");
   command->add_flag("--overwrite", options->overwrite, "Begin anew: what the file of results has is lost");

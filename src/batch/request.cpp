@@ -83,7 +83,7 @@ const char* UrlOf(Endpoint endpoint) { return kUrls[static_cast<size_t>(endpoint
 
 Request ParseRequest(std::string_view line) {
   Request request;
-  const auto json = cli::ParseOrderedJson(line);
+  const auto json = ParseOrderedJson(line);
   if (!json.ok()) {
     request.problem = "it is no JSON: " + json.status().message();
   } else if (!json->is_object()) {

@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "base/status.h"
-#include "cli/json.h"
+#include "base/json.h"
 
 namespace headrace::batch {
 

@@ -14,7 +14,7 @@ std::string Write(const RequestEntry& entry, Json response, Json error) {
 }  // namespace
 
 std::string ResponseLine(const RequestEntry& entry, int status, const std::string& body) {
-  auto json = cli::ParseOrderedJson(body);
+  auto json = ParseOrderedJson(body);
   Json parsed = json.ok() ? std::move(*json) : Json(body);
   std::string request_id = entry.id();
   if (parsed.is_object() && parsed.contains("id") && parsed["id"].is_string()) request_id = parsed["id"].get<std::string>();
@@ -27,7 +27,7 @@ std::string ErrorLine(const RequestEntry& entry, std::string_view code, std::str
 
 Result<ResultKey> ParseResult(std::string_view line) {
   const Status none(Code::kCorrupt, "is no result of a batch");
-  const cli::Json json = cli::JsonOrNull(line);
+  const headrace::Json json = JsonOrNull(line);
   if (!json.is_object() || !json.contains("id") || !json["id"].is_string() || !json.contains("custom_id") || !json.contains("response") ||
       !json.contains("error")) {
     return none;
@@ -39,7 +39,7 @@ Result<ResultKey> ParseResult(std::string_view line) {
   } else if (!json["custom_id"].is_null()) {
     return none;
   }
-  const cli::Json& response = json["response"];
+  const headrace::Json& response = json["response"];
   const bool answered = response.is_object() && response.contains("status_code") && response["status_code"].is_number();
   key.failed = !json["error"].is_null() || !answered || response["status_code"] != 200;
   return key;

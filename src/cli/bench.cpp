@@ -16,6 +16,7 @@
 #include "cli/help.h"
 #include "cli/load_mode.h"
 #include "cli/machine_profile.h"
+#include "cli/model_name.h"
 #include "cli/model_setup.h"
 #include "cli/options.h"
 #include "cli/output.h"
@@ -134,7 +135,7 @@ void AddBenchCommand(CLI::App& app, CommandLine& line) {
   command->footer(kBenchExamples);
   const auto options = std::make_shared<BenchOptions>();
   BenchArguments& arguments = options->arguments;
-  command->add_option("model", arguments.model, "GGUF file; any part of a split model")->required()->type_name("MODEL");
+  TakesModel(command->add_option("model", arguments.model, "GGUF file, any part of a split one, or a name of `headrace list`"))->required()->type_name("MODEL");
   command->add_option("-p,--prompt", arguments.prompt_tokens, "Length of the prompt, 0 for none")
       ->type_name("N")->check(CLI::Range(0u, 1u << 20))->capture_default_str();
   command->add_option("-n,--decode", arguments.decode_tokens, "Tokens to decode, 0 for none")

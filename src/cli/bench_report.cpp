@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/size.h"
-#include "cli/json.h"
+#include "base/json.h"
 #include "cli/text_table.h"
 
 namespace headrace::cli {

@@ -15,6 +15,7 @@
 #include "cli/exit_status.h"
 #include "cli/help.h"
 #include "cli/output.h"
+#include "cli/pull_command.h"
 #include "cli/start_signals.h"
 
 namespace headrace::cli {
@@ -23,6 +24,8 @@ namespace {
 constexpr const char* kFooter = R"(
 Examples:
   headrace run model.gguf --ram 8G -p "Why is the sky blue?"
+  headrace pull hf:ggml-org/gemma-3-4b-it-GGUF
+  headrace list
   headrace serve --models-dir ~/models
   headrace plan model.gguf --ram 8G
   headrace exec --ram 8G -- llama-server -m model.gguf
@@ -85,6 +88,7 @@ std::unique_ptr<CLI::App> MakeApp(CommandLine& line, const std::vector<AddComman
   AddPlanCommand(*app, line);
   AddBenchCommand(*app, line);
   AddDoctorCommand(*app, line);
+  AddPullCommand(*app, line);
   AddCompletionCommand(*app, line);
   AddManualCommand(*app, line);
   return app;

@@ -1,34 +1,25 @@
 #include "cli/download_cache.h"
 
 #include <algorithm>
-#include <cctype>
 #include <filesystem>
-#include <iterator>
 #include <utility>
 #include <vector>
 
 #include <fmt/format.h>
 
+#include "base/json.h"
 #include "base/size.h"
 #include "base/small_file.h"
-#include "base/split_name.h"
-#include "cli/json.h"
+#include "models/folder_walk.h"
+#include "models/hub_names.h"
+#include "models/places.h"
 
 namespace headrace::cli {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kCommitDigits = 40;
-constexpr uint64_t kLargestManifest = kMiB, kLargestReference = 4 * kKiB;
-constexpr const char* kUsualQuantizations[] = {"Q4_K_M", "Q8_0"};
-// In names of files that are no model of their own.
-constexpr std::string_view kBesideModels[] = {"mmproj", "imatrix", "mtp-", "eagle3-", "dflash-", "dspark-"};
-
-std::string Lowered(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
+constexpr uint64_t kLargestManifest = kMiB;
 
 bool IsRegularFile(const fs::path& path) {
   std::error_code error;
@@ -38,44 +29,6 @@ bool IsRegularFile(const fs::path& path) {
 std::string TextOrNone(const fs::path& path, uint64_t most_bytes) {
   auto text = ReadSmallFile(path.string(), most_bytes);
   return text.ok() ? std::move(*text) : "";
-}
-
-// "USER/NAME", which becomes a part of a path.
-bool IsName(const std::string& name) {
-  const auto is_base = [](unsigned char c) { return std::isalnum(c) != 0 || c == '_'; };
-  bool after_base = false;
-  for (const char c : name) {
-    const bool base = is_base(static_cast<unsigned char>(c));
-    if (!base && (!after_base || (c != '/' && c != '.' && c != '-'))) return false;
-    after_base = base;
-  }
-  return after_base && std::count(name.begin(), name.end(), '/') == 1;
-}
-
-std::pair<std::string, std::string> SplitTag(const std::string& repository) {
-  const size_t first = repository.find(':'), last = repository.rfind(':');
-  if (first == std::string::npos) return {repository, ""};
-  return {repository.substr(0, first), repository.substr(last + 1)};
-}
-
-std::string Replaced(std::string text, std::string_view what, std::string_view with) {
-  for (size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += with.size()) text.replace(at, what.size(), with);
-  return text;
-}
-
-// The commit in refs/main, else in any other.
-std::string Commit(const fs::path& repository) {
-  std::string other;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(repository / "refs", error)) {
-    const std::string text = TextOrNone(entry.path(), kLargestReference);
-    const std::string commit = text.substr(0, text.find('\n'));
-    const bool whole = commit.size() == kCommitDigits && std::all_of(commit.begin(), commit.end(), [](unsigned char c) { return std::isxdigit(c) != 0; });
-    if (!whole) continue;
-    if (entry.path().filename() == "main") return commit;
-    if (other.empty()) other = commit;
-  }
-  return other;
 }
 
 // In the order of the folder, which is llama.cpp's too; paths are relative.
@@ -88,47 +41,10 @@ std::vector<std::string> GgufFiles(const fs::path& folder) {
   return files;
 }
 
-// By llama.cpp's rule, which takes the numbers as they stand.
-bool IsLaterPart(const std::string& file) {
-  const auto name = ParseSplitNumbers(file);
-  return name && name->parts > 1 && name->part != 1;
-}
-
-bool IsModel(const std::string& file) {
-  const std::string name = fs::path(file).filename().string();
-  return !IsLaterPart(file) && std::none_of(std::begin(kBesideModels), std::end(kBesideModels), [&](std::string_view part) { return name.find(part) != std::string::npos; });
-}
-
-bool HasQuantization(const std::string& file, const std::string& quantization) {
-  const std::string name = Lowered(file), part = Lowered(quantization);
-  for (size_t at = 0; (at = name.find(part, at)) != std::string::npos; ++at) {
-    const size_t end = at + part.size();
-    if (end < name.size() && (name[end] == '.' || name[end] == '-')) return true;
-  }
-  return false;
-}
-
-std::string ChooseModel(const std::vector<std::string>& files, const std::string& quantization, const std::string& file) {
-  const auto find = [&](const auto& holds) {
-    const auto found = std::find_if(files.begin(), files.end(), holds);
-    return found == files.end() ? std::string() : *found;
-  };
-  if (!file.empty()) return find([&](const std::string& candidate) { return Lowered(candidate) == Lowered(file); });
-  if (!quantization.empty()) return find([&](const std::string& candidate) { return IsModel(candidate) && HasQuantization(candidate, quantization); });
-  for (const char* usual : kUsualQuantizations) {
-    const std::string found = find([&](const std::string& candidate) { return IsModel(candidate) && HasQuantization(candidate, usual); });
-    if (!found.empty()) return found;
-  }
-  return find(IsModel);
-}
-
-// In the model's folder or one around it.
 std::string LargestProjector(const fs::path& folder, const std::vector<std::string>& files, const std::string& model) {
   std::string largest;
   uintmax_t most = 0;
-  for (const std::string& file : files) {
-    const std::string around = fs::path(file).parent_path().generic_string();
-    if (file.find("mmproj") == std::string::npos || !(around.empty() || model.starts_with(around + "/"))) continue;
+  for (const std::string& file : ProjectorFiles(files, model)) {
     std::error_code error;
     const uintmax_t bytes = fs::file_size(folder / file, error);
     if (error || bytes <= most) continue;
@@ -141,23 +57,15 @@ std::string LargestProjector(const fs::path& folder, const std::vector<std::stri
 }  // namespace
 
 DownloadCache::DownloadCache(const Getenv& getenv) {
-  const auto folder = [&](const char* variable, const char* below) -> std::string {
-    const char* value = getenv(variable);
-    return value == nullptr || *value == '\0' ? "" : (fs::path(value) / below).lexically_normal().string();
-  };
-  const auto first = [](std::initializer_list<std::string> folders) {
-    const auto found = std::find_if(folders.begin(), folders.end(), [](const std::string& path) { return !path.empty(); });
-    return found == folders.end() ? std::string() : *found;
-  };
-  hub_ = first({folder("LLAMA_CACHE", ""), folder("HF_HUB_CACHE", ""), folder("HUGGINGFACE_HUB_CACHE", ""), folder("HF_HOME", "hub"),
-                folder("XDG_CACHE_HOME", "huggingface/hub"), folder("HOME", ".cache/huggingface/hub")});
-  own_ = first({folder("LLAMA_CACHE", ""), folder("XDG_CACHE_HOME", "llama.cpp"), folder("HOME", ".cache/llama.cpp")});
+  const char* both = getenv("LLAMA_CACHE");
+  own_ = LlamaCacheFolder(getenv);
+  hub_ = both != nullptr && *both != '\0' ? own_ : HubFolder(getenv);
 }
 
 std::string DownloadCache::Snapshot(const std::string& name) const {
-  if (hub_.empty() || !IsName(name)) return "";
-  const fs::path repository = fs::path(hub_) / ("models--" + Replaced(name, "/", "--"));
-  const std::string commit = Commit(repository);
+  if (hub_.empty() || !IsRepositoryName(name)) return "";
+  const fs::path repository = fs::path(hub_) / HubFolderName(name);
+  const std::string commit = HubCommit(repository.string());
   return commit.empty() ? "" : (repository / "snapshots" / commit).string();
 }
 
@@ -165,13 +73,13 @@ std::optional<CachedModel> DownloadCache::FindInHub(const std::string& name, con
   const std::string folder = Snapshot(name);
   if (folder.empty()) return std::nullopt;
   const std::vector<std::string> files = GgufFiles(folder);
-  const std::string model = ChooseModel(files, quantization, file);
+  const std::string model = ChooseModelFile(files, quantization, file);
   if (model.empty()) return std::nullopt;
   return CachedModel{(fs::path(folder) / model).string(), LargestProjector(folder, files, model)};
 }
 
 std::optional<CachedModel> DownloadCache::FindByManifest(const std::string& name, const std::string& quantization, const std::string& file) const {
-  if (own_.empty() || !IsName(name)) return std::nullopt;
+  if (own_.empty() || !IsRepositoryName(name)) return std::nullopt;
   const auto kept = [&](const std::string& in_repository) { return FindOwn(Replaced(name + "_" + in_repository, "/", "_")); };
   const fs::path path = fs::path(own_) / fmt::format("manifest={}={}.json", Replaced(name, "/", "="), quantization.empty() ? "latest" : quantization);
   const Json manifest = JsonOrNull(TextOrNone(path, kLargestManifest));

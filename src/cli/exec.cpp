@@ -21,6 +21,7 @@
 #include "cli/file_arguments.h"
 #include "cli/help.h"
 #include "cli/load_mode.h"
+#include "cli/model_name.h"
 #include "cli/model_setup.h"
 #include "cli/model_source.h"
 #include "cli/options.h"
@@ -60,14 +61,15 @@ struct Launchee {
   bool on_devices = false;              // foretold: no weight is left to the processor
 };
 
-// A program of llama.cpp is asked for its options where something depends on them.
-Launchee Understand(const LaunchSpec& launch) {
+// Names of models become paths. A program of llama.cpp is asked for its options where something depends on them.
+Launchee Understand(LaunchSpec& launch) {
   Launchee launchee;
   launchee.program = RecognizeProgram(launch.program, launch.arguments);
   if (launchee.program.kind == ProgramKind::kOther) {
     launchee.arguments = launch.arguments;
     return launchee;
   }
+  launch.arguments = WithModelPaths(std::move(launch.arguments));
   const auto own = launch.arguments.begin() + static_cast<ptrdiff_t>(launchee.program.command_words);
   launchee.command.assign(launch.arguments.begin(), own);
   const auto ask = [&] {

@@ -10,7 +10,7 @@
 #include "base/cache_directory.h"
 #include "base/small_file.h"
 #include "base/text_file.h"
-#include "cli/json.h"
+#include "base/json.h"
 #include "io/source_file.h"
 #include "plan/speculation.h"
 

@@ -11,7 +11,7 @@
 #include "base/cache_directory.h"
 #include "base/small_file.h"
 #include "base/text_file.h"
-#include "cli/json.h"
+#include "base/json.h"
 #include "cli/machine_measure.h"
 
 namespace headrace::cli {

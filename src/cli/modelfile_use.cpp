@@ -9,6 +9,7 @@
 #include "base/shown.h"
 #include "base/small_file.h"
 #include "cli/file_arguments.h"
+#include "cli/model_name.h"
 #include "cli/modelfile_lines.h"
 
 namespace headrace::cli {
@@ -26,7 +27,7 @@ std::string Resolve(const std::string& path, const std::string& modelfile) {
 }
 
 Status NoFile(const std::string& modelfile, const char* keyword, const std::string& written, const std::string& resolved) {
-  return Status(Code::kNotFound, fmt::format("{}: {} {} is no file ({}); names of Ollama's library are not fetched: write the path of a GGUF file",
+  return Status(Code::kNotFound, fmt::format("{}: {} {} is no file ({}); names of Ollama's library are not fetched: write the path of a GGUF file, or a name that headrace list shows",
                                              modelfile, keyword, Shown(written), resolved));
 }
 
@@ -67,8 +68,12 @@ Result<ModelfileUse> FindModelfile(const std::string& model, const std::string& 
   }
   if (model.empty()) {
     if (from.empty()) return Status(Code::kInvalidArgument, path + " has no FROM line; add one, or name the model: headrace run MODEL --modelfile FILE");
-    if (!IsFile(from)) return NoFile(path, "FROM", file->from, from);
     use.model = from;
+    if (!IsFile(from)) {
+      auto named = ResolveModel(file->from);
+      if (!named.ok() || !IsFile(*named)) return NoFile(path, "FROM", file->from, from);
+      use.model = std::move(*named);
+    }
   }
   if (!file->adapter.empty()) {
     use.adapter = Resolve(file->adapter, path);

@@ -15,6 +15,7 @@
 #include "cli/help.h"
 #include "cli/head_trial.h"
 #include "cli/machine_profile.h"
+#include "cli/model_name.h"
 #include "cli/modelfile_use.h"
 #include "cli/model_cost.h"
 #include "cli/options.h"
@@ -194,7 +195,7 @@ void AddPlanCommand(CLI::App& app, CommandLine& line) {
   CLI::App* command = app.add_subcommand("plan", "Say what would be resident and streamed, and predict the speed");
   command->footer(kPlanExamples);
   const auto options = std::make_shared<PlanOptions>();
-  command->add_option("model", options->model, "GGUF file; any part of a split model")->type_name("MODEL");
+  TakesModel(command->add_option("model", options->model, "GGUF file, any part of a split one, or a name of `headrace list`"))->type_name("MODEL");
   CLI::Option* modelfile = command->add_option("--modelfile", options->modelfile, "Take the model and its settings from this file, as `headrace run` does")->type_name("FILE");
   command->add_flag("--no-modelfile", options->no_modelfile, "Leave a Modelfile beside the model out")->excludes(modelfile);
   command->add_option("-c,--ctx-size", options->context, "Context in tokens, 0 for the model's own (default: the model's, at most 4096)")

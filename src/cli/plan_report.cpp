@@ -7,7 +7,7 @@
 #include "base/size.h"
 #include "cli/device_choice.h"
 #include "cli/draft_head.h"
-#include "cli/json.h"
+#include "base/json.h"
 #include "cli/model_cost.h"
 #include "cli/text_table.h"
 

@@ -10,6 +10,7 @@
 #include "cli/draft_head.h"
 #include "cli/engine_memory.h"
 #include "cli/model_cost.h"
+#include "cli/model_name.h"
 
 namespace headrace::cli {
 namespace {
@@ -105,9 +106,9 @@ const char* ToString(SpeculationKind kind) {
 }
 
 void AddSpeculationOptions(CLI::App& command, SpeculationOptions& options) {
-  command.add_option("--draft", options.draft,
+  TakesModel(command.add_option("--draft", options.draft,
                      "Draft model: GGUF file of a small model with the same vocabulary. It stays in memory, within --ram, and proposes the tokens "
-                     "that a pass over the streamed weights judges together")
+                     "that a pass over the streamed weights judges together"))
       ->type_name("MODEL");
   command.add_option("--speculate", options.mode,
                      "Speculative decoding: auto uses --draft when given, else while weights stream the model's own draft head, or what followed the "

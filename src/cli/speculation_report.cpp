@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "cli/json.h"
+#include "base/json.h"
 #include "cli/text_table.h"
 
 namespace headrace::cli {

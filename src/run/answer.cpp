@@ -20,7 +20,6 @@
 namespace headrace::run {
 namespace {
 
-using serve::Json;
 using serve::Millis;
 using serve::Task;
 
@@ -107,27 +106,27 @@ class Answer {
 
   // False: no more is wanted.
   bool TakeEvent(std::string_view data) {
-    const Json event = cli::JsonOrNull(data);
+    const Json event = JsonOrNull(data);
     if (!event.is_object()) return true;   // "[DONE]"
     if (event.contains("error")) {
       refusal_ = serve::RefusalOf(std::string(data));
       return false;
     }
-    if (const Json* progress = cli::FindMember(event, "prompt_progress")) TakeProgress(*progress);
-    if (cli::IsTrue(event, "stop")) {
+    if (const Json* progress = FindMember(event, "prompt_progress")) TakeProgress(*progress);
+    if (IsTrue(event, "stop")) {
       ended_ = true;
-      if (const Json* timings = cli::FindMember(event, "timings")) {
-        result_.counts = {cli::CountOf(*timings, "predicted_n"), cli::NumberOf(*timings, "predicted_ms") / 1000, cli::CountOf(*timings, "draft_n"),
-                          cli::CountOf(*timings, "draft_n_accepted")};
+      if (const Json* timings = FindMember(event, "timings")) {
+        result_.counts = {CountOf(*timings, "predicted_n"), NumberOf(*timings, "predicted_ms") / 1000, CountOf(*timings, "draft_n"),
+                          CountOf(*timings, "draft_n_accepted")};
       }
     }
-    const std::string text = cli::TextOf(event, "content");
+    const std::string text = TextOf(event, "content");
     return text.empty() || Write(text);
   }
 
   void TakeProgress(const Json& progress) {
-    state_.tokens = cli::CountOf(progress, "total");
-    state_.read = cli::CountOf(progress, "processed");
+    state_.tokens = CountOf(progress, "total");
+    state_.read = CountOf(progress, "processed");
     state_.read_after_s = Elapsed();
     if (state_.first_read > 0 || state_.read == 0) return;
     state_.first_read = state_.read;

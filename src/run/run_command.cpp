@@ -13,6 +13,7 @@
 #include "cli/exit_status.h"
 #include "cli/help.h"
 #include "cli/load_mode.h"
+#include "cli/model_name.h"
 #include "cli/model_setup.h"
 #include "cli/modelfile_use.h"
 #include "cli/options.h"
@@ -207,7 +208,7 @@ void AddRunCommand(CLI::App& app, cli::CommandLine& line) {
   CLI::App* command = app.add_subcommand("run", "Chat with a model, or answer one prompt");
   command->footer(kExamples);
   const auto options = std::make_shared<RunOptions>();
-  command->add_option("model", options->model, "GGUF file; any part of a split model")->type_name("MODEL");
+  cli::TakesModel(command->add_option("model", options->model, "GGUF file, any part of a split one, or a name of `headrace list`"))->type_name("MODEL");
   CLI::Option* modelfile = command->add_option("--modelfile", options->modelfile, "Take the model and its settings from this file (docs/modelfile.md); a file "
                                                                                     "named Modelfile beside the model counts by itself")
                                ->type_name("FILE");

@@ -95,9 +95,9 @@ Task<Result<ChildAnswer>> StreamFromChild(std::string socket_path, std::string t
 }
 
 Status RefusalOf(const std::string& body) {
-  const Json json = cli::JsonOrNull(body);
-  const Json* error = cli::FindMember(json, "error");
-  const Json* message = error != nullptr ? cli::FindMember(*error, "message") : nullptr;
+  const Json json = JsonOrNull(body);
+  const Json* error = FindMember(json, "error");
+  const Json* message = error != nullptr ? FindMember(*error, "message") : nullptr;
   const Json words = message != nullptr ? *message : error != nullptr ? *error : Json();
   std::string text = words.is_string() ? words.get<std::string>() : words.is_null() ? "" : Dump(words);
   if (text.empty()) text = cli::OneLine(body);

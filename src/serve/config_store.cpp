@@ -13,12 +13,11 @@
 #include <fmt/format.h>
 
 #include "base/descriptor.h"
-#include "serve/model_files.h"
+#include "models/file_names.h"
 
 namespace headrace::serve {
 namespace {
 
-using cli::Json;
 namespace fs = std::filesystem;
 constexpr int kVersion = 1;
 
@@ -48,7 +47,7 @@ Result<Json> ConfigStore::Read() const {
   std::ifstream file(path_, std::ios::binary);
   if (!file) return Failed("read", path_);
   const std::string text{std::istreambuf_iterator<char>(file), {}};
-  auto parsed = cli::ParseJson(text);
+  auto parsed = ParseJson(text);
   const auto broken = [&](const std::string& why) {
     return Status(Code::kCorrupt, fmt::format("the remembered configurations in {} cannot be used ({}); correct the file or "
                                               "remove it: until then nothing is remembered", path_, why));

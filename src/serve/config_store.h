@@ -5,7 +5,7 @@
 #include <string>
 
 #include "base/status.h"
-#include "cli/json.h"
+#include "base/json.h"
 #include "serve/model_config.h"
 
 namespace headrace::serve {
@@ -28,7 +28,7 @@ class ConfigStore {
   Status Remember(const std::string& model_path, const ModelConfig& config) const;
 
  private:
-  Result<cli::Json> Read() const;
+  Result<Json> Read() const;
 
   std::string path_;
 };

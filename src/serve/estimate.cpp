@@ -54,7 +54,7 @@ Result<Json> EstimateJson(const Settings& settings, const ModelManager::Preview&
 Result<ModelConfig> ConfigFromQuery(const Request& request, const ModelConfig& base) {
   Json object = Json::object();
   for (const auto& [name, text] : request.query) {
-    const auto value = cli::ParseJson(text);
+    const auto value = ParseJson(text);
     object[name] = value.ok() && !value->is_string() && !value->is_structured() ? *value : Json(text);
   }
   return ParseModelConfig(object, base, {"model", "prompt_tokens"});

@@ -9,12 +9,11 @@
 #include <utility>
 #include <vector>
 
+#include "base/json.h"
+#include "base/letters.h"
 #include "base/status.h"
-#include "cli/json.h"
 
 namespace headrace::serve {
-
-using cli::Json;
 
 struct Request {
   std::string method;
@@ -59,7 +58,5 @@ Reply ErrorReply(const Status& status, std::optional<std::chrono::seconds> retry
 
 // Text that any JSON reader takes: bytes that are no UTF-8 are replaced.
 std::string Dump(const Json& json);
-
-bool EqualIgnoringCase(std::string_view a, std::string_view b);
 
 }  // namespace headrace::serve

@@ -13,7 +13,7 @@
 #include "serve/lone_server.h"
 #include "serve/model_config.h"
 #include "serve/model_defaults.h"
-#include "serve/model_library.h"
+#include "models/model_library.h"
 #include "serve/settings.h"
 #include "serve/sharing.h"
 #include "serve/simulations.h"

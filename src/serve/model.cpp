@@ -127,13 +127,13 @@ Status Model::CheckStreaming() const {
 Task<> Model::AskProperties() {
   const auto answer = co_await AskChild(socket_path(), "GET", "/props", "", kUsualQuestion);
   if (!answer.ok() || answer->status != 200) co_return;
-  const Json props = cli::JsonOrNull(answer->body);
-  if (const uint64_t n = cli::CountOf(props, "total_slots"); n > 0) slots = n;
-  const Json* settings = cli::FindMember(props, "default_generation_settings");
+  const Json props = JsonOrNull(answer->body);
+  if (const uint64_t n = CountOf(props, "total_slots"); n > 0) slots = n;
+  const Json* settings = FindMember(props, "default_generation_settings");
   if (settings == nullptr) co_return;
-  if (const uint64_t n = cli::CountOf(*settings, "n_ctx"); n > 0) context = n;
-  const Json* params = cli::FindMember(*settings, "params");
-  const Json* limit = params != nullptr ? cli::FindMember(*params, "n_predict") : nullptr;
+  if (const uint64_t n = CountOf(*settings, "n_ctx"); n > 0) context = n;
+  const Json* params = FindMember(*settings, "params");
+  const Json* limit = params != nullptr ? FindMember(*params, "n_predict") : nullptr;
   if (limit != nullptr && limit->is_number_unsigned()) default_tokens = limit->get<uint64_t>();
 }
 

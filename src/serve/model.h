@@ -59,7 +59,7 @@ class Model : public std::enable_shared_from_this<Model> {
   // A signal holds its process.
   bool held() const { return server_.process() != nullptr && server_.process()->stopped(); }
   // One of the files that shape what it computes is not what it was when it was loaded: its path, else "". Looks at the disk.
-  std::string ChangedFile() const { return serve::ChangedFile(plan_.stamps); }
+  std::string ChangedFile() const { return headrace::ChangedFile(plan_.stamps); }
 
   // A request that its process computes, by fingerprint, in this scope: who was there when it ended is remembered.
   class Computing {

@@ -4,6 +4,7 @@
 
 #include "base/size.h"
 #include "cli/plan_report.h"
+#include "models/file_names.h"
 
 namespace headrace::serve {
 namespace {

@@ -3,7 +3,7 @@
 
 #include "serve/http.h"
 #include "serve/model.h"
-#include "serve/model_library.h"
+#include "models/model_library.h"
 
 namespace headrace::serve {
 

@@ -11,7 +11,7 @@
 #include "base/status.h"
 #include "serve/config_store.h"
 #include "serve/model.h"
-#include "serve/model_library.h"
+#include "models/model_library.h"
 #include "serve/net.h"
 #include "serve/settings.h"
 

@@ -16,7 +16,7 @@ constexpr Millis kProgress{250};
 constexpr uint64_t kPromptTokens = 512;
 
 Result<Json> ParseBody(const Request& request) {
-  auto body = cli::ParseJson(request.body);
+  auto body = ParseJson(request.body);
   if (!body.ok()) return Status(body.status().code(), "the request's body is no JSON: " + body.status().message());
   if (!body->is_object()) return Status(Code::kInvalidArgument, "the request's body is no JSON object");
   return body;
@@ -120,7 +120,7 @@ Task<> ModelsApi::LoadWithEvents(Exchange& exchange, LoadRequest request) {
     if (!co_await SendEvent(exchange, "progress", ProgressJson(id, manager_.Get(id).get()))) co_return;
     if (!shared->reply) co_await shared->done.WaitFor(kProgress);
   }
-  const Json result = cli::JsonOrNull(shared->reply->body);
+  const Json result = JsonOrNull(shared->reply->body);
   const std::string name = shared->reply->status == 200 ? "loaded" : "error";
   if (co_await SendEvent(exchange, name, result)) co_await exchange.End();
 }

@@ -27,7 +27,7 @@ Task<Json> AskSlot(std::string socket_path, uint64_t slot, const char* action, s
   const Json body = {{"filename", std::move(name)}};
   const auto answer = co_await AskChild(std::move(socket_path), "POST", fmt::format("/slots/{}?action={}", slot, action), Dump(body), time);
   if (!answer.ok() || answer->status != 200) co_return Json();
-  co_return cli::JsonOrNull(answer->body);
+  co_return JsonOrNull(answer->body);
 }
 
 // [{"id": 0, "scale": 1.0}, ...] of what has more to say about each adapter.
@@ -92,7 +92,7 @@ Task<Json> PromptCache::Adapters(const LoadPlan& plan, std::string socket_path) 
   if (!files_.enabled() || cli::AdapterFiles(Words(settings_, plan)).empty()) co_return Json();
   const auto answer = co_await AskChild(std::move(socket_path), "GET", "/lora-adapters", "", kUsualQuestion);
   if (!answer.ok() || answer->status != 200) co_return Json();
-  const Json adapters = cli::JsonOrNull(answer->body);
+  const Json adapters = JsonOrNull(answer->body);
   co_return Scales(adapters);
 }
 
@@ -108,7 +108,7 @@ Task<> PromptCache::Save(const LoadPlan& plan, std::string socket_path, uint64_t
   Json used;
   if (!scales.is_null()) {
     const auto answer = co_await AskChild(socket_path, "GET", "/slots", "", kUsualQuestion);
-    if (answer.ok() && answer->status == 200) used = cli::JsonOrNull(answer->body);
+    if (answer.ok() && answer->status == 200) used = JsonOrNull(answer->body);
     if (!used.is_array()) co_return;
   }
   for (uint64_t slot = 0; key != 0 && slot < slots; ++slot) {
@@ -126,7 +126,7 @@ Task<> PromptCache::Save(const LoadPlan& plan, std::string socket_path, uint64_t
     const std::string name = files_.UnfinishedName(key, slot);
     const Json saved = co_await AskSlot(socket_path, slot, "save", name, left);
     // The engine counts what it meant to write.
-    const uint64_t tokens = cli::CountOf(saved, "n_saved"), bytes = tokens < kFewestTokens ? 0 : cli::CountOf(saved, "n_written");
+    const uint64_t tokens = CountOf(saved, "n_saved"), bytes = tokens < kFewestTokens ? 0 : CountOf(saved, "n_written");
     Status kept;
     co_await OnWorker(worker_, [&] { kept = files_.Keep(key, slot, bytes); });
     if (!kept.ok() && (tokens >= kFewestTokens || saved.is_null())) {
@@ -150,7 +150,7 @@ Task<> PromptCache::Restore(const LoadPlan& plan, std::string socket_path, uint6
     const Json restored = co_await AskSlot(socket_path, file.slot, "restore", file.name, time);
     if (!restored.is_null()) {
       files_.Touch(file);
-      LogDebug(fmt::format("{}: slot {} has {} tokens of before", plan.entry.id, file.slot, cli::CountOf(restored, "n_restored")));
+      LogDebug(fmt::format("{}: slot {} has {} tokens of before", plan.entry.id, file.slot, CountOf(restored, "n_restored")));
     } else if (Clock::now() - begin < time) {
       LogWarning(fmt::format("{}: {}/{} cannot be read back: removed", plan.entry.id, files_.folder(), file.name));
       files_.Remove(file);

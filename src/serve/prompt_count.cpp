@@ -13,8 +13,8 @@ Task<Result<Json>> Ask(std::string socket_path, const char* target, std::string 
   const auto answer = co_await AskChild(std::move(socket_path), "POST", target, std::move(body), kUsualQuestion);
   if (!answer.ok()) co_return answer.status();
   if (answer->status != 200) co_return RefusalOf(answer->body);
-  const Json json = cli::JsonOrNull(answer->body);
-  const Json* found = cli::FindMember(json, name);
+  const Json json = JsonOrNull(answer->body);
+  const Json* found = FindMember(json, name);
   if (found == nullptr || found->type() != type) co_return Status(Code::kInternal, fmt::format("llama-server answers {} without {}", target, name));
   co_return *found;
 }
@@ -40,8 +40,8 @@ Task<Result<std::vector<std::string>>> TokenPieces(std::string socket_path, std:
   if (!tokens.ok()) co_return tokens.status();
   std::vector<std::string> pieces;
   for (const Json& token : *tokens) {
-    std::string& bytes = pieces.emplace_back(cli::TextOf(token, "piece"));
-    const Json* piece = cli::FindMember(token, "piece");
+    std::string& bytes = pieces.emplace_back(TextOf(token, "piece"));
+    const Json* piece = FindMember(token, "piece");
     if (piece == nullptr || !piece->is_array()) continue;   // bytes of a character that several tokens make
     for (const Json& byte : *piece) bytes += static_cast<char>(byte.is_number_unsigned() ? byte.get<unsigned>() : 0);
   }

@@ -6,7 +6,7 @@
 
 #include "base/hash.h"
 #include "base/size.h"
-#include "cli/json.h"
+#include "base/json.h"
 
 namespace headrace::serve {
 namespace {
@@ -28,7 +28,7 @@ bool WantsProbabilities(const std::string& body) {
   // Most requests do not, and some are long.
   const bool named = std::any_of(std::begin(kKeys), std::end(kKeys), [&](const char* key) { return body.find(key) != std::string::npos; });
   if (!named) return false;
-  const auto parsed = cli::ParseJson(body, 1);
+  const auto parsed = ParseJson(body, 1);
   const Json json = parsed.ok() ? *parsed : Json();
   if (!json.is_object()) return false;
   const bool asks = std::any_of(std::begin(kKeys), std::end(kKeys), [&](const char* key) { return json.contains(key) && Asks(json[key]); });

@@ -15,13 +15,15 @@
 #include "cli/engine_variables.h"
 #include "cli/exit_status.h"
 #include "cli/help.h"
+#include "cli/model_name.h"
 #include "cli/model_setup.h"
 #include "gguf/catalogue.h"
 #include "serve/api_keys.h"
 #include "serve/config_store.h"
 #include "serve/guard.h"
 #include "serve/lone_server.h"
-#include "serve/model_library.h"
+#include "models/model_library.h"
+#include "models/model_names.h"
 #include "serve/prompt_files.h"
 #include "serve/server.h"
 
@@ -30,7 +32,8 @@ namespace {
 
 constexpr const char* kExamples = R"(
 Examples:
-  headrace serve --models-dir ~/models             every GGUF file there; loaded when a request names it
+  headrace serve                                   every model on this machine; loaded when a request names it
+  headrace serve --models-dir ~/models             every GGUF file there
   headrace serve model.gguf --ram 8G               one model, loaded at once
   headrace serve --models-dir ~/models --models-max 2 --ttl 30m
   headrace serve --models-dir ~/models --ram 16G --vram 8G         a graphics card, memory and disk together
@@ -45,6 +48,7 @@ have no configuration of their own; one that was given with POST /api/v1/models/
 struct ServeOptions {
   Settings settings;
   std::string model;
+  std::vector<std::string> folders;
   std::string max_body, prompt_bytes;
   std::string ttl, key_file;
   std::string engine;
@@ -95,24 +99,36 @@ Status CompletePrompts(ServeOptions& options, const std::vector<std::string>& re
   return ready.ok() ? ready : Status(ready.code(), "--prompt-cache-dir: " + ready.message());
 }
 
-// Everything that can be wrong before anything is started.
-Status Complete(ServeOptions& options, const std::vector<std::string>& rest) {
-  Settings& settings = options.settings;
-  if (options.model.empty() && settings.folder.empty()) {
-    return Status(Code::kInvalidArgument, "serve needs a model or a folder of models; write headrace serve MODEL or headrace serve --models-dir DIR");
-  }
-  HEADRACE_RETURN_IF_ERROR(ModelLibrary::CheckFolder(settings.folder));
-  std::error_code error;
+// The models that are offered: those of the folders that were named, one file alone, else all of this machine.
+Status FindModels(const ServeOptions& options, Settings& settings) {
+  for (const std::string& folder : options.folders) HEADRACE_RETURN_IF_ERROR(ModelLibrary::CheckFolder(folder));
+  settings.places = PlacesOf(options.folders);
   settings.model = options.model;
-  if (!options.model.empty() && (settings.folder.empty() || std::filesystem::exists(options.model, error))) {
+  std::error_code error;
+  const bool is_file = options.folders.empty() ? cli::IsPathOfModel(options.model) : std::filesystem::exists(options.model, error);
+  if (!options.model.empty() && is_file) {
     const auto catalogue = ReadCatalogue(options.model);
     if (!catalogue.ok()) return catalogue.status();
     settings.model_file = options.model;
     settings.model = std::filesystem::absolute(options.model, error).lexically_normal().string();
-  } else if (!options.model.empty()) {
-    const auto found = ModelLibrary(settings.folder, {}).Find(options.model);
-    if (!found.ok()) return Status(Code::kNotFound, fmt::format("{} is no file, and in {} {}", options.model, settings.folder, found.status().message()));
+    return {};
   }
+  if (options.folders.empty()) settings.places = MachinePlaces([](const char* name) { return std::getenv(name); });
+  const auto models = FindModelFiles(settings.places, {});
+  if (models.empty() && options.folders.empty()) {
+    return Status(Code::kInvalidArgument, "there is no model on this machine; write headrace pull hf:USER/REPOSITORY, headrace serve MODEL or headrace serve --models-dir DIR");
+  }
+  if (options.model.empty()) return {};
+  const auto found = FindByName(models, options.model, {"file or model"});
+  if (!found.ok()) return found.status();
+  settings.model = found->id;
+  return {};
+}
+
+// Everything that can be wrong before anything is started.
+Status Complete(ServeOptions& options, const std::vector<std::string>& rest) {
+  Settings& settings = options.settings;
+  HEADRACE_RETURN_IF_ERROR(FindModels(options, settings));
   HEADRACE_RETURN_IF_ERROR(CompleteKeys(settings, options.key_file));
   if (!options.ttl.empty()) {
     const auto ttl = ParseDuration(options.ttl);
@@ -177,8 +193,9 @@ void AddServeCommand(CLI::App& app, cli::CommandLine& line) {
   command->footer(kExamples);
   const auto options = std::make_shared<ServeOptions>();
   Settings& settings = options->settings;
-  command->add_option("model", options->model, "GGUF file, or a model in --models-dir: loaded at the start")->type_name("MODEL");
-  command->add_option("--models-dir", settings.folder, "Folder whose GGUF files can be loaded")->type_name("DIR");
+  command->add_option("model", options->model, "GGUF file, or a name that `headrace list` shows: loaded at the start")->type_name("MODEL");
+  command->add_option("--models-dir", options->folders, "Offer the GGUF files of this folder; may be given several times (default: all that `headrace list` shows)")
+      ->type_name("DIR")->allow_extra_args(false);
   command->add_option("--host", settings.host, "Address to listen on; other than this machine's own needs --api-key")
       ->type_name("ADDRESS")->capture_default_str();
   command->add_option("--port", settings.port, "Port to listen on; 0 takes any that is free")->type_name("N")->capture_default_str();

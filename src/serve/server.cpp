@@ -30,7 +30,7 @@ constexpr Millis kDrainTime{60'000};
 class Server {
  public:
   Server(const Settings& settings, const std::string& socket_folder)
-      : settings_(settings), library_(settings.folder, Files(settings)), store_(settings.config_path),
+      : settings_(settings), library_(settings.places, Files(settings)), store_(settings.config_path),
         manager_(loop_.get_executor(), worker_, settings, library_, store_, socket_folder),
         models_(loop_.get_executor(), worker_, settings, store_, manager_), stats_(manager_), dispatcher_(manager_, models_, stats_),
         listener_(loop_.get_executor(), rules_) {}
@@ -64,7 +64,7 @@ class Server {
 
   Task<> LoadFirst() {
     const auto lease = co_await manager_.Acquire(settings_.model);
-    if (lease.ok() || lease.status().code() == Code::kCancelled || !settings_.folder.empty()) co_return;
+    if (lease.ok() || lease.status().code() == Code::kCancelled || !settings_.places.empty()) co_return;
     // Nothing else could be served.
     status_ = lease.status();
     co_await End(false);

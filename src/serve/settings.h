@@ -9,6 +9,7 @@
 #include "cli/engine_probe.h"
 #include "cli/model_setup.h"
 #include "cli/options.h"
+#include "models/places.h"
 
 namespace headrace::serve {
 
@@ -16,9 +17,9 @@ struct Settings {
   std::string host = "127.0.0.1";
   uint16_t port = 8080;                    // 0: any that is free
   std::vector<std::string> keys;           // API keys; none: no key is asked for
-  std::string folder;                      // of models, "" for none
+  std::vector<ModelPlace> places;          // of models; none: `model_file` is all that is served
   std::string model;                       // loaded at the start, and meant by requests that name none; "" for none
-  std::string model_file;                  // its file when that is not in the folder, else ""
+  std::string model_file;                  // its file when that need not be in a place, else ""
   std::chrono::seconds ttl{0};             // a model without requests for so long is unloaded; 0: never
   size_t models_max = 1;                   // loaded at a time
   uint64_t body_bytes = 64 << 20;          // largest request

@@ -10,7 +10,7 @@
 
 #include "cli/engine_locator.h"
 #include "cli/engine_memory.h"
-#include "serve/model_library.h"
+#include "models/model_library.h"
 
 namespace headrace::serve {
 

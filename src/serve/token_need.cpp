@@ -62,7 +62,7 @@ std::optional<GenerationRequest> ParseGeneration(std::string_view path, const st
   if (!chat && !text && !IsAnyOf(path, kOtherPaths)) return std::nullopt;
   GenerationRequest request;
   if (body.size() > kLongestBody) return request;
-  const Json json = cli::JsonOrNull(body);
+  const Json json = JsonOrNull(body);
   if (!json.is_object()) return request;
   for (const char* name : {"n", "n_cmpl", "best_of"}) {
     const auto count = json.find(name);

@@ -24,7 +24,7 @@ class Cli : public CommandTest {
 
 TEST_F(Cli, HelpOfEveryCommandHasExamples) {
   EXPECT_TRUE(Has(Run({"--help"}).out, "Exit status"));
-  for (const char* command : {"run", "exec", "plan", "bench", "doctor", "engine", "completion", "manual"}) {
+  for (const char* command : {"run", "exec", "plan", "bench", "list", "pull", "doctor", "engine", "completion", "manual"}) {
     const Outcome outcome = Run({command, "--help"});
     EXPECT_EQ(outcome.status, 0) << command;
     EXPECT_TRUE(Has(outcome.out, "Examples:")) << command;
@@ -34,7 +34,7 @@ TEST_F(Cli, HelpOfEveryCommandHasExamples) {
 }
 
 TEST_F(Cli, HelpFitsATerminalAndHasWhatMattersFirst) {
-  for (const char* command : {"run", "serve", "batch", "exec", "plan", "bench", "top", "doctor", "engine", "completion", "manual"}) {
+  for (const char* command : {"run", "serve", "batch", "exec", "plan", "bench", "top", "doctor", "engine", "list", "pull", "completion", "manual"}) {
     for (const char* how : {"--help", "--help-all"}) {
       const Outcome outcome = Run({command, how});
       EXPECT_EQ(outcome.status, 0) << command;

@@ -10,7 +10,7 @@
 
 #include "base/status.h"
 
-namespace headrace::cli {
+namespace headrace {
 
 using Json = nlohmann::json;
 
@@ -41,4 +41,4 @@ bool IsTrue(const Json& object, const char* name);
 // For a value that is measured or foretold, and null where it is not known.
 inline Json NumberOrNull(double value) { return value > 0 ? Json(value) : Json(); }
 
-}  // namespace headrace::cli
+}  // namespace headrace

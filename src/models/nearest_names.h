@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-namespace headrace::serve {
+namespace headrace {
 
 // At most `most` of `names`, the nearest first. Capitals, folders or an owner before the name, ".gguf" and a tag (":latest") behind it
 // make no difference; otherwise so many letters as had to be changed, added or left out.
@@ -13,4 +13,4 @@ std::vector<std::string> NearestNames(const std::string& wanted, std::vector<std
 // For the end of a message: "; there is only A", "; the nearest of 12 are A, B and C"; "" where there is none.
 std::string NearestText(const std::string& wanted, const std::vector<std::string>& names);
 
-}  // namespace headrace::serve
+}  // namespace headrace

@@ -1,4 +1,4 @@
-#include "cli/json.h"
+#include "base/json.h"
 
 #include <type_traits>
 #include <utility>
@@ -8,7 +8,7 @@
 
 #include "base/shown.h"
 
-namespace headrace::cli {
+namespace headrace {
 namespace {
 
 // Told by nlohmann's parser, which does not recurse, what comes next; false ends it.
@@ -132,4 +132,4 @@ bool IsTrue(const Json& object, const char* name) {
   return member != nullptr && member->is_boolean() && member->get<bool>();
 }
 
-}  // namespace headrace::cli
+}  // namespace headrace

@@ -1,8 +1,8 @@
-#include "serve/file_stamp.h"
+#include "models/file_stamp.h"
 
 #include <sys/stat.h>
 
-namespace headrace::serve {
+namespace headrace {
 
 std::optional<FileStamp> StampOf(const std::string& path) {
   struct stat info {};
@@ -18,4 +18,4 @@ std::string ChangedFile(const std::vector<FileStamp>& stamps) {
   return "";
 }
 
-}  // namespace headrace::serve
+}  // namespace headrace

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace headrace::serve {
+namespace headrace {
 
 struct FileStamp {
   std::string path;
@@ -22,4 +22,4 @@ std::optional<FileStamp> StampOf(const std::string& path);
 // The first of them that is not what it was; "" when all are. A file that is gone is no other file: whoever has it open goes on.
 std::string ChangedFile(const std::vector<FileStamp>& stamps);
 
-}  // namespace headrace::serve
+}  // namespace headrace

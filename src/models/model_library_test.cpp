@@ -1,13 +1,13 @@
-#include "serve/model_library.h"
+#include "models/model_library.h"
 
 #include <filesystem>
 
 #include <gtest/gtest.h>
 
-#include "cli/temporary_tree.h"
+#include "base/temporary_tree.h"
 #include "gguf/gguf_builder.h"
 
-namespace headrace::serve {
+namespace headrace {
 namespace {
 
 class ModelLibraryTest : public testing::Test {
@@ -22,7 +22,7 @@ class ModelLibraryTest : public testing::Test {
     for (const ModelEntry& entry : library.Scan()) ids.push_back(entry.id);
     return ids;
   }
-  cli::TemporaryTree tree_;
+  TemporaryTree tree_;
 };
 
 TEST_F(ModelLibraryTest, NamesAndKinds) {
@@ -34,7 +34,7 @@ TEST_F(ModelLibraryTest, NamesAndKinds) {
   Write("m/x/eye.gguf", GgufBuilder().Text("general.architecture", "clip"));
   tree_.File("m/notes.txt", "no model");
   Write("other/z.gguf");
-  ModelLibrary library(tree_.Path("m"), {tree_.Path("other/z.gguf")});
+  ModelLibrary library(PlacesOf({tree_.Path("m")}), {tree_.Path("other/z.gguf")});
   EXPECT_EQ(Ids(library), (std::vector<std::string>{"a", "e", "r", "x/b", "x/eye", "y/b", "z"}));
   EXPECT_EQ(library.Find("e")->kind, ModelKind::kEmbedding);
   EXPECT_EQ(library.Find("r")->kind, ModelKind::kReranker);
@@ -56,7 +56,7 @@ TEST_F(ModelLibraryTest, SplitModelsAreOneAndBrokenOnesSayWhy) {
     ASSERT_TRUE(builder.Split(part, 2, 2).Tensor("blk." + std::to_string(part) + ".x.weight", kGgmlQ4_0, {256, 64}).Write(tree_.Path(name)));
   }
   tree_.File("m/bad.gguf", "text");
-  ModelLibrary library(tree_.Path("m"), {});
+  ModelLibrary library(PlacesOf({tree_.Path("m")}), {});
   EXPECT_EQ(Ids(library), (std::vector<std::string>{"bad", "s"}));
   EXPECT_EQ(library.Find("s")->files, 2u) << library.Find("s")->error;
   EXPECT_NE(library.Find("bad")->error, "");
@@ -68,4 +68,4 @@ TEST_F(ModelLibraryTest, SplitModelsAreOneAndBrokenOnesSayWhy) {
 }
 
 }  // namespace
-}  // namespace headrace::serve
+}  // namespace headrace

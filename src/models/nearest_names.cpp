@@ -1,4 +1,4 @@
-#include "serve/nearest_names.h"
+#include "models/nearest_names.h"
 
 #include <algorithm>
 #include <cctype>
@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-namespace headrace::serve {
+namespace headrace {
 namespace {
 
 constexpr size_t kShown = 5;
@@ -71,4 +71,4 @@ std::string NearestText(const std::string& wanted, const std::vector<std::string
   return fmt::format("; the nearest of the {} that there are: {}", names.size(), fmt::join(nearest, ", "));
 }
 
-}  // namespace headrace::serve
+}  // namespace headrace

@@ -1,8 +1,8 @@
-#include "cli/json.h"
+#include "base/json.h"
 
 #include <gtest/gtest.h>
 
-namespace headrace::cli {
+namespace headrace {
 namespace {
 
 std::string Problem(const std::string& text) {
@@ -92,4 +92,4 @@ TEST(Members, OfAnyKind) {
 }
 
 }  // namespace
-}  // namespace headrace::cli
+}  // namespace headrace

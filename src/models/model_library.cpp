@@ -1,30 +1,20 @@
-#include "serve/model_library.h"
+#include "models/model_library.h"
 
 #include <algorithm>
 #include <filesystem>
-#include <string_view>
 
 #include <fmt/format.h>
 
 #include "base/split_name.h"
 #include "gguf/catalogue.h"
-#include "serve/http.h"
-#include "serve/nearest_names.h"
+#include "models/model_names.h"
 
-namespace headrace::serve {
+namespace headrace {
 namespace {
 
 namespace fs = std::filesystem;
 constexpr uint64_t kRankPooling = 4;   // LLAMA_POOLING_TYPE_RANK
 constexpr uint32_t kMostParts = 4096;  // that are looked at for changes
-constexpr std::string_view kSuffix = ".gguf";
-
-std::string WithoutSuffix(std::string path) {
-  if (const auto split = ParseSplitName(path)) return split->prefix;
-  const size_t rest = path.size() - std::min(path.size(), kSuffix.size());
-  if (EqualIgnoringCase(std::string_view(path).substr(rest), kSuffix)) path.resize(rest);
-  return path;
-}
 
 std::vector<FileStamp> StampsOf(const std::string& path) {
   std::vector<std::string> paths{path};
@@ -43,8 +33,6 @@ ModelKind KindOf(const Catalogue& catalogue) {
   return catalogue.pooling > 0 ? ModelKind::kEmbedding : ModelKind::kText;
 }
 
-std::string FileName(const std::string& path) { return fs::path(path).filename().string(); }
-
 }  // namespace
 
 const char* ToString(ModelKind kind) {
@@ -58,7 +46,6 @@ const char* ToString(ModelKind kind) {
 }
 
 Status ModelLibrary::CheckFolder(const std::string& folder) {
-  if (folder.empty()) return {};
   std::error_code error;
   if (!fs::exists(folder, error)) return Status(Code::kNotFound, fmt::format("{}: no such folder; name one that holds GGUF files", folder));
   const fs::directory_iterator probe(folder, error);
@@ -66,7 +53,7 @@ Status ModelLibrary::CheckFolder(const std::string& folder) {
   return {};
 }
 
-ModelLibrary::ModelLibrary(std::string folder, std::vector<std::string> files) : folder_(std::move(folder)), files_(std::move(files)) {}
+ModelLibrary::ModelLibrary(std::vector<ModelPlace> places, std::vector<std::string> files) : places_(std::move(places)), files_(std::move(files)) {}
 
 ModelEntry ModelLibrary::Describe(const ModelFile& file) {
   // Before the file is read: a change meanwhile counts as one afterwards.
@@ -74,14 +61,10 @@ ModelEntry ModelLibrary::Describe(const ModelFile& file) {
   const auto known = known_.find(file.path);
   if (known != known_.end() && known->second.stamps == stamps) {
     ModelEntry entry = known->second;
-    entry.id = file.id;
-    entry.other_names = file.other_names;
+    static_cast<ModelFile&>(entry) = file;
     return entry;
   }
-  ModelEntry entry;
-  entry.id = file.id;
-  entry.path = file.path;
-  entry.other_names = file.other_names;
+  ModelEntry entry{file};
   entry.stamps = std::move(stamps);
   entry.modified = entry.stamps.empty() ? 0 : entry.stamps.front().modified_ns / 1'000'000'000;
   const auto catalogue = ReadCatalogue(file.path);
@@ -108,39 +91,22 @@ ModelEntry ModelLibrary::Describe(const ModelFile& file) {
 std::vector<ModelEntry> ModelLibrary::Scan() {
   const std::lock_guard lock(mutex_);
   std::vector<ModelEntry> entries;
-  for (const ModelFile& file : FindModelFiles(folder_, files_)) entries.push_back(Describe(file));
+  for (const ModelFile& file : FindModelFiles(places_, files_)) entries.push_back(Describe(file));
   return entries;
 }
 
 Result<ModelEntry> ModelLibrary::Find(const std::string& name, const char* what) {
-  const std::vector<ModelEntry> entries = Scan();
-  const auto find = [&](const auto& matches) { return std::find_if(entries.begin(), entries.end(), matches); };
-  auto found = find([&](const ModelEntry& entry) { return entry.id == name; });
-  const std::string wanted = WithoutSuffix(name);
-  if (found == entries.end()) found = find([&](const ModelEntry& entry) { return entry.id == wanted; });
-  if (found == entries.end()) {
-    found = find([&](const ModelEntry& entry) {
-      const auto& others = entry.other_names;
-      return std::any_of(others.begin(), others.end(), [&](const std::string& other) { return other == name || other == wanted; });
-    });
-  }
-  if (found != entries.end()) return *found;
-  std::vector<std::string> ids, same;
-  const ModelEntry* only = nullptr;
-  for (const ModelEntry& entry : entries) {
-    ids.push_back(entry.id);
-    if (FileName(entry.id) != wanted) continue;
-    same.push_back(entry.id);
-    only = &entry;
-  }
-  if (same.size() == 1) return *only;
-  return Status(Code::kNotFound, fmt::format("there is no {} {}{}; GET /v1/models lists what there is", what, name, NearestText(name, same.empty() ? ids : same)));
+  const auto file = FindByName(FindModelFiles(places_, files_), name, {what, "GET /v1/models lists what there is", false});
+  if (!file.ok()) return file.status();
+  const std::lock_guard lock(mutex_);
+  return Describe(*file);
 }
 
 std::string ModelLibrary::ProjectorBeside(const ModelEntry& model) {
   std::error_code error;
   const fs::path beside = fs::path(model.path).parent_path();
-  if (folder_.empty() || fs::equivalent(beside, folder_, error)) return "";
+  // Of many models in one folder nobody knows which it belongs to.
+  if (std::any_of(places_.begin(), places_.end(), [&](const ModelPlace& place) { return fs::equivalent(beside, place.folder, error); })) return "";
   std::string path;
   for (const ModelEntry& entry : Scan()) {
     if (entry.kind != ModelKind::kProjector || fs::path(entry.path).parent_path() != beside) continue;
@@ -150,4 +116,4 @@ std::string ModelLibrary::ProjectorBeside(const ModelEntry& model) {
   return path;
 }
 
-}  // namespace headrace::serve
+}  // namespace headrace

@@ -1,0 +1,10 @@
+// headrace list, as the command line knows it.
+#pragma once
+
+#include "cli/options.h"
+
+namespace headrace::list {
+
+void AddListCommand(CLI::App& app, cli::CommandLine& line);
+
+}  // namespace headrace::list
