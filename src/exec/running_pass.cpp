@@ -1,7 +1,6 @@
 #include "exec/running_pass.h"
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 #include "base/clock.h"
@@ -136,7 +135,7 @@ void RunningPass::ReadForeseen(ExpertUse& next, Foresight& foresight) {
   std::vector<ExpertName> names;
   for (const uint32_t expert : next.foreseen) names.push_back({next.layer, expert});
   experts_.cache()->DropPrefetches();
-  experts_.cache()->Prefetch(names, std::numeric_limits<double>::infinity());
+  experts_.cache()->Prefetch(names, ExpertCache::Into::kColdestToo);
 }
 
 uint32_t RunningPass::slots(const ExpertUse& use) const {

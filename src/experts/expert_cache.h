@@ -15,6 +15,7 @@
 
 #include "base/status.h"
 #include "experts/expert_heat.h"
+#include "experts/heat_mixture.h"
 #include "io/read_service.h"
 #include "memory/headroom.h"
 #include "memory/region.h"
@@ -33,6 +34,7 @@ struct ExpertSlices {
 struct ExpertLayout {
   std::vector<ExpertSlices> slices;
   uint32_t experts = 0;
+  uint32_t per_token = 1;   // that a token chooses
   friend bool operator==(const ExpertLayout&, const ExpertLayout&) = default;
 
   // Memory for one expert: each slice lies as it does in the file within a page, and is read in whole pages.
@@ -60,9 +62,7 @@ class ExpertCache final : private ReadClient {
   static constexpr size_t kDepth = 8;
   // The bytes of one read ahead (Prefetch), so that a read on demand soon has the disk to itself.
   static constexpr uint32_t kPrefetchChunkBytes = 256 * 1024;
-  // Tokens after which a use counts half.
-  static constexpr double kHalfLife = 16;
-  // The same for what is worth knowing in the next run.
+  // Tokens after which a use counts half of what is worth knowing in the next run.
   static constexpr double kPopularityHalfLife = 1024;
 
   // `arena_bytes` of memory, which the caller has paid for, are divided among the layers: those of equal slot
@@ -123,7 +123,7 @@ class ExpertCache final : private ReadClient {
   void BeginPass(double tokens);
   // The expert was chosen by that many of them.
   void Touch(uint32_t layer, uint32_t expert, double tokens);
-  // Decides who goes first.
+  // Decides who goes first (HeatMixture).
   double Heat(uint32_t layer, uint32_t expert) const { return heat_[first_expert_[layer] + expert]; }
   // What Touch says, remembered longer.
   double Popularity(uint32_t layer, uint32_t expert) const { return popularity_[first_expert_[layer] + expert]; }
@@ -136,11 +136,12 @@ class ExpertCache final : private ReadClient {
   Result<Pins> Demand(uint32_t layer, std::span<const uint32_t> experts);
   // Those of the experts that are in memory or on their way there; reads of theirs that wait go first from now on.
   Pins PinHeld(uint32_t layer, std::span<const uint32_t> experts);
-  // Reads experts ahead, the first first, while nobody waits for a read: into free slots, or those of experts
-  // whose heat is below `give_up_below`, which are not pinned and not among those named. They are not pinned and can be given up
+  // Reads experts ahead, the first first, while nobody waits for a read: into free slots, or also those of the coldest experts
+  // that are not pinned and not among those named. They are not pinned and can be given up
   // again before they are read. One that is demanded meanwhile is read on demand from then on. One whose read
   // fails is forgotten, unless it was demanded: then it is read once more. Returns for how many there was room.
-  size_t Prefetch(std::span<const ExpertName> experts, double give_up_below = 0);
+  enum class Into { kFreeSlots, kColdestToo };
+  size_t Prefetch(std::span<const ExpertName> experts, Into into = Into::kFreeSlots);
   // Forgets what was to be read ahead and is not being read yet.
   void DropPrefetches();
   // Slots of a layer's class that hold nothing.
@@ -191,6 +192,13 @@ class ExpertCache final : private ReadClient {
     ReadRequest request;
   };
 
+  // The expert of a layer that goes first.
+  struct Candidate {
+    bool known = false;       // it may be another one since something else became free, was read or is no longer pinned
+    uint32_t slot = kNone;    // kNone: none can go
+    double heat = 0;
+  };
+
   ExpertCache(ReadService& reads, std::vector<ExpertLayout> layers, Headroom* headroom);
   void MakeSlots();
   uint32_t ShareOf(const Class& of, uint64_t arena_bytes) const;
@@ -204,7 +212,9 @@ class ExpertCache final : private ReadClient {
   bool Touch(const Slot& slot, uint64_t from, uint64_t bytes) const;
   bool CanBeRead(uint32_t slot);                                 // needs mutex_
   uint32_t FreeSlot(const Class& of, uint32_t layer, bool fresh) const;  // needs mutex_
-  uint32_t FreeOrColdest(const Class& of, uint32_t layer, bool fresh) const;  // needs mutex_
+  bool CanGoNow(const Slot& slot, bool fresh) const;             // needs mutex_
+  Candidate ColdestOf(uint32_t layer, bool fresh) const;         // needs mutex_
+  uint32_t FreeOrColdest(const Class& of, uint32_t layer, bool fresh);  // needs mutex_
   uint32_t TakeSlot(uint32_t layer, uint32_t expert, bool& fresh, std::unique_lock<std::mutex>& lock);
   void Want(uint32_t layer, std::span<const uint32_t> slots);    // needs mutex_
   void Unpin(std::span<const uint32_t> slots);
@@ -223,12 +233,15 @@ class ExpertCache final : private ReadClient {
   std::vector<uint32_t> first_expert_;      // of each layer, in slot_of_ and heat_
   std::vector<uint32_t> class_of_;          // of each layer
   std::vector<Class> classes_;
-  ExpertHeat heat_, popularity_;            // the user's thread alone
+  HeatMixture heat_;                        // the user's thread alone
+  ExpertHeat popularity_;                   // the user's thread alone
 
   mutable std::mutex mutex_;                // guards all below
   mutable std::condition_variable progress_;
   std::vector<Slot> slots_;
+  std::vector<uint8_t> free_;               // of each slot: holds nothing. Thousands of bytes are searched faster than as many slots
   std::vector<uint32_t> slot_of_;           // kNone: absent
+  std::vector<Candidate> coldest_;          // of each layer, so that a search for the coldest of all looks at few experts
   std::deque<std::pair<uint32_t, uint32_t>> wanted_;  // slices to read on demand: slot, slice
   std::vector<uint32_t> prefetches_;        // slots to read ahead; has room for all
   std::array<Flight, kDepth> flights_;

@@ -83,6 +83,7 @@ void ExpertCache::Shrink(Class& of, uint32_t slots, std::unique_lock<std::mutex>
     give_back(leave[i]);
   }
   of.slots = slots;
+  for (Candidate& coldest : coldest_) coldest.known = false;
   reads_.Wake();
 }
 
@@ -102,6 +103,8 @@ void ExpertCache::Relocate(uint32_t from, uint32_t to) {
   }
   SlotOf(slots_[from].layer, slots_[from].expert) = to;
   slots_[from].expert = kNone;
+  free_[from] = 1;
+  free_[to] = 0;
 }
 
 }  // namespace headrace
