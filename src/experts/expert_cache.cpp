@@ -98,9 +98,13 @@ bool ExpertCache::Ready(uint32_t layer, uint32_t expert) const {
   return slot != kNone && slots_[slot].missing == 0;
 }
 
-void ExpertCache::BeginPass(double tokens) {
+void ExpertCache::BeginPass(double tokens, uint32_t together) {
   heat_.Age(tokens);
   popularity_.Age(tokens);
+  undivided_ += tokens;
+  const bool more = together > together_;
+  together_ = std::max(together_, together);
+  if (classes_.size() > 1 && (more || undivided_ >= kDivideTokens)) Divide();
 }
 
 // Nobody becomes colder by it: a candidate that was not touched is still the coldest.

@@ -16,6 +16,7 @@
 #include "base/status.h"
 #include "experts/expert_heat.h"
 #include "experts/heat_mixture.h"
+#include "experts/slot_division.h"
 #include "io/read_service.h"
 #include "memory/headroom.h"
 #include "memory/region.h"
@@ -64,9 +65,11 @@ class ExpertCache final : private ReadClient {
   static constexpr uint32_t kPrefetchChunkBytes = 256 * 1024;
   // Tokens after which a use counts half of what is worth knowing in the next run.
   static constexpr double kPopularityHalfLife = 1024;
+  // Tokens after which it is looked whether memory should move to slots of another size.
+  static constexpr double kDivideTokens = 32;
 
   // `arena_bytes` of memory, which the caller has paid for, are divided among the layers: those of equal slot
-  // size share slots, in proportion to their bytes. Address space is reserved for all experts. `reads` and files must outlive
+  // size share slots, and each size has as many as heat gives it (DivideSlots). Address space is reserved for all experts. `reads` and files must outlive
   // the cache, and so must `headroom`: slots that were never used stay so where it has no room.
   // Null: there is always room. Errors: of the system.
   static Result<std::unique_ptr<ExpertCache>> Start(ReadService& reads, std::vector<ExpertLayout> layers, uint64_t arena_bytes,
@@ -119,8 +122,11 @@ class ExpertCache final : private ReadClient {
     std::vector<uint32_t> slots_;
   };
 
-  // A pass begins that computes so many tokens.
-  void BeginPass(double tokens);
+  // A pass begins that computes so many tokens; each layer will demand what so many of them choose together. There must be no pins: from time to time
+  // memory moves to slots of another size, whose experts have become hotter, as with Resize.
+  void BeginPass(double tokens, uint32_t together = 1);
+  // Moves memory to slots of another size now, where heat says so. There must be no pins.
+  void Divide();
   // The expert was chosen by that many of them.
   void Touch(uint32_t layer, uint32_t expert, double tokens);
   // Decides who goes first (HeatMixture).
@@ -201,7 +207,8 @@ class ExpertCache final : private ReadClient {
 
   ExpertCache(ReadService& reads, std::vector<ExpertLayout> layers, Headroom* headroom);
   void MakeSlots();
-  uint32_t ShareOf(const Class& of, uint64_t arena_bytes) const;
+  std::vector<SlotClassNeed> Needs() const;
+  Status SetSlots(const std::vector<uint32_t>& slots, std::unique_lock<std::mutex>& lock);
   void Shrink(Class& of, uint32_t slots, std::unique_lock<std::mutex>& lock);
   void Relocate(uint32_t from, uint32_t to);                     // needs mutex_
   uint8_t* SliceMemory(const Slot& slot, size_t slice) const;
@@ -235,6 +242,9 @@ class ExpertCache final : private ReadClient {
   std::vector<Class> classes_;
   HeatMixture heat_;                        // the user's thread alone
   ExpertHeat popularity_;                   // the user's thread alone
+  uint64_t arena_bytes_ = 0;                // that slots may use; the user's thread alone, as the next ones
+  uint32_t together_ = 1;                   // the most tokens of a pass that demanded their experts together
+  double undivided_ = 0;                    // tokens since memory was last divided
 
   mutable std::mutex mutex_;                // guards all below
   mutable std::condition_variable progress_;
