@@ -523,6 +523,40 @@ TEST_F(ExpertCacheTest, MemoryMovesToTheSizeThatNeedsIt) {
   EXPECT_GE(cache_->slots(2), 112u) << "of 128; half of them where memory is divided by bytes";
 }
 
+// Turns of 100 tokens in which the large experts, or the small ones, are used evenly and the others hardly. What is read ahead is in flight while memory moves.
+TEST_F(ExpertCacheTest, BytesStayRightWhileMemoryMoves) {
+  ASSERT_NO_FATAL_FAILURE(MakeLayers({1, 4, 1, 3, 1, 2}, 32, 2));
+  uint64_t arena = 32 * 12 * kPageBytes / 3;
+  ASSERT_NO_FATAL_FAILURE(Start(arena));
+  std::mt19937 random(9);
+  int moves = 0;
+  for (int token = 0; token < 500; ++token) {
+    const uint32_t before = cache_->slots(0);
+    cache_->BeginPass(1);
+    moves += cache_->slots(0) != before;
+    if (token % 83 == 82) {
+      arena = (100 + random() % 200) * kPageBytes;
+      ASSERT_TRUE(cache_->Resize(arena).ok());
+    }
+    uint64_t bytes = 0;
+    for (const uint32_t layer : {0u, 1u, 3u, 5u}) bytes += cache_->slots(layer) * layers_[layer].SlotBytes();
+    ASSERT_LE(bytes, arena);
+    for (uint32_t layer = 0; layer < layers_.size(); ++layer) {
+      const bool even = (token / 100 + layer) % 2 == 0;
+      const uint32_t first = even ? random() % 31 : 0;
+      const std::vector<uint32_t> experts = {first, first + 1};
+      for (const uint32_t expert : experts) cache_->Touch(layer, expert, 1);
+      const auto pins = cache_->Demand(layer, experts);
+      ASSERT_TRUE(pins.ok()) << pins.status().message();
+      const ExpertName ahead[] = {{(layer + 1) % 6, static_cast<uint32_t>(random() % 32)}, {(layer + 2) % 6, static_cast<uint32_t>(random() % 32)}};
+      cache_->Prefetch(ahead, ExpertCache::Into::kColdestToo);
+      ASSERT_NO_FATAL_FAILURE(CheckAll(*pins, layer));
+    }
+    ASSERT_LE(cache_->ready_bytes(), arena);
+  }
+  EXPECT_GT(moves, 3);
+}
+
 // Files of equal size whose layers choose alike: in one all experts are equally large, in the other they are of three sizes.
 TEST_F(ExpertCacheTest, HitsAsWithAUniformFile) {
   for (const double share : {0.15, 0.3, 0.6}) {
