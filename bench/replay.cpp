@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "experts/expert_heat.h"
-#include "heat_mixture.h"
+#include "experts/heat_mixture.h"
 
 namespace headrace {
 namespace {

@@ -12,8 +12,8 @@ namespace headrace {
 
 enum class ReplayPolicy {
   kLru,      // gives up what was used longest ago
-  kHeat,     // the coldest (experts/expert_heat.h): what ExpertCache does
-  kMixture,  // the least likely by three memories (heat_mixture.h)
+  kHeat,     // the coldest by one memory (experts/expert_heat.h)
+  kMixture,  // the least likely by three (experts/heat_mixture.h): what ExpertCache does
   kOptimum,  // what is needed again last (Belady 1966): no policy has more hits
 };
 

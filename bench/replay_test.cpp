@@ -35,7 +35,7 @@ TEST(Replay, TheFirstPassesFillTheCache) {
   const auto trace = Sequence({0, 1, 0, 1, 0, 1});
   EXPECT_EQ(CountPasses(trace), 6u);
   EXPECT_EQ(CountPasses(std::vector<RouterStep>{{0, {1}}, {1, {1}}, {3, {1}}, {0, {1}}}), 2u);
-  for (const ReplayPolicy policy : {ReplayPolicy::kLru, ReplayPolicy::kHeat, ReplayPolicy::kOptimum}) {
+  for (const ReplayPolicy policy : {ReplayPolicy::kLru, ReplayPolicy::kHeat, ReplayPolicy::kMixture, ReplayPolicy::kOptimum}) {
     EXPECT_EQ(Replay(trace, 2, policy, 8).hits, 4u);
     const ReplayResult last = Replay(trace, 2, policy, 8, 3);
     EXPECT_EQ(last.chosen, 3u);
@@ -49,6 +49,7 @@ TEST(Replay, HeatKeepsWhatIsUsedOften) {
   for (uint32_t i = 0; i < 400; ++i) experts.insert(experts.end(), {0, 1, 100 + i % 50, 200 + i % 50});
   EXPECT_LT(Replay(Sequence(experts), 3, ReplayPolicy::kLru).rate(), 0.01);
   EXPECT_GT(Replay(Sequence(experts), 3, ReplayPolicy::kHeat, 64).rate(), 0.49);
+  EXPECT_GT(Replay(Sequence(experts), 3, ReplayPolicy::kMixture).rate(), 0.45);
 }
 
 // Two layers, two experts a step: the second layer's come in turn, so that they are never in memory in time.
@@ -90,6 +91,7 @@ TEST(Replay, NoPolicyBeatsTheOptimum) {
     const double best = Replay(trace, slots, ReplayPolicy::kOptimum).rate();
     EXPECT_LE(Replay(trace, slots, ReplayPolicy::kLru).rate(), best) << slots;
     EXPECT_LE(Replay(trace, slots, ReplayPolicy::kHeat, 32).rate(), best) << slots;
+    EXPECT_LE(Replay(trace, slots, ReplayPolicy::kMixture).rate(), best) << slots;
   }
   EXPECT_GT(Replay(trace, 64, ReplayPolicy::kLru).rate(), 0.9);  // everything fits
 }

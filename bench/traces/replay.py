@@ -60,8 +60,8 @@ def name_of(cache):
     return cache["policy"] if cache["policy"] != "heat" else f"heat, {cache['half_life']:g}"
 
 
-def show_foresight(arguments, shares, half_life, groups, archive):
-    print(f"\n{os.path.basename(archive)}, heat of {half_life:g} tokens: misses; experts read for each token (for nothing)\n")
+def show_foresight(arguments, shares, groups, archive):
+    print(f"\n{os.path.basename(archive)}, the cache's own policy: misses; experts read for each token (for nothing)\n")
     print("| cache | traces | nothing ahead | " + " | ".join(f"at most {ahead}" for ahead in arguments.ahead) + " |")
     print("|---" * (3 + len(arguments.ahead)) + "|")
     for share in shares:
@@ -70,8 +70,8 @@ def show_foresight(arguments, shares, half_life, groups, archive):
             for ahead in [0] + arguments.ahead:
                 caches = []
                 for trace, foreseen in pairs:
-                    result = replay(arguments.program, trace, [share], [half_life], foreseen, ahead)
-                    cache = next(cache for cache in result["caches"] if cache["policy"] == "heat")
+                    result = replay(arguments.program, trace, [share], [], foreseen, ahead)
+                    cache = next(cache for cache in result["caches"] if cache["policy"] == "mixture")
                     tokens = passes(trace) - passes(trace) // 3
                     caches.append((1 - cache["hits"] / cache["chosen"], cache["read"] / tokens, cache["wrong"] / tokens))
                 misses, read_ones, wrong = (sum(values) / len(caches) for values in zip(*caches))
@@ -93,7 +93,7 @@ def main():
         if arguments.ahead:
             foreseen = read(archive.removesuffix(".tar.xz") + "-foreseen.tar.xz")
             pairs = [(trace, foreseen[kind]) for kind, trace in traces.items()]
-            show_foresight(arguments, shares, half_lives[0], {"kinds, mean": pairs, "in turn": [(in_turn(traces), in_turn(foreseen))]}, archive)
+            show_foresight(arguments, shares, {"kinds, mean": pairs, "in turn": [(in_turn(traces), in_turn(foreseen))]}, archive)
             continue
         results = {kind: replay(arguments.program, trace, shares, half_lives) for kind, trace in traces.items()}
         if mixed := in_turn(traces):

@@ -6,13 +6,14 @@
 
 namespace headrace {
 
-uint32_t ExpertStore::FindOrAdd(const std::vector<const Weight*>& weights) {
+uint32_t ExpertStore::FindOrAdd(const std::vector<const Weight*>& weights, uint32_t per_token) {
   ExpertLayout layout;
   layout.experts = static_cast<uint32_t>(weights.front()->tensor.ne[2]);
+  layout.per_token = per_token;
   for (const Weight* weight : weights) {
     layout.slices.push_back({weight->origin.file.get(), weight->origin.offset, weight->bytes() / layout.experts});
   }
-  const auto known = std::find(layers_.begin(), layers_.end(), layout);
+  const auto known = std::find_if(layers_.begin(), layers_.end(), [&](const ExpertLayout& layer) { return layer.slices == layout.slices; });
   if (known != layers_.end()) return static_cast<uint32_t>(known - layers_.begin());
   layers_.push_back(std::move(layout));
   changed_ = true;

@@ -68,6 +68,7 @@ void HeatKeeper::Give(ExpertCache& cache) {
       cache.Recall(layer, expert, table->popularity[expert]);
     }
   }
+  cache.Divide();
   std::stable_sort(known.begin(), known.end(), [](const Known& a, const Known& b) { return a.popularity > b.popularity; });
   std::vector<ExpertName> names;
   names.reserve(known.size());

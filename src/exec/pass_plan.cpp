@@ -53,7 +53,7 @@ void GroupExperts(const GgmlApi& api, ExpertStore& experts, RouterCopies* router
   }
   for (size_t at = 0; at < plan.uses.size(); ++at) {
     ExpertUse& use = plan.uses[at];
-    use.layer = experts.FindOrAdd(weights[at]);
+    use.layer = experts.FindOrAdd(weights[at], static_cast<uint32_t>(use.per_token));
     if (use.tokens != 1 || use.upload || routers == nullptr) continue;
     use.router = FindRouter(api, *chosen[at], use.experts);
     const auto router = std::find_if(plan.takeovers.begin(), plan.takeovers.end(), [&](const Takeover& t) { return t.node == use.router.product; });

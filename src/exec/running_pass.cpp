@@ -1,10 +1,10 @@
 #include "exec/running_pass.h"
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 #include "base/clock.h"
+#include "exec/kernel_choice.h"
 
 namespace headrace {
 
@@ -22,7 +22,10 @@ Status RunningPass::Begin() {
   turn_ = 0;
   HEADRACE_RETURN_IF_ERROR(memory_.Prepare(plan.column_bytes));
   memory_.rows().Foresee(plan.lookups);  // before the disk has anything else to do
-  if (ExpertCache* const cache = experts_.cache()) cache->BeginPass(static_cast<double>(plan.columns));
+  if (ExpertCache* const cache = experts_.cache()) {
+    const bool narrow = plan.columns < KernelChoice::kWideTokens;  // ChooseWay
+    cache->BeginPass(static_cast<double>(plan.columns), narrow ? static_cast<uint32_t>(plan.columns) : 1);
+  }
   Schedule(0);
   const bool loading = std::any_of(plan.takeovers.begin(), plan.takeovers.end(), [](const Takeover& takeover) {
     return std::any_of(takeover.segments.begin(), takeover.segments.end(), [](const SegmentRows& rows) { return rows.keep; });
@@ -136,7 +139,7 @@ void RunningPass::ReadForeseen(ExpertUse& next, Foresight& foresight) {
   std::vector<ExpertName> names;
   for (const uint32_t expert : next.foreseen) names.push_back({next.layer, expert});
   experts_.cache()->DropPrefetches();
-  experts_.cache()->Prefetch(names, std::numeric_limits<double>::infinity());
+  experts_.cache()->Prefetch(names, ExpertCache::Into::kColdestToo);
 }
 
 uint32_t RunningPass::slots(const ExpertUse& use) const {

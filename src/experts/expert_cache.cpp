@@ -1,6 +1,8 @@
 #include "experts/expert_cache.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstring>
 #include <map>
 #include <numeric>
 
@@ -38,7 +40,7 @@ ExpertCache::ExpertCache(ReadService& reads, std::vector<ExpertLayout> layers, H
     : reads_(reads),
       headroom_(headroom),
       layers_(std::move(layers)),
-      heat_(CountExperts(layers_), kHalfLife),
+      heat_(CountExperts(layers_)),
       popularity_(CountExperts(layers_), kPopularityHalfLife) {
   MakeSlots();
 }
@@ -78,6 +80,8 @@ void ExpertCache::MakeSlots() {
   }
   for (Slot& slot : slots_) slot.slices.reserve(most_slices);
   prefetches_.reserve(slots_.size());
+  free_.assign(slots_.size(), 1);
+  coldest_.resize(layers_.size());
 }
 
 uint32_t ExpertCache::slots(uint32_t layer) const { return classes_[class_of_[layer]].slots; }
@@ -94,26 +98,33 @@ bool ExpertCache::Ready(uint32_t layer, uint32_t expert) const {
   return slot != kNone && slots_[slot].missing == 0;
 }
 
-void ExpertCache::BeginPass(double tokens) {
+void ExpertCache::BeginPass(double tokens, uint32_t together) {
   heat_.Age(tokens);
   popularity_.Age(tokens);
+  undivided_ += tokens;
+  const bool more = together > together_;
+  together_ = std::max(together_, together);
+  if (classes_.size() > 1 && (more || undivided_ >= kDivideTokens)) Divide();
 }
 
+// Nobody becomes colder by it: a candidate that was not touched is still the coldest.
 void ExpertCache::Touch(uint32_t layer, uint32_t expert, double tokens) {
-  heat_.Touch(first_expert_[layer] + expert, tokens);
+  const ExpertLayout& layout = layers_[layer];
+  heat_.Touch(first_expert_[layer] + expert, tokens, static_cast<double>(layout.per_token) / layout.experts);
   popularity_.Touch(first_expert_[layer] + expert, tokens);
 }
 
 void ExpertCache::Recall(uint32_t layer, uint32_t expert, double popularity) {
-  heat_.Touch(first_expert_[layer] + expert, popularity * (kHalfLife / kPopularityHalfLife));
+  // The popularity of an expert that each token chose for long.
+  static const double always = 1 / (1 - std::exp2(-1 / kPopularityHalfLife));
+  heat_.Recall(first_expert_[layer] + expert, std::min(1.0, popularity / always));
   popularity_.Touch(first_expert_[layer] + expert, popularity);
 }
 
 uint32_t ExpertCache::free_slots(uint32_t layer) const {
   const std::lock_guard lock(mutex_);
   const Class& of = classes_[class_of_[layer]];
-  return static_cast<uint32_t>(std::count_if(slots_.begin() + of.first_slot, slots_.begin() + of.first_slot + of.slots,
-                                             [](const Slot& slot) { return slot.expert == kNone; }));
+  return static_cast<uint32_t>(std::count(free_.begin() + of.first_slot, free_.begin() + of.first_slot + of.slots, 1));
 }
 
 uint8_t* ExpertCache::SliceMemory(const Slot& slot, size_t slice) const {
@@ -141,6 +152,7 @@ void ExpertCache::Occupy(uint32_t index, uint32_t layer, uint32_t expert) {
     slice.span = AlignUp(slice.lead + layout.slices[i].bytes, kPageBytes);
   }
   SlotOf(layer, expert) = index;
+  free_[index] = 0;
 }
 
 void ExpertCache::Empty(uint32_t index) {
@@ -150,6 +162,7 @@ void ExpertCache::Empty(uint32_t index) {
   if (slot.prefetch) std::erase(prefetches_, index);
   SlotOf(slot.layer, slot.expert) = kNone;
   slot.expert = kNone;
+  free_[index] = 1;
 }
 
 // False when there is no room for so much of a slot's memory, which was not used yet.
@@ -167,29 +180,56 @@ bool ExpertCache::CanBeRead(uint32_t index) {
 // Free slots are taken from a layer's own place on: while nothing is given up its experts lie close together, and
 // one product over them spans few slots. Not `fresh`: only those that were used before. kNone: there is none.
 uint32_t ExpertCache::FreeSlot(const Class& of, uint32_t layer, bool fresh) const {
-  const auto home = static_cast<uint32_t>(uint64_t{of.slots} * layer / layers_.size());
-  for (uint32_t i = 0; i < of.slots; ++i) {
-    const uint32_t index = of.first_slot + (home + i) % of.slots;
-    if (slots_[index].expert == kNone && (fresh || slots_[index].touched)) return index;
+  const uint32_t begin = of.first_slot, end = begin + of.slots;
+  const auto home = begin + static_cast<uint32_t>(uint64_t{of.slots} * layer / layers_.size());
+  for (const auto& [from, to] : {std::pair(home, end), std::pair(begin, home)}) {
+    for (uint32_t at = from; at < to; ++at) {
+      const void* const found = std::memchr(free_.data() + at, 1, to - at);
+      if (found == nullptr) break;
+      at = static_cast<uint32_t>(static_cast<const uint8_t*>(found) - free_.data());
+      if (fresh || slots_[at].touched) return at;
+    }
   }
   return kNone;
 }
 
-// A free slot, or else that of the coldest expert that nobody uses and nothing reads into; kNone: there is none.
-uint32_t ExpertCache::FreeOrColdest(const Class& of, uint32_t layer, bool fresh) const {
-  if (const uint32_t free = FreeSlot(of, layer, fresh); free != kNone) return free;
-  uint32_t coldest = kNone;
-  double least = 0;
-  for (uint32_t i = of.first_slot; i < of.first_slot + of.slots; ++i) {
-    const Slot& slot = slots_[i];
-    if (slot.expert == kNone || slot.pins > 0 || !slot.idle() || (!slot.touched && !fresh)) continue;
-    const double heat = heat_[first_expert_[slot.layer] + slot.expert];
-    if (coldest == kNone || heat < least) {
-      coldest = i;
-      least = heat;
+// Its expert can be given up: nobody uses it, and nothing is read into it.
+bool ExpertCache::CanGoNow(const Slot& slot, bool fresh) const { return slot.pins == 0 && slot.idle() && (fresh || slot.touched); }
+
+ExpertCache::Candidate ExpertCache::ColdestOf(uint32_t layer, bool fresh) const {
+  Candidate coldest;
+  coldest.known = true;
+  const uint32_t first = first_expert_[layer];
+  for (uint32_t expert = 0; expert < layers_[layer].experts; ++expert) {
+    const uint32_t slot = slot_of_[first + expert];
+    if (slot == kNone) continue;
+    const double heat = heat_[first + expert];
+    if ((coldest.slot == kNone || heat < coldest.heat) && CanGoNow(slots_[slot], fresh)) {
+      coldest.slot = slot;
+      coldest.heat = heat;
     }
   }
   return coldest;
+}
+
+// A free slot, or else that of the coldest expert that can be given up; kNone: there is none. The coldest of each layer is found anew only where it
+// may have changed, in a new pass for example, when its heat is another one: a cache of 24,000 experts would otherwise be looked through for each that comes.
+uint32_t ExpertCache::FreeOrColdest(const Class& of, uint32_t layer, bool fresh) {
+  if (const uint32_t free = FreeSlot(of, layer, fresh); free != kNone) return free;
+  Candidate coldest;
+  for (uint32_t other = 0; other < layers_.size(); ++other) {
+    if (&classes_[class_of_[other]] != &of) continue;
+    Candidate& candidate = coldest_[other];
+    const auto holds = [&] {
+      if (!candidate.known || candidate.slot == kNone) return candidate.known;
+      const Slot& slot = slots_[candidate.slot];
+      return slot.expert != kNone && slot.layer == other && CanGoNow(slot, fresh) && heat_[first_expert_[other] + slot.expert] == candidate.heat;
+    };
+    if (!fresh || !holds()) candidate = ColdestOf(other, fresh);
+    if (candidate.slot != kNone && (coldest.slot == kNone || candidate.heat < coldest.heat)) coldest = candidate;
+    if (!fresh) candidate.known = false;
+  }
+  return coldest.slot;
 }
 
 // Occupies a slot for an expert that is demanded. Memory that was not used before is touched here, where another expert can make room instead
@@ -276,6 +316,7 @@ void ExpertCache::Unpin(std::span<const uint32_t> slots) {
   const std::lock_guard lock(mutex_);
   for (const uint32_t index : slots) {
     Slot& slot = slots_[index];
+    coldest_[slot.layer].known = false;
     const bool reading = !slot.idle();
     if (--slot.pins == 0 && (slot.missing > 0 || !slot.error.ok()) && !reading) Empty(index);
   }

@@ -15,6 +15,8 @@
 
 #include "base/status.h"
 #include "experts/expert_heat.h"
+#include "experts/heat_mixture.h"
+#include "experts/slot_division.h"
 #include "io/read_service.h"
 #include "memory/headroom.h"
 #include "memory/region.h"
@@ -33,6 +35,7 @@ struct ExpertSlices {
 struct ExpertLayout {
   std::vector<ExpertSlices> slices;
   uint32_t experts = 0;
+  uint32_t per_token = 1;   // that a token chooses
   friend bool operator==(const ExpertLayout&, const ExpertLayout&) = default;
 
   // Memory for one expert: each slice lies as it does in the file within a page, and is read in whole pages.
@@ -60,13 +63,13 @@ class ExpertCache final : private ReadClient {
   static constexpr size_t kDepth = 8;
   // The bytes of one read ahead (Prefetch), so that a read on demand soon has the disk to itself.
   static constexpr uint32_t kPrefetchChunkBytes = 256 * 1024;
-  // Tokens after which a use counts half.
-  static constexpr double kHalfLife = 16;
-  // The same for what is worth knowing in the next run.
+  // Tokens after which a use counts half of what is worth knowing in the next run.
   static constexpr double kPopularityHalfLife = 1024;
+  // Tokens after which it is looked whether memory should move to slots of another size.
+  static constexpr double kDivideTokens = 32;
 
   // `arena_bytes` of memory, which the caller has paid for, are divided among the layers: those of equal slot
-  // size share slots, in proportion to their bytes. Address space is reserved for all experts. `reads` and files must outlive
+  // size share slots, and each size has as many as heat gives it (DivideSlots). Address space is reserved for all experts. `reads` and files must outlive
   // the cache, and so must `headroom`: slots that were never used stay so where it has no room.
   // Null: there is always room. Errors: of the system.
   static Result<std::unique_ptr<ExpertCache>> Start(ReadService& reads, std::vector<ExpertLayout> layers, uint64_t arena_bytes,
@@ -119,11 +122,14 @@ class ExpertCache final : private ReadClient {
     std::vector<uint32_t> slots_;
   };
 
-  // A pass begins that computes so many tokens.
-  void BeginPass(double tokens);
+  // A pass begins that computes so many tokens; each layer will demand what so many of them choose together. There must be no pins: from time to time
+  // memory moves to slots of another size, whose experts have become hotter, as with Resize.
+  void BeginPass(double tokens, uint32_t together = 1);
+  // Moves memory to slots of another size now, where heat says so. There must be no pins.
+  void Divide();
   // The expert was chosen by that many of them.
   void Touch(uint32_t layer, uint32_t expert, double tokens);
-  // Decides who goes first.
+  // Decides who goes first (HeatMixture).
   double Heat(uint32_t layer, uint32_t expert) const { return heat_[first_expert_[layer] + expert]; }
   // What Touch says, remembered longer.
   double Popularity(uint32_t layer, uint32_t expert) const { return popularity_[first_expert_[layer] + expert]; }
@@ -136,11 +142,12 @@ class ExpertCache final : private ReadClient {
   Result<Pins> Demand(uint32_t layer, std::span<const uint32_t> experts);
   // Those of the experts that are in memory or on their way there; reads of theirs that wait go first from now on.
   Pins PinHeld(uint32_t layer, std::span<const uint32_t> experts);
-  // Reads experts ahead, the first first, while nobody waits for a read: into free slots, or those of experts
-  // whose heat is below `give_up_below`, which are not pinned and not among those named. They are not pinned and can be given up
+  // Reads experts ahead, the first first, while nobody waits for a read: into free slots, or also those of the coldest experts
+  // that are not pinned and not among those named. They are not pinned and can be given up
   // again before they are read. One that is demanded meanwhile is read on demand from then on. One whose read
   // fails is forgotten, unless it was demanded: then it is read once more. Returns for how many there was room.
-  size_t Prefetch(std::span<const ExpertName> experts, double give_up_below = 0);
+  enum class Into { kFreeSlots, kColdestToo };
+  size_t Prefetch(std::span<const ExpertName> experts, Into into = Into::kFreeSlots);
   // Forgets what was to be read ahead and is not being read yet.
   void DropPrefetches();
   // Slots of a layer's class that hold nothing.
@@ -191,9 +198,17 @@ class ExpertCache final : private ReadClient {
     ReadRequest request;
   };
 
+  // The expert of a layer that goes first.
+  struct Candidate {
+    bool known = false;       // it may be another one since something else became free, was read or is no longer pinned
+    uint32_t slot = kNone;    // kNone: none can go
+    double heat = 0;
+  };
+
   ExpertCache(ReadService& reads, std::vector<ExpertLayout> layers, Headroom* headroom);
   void MakeSlots();
-  uint32_t ShareOf(const Class& of, uint64_t arena_bytes) const;
+  std::vector<SlotClassNeed> Needs() const;
+  Status SetSlots(const std::vector<uint32_t>& slots, std::unique_lock<std::mutex>& lock);
   void Shrink(Class& of, uint32_t slots, std::unique_lock<std::mutex>& lock);
   void Relocate(uint32_t from, uint32_t to);                     // needs mutex_
   uint8_t* SliceMemory(const Slot& slot, size_t slice) const;
@@ -204,7 +219,9 @@ class ExpertCache final : private ReadClient {
   bool Touch(const Slot& slot, uint64_t from, uint64_t bytes) const;
   bool CanBeRead(uint32_t slot);                                 // needs mutex_
   uint32_t FreeSlot(const Class& of, uint32_t layer, bool fresh) const;  // needs mutex_
-  uint32_t FreeOrColdest(const Class& of, uint32_t layer, bool fresh) const;  // needs mutex_
+  bool CanGoNow(const Slot& slot, bool fresh) const;             // needs mutex_
+  Candidate ColdestOf(uint32_t layer, bool fresh) const;         // needs mutex_
+  uint32_t FreeOrColdest(const Class& of, uint32_t layer, bool fresh);  // needs mutex_
   uint32_t TakeSlot(uint32_t layer, uint32_t expert, bool& fresh, std::unique_lock<std::mutex>& lock);
   void Want(uint32_t layer, std::span<const uint32_t> slots);    // needs mutex_
   void Unpin(std::span<const uint32_t> slots);
@@ -223,12 +240,18 @@ class ExpertCache final : private ReadClient {
   std::vector<uint32_t> first_expert_;      // of each layer, in slot_of_ and heat_
   std::vector<uint32_t> class_of_;          // of each layer
   std::vector<Class> classes_;
-  ExpertHeat heat_, popularity_;            // the user's thread alone
+  HeatMixture heat_;                        // the user's thread alone
+  ExpertHeat popularity_;                   // the user's thread alone
+  uint64_t arena_bytes_ = 0;                // that slots may use; the user's thread alone, as the next ones
+  uint32_t together_ = 1;                   // the most tokens of a pass that demanded their experts together
+  double undivided_ = 0;                    // tokens since memory was last divided
 
   mutable std::mutex mutex_;                // guards all below
   mutable std::condition_variable progress_;
   std::vector<Slot> slots_;
+  std::vector<uint8_t> free_;               // of each slot: holds nothing. Thousands of bytes are searched faster than as many slots
   std::vector<uint32_t> slot_of_;           // kNone: absent
+  std::vector<Candidate> coldest_;          // of each layer, so that a search for the coldest of all looks at few experts
   std::deque<std::pair<uint32_t, uint32_t>> wanted_;  // slices to read on demand: slot, slice
   std::vector<uint32_t> prefetches_;        // slots to read ahead; has room for all
   std::array<Flight, kDepth> flights_;

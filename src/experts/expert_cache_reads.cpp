@@ -21,7 +21,7 @@ void ExpertCache::Want(uint32_t layer, std::span<const uint32_t> slots) {
   if (wanted_.size() > before) reads_.Wake();
 }
 
-size_t ExpertCache::Prefetch(std::span<const ExpertName> experts, double give_up_below) {
+size_t ExpertCache::Prefetch(std::span<const ExpertName> experts, Into into) {
   size_t room = 0;
   const std::lock_guard lock(mutex_);
   // None makes room for another of them. What is read ahead is cold as a rule: it would be the first to go.
@@ -32,17 +32,18 @@ size_t ExpertCache::Prefetch(std::span<const ExpertName> experts, double give_up
   for (const auto& [layer, expert] : experts) {
     if (SlotOf(layer, expert) != kNone) continue;
     const Class& of = classes_[class_of_[layer]];
-    const uint32_t index = give_up_below > 0 ? FreeOrColdest(of, layer, true) : FreeSlot(of, layer, true);
+    const uint32_t index = into == Into::kColdestToo ? FreeOrColdest(of, layer, true) : FreeSlot(of, layer, true);
     if (index == kNone) continue;
-    const Slot& slot = slots_[index];
-    if (slot.expert != kNone && Heat(slot.layer, slot.expert) >= give_up_below) continue;
     Empty(index);
     Occupy(index, layer, expert);
     kept.push_back(index);
     prefetches_.push_back(index);
     ++room;
   }
-  for (const uint32_t index : kept) --slots_[index].pins;
+  for (const uint32_t index : kept) {
+    --slots_[index].pins;
+    coldest_[slots_[index].layer].known = false;
+  }
   if (room > 0) reads_.Wake();
   return room;
 }
@@ -138,6 +139,7 @@ void ExpertCache::Finish(const ReadResult& result) {
   Slice& slice = slot.slices[flight.slice];
   slice.finished += flight.request.length;
   flight.slot = kNone;
+  coldest_[slot.layer].known = false;
   if (slice.finished == slice.span && slot.error.ok()) {
     slice.arrived = true;
     if (--slot.missing == 0) ready_bytes_ += classes_[slot.owner_class].slot_bytes;

@@ -9,31 +9,61 @@
 
 namespace headrace {
 
-// The slots of one size that so much memory has beside the others'.
-uint32_t ExpertCache::ShareOf(const Class& of, uint64_t arena_bytes) const {
-  const double share = static_cast<double>(arena_bytes) * (static_cast<double>(of.expert_bytes()) / static_cast<double>(arena_.bytes()));
-  return std::min(of.most, static_cast<uint32_t>(static_cast<uint64_t>(share) / of.slot_bytes));
+std::vector<SlotClassNeed> ExpertCache::Needs() const {
+  std::vector<SlotClassNeed> needs(classes_.size());
+  for (size_t i = 0; i < classes_.size(); ++i) {
+    needs[i].slot_bytes = classes_[i].slot_bytes;
+    needs[i].most = classes_[i].most;
+  }
+  for (uint32_t layer = 0; layer < layers_.size(); ++layer) {
+    const ExpertLayout& layout = layers_[layer];
+    SlotClassNeed& need = needs[class_of_[layer]];
+    need.at_once = std::max(need.at_once, std::min(layout.experts, layout.per_token * together_));
+    for (uint32_t expert = 0; expert < layout.experts; ++expert) {
+      if (const double heat = Heat(layer, expert); heat > 0) need.heats.push_back(heat);
+    }
+  }
+  return needs;
 }
 
 Status ExpertCache::Resize(uint64_t arena_bytes) {
   std::unique_lock lock(mutex_);
+  HEADRACE_RETURN_IF_ERROR(SetSlots(DivideSlots(Needs(), arena_bytes), lock));
+  arena_bytes_ = arena_bytes;
+  undivided_ = 0;
+  return {};
+}
+
+void ExpertCache::Divide() {
+  undivided_ = 0;
+  const std::vector<SlotClassNeed> needs = Needs();
+  const std::vector<uint32_t> wanted = DivideSlots(needs, arena_bytes_);
+  std::vector<uint32_t> now;
+  for (const Class& of : classes_) now.push_back(of.slots);
+  if (!ShouldMoveSlots(needs, now, wanted)) return;
+  std::unique_lock lock(mutex_);
+  // An error leaves slots without memory, which another try may get.
+  static_cast<void>(SetSlots(wanted, lock).ok());
+}
+
+// All that shrinks before anything grows.
+Status ExpertCache::SetSlots(const std::vector<uint32_t>& slots, std::unique_lock<std::mutex>& lock) {
   std::vector<uint32_t> before;
   for (const Class& of : classes_) before.push_back(of.slots);
-  // All that shrinks before anything grows.
-  for (Class& of : classes_) {
-    if (const uint32_t slots = ShareOf(of, arena_bytes); slots < of.slots) Shrink(of, slots, lock);
+  for (size_t i = 0; i < classes_.size(); ++i) {
+    if (slots[i] < classes_[i].slots) Shrink(classes_[i], slots[i], lock);
   }
-  for (Class& of : classes_) {
-    const uint32_t slots = ShareOf(of, arena_bytes);
-    if (slots <= of.slots) continue;
-    const Status committed = arena_.Commit(of.arena_offset + of.slots * of.slot_bytes, (slots - of.slots) * of.slot_bytes);
+  for (size_t i = 0; i < classes_.size(); ++i) {
+    Class& of = classes_[i];
+    if (slots[i] <= of.slots) continue;
+    const Status committed = arena_.Commit(of.arena_offset + of.slots * of.slot_bytes, (slots[i] - of.slots) * of.slot_bytes);
     if (!committed.ok()) {
-      for (size_t i = 0; i < classes_.size(); ++i) {
-        if (before[i] < classes_[i].slots) Shrink(classes_[i], before[i], lock);
+      for (size_t grown = 0; grown < classes_.size(); ++grown) {
+        if (before[grown] < classes_[grown].slots) Shrink(classes_[grown], before[grown], lock);
       }
       return committed;
     }
-    of.slots = slots;
+    of.slots = slots[i];
   }
   return {};
 }
@@ -43,7 +73,7 @@ void ExpertCache::Shrink(Class& of, uint32_t slots, std::unique_lock<std::mutex>
   const auto heat = [this](uint32_t index) { return Heat(slots_[index].layer, slots_[index].expert); };
   const std::vector<uint32_t> queued = prefetches_;
   for (const uint32_t index : queued) {
-    if (slots_[index].idle()) Empty(index);
+    if (index >= of.first_slot && index < of.first_slot + of.slots && slots_[index].idle()) Empty(index);
   }
   needs_slot_ = true;  // begins no more reads ahead
   progress_.wait(lock, [&] {
@@ -83,6 +113,7 @@ void ExpertCache::Shrink(Class& of, uint32_t slots, std::unique_lock<std::mutex>
     give_back(leave[i]);
   }
   of.slots = slots;
+  for (Candidate& coldest : coldest_) coldest.known = false;
   reads_.Wake();
 }
 
@@ -102,6 +133,8 @@ void ExpertCache::Relocate(uint32_t from, uint32_t to) {
   }
   SlotOf(slots_[from].layer, slots_[from].expert) = to;
   slots_[from].expert = kNone;
+  free_[from] = 1;
+  free_[to] = 0;
 }
 
 }  // namespace headrace

@@ -1,5 +1,5 @@
 // How much each expert was used lately: the number of tokens that chose it, halved every so many tokens
-// ("least frequently used with ageing"). The cache gives up the coldest expert first.
+// ("least frequently used with ageing").
 #pragma once
 
 #include <cstddef>
