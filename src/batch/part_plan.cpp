@@ -114,7 +114,7 @@ class Planner {
       if (!tried.streams() && limit > 0 && tried.memory.everything_bytes > limit) return std::nullopt;
       const auto learned = cli::LoadLearned(cli::LearnedPlaceOf(tried, "", version));
       const auto cost = cli::PassCostOf(tried, machine, learned);
-      return cost.ok() ? std::optional(cost->Seconds(static_cast<double>(slots))) : std::nullopt;
+      return cost.ok() ? std::optional(cost->Seconds({static_cast<double>(slots), static_cast<double>(slots)})) : std::nullopt;
     });
     return {};
   }

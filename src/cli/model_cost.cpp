@@ -10,25 +10,25 @@ namespace {
 // What a wider prompt may take from the weights.
 constexpr uint64_t kWidthPart = 16;
 
-ExpertTraffic ExpertsOf(const ModelWeights& weights) { return {weights.expert_bytes, weights.active_expert_bytes}; }
+ExpertDemand ExpertsOf(const ModelWeights& weights, const ExpertHabits& habits) { return {weights.expert_bytes, weights.active_expert_bytes, habits}; }
 
 }  // namespace
 
 Result<PassCost> PassCostOf(const ModelSetup& model, const MachineProfile& machine, const Learned& learned) {
   const auto plan = model.Plan();
   if (!plan.ok()) return plan.status();
-  PassCost cost(*plan, machine, model.weights.active_parameters, ExpertsOf(model.weights));
+  PassCost cost(*plan, machine, model.weights.active_parameters, ExpertsOf(model.weights, learned.experts));
   cost.Correct(learned.passes);
   return cost;
 }
 
-Result<Prediction> PredictionOf(const ModelSetup& model, const MachineProfile& machine, uint64_t prompt_tokens) {
+Result<Prediction> PredictionOf(const ModelSetup& model, const MachineProfile& machine, uint64_t prompt_tokens, const ExpertHabits& experts) {
   const auto plan = model.Plan();
   if (!plan.ok()) return plan.status();
   MachineProfile speeds = machine;
   // What devices compute is not the processor's, and not known: the disk's part is.
   if (!model.devices.empty()) speeds.prompt_flops_per_s = speeds.repack_bytes_per_s = 0;
-  return Predict(*plan, speeds, model.weights.active_parameters, prompt_tokens, model.weights.batch_tokens, ExpertsOf(model.weights));
+  return Predict(*plan, speeds, model.weights.active_parameters, prompt_tokens, model.weights.batch_tokens, ExpertsOf(model.weights, experts));
 }
 
 std::optional<uint64_t> ChoosePromptWidth(const ModelSetup& model, const PassCost& cost, const std::vector<std::string>& rest, uint64_t text_bytes,

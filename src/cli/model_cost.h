@@ -18,7 +18,7 @@ namespace headrace::cli {
 Result<PassCost> PassCostOf(const ModelSetup& model, const MachineProfile& machine, const Learned& learned);
 
 // Of decoding and of a prompt, as it is read with model.weights.batch_tokens in a pass. Errors: those of ModelSetup::Plan.
-Result<Prediction> PredictionOf(const ModelSetup& model, const MachineProfile& machine, uint64_t prompt_tokens);
+Result<Prediction> PredictionOf(const ModelSetup& model, const MachineProfile& machine, uint64_t prompt_tokens, const ExpertHabits& experts = {});
 
 // How wide the passes of a prompt are to be (llama.cpp's --ubatch-size), by plan/prompt_batch.h and what the engine would allocate;
 // nullopt where `rest`, the user's own arguments for the engine, say it. `model` is settled, with `simulation`.

@@ -180,7 +180,7 @@ int Plan(PlanOptions options, const CommandLine& line) {
       *model = std::move(trial->model);
     }
   }
-  auto report = MakePlanReport(std::move(*model), machine, options.prompt_tokens, ContextText(OptionValue(*arguments, {"-c", "--ctx-size"}).value_or(""), run.model_context));
+  auto report = MakePlanReport(std::move(*model), machine, options.prompt_tokens, ContextText(OptionValue(*arguments, {"-c", "--ctx-size"}).value_or(""), run.model_context), learned.experts);
   if (!report.ok()) return Fail(report.status());
   report->speculation = std::move(*speculation);
   WriteOutput(options.json ? RenderPlanJson(*report) : RenderPlanText(*report));

@@ -84,21 +84,24 @@ bool KnowsPrompt(const PlanReport& report) {
 
 const char* DecodeNote(const PlanReport& report) {
   if (report.model.memory.loads_only) return "all layers are computed on devices; `headrace bench` measures it";
-  if (report.prediction.disk_bound && report.model.weights.expert_bytes > 0) return "if all experts were chosen equally often: else faster";
+  if (report.prediction.disk_bound && report.model.weights.expert_bytes > 0) {
+    return report.experts.learned ? "if experts are as popular as in earlier runs" : "if experts are as popular as a small trained mixture's were: until runs have shown it";
+  }
   return nullptr;
 }
 
 }  // namespace
 
 Result<PlanReport> MakePlanReport(ModelSetup model, const std::optional<ProfileEntry>& machine, uint64_t prompt_tokens,
-                                  const std::string& context_tokens) {
+                                  const std::string& context_tokens, const ExpertHabits& experts) {
   PlanReport report;
+  report.experts = experts;
   report.smallest_budget_bytes = model.weights.floor_bytes();
   auto plan = model.Plan();
   if (!plan.ok()) return plan.status();
   report.plan = std::move(*plan);
   if (machine) {
-    const auto prediction = PredictionOf(model, ToMachineProfile(*machine), prompt_tokens);
+    const auto prediction = PredictionOf(model, ToMachineProfile(*machine), prompt_tokens, experts);
     if (!prediction.ok()) return prediction.status();
     report.prediction = *prediction;
   }

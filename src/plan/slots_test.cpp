@@ -59,7 +59,7 @@ TEST(SharedPromptPiece, IsWideWhereItReadsMoreExpertsAnyway) {
   // 64 tokens choose nearly all experts: more of them read no more.
   ResidencyPlan plan;
   plan.streamed_bytes = 1'000'000'000;
-  PassCost cost(plan, {.disk_bytes_per_s = 1e9}, 3e9, {.bytes = 30'000'000'000, .bytes_per_token = 1'000'000'000});
+  PassCost cost(plan, {.disk_bytes_per_s = 1e9}, 3e9, ExpertDemand(30'000'000'000, 1'000'000'000));
   EXPECT_GT(cost.Seconds(64), 10 * cost.Seconds(1));
   EXPECT_EQ(SharedPromptPiece(cost), 512u);
 }
