@@ -123,6 +123,7 @@ std::string RenderPlanText(const PlanReport& report) {
                                  FormatSize(model.catalogue.weight_bytes()));
   text += DescribeDecision(model.memory, model.limits) + "\n";
   if (const std::string devices = DescribeDevices(model); !devices.empty()) text += devices + "\n";
+  if (const std::string width = DescribePromptWidth(model, model.prompt_width); !width.empty()) text += width + "\n";
   if (const std::string unknown = DescribeUnknownTypes(model.catalogue); !unknown.empty()) text += unknown + "\n";
   text += "\n";
   if (HasDevices(report)) text += RenderDevices(report) + "\n";
