@@ -27,6 +27,13 @@ bool Contains(const std::vector<std::string>& words, std::initializer_list<const
   return std::any_of(names.begin(), names.end(), [&](const char* name) { return std::find(words.begin(), words.end(), name) != words.end(); });
 }
 
+// What the user and a Modelfile say.
+std::vector<std::string> Words(const std::vector<cli::EngineOption>& options, const std::vector<std::string>& rest) {
+  std::vector<std::string> words = cli::WordsOf(options);
+  words.insert(words.end(), rest.begin(), rest.end());
+  return words;
+}
+
 // Everything that the choice of the slots needs.
 class Planner {
  public:
@@ -91,8 +98,10 @@ class Planner {
     cli::ProgressLine progress;
     progress.Show("choosing how many requests share a pass");
     const std::string version = cli::QueryVersion(engine_.setup.engine);
-    const MachineProfile machine = cli::MachineSpeeds(plan_.model.path, version);
-    if (machine.disk_bytes_per_s > 0) plan_.model.config.disk_bytes_per_s = machine.disk_bytes_per_s;
+    machine_ = cli::MachineSpeeds(plan_.model.path, version);
+    double& disk = plan_.model.config.disk_bytes_per_s;
+    if (disk > 0) machine_.disk_bytes_per_s = disk;
+    else disk = machine_.disk_bytes_per_s;
     if (options_.slots) {
       plan_.slots = {*options_.slots, CacheTokens(demand_, *options_.slots), 0};
       return {};
@@ -113,8 +122,8 @@ class Planner {
       const uint64_t limit = tried.limits.process_bytes;
       if (!tried.streams() && limit > 0 && tried.memory.everything_bytes > limit) return std::nullopt;
       const auto learned = cli::LoadLearned(cli::LearnedPlaceOf(tried, "", version));
-      const auto cost = cli::PassCostOf(tried, machine, learned);
-      return cost.ok() ? std::optional(cost->Seconds(static_cast<double>(slots))) : std::nullopt;
+      const auto cost = cli::PassCostOf(tried, machine_, learned);
+      return cost.ok() ? std::optional(cost->Seconds({static_cast<double>(slots), static_cast<double>(slots)})) : std::nullopt;
     });
     return {};
   }
@@ -144,9 +153,19 @@ class Planner {
     // Nothing goes back to an earlier place of a request: copies for that would only take memory.
     add({"-ctxcp", "--ctx-checkpoints", "--swa-checkpoints"}, "--ctx-checkpoints", "0");
     if (!options_.threads.empty()) add({}, "-t", options_.threads);
+    server.batch_tokens = plan_.model.prompt_width;
     if (part_.embeddings) server.input_tokens = plan_.limits.context;
     server.rest.insert(server.rest.end(), options_.rest.begin(), options_.rest.end());
     return cli::BuildServerArguments(server, engine_.known);
+  }
+
+  // Nobody waits for a next token, and each input of an embedding must be in one pass.
+  bool SetWidth(cli::EngineSimulation* simulation) {
+    if (part_.embeddings) return false;
+    const auto cost = cli::PassCostOf(plan_.model, machine_, cli::LoadLearned(cli::LearnedPlaceOf(plan_.model, "", cli::QueryVersion(engine_.setup.engine))));
+    const auto width = cost.ok() ? cli::ChoosePromptWidth(plan_.model, *cost, Words(defaults_.options, options_.rest), PromptPasses::kAlone, 0, simulation) : std::nullopt;
+    plan_.model.prompt_width = width.value_or(0);
+    return width.has_value();
   }
 
   // What the engine's own words come to for the chosen slots.
@@ -154,9 +173,12 @@ class Planner {
     auto arguments = Arguments(plan_.slots.slots, plan_.slots.cache_tokens);
     if (!arguments.ok()) return arguments.status();
     HEADRACE_RETURN_IF_ERROR(cli::CheckFileArguments(*arguments));
-    HEADRACE_RETURN_IF_ERROR(cli::SettleMemory(&engine_.setup.engine, *arguments, plan_.model));
+    std::optional<Result<cli::EngineSimulation>> simulation;
+    HEADRACE_RETURN_IF_ERROR(cli::SettleMemory(&engine_.setup.engine, *arguments, plan_.model, simulation));
+    const bool wider = SetWidth(simulation->ok() ? &**simulation : nullptr);
     arguments = Arguments(plan_.slots.slots, plan_.slots.cache_tokens);   // it is known now whether weights stream
     if (!arguments.ok()) return arguments.status();
+    if (wider) HEADRACE_RETURN_IF_ERROR(cli::SettleMemory(&engine_.setup.engine, *arguments, plan_.model, simulation));
     plan_.arguments = std::move(*arguments);
     plan_.config = plan_.model.LibraryConfig();
     const SlotChoice& slots = plan_.slots;
@@ -179,6 +201,7 @@ class Planner {
   std::vector<cli::EngineOption> options_before_;   // without what devices want
   bool unified_ = false;
   BatchDemand demand_;
+  MachineProfile machine_;
   uint64_t unlimited_ = 0;
 };
 

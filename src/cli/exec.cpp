@@ -20,7 +20,10 @@
 #include "cli/exit_status.h"
 #include "cli/file_arguments.h"
 #include "cli/help.h"
+#include "cli/learned.h"
 #include "cli/load_mode.h"
+#include "cli/machine_profile.h"
+#include "cli/model_cost.h"
 #include "cli/model_name.h"
 #include "cli/model_setup.h"
 #include "cli/model_source.h"
@@ -164,12 +167,49 @@ Status PlaceModel(Launchee& launchee, const Engine& simulator, ModelSetup& model
   return {};
 }
 
+// Whether it gives embeddings or ranks: then each input must be in one pass.
+bool Embeds(const std::vector<std::string>& arguments) {
+  constexpr const char* kOptions[] = {"--embedding", "--embeddings", "--rerank", "--reranking"};
+  return std::any_of(arguments.begin(), arguments.end(), [&](const std::string& word) { return std::find(std::begin(kOptions), std::end(kOptions), word) != std::end(kOptions); });
+}
+
+// The program is told how wide the passes of a prompt are, where its user does not say it. llama-server's other requests wait for a whole logical batch (-b),
+// however wide its passes are.
+void WidenPasses(Launchee& launchee, const Engine& simulator, ModelSetup& model, LaunchSpec& launch, std::optional<Result<EngineSimulation>>& simulation) {
+  if (Embeds(launchee.arguments)) return;
+  const auto arguments = launchee.program.kind == ProgramKind::kServer ? LeastServerArguments(launchee.arguments) : launchee.arguments;
+  simulation = EngineSimulation::Prepare(simulator, arguments);
+  // What is wrong is said when it is settled with what was chosen.
+  if (!simulation->ok() || !SettleMemory(*simulation, arguments, model).ok() || !model.passes_stream()) return;
+  if (!launchee.known) {
+    auto known = QueryOptions(launch.program, launchee.command);
+    if (!known.ok()) return;
+    launchee.known = std::move(*known);
+  }
+  if (!launchee.known->Has("-ub")) return;
+  AddDiskSpeed(launchee.source.model, simulator, model.config);
+  const std::string version = QueryVersion(simulator);
+  MachineProfile machine = MachineSpeeds(launchee.source.model, version);
+  if (model.config.disk_bytes_per_s > 0) machine.disk_bytes_per_s = model.config.disk_bytes_per_s;
+  const auto cost = PassCostOf(model, machine, LoadLearned(LearnedPlaceOf(model, "", version)));
+  const auto width = cost.ok() ? ChoosePromptWidth(model, *cost, launchee.arguments, PromptPasses::kAlone, 0, &**simulation) : std::nullopt;
+  if (!width) return;
+  model.prompt_width = *width;
+  for (const std::string& word : {std::string("-ub"), std::to_string(*width)}) {
+    launchee.arguments.push_back(word);
+    launch.arguments.push_back(word);
+  }
+}
+
 // Of a model that is here: what streams is decided before the start.
 Result<bool> Foretell(Launchee& launchee, const Engine& simulator, ModelSetup& model, LaunchSpec& launch, Config& config) {
   HEADRACE_RETURN_IF_ERROR(CheckFileArguments(launchee.arguments));
   HEADRACE_RETURN_IF_ERROR(PlaceModel(launchee, simulator, model, launch));
-  HEADRACE_RETURN_IF_ERROR(launchee.program.kind == ProgramKind::kServer ? SettleServer(simulator, launchee.arguments, model, launch.environment)
-                                                                         : SettleMemory(&simulator, launchee.arguments, model));
+  std::optional<Result<EngineSimulation>> simulation;
+  WidenPasses(launchee, simulator, model, launch, simulation);
+  HEADRACE_RETURN_IF_ERROR(launchee.program.kind == ProgramKind::kServer
+                               ? SettleServer(simulator, launchee.arguments, model, launch.environment, simulation)
+                               : SettleMemory(&simulator, launchee.arguments, model, simulation));
   SayDecision(model);
   launchee.on_devices = model.memory.loads_only;
   const FlashMode asked = config.flash_mode;

@@ -61,6 +61,15 @@ std::optional<LearnedDraft> ParseDraft(const Json& object) {
   return draft;
 }
 
+std::optional<LearnedChoices> ParseChoices(const Json& object) {
+  LearnedChoices choices;
+  if (!object.is_object() || !ReadTime(object, choices.at) || !ReadNumber(object, "choices", choices.choices) || !ReadNumber(object, "again", choices.again) ||
+      choices.again > choices.choices) {
+    return std::nullopt;
+  }
+  return choices;
+}
+
 template <typename Entry>
 std::map<std::string, Entry> ParseEntries(const Json& document, const char* name, std::optional<Entry> (*parse)(const Json&)) {
   std::map<std::string, Entry> entries;
@@ -125,7 +134,7 @@ std::optional<uint64_t> FingerprintOf(const std::string& path) {
 }
 
 struct Keys {
-  std::string passes, draft, ngram;
+  std::string passes, draft, ngram, choices;
 };
 std::optional<Keys> KeysOf(const LearnedPlace& place) {
   const auto model = FingerprintOf(place.model_path);
@@ -136,7 +145,19 @@ std::optional<Keys> KeysOf(const LearnedPlace& place) {
     if (!fingerprint) return std::nullopt;
     draft = fmt::format("{:016x}", *fingerprint);
   }
-  return Keys{PassesKey(*model, place.weights_bytes, place.devices, place.engine_version), DraftKey(*model, draft), DraftKey(*model, kNgramDraft)};
+  return Keys{PassesKey(*model, place.weights_bytes, place.devices, place.engine_version), DraftKey(*model, draft), DraftKey(*model, kNgramDraft), ChoicesKey(*model)};
+}
+
+// How popular its experts were in earlier runs, of each file that an engine has kept it for.
+std::vector<HeatTable> ReadHeat(const std::vector<std::string>& model_files) {
+  std::vector<HeatTable> tables;
+  for (const std::string& path : model_files) {
+    const auto fingerprint = FingerprintOf(path);
+    const auto bytes = fingerprint ? ReadSmallFile(HeatPath(CacheDirectory(), *fingerprint), kMaxHeatFileBytes) : Status(Code::kNotFound, "");
+    if (!bytes.ok()) continue;
+    if (auto table = ParseHeat(*bytes); table.ok() && table->fingerprint == *fingerprint) tables.push_back(std::move(*table));
+  }
+  return tables;
 }
 
 // Eighths of powers of two.
@@ -155,11 +176,12 @@ LearnedFile ParseLearned(std::string_view text) {
   if (!json.is_object() || json.value("version", Json()) != kLearnedVersion) return file;
   file.passes = ParseEntries<LearnedPasses>(json, "passes", ParsePasses);
   file.drafts = ParseEntries<LearnedDraft>(json, "drafts", ParseDraft);
+  file.choices = ParseEntries<LearnedChoices>(json, "choices", ParseChoices);
   return file;
 }
 
 std::string RenderLearned(const LearnedFile& file) {
-  Json passes = Json::object(), drafts = Json::object();
+  Json passes = Json::object(), drafts = Json::object(), choices = Json::object();
   for (const auto& [key, entry] : file.passes) {
     Json widths = Json::array();
     for (const LearnedWidth& width : entry.widths) {
@@ -170,7 +192,8 @@ std::string RenderLearned(const LearnedFile& file) {
   for (const auto& [key, draft] : file.drafts) {
     drafts[key] = {{"judged", draft.judged}, {"accepted", draft.accepted}, {"token_s", draft.token_s}, {"sequences", draft.sequences}, {"at", draft.at}};
   }
-  const Json document = {{"version", kLearnedVersion}, {"passes", passes}, {"drafts", drafts}};
+  for (const auto& [key, entry] : file.choices) choices[key] = {{"choices", entry.choices}, {"again", entry.again}, {"at", entry.at}};
+  const Json document = {{"version", kLearnedVersion}, {"passes", passes}, {"drafts", drafts}, {"choices", choices}};
   return document.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
@@ -185,6 +208,8 @@ std::string PlacedText(const std::vector<DeviceMemory>& devices) {
   }
   return text;
 }
+
+std::string ChoicesKey(uint64_t model) { return fmt::format("{:016x}", model); }
 
 std::string DraftKey(uint64_t model, std::string_view draft) { return fmt::format("{:016x} | {}", model, draft); }
 
@@ -212,9 +237,47 @@ Learned Look(const LearnedFile& file, const std::string& passes_key, const std::
   return learned;
 }
 
+void AddChoices(LearnedFile& file, const std::string& choices_key, const Statistics& statistics, int64_t now) {
+  std::erase_if(file.choices, [&](const auto& entry) { return IsOld(entry.second.at, now); });
+  if (statistics.expert_neighbours == 0) return;
+  LearnedChoices& learned = file.choices[choices_key];
+  const double kept = learned.choices > kMostChoices ? kMostChoices / learned.choices : 1;
+  learned.choices = learned.choices * kept + static_cast<double>(statistics.expert_neighbours);
+  learned.again = learned.again * kept + static_cast<double>(std::min(statistics.experts_again, statistics.expert_neighbours));
+  learned.at = now;
+}
+
+ExpertHabits HabitsOf(const LearnedChoices& choices, uint64_t token_choices, const std::vector<HeatTable>& heat) {
+  ExpertHabits habits;
+  if (token_choices == 0 || !(choices.choices > 0)) return habits;
+  const double tokens = choices.choices / static_cast<double>(token_choices), share = tokens / (tokens + kUsualTokens);
+  habits.again += share * (choices.again / choices.choices - habits.again);
+  ExpertHabits::Popularity sum{};
+  double layers = 0;
+  for (const HeatTable& table : heat) {
+    for (const HeatTable::Layer& layer : table.layers) {
+      const auto popularity = ExpertHabits::PopularityOf(layer.popularity);
+      if (popularity.front() > 0) ++layers;
+      for (size_t part = 0; part < sum.size(); ++part) sum[part] += popularity[part];
+    }
+  }
+  if (layers > 0) habits.lasting = share;
+  for (size_t part = 0; layers > 0 && part < sum.size(); ++part) habits.popularity[part] += share * (sum[part] / layers - habits.popularity[part]);
+  habits.learned = true;
+  return habits;
+}
+
 LearnedPlace LearnedPlaceOf(const ModelSetup& model, const std::string& draft_path, const std::string& engine_version) {
   const auto& engine = model.memory.engine;
-  return {model.path, draft_path, model.memory.weights_budget_bytes, engine ? PlacedText(engine->devices) : "", engine_version};
+  LearnedPlace place;
+  place.model_path = model.path;
+  for (const auto& file : model.catalogue.files) place.model_files.push_back(file.path);
+  place.token_choices = model.catalogue.experts_used * model.catalogue.layers;
+  place.draft_path = draft_path;
+  place.weights_bytes = model.memory.weights_budget_bytes;
+  place.devices = engine ? PlacedText(engine->devices) : "";
+  place.engine_version = engine_version;
+  return place;
 }
 
 std::string LearnedPath() {
@@ -224,13 +287,16 @@ std::string LearnedPath() {
 
 Learned LoadLearned(const LearnedPlace& place) {
   const LearnedFile file = ReadLearned(LearnedPath());
-  if (file.passes.empty() && file.drafts.empty()) return {};
+  if (file.passes.empty() && file.drafts.empty() && file.choices.empty()) return {};
   const auto keys = KeysOf(place);
   if (!keys) return {};
   const auto now = std::time(nullptr);
   Learned learned = Look(file, keys->passes, keys->draft, now);
   // How many ask at a time does not depend on who drafts.
   if (learned.sequences == 0 && place.head) learned.sequences = Look(file, keys->passes, keys->ngram, now).sequences;
+  if (const auto it = file.choices.find(keys->choices); it != file.choices.end() && !IsOld(it->second.at, now)) {
+    learned.experts = HabitsOf(it->second, place.token_choices, ReadHeat(place.model_files));
+  }
   return learned;
 }
 
@@ -239,11 +305,13 @@ void StoreLearned(const LearnedPlace& place, const SpeculationRun& run) {
   const auto& widths = run.statistics.widths;
   const bool measured = !run.statistics.disturbed() &&
                         std::any_of(widths.begin(), widths.end(), [](const Statistics::WidthSums& sums) { return sums.passes >= kFewestPasses; });
-  if (path.empty() || (!measured && run.drafted == 0 && !(run.sequences > 0))) return;
+  if (path.empty() || (!measured && run.drafted == 0 && !(run.sequences > 0) && run.statistics.expert_neighbours == 0)) return;
   const auto keys = KeysOf(place);
   if (!keys) return;
   LearnedFile file = ReadLearned(path);
-  AddRun(file, keys->passes, keys->draft, run, std::time(nullptr));
+  const int64_t now = std::time(nullptr);
+  AddRun(file, keys->passes, keys->draft, run, now);
+  AddChoices(file, keys->choices, run.statistics, now);
   [[maybe_unused]] const Status harmless = ReplaceFile(path, RenderLearned(file));
 }
 

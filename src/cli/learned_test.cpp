@@ -153,5 +153,50 @@ TEST(Learned, PlacementsAreKeptApart) {
   EXPECT_EQ(none, key({{"Vulkan0", 0, 1'000, 1'000}})) << "a cache alone";
 }
 
+// A layer of 32 experts of which one has half of the uses.
+std::vector<HeatTable> OnePopular() {
+  HeatTable table;
+  auto& popularity = table.FindOrAdd(0, 32).popularity;
+  popularity.assign(32, 1.0 / 31);
+  popularity[3] = 1;
+  table.FindOrAdd(4096, 32);   // never used
+  return {table};
+}
+
+TEST(Learned, WhatRoutersChooseIsKnownInTheNextRun) {
+  LearnedFile file;
+  Statistics statistics;
+  statistics.expert_neighbours = 80'000;
+  statistics.experts_again = 40'000;
+  AddChoices(file, "m", statistics, kNow);
+  const LearnedFile read = ParseLearned(RenderLearned(file));
+  ASSERT_EQ(read.choices.count("m"), 1u);
+  const ExpertHabits habits = HabitsOf(read.choices.at("m"), 8, OnePopular());
+  EXPECT_TRUE(habits.learned);
+  EXPECT_NEAR(habits.again, 0.5, 0.01);
+  EXPECT_NEAR(habits.popularity[0], 0.5 + 0.5 / 31, 0.01);
+  EXPECT_GT(habits.lasting, 0.9) << "of all texts that there were";
+  AddChoices(file, "other", {}, kNow + kLearnedLifetimeSeconds + 1);
+  EXPECT_TRUE(file.choices.empty()) << "a run that saw none, when the old one is forgotten";
+}
+
+TEST(Learned, AFewTokensSayLittleAboutExperts) {
+  LearnedChoices choices{8 * kUsualTokens, 8 * kUsualTokens, kNow};
+  const ExpertHabits usual, habits = HabitsOf(choices, 8, OnePopular());
+  EXPECT_NEAR(habits.again, (usual.again + 1) / 2, 1e-9);
+  EXPECT_NEAR(habits.popularity[0], (usual.popularity[0] + 0.5 + 0.5 / 31) / 2, 1e-9);
+  EXPECT_FALSE(HabitsOf({}, 8, OnePopular()).learned);
+  EXPECT_FALSE(HabitsOf(choices, 0, OnePopular()).learned) << "no mixture";
+  EXPECT_NEAR(HabitsOf(choices, 8, {}).popularity[0], usual.popularity[0], 1e-12) << "no heat is kept";
+  EXPECT_EQ(HabitsOf(choices, 8, {}).lasting, 0);
+}
+
+TEST(Learned, FilesFromBeforeChoicesAreRead) {
+  const LearnedFile file = ParseLearned(R"({"version": 2, "passes": {}, "drafts": {"d": {"judged": 4, "accepted": 2, "token_s": 0, "sequences": 1, "at": 1800000000}}})");
+  EXPECT_EQ(file.drafts.size(), 1u);
+  EXPECT_TRUE(file.choices.empty());
+  EXPECT_TRUE(ParseLearned(R"({"version": 2, "choices": {"m": {"choices": 1, "again": 2, "at": 1}}})").choices.empty()) << "more again than there are";
+}
+
 }  // namespace
 }  // namespace headrace::cli

@@ -9,6 +9,7 @@
 #include "base/say.h"
 #include "base/size.h"
 #include "cli/device_choice.h"
+#include "cli/model_cost.h"
 #include "cli/device_weights.h"
 #include "cli/draft_head.h"
 #include "cli/engine_probe.h"
@@ -205,6 +206,7 @@ std::string DescribeUnknownTypes(const Catalogue& catalogue) {
 void SayDecision(const ModelSetup& model) {
   Say(DescribeDecision(model.memory, model.limits));
   if (const std::string devices = DescribeDevices(model); !devices.empty()) Say(devices);
+  if (const std::string width = DescribePromptWidth(model, model.prompt_width); !width.empty()) Say(width);
   if (const std::string unknown = DescribeUnknownTypes(model.catalogue); !unknown.empty()) Say(unknown);
 }
 

@@ -38,6 +38,7 @@ struct ModelSetup {
   DeviceChoice device_choice;
   MemoryBudget memory;       // of SettleMemory
   std::optional<Shortage> shortage;
+  uint64_t prompt_width = 0; // tokens of a prompt in a pass; 0: not chosen
 
   bool streams() const { return memory.streams; }
   // Also when it is loaded: devices do not compute all of it.

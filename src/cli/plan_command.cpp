@@ -164,7 +164,10 @@ int Plan(PlanOptions options, const CommandLine& line) {
     const auto cost = PassCostOf(*model, speeds, learned);
     if (!cost.ok()) return Fail(cost.status());
     run.streams = true;
-    const auto width = model->device_choice.batch_tokens > 0 ? std::nullopt : ChoosePromptWidth(*model, *cost, rest, 0, *simulation);
+    std::vector<std::string> said = WordsOf(run.defaults);
+    said.insert(said.end(), rest.begin(), rest.end());
+    const auto width = ChoosePromptWidth(*model, *cost, said, PromptPasses::kAlone, 0, simulation->ok() ? &**simulation : nullptr);
+    model->prompt_width = width.value_or(0);
     const uint64_t least = model->memory.least_bytes;   // without the width nothing is chosen
     words = with_draft(AnsweringArguments(run, known, width, *arguments));
     if (const Status settled = SettleMemory(engine, words, *model, simulation); !settled.ok()) return Fail(settled);
@@ -182,7 +185,7 @@ int Plan(PlanOptions options, const CommandLine& line) {
       *model = std::move(trial->model);
     }
   }
-  auto report = MakePlanReport(std::move(*model), machine, options.prompt_tokens, ContextText(OptionValue(*arguments, {"-c", "--ctx-size"}).value_or(""), run.model_context));
+  auto report = MakePlanReport(std::move(*model), machine, options.prompt_tokens, ContextText(OptionValue(*arguments, {"-c", "--ctx-size"}).value_or(""), run.model_context), learned.experts);
   if (!report.ok()) return Fail(report.status());
   report->speculation = std::move(*speculation);
   WriteOutput(options.json ? RenderPlanJson(*report) : RenderPlanText(*report));

@@ -84,21 +84,24 @@ bool KnowsPrompt(const PlanReport& report) {
 
 const char* DecodeNote(const PlanReport& report) {
   if (report.model.memory.loads_only) return "all layers are computed on devices; `headrace bench` measures it";
-  if (report.prediction.disk_bound && report.model.weights.expert_bytes > 0) return "if all experts were chosen equally often: else faster";
+  if (report.prediction.disk_bound && report.model.weights.expert_bytes > 0) {
+    return report.experts.learned ? "if experts are as popular as in earlier runs" : "if experts are as popular as a small trained mixture's were: until runs have shown it";
+  }
   return nullptr;
 }
 
 }  // namespace
 
 Result<PlanReport> MakePlanReport(ModelSetup model, const std::optional<ProfileEntry>& machine, uint64_t prompt_tokens,
-                                  const std::string& context_tokens) {
+                                  const std::string& context_tokens, const ExpertHabits& experts) {
   PlanReport report;
+  report.experts = experts;
   report.smallest_budget_bytes = model.weights.floor_bytes();
   auto plan = model.Plan();
   if (!plan.ok()) return plan.status();
   report.plan = std::move(*plan);
   if (machine) {
-    const auto prediction = PredictionOf(model, ToMachineProfile(*machine), prompt_tokens);
+    const auto prediction = PredictionOf(model, ToMachineProfile(*machine), prompt_tokens, experts);
     if (!prediction.ok()) return prediction.status();
     report.prediction = *prediction;
   }
@@ -120,6 +123,7 @@ std::string RenderPlanText(const PlanReport& report) {
                                  FormatSize(model.catalogue.weight_bytes()));
   text += DescribeDecision(model.memory, model.limits) + "\n";
   if (const std::string devices = DescribeDevices(model); !devices.empty()) text += devices + "\n";
+  if (const std::string width = DescribePromptWidth(model, model.prompt_width); !width.empty()) text += width + "\n";
   if (const std::string unknown = DescribeUnknownTypes(model.catalogue); !unknown.empty()) text += unknown + "\n";
   text += "\n";
   if (HasDevices(report)) text += RenderDevices(report) + "\n";

@@ -22,12 +22,13 @@ struct PlanReport {
   Prediction prediction;
   uint64_t prompt_tokens = 0;
   std::string context_tokens;             // as asked for
+  ExpertHabits experts;                   // what the prediction goes by
   std::optional<SpeculationReport> speculation;  // none: nothing is said about it
 };
 
 // Errors: kOutOfBudget of the planner.
 Result<PlanReport> MakePlanReport(ModelSetup model, const std::optional<ProfileEntry>& machine, uint64_t prompt_tokens,
-                                  const std::string& context_tokens = "");
+                                  const std::string& context_tokens = "", const ExpertHabits& experts = {});
 
 std::string RenderPlanText(const PlanReport& report);
 // Sizes in bytes, speeds per second; unknown numbers are null. The keys are stable.

@@ -28,12 +28,17 @@ void Set(Environment& environment, const char* variable, uint64_t value) {
 
 }  // namespace
 
-Status SettleServer(const Engine& engine, const std::vector<std::string>& arguments, ModelSetup& model, Environment& environment) {
+std::vector<std::string> LeastServerArguments(const std::vector<std::string>& arguments) {
   std::vector<std::string> all = ServerMemoryArguments(arguments);
+  if (!OptionValue(arguments, kCheckpointOptions)) all.insert(all.end(), {"--ctx-checkpoints", "0"});
+  if (!OptionValue(arguments, kPromptCacheOptions)) all.insert(all.end(), {"--cache-ram", "0"});
+  return all;
+}
+
+Status SettleServer(const Engine& engine, const std::vector<std::string>& arguments, ModelSetup& model, Environment& environment,
+                    std::optional<Result<EngineSimulation>>& simulation) {
+  std::vector<std::string> all = LeastServerArguments(arguments);
   const bool own_checkpoints = OptionValue(arguments, kCheckpointOptions).has_value(), own_cache = OptionValue(arguments, kPromptCacheOptions).has_value();
-  if (!own_checkpoints) all.insert(all.end(), {"--ctx-checkpoints", "0"});
-  if (!own_cache) all.insert(all.end(), {"--cache-ram", "0"});
-  std::optional<Result<EngineSimulation>> simulation;
   HEADRACE_RETURN_IF_ERROR(SettleMemory(&engine, all, model, simulation));
   const uint64_t limit = model.limits.process_bytes;
   const auto left = [&]() -> uint64_t {

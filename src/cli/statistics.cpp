@@ -86,6 +86,8 @@ Statistics ReadStatistics(const Snapshot& snapshot) {
   s.experts_chosen = get(snapshot.experts_chosen);
   s.expert_hits = get(snapshot.expert_hits);
   s.expert_bytes_read = get(snapshot.expert_bytes_read);
+  s.expert_neighbours = get(snapshot.expert_neighbours);
+  s.experts_again = get(snapshot.experts_again);
   s.rows_looked_up = get(snapshot.rows_looked_up);
   s.row_hits = get(snapshot.row_hits);
   s.row_bytes_read = get(snapshot.row_bytes_read);

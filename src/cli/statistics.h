@@ -29,6 +29,8 @@ struct Statistics {
   uint64_t experts_chosen = 0;
   uint64_t expert_hits = 0;
   uint64_t expert_bytes_read = 0;
+  uint64_t expert_neighbours = 0;   // choices of tokens of which the one before is known
+  uint64_t experts_again = 0;       // of those: that one's, too
   uint64_t rows_looked_up = 0;      // of tables
   uint64_t row_hits = 0;
   uint64_t row_bytes_read = 0;

@@ -3,15 +3,9 @@
 #include <algorithm>
 
 #include "exec/kernel_choice.h"
+#include "plan/expert_demand.h"
 
 namespace headrace {
-namespace {
-
-// Choices per expert from which on nearly all experts are chosen: 98 % of them if the choice were uniform.
-constexpr int64_t kCoveringChoices = 4;
-
-}  // namespace
-
 ExpertUse::Way ChooseWay(uint32_t experts, int64_t per_token, int64_t tokens, uint32_t slots) {
   const int64_t choices = per_token * tokens;
   if (tokens < KernelChoice::kWideTokens && std::min<int64_t>(experts, choices) <= slots) return ExpertUse::Way::kCached;

@@ -38,7 +38,7 @@ void HeatKeeper::Recall(Source& source) {
   const auto fingerprint = source.file->Fingerprint();
   if (!fingerprint.ok()) return LogDebug(fingerprint.status().message());
   source.table.fingerprint = *fingerprint;
-  source.path = fmt::format("{}/experts/{:016x}", *directory_, *fingerprint);
+  source.path = HeatPath(*directory_, *fingerprint);
   auto bytes = ReadSmallFile(source.path, kMaxHeatFileBytes);
   if (!bytes.ok() && bytes.status().code() == Code::kNotFound) return;
   if (!bytes.ok()) return LogDebug(bytes.status().message() + "; it is ignored");

@@ -113,6 +113,8 @@ uint64_t PassAccount::Finish(const Pass& pass, const KernelChoice& choice) {
   if (const ExpertCache* const cache = experts_.cache()) snapshot.expert_resident_bytes = cache->ready_bytes();
   Add(snapshot.experts_chosen, counts.chosen);
   Add(snapshot.expert_hits, counts.hits);
+  Add(snapshot.expert_neighbours, neighbours_.Advance(overlap.choices()));
+  Add(snapshot.experts_again, again_.Advance(overlap.again()));
   snapshot.resident_bytes = weights_.resident_bytes();
   Add(snapshot.repack_ns, repack_ns);
   Add(snapshot.passes, 1);

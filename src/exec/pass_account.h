@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 
+#include "exec/choice_overlap.h"
 #include "exec/expert_store.h"
 #include "exec/expert_use.h"
 #include "exec/kernel_choice.h"
@@ -26,6 +27,7 @@ class PassAccount {
   // Of the pass that runs: whoever spends adds.
   PassTimes times;
   ExpertCounts counts;
+  ChoiceOverlap overlap;             // of all passes
 
   // A pass begins. Times are those of the steady clock, in nanoseconds.
   void Begin(uint64_t now_ns);
@@ -57,7 +59,7 @@ class PassAccount {
   PassTimes published_;              // what the snapshot has of times
   uint64_t published_at_ = 0;
   // What the snapshot has of the counters of others.
-  Tally read_, failed_, retried_, read_by_cache_, repack_, rows_read_, rows_looked_up_, rows_hit_;
+  Tally read_, failed_, retried_, read_by_cache_, repack_, rows_read_, rows_looked_up_, rows_hit_, neighbours_, again_;
   uint64_t read_accounted_ = 0;      // bytes, up to the last pass
   uint64_t expert_read_accounted_ = 0;  // of these, by the experts' cache
   // What others took is looked at now and then: it costs as much as a hundred products.

@@ -121,6 +121,7 @@ Status RunningPass::BeginExperts(Takeover& takeover) {
   if (use.begun) return {};
   const auto later = static_cast<size_t>(&plan.uses.back() - &use);
   HEADRACE_RETURN_IF_ERROR(BeginUse(use, experts_.cache(), later + 1, account_.counts));
+  account_.overlap.Add(use.layer, use.choice);
   if (trace_ != nullptr && use.tokens == 1) trace_->Write(use.layer, use.choice.experts());
   if (use.way != ExpertUse::Way::kCached) AnnounceChosen(use);
   return {};

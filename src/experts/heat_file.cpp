@@ -6,6 +6,8 @@
 #include <cstring>
 #include <limits>
 
+#include <fmt/format.h>
+
 #include "base/hash.h"
 
 namespace headrace {
@@ -57,6 +59,8 @@ HeatTable::Layer& HeatTable::FindOrAdd(uint64_t offset, size_t experts) {
   if (const Layer* found = Find(offset, experts)) return layers[static_cast<size_t>(found - layers.data())];
   return layers.emplace_back(Layer{offset, std::vector<double>(experts)});
 }
+
+std::string HeatPath(std::string_view directory, uint64_t fingerprint) { return fmt::format("{}/experts/{:016x}", directory, fingerprint); }
 
 std::string SerialiseHeat(const HeatTable& table) {
   double most = 0;

@@ -30,6 +30,9 @@ struct HeatTable {
 // purpose: many short runs do not wear out what a long one learned.
 std::string SerialiseHeat(const HeatTable& table);
 
+// Where the file of a model file lies in the cache directory.
+std::string HeatPath(std::string_view directory, uint64_t fingerprint);
+
 // Popularities are from 0 to 1. Built for hostile input; errors: kCorrupt, also for more than 4096 layers.
 Result<HeatTable> ParseHeat(std::string_view bytes);
 

@@ -11,14 +11,11 @@ double Seconds(double amount, double per_second) { return per_second > 0 ? amoun
 
 }  // namespace
 
-PassCost::PassCost(const ResidencyPlan& plan, const MachineProfile& machine, double active_parameters, const ExpertTraffic& experts) {
-  const double all_experts = static_cast<double>(experts.bytes), token_experts = static_cast<double>(experts.bytes_per_token);
-  const double cached = std::min(all_experts, static_cast<double>(plan.expert_cache_bytes));
+PassCost::PassCost(const ResidencyPlan& plan, const MachineProfile& machine, double active_parameters, const ExpertDemand& experts)
+    : experts_(experts), cached_bytes_(static_cast<double>(plan.expert_cache_bytes)), disk_bytes_per_s_(machine.disk_bytes_per_s) {
   const double streamed = static_cast<double>(plan.streamed_bytes);
   shared_disk_s_ = headrace::Seconds(streamed, machine.disk_bytes_per_s);
-  expert_disk_s_ = headrace::Seconds(all_experts - cached, machine.disk_bytes_per_s);
-  chosen_share_ = all_experts > 0 ? token_experts / all_experts : 0;
-  plain_token_s_ = headrace::Seconds(streamed + static_cast<double>(plan.resident_bytes) + token_experts, machine.decode_bytes_per_s);
+  plain_token_s_ = headrace::Seconds(streamed + static_cast<double>(plan.resident_bytes) + experts.token_bytes(), machine.decode_bytes_per_s);
   packed_token_s_ = headrace::Seconds(2 * active_parameters, machine.prompt_flops_per_s);
   pack_s_ = headrace::Seconds(streamed, machine.repack_bytes_per_s);
 }
@@ -31,23 +28,23 @@ void PassCost::Correct(std::vector<MeasuredPass> measured) {
   measured_ = std::move(measured);
 }
 
-double PassCost::DiskSeconds(double tokens) const {
-  return shared_disk_s_ + expert_disk_s_ * (1 - std::pow(1 - chosen_share_, tokens));
+double PassCost::DiskSeconds(const PassTokens& pass) const {
+  return shared_disk_s_ + headrace::Seconds(experts_.AbsentBytes(pass, cached_bytes_), disk_bytes_per_s_);
 }
 
-double PassCost::Predicted(double tokens) const {
-  double compute_s = plain_token_s_ * tokens;
-  if (packed_token_s_ > 0) compute_s = std::min(compute_s > 0 ? compute_s : HUGE_VAL, pack_s_ + packed_token_s_ * tokens);
-  return std::max(DiskSeconds(tokens), compute_s);
+double PassCost::Predicted(const PassTokens& pass) const {
+  double compute_s = plain_token_s_ * pass.tokens;
+  if (packed_token_s_ > 0) compute_s = std::min(compute_s > 0 ? compute_s : HUGE_VAL, pack_s_ + packed_token_s_ * pass.tokens);
+  return std::max(DiskSeconds(pass), compute_s);
 }
 
-double PassCost::Seconds(double tokens) const {
-  const double predicted = Predicted(tokens);
+double PassCost::Seconds(const PassTokens& pass) const {
+  const double tokens = pass.tokens, predicted = Predicted(pass);
   if (measured_.empty()) return predicted;
   const auto after = std::lower_bound(measured_.begin(), measured_.end(), tokens,
                                       [](const MeasuredPass& pass, double width) { return pass.tokens < width; });
   const auto scaled = [&](const MeasuredPass& nearest) {
-    const double there = Predicted(nearest.tokens);
+    const double there = Predicted({nearest.tokens, std::min(pass.texts, nearest.tokens)});
     return there > 0 ? predicted * nearest.seconds / there : nearest.seconds;
   };
   if (after == measured_.begin()) return scaled(*after);

@@ -28,12 +28,22 @@ TEST(PassCost, TakesPlainKernelsWhereTheSpeedOfOthersIsUnknown) {
   EXPECT_DOUBLE_EQ(cost.Seconds(20), 4);
 }
 
-TEST(PassCost, ReadsMoreExpertsForMoreTokens) {
+TEST(PassCost, ReadsTheExpertsThatItsTokensChooseTogether) {
   // Half of the experts are absent (1 s of reading), a token chooses a tenth.
-  const PassCost cost(Plan(0, 0, 1'000), {1'000, 0, 0, 0}, 0, {2'000, 200});
-  EXPECT_DOUBLE_EQ(cost.Seconds(1), 0.1);
-  EXPECT_NEAR(cost.Seconds(2), 0.19, 1e-12);
-  EXPECT_NEAR(cost.Seconds(1'000), 1, 1e-12);
+  const ExpertDemand experts(2'000, 200);
+  const PassCost cost(Plan(0, 500, 1'000), {1'000, 0, 0, 0}, 0, experts);
+  EXPECT_DOUBLE_EQ(cost.Seconds(1), 0.5 + experts.AbsentBytes({1}, 1'000) / 1'000);
+  EXPECT_DOUBLE_EQ(cost.Seconds(4), 0.5 + experts.AbsentBytes({4}, 1'000) / 1'000);
+  EXPECT_DOUBLE_EQ(cost.Seconds(1'000), 1.5);
+  EXPECT_GT(cost.Seconds({4, 4}), cost.Seconds(4)) << "texts that have nothing to do with each other";
+}
+
+TEST(PassCost, ScalesWhatWasMeasuredToOtherTexts) {
+  const ExpertDemand experts(2'000, 200);
+  PassCost cost(Plan(0, 0, 1'000), {1'000, 0, 0, 0}, 0, experts);
+  const double alone = cost.Seconds(1), together = cost.Seconds({4, 4});
+  cost.Correct({{1, 2 * alone}});
+  EXPECT_DOUBLE_EQ(cost.Seconds({4, 4}), 2 * together);
 }
 
 TEST(PassCost, GoesThroughWhatWasMeasuredAndScalesBeyond) {

@@ -11,13 +11,13 @@ double SecondsFor(double amount, double per_second) { return per_second > 0 ? am
 }  // namespace
 
 Prediction Predict(const ResidencyPlan& plan, const MachineProfile& machine, double active_parameters,
-                   uint64_t prompt_tokens, uint64_t ubatch_tokens, const ExpertTraffic& experts) {
-  const double all_experts = static_cast<double>(experts.bytes), token_experts = static_cast<double>(experts.bytes_per_token);
+                   uint64_t prompt_tokens, uint64_t ubatch_tokens, const ExpertDemand& experts) {
+  const double all_experts = experts.bytes(), token_experts = experts.token_bytes();
   const double cached = std::min(all_experts, static_cast<double>(plan.expert_cache_bytes));
-  const double absent = all_experts > 0 ? 1 - cached / all_experts : 0;  // share
+  const double absent = experts.AbsentBytes({1}, cached);
   const double shared_streamed = static_cast<double>(plan.streamed_bytes);
   const double shared = shared_streamed + static_cast<double>(plan.resident_bytes);
-  const double decode_disk_s = SecondsFor(shared_streamed + absent * token_experts, machine.disk_bytes_per_s);
+  const double decode_disk_s = SecondsFor(shared_streamed + absent, machine.disk_bytes_per_s);
   const double decode_s = SecondsFor(shared + token_experts, machine.decode_bytes_per_s);
 
   Prediction prediction;
@@ -25,7 +25,7 @@ Prediction Predict(const ResidencyPlan& plan, const MachineProfile& machine, dou
   if (const double pass = std::max(decode_disk_s, decode_s); pass > 0) {
     prediction.decode_tokens_per_s = 1 / pass;
     prediction.decode_low_tokens_per_s = kReachedShare / pass;
-    const double luckier_disk_s = SecondsFor(shared_streamed + absent * token_experts / 2, machine.disk_bytes_per_s);
+    const double luckier_disk_s = SecondsFor(shared_streamed + absent / 2, machine.disk_bytes_per_s);
     prediction.decode_high_tokens_per_s = 1 / std::max(luckier_disk_s, decode_s);
   }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "plan/expert_demand.h"
 #include "plan/residency.h"
 
 namespace headrace {
@@ -21,27 +22,18 @@ inline constexpr double kReachedShare = 0.75;
 
 struct Prediction {
   double decode_tokens_per_s = 0;
-  // What to expect: from kReachedShare of that on. With experts up to twice the disk's share of it, for models that
-  // prefer some experts; never above the memory's limit.
+  // What to expect: from kReachedShare of that on. With experts up to twice the disk's share of it, for models whose popular
+  // experts are more popular than is known; never above the memory's limit.
   double decode_low_tokens_per_s = 0, decode_high_tokens_per_s = 0;
   double prompt_tokens_per_s = 0;
   double first_token_s = 0;        // for the prompt below, the first pass with nothing resident yet
   bool disk_bound = false;         // decode waits for the disk
 };
 
-// The experts of a mixture model: all, and those that one token uses.
-struct ExpertTraffic {
-  uint64_t bytes = 0;
-  uint64_t bytes_per_token = 0;
-};
-
-// Experts are predicted as if all were chosen equally often, so that the cache serves its share of them: a
-// model that prefers some is faster.
-//
 // prompt_tokens: length of the prompt that first_token_s and prompt_tokens_per_s are for;
 // ubatch_tokens: tokens per pass of a prompt (llama.cpp's --ubatch-size).
 // active_parameters: multiplied parameters per token.
 Prediction Predict(const ResidencyPlan& plan, const MachineProfile& machine, double active_parameters,
-                   uint64_t prompt_tokens, uint64_t ubatch_tokens, const ExpertTraffic& experts = {});
+                   uint64_t prompt_tokens, uint64_t ubatch_tokens, const ExpertDemand& experts = {});
 
 }  // namespace headrace

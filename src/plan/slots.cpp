@@ -6,7 +6,8 @@ namespace headrace {
 namespace {
 
 constexpr uint64_t kAllowedPart = 10;      // of a pass
-constexpr double kAllowedStall = 2;
+constexpr double kLossless = 0.97;
+constexpr double kSharedPass = 1.5;        // tokens, on the average of those of about one width
 
 }  // namespace
 
@@ -25,14 +26,14 @@ SlotPlan PlanSlots(uint64_t context, uint64_t streamed_bytes, const SlotCosts& c
   return plan;
 }
 
-uint64_t SharedPromptPiece(const PassCost& pass) {
-  uint64_t tokens = kNarrowestPiece;
-  for (uint64_t wider = 2 * tokens; wider <= kWidestPiece; wider *= 2) {
-    const auto width = static_cast<double>(wider);
-    if (pass.Seconds(width) > kAllowedStall * std::max(pass.Seconds(1), pass.DiskSeconds(width))) break;
-    tokens = wider;
+uint64_t SlotsThatPay(const PassCost& cost, uint64_t slots) {
+  const double alone = cost.Seconds(1);
+  if (slots <= 1 || !(alone > 0) || cost.widest_measured() < kSharedPass) return slots;
+  for (uint64_t texts = 2;; texts = std::min(2 * texts, slots)) {
+    const auto width = static_cast<double>(texts);
+    if (width * alone >= kLossless * cost.Seconds({width, width})) return slots;
+    if (texts >= slots) return 1;
   }
-  return tokens;
 }
 
 }  // namespace headrace

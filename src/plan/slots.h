@@ -1,5 +1,4 @@
-// How many requests a server answers at a time while weights stream, with how much KV memory, and how wide the pieces
-// of a prompt are that they share passes with. Pure.
+// How many requests a server answers at a time while weights stream, and with how much KV memory. Pure.
 #pragma once
 
 #include <cstdint>
@@ -28,10 +27,8 @@ inline constexpr uint64_t kLeastSlots = 4, kMostSlots = 16;
 // kLeastSlots and one context may make a pass a tenth longer. `slots`: what the user said, 0 for nothing.
 SlotPlan PlanSlots(uint64_t context, uint64_t streamed_bytes, const SlotCosts& costs, uint64_t slots = 0);
 
-inline constexpr uint64_t kNarrowestPiece = 32, kWidestPiece = 512;
-
-// Tokens of a pass that reads a piece of a prompt while other requests wait for their next token: the widest power of two
-// with which it takes at most twice as long as a pass of one token, or as the disk alone for it.
-uint64_t SharedPromptPiece(const PassCost& pass);
+// `slots`, or 1 where passes that several requests shared were measured, and no number of requests up to `slots` gets as many tokens per second as one
+// alone: those of a mixture whose texts need other experts. What nobody measured is believed to pay.
+uint64_t SlotsThatPay(const PassCost& cost, uint64_t slots);
 
 }  // namespace headrace

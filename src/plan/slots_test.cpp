@@ -38,30 +38,17 @@ TEST(Slots, TheUsersNumberStays) {
 }
 
 PassCost Measured(std::vector<MeasuredPass> passes) {
-  ResidencyPlan plan;
-  plan.streamed_bytes = 2'400'000'000;
-  PassCost cost(plan, {.disk_bytes_per_s = 2.2e9}, 7e9);
+  PassCost cost(ResidencyPlan(), {.disk_bytes_per_s = 1e9}, 0, ExpertDemand(30'000'000'000, 1'000'000'000));
   cost.Correct(std::move(passes));
   return cost;
 }
 
-TEST(SharedPromptPiece, IsNarrowWhereComputingIsSlow) {
-  // A 3.8 GB model on two cores.
-  EXPECT_EQ(SharedPromptPiece(Measured({{1, 1.104}, {32, 2.857}, {64, 5.137}, {512, 36}})), 32u);
-}
-
-TEST(SharedPromptPiece, IsWideWhereTheDiskIsTheLimit) {
-  EXPECT_EQ(SharedPromptPiece(Measured({{1, 1.1}, {64, 1.2}, {512, 2.0}})), 512u);
-  EXPECT_EQ(SharedPromptPiece(Measured({{1, 1.1}, {128, 2.1}, {512, 8}})), 128u);
-}
-
-TEST(SharedPromptPiece, IsWideWhereItReadsMoreExpertsAnyway) {
-  // 64 tokens choose nearly all experts: more of them read no more.
-  ResidencyPlan plan;
-  plan.streamed_bytes = 1'000'000'000;
-  PassCost cost(plan, {.disk_bytes_per_s = 1e9}, 3e9, {.bytes = 30'000'000'000, .bytes_per_token = 1'000'000'000});
-  EXPECT_GT(cost.Seconds(64), 10 * cost.Seconds(1));
-  EXPECT_EQ(SharedPromptPiece(cost), 512u);
+TEST(Slots, RequestsThatTakeEachOthersExpertsRunOneByOne) {
+  EXPECT_EQ(SlotsThatPay(Measured({{1, 0.1}, {2, 0.3}, {4, 0.6}}), 4), 1u);
+  EXPECT_EQ(SlotsThatPay(Measured({{1, 0.1}, {2, 0.3}, {4, 0.4}}), 4), 4u) << "four gain what two lose";
+  EXPECT_EQ(SlotsThatPay(Measured({{1, 0.1}, {2, 0.3}, {4, 0.6}, {16, 1.5}}), 16), 16u);
+  EXPECT_EQ(SlotsThatPay(Measured({{1, 0.1}}), 4), 4u) << "nobody has tried";
+  EXPECT_EQ(SlotsThatPay(Measured({}), 4), 4u);
 }
 
 }  // namespace

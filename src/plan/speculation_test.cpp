@@ -76,5 +76,23 @@ TEST(Speculation, ChoosesNothingWhereTheProcessorIsTheLimitOrNothingIsKnown) {
   EXPECT_EQ(FreeDraftLength({unknown}), 0u);
 }
 
+// A mixture that waits for its experts: a second token needs nearly as many more.
+TEST(Speculation, DraftsOfAMixturePayWhereNeighboursShareExperts) {
+  ResidencyPlan plan;
+  plan.expert_cache_bytes = 5'000'000'000;
+  const auto cost = [&](double again, uint64_t sequences) {
+    ExpertHabits habits;
+    habits.again = again;
+    DraftCost drafts{PassCost(plan, {.disk_bytes_per_s = 1e9}, 0, ExpertDemand(10'000'000'000, 600'000'000, habits))};
+    drafts.sequences = sequences;
+    return drafts;
+  };
+  EXPECT_EQ(BestDraftLength(cost(0.25, 1), 0.8), 0u);
+  EXPECT_EQ(FreeDraftLength(cost(0.25, 1)), 0u);
+  EXPECT_GT(BestDraftLength(cost(0.7, 1), 0.8), 0u);
+  EXPECT_GT(BestDraftLength(cost(0.25, 1), 0.95), 0u) << "what is nearly always right";
+  EXPECT_GT(cost(0.25, 4).Seconds(0), 1.2 * cost(0.25, 1).Seconds(3)) << "requests are no neighbours";
+}
+
 }  // namespace
 }  // namespace headrace

@@ -20,6 +20,13 @@ namespace {
 // What a chat template adds to a prompt, in tokens, at most.
 constexpr uint64_t kTemplateTokens = 100;
 
+// What a Modelfile and the user say.
+std::vector<std::string> Words(const std::vector<cli::EngineOption>& defaults, const std::vector<std::string>& rest) {
+  std::vector<std::string> words = cli::WordsOf(defaults);
+  words.insert(words.end(), rest.begin(), rest.end());
+  return words;
+}
+
 struct Server {
   std::string program;
   cli::OptionNames known;
@@ -126,11 +133,13 @@ Result<RunPlan> PlanRun(cli::RunArguments run, const cli::SpeculationOptions& sp
   if (may_use_head) PreferHead(speculation, with_draft(*arguments), input, engine, simulation, model, plan, learned);
 
   std::optional<uint64_t> width;
-  if (model.passes_stream() && model.device_choice.batch_tokens == 0) {
+  if (model.passes_stream()) {
     const auto cost = PassCostOf(model, plan.machine, learned);
     if (!cost.ok()) return cost.status();
     const uint64_t bytes = server ? plan.prompt.size() + run.system_prompt.size() + kTemplateTokens : 0;
-    width = ChoosePromptWidth(model, *cost, run.rest, bytes, *simulation);
+    width = ChoosePromptWidth(model, *cost, Words(run.defaults, run.rest), PromptPasses::kAlone, bytes, simulation->ok() ? &**simulation : nullptr);
+    // A prompt that is read in one pass is no matter of widths.
+    if (width && (bytes == 0 || *width < bytes)) model.prompt_width = *width;
   }
   if (server) {
     arguments = ServerCommand(run, *plan.speculation, width.value_or(0), server->known);

@@ -15,7 +15,8 @@ Result<Json> EstimateJson(const Settings& settings, const ModelManager::Preview&
   Json json;
   if (plan.enough.ok()) {
     const auto machine = cli::MachineProfileFor(setup.path, settings.engine_version);
-    auto report = cli::MakePlanReport(setup, machine.ok() ? std::optional(*machine) : std::nullopt, prompt_tokens, std::to_string(plan.context));
+    auto report = cli::MakePlanReport(setup, machine.ok() ? std::optional(*machine) : std::nullopt, prompt_tokens, std::to_string(plan.context),
+                                      cli::LoadLearned(LearnedPlaceOf(settings, plan)).experts);
     if (!report.ok()) return report.status();
     if (plan.speculation) {
       auto speculation = cli::MakeSpeculationReport(SpeculationOptionsOf(plan), SpeculationInputOf(settings, plan));

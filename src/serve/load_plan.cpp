@@ -15,6 +15,7 @@
 #include "cli/machine_profile.h"
 #include "cli/model_cost.h"
 #include "cli/modelfile_use.h"
+#include "plan/prompt_batch.h"
 #include "plan/slots.h"
 #include "serve/engine_name.h"
 #include "serve/prompt_files.h"
@@ -174,6 +175,7 @@ void SettleSharing(const Settings& settings, Simulations& simulations, LoadPlan&
   if (!plan.must_stream() || plan.embedding || plan.entry.kind == ModelKind::kReranker) return;
   if (!settings.known.Has("-kvu")) return;
   plan.sharing = LeastSharing(plan.context, plan.asked.slots, settings.rest);
+  if (plan.sharing.batch_tokens == 0) plan.sharing.batch_tokens = cli::OptionNumber(DefaultWords(plan.defaults), {"-b", "--batch-size"});
   if (!plan.enough.ok()) {
     // Narrow batches want less memory.
     if (plan.sharing.slots != 1 && plan.sharing.batch_tokens == 0) plan.sharing.batch_tokens = kNarrowestPiece;
@@ -192,6 +194,7 @@ void SettleSharing(const Settings& settings, Simulations& simulations, LoadPlan&
   const Status settled = Settle(settings, simulations, plan);
   // What fits as a whole only with narrow batches is left as it was.
   if (!settled.ok() || !plan.enough.ok() || !plan.must_stream()) plan = least;
+  if (least.sharing.batch_tokens == 0) plan.setup.prompt_width = plan.sharing.batch_tokens;
 }
 
 // Where a model streams, weights have the rest.

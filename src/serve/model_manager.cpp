@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/size.h"
 #include "cli/device_choice.h"
+#include "cli/model_cost.h"
 #include "serve/device_room.h"
 #include "serve/http.h"
 
@@ -31,6 +32,9 @@ Status WithOrigin(const Status& status, const ModelConfig& config, const std::st
 void SayLoaded(const Model& model) {
   LogWarning(fmt::format("{} is loaded: {}", model.id(), DescribeDecision(model.plan().memory(), model.plan().setup.limits)));
   if (const std::string devices = DescribeDevices(model.plan().setup); !devices.empty()) LogWarning(fmt::format("{}: {}", model.id(), devices));
+  if (const std::string width = DescribePromptWidth(model.plan().setup, model.plan().setup.prompt_width); !width.empty()) {
+    LogWarning(fmt::format("{}: {}", model.id(), width));
+  }
   for (const std::string& note : model.plan().notes) LogWarning(fmt::format("{}: {}", model.id(), note));
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cli/model_cost.h"
 #include "plan/prompt_batch.h"
 #include "plan/slots.h"
 
@@ -58,16 +59,21 @@ Sharing LeastSharing(uint64_t context, std::optional<uint64_t> slots, const std:
 Sharing BestSharing(const Sharing& least, uint64_t context, std::optional<uint64_t> slots, const std::vector<std::string>& rest,
                     const cli::ModelSetup& model, cli::EngineSimulation& simulation, const Result<PassCost>& cost) {
   Sharing best = least;
-  if (cost.ok() && cost->Seconds(1) > 0 && least.slots != 1 && least.batch_tokens == 0) best.batch_tokens = SharedPromptPiece(*cost);
+  const auto choose_width = [&] {
+    if (!cost.ok() || !(cost->Seconds(1) > 0) || least.batch_tokens > 0) return best;
+    const PromptPasses passes = best.slots == 1 ? PromptPasses::kAlone : PromptPasses::kShared;
+    best.batch_tokens = cli::ChoosePromptWidth(model, *cost, rest, passes, 0, &simulation).value_or(0);
+    return best;
+  };
   // A KV cache in a file is bounded by what the user gave it.
   const bool in_file = model.memory.engine && model.memory.engine->context_file_bytes > 0;
   const auto costs = least.pool_tokens > 0 && AskedPool(rest) == 0 && !in_file ? AskCosts(simulation) : std::nullopt;
-  if (!costs) return best;
-  const uint64_t all = model.memory.weight_bytes;
-  const SlotPlan plan = PlanSlots(context, all - std::min(all, model.memory.weights_budget_bytes), *costs, AskedSlots(slots, rest));
-  best.slots = plan.slots;
-  best.pool_tokens = plan.pool_tokens;
-  return best;
+  if (!costs) return choose_width();
+  const uint64_t all = model.memory.weight_bytes, asked = AskedSlots(slots, rest);
+  const SlotPlan plan = PlanSlots(context, all - std::min(all, model.memory.weights_budget_bytes), *costs, asked);
+  best.slots = asked > 0 || !cost.ok() ? plan.slots : SlotsThatPay(*cost, plan.slots);
+  best.pool_tokens = best.slots == plan.slots ? plan.pool_tokens : least.pool_tokens;
+  return choose_width();
 }
 
 }  // namespace headrace::serve

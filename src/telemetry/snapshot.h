@@ -18,7 +18,7 @@ namespace headrace {
 // reader sees each number whole, not all numbers of one instant. Times are nanoseconds, sizes bytes.
 struct Snapshot {
   static constexpr uint64_t kMagic = 0x3145434152444148;  // "HADRACE1"
-  static constexpr uint32_t kVersion = 7;
+  static constexpr uint32_t kVersion = 8;
 
   enum State : uint32_t {
     kPassive = 0,    // loaded, nothing to stream: stock llama.cpp runs
@@ -64,6 +64,8 @@ struct Snapshot {
   Counter experts_chosen{0};
   Counter expert_hits{0};                   // of those: in memory when they were chosen
   Counter expert_bytes_read{0};             // into the cache
+  Counter expert_neighbours{0};             // choices of tokens of which the one before is known (exec/choice_overlap.h)
+  Counter experts_again{0};                 // of those: that one's, too
   // Of tables that are looked up by token (embeddings): each number in a list counts.
   Counter rows_looked_up{0};
   Counter row_hits{0};                      // of those: in memory already

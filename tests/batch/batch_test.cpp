@@ -75,6 +75,24 @@ TEST_F(Batches, EveryLineHasItsResult) {
   EXPECT_EQ(ResultsText(), before);
 }
 
+// With a disk so fast that computing decides, narrow ones are enough.
+TEST_F(Batches, APromptsPassesAreAsWideAsTheDiskAsksFor) {
+  WriteRequests(Completions(2, 2));
+  environment_["HEADRACE_DISK"] = "1T";
+  const std::string chosen = "prompts are read 128 tokens in a pass";
+  const std::vector<std::string> streaming = {"--overwrite", "--flash-mode", "on", "--weights-ram", "4M"};
+  const auto outcome = Batch(streaming);
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_TRUE(Has(outcome.err, chosen)) << outcome.err;
+  ExpectAllAnswered(2);
+  auto own = streaming;
+  own.insert(own.end(), {"--", "-ub", "512"});
+  EXPECT_FALSE(Has(Batch(own).err, "tokens in a pass"));
+  // Each of these must be in one pass.
+  WriteRequests(R"({"custom_id": "vector", "url": "/v1/embeddings", "body": {"input": "Hello there"}})");
+  EXPECT_FALSE(Has(Batch(streaming).err, "tokens in a pass"));
+}
+
 TEST_F(Batches, ErrorsAreRetriedWhenAsked) {
   WriteRequests("{bad\n" + Completion("a", "It is", 3).dump() + "\n");
   ASSERT_EQ(Batch().status, 0);

@@ -114,6 +114,25 @@ TEST_F(ExecTest, EveryMeasurementOfBenchStreams) {
 }
 
 // A shell script or a Python program that starts one.
+// With a disk so fast that computing decides, narrow ones are enough.
+TEST_F(ExecTest, APromptsPassesAreAsWideAsTheDiskAsksFor) {
+  environment_["HEADRACE_DISK"] = "1T";
+  const std::string chosen = "prompts are read 128 tokens in a pass";
+  Words options = kStreaming;
+  options.emplace_back("--debug");
+  const Outcome outcome = Exec(options, Completion({"-m", Model()}));
+  ExpectForetold(outcome);
+  EXPECT_TRUE(Has(outcome.err, chosen)) << outcome.err;
+  EXPECT_TRUE(Has(outcome.err, " -c 256 -ub 128\n")) << outcome.err;
+  for (const Words& own : {Words{"-ub", "512"}, Words{"--batch-size", "512"}}) {
+    Words words = Completion({"-m", Model()});
+    words.insert(words.end(), own.begin(), own.end());
+    EXPECT_FALSE(Has(Exec(options, words).err, "tokens in a pass")) << own.front();
+  }
+  environment_["LLAMA_ARG_UBATCH"] = "256";
+  EXPECT_FALSE(Has(Exec(options, Completion({"-m", Model()})).err, "tokens in a pass"));
+}
+
 TEST_F(ExecTest, WrappersWorkAsEver) {
   const std::string program = std::string(HEADRACE_ENGINE_PREFIX) + "/usr/bin/llama-completion";
   tree_.File("bin/my-llama", "#!/bin/sh\nexec " + program + " -m '" + Model() + "' \"$@\"\n", true);

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 #include <sstream>
 
 #include <unistd.h>
@@ -104,6 +105,29 @@ TEST_F(RunCommand, PlanForetellsWithTheWidthOfAPromptsPasses) {
     return nlohmann::json::parse(Run(plan).out, nullptr, false)["memory"]["compute_bytes"];
   };
   EXPECT_EQ(buffers({}), buffers({"--", "-ub", std::to_string(std::atoi(run.err.c_str() + at + 5))}));
+}
+
+// What a mixture's routers chose is known in the next run: kept as counts, and said by plan.
+TEST_F(RunCommand, ExpertsThatWereChosenAreKnownInTheNextRun) {
+  const std::string mixture = std::string(HEADRACE_SOURCE_DIR) + "/models/austen-moe-q4_0.gguf";
+  const std::vector<std::string> streaming = {"--flash-mode", "on", "--weights-ram", "8M"};
+  const auto plan = [&] {
+    std::vector<std::string> words = {"plan", mixture};
+    words.insert(words.end(), streaming.begin(), streaming.end());
+    return Run(words).out;
+  };
+  EXPECT_FALSE(Has(plan(), "as popular as in earlier runs"));
+  std::vector<std::string> words = {"run", mixture, "-p", "It is a truth", "-n", "24", "--raw"};
+  words.insert(words.end(), streaming.begin(), streaming.end());
+  const Outcome run = Run(words);
+  ASSERT_EQ(run.status, 0) << run.err;
+  std::ifstream file(tree_.Path("home/.cache/headrace/speculation.json"));
+  const auto learned = nlohmann::json::parse(file, nullptr, false);
+  ASSERT_EQ(learned["choices"].size(), 1u) << learned;
+  const auto& choices = learned["choices"].front();
+  EXPECT_GT(choices["again"].get<double>(), 0);
+  EXPECT_LT(choices["again"].get<double>(), choices["choices"].get<double>());
+  if (const std::string text = plan(); Has(text, "experts are")) EXPECT_TRUE(Has(text, "if experts are as popular as in earlier runs")) << text;
 }
 
 // One that llama-server has not.

@@ -84,6 +84,26 @@ TEST_F(Sharing, ThePassesAreAsWideAsTheUserSays) {
   EXPECT_EQ(widest, 64u);
 }
 
+// With one slot nobody waits while a prompt is read: passes are as wide as `headrace plan` and `run` have them.
+TEST_F(Sharing, OneSlotReadsPromptsAsRunDoes) {
+  ASSERT_TRUE(Start({}));
+  const Answer load = Load({{"model", kDense}, {"context_length", 4096}, {"slots", 1}});
+  ASSERT_EQ(load.status, 200) << load.text;
+  const Json width = load.body["sharing"]["batch_tokens"];
+  ASSERT_TRUE(width.is_number()) << load.text;
+  EXPECT_GE(width.get<uint64_t>(), 128u) << "llama-server's own is 512, a shared one 32 or more";
+  std::string prompt;
+  for (int i = 0; i < 500; ++i) prompt += "It is a truth. ";
+  Json request = Request(0, 1);
+  request["prompt"] = prompt.substr(0, 5000);
+  ASSERT_EQ(Post("/completion", request).status, 200);
+  uint64_t widest = 0;
+  const Json flash = Flash(kDense);
+  for (const Json& sums : flash["widths"]) widest = std::max(widest, sums["tokens"].get<uint64_t>() / sums["passes"].get<uint64_t>());
+  EXPECT_LE(widest, width.get<uint64_t>());
+  EXPECT_GE(widest, std::min<uint64_t>(width.get<uint64_t>(), 512)) << flash["widths"];
+}
+
 TEST_F(Sharing, NobodyIsBrokenOffWhenTheKvCacheIsShort) {
   ASSERT_TRUE(Start({}));
   const Answer load = Load({{"model", kDense}, {"context_length", 512}});
