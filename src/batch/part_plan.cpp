@@ -100,8 +100,11 @@ class Planner {
     const std::string version = cli::QueryVersion(engine_.setup.engine);
     machine_ = cli::MachineSpeeds(plan_.model.path, version);
     double& disk = plan_.model.config.disk_bytes_per_s;
-    if (disk > 0) machine_.disk_bytes_per_s = disk;
-    else disk = machine_.disk_bytes_per_s;
+    if (disk > 0) {
+      machine_.disk_bytes_per_s = disk;
+    } else {
+      disk = machine_.disk_bytes_per_s;
+    }
     if (options_.slots) {
       plan_.slots = {*options_.slots, CacheTokens(demand_, *options_.slots), 0};
       return {};

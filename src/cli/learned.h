@@ -1,6 +1,7 @@
 // What runs showed about speculative decoding, kept between them in a small JSON file: for a model, a memory for its
 // weights, what of it devices have and an engine what passes took by their width; for a model and its draft (n-grams, or its own head) how many drafted
-// tokens were accepted, what a draft token took, and how many requests shared the passes; for a mixture how many experts neighbouring tokens share. A file that is missing, damaged or old is as if nothing were known.
+// tokens were accepted, what a draft token took, and how many requests shared the passes; for a mixture how many experts neighbouring tokens
+// share. A file that is missing, damaged or old is as if nothing were known.
 //
 // Old runs fade: at most so much of them counts beside a new one that a text of another kind shows after some hundred
 // tokens. What nobody measured for a month is forgotten, each width of passes by itself: a wrong one that keeps drafts from that
