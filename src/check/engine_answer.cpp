@@ -11,7 +11,6 @@
 namespace headrace::check {
 namespace {
 
-using serve::Json;
 using serve::Millis;
 using serve::Task;
 
@@ -60,12 +59,12 @@ class Question {
     const auto answer = co_await serve::AskChild(server_.socket_path(), "POST", "/completion", serve::Dump(request), kAnswerTime);
     if (!answer.ok()) co_return answer.status();
     if (answer->status != 200) co_return serve::RefusalOf(answer->body);
-    const Json json = cli::JsonOrNull(answer->body);
-    const Json* probabilities = cli::FindMember(json, "completion_probabilities");
+    const Json json = JsonOrNull(answer->body);
+    const Json* probabilities = FindMember(json, "completion_probabilities");
     if (probabilities == nullptr || !probabilities->is_array() || probabilities->size() != kTokens) {
       co_return Status(Code::kUnsupported, "this llama-server tells no probabilities of tokens");
     }
-    answer_.text = cli::TextOf(json, "content");
+    answer_.text = TextOf(json, "content");
     answer_.probabilities = serve::Dump(*probabilities);
     co_return Status();
   }

@@ -10,9 +10,9 @@
 
 #include "base/cache_directory.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/small_file.h"
 #include "cli/engine_probe.h"
-#include "cli/json.h"
 
 namespace headrace::cli {
 namespace {

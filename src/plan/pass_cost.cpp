@@ -42,7 +42,7 @@ double PassCost::Seconds(const PassTokens& pass) const {
   const double tokens = pass.tokens, predicted = Predicted(pass);
   if (measured_.empty()) return predicted;
   const auto after = std::lower_bound(measured_.begin(), measured_.end(), tokens,
-                                      [](const MeasuredPass& pass, double width) { return pass.tokens < width; });
+                                      [](const MeasuredPass& other, double width) { return other.tokens < width; });
   const auto scaled = [&](const MeasuredPass& nearest) {
     const double there = Predicted({nearest.tokens, std::min(pass.texts, nearest.tokens)});
     return there > 0 ? predicted * nearest.seconds / there : nearest.seconds;
