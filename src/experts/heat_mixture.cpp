@@ -10,7 +10,7 @@ namespace {
 constexpr double kStep = 0.005;
 // A wider pass, a prompt, tells of all its tokens at once: what was known before it foretells none of them as it would the next token.
 constexpr double kMostTokensToLearnFrom = 16;
-constexpr double kLargestUnit = 0x1p200;
+constexpr double kLargestUse = 0x1p200;
 // Smaller ones are zero, so that no sum is slow because of numbers that are next to nothing.
 constexpr double kLeastHeat = 0x1p-200;
 
@@ -39,7 +39,7 @@ void HeatMixture::Age(double tokens) {
   for (size_t i = 0; i < kHalfLives.size(); ++i) {
     spreads_[i] = SteadyHeat(std::max(tokens, 1.0), kHalfLives[i]) / std::max(tokens, 1.0);
     units_[i] *= std::exp2(std::fmin(tokens / kHalfLives[i], 200.0));
-    if (units_[i] < kLargestUnit) continue;
+    if (units_[i] < kLargestUse) continue;
     for (Heats& heats : heats_) {
       heats[i] /= units_[i];
       if (heats[i] < kLeastHeat) heats[i] = 0;
