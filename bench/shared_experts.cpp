@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <set>
 
-#include "experts/expert_cache.h"
+#include "experts/expert_heat.h"
+#include "experts/heat_mixture.h"
 #include "experts/expert_heat.h"
 
 namespace headrace {
@@ -70,7 +71,7 @@ double MissesTogether(std::span<const TextChoices> texts, size_t neighbours, uin
   const size_t passes = tokens / neighbours, slots = static_cast<size_t>(share * static_cast<double>(experts));
   uint64_t missed = 0, counted = 0;
   for (size_t layer = 0; layer < layers; ++layer) {
-    ExpertHeat heat(experts, ExpertCache::kHalfLife);
+    ExpertHeat heat(experts, HeatMixture::kHalfLives[1]);   // the middle one of the cache's memories
     std::set<uint32_t> held;
     for (size_t pass = 0; pass < passes; ++pass) {
       std::set<uint32_t> chosen;

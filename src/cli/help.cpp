@@ -10,19 +10,19 @@ namespace headrace::cli {
 namespace {
 
 constexpr const char* kMore = "More options";
-constexpr size_t kNameColumn = 2, kTextColumn = 26;
+constexpr size_t kNameColumn = 2, kDescriptionColumn = 26;
 
 // A name in its column, then its description.
 std::string Entry(const std::string& name, const std::string& description) {
   std::string entry(kNameColumn, ' ');
   entry += name;
   if (description.empty()) return entry + "\n";
-  if (entry.size() + 2 > kTextColumn) {
-    entry += '\n' + std::string(kTextColumn, ' ');
+  if (entry.size() + 2 > kDescriptionColumn) {
+    entry += '\n' + std::string(kDescriptionColumn, ' ');
   } else {
-    entry.resize(kTextColumn, ' ');
+    entry.resize(kDescriptionColumn, ' ');
   }
-  return entry + Fill(description, kHelpColumns, kTextColumn, kTextColumn) + "\n";
+  return entry + Fill(description, kHelpColumns, kDescriptionColumn, kDescriptionColumn) + "\n";
 }
 
 // "SIZE|auto" of a type name to which checks have added what they expect.
