@@ -12,7 +12,7 @@ namespace {
 
 // A command below a command, as `headrace engine install`.
 void AddNested(CLI::App& app, CommandLine&) {
-  app.add_subcommand("engine", "Which llama.cpp")->add_subcommand("install", "Install one")->add_flag("--force", "Again");
+  app.add_subcommand("engine", "Which llama.cpp")->add_subcommand("install", "Install one")->add_flag_callback("--force", [] {}, "Again");
 }
 
 class Completion : public testing::Test {

@@ -197,7 +197,10 @@ TEST(Prediction, ACacheServesItsShareOfTheExperts) {
   MachineProfile machine;
   machine.disk_bytes_per_s = 1000;
   machine.decode_bytes_per_s = 1e6;
-  const auto prediction = Predict(plan, machine, 1, 1024, 512, {.bytes = 8000, .bytes_per_token = 800});
+  ExpertHabits even;
+  even.popularity.fill(1.0 / ExpertHabits::kParts);
+  even.again = 0;
+  const auto prediction = Predict(plan, machine, 1, 1024, 512, ExpertDemand(8000, 800, even));
   EXPECT_DOUBLE_EQ(prediction.decode_tokens_per_s, 1 / 0.6);  // three quarters of 800 are absent
   EXPECT_DOUBLE_EQ(prediction.prompt_tokens_per_s, 1024 / 12.0);
   EXPECT_DOUBLE_EQ(prediction.first_token_s, 9 + 6);
