@@ -32,10 +32,10 @@ def hit_rates(build, folder):
     for kind, options in KINDS.items():
         trace = os.path.join(folder, kind)
         subprocess.run([f"{build}/bench/headrace-make-trace", "--kind", kind, *options, trace], check=True)
-        words = [f"{build}/bench/headrace-replay", trace, "--json", "--half-life", "16", "--last", "800"]
+        words = [f"{build}/bench/headrace-replay", trace, "--json", "--last", "800"]
         replayed = json.loads(subprocess.run(words + [word for share in SHARES for word in ("--share", str(share))], check=True, capture_output=True).stdout)
         for cache in replayed["caches"]:
-            if cache["policy"] == "heat":
+            if cache["policy"] == "mixture":
                 lowest[cache["share"]] = min(lowest.get(cache["share"], 1), cache["hits"] / cache["chosen"])
     return [(0, 0.0)] + sorted(lowest.items()) + [(1, 1.0)]
 

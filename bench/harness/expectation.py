@@ -16,8 +16,8 @@ How fast models that people know would run, by the memory and the disk of your m
 
 - **Memory** is the machine's. headrace gets nine tenths of what is left when the system and other programs use {system:g} GB: {budgets}.
 - **Decode** is what you see while it answers, from the cautious to the likely figure. Dense models: from three quarters of what disk and memory allow to all of it. Mixtures of
-  experts: the cautious figure takes each expert to be as likely as any other, and three quarters of that; the likely one takes choices as published traces have them
-  ([the less favourable of two kinds](experts-policy.md#hit-rates)) and what the cache keeps of them.
+  experts: the cautious figure takes choices as a trained mixture has them that was balanced over many kinds of text ([traces](experts-policy.md#a-trained-mixture)), and three quarters of
+  that; the likely one takes choices as published traces have them ([the less favourable of two kinds](experts-policy.md#hit-rates)) and what the cache keeps of them.
 - **Prompt** is for a prompt of {prompt} tokens: each weight that is read serves hundreds of tokens, so the processor is the limit nearly everywhere, not the disk.
 - **fits** means that nothing streams: the model runs as in llama.cpp alone.
 
