@@ -222,7 +222,7 @@ class ServerTest : public ExecTest {
 
 TEST_F(ServerTest, OfTheOneForAll) {
   if (!HasOneForAll()) GTEST_SKIP() << "the engine's programs are no libraries";
-  Serve({"--ram", "46M"}, {"llama", "serve", "-m", Model(), "-c", "256", "-lm", "mlock"});
+  Serve({"--ram", "46M"}, {"llama", "serve", "-m", Model(), "-c", "256", "-ub", "512", "-lm", "mlock"});
   EXPECT_EQ(Complete("any"), 200);
   const Outcome outcome = End();
   EXPECT_TRUE(Has(outcome.err, "weights stream, ") && Has(outcome.err, "-lm mlock is left out") && Has(outcome.err, "streamed per pass")) << outcome.err;
