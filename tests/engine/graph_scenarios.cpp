@@ -113,7 +113,8 @@ void Order(const Weights& weights, const std::string& swap, int columns, DumpWri
   ggml_set_input(input);
   ggml_tensor* const begin = own.Add(ggml_map_custom1(
       context, input,
-      [](ggml_tensor* to, const ggml_tensor* from, int, int, void* self) {
+      [](ggml_tensor* to, const ggml_tensor* from, int thread, int, void* self) {   // ggml has all threads call it
+        if (thread > 0) return;
         std::memcpy(to->data, from->data, ggml_nbytes(from));
         if (self != nullptr) static_cast<Swapping*>(self)->Swap();
       },

@@ -37,8 +37,7 @@ TEST_P(OtherNodeOrder, FailsThePass) {
   const EngineRun stock = RunSwapped(swap, columns, {});
   EXPECT_EQ(stock.child.out, "status 0\n") << "it is as valid: " << stock.child.Describe();
   EXPECT_TRUE(SameBytes(RunSwapped("none", columns, {}), stock));
-  // So little that neither weight is in memory as a whole: such a product is the engine's own, at whatever place.
-  const EngineRun run = RunSwapped(swap, columns, StreamingEnvironment(600 * kKiB, false));
+  const EngineRun run = RunSwapped(swap, columns, StreamingEnvironment(kBudget, false));
   EXPECT_EQ(run.child.out, "status -1\n") << run.child.Describe();
   EXPECT_EQ(Lines(run.child.err, "headrace: ").size(), 1u) << run.child.Describe();
   EXPECT_EQ(Lines(run.child.err, "computes a graph in another order than the graph says").size(), 1u) << run.child.Describe();
