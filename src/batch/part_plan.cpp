@@ -27,13 +27,6 @@ bool Contains(const std::vector<std::string>& words, std::initializer_list<const
   return std::any_of(names.begin(), names.end(), [&](const char* name) { return std::find(words.begin(), words.end(), name) != words.end(); });
 }
 
-// What the user and a Modelfile say.
-std::vector<std::string> Words(const std::vector<cli::EngineOption>& options, const std::vector<std::string>& rest) {
-  std::vector<std::string> words = cli::WordsOf(options);
-  words.insert(words.end(), rest.begin(), rest.end());
-  return words;
-}
-
 // Everything that the choice of the slots needs.
 class Planner {
  public:
@@ -166,7 +159,7 @@ class Planner {
   bool SetWidth(cli::EngineSimulation* simulation) {
     if (part_.embeddings) return false;
     const auto cost = cli::PassCostOf(plan_.model, machine_, cli::LoadLearned(cli::LearnedPlaceOf(plan_.model, "", cli::QueryVersion(engine_.setup.engine))));
-    const auto width = cost.ok() ? cli::ChoosePromptWidth(plan_.model, *cost, Words(defaults_.options, options_.rest), PromptPasses::kAlone, 0, simulation) : std::nullopt;
+    const auto width = cost.ok() ? cli::ChoosePromptWidth(plan_.model, *cost, cli::WordsOf(defaults_.options, options_.rest), PromptPasses::kAlone, 0, simulation) : std::nullopt;
     plan_.model.prompt_width = width.value_or(0);
     return width.has_value();
   }

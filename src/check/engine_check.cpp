@@ -11,7 +11,7 @@
 namespace headrace::check {
 namespace {
 
-// Of the answer's places, the first whose probabilities are not the same.
+// Of answers that are not the same.
 std::string Difference(const EngineAnswer& stock, const EngineAnswer& streamed) {
   if (stock.text != streamed.text) return fmt::format("other text: \"{}\" instead of \"{}\"", streamed.text, stock.text);
   return "other probabilities of the same text";

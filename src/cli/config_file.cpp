@@ -12,6 +12,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/config_directory.h"
+
 namespace headrace::cli {
 namespace {
 
@@ -28,10 +30,8 @@ std::string VariableOf(const std::string& option) {
 }
 
 std::string DefaultPath() {
-  for (const auto& [variable, below] : {std::pair{"XDG_CONFIG_HOME", "/headrace/config.toml"}, {"HOME", "/.config/headrace/config.toml"}}) {
-    if (IsSet(variable)) return std::getenv(variable) + std::string(below);
-  }
-  return "";
+  const std::string folder = ConfigDirectory();
+  return folder.empty() ? "" : folder + "/config.toml";
 }
 
 class ConfigFile : public CLI::ConfigTOML {

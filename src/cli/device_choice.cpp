@@ -301,12 +301,13 @@ Result<std::vector<EngineOption>> Choose(const std::vector<Device>& devices, con
 
 }  // namespace
 
-std::vector<std::string> WordsOf(const std::vector<EngineOption>& options) {
+std::vector<std::string> WordsOf(const std::vector<EngineOption>& options, const std::vector<std::string>& rest) {
   std::vector<std::string> words;
   for (const EngineOption& option : options) {
     words.emplace_back(option.names.front());
     words.push_back(option.value);
   }
+  words.insert(words.end(), rest.begin(), rest.end());
   return words;
 }
 

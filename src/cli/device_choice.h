@@ -29,7 +29,7 @@ Result<std::vector<EngineOption>> ChooseDevices(const std::vector<Device>& devic
 // devices have nothing; "" where there is nothing to say. After SettleMemory.
 std::string DescribeDevices(const ModelSetup& model);
 
-// The options in words, each by its first name.
-std::vector<std::string> WordsOf(const std::vector<EngineOption>& options);
+// The options in words, each by its first name, and behind them what a user says.
+std::vector<std::string> WordsOf(const std::vector<EngineOption>& options, const std::vector<std::string>& rest = {});
 
 }  // namespace headrace::cli

@@ -1,7 +1,5 @@
 #include "cli/engine_verdict.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <filesystem>
 
@@ -13,6 +11,7 @@
 #include "base/json.h"
 #include "base/small_file.h"
 #include "cli/engine_probe.h"
+#include "models/file_stamp.h"
 
 namespace headrace::cli {
 namespace {
@@ -36,12 +35,10 @@ std::string EngineKey(const Engine& engine, const std::string& library) {
   const std::string ggml = FindGgmlLibrary(engine), llama = (std::filesystem::path(ggml).parent_path() / "libllama.so").string();
   // Where libllama lies elsewhere its programs have changed with it.
   for (const std::string& path : {ggml, llama, engine.bin_dir + "/llama-server", library}) {
-    struct stat file {};
-    if (::stat(path.c_str(), &file) != 0) {
-      if (path == llama) continue;
-      return "";
-    }
-    hash = HashBytes(fmt::format("{}\n{} {} {}.{:09}\n", path, file.st_ino, file.st_size, file.st_mtim.tv_sec, file.st_mtim.tv_nsec), hash);
+    const auto stamp = StampOf(path);
+    if (!stamp && path == llama) continue;
+    if (!stamp) return "";
+    hash = HashBytes(fmt::format("{}\n{} {} {} {}\n", path, stamp->device, stamp->inode, stamp->size, stamp->modified_ns), hash);
   }
   return fmt::format("{:016x}", hash);
 }

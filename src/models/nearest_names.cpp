@@ -1,12 +1,13 @@
 #include "models/nearest_names.h"
 
 #include <algorithm>
-#include <cctype>
 #include <tuple>
 #include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+
+#include "base/letters.h"
 
 namespace headrace {
 namespace {
@@ -16,8 +17,7 @@ constexpr size_t kLongest = 200;   // of a name, as far as it is compared
 
 std::string Lower(std::string text) {
   if (text.size() > kLongest) text.resize(kLongest);
-  for (char& letter : text) letter = static_cast<char>(std::tolower(static_cast<unsigned char>(letter)));
-  return text;
+  return Lowered(std::move(text));
 }
 
 // The name alone: "org/Model-Q4.gguf:latest" is "model-q4".

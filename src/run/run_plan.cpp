@@ -20,13 +20,6 @@ namespace {
 // What a chat template adds to a prompt, in tokens, at most.
 constexpr uint64_t kTemplateTokens = 100;
 
-// What a Modelfile and the user say.
-std::vector<std::string> Words(const std::vector<cli::EngineOption>& defaults, const std::vector<std::string>& rest) {
-  std::vector<std::string> words = cli::WordsOf(defaults);
-  words.insert(words.end(), rest.begin(), rest.end());
-  return words;
-}
-
 struct Server {
   std::string program;
   cli::OptionNames known;
@@ -137,7 +130,7 @@ Result<RunPlan> PlanRun(cli::RunArguments run, const cli::SpeculationOptions& sp
     const auto cost = PassCostOf(model, plan.machine, learned);
     if (!cost.ok()) return cost.status();
     const uint64_t bytes = server ? plan.prompt.size() + run.system_prompt.size() + kTemplateTokens : 0;
-    width = ChoosePromptWidth(model, *cost, Words(run.defaults, run.rest), PromptPasses::kAlone, bytes, simulation->ok() ? &**simulation : nullptr);
+    width = ChoosePromptWidth(model, *cost, cli::WordsOf(run.defaults, run.rest), PromptPasses::kAlone, bytes, simulation->ok() ? &**simulation : nullptr);
     // A prompt that is read in one pass is no matter of widths.
     if (width && (bytes == 0 || *width < bytes)) model.prompt_width = *width;
   }

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -12,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "base/config_directory.h"
 #include "base/descriptor.h"
 #include "models/file_names.h"
 
@@ -95,11 +95,8 @@ Status ConfigStore::Remember(const std::string& model_path, const ModelConfig& c
 }
 
 std::string DefaultConfigPath() {
-  const char* config = std::getenv("XDG_CONFIG_HOME");
-  if (config != nullptr && *config != '\0') return std::string(config) + "/headrace/models.json";
-  const char* home = std::getenv("HOME");
-  if (home != nullptr && *home != '\0') return std::string(home) + "/.config/headrace/models.json";
-  return "";
+  const std::string folder = ConfigDirectory();
+  return folder.empty() ? "" : folder + "/models.json";
 }
 
 }  // namespace headrace::serve
