@@ -24,7 +24,7 @@ EXAMPLES = """scenarios:
   small     the same model in --small-memory
   passive   a model that fits, and mode off, against stock in pairs
   load      loading and planning sparse files of 4 GB and 400 GB, and the model
-  experts   a mixture of experts: decode beside stock and perfect foresight, with --budgets budgets, prompts of 1024
+  experts   a mixture of experts: decode beside stock and perfect foresight, with all --budgets, prompts of 1024
   widths    the time of a pass by the number of tokens in it, in the group and all in RAM
   speculation  llama-server with drafts, beside none
   concurrency  headrace serve with 1 to 32 requests at a time, and a newcomer's prompt
@@ -35,12 +35,20 @@ examples:
   make bench                                           everything: about two and a half hours, 22 GB of disk
   bench/run.py build/release build/engine --quick      does it work: a few minutes, written to build/bench-quick
   bench/run.py build/release build/engine --only decode --types q4_0
-  bench/run.py build/release build/engine --only experts --repetitions 2 --budgets 5
+  bench/run.py build/release build/engine --only experts --repetitions 2 --budgets 25,50,100
   bench/run.py build/release build/engine --only widths --types q4_0,q8_0 --repetitions 2
   bench/run.py --report                                tables and plots again from the raw rows
 
 Root is needed for the memory group (cgroup v1 or v2), for emptying the page cache and for setting
 read-ahead, which is put back. Without root the runs are not capped and say so."""
+
+
+def percentages(text):
+    """'0,50,100'"""
+    values = [int(word) for word in text.split(",")]
+    if not all(0 <= value <= 100 for value in values):
+        raise argparse.ArgumentTypeError("percentages of the weights, 0 to 100, for instance 25,50,100")
+    return sorted(set(values))
 
 
 def parse_arguments():
@@ -62,7 +70,9 @@ def parse_arguments():
     parser.add_argument("--device-models", default="mixture,dense", help="of the scenario device (default mixture,dense)")
     parser.add_argument("--device-memory", type=parse_size, default="8G", help="its memory group (default 8G)")
     parser.add_argument("--vram", type=parse_size, default="8G", help="of the card, for it (default 8G)")
-    parser.add_argument("--budgets", type=int, help="of the scenario experts, from the least to everything (default 8)")
+    parser.add_argument("--budgets", type=percentages, metavar="PERCENT,…",
+                        help="of the scenario experts, of the weights (default 0,10,25,50,75,100)")
+    parser.add_argument("--no-mmap", action="store_true", help="leave out stock with mmap in the group: of a mixture it takes most of the time")
     parser.add_argument("--models", metavar="DIR", help="where generated models are kept (default beside BUILD_DIR: bench-models)")
     parser.add_argument("--results", metavar="DIR", help="raw rows and plots (default bench/results)")
     parser.add_argument("--docs", metavar="FILE", help="page whose tables are replaced (default docs/benchmarks.md)")
@@ -71,8 +81,6 @@ def parse_arguments():
         parser.error("name BUILD_DIR and ENGINE_PREFIX, or use --report")
     if arguments.repetitions is not None and arguments.repetitions < 1:
         parser.error("--repetitions must be 1 or more")
-    if arguments.budgets is not None and arguments.budgets < 2:
-        parser.error("--budgets must be 2 or more")
     return arguments
 
 
@@ -89,12 +97,13 @@ class Settings:
     def __init__(self, arguments):
         quick = arguments.quick
         self.repetitions = arguments.repetitions or (1 if quick else 3)
+        self.mmap = not arguments.no_mmap
         self.types, self.preset = arguments.types or ["q4_0", "q4_k"], arguments.preset
         self.memory_bytes, self.ram_bytes = arguments.memory, arguments.weights_ram
         self.small_memory_bytes, self.small_ram_bytes = arguments.small_memory, arguments.small_ram
         self.decode_tokens = arguments.decode_tokens or (4 if quick else 32)
         self.prompts = [64] if quick else [512, 64]
-        self.experts_preset, self.budgets = arguments.experts_preset, arguments.budgets or (4 if quick else 8)
+        self.experts_preset, self.budgets = arguments.experts_preset, arguments.budgets or ((0, 50, 100) if quick else (0, 10, 25, 50, 75, 100))
         self.experts_tokens = arguments.decode_tokens or (8 if quick else 64)
         self.experts_prompt = 64 if quick else 1024
         self.limit_s, self.sweep_s = (1, 0.05) if quick else (6, 0.3)

@@ -21,8 +21,10 @@ def _turned(variants, repetition):
     return variants[shift:] + variants[:shift]
 
 
-def _mmap_rivals(prompt):
+def _mmap_rivals(session, prompt):
     """Stock in the group. A prompt takes it a minute and needs no warm-up: loading filled the page cache already."""
+    if not session.settings.mmap:
+        return []
     if not prompt:
         return [STOCK_128K, STOCK_8M]
     return [Variant(v.name, repack=0, read_ahead_kib=v.read_ahead_kib, warmup=False, once=True) for v in (STOCK_128K, STOCK_8M)]
@@ -52,7 +54,7 @@ def decode(session, rows):
     for kind in settings.types:
         path = session.model(settings.preset, kind)
         _streaming(session, rows, path, kind, ("tg", settings.decode_tokens), settings.memory_bytes, settings.ram_bytes,
-                   [STOCK_DEFAULTS] + _mmap_rivals(False), [RAM_REPACK, RAM_PLAIN])
+                   [STOCK_DEFAULTS] + _mmap_rivals(session, False), [RAM_REPACK, RAM_PLAIN])
 
 
 def prompt(session, rows):
@@ -62,7 +64,7 @@ def prompt(session, rows):
         for tokens in settings.prompts:
             ram_plain = Variant(RAM_PLAIN.name, capped=False, repack=0, once=True)
             _streaming(session, rows, path, kind, ("pp", tokens), settings.memory_bytes, settings.ram_bytes,
-                       _mmap_rivals(True), [RAM_REPACK, ram_plain])
+                       _mmap_rivals(session, True), [RAM_REPACK, ram_plain])
 
 
 def small(session, rows):
@@ -127,7 +129,7 @@ def experts(session, rows):
     group = (settings.memory_bytes, settings.ram_bytes)
     # A token needs what the tokens before have left in memory: the first repetition fills it and does not count.
     traced = Variant("headrace-auto", streams=True, kernels="auto", traced=True)
-    _streaming(session, rows, path, model, tokens, *group, _mmap_rivals(False), [RAM_REPACK, RAM_PLAIN], [traced], discarded=1)
+    _streaming(session, rows, path, model, tokens, *group, _mmap_rivals(session, False), [RAM_REPACK, RAM_PLAIN], [traced], discarded=1)
     room = settings.memory_bytes - settings.ram_bytes
     variant = Variant("headrace-budget", streams=True, kernels="auto", traced=True)
     for repetition in range(settings.repetitions):
@@ -142,11 +144,11 @@ def experts(session, rows):
 
 
 def _budgets(session, plan):
-    """From the least to everything in memory, closer together where memory is little. Those that this machine has."""
+    """The shares of the weights that were asked for, ascending. Nothing is the least that headrace accepts, 100 % is everything in memory with
+    what it needs beside the weights. Only those that this machine has."""
     floor, weights = plan["smallest_budget_bytes"], plan["model"]["weight_bytes"]
     everything = int(weights * 1.06) + min(96 << 20, weights // 7)  # experts in whole pages, read-ahead, scratch
-    steps = session.settings.budgets - 1
-    budgets = [floor + int((everything - floor) * (i / steps) ** 1.5) for i in range(steps + 1)]
+    budgets = [everything if percent >= 100 else max(floor, weights * percent // 100) for percent in session.settings.budgets]
     fitting = [b for b in budgets if b + session.settings.memory_bytes - session.settings.ram_bytes <= machine.memory_bytes("MemAvailable")]
     if len(fitting) < len(budgets):
         session.say(f"budgets beyond {(fitting or [0])[-1] / 2**30:.1f} GiB skipped: this machine has not so much free memory")
@@ -157,7 +159,7 @@ def _say_how_long(session, plan, budgets):
     """A guess from the bytes that a token needs: stock reads them at 0.3 GB/s, a half-filled cache at what amounts to 4 GB/s."""
     settings, token_bytes = session.settings, plan["model"]["active_expert_bytes"] + plan["model"]["managed_bytes"]
     passes = 2 * settings.experts_tokens
-    stock = 2 * (5 + passes * token_bytes / 0.3e9)
+    stock = 2 * (5 + passes * token_bytes / 0.3e9) if settings.mmap else 0
     ours = (1 + budgets) * (5 + passes * token_bytes / 4e9)
     in_ram = 2 * (15 + passes * token_bytes / 5e9)
     prompts = 4 * (10 + 2 * settings.experts_prompt / 60)
