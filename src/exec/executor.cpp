@@ -22,6 +22,10 @@ std::unique_ptr<RouterTraceWriter> OpenTrace(const Config& config) {
   return nullptr;
 }
 
+bool HasDevice(const GgmlApi& api) {
+  return api.backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_GPU) != nullptr || api.backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_IGPU) != nullptr;
+}
+
 // The one whose pass this thread computes.
 thread_local const Executor* t_computing = nullptr;
 
@@ -154,7 +158,10 @@ Status Executor::Prepare(std::vector<ManagedProduct> products, std::vector<Looku
   AddLookups(std::move(lookups), pass_.plan);
   weights_.SetTables(rows_.Shapes());
   HEADRACE_RETURN_IF_ERROR(CheckFiles());
-  return pass_.Begin();
+  HEADRACE_RETURN_IF_ERROR(pass_.Begin());
+  // Devices are given experts in the file's layout, and would not find them in the cache.
+  if (experts_.cache() != nullptr && !HasDevice(api_)) choice_.DecideCache(experts_.ExpectedMisses());
+  return {};
 }
 
 ggml_status Executor::RunPass(ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunction compute, const HostCallback& host) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/size.h"
+#include "plan/expert_demand.h"
 
 namespace headrace {
 
@@ -64,6 +65,16 @@ Status ExpertStore::Resize(uint64_t arena) {
   const Status resized = cache_->Resize(arena);
   const uint64_t after = resized.ok() ? arena : before;
   return reservation_.bytes() > after ? reservation_.Shrink(reservation_.bytes() - after) : resized;
+}
+
+double ExpertStore::ExpectedMisses() const {
+  uint64_t all = 0, of_token = 0;
+  for (const ExpertLayout& layer : layers_) {
+    all += layer.SlotBytes() * layer.experts;
+    of_token += layer.SlotBytes() * std::min(layer.experts, layer.per_token);
+  }
+  if (of_token == 0) return 0;
+  return ExpertDemand(all, of_token).AbsentBytes({}, static_cast<double>(cache_bytes())) / static_cast<double>(of_token);
 }
 
 uint64_t ExpertStore::bytes_read() const { return bytes_read_ + (cache_ != nullptr ? cache_->bytes_read() : 0); }

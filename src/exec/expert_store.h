@@ -30,6 +30,8 @@ class ExpertStore {
   ExpertCache* cache() const { return cache_.get(); }
   // What the cache may use, 0 without one.
   uint64_t cache_bytes() const { return reservation_.bytes(); }
+  // The share of a token's experts that are to be expected outside it (ExpertDemand).
+  double ExpectedMisses() const;
   // Of all caches so far.
   uint64_t bytes_read() const;
   // Keeps what was learned for the next run.

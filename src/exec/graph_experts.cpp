@@ -56,10 +56,12 @@ bool GraphExperts::Fit(ggml_backend_sched_t sched, ggml_cgraph* graph) {
     }
     layers_.push_back(std::move(layer));
   }
-  // Experts that the cache holds repacked are converted between the products.
-  return std::none_of(pass_.plan.takeovers.begin(), pass_.plan.takeovers.end(), [this](const Takeover& takeover) {
-    return takeover.experts != nullptr && choice_.CachePackedExperts() && takeover.weight->packed != nullptr;
-  });
+  return true;
+}
+
+// In which the cache holds the product's experts once they have been multiplied. Null: the file's.
+const PackedLayout* GraphExperts::LayoutOf(const Takeover& takeover) const {
+  return choice_.CachePackedExperts(takeover.weight->tensor.type) ? takeover.weight->packed : nullptr;
 }
 
 void GraphExperts::Prepare(size_t index, size_t most_pieces) {
@@ -77,8 +79,8 @@ void GraphExperts::Prepare(size_t index, size_t most_pieces) {
     Takeover& takeover = pass_.plan.takeovers[i];
     if (takeover.experts != &use) continue;
     changes_.Restore(takeover.node);
-    ggml_tensor& weight = layer.weights.emplace_back(*takeover.node->src[0]);
-    weight.view_src = nullptr;
+    const ggml_tensor& file = *takeover.node->src[0];
+    ggml_tensor& weight = layer.weights.emplace_back(TileOf(api_, file, file.ne[1], file.data, LayoutOf(takeover)));
     weight.ne[2] = std::min<int64_t>(SlotProduct::kMostSlots, pass_.slots(use));
     changes_.UseWeight(takeover.node, &weight, &layer.ids);
     takeover.by_engine = true;
@@ -88,7 +90,7 @@ void GraphExperts::Prepare(size_t index, size_t most_pieces) {
   layer.unfinished = (layer.foreseen != nullptr ? layer.foresight.pieces() : 0) + 1;
 }
 
-// Where all experts are in memory, in slots of one array.
+// Where all experts are in memory, in slots of one array, and repacked if they are to be.
 bool GraphExperts::MakeOrdinary(Layer& layer, Takeover& takeover) {
   const ExpertUse& use = *layer.use;
   if (use.way != ExpertUse::Way::kCached) return false;
@@ -96,6 +98,7 @@ bool GraphExperts::MakeOrdinary(Layer& layer, Takeover& takeover) {
   std::iota(all.begin(), all.end(), size_t{0});
   for (const size_t i : all) {
     if (use.cached.data(i, takeover.slice) == nullptr) return false;
+    if (LayoutOf(takeover) != nullptr && !use.cached.converted(i, takeover.slice)) return false;
   }
   const auto groups = GroupBySlots(use, takeover.slice, all);
   if (groups.size() != 1 || groups[0].slots.count > SlotProduct::kMostSlots) return false;
@@ -142,12 +145,14 @@ void GraphExperts::BeginWork(const Takeover& takeover, int threads) {
   batches_.led.clear();
   batches_.groups.resize(takeover.experts->cached.size());
   batches_.published = 0;
+  repacked_.clear();
   readers_.resize(0);
   for (size_t i = 0; i < takeover.segments.size(); ++i) readers_.emplace_back(threads);
 }
 
 void GraphExperts::EndWork(const Takeover& takeover) {
   const ExpertUse& use = *takeover.experts;
+  pass_.account().times.packed_bytes += repacked_.size() * takeover.weight->tensor.nb[2];
   Layer& layer = *layers_[layer_of(use)];
   for (size_t i = pass_.turn(); i <= use.last; ++i) {
     Takeover& later = pass_.plan.takeovers[i];
@@ -155,22 +160,51 @@ void GraphExperts::EndWork(const Takeover& takeover) {
   }
 }
 
+void GraphExperts::GiveUpWork(const Takeover& takeover) {
+  for (const size_t i : repacked_) takeover.experts->cached.Spoil(i);
+}
+
+// Some rows of one expert, where they are.
+void GraphExperts::Repack(const Takeover& takeover, uint8_t* expert, SlotProduct::Rows rows, Worker& worker) const {
+  const ggml_tensor& weight = takeover.weight->tensor;
+  const std::span scratch = worker.Scratch(kRowGroup * weight.nb[1]);
+  for (uint64_t row = 0; row < rows.count; row += kRowGroup) {
+    const uint64_t count = std::min<uint64_t>(kRowGroup, rows.count - row);
+    uint8_t* const place = expert + (rows.first + row) * weight.nb[1];
+    PackRows(api_, weight, static_cast<int64_t>(count), place, scratch.data(), *LayoutOf(takeover));
+    std::copy_n(scratch.data(), count * weight.nb[1], place);
+  }
+}
+
 Status GraphExperts::MultiplyGroups(const Takeover& takeover, const std::vector<SlotGroup>& groups, SlotProduct::Rows rows, Worker& worker) {
   if (rows.count == 0) return {};
   for (const SlotGroup& group : groups) {
+    for (uint8_t* const expert : group.unpacked) Repack(takeover, expert, rows, worker);
     const std::span scratch = worker.Scratch(SlotProduct::ScratchBytes(*takeover.node, group.pairs));
-    HEADRACE_RETURN_IF_ERROR(CheckProduct(worker.slots().Multiply(worker.backend(), *takeover.node, group.slots, nullptr, group.chosen, rows, scratch),
+    HEADRACE_RETURN_IF_ERROR(CheckProduct(worker.slots().Multiply(worker.backend(), *takeover.node, group.slots, LayoutOf(takeover), group.chosen, rows, scratch),
                                           *takeover.weight));
   }
   return {};
 }
 
+// They count as repacked from now on: each thread repacks its rows of them before it multiplies.
+void GraphExperts::FindUnpacked(ExpertCache::Pins& pins, size_t slice, std::vector<SlotGroup>& groups) {
+  for (SlotGroup& group : groups) {
+    for (const size_t i : group.members) {
+      if (pins.converted(i, slice)) continue;
+      repacked_.push_back(i);
+      group.unpacked.push_back(pins.Convert(i, slice));
+    }
+  }
+}
+
 // Tells the others which experts have arrived, those that were there first.
 Status GraphExperts::Lead(const Takeover& takeover, SlotProduct::Rows rows, Worker& worker, uint64_t& wait_ns) {
-  const ExpertUse& use = *takeover.experts;
+  ExpertUse& use = *takeover.experts;
   uint32_t count = 0;
   const Status status = AsTheyArrive(use.cached, takeover.slice, wait_ns, [&](std::span<const size_t> ready, bool last) {
     batches_.groups[count] = GroupBySlots(use, takeover.slice, ready);
+    if (LayoutOf(takeover) != nullptr) FindUnpacked(use.cached, takeover.slice, batches_.groups[count]);
     batches_.published = ++count | (last ? Batches::kAll : 0);
     batches_.published.notify_all();
     return MultiplyGroups(takeover, batches_.groups[count - 1], rows, worker);
@@ -178,6 +212,28 @@ Status GraphExperts::Lead(const Takeover& takeover, SlotProduct::Rows rows, Work
   batches_.published = count | Batches::kAll;
   batches_.published.notify_all();
   return status;
+}
+
+// Rows of one expert that came through the ring, of which `data` has those from `first_row` on; `part` of them.
+Status GraphExperts::MultiplyStreamed(const Takeover& takeover, const SlotProduct::Chosen& expert, const uint8_t* data, uint64_t first_row,
+                                      SlotProduct::Rows part, Worker& worker) const {
+  const PackedLayout* const layout = LayoutOf(takeover);
+  const ggml_tensor& weight = takeover.weight->tensor;
+  const uint64_t row_bytes = weight.nb[1], step = layout != nullptr ? kRowGroup : part.count, packing = layout != nullptr ? step * row_bytes : 0;
+  const std::span scratch = worker.Scratch(packing + SlotProduct::ScratchBytes(*takeover.node, expert.pairs.size()));
+  for (uint64_t row = 0; row < part.count; row += step) {
+    const uint64_t count = std::min(step, part.count - row);
+    const uint8_t* rows = data + (part.first + row) * row_bytes;
+    if (layout != nullptr) {
+      PackRows(api_, weight, static_cast<int64_t>(count), rows, scratch.data(), *layout);
+      rows = scratch.data();
+    }
+    const uint64_t in_expert = first_row + part.first + row;
+    const SlotArray slot{rows - in_expert * row_bytes, weight.nb[2], 1};
+    HEADRACE_RETURN_IF_ERROR(CheckProduct(
+        worker.slots().Multiply(worker.backend(), *takeover.node, slot, layout, {&expert, 1}, {in_expert, count}, scratch.subspan(packing)), *takeover.weight));
+  }
+  return {};
 }
 
 Status GraphExperts::Work(const Takeover& takeover, int thread, int threads, Worker& worker, uint64_t& wait_ns) {
@@ -204,10 +260,7 @@ Status GraphExperts::Work(const Takeover& takeover, int thread, int threads, Wor
       if (!arrival.ok()) return arrival.status();
       const uint64_t in_matrix = segment.first_row % matrix;
       const SlotProduct::Chosen expert{0, use.choice.pairs(static_cast<uint32_t>(segment.first_row / matrix))};
-      const SlotArray rows{arrival->data - in_matrix * takeover.weight->cut.row_bytes, matrix * takeover.weight->cut.row_bytes, 1};
-      const std::span scratch = worker.Scratch(SlotProduct::ScratchBytes(*takeover.node, expert.pairs.size()));
-      HEADRACE_RETURN_IF_ERROR(CheckProduct(
-          worker.slots().Multiply(worker.backend(), *takeover.node, rows, nullptr, {&expert, 1}, {in_matrix + part.first, part.count}, scratch), *takeover.weight));
+      HEADRACE_RETURN_IF_ERROR(MultiplyStreamed(takeover, expert, arrival->data, in_matrix, part, worker));
     }
     if (--readers_[i] == 0) pass_.prefetcher().Release(takeover.first_segment + i);
   }

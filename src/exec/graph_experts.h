@@ -4,7 +4,7 @@
 // function of ours. (Where a device computes the router there is none; the first product's own function then does the same first.)
 // When the engine's threads come to it the choice is known: what is absent is asked for, and each of the layer's products whose experts
 // are in memory becomes an ordinary MUL_MAT_ID with the cache's slots as its weight and slots as its ids. Of the others each thread computes a share of the
-// rows, first with the experts that are there, then with each that has arrived.
+// rows, first with the experts that are there, then with each that has arrived; where the cache holds experts repacked, it repacks its rows of new ones first.
 #pragma once
 
 #include <atomic>
@@ -51,6 +51,8 @@ class GraphExperts {
   void BeginWork(const Takeover& takeover, int threads);
   // They have: makes those of the layer's later products ordinary whose experts have arrived meanwhile.
   void EndWork(const Takeover& takeover);
+  // They have failed: the cache forgets what was being repacked.
+  void GiveUpWork(const Takeover& takeover);
   // A product of a layer that has begun, not all of whose experts had arrived: this thread's share of the rows. Each thread once. Adds the time that it
   // waited. Errors: the read's; CheckProduct's.
   Status Work(const Takeover& takeover, int thread, int threads, Worker& worker, uint64_t& wait_ns);
@@ -68,7 +70,12 @@ class GraphExperts {
     std::atomic<size_t> next_piece{0};
     std::atomic<size_t> unfinished{0};     // pieces, and the layer's beginning
   };
+  const PackedLayout* LayoutOf(const Takeover& takeover) const;
   bool MakeOrdinary(Layer& layer, Takeover& takeover);
+  void Repack(const Takeover& takeover, uint8_t* expert, SlotProduct::Rows rows, Worker& worker) const;
+  void FindUnpacked(ExpertCache::Pins& pins, size_t slice, std::vector<SlotGroup>& groups);
+  Status MultiplyStreamed(const Takeover& takeover, const SlotProduct::Chosen& expert, const uint8_t* data, uint64_t first_row, SlotProduct::Rows part,
+                          Worker& worker) const;
   Status Lead(const Takeover& takeover, SlotProduct::Rows rows, Worker& worker, uint64_t& wait_ns);
   Status MultiplyGroups(const Takeover& takeover, const std::vector<SlotGroup>& groups, SlotProduct::Rows rows, Worker& worker);
 
@@ -85,6 +92,7 @@ class GraphExperts {
     std::atomic<uint32_t> published{0};          // of them, and kAll when no more will come
     static constexpr uint32_t kAll = 1u << 31;
   } batches_;
+  std::vector<size_t> repacked_;                 // experts (of its use) that it repacks; the leader's, until all have worked
   std::deque<std::atomic<int>> readers_;         // of each of its segments: threads that have not multiplied it
 };
 

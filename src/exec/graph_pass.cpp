@@ -239,6 +239,7 @@ void GraphPass::End(ggml_tensor* node, uint64_t now) {
     pass_.EndTurn(takeover);
     if (takeover.experts != nullptr) experts_.EndWork(takeover);
   } else {
+    if (takeover.experts != nullptr && ready_) experts_.GiveUpWork(takeover);
     std::memset(node->data, 0, api_.nbytes(node));
     StopGraph(takeover.at);
   }

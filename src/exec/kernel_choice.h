@@ -24,6 +24,7 @@ class KernelChoice {
   // They were, or could not be (null). Decides once: the same input gives the same bits from then on. Returns the fewest columns
   // for which streamed rows are repacked from now on.
   int64_t Learn(ggml_type type, bool experts, const std::optional<KernelCosts>& costs) {
+    if (experts && costs) most_repacked_.try_emplace(type, costs->MostRepacked());
     return pays_from_.try_emplace({type, experts}, costs ? costs->PaysFrom() : kUsual).first->second;
   }
 
@@ -31,13 +32,24 @@ class KernelChoice {
   // decides, also where it hides behind the disk's: it is somebody's, and the disk's reads need some of it.
   bool PackStreamed(ggml_type type, int64_t columns) const { return Packs(type, false, columns); }
 
-  // The same for an expert that `columns` of the batch's tokens chose; and whether the cache holds experts repacked. Narrow batches use
+  // The same for an expert that `columns` of the batch's tokens chose. Where the cache does not hold repacked ones, narrow batches use
   // plain kernels wherever their experts come from: cache, ring or reads of their own.
   static constexpr int64_t kWideTokens = 8;
   bool PackExpert(ggml_type type, int64_t tokens, int64_t columns) const {
-    return kernels_ == Kernels::kRepack || (tokens >= kWideTokens && Packs(type, true, columns));
+    return CachePackedExperts(type) || (tokens >= kWideTokens && Packs(type, true, columns));
   }
-  bool CachePackedExperts() const { return kernels_ == Kernels::kRepack; }
+
+  // Whether the cache holds experts repacked, so that all products with experts of this type use packed kernels.
+  bool CachePackedExperts(ggml_type type) const {
+    if (kernels_ != Kernels::kAuto) return kernels_ == Kernels::kRepack;
+    const auto cached = cache_packed_.find(type);
+    return cached != cache_packed_.end() && cached->second;
+  }
+  // Decides that, once for each type whose costs are known: where packed kernels save a token more time than repacking the experts takes that it
+  // does not find in the cache, `misses` of them (0 to 1).
+  void DecideCache(double misses) {
+    for (const auto& [type, most] : most_repacked_) cache_packed_.try_emplace(type, misses < most);
+  }
 
   // The kernels of streamed weights in a pass of one token.
   Snapshot::KernelChoice ForDecode() const;
@@ -53,6 +65,8 @@ class KernelChoice {
 
   Kernels kernels_;
   std::map<std::pair<ggml_type, bool>, int64_t> pays_from_;  // by type, and whether of experts
+  std::map<ggml_type, double> most_repacked_;                // KernelCosts::MostRepacked of experts
+  std::map<ggml_type, bool> cache_packed_;                   // decided for experts
 };
 
 }  // namespace headrace

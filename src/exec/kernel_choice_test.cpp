@@ -115,10 +115,30 @@ TEST(KernelChoice, DecodeIsNamedAfterSharedWeightsAndOneColumn) {
   EXPECT_EQ(wider.ForDecode(), Snapshot::kPlain);
 }
 
-TEST(KernelChoice, TheCacheHoldsRepackedExpertsOnlyWhereTheUserSaysSo) {
-  EXPECT_TRUE(KernelChoice(Kernels::kRepack).CachePackedExperts());
-  EXPECT_FALSE(KernelChoice(Kernels::kPlain).CachePackedExperts());
-  EXPECT_FALSE(KernelChoice(Kernels::kAuto).CachePackedExperts());
+TEST(KernelChoice, TheCacheHoldsRepackedExpertsWhereTheUserSaysSo) {
+  EXPECT_TRUE(KernelChoice(Kernels::kRepack).CachePackedExperts(GGML_TYPE_Q4_0));
+  EXPECT_FALSE(KernelChoice(Kernels::kPlain).CachePackedExperts(GGML_TYPE_Q4_0));
+  EXPECT_FALSE(KernelChoice(Kernels::kAuto).CachePackedExperts(GGML_TYPE_Q4_0));
+}
+
+TEST(KernelChoice, TheCacheHoldsRepackedExpertsWhereATokenGainsByIt) {
+  KernelChoice little(Kernels::kAuto), much(Kernels::kAuto);
+  for (KernelChoice* choice : {&little, &much}) {
+    choice->Learn(GGML_TYPE_Q4_0, true, Costs(3, 8));   // gains 2 for each expert, and pays 8 for each that is missed
+    choice->Learn(GGML_TYPE_Q8_0, true, Costs(0.9, 1));
+    choice->Learn(GGML_TYPE_Q6_K, false, Costs(3, 10));
+    choice->Learn(GGML_TYPE_Q4_K, true, std::nullopt);
+  }
+  little.DecideCache(0.26);
+  much.DecideCache(0.24);
+  EXPECT_FALSE(little.CachePackedExperts(GGML_TYPE_Q4_0));
+  EXPECT_TRUE(much.CachePackedExperts(GGML_TYPE_Q4_0));
+  EXPECT_TRUE(much.PackExpert(GGML_TYPE_Q4_0, 1, 1));   // the same bits wherever an expert comes from
+  EXPECT_FALSE(little.PackExpert(GGML_TYPE_Q4_0, 1, 1));
+  for (const ggml_type type : {GGML_TYPE_Q8_0, GGML_TYPE_Q6_K, GGML_TYPE_Q4_K}) EXPECT_FALSE(much.CachePackedExperts(type));
+  EXPECT_EQ(much.ForDecode(), Snapshot::kMixed);
+  much.DecideCache(1);  // no second thoughts: texts would change
+  EXPECT_TRUE(much.CachePackedExperts(GGML_TYPE_Q4_0));
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "exec/kernel_costs.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "base/size.h"
@@ -22,6 +24,11 @@ int64_t KernelCosts::PaysFrom() const {
   int64_t from = kNever;
   for (int64_t columns = kWidest; columns >= 1 && RepackingPays(columns); --columns) from = columns;
   return from;
+}
+
+double KernelCosts::MostRepacked() const {
+  constexpr double kLeastPack = 1e-15;  // seconds for a byte
+  return std::max(0.0, plain[0] - packed[0]) / std::max(kLeastPack, pack);
 }
 
 std::string KernelCosts::Describe() const {
