@@ -50,6 +50,12 @@ foreach(package headrace headrace-dev)
   install(FILES ${CMAKE_BINARY_DIR}/changelog.gz ${CMAKE_BINARY_DIR}/copyright DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${package} COMPONENT ${package})
 endforeach()
 
+# What lintian warns of and stays: the library is the command's own, preloaded into llama.cpp, so that no package has the name of its soname; CPack
+# writes scripts that call ldconfig beside the trigger.
+file(WRITE ${CMAKE_BINARY_DIR}/packaging/headrace "headrace: package-name-doesnt-match-sonames libheadrace0\n"
+     "headrace: maintscript-calls-ldconfig *\n")
+install(FILES ${CMAKE_BINARY_DIR}/packaging/headrace DESTINATION ${CMAKE_INSTALL_DATADIR}/lintian/overrides)
+
 # What scripts/uninstall.sh removes; a Debian package has its own list. The last rule, so that it knows all files.
 install(CODE [[
   if(NOT CMAKE_INSTALL_COMPONENT)

@@ -1,6 +1,8 @@
 # Sourced by install-engine.sh and install-devices.sh, which set `script`, the name that messages begin with: fetches packages of another Debian
 # suite than this system's, without root and without touching the system's packages, and gives their files a run path of their own.
+# shellcheck shell=sh
 
+# shellcheck disable=SC2154  # script: of who sources this
 die() { printf '%s: %s\n' "$script" "$*" >&2; exit 1; }
 
 # $(absolute PATH)
@@ -25,6 +27,7 @@ open_suite() {
   for tool in apt-get dpkg dpkg-deb patchelf; do
     command -v "$tool" >/dev/null 2>&1 || die "$tool is missing; on Debian: apt-get install patchelf (apt-get and dpkg belong to the system)"
   done
+  # shellcheck source=/dev/null
   codename=$(. /etc/os-release 2>/dev/null; printf '%s' "${VERSION_CODENAME:-}")
   uri=$(mirror | awk -v c="$codename" '($2==c||$2=="stable"||$2=="testing"||$2=="sid"||$2=="unstable"||$2=="forky"||$2=="trixie"||$2=="bookworm") && $1 !~ /security/ {print $1; exit}')
   [ -n "$uri" ] || die "found no Debian mirror in /etc/apt; on another system install llama.cpp there and pass its folder with --engine"

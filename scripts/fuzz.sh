@@ -12,14 +12,14 @@ cmake -S "$source" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DHEADRACE_EN
 cmake --build "$build" --target fuzz_targets
 
 targets=$(cd "$source/fuzz/corpus" && echo *)
-count=$(echo $targets | wc -w)
+count=$(echo "$targets" | wc -w)
 each=$((seconds * 2 / count)); [ "$each" -ge 1 ] || each=1
 echo "fuzz: $count targets, $each s each"
 run() {
   mkdir -p "$build/corpus/$1"
   if ASAN_OPTIONS=detect_leaks=1 "$build/fuzz/fuzz_$1" -max_total_time="$each" -timeout=20 -rss_limit_mb=2048 -max_len=16384 -print_final_stats=1 \
       -artifact_prefix="$build/crashes/$1-" "$build/corpus/$1" "$source/fuzz/corpus/$1" >"$build/logs/$1" 2>&1; then
-    echo "fuzz: $1: $(sed -n 's/^stat::number_of_executed_units: *//p' "$build/logs/$1") inputs, $(ls "$build/corpus/$1" | wc -l) kept, no fault"
+    echo "fuzz: $1: $(sed -n 's/^stat::number_of_executed_units: *//p' "$build/logs/$1") inputs, $(find "$build/corpus/$1" -type f | wc -l) kept, no fault"
   else
     echo "fuzz: $1: FAULT, see $build/logs/$1"
     echo "$1" >>"$build/failed"

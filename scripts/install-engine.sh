@@ -77,16 +77,17 @@ if [ "$is_tested" = 0 ]; then
   echo "engine: Debian $suite has another release of llama.cpp than ${tested_version:-those} with which headrace was tested; taking it" >&2
 fi
 echo "engine: downloading llama.cpp into $prefix"
+# shellcheck disable=SC2086  # a list
 fetch $chosen
 [ "$is_tested" = 0 ] || check_hashes
 
 root=$work/root
 # Debian 13 and later merge /lib into /usr; some packages still ship files under /lib.
 for d in lib lib64; do
-  [ -d "$root/$d" ] && [ ! -L "$root/$d" ] || continue
+  if [ ! -d "$root/$d" ] || [ -L "$root/$d" ]; then continue; fi
   mkdir -p "$root/usr/$d"; cp -a "$root/$d/." "$root/usr/$d/"; rm -rf "${root:?}/$d"
 done
-rm -rf "$root/usr/share/doc" "$root/usr/share/man" "$root/usr/share/locale" "$root/etc" "$root/var"
+rm -rf "$root/usr/share/doc" "$root/usr/share/man" "$root/usr/share/locale" "${root:?}/etc" "${root:?}/var"
 
 first=$(find "$root/usr/bin" -name 'llama-cli' | head -n 1)
 [ -n "$first" ] || die "the packages hold no llama-cli"

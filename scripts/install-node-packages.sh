@@ -27,6 +27,7 @@ install() {
   fi
 }
 
+# shellcheck disable=SC2086  # a list
 install "$dir" $packages || exit 0
 for version in $llama_versions; do
   install "$dir/llama-$version" "node-llama-cpp@$version" "@node-llama-cpp/linux-x64@$version" || exit 0

@@ -12,7 +12,7 @@ for purpose in "$@"; do
   case $purpose in
     build) packages="$packages g++ cmake ninja-build make patchelf ca-certificates debian-archive-keyring liburing-dev libcli11-dev
              nlohmann-json3-dev libfmt-dev libboost-dev libncurses-dev libcurl4-openssl-dev libssl-dev" ;;
-    test) packages="$packages libgtest-dev python3 procps chromium mesa-vulkan-drivers" ;;
+    test) packages="$packages libgtest-dev python3 procps chromium mesa-vulkan-drivers shellcheck" ;;
     node) command -v node >/dev/null 2>&1 || packages="$packages nodejs"
           command -v npm >/dev/null 2>&1 || packages="$packages npm" ;;
     package) packages="$packages dpkg-dev file" ;;
@@ -34,5 +34,6 @@ else
 fi
 export DEBIAN_FRONTEND=noninteractive
 log=$(mktemp); trap 'rm -f "$log"' EXIT
+# shellcheck disable=SC2086  # lists, and no sudo where it is empty
 install() { $as_root apt-get install -q -y --no-install-recommends $missing >"$log" 2>&1; }
 install || { $as_root apt-get update -q >"$log" 2>&1 && install; } || { cat "$log" >&2; exit 1; }

@@ -42,6 +42,7 @@ tests "$build/unit.xml" --test-dir "$build" -L unit -E "$no_munlock|ModelRegistr
 # The engine is not built with sanitizers: what it leaks is not judged. Left out: all kinds of weights, whose kernels are the engine's (half an
 # hour), tests that hold a whole process to a limit, hosts in other languages, and devices: the software one compiles its kernels anew, the RPC backend leaks.
 export ASAN_OPTIONS=detect_leaks=0:$memory
-export HEADRACE_TEST_LIBRARY=$(realpath "$(g++ -print-file-name=libasan.so)"):$build/src/libheadrace.so
+runtime=$(realpath "$(g++ -print-file-name=libasan.so)")
+export HEADRACE_TEST_LIBRARY="$runtime:$build/src/libheadrace.so"
 tests "$build/engine.xml" --test-dir "$release/tests/engine" -L engine \
   -E '^Types/|^Settings/Passive|^Plain/Architectures.*[1-9]$|Dlopen.Python|NodeEngines|NodeTeams|OtherPrograms|Vulkan|Rpc|LeaveNothingBehind|InOneBudget|install_and_find_package'
