@@ -96,7 +96,7 @@ std::vector<ModelEntry> ModelLibrary::Scan() {
 }
 
 Result<ModelEntry> ModelLibrary::Find(const std::string& name, const char* what) {
-  const auto file = FindByName(FindModelFiles(places_, files_), name, {what, "GET /v1/models lists what there is", false});
+  const auto file = FindByName(FindModelFiles(places_, files_), name, {what, "GET /v1/models lists what there is"});
   if (!file.ok()) return file.status();
   const std::lock_guard lock(mutex_);
   return Describe(*file);

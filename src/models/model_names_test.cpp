@@ -25,6 +25,21 @@ TEST(ModelNames, IdsOtherNamesAndFileNames) {
   EXPECT_EQ(PathOf("ggml-org/gemma-gguf:q4_k_m"), "/1");
 }
 
+TEST(ModelNames, AsOtherProgramsWriteThem) {
+  EXPECT_EQ(PathOf("qwen3:30b:latest"), "/3");
+  EXPECT_EQ(PathOf("Mistral:latest"), "/4");
+  EXPECT_EQ(PathOf("MISTRAL:LATEST"), "/4");
+  EXPECT_EQ(PathOf("gemma:q8_0"), "/2");
+  EXPECT_EQ(PathOf("ggml-org/gemma:Q4_K_M"), "/1");
+  const std::vector<ModelFile> files = {{"owner/Qwen3-GGUF/Qwen3-8B-Q4_K_M", "/1", {}}, {"Phi-4-Q8_0", "/2", {}}};
+  const auto path = [&](const char* name) { return FindByName(files, name).ok() ? FindByName(files, name)->path : ""; };
+  EXPECT_EQ(path("qwen3-8b:q4_k_m"), "/1");
+  EXPECT_EQ(path("Owner/Qwen3-8B-GGUF:Q4_K_M"), "/1");
+  EXPECT_EQ(path("other/Qwen3-8B:Q4_K_M"), "") << "another owner";
+  EXPECT_EQ(path("anyone/phi-4:q8_0"), "/2") << "nobody is said to own it";
+  for (const char* name : {"phi-4", "phi-4:", ":latest", ":q8_0", "phi-4:q4_0", "/:q8_0"}) EXPECT_EQ(path(name), "") << name;
+}
+
 TEST(ModelNames, SeveralOfOneNameAreListed) {
   const auto found = FindByName(kModels, "Gemma-GGUF");
   EXPECT_EQ(found.status().code(), Code::kInvalidArgument);

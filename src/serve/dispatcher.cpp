@@ -4,6 +4,8 @@
 
 #include "serve/endpoints.h"
 #include "serve/model_json.h"
+#include "serve/ollama_models.h"
+#include "serve/plain_form.h"
 #include "serve/relay.h"
 #include "serve/request_check.h"
 #include "serve/requested_model.h"
@@ -41,6 +43,14 @@ Reply WrongMethod(const std::string& method, const char* right) {
 }  // namespace
 
 Task<> Dispatcher::Handle(Exchange& exchange) {
+  if (OllamaApi::Knows(exchange.request().path)) {
+    co_await ollama_.Handle(exchange);
+    co_return;
+  }
+  if (LmStudioApi::Knows(exchange.request().path)) {
+    co_await lm_studio_.Handle(exchange);
+    co_return;
+  }
   const bool own = co_await HandleOwn(exchange);
   if (!own) co_await HandleModel(exchange);
 }
@@ -88,17 +98,25 @@ Task<bool> Dispatcher::HandleOwn(Exchange& exchange) {
 
 Task<> Dispatcher::OpenAiModels(Exchange& exchange, std::string name) {
   Json data = Json::array();
-  const auto entries = co_await manager_.Scan();
-  for (const ModelEntry& entry : entries) {
-    if (entry.kind == ModelKind::kProjector || !entry.error.empty() || (!name.empty() && name != entry.id)) continue;
-    data.push_back(OpenAiModelJson(entry, manager_.Get(entry.id).get()));
+  const auto named = co_await manager_.Named();
+  for (const NamedEntry& each : named) {
+    if (!Answers(each.entry) || (!name.empty() && name != each.name)) continue;
+    data.push_back(OpenAiModelJson(each.entry, manager_.Get(each.entry.id).get()));
+    data.back()["id"] = each.name;
   }
   Reply reply = ListReply(data);
   if (!name.empty() && !data.empty()) reply = JsonReply(data.front());
   if (!name.empty() && data.empty()) {
     const auto found = co_await manager_.Find(name);
     // A projector, or a file that cannot be read, answers nothing.
-    reply = found.ok() ? ErrorReply(404, fmt::format("{} is no model that answers; GET /api/v1/models says why", found->id)) : ErrorReply(found.status());
+    if (!found.ok()) {
+      reply = ErrorReply(found.status());
+    } else if (!Answers(*found)) {
+      reply = ErrorReply(404, fmt::format("{} is no model that answers; GET /api/v1/models says why", found->id));
+    } else {
+      // By another of its names.
+      reply = JsonReply(OpenAiModelJson(*found, manager_.Get(found->id).get()));
+    }
   }
   co_await exchange.Send(std::move(reply));
 }
@@ -107,11 +125,7 @@ Task<Result<std::string>> Dispatcher::ModelFor(Exchange& exchange) {
   const auto name = RequestedModel(exchange.request());
   if (!name.ok()) co_return name.status();
   if (!name->empty()) {
-    const auto entry = co_await manager_.Find(*name);
-    // One whose file is gone may be loaded still.
-    if (entry.ok()) co_return entry->id;
-    if (manager_.Get(*name) != nullptr) co_return *name;
-    co_return entry.status();
+    co_return co_await manager_.IdForWork(*name);
   }
   const auto standard = co_await manager_.DefaultModel();
   if (standard) co_return *standard;
@@ -158,7 +172,8 @@ Task<> Dispatcher::HandleModel(Exchange& exchange) {
     co_await exchange.Send(ErrorReply(lease->status(), manager_.ReadyIn(*id)));
     co_return;
   }
-  co_await Relay(exchange, (*lease)->model());
+  PlainForm form(exchange.request().path, *id);
+  co_await Relay(exchange, (*lease)->model(), form);
 }
 
 }  // namespace headrace::serve

@@ -1,9 +1,11 @@
-// Finds who answers a request: the page, our own API, or a model.
+// Finds who answers a request: the page, our own API, another one that we speak, or a model.
 #pragma once
 
 #include "serve/exchange.h"
 #include "serve/model_manager.h"
+#include "serve/lmstudio_api.h"
 #include "serve/models_api.h"
+#include "serve/ollama_api.h"
 #include "serve/stats_api.h"
 
 namespace headrace::serve {
@@ -11,7 +13,8 @@ namespace headrace::serve {
 // All arguments outlive it.
 class Dispatcher {
  public:
-  Dispatcher(ModelManager& manager, ModelsApi& models, StatsApi& stats) : manager_(manager), models_(models), stats_(stats) {}
+  Dispatcher(ModelManager& manager, ModelsApi& models, StatsApi& stats, OllamaApi& ollama, LmStudioApi& lm_studio)
+      : manager_(manager), models_(models), stats_(stats), ollama_(ollama), lm_studio_(lm_studio) {}
 
   Task<> Handle(Exchange& exchange);
 
@@ -28,6 +31,8 @@ class Dispatcher {
   ModelManager& manager_;
   ModelsApi& models_;
   StatsApi& stats_;
+  OllamaApi& ollama_;
+  LmStudioApi& lm_studio_;
 };
 
 }  // namespace headrace::serve

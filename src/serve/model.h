@@ -90,6 +90,7 @@ class Model : public std::enable_shared_from_this<Model> {
   uint64_t restarts = 0;                // in all
   Clock::time_point retry_at{};         // of kCrashed
   Clock::time_point loaded_at{};
+  std::optional<std::chrono::seconds> keep_alive;   // without requests, in place of --ttl; 0: for ever
 
   // Room for its requests.
   Admission& admission() { return admission_; }

@@ -1,6 +1,7 @@
 #include "serve/model_manager.h"
 
 #include <algorithm>
+#include <limits>
 
 #include <fmt/format.h>
 
@@ -63,7 +64,19 @@ ModelManager::ModelManager(const Executor& executor, asio::thread_pool& worker, 
       socket_folder_(std::move(socket_folder)), turn_free_(executor), stopped_(executor) {}
 
 void ModelManager::Begin() {
-  if (settings_.ttl.count() > 0) Spawn(executor_, UnloadIdle());
+  if (settings_.ttl.count() > 0) WatchIdle();
+}
+
+void ModelManager::WatchIdle() {
+  if (!watches_idle_) Spawn(executor_, UnloadIdle());
+  watches_idle_ = true;
+}
+
+void ModelManager::KeepLoaded(const std::string& id, std::chrono::seconds time) {
+  const ModelPtr model = Get(id);
+  if (model == nullptr) return;
+  model->keep_alive = time;
+  if (time.count() > 0) WatchIdle();
 }
 
 ModelPtr ModelManager::Get(const std::string& id) const {
@@ -97,8 +110,41 @@ Task<std::vector<ModelEntry>> ModelManager::Scan() {
 
 Task<Result<ModelEntry>> ModelManager::Find(std::string name) {
   std::optional<Result<ModelEntry>> entry;
-  co_await OnWorker(worker_, [&] { entry.emplace(library_.Find(name)); });
+  co_await OnWorker(worker_, [&] { entry.emplace(library_.Find(WithoutAlias(settings_.aliases, name))); });
   co_return std::move(*entry);
+}
+
+Task<std::vector<NamedEntry>> ModelManager::Named() {
+  std::vector<NamedEntry> named;
+  co_await OnWorker(worker_, [&] {
+    for (ModelEntry& entry : library_.Scan()) {
+      const std::string id = entry.id;
+      named.emplace_back(id, std::move(entry));
+    }
+    for (const NameAlias& alias : settings_.aliases) {
+      auto entry = library_.Find(alias.model);
+      if (entry.ok()) named.emplace_back(alias.name, std::move(*entry));
+    }
+  });
+  co_return named;
+}
+
+Task<bool> ModelManager::HasProjector(ModelEntry entry) {
+  bool has = false;
+  co_await OnWorker(worker_, [&] { has = !library_.ProjectorBeside(entry).empty(); });
+  co_return has;
+}
+
+Task<Result<std::string>> ModelManager::IdForWork(std::string name) {
+  const auto entry = co_await Find(name);
+  if (entry.ok()) co_return entry->id;
+  // One whose file is gone may be loaded still.
+  if (Get(name) != nullptr) co_return name;
+  if (settings_.any_name && entry.status().code() == Code::kNotFound) {
+    const auto only = co_await Find(settings_.model);
+    if (only.ok()) co_return only->id;
+  }
+  co_return entry.status();
 }
 
 Task<std::optional<std::string>> ModelManager::DefaultModel() {
@@ -203,6 +249,33 @@ Task<Result<Lease>> ModelManager::Acquire(std::string name, bool undrafted) {
     }
   }
   co_return Status(Code::kCancelled, "the server is ending");
+}
+
+Task<Result<Lease>> ModelManager::AcquireAs(std::string id, Wanted wanted) {
+  const ModelPtr model = Get(id);
+  const bool narrow = wanted.context && (model == nullptr || model->context < *wanted.context);
+  const bool deaf = wanted.embedding && (model == nullptr || !model->plan().embedding);
+  if (!narrow && !deaf && wanted.configuration.empty()) co_return co_await Acquire(std::move(id), wanted.undrafted);
+  const auto entry = co_await Find(id);
+  if (!entry.ok()) co_return entry.status();
+  Result<ModelConfig> base = ModelConfig();
+  if (model != nullptr) {
+    base = model->plan().asked;
+  } else {
+    base = co_await Recall(*entry, true);
+  }
+  if (!base.ok()) co_return base.status();
+  auto config = ParseModelConfig(wanted.configuration, *base);
+  if (!config.ok()) co_return config.status();
+  const uint64_t most = entry->context_length > 0 ? entry->context_length : std::numeric_limits<uint64_t>::max();
+  if (narrow) config->context_length = std::max(std::min(*wanted.context, most), config->context_length.value_or(0));
+  if (deaf && entry->kind == ModelKind::kText) config->embedding = true;
+  const bool loaded = model != nullptr && model->state() == ModelState::kLoaded;
+  if (!loaded || *config != *base) {
+    const auto anew = co_await Load(*entry, *config);
+    if (!anew.ok()) co_return anew.status();
+  }
+  co_return co_await Acquire(std::move(id), wanted.undrafted);
 }
 
 Task<> ModelManager::TakeTurn() {
@@ -363,10 +436,14 @@ Task<> ModelManager::UnloadIdle() {
   while (!ending_) {
     co_await Sleep(kIdleCheck);
     ModelPtr idle;
+    std::chrono::seconds time{0};
     for (const auto& [id, model] : models_) {
-      if (model->state() == ModelState::kLoaded && model->requests() == 0 && Clock::now() - model->last_used() > settings_.ttl) idle = model;
+      const auto kept = model->keep_alive.value_or(settings_.ttl);
+      if (kept.count() == 0 || model->state() != ModelState::kLoaded || model->requests() > 0 || Clock::now() - model->last_used() <= kept) continue;
+      idle = model;
+      time = kept;
     }
-    if (idle != nullptr) co_await StopModel(idle, fmt::format("after {} s without a request", settings_.ttl.count()));
+    if (idle != nullptr) co_await StopModel(idle, fmt::format("after {} s without a request", time.count()));
   }
 }
 

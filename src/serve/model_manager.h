@@ -19,6 +19,20 @@ namespace headrace::serve {
 
 using ModelPtr = std::shared_ptr<Model>;
 
+// What a request asks of the model that is to answer it.
+struct Wanted {
+  Json configuration = Json::object();   // how it is loaded: keys of ModelConfig
+  std::optional<uint64_t> context;       // tokens, at least
+  bool embedding = false;                // vectors
+  bool undrafted = false;                // as in ModelManager::Acquire
+};
+
+// A model under one of the names that are listed.
+struct NamedEntry {
+  std::string name;                      // its id, or an alias
+  ModelEntry entry;
+};
+
 // All arguments outlive it, and it outlives every coroutine that it started.
 class ModelManager {
  public:
@@ -33,6 +47,9 @@ class ModelManager {
   // end first. `undrafted`: where drafts were our own choice it is loaded anew without them, until it is unloaded.
   // Errors: kNotFound, those of Load, kCancelled when it crashed a moment ago or the server ends.
   Task<Result<Lease>> Acquire(std::string name, bool undrafted = false);
+
+  // The same, loaded anew where it is not loaded as `wanted` asks. What is not asked for stays as it is, and nothing is remembered.
+  Task<Result<Lease>> AcquireAs(std::string id, Wanted wanted);
 
   // Loads, or loads anew with another configuration. Loads take their turns: each is judged by the memory that
   // the ones before it left. The least recently used models make room: as many as models_max asks, then
@@ -57,7 +74,18 @@ class ModelManager {
   // Requests without a model's name go to: the model of the command line, else the one used last, else the only one.
   Task<std::optional<std::string>> DefaultModel();
 
+  // The id that a request for work means by `name`: where any name may be given (Settings::any_name) one that is not known means the model of the command
+  // line. Errors: those of FindByName.
+  Task<Result<std::string>> IdForWork(std::string name);
+  // A loaded model is unloaded after so long without requests, 0: never, whatever --ttl says.
+  void KeepLoaded(const std::string& id, std::chrono::seconds time);
+
   Task<std::vector<ModelEntry>> Scan();
+  // The same with the aliases, each behind all ids.
+  Task<std::vector<NamedEntry>> Named();
+  // Whether one lies beside it (ModelLibrary::ProjectorBeside).
+  Task<bool> HasProjector(ModelEntry entry);
+  // By an alias, or a name of its own.
   Task<Result<ModelEntry>> Find(std::string name);
   // The configuration that was remembered, for those who only look.
   Result<ModelConfig> Remembered(const ModelEntry& entry) const { return store_.Find(entry.path); }
@@ -87,6 +115,7 @@ class ModelManager {
   void LookAtDevicesAgain() { devices_seen_at_ = Clock::time_point::min(); }
   Task<> StopModel(ModelPtr model, std::string why);
   Task<> StopAndForget(ModelPtr model, bool force, Millis keep);
+  void WatchIdle();
   Task<> UnloadIdle();
   Task<> RestartAfterCrashes(ModelPtr model);
   // By the memory and the file that there are now. Errors: those of PlanLoad, and kOutOfBudget: what crashed makes nobody else go.
@@ -109,6 +138,7 @@ class ModelManager {
   std::map<std::string, std::string> errors_;
   std::vector<cli::Device> devices_;      // of the engine, as they were when they were looked at last
   Clock::time_point devices_seen_at_ = Clock::time_point::min();
+  bool watches_idle_ = false;
   bool turn_taken_ = false;
   Wakeup turn_free_;
   Wakeup stopped_;            // a model

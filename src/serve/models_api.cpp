@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "serve/estimate.h"
 #include "serve/events.h"
+#include "serve/json_fields.h"
 #include "serve/model_json.h"
 
 namespace headrace::serve {
@@ -14,20 +15,6 @@ namespace {
 
 constexpr Millis kProgress{250};
 constexpr uint64_t kPromptTokens = 512;
-
-Result<Json> ParseBody(const Request& request) {
-  auto body = ParseJson(request.body);
-  if (!body.ok()) return Status(body.status().code(), "the request's body is no JSON: " + body.status().message());
-  if (!body->is_object()) return Status(Code::kInvalidArgument, "the request's body is no JSON object");
-  return body;
-}
-
-Result<bool> FlagOf(const Json& body, const char* name, bool otherwise) {
-  const auto it = body.find(name);
-  if (it == body.end() || it->is_null()) return otherwise;
-  if (it->is_boolean()) return it->get<bool>();
-  return Status(Code::kInvalidArgument, fmt::format("{} is not understood: write true or false", name));
-}
 
 Result<std::string> ModelOf(const Json& body) {
   const auto it = body.find("model");
@@ -76,7 +63,7 @@ Task<> ModelsApi::List(Exchange& exchange) {
 Task<Result<ModelsApi::LoadRequest>> ModelsApi::ReadLoadRequest(const Json& body) {
   const auto name = ModelOf(body);
   if (!name.ok()) co_return name.status();
-  const auto remember = FlagOf(body, "remember", true);
+  const auto remember = FlagField(body, "remember", true);
   if (!remember.ok()) co_return remember.status();
   const auto entry = co_await manager_.Find(*name);
   if (!entry.ok()) co_return entry.status();
@@ -126,7 +113,7 @@ Task<> ModelsApi::LoadWithEvents(Exchange& exchange, LoadRequest request) {
 }
 
 Task<> ModelsApi::Load(Exchange& exchange) {
-  const auto body = ParseBody(exchange.request());
+  const auto body = ObjectOf(exchange.request().body);
   if (!body.ok()) {
     co_await exchange.Send(ErrorReply(body.status()));
     co_return;
@@ -143,9 +130,9 @@ Task<> ModelsApi::Load(Exchange& exchange) {
 }
 
 Task<> ModelsApi::Unload(Exchange& exchange) {
-  const auto body = ParseBody(exchange.request());
+  const auto body = ObjectOf(exchange.request().body);
   const auto name = body.ok() ? ModelOf(*body) : Result<std::string>(body.status());
-  const auto force = body.ok() ? FlagOf(*body, "force", false) : Result<bool>(body.status());
+  const auto force = body.ok() ? FlagField(*body, "force", false) : Result<bool>(body.status());
   if (!name.ok() || !force.ok()) {
     const Status& wrong = name.ok() ? force.status() : name.status();
     co_await exchange.Send(ErrorReply(wrong));

@@ -8,10 +8,7 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
 
-#include <fmt/format.h>
-
 #include "base/size.h"
-#include "serve/engine_name.h"
 #include "serve/request_check.h"
 #include "serve/token_need.h"
 
@@ -70,14 +67,8 @@ AnswerHead MakeHead(AnswerParser& parser) {
   return head;
 }
 
-bool IsEventStream(const AnswerHead& head) {
-  return std::any_of(head.headers.begin(), head.headers.end(), [](const auto& header) {
-    return EqualIgnoringCase(header.first, "Content-Type") && header.second.starts_with("text/event-stream");
-  });
-}
-
 // True when the whole answer went through, or the client is gone; false when the child broke off.
-Task<bool> Transfer(Exchange& exchange, Socket& socket, NameRestorer names, bool& is_event_stream) {
+Task<bool> Transfer(Exchange& exchange, Socket& socket, AnswerForm& form) {
   ErrorCode error;
   auto request = MakeRequest(exchange.request());
   co_await http::async_write(socket, request, Into(error));
@@ -89,8 +80,7 @@ Task<bool> Transfer(Exchange& exchange, Socket& socket, NameRestorer names, bool
   co_await http::async_read_header(socket, buffer, parser, Into(error));
   if (error) co_return exchange.gone();
   AnswerHead head = MakeHead(parser);
-  is_event_stream = IsEventStream(head);
-  if (!names.idle()) head.content_length.reset();
+  form.Begin(head);
   if (!co_await exchange.Begin(std::move(head))) co_return true;
   std::string piece(64 * kKiB, '\0');
   while (!parser.is_done()) {
@@ -99,11 +89,11 @@ Task<bool> Transfer(Exchange& exchange, Socket& socket, NameRestorer names, bool
     body.size = piece.size();
     co_await http::async_read_some(socket, buffer, parser, Into(error));
     const std::string_view read(piece.data(), piece.size() - body.size);
-    const std::string renamed = names.Feed(read);
-    if (!co_await exchange.Write(renamed)) co_return true;
+    const std::string formed = form.Feed(read);
+    if (!co_await exchange.Write(formed)) co_return true;
     if (error && error != http::error::need_buffer) co_return exchange.gone();
   }
-  const std::string last = names.Finish();
+  const std::string last = form.Finish();
   if (!co_await exchange.Write(last)) co_return true;
   co_await exchange.End();
   co_return true;
@@ -124,17 +114,9 @@ Task<Admission::Place> WaitForRoom(Exchange& exchange, Model& model, uint64_t fi
 
 }  // namespace
 
-std::string ErrorEvent(std::string_view path, std::string_view message) {
-  if (path.starts_with("/v1/messages")) {
-    const Json body = {{"type", "error"}, {"error", {{"type", "api_error"}, {"message", std::string(message)}}}};
-    return fmt::format("event: error\ndata: {}\n\n", Dump(body));
-  }
-  return fmt::format("data: {}\n\n", Dump(ErrorBody(502, message)));
-}
-
-Task<> Relay(Exchange& exchange, Model& model) {
+Task<> Relay(Exchange& exchange, Model& model, AnswerForm& form) {
   if (const Status refused = CheckRequest(exchange.request(), model); !refused.ok()) {
-    co_await exchange.Send(ErrorReply(refused));
+    co_await exchange.Send(form.Refusal(ErrorReply(refused)));
     co_return;
   }
   if (exchange.request().path == "/lora-adapters" && exchange.request().method == "POST") model.NoteOtherAdapters();
@@ -148,16 +130,19 @@ Task<> Relay(Exchange& exchange, Model& model) {
     ErrorCode ignored;
     socket.close(ignored);
   });
-  bool is_event_stream = false, whole = false;
+  bool whole = false;
   co_await socket.async_connect(asio::local::stream_protocol::endpoint(model.socket_path()),
                                 Into(error));
-  if (!error) whole = co_await Transfer(exchange, socket, NameRestorer(EngineName(model.id()), model.id()), is_event_stream);
+  if (!error) whole = co_await Transfer(exchange, socket, form);
   exchange.OnGone({});
   if (whole || exchange.gone()) co_return;
   const std::string why = co_await model.DescribeFailure();
   if (!exchange.begun()) {
-    co_await exchange.Send(ErrorReply(502, why));
-  } else if (is_event_stream && co_await exchange.Write(ErrorEvent(exchange.request().path, why))) {
+    co_await exchange.Send(form.Refusal(ErrorReply(502, why)));
+    co_return;
+  }
+  const auto end = form.Broken(why);
+  if (end && co_await exchange.Write(*end)) {
     co_await exchange.End();
   } else {
     exchange.Abort();

@@ -1,6 +1,7 @@
 // Hands a request to a model's llama-server and its answer back, as the answer is made.
 #pragma once
 
+#include "serve/answer_form.h"
 #include "serve/exchange.h"
 #include "serve/model.h"
 #include "serve/net.h"
@@ -8,11 +9,8 @@
 namespace headrace::serve {
 
 // The request's body is used up. A client that goes away takes its request to the child with it. When the child
-// dies the client is told at once: with status 502, in an event stream that has begun with an error event, and
+// dies the client is told at once: with status 502, in a stream that has begun as `form` tells it, and
 // where neither is possible by breaking the answer off.
-Task<> Relay(Exchange& exchange, Model& model);
-
-// An error as an event of the stream that `path` answers with. Pure.
-std::string ErrorEvent(std::string_view path, std::string_view message);
+Task<> Relay(Exchange& exchange, Model& model, AnswerForm& form);
 
 }  // namespace headrace::serve

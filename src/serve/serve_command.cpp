@@ -36,11 +36,14 @@ Examples:
   headrace serve --models-dir ~/models             every GGUF file there
   headrace serve model.gguf --ram 8G               one model, loaded at once
   headrace serve --models-dir ~/models --models-max 2 --ttl 30m
+  headrace serve --models-dir ~/models --alias gpt-4o=qwen3-30b     another name for a model
   headrace serve --models-dir ~/models --ram 16G --vram 8G         a graphics card, memory and disk together
   headrace serve model.gguf --host 0.0.0.0 --api-key-file keys     for other machines too
   headrace serve model.gguf -- --temp 0.7 --threads 8              options of llama-server's own
 
 Programs use http://127.0.0.1:8080/v1 as an OpenAI-compatible API; the page is at http://127.0.0.1:8080.
+Programs of Ollama need OLLAMA_HOST=127.0.0.1:8080 (or --port 11434 here), those of LM Studio's REST API
+http://127.0.0.1:8080/api/v0 (or --port 1234). A MODEL without --models-dir answers whatever name a request gives.
 docs/server.md describes the rest. --ram is for all models together. --weights-ram and --flash-mode count for models that
 have no configuration of their own; one that was given with POST /api/v1/models/load is remembered in ~/.config/headrace/models.json.
 )";
@@ -49,6 +52,7 @@ struct ServeOptions {
   Settings settings;
   std::string model;
   std::vector<std::string> folders;
+  std::vector<std::string> aliases;
   std::string max_body, prompt_bytes;
   std::string ttl, key_file;
   std::string engine;
@@ -99,6 +103,16 @@ Status CompletePrompts(ServeOptions& options, const std::vector<std::string>& re
   return ready.ok() ? ready : Status(ready.code(), "--prompt-cache-dir: " + ready.message());
 }
 
+// All of this machine, and the hub's cache before the first model is pulled into it.
+std::vector<ModelPlace> PlacesWithHub() {
+  const auto getenv = [](const char* name) { return std::getenv(name); };
+  auto places = MachinePlaces(getenv);
+  const std::string hub = HubFolder(getenv);
+  const bool there = std::any_of(places.begin(), places.end(), [&](const ModelPlace& place) { return place.folder == hub; });
+  if (!hub.empty() && !there) places.push_back({hub});
+  return places;
+}
+
 // The models that are offered: those of the folders that were named, one file alone, else all of this machine.
 Status FindModels(const ServeOptions& options, Settings& settings) {
   for (const std::string& folder : options.folders) HEADRACE_RETURN_IF_ERROR(ModelLibrary::CheckFolder(folder));
@@ -113,7 +127,7 @@ Status FindModels(const ServeOptions& options, Settings& settings) {
     settings.model = std::filesystem::absolute(options.model, error).lexically_normal().string();
     return {};
   }
-  if (options.folders.empty()) settings.places = MachinePlaces([](const char* name) { return std::getenv(name); });
+  if (options.folders.empty()) settings.places = PlacesWithHub();
   const auto models = FindModelFiles(settings.places, {});
   if (models.empty() && options.folders.empty()) {
     return Status(Code::kInvalidArgument, "there is no model on this machine; write headrace pull hf:USER/REPOSITORY, headrace serve MODEL or headrace serve --models-dir DIR");
@@ -125,10 +139,29 @@ Status FindModels(const ServeOptions& options, Settings& settings) {
   return {};
 }
 
+// Each stands for a model that is there, and hides none.
+Status CompleteAliases(const ServeOptions& options, Settings& settings) {
+  auto aliases = ParseAliases(options.aliases);
+  if (!aliases.ok()) return aliases.status();
+  const std::vector<std::string> files = settings.model_file.empty() ? std::vector<std::string>() : std::vector{settings.model_file};
+  const auto models = aliases->empty() ? std::vector<ModelFile>() : FindModelFiles(settings.places, files);
+  for (const NameAlias& alias : *aliases) {
+    const auto meant = FindByName(models, alias.model);
+    if (!meant.ok()) return Status(meant.status().code(), fmt::format("--alias {}={}: {}", alias.name, alias.model, meant.status().message()));
+    if (const auto hidden = FindByName(models, alias.name); hidden.ok()) {
+      return Status(Code::kInvalidArgument, fmt::format("--alias {}: {} has this name already; choose another one", alias.name, hidden->id));
+    }
+  }
+  settings.aliases = std::move(*aliases);
+  return {};
+}
+
 // Everything that can be wrong before anything is started.
 Status Complete(ServeOptions& options, const std::vector<std::string>& rest) {
   Settings& settings = options.settings;
   HEADRACE_RETURN_IF_ERROR(FindModels(options, settings));
+  HEADRACE_RETURN_IF_ERROR(CompleteAliases(options, settings));
+  settings.any_name = !options.model.empty() && options.folders.empty();
   HEADRACE_RETURN_IF_ERROR(CompleteKeys(settings, options.key_file));
   if (!options.ttl.empty()) {
     const auto ttl = ParseDuration(options.ttl);
@@ -196,6 +229,8 @@ void AddServeCommand(CLI::App& app, cli::CommandLine& line) {
   command->add_option("model", options->model, "GGUF file, or a name that `headrace list` shows: loaded at the start")->type_name("MODEL");
   command->add_option("--models-dir", options->folders, "Offer the GGUF files of this folder; may be given several times (default: all that `headrace list` shows)")
       ->type_name("DIR")->allow_extra_args(false);
+  command->add_option("--alias", options->aliases, "Another name of a model, for programs that ask for a fixed one; may be given several times")
+      ->type_name("NAME=MODEL")->allow_extra_args(false);
   command->add_option("--host", settings.host, "Address to listen on; other than this machine's own needs --api-key")
       ->type_name("ADDRESS")->capture_default_str();
   command->add_option("--port", settings.port, "Port to listen on; 0 takes any that is free")->type_name("N")->capture_default_str();

@@ -32,7 +32,8 @@ class Server {
   Server(const Settings& settings, const std::string& socket_folder)
       : settings_(settings), library_(settings.places, Files(settings)), store_(settings.config_path),
         manager_(loop_.get_executor(), worker_, settings, library_, store_, socket_folder),
-        models_(loop_.get_executor(), worker_, settings, store_, manager_), stats_(manager_), dispatcher_(manager_, models_, stats_),
+        models_(loop_.get_executor(), worker_, settings, store_, manager_), stats_(manager_),
+        ollama_(loop_.get_executor(), settings, manager_), lm_studio_(settings, manager_), dispatcher_(manager_, models_, stats_, ollama_, lm_studio_),
         listener_(loop_.get_executor(), rules_) {}
 
   Status Run() {
@@ -53,6 +54,8 @@ class Server {
     // What became ready with the end: children's objects remove their files.
     loop_.restart();
     loop_.poll();
+    ollama_.Finish();
+    ollama_.Join();
     worker_.join();
     return status_;
   }
@@ -85,6 +88,7 @@ class Server {
 
   Task<> End(bool drain) {
     stats_.Finish();
+    ollama_.Finish();
     const auto limit = Clock::now() + kDrainTime;
     const Millis time = drain ? kDrainTime : Millis(0);
     Spawn(loop_.get_executor(), manager_.StopHeld());
@@ -105,6 +109,8 @@ class Server {
   ModelManager manager_;
   ModelsApi models_;
   StatsApi stats_;
+  OllamaApi ollama_;
+  LmStudioApi lm_studio_;
   Dispatcher dispatcher_;
   Listener listener_;
 };

@@ -10,6 +10,7 @@
 #include "cli/model_setup.h"
 #include "cli/options.h"
 #include "models/places.h"
+#include "serve/name_aliases.h"
 
 namespace headrace::serve {
 
@@ -20,6 +21,8 @@ struct Settings {
   std::vector<ModelPlace> places;          // of models; none: `model_file` is all that is served
   std::string model;                       // loaded at the start, and meant by requests that name none; "" for none
   std::string model_file;                  // its file when that need not be in a place, else ""
+  bool any_name = false;                   // a name that no model has means `model`
+  std::vector<NameAlias> aliases;          // of models that there were at the start
   std::chrono::seconds ttl{0};             // a model without requests for so long is unloaded; 0: never
   size_t models_max = 1;                   // loaded at a time
   uint64_t body_bytes = 64 << 20;          // largest request

@@ -9,7 +9,7 @@
 namespace headrace::serve {
 namespace {
 
-constexpr std::array<std::string_view, 3> kChatPaths = {"/v1/chat/completions", "/chat/completions", "/api/chat"};
+constexpr std::array<std::string_view, 2> kChatPaths = {"/v1/chat/completions", "/chat/completions"};
 constexpr std::array<std::string_view, 3> kTextPaths = {"/v1/completions", "/completions", "/completion"};
 constexpr std::array<std::string_view, 4> kOtherPaths = {"/infill", "/v1/messages", "/v1/responses", "/responses"};
 constexpr uint64_t kMostSequences = 256;

@@ -162,7 +162,7 @@ TEST_F(WrongRequests, OnlyWorkLoadsAModel) {
     }
   }
   EXPECT_EQ(Ask("OPTIONS", "*").status, 400);
-  for (const char* path : {"/nothing", "/v1/chat/completions/", "/v1/chat", "//v1/completions", "/models/load", "/api/generate"}) {
+  for (const char* path : {"/nothing", "/v1/chat/completions/", "/v1/chat", "//v1/completions", "/models/load", "/api/nothing"}) {
     for (const std::string& text : {body, std::string("{}")}) EXPECT_EQ(Ask("POST", path, text).status, 404) << path << text;
     EXPECT_EQ(Get(std::string(path) + "?model=only").status, 404) << path;
   }
