@@ -127,6 +127,14 @@ uint32_t ExpertCache::free_slots(uint32_t layer) const {
   return static_cast<uint32_t>(std::count(free_.begin() + of.first_slot, free_.begin() + of.first_slot + of.slots, 1));
 }
 
+bool ExpertCache::HasFreeSlots() const {
+  const std::lock_guard lock(mutex_);
+  return std::any_of(classes_.begin(), classes_.end(), [&](const Class& of) {
+    const auto first = free_.begin() + of.first_slot;
+    return std::find(first, first + of.slots, 1) != first + of.slots;
+  });
+}
+
 uint8_t* ExpertCache::SliceMemory(const Slot& slot, size_t slice) const {
   const Class& of = classes_[slot.owner_class];
   const auto index = static_cast<uint64_t>(&slot - slots_.data()) - of.first_slot;

@@ -152,6 +152,8 @@ class ExpertCache final : private ReadClient {
   void DropPrefetches();
   // Slots of a layer's class that hold nothing.
   uint32_t free_slots(uint32_t layer) const;
+  // Some slot of any class holds nothing.
+  bool HasFreeSlots() const;
 
   uint64_t bytes_read() const;
   uint64_t ready_bytes() const;   // of experts in memory

@@ -86,7 +86,7 @@ struct Snapshot {
   Counter decode_own_ns{0};
   Counter decode_bytes{0};                  // streamed bytes consumed
   Counter decode_weight_bytes{0};           // weights multiplied, streamed or resident
-  // Passes of the largest model by width, but for those that bring resident weights in.
+  // Passes of the largest model by width, but for those that bring resident weights in, and narrow ones that read experts while their cache is not full yet.
   struct WidthSums {
     Counter passes{0};
     Counter tokens{0};

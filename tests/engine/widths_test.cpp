@@ -13,6 +13,7 @@ namespace headrace::testing {
 namespace {
 
 const std::string kDense = BundledModel("austen-dense-q4_0.gguf");
+const std::string kExperts = BundledModel("austen-moe-q4_0.gguf");
 const std::string kDraft = BundledModel("austen-draft-f16.gguf");
 
 EngineRun RunWith(std::vector<std::string> scenario, uint64_t budget, const std::string& kernels) {
@@ -38,6 +39,17 @@ TEST(Widths, ADraftsPassesAreNotItsTargets) {
   EXPECT_LE(s.draft_passes, 12u);
   EXPECT_GT(s.draft_ns, 0u);
   for (size_t i = 1; i < s.widths.size(); ++i) EXPECT_EQ(s.widths[i].passes, 0u) << kWidthLimits[i];
+}
+
+// Nobody can learn what tokens take from the first ones, which fill the experts' cache. With room for all experts those that no token chose stay free.
+TEST(Widths, PassesThatFillTheExpertsCacheDoNotCount) {
+  const EngineRun run = RunWith({"rounds", "--model", kExperts, "--prompt", "1", "--rounds", "1", "--decode", "30"}, 30u << 20, "plain");
+  ASSERT_TRUE(run.child.Ok()) << run.child.Describe();
+  ASSERT_TRUE(run.snapshot);
+  const uint64_t all = Lines(run.child.err, "experts were in memory").size(), reading_none = Lines(run.child.err, "experts were in memory, 0 B read").size();
+  EXPECT_GT(all, reading_none + 3) << run.child.err;
+  EXPECT_GT(reading_none, 3u) << run.child.err;
+  EXPECT_EQ((**run.snapshot).widths[0].passes, reading_none) << run.child.err;
 }
 
 // The tokens of several sequences that the engine decodes together are one pass.
