@@ -114,7 +114,7 @@ def load(session, rows):
                 _load_once(session, rows, name, argv + [path], environment, model, repetition)
 
 
-FILLING_TOKENS = 288  # after which few tokens choose an expert for the first time
+FILLING_TOKENS = 768  # after which few tokens choose an expert for the first time
 
 
 def experts(session, rows):
