@@ -14,7 +14,7 @@ configure = cmake -S . -B $(RELEASE) -G Ninja -DCMAKE_BUILD_TYPE=Release -DHEADR
 # A new folder gets no tests until somebody wants them; one that has them keeps them.
 without_tests = $(if $(new),-DHEADRACE_TESTS=OFF -DHEADRACE_BENCH=OFF)
 
-.PHONY: all everything demo test test-slow sanitize sanitize-address sanitize-thread fuzz soak bench bench-device expect install uninstall deb clean
+.PHONY: all everything demo test test-slow sanitize sanitize-address sanitize-thread fuzz soak bench bench-mixture bench-device expect install uninstall deb clean
 # The library and the command.
 all:
 	@scripts/install-packages.sh build
@@ -71,7 +71,11 @@ soak: all
 bench: everything
 	bench/run.sh $(RELEASE) "$(ENGINE)"
 
-# The same with a graphics card that the engine shows.
+# A mixture of experts: decode by memory, prompts, requests at a time, drafts. About 40 minutes, 6 GB of disk.
+bench-mixture: everything
+	bench/run.sh $(RELEASE) "$(ENGINE)" --only experts --only concurrency --only speculation --preset moe-5g --repetitions 2 --results bench/results/mixture --docs docs/mixture-benchmarks.md
+
+# Models of 20 GiB with a graphics card that the engine shows.
 bench-device: everything
 	bench/run.sh $(RELEASE) "$(ENGINE)" --only device --results bench/results/device --docs docs/device-benchmarks.md
 

@@ -24,7 +24,7 @@ EXAMPLES = """scenarios:
   small     the same model in --small-memory
   passive   a model that fits, and mode off, against stock in pairs
   load      loading and planning sparse files of 4 GB and 400 GB, and the model
-  experts   a mixture of experts: decode beside stock and perfect foresight, with all --budgets, prompts of 1024
+  experts   not unless asked for: a mixture of experts: decode beside stock and perfect foresight, with all --budgets, prompts of 1024
   widths    the time of a pass by the number of tokens in it, in the group and all in RAM
   speculation  llama-server with drafts, beside none
   concurrency  headrace serve with 1 to 32 requests at a time, and a newcomer's prompt

@@ -186,7 +186,7 @@ def _load_once(session, rows, name, argv, environment, model, repetition):
     session.say(f"{model:>11} load {name:<20} {load_ms:9.1f} ms {'' if outcome.status == 'ok' else outcome.reason}")
 
 
-ALL = {"decode": decode, "prompt": prompt, "small": small, "passive": passive, "load": load, "experts": experts,
+ALL = {"decode": decode, "prompt": prompt, "small": small, "passive": passive, "load": load,
        "widths": widths.measure, "speculation": speculation.measure, "concurrency": concurrency.measure, "batch": batch.measure}
-ONLY_ASKED = {"device": device.measure}  # needs a graphics card
+ONLY_ASKED = {"experts": experts, "device": device.measure}  # make bench-mixture; make bench-device, which needs a graphics card
 COLUMNS = {"device": device.COLUMNS, "widths": widths.COLUMNS, "speculation": speculation.COLUMNS, "concurrency": concurrency.COLUMNS, "batch": batch.COLUMNS}
