@@ -129,8 +129,8 @@ TEST_F(ServedFiles, TheFileOfTheCommandLineHidesNoneOfTheFolder) {
 }
 
 TEST_F(ServedFiles, AnUnknownNameIsToldTheNearest) {
-  ASSERT_TRUE(StartServer());
-  for (const char* name : {"AUSTEN-DENSE-Q4_0", "org/austen-dense-q4_0", "austen-dense-q4_0:latest", "gpt-4o"}) {
+  ASSERT_TRUE(StartServer({"--models-dir", Models()}));
+  for (const char* name : {"AUSTEN-DENCE-Q4_0", "org/austen-dense-q4_1", "austen-dense-q4_1:latest", "gpt-4o"}) {
     for (const Answer& answer : {Complete(name), Load({{"model", name}}), Get(std::string("/api/v1/models/estimate?model=") + name),
                                  Get(std::string("/v1/models/") + name), Post("/api/v1/models/unload", {{"model", name}})}) {
       EXPECT_EQ(answer.status, 404) << answer.text;
