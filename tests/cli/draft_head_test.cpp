@@ -99,7 +99,7 @@ TEST_F(DraftHead, TakesNoMoreMemoryThanIsForetold) {
   const std::vector<std::string> options = {"-c", "2048", "--weights-ram", "6M", "--draft-tokens", "3"};
   std::vector<std::string> planned = {"plan", model_, "--json"}, arguments = {"run", model_, "-n", "48", "--temp", "0", "--raw", "-f"};
   planned.insert(planned.end(), options.begin(), options.end());
-  planned.insert(planned.end(), {"--", "--ubatch-size", "128"});
+  planned.insert(planned.end(), {"--", "--batch-size", "128", "--ubatch-size", "128"});
   const Outcome plan = Run(planned);
   ASSERT_EQ(plan.status, 0) << plan.err;
   const auto foretold = Json::parse(plan.out)["memory"]["peak_bytes"].get<uint64_t>();
@@ -107,7 +107,7 @@ TEST_F(DraftHead, TakesNoMoreMemoryThanIsForetold) {
   while (prompt.size() < 1900) prompt += "Once more ";
   arguments.push_back(tree_.File("prompt.txt", prompt));
   arguments.insert(arguments.end(), options.begin(), options.end());
-  arguments.insert(arguments.end(), {"--", "--ignore-eos", "--ubatch-size", "128"});
+  arguments.insert(arguments.end(), {"--", "--ignore-eos", "--batch-size", "128", "--ubatch-size", "128"});
   RunningCommand command = Start(arguments);
   PeakOfChildren peak(command.pid());
   const Outcome outcome = command.Finish();
