@@ -1,4 +1,4 @@
-"""The page of results: its tables and goals follow from the raw rows, and docs/benchmarks.md is what they give."""
+"""The page of results: its tables and goals follow from the raw rows, and the pages of docs are what they give."""
 
 import os
 import shutil
@@ -31,11 +31,15 @@ class ReportTest(unittest.TestCase):
 
     def test_the_documentation_is_what_the_rows_give(self):
         shutil.copytree(os.path.join(ROOT, "bench", "results"), self.results)
-        os.makedirs(os.path.dirname(self.page))
-        original = shutil.copy(os.path.join(ROOT, "docs", "benchmarks.md"), self.page)
-        with open(original) as file:
-            before = file.read()
-        self.assertEqual(before, self.written())
+        shutil.copytree(os.path.join(ROOT, "docs"), os.path.dirname(self.page))
+        results, docs = self.results, os.path.dirname(self.page)
+        pages = {"": "benchmarks", "mixture": "mixture-benchmarks", "mixture-16": "mixture-benchmarks-16", "device": "device-benchmarks"}
+        for folder, page in pages.items():
+            self.results, self.page = os.path.join(results, folder).rstrip("/"), os.path.join(docs, page + ".md")
+            with open(self.page) as file:
+                before = file.read()
+            with self.subTest(page):
+                self.assertTrue(before == self.written(), "bench/run.py --report was not run, or the page was changed between its markers")
 
     def test_without_rows_nothing_was_measured(self):
         self.assertIn("Not measured yet", self.written())
