@@ -160,7 +160,7 @@ Status Executor::Prepare(std::vector<ManagedProduct> products, std::vector<Looku
   HEADRACE_RETURN_IF_ERROR(CheckFiles());
   HEADRACE_RETURN_IF_ERROR(pass_.Begin());
   // Devices are given experts in the file's layout, and would not find them in the cache.
-  if (experts_.cache() != nullptr && !HasDevice(api_)) choice_.DecideCache(experts_.ExpectedMisses());
+  if (!choice_.CacheDecided() && experts_.cache() != nullptr && !HasDevice(api_)) choice_.DecideCache(experts_.ExpectedMisses());
   return {};
 }
 

@@ -29,7 +29,7 @@ Status ExpertMultiplier::MultiplyCached(const Takeover& takeover, std::span<uint
 ggml_status ExpertMultiplier::MultiplyReady(const Takeover& takeover, std::span<const size_t> ready, std::span<uint8_t> scratch,
                                             PassTimes& times) {
   const ExpertUse& use = *takeover.experts;
-  if (choice_.CachePackedExperts(takeover.weight->tensor.type) && takeover.weight->packed != nullptr) {
+  if (choice_.LayoutInCache(takeover.weight->tensor.type, takeover.weight->packed) != nullptr) {
     const ggml_status status = ConvertCached(takeover, ready, scratch, times);
     if (status != GGML_STATUS_SUCCESS) return status;
   }
@@ -58,7 +58,7 @@ ggml_status ExpertMultiplier::ConvertCached(const Takeover& takeover, std::span<
 }
 
 ggml_status ExpertMultiplier::MultiplySlots(const Takeover& takeover, const SlotGroup& group, std::span<uint8_t> scratch) {
-  const PackedLayout* layout = choice_.CachePackedExperts(takeover.weight->tensor.type) ? takeover.weight->packed : nullptr;
+  const PackedLayout* layout = choice_.LayoutInCache(takeover.weight->tensor.type, takeover.weight->packed);
   const SlotProduct::Rows all{0, static_cast<uint64_t>(takeover.weight->tensor.ne[1])};
   return slots_.Multiply(takeover.backend, *takeover.node, group.slots, layout, group.chosen, all, scratch);
 }

@@ -61,7 +61,7 @@ bool GraphExperts::Fit(ggml_backend_sched_t sched, ggml_cgraph* graph) {
 
 // In which the cache holds the product's experts once they have been multiplied. Null: the file's.
 const PackedLayout* GraphExperts::LayoutOf(const Takeover& takeover) const {
-  return choice_.CachePackedExperts(takeover.weight->tensor.type) ? takeover.weight->packed : nullptr;
+  return choice_.LayoutInCache(takeover.weight->tensor.type, takeover.weight->packed);
 }
 
 void GraphExperts::Prepare(size_t index, size_t most_pieces) {

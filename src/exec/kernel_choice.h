@@ -14,6 +14,8 @@
 
 namespace headrace {
 
+struct PackedLayout;
+
 // One owner.
 class KernelChoice {
  public:
@@ -45,6 +47,10 @@ class KernelChoice {
     const auto cached = cache_packed_.find(type);
     return cached != cache_packed_.end() && cached->second;
   }
+  // The layout in which it holds them, of experts whose packed one is `packed` (null: none). Null: the file's.
+  const PackedLayout* LayoutInCache(ggml_type type, const PackedLayout* packed) const { return CachePackedExperts(type) ? packed : nullptr; }
+  // DecideCache has nothing to decide.
+  bool CacheDecided() const { return cache_packed_.size() == most_repacked_.size(); }
   // Decides that, once for each type whose costs are known: where packed kernels save a token more time than repacking the experts takes that it
   // does not find in the cache, `misses` of them (0 to 1).
   void DecideCache(double misses) {

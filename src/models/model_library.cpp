@@ -116,4 +116,6 @@ std::string ModelLibrary::ProjectorBeside(const ModelEntry& model) {
   return path;
 }
 
+bool Answers(const ModelEntry& entry) { return entry.kind != ModelKind::kProjector && entry.error.empty(); }
+
 }  // namespace headrace

@@ -30,6 +30,9 @@ struct ModelEntry : ModelFile {
   std::string error;               // why it cannot be loaded, "" when it can
 };
 
+// Whether it answers requests: a file that can be read and no projector.
+bool Answers(const ModelEntry& entry);
+
 // Thread-safe; reads the disk.
 class ModelLibrary {
  public:

@@ -4,7 +4,6 @@
 
 #include "serve/endpoints.h"
 #include "serve/model_json.h"
-#include "serve/ollama_models.h"
 #include "serve/plain_form.h"
 #include "serve/relay.h"
 #include "serve/request_check.h"
@@ -32,13 +31,6 @@ const char* OwnMethod(std::string_view path) {
 // Not inside the coroutines: GCC 12 cannot compile lists in braces there, and destroys twice what ?: makes in the arguments
 // of a co_await.
 Reply HealthReply() { return JsonReply({{"status", "ok"}}); }
-Reply ListReply(const Json& data) { return JsonReply({{"object", "list"}, {"data", data}}); }
-
-Reply WrongMethod(const std::string& method, const char* right) {
-  Reply reply = ErrorReply(405, fmt::format("{} is not answered here; this path takes {}", method, right));
-  reply.headers.emplace_back("Allow", right);
-  return reply;
-}
 
 }  // namespace
 
@@ -64,9 +56,9 @@ Task<bool> Dispatcher::HandleOwn(Exchange& exchange) {
   const bool health = path == "/health" || path == "/v1/health", metrics = path == "/metrics" && request.Query("model").empty();
   const bool models = path == "/v1/models" || path == "/models";
   if (!reads && request.method != "POST") {
-    co_await exchange.Send(WrongMethod(request.method, right != nullptr ? right : "GET, HEAD, POST"));
+    co_await exchange.Send(WrongMethodReply(request.method, right != nullptr ? right : "GET, HEAD, POST"));
   } else if (!reads && (file != nullptr || health || metrics || models || path.starts_with(kOneModel))) {
-    co_await exchange.Send(WrongMethod(request.method, kReading));
+    co_await exchange.Send(WrongMethodReply(request.method, kReading));
   } else if (file != nullptr) {
     co_await exchange.Send(ServeWebFile(*file, request));
   } else if (health) {
@@ -81,7 +73,7 @@ Task<bool> Dispatcher::HandleOwn(Exchange& exchange) {
     if (!path.starts_with("/api/v1/")) co_return false;
     co_await exchange.Send(ErrorReply(404, fmt::format("there is no {}; docs/server.md lists what there is", path)));
   } else if (reads != (std::string_view(right) == kReading)) {
-    co_await exchange.Send(WrongMethod(request.method, right));
+    co_await exchange.Send(WrongMethodReply(request.method, right));
   } else if (path == kModels) {
     co_await models_.List(exchange);
   } else if (path == kEstimate) {
@@ -151,7 +143,7 @@ Task<> Dispatcher::HandleModel(Exchange& exchange) {
   const bool reads = request.reads();
   const Endpoint endpoint = EndpointOf(request.path);
   if (reads ? endpoint.posted && !endpoint.read : endpoint.read && !endpoint.posted) {
-    co_await exchange.Send(WrongMethod(request.method, reads ? "POST" : kReading));
+    co_await exchange.Send(WrongMethodReply(request.method, reads ? "POST" : kReading));
     co_return;
   }
   const auto id = co_await ModelFor(exchange);

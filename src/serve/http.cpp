@@ -5,6 +5,8 @@
 #include <charconv>
 #include <optional>
 
+#include <fmt/format.h>
+
 namespace headrace::serve {
 namespace {
 
@@ -130,5 +132,13 @@ Reply ErrorReply(const Status& status, std::optional<std::chrono::seconds> retry
   if (retry_after) reply.headers.emplace_back("Retry-After", std::to_string(retry_after->count()));
   return reply;
 }
+
+Reply WrongMethodReply(const std::string& method, const char* right) {
+  Reply reply = ErrorReply(405, fmt::format("{} is not answered here; this path takes {}", method, right));
+  reply.headers.emplace_back("Allow", right);
+  return reply;
+}
+
+Reply ListReply(const Json& data) { return JsonReply({{"object", "list"}, {"data", data}}); }
 
 }  // namespace headrace::serve

@@ -56,6 +56,11 @@ Reply ErrorReply(const Status& status);
 // With Retry-After where it is known when asking again may help.
 Reply ErrorReply(const Status& status, std::optional<std::chrono::seconds> retry_after);
 
+// 405 with Allow: `right` is the methods that the path takes, for instance "GET, HEAD".
+Reply WrongMethodReply(const std::string& method, const char* right);
+// {"object": "list", "data": [...]}, as OpenAI's lists are.
+Reply ListReply(const Json& data);
+
 // Text that any JSON reader takes: bytes that are no UTF-8 are replaced.
 std::string Dump(const Json& json);
 

@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include "serve/lmstudio_answer.h"
-#include "serve/ollama_models.h"
 #include "serve/relay.h"
 #include "serve/request_check.h"
 #include "serve/requested_model.h"
@@ -18,14 +17,6 @@ constexpr std::string_view kRest = "/api/v0";
 constexpr std::string_view kRestModels = "/api/v0/models";
 constexpr std::string_view kRestWork[] = {"/api/v0/chat/completions", "/api/v0/completions", "/api/v0/embeddings"};
 
-Reply RestList(const Json& data) { return JsonReply({{"object", "list"}, {"data", data}}); }
-
-Reply RestWrongMethod(const std::string& method, const char* right) {
-  Reply reply = ErrorReply(405, fmt::format("{} is not answered here; this path takes {}", method, right));
-  reply.headers.emplace_back("Allow", right);
-  return reply;
-}
-
 }  // namespace
 
 Task<> LmStudioApi::Handle(Exchange& exchange) {
@@ -34,9 +25,9 @@ Task<> LmStudioApi::Handle(Exchange& exchange) {
   const bool models = path == kRestModels || path.starts_with(std::string(kRestModels) + "/");
   const bool work = std::find(std::begin(kRestWork), std::end(kRestWork), path) != std::end(kRestWork);
   if (models && !request.reads()) {
-    co_await exchange.Send(RestWrongMethod(request.method, "GET, HEAD"));
+    co_await exchange.Send(WrongMethodReply(request.method, "GET, HEAD"));
   } else if (work && request.method != "POST") {
-    co_await exchange.Send(RestWrongMethod(request.method, "POST"));
+    co_await exchange.Send(WrongMethodReply(request.method, "POST"));
   } else if (models) {
     co_await Models(exchange, path.substr(std::min(path.size(), kRestModels.size() + 1)));
   } else if (work) {
@@ -62,7 +53,7 @@ Task<> LmStudioApi::Models(Exchange& exchange, std::string name) {
   for (const NamedEntry& each : named) {
     if (Answers(each.entry)) data.push_back(LmStudioModel(each.entry, each.name, manager_.Get(each.entry.id).get()));
   }
-  co_await exchange.Send(RestList(data));
+  co_await exchange.Send(ListReply(data));
 }
 
 Task<> LmStudioApi::Compute(Exchange& exchange, std::string path) {

@@ -160,7 +160,7 @@ Task<std::optional<std::string>> ModelManager::DefaultModel() {
   std::optional<std::string> only;
   const auto entries = co_await Scan();
   for (const ModelEntry& entry : entries) {
-    if (entry.kind == ModelKind::kProjector || !entry.error.empty()) continue;
+    if (!Answers(entry)) continue;
     if (only) co_return std::nullopt;
     only = entry.id;
   }

@@ -51,11 +51,7 @@ Reply OllamaList(const Json& models) { return JsonReply({{"models", models}}); }
 Reply OllamaRefusal(const Status& status) { return OllamaError(ErrorReply(status)); }
 Reply OllamaRefusal(int status, const std::string& message) { return OllamaError(ErrorReply(status, message)); }
 
-Reply OllamaWrongMethod(const std::string& method, const char* right) {
-  Reply reply = OllamaRefusal(405, fmt::format("{} is not answered here; this path takes {}", method, right));
-  reply.headers.emplace_back("Allow", right);
-  return reply;
-}
+Reply OllamaWrongMethod(const std::string& method, const char* right) { return OllamaError(WrongMethodReply(method, right)); }
 
 Reply StillThere(const OllamaAnswer& form, const char* reason) { return JsonReply(form.Empty(reason)); }
 Reply NoVectors(const OllamaEmbeddingAnswer& form) { return JsonReply(form.Whole(Json())); }

@@ -43,8 +43,6 @@ std::string ModifiedText(const ModelEntry& entry) { return UtcText(std::chrono::
 
 }  // namespace
 
-bool Answers(const ModelEntry& entry) { return entry.kind != ModelKind::kProjector && entry.error.empty(); }
-
 Json OllamaTag(const ModelEntry& entry, const std::string& name) {
   return {{"name", name},
           {"model", name},

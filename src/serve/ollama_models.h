@@ -16,7 +16,4 @@ Json OllamaRunning(const Model& model, std::chrono::seconds ttl);
 // The answer to POST /api/show. `properties`: llama-server's answer to GET /props, null where the model is not loaded.
 Json OllamaShow(const ModelEntry& entry, const Json& properties, bool has_projector);
 
-// Whether it answers requests: a file that can be read and no projector.
-bool Answers(const ModelEntry& entry);
-
 }  // namespace headrace::serve
