@@ -1,4 +1,4 @@
-# cmake -D WEB=DIR -D OUTPUT=FILE.cpp -P EmbedWeb.cmake: the files of DIR as the table of src/serve/web_files.h.
+# cmake -D WEB=DIR -D OUTPUT=FILE.cpp -P EmbedWeb.cmake: the files of DIR as the table of src/http/web_files.h.
 file(GLOB_RECURSE files RELATIVE ${WEB} ${WEB}/*)
 list(SORT files)
 set(data "")
@@ -16,7 +16,7 @@ foreach(file ${files})
   string(APPEND table "    {\"/${file}\", {kFile${number}, ${bytes}}, \"${hash}\"},\n")
   math(EXPR number "${number} + 1")
 endforeach()
-file(WRITE ${OUTPUT}.new "#include \"serve/web_files.h\"\n\nnamespace headrace::serve {\nnamespace {\n\n${data}\n"
+file(WRITE ${OUTPUT}.new "#include \"http/web_files.h\"\n\nnamespace headrace::serve {\nnamespace {\n\n${data}\n"
      "const WebFile kFiles[] = {\n${table}};\n\n}  // namespace\n\n"
      "std::span<const WebFile> WebFiles() { return kFiles; }\n\n}  // namespace headrace::serve\n")
 file(RENAME ${OUTPUT}.new ${OUTPUT})

@@ -16,14 +16,14 @@ file(GLOB engine_loader "${HEADRACE_ENGINE_LIB}/ld-linux-*.so.*")
 add_library(headrace_engine_headers INTERFACE)
 target_compile_options(headrace_engine_headers INTERFACE "SHELL:-idirafter ${HEADRACE_ENGINE_INCLUDE}")
 
-add_library(headrace_engine INTERFACE)
-target_link_libraries(headrace_engine INTERFACE headrace_engine_headers
+add_library(headrace_llama INTERFACE)
+target_link_libraries(headrace_llama INTERFACE headrace_engine_headers
   ${HEADRACE_ENGINE_LIB}/libllama.so ${HEADRACE_ENGINE_LIB}/libggml.so ${HEADRACE_ENGINE_LIB}/libggml-base.so)
-target_link_options(headrace_engine INTERFACE -Wl,--allow-shlib-undefined -Wl,--disable-new-dtags
+target_link_options(headrace_llama INTERFACE -Wl,--allow-shlib-undefined -Wl,--disable-new-dtags
   -Wl,-rpath,${HEADRACE_ENGINE_LIB})
 if(engine_loader)
   list(GET engine_loader 0 engine_loader)
-  target_link_options(headrace_engine INTERFACE -Wl,--dynamic-linker=${engine_loader})
+  target_link_options(headrace_llama INTERFACE -Wl,--dynamic-linker=${engine_loader})
 endif()
 
 # ggml looks for its CPU variants beside the program: links them into a program's folder.

@@ -1,8 +1,9 @@
-# headrace_module(NAME [deps...]): the static library of src/NAME, all its *.cpp but the tests.
+# headrace_module(FOLDER [deps...]): the static library headrace_FOLDER of src/FOLDER, all its *.cpp but the tests; of serve/api headrace_serve_api.
 # Dependencies point downwards only (docs/architecture.md); the build enforces it by include paths alone
 # in review, by link order here.
-function(headrace_module name)
-  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cpp)
+function(headrace_module folder)
+  string(REPLACE "/" "_" name ${folder})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${folder}/*.cpp)
   list(FILTER sources EXCLUDE REGEX "_test\\.cpp$")
   add_library(headrace_${name} STATIC ${sources})
   target_include_directories(headrace_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)

@@ -8,9 +8,9 @@
 
 #include "base/size.h"
 #include "fuzz.h"
-#include "serve/guard.h"
-#include "serve/listener.h"
-#include "serve/requested_model.h"
+#include "http/guard.h"
+#include "http/listener.h"
+#include "serve/api/requested_model.h"
 
 using namespace headrace;
 using namespace headrace::serve;

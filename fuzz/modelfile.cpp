@@ -1,4 +1,4 @@
-#include "cli/modelfile.h"
+#include "models/modelfile.h"
 
 #include "fuzz.h"
 

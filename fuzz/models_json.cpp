@@ -1,6 +1,6 @@
 // models.json, which users may edit: found, changed, and found again as it was changed.
 #include "fuzz.h"
-#include "serve/config_store.h"
+#include "serve/models/config_store.h"
 
 using namespace headrace;
 using namespace headrace::serve;

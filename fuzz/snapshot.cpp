@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <cstring>
 
-#include "cli/statistics.h"
+#include "report/statistics.h"
 #include "fuzz.h"
-#include "serve/flash_statistics.h"
+#include "serve/api/flash_statistics.h"
 #include "top/view.h"
 
 using namespace headrace;

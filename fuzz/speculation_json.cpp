@@ -1,5 +1,5 @@
 // speculation.json: whatever is in it, what is kept of it stays the same.
-#include "cli/learned.h"
+#include "learned/learned.h"
 #include "fuzz.h"
 
 using namespace headrace;

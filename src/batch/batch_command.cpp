@@ -11,14 +11,14 @@
 #include "batch/part_run.h"
 #include "batch/request_file.h"
 #include "batch/result_file.h"
-#include "cli/engine_variables.h"
-#include "cli/exit_status.h"
-#include "cli/help.h"
-#include "cli/load_mode.h"
-#include "cli/model_name.h"
-#include "cli/session.h"
-#include "serve/lone_server.h"
-#include "serve/private_folder.h"
+#include "engine/engine_variables.h"
+#include "report/exit_status.h"
+#include "report/help.h"
+#include "engine/load_mode.h"
+#include "setup/model_name.h"
+#include "report/progress_line.h"
+#include "llama_server/lone_server.h"
+#include "llama_server/private_folder.h"
 
 namespace headrace::batch {
 namespace {

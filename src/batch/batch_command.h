@@ -1,7 +1,7 @@
 // headrace batch, as the command line knows it.
 #pragma once
 
-#include "cli/options.h"
+#include "setup/options.h"
 
 namespace headrace::batch {
 

@@ -5,17 +5,18 @@
 #include <fmt/format.h>
 
 #include "base/size.h"
-#include "cli/device_choice.h"
-#include "cli/engine_arguments.h"
-#include "cli/engine_probe.h"
-#include "cli/file_arguments.h"
-#include "cli/machine_profile.h"
-#include "cli/model_cost.h"
-#include "cli/modelfile_use.h"
-#include "cli/session.h"
-#include "serve/engine_name.h"
-#include "serve/lone_server.h"
-#include "serve/model_defaults.h"
+#include "setup/learned_place.h"
+#include "setup/device_choice.h"
+#include "engine/engine_arguments.h"
+#include "engine/engine_probe.h"
+#include "engine/file_arguments.h"
+#include "learned/machine_profile.h"
+#include "setup/model_cost.h"
+#include "setup/modelfile_use.h"
+#include "report/progress_line.h"
+#include "llama_server/engine_name.h"
+#include "llama_server/lone_server.h"
+#include "serve/models/model_defaults.h"
 
 namespace headrace::batch {
 namespace {

@@ -10,9 +10,9 @@
 #include "batch/needs.h"
 #include "batch/request_file.h"
 #include "batch/slots.h"
-#include "cli/engine_probe.h"
-#include "cli/model_setup.h"
-#include "cli/options.h"
+#include "engine/engine_probe.h"
+#include "setup/model_setup.h"
+#include "setup/options.h"
 
 namespace headrace::batch {
 

@@ -4,7 +4,7 @@
 
 #include "base/log.h"
 #include "batch/answer.h"
-#include "serve/child_client.h"
+#include "llama_server/child_client.h"
 
 namespace headrace::batch {
 namespace {

@@ -5,9 +5,9 @@
 
 #include "batch/result_file.h"
 #include "batch/tally.h"
-#include "cli/session.h"
-#include "serve/lone_server.h"
-#include "serve/net.h"
+#include "report/progress_line.h"
+#include "llama_server/lone_server.h"
+#include "http/net.h"
 
 namespace headrace::batch {
 

@@ -8,7 +8,7 @@
 #include "batch/result_file.h"
 #include "batch/schedule.h"
 #include "batch/tally.h"
-#include "serve/lone_server.h"
+#include "llama_server/lone_server.h"
 
 namespace headrace::batch {
 

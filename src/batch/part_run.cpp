@@ -8,9 +8,9 @@
 #include "batch/part_results.h"
 #include "batch/schedule.h"
 #include "batch/token_count.h"
-#include "cli/start_signals.h"
-#include "serve/child_client.h"
-#include "serve/lone_server.h"
+#include "process/start_signals.h"
+#include "llama_server/child_client.h"
+#include "llama_server/lone_server.h"
 
 namespace headrace::batch {
 namespace {

@@ -9,7 +9,7 @@
 #include <iterator>
 
 #include "batch/line_reader.h"
-#include "cli/temporary_tree.h"
+#include "base/temporary_tree.h"
 
 namespace headrace::batch {
 namespace {

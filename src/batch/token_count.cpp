@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "serve/prompt_count.h"
+#include "llama_server/prompt_count.h"
 
 namespace headrace::batch {
 namespace {

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "batch/request.h"
-#include "serve/net.h"
+#include "http/net.h"
 
 namespace headrace::batch {
 

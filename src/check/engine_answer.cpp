@@ -3,10 +3,10 @@
 #include <boost/asio/signal_set.hpp>
 #include <utility>
 
-#include "cli/start_signals.h"
-#include "serve/child_client.h"
-#include "serve/http.h"
-#include "serve/private_folder.h"
+#include "process/start_signals.h"
+#include "llama_server/child_client.h"
+#include "http/http.h"
+#include "llama_server/private_folder.h"
 
 namespace headrace::check {
 namespace {

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "base/status.h"
-#include "serve/lone_server.h"
+#include "llama_server/lone_server.h"
 
 namespace headrace::check {
 

@@ -7,9 +7,9 @@
 
 #include "base/config.h"
 #include "base/status.h"
-#include "cli/engine_probe.h"
-#include "cli/engine_verdict.h"
-#include "cli/model_setup.h"
+#include "engine/engine_probe.h"
+#include "engine/engine_verdict.h"
+#include "setup/model_setup.h"
 
 namespace headrace::check {
 

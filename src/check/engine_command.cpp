@@ -10,14 +10,14 @@
 
 #include "base/say.h"
 #include "check/engine_check.h"
-#include "cli/engine_probe.h"
-#include "cli/engine_verdict.h"
-#include "cli/exit_status.h"
-#include "cli/launcher.h"
-#include "cli/model_setup.h"
-#include "cli/output.h"
-#include "cli/session.h"
-#include "cli/text_table.h"
+#include "engine/engine_probe.h"
+#include "engine/engine_verdict.h"
+#include "report/exit_status.h"
+#include "process/launcher.h"
+#include "setup/model_setup.h"
+#include "report/output.h"
+#include "report/progress_line.h"
+#include "report/text_table.h"
 
 namespace headrace::check {
 namespace {

@@ -10,10 +10,10 @@
 
 #include "base/log.h"
 #include "base/say.h"
-#include "cli/engine_probe.h"
-#include "cli/exit_status.h"
-#include "cli/output.h"
-#include "cli/session.h"
+#include "engine/engine_probe.h"
+#include "report/exit_status.h"
+#include "report/output.h"
+#include "report/progress_line.h"
 #include "list/list_report.h"
 #include "models/file_names.h"
 

@@ -4,8 +4,8 @@
 
 #include "base/json.h"
 #include "base/size.h"
-#include "cli/exit_status.h"
-#include "cli/text_table.h"
+#include "report/exit_status.h"
+#include "report/text_table.h"
 #include "models/file_names.h"
 #include "models/hub_names.h"
 

@@ -1,7 +1,7 @@
 #include "list/outlook.h"
 
 #include "base/text_file.h"
-#include "serve/estimate.h"
+#include "serve/models/estimate.h"
 
 namespace headrace::list {
 namespace {

@@ -4,9 +4,9 @@
 #include <string>
 
 #include "models/model_library.h"
-#include "serve/load_plan.h"
-#include "serve/settings.h"
-#include "serve/simulations.h"
+#include "serve/models/load_plan.h"
+#include "serve/models/settings.h"
+#include "serve/models/simulations.h"
 
 namespace headrace::list {
 

@@ -9,7 +9,7 @@
 
 namespace headrace {
 
-// Measured, see cli/machine_profile.h. Zero means unknown: a limit that is then left out.
+// Measured, see learned/machine_profile.h. Zero means unknown: a limit that is then left out.
 struct MachineProfile {
   double disk_bytes_per_s = 0;     // O_DIRECT, best queue depth
   double decode_bytes_per_s = 0;   // weight bytes that one-token kernels consume, all cores

@@ -8,14 +8,15 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "cli/exit_status.h"
-#include "cli/output.h"
-#include "cli/start_signals.h"
+#include "report/exit_status.h"
+#include "report/output.h"
+#include "report/progress_line.h"
+#include "process/start_signals.h"
 #include "run/answer_filter.h"
-#include "serve/child_client.h"
-#include "serve/http.h"
-#include "serve/private_folder.h"
-#include "serve/prompt_count.h"
+#include "llama_server/child_client.h"
+#include "http/http.h"
+#include "llama_server/private_folder.h"
+#include "llama_server/prompt_count.h"
 
 namespace headrace::run {
 namespace {

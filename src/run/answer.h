@@ -5,9 +5,9 @@
 #include <string>
 
 #include "base/status.h"
-#include "cli/session.h"
+#include "engine/session.h"
 #include "run/answer_text.h"
-#include "serve/lone_server.h"
+#include "llama_server/lone_server.h"
 
 namespace headrace::run {
 

@@ -12,7 +12,7 @@
 #include <gtest/gtest.h>
 
 #include "base/standard_streams.h"
-#include "cli/temporary_tree.h"
+#include "base/temporary_tree.h"
 
 namespace headrace::run {
 namespace {

@@ -8,7 +8,7 @@
 
 #include <fmt/format.h>
 
-#include "serve/http.h"
+#include "http/http.h"
 
 namespace headrace::run {
 namespace {

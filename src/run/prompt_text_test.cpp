@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "cli/temporary_tree.h"
+#include "base/temporary_tree.h"
 
 namespace headrace::run {
 namespace {

@@ -6,11 +6,12 @@
 #include <fmt/format.h>
 
 #include "base/say.h"
-#include "cli/device_choice.h"
-#include "cli/engine_memory.h"
-#include "cli/file_arguments.h"
-#include "cli/head_trial.h"
-#include "cli/model_cost.h"
+#include "setup/learned_place.h"
+#include "setup/device_choice.h"
+#include "engine/engine_memory.h"
+#include "engine/file_arguments.h"
+#include "setup/head_trial.h"
+#include "setup/model_cost.h"
 #include "run/prompt_text.h"
 #include "run/server_choice.h"
 

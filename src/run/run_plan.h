@@ -7,11 +7,11 @@
 #include <vector>
 
 #include "base/status.h"
-#include "cli/engine_arguments.h"
-#include "cli/learned.h"
-#include "cli/machine_profile.h"
-#include "cli/model_setup.h"
-#include "cli/speculation.h"
+#include "engine/engine_arguments.h"
+#include "learned/learned.h"
+#include "learned/machine_profile.h"
+#include "setup/model_setup.h"
+#include "setup/speculation.h"
 
 namespace headrace::run {
 

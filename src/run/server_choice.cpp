@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "serve/lone_server.h"
+#include "llama_server/lone_server.h"
 
 namespace headrace::run {
 namespace {

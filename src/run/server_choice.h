@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "cli/engine_probe.h"
-#include "cli/modelfile.h"
+#include "engine/engine_probe.h"
+#include "models/modelfile.h"
 
 namespace headrace::run {
 

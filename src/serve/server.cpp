@@ -13,14 +13,14 @@
 #include "base/log.h"
 #include "base/say.h"
 #include "base/standard_streams.h"
-#include "cli/start_signals.h"
-#include "serve/config_store.h"
-#include "serve/descriptor_limit.h"
-#include "serve/dispatcher.h"
-#include "serve/guard.h"
-#include "serve/listener.h"
-#include "serve/private_folder.h"
-#include "serve/web_files.h"
+#include "process/start_signals.h"
+#include "serve/models/config_store.h"
+#include "llama_server/descriptor_limit.h"
+#include "serve/api/dispatcher.h"
+#include "http/guard.h"
+#include "http/listener.h"
+#include "llama_server/private_folder.h"
+#include "http/web_files.h"
 
 namespace headrace::serve {
 namespace {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/status.h"
-#include "serve/settings.h"
+#include "serve/models/settings.h"
 
 namespace headrace::serve {
 

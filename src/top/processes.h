@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "cli/statistics.h"
+#include "report/statistics.h"
 
 namespace headrace::top {
 

@@ -4,7 +4,7 @@
 #include <deque>
 #include <optional>
 
-#include "cli/statistics.h"
+#include "report/statistics.h"
 
 namespace headrace::top {
 

@@ -13,8 +13,8 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
-#include "cli/exit_status.h"
-#include "cli/output.h"
+#include "report/exit_status.h"
+#include "report/output.h"
 #include "top/screen.h"
 #include "top/view.h"
 

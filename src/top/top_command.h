@@ -1,7 +1,7 @@
 // headrace top: every process that uses the library, live.
 #pragma once
 
-#include "cli/options.h"
+#include "setup/options.h"
 
 namespace headrace::top {
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include "cli/statistics.h"
+#include "report/statistics.h"
 #include "top/rates.h"
 
 namespace headrace::top {

@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/size.h"
-#include "cli/text_table.h"
+#include "report/text_table.h"
 
 namespace headrace::top {
 namespace {

@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/size.h"
-#include "cli/text_table.h"
+#include "report/text_table.h"
 
 namespace headrace::top {
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "cli/machine_profile.h"
+#include "learned/machine_profile.h"
 #include "top/processes.h"
 #include "top/rates.h"
 #include "top/verdict.h"

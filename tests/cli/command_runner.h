@@ -14,7 +14,7 @@
 
 #include <gtest/gtest.h>
 
-#include "cli/temporary_tree.h"
+#include "base/temporary_tree.h"
 
 namespace headrace::cli {
 

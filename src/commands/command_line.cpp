@@ -1,0 +1,113 @@
+#include "commands/command_line.h"
+
+#include <algorithm>
+#include <exception>
+#include <new>
+#include <sstream>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "commands/commands.h"
+#include "base/say.h"
+#include "base/standard_streams.h"
+#include "commands/config_file.h"
+#include "engine/engine_variables.h"
+#include "report/exit_status.h"
+#include "report/help.h"
+#include "report/output.h"
+#include "commands/pull_command.h"
+#include "process/start_signals.h"
+
+namespace headrace::cli {
+namespace {
+
+constexpr const char* kFooter = R"(
+Examples:
+  headrace run model.gguf --ram 8G -p "Why is the sky blue?"
+  headrace pull hf:ggml-org/gemma-3-4b-it-GGUF
+  headrace list
+  headrace serve --models-dir ~/models
+  headrace plan model.gguf --ram 8G
+  headrace exec --ram 8G -- llama-server -m model.gguf
+  headrace top
+
+Everything after -- goes to llama.cpp's program. headrace COMMAND --help says more.
+
+)";
+
+// Help and version go to standard output with status 0, errors become one line and status 2.
+int ReportParse(const CLI::App& app, const CLI::ParseError& error) {
+  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
+    std::ostringstream help, nothing;
+    app.exit(error, help, nothing);
+    WriteOutput(help.str());
+    return kExitOk;
+  }
+  std::string command = "headrace";
+  for (const CLI::App* sub = &app; sub != nullptr;) {
+    const auto chosen = sub->get_subcommands();
+    sub = chosen.empty() ? nullptr : chosen.front();
+    if (sub != nullptr) command += " " + sub->get_name();
+  }
+  return Fail(fmt::format("{}; see {} --help", error.what(), command), kExitUsage);
+}
+
+int Run(int argc, const char* const* argv, const std::vector<AddCommand>& more) {
+  CommandLine line;
+  line.variables = TakeEngineVariables();
+  const auto app = MakeApp(line, more);
+  std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+  const auto dashes = std::find(words.begin(), words.end(), "--");
+  line.has_rest = dashes != words.end();
+  if (line.has_rest) {
+    line.rest.assign(dashes + 1, words.end());
+    words.erase(dashes, words.end());
+  }
+  try {
+    std::reverse(words.begin(), words.end());  // what CLI11 wants
+    app->parse(words);
+  } catch (const CLI::ParseError& error) {
+    return ReportParse(*app, error);
+  }
+  if (!line.action) return Fail("nothing to do; see headrace --help", kExitUsage);
+  return line.action();
+}
+
+}  // namespace
+
+std::unique_ptr<CLI::App> MakeApp(CommandLine& line, const std::vector<AddCommand>& more) {
+  auto app = std::make_unique<CLI::App>(
+      "Runs language models (GGUF) that are larger than memory: flash weight streaming for llama.cpp", "headrace");
+  app->footer(std::string(kFooter) + kExitStatusHelp);
+  app->set_version_flag("--version", "headrace " HEADRACE_VERSION);
+  app->require_subcommand(1);
+  SetUpHelp(*app);
+  SetUpConfigFile(*app);
+  for (const AddCommand add : more) add(*app, line);
+  AddExecCommand(*app, line);
+  AddPlanCommand(*app, line);
+  AddBenchCommand(*app, line);
+  AddDoctorCommand(*app, line);
+  AddPullCommand(*app, line);
+  AddCompletionCommand(*app, line);
+  AddManualCommand(*app, line);
+  return app;
+}
+
+int RunCommandLine(int argc, const char* const* argv, const std::vector<AddCommand>& more) noexcept {
+  OpenStandardStreams();
+  RememberStandardError();
+  TakeSignals();
+  try {
+    return FinishOutput(Run(argc, argv, more));
+  } catch (const std::bad_alloc&) {
+    return Fail("out of memory; close other programs and try again", kExitFailure);
+  } catch (const std::exception& error) {
+    return Fail(fmt::format("internal error: {}; please report it", error.what()), kExitFailure);
+  } catch (...) {
+    return Fail("internal error; please report it", kExitFailure);
+  }
+}
+
+}  // namespace headrace::cli

@@ -1,0 +1,220 @@
+// headrace plan: what would be resident and streamed, and how fast it would be.
+#include <algorithm>
+#include <memory>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "commands/commands.h"
+#include "base/say.h"
+#include "setup/learned_place.h"
+#include "setup/device_choice.h"
+#include "engine/engine_arguments.h"
+#include "engine/engine_probe.h"
+#include "engine/engine_variables.h"
+#include "report/exit_status.h"
+#include "engine/file_arguments.h"
+#include "report/help.h"
+#include "setup/head_trial.h"
+#include "learned/machine_profile.h"
+#include "setup/model_name.h"
+#include "setup/modelfile_use.h"
+#include "setup/model_cost.h"
+#include "setup/options.h"
+#include "report/output.h"
+#include "setup/plan_report.h"
+#include "report/progress_line.h"
+
+namespace headrace::cli {
+namespace {
+
+constexpr const char* kPlanExamples = R"(
+Examples:
+  headrace plan model.gguf                     with nine tenths of the available memory
+  headrace plan model.gguf --ram 8G            with 8 GiB for the whole process
+  headrace plan model.gguf --ram 8G -c 32768 -- -ctk q8_0 -ctv q8_0      another context, a quantized KV cache
+  headrace plan model.gguf --ram 8G --draft small.gguf                   what a draft model beside it would gain
+  headrace plan model.gguf --ram 8G --vram 8G   with 8 GiB of a graphics card, too
+  headrace plan model.gguf --ram 8G --json     for programs: sizes in bytes
+
+While weights stream a pass costs nearly the same for one token as for several, and speculative decoding fills it: a table says how
+long drafts would be and what they would gain, by how many of their tokens are right.
+
+After -- come options of llama.cpp's own, as for `headrace run`: those that change what it allocates count.
+
+Nothing of the model but its headers is read, and at most 256 MB of it to measure the disk; the machine's
+speeds are kept for 30 days in ~/.cache/headrace/machine.json.
+)";
+
+struct PlanOptions {
+  std::string model;
+  std::string modelfile;
+  bool no_modelfile = false;
+  std::string engine;
+  std::string context;
+  uint64_t prompt_tokens = 512;
+  bool json = false;
+  bool measure = false;
+  FlashOptions flash;
+  SpeculationOptions speculation;
+};
+
+// Without a program of the engine nothing is known against it.
+OptionNames OptionsOf(const char* name, const Engine* engine) {
+  const auto program = engine == nullptr ? Result<std::string>(Status(Code::kNotFound, "")) : LocateProgram(name, engine, SearchPaths());
+  const auto names = program.ok() ? QueryOptions(*program) : program.status();
+  return names.ok() ? *names : OptionNames();
+}
+
+// What `headrace run` would tell the engine's program, as far as it changes the memory; without an engine the model alone.
+Result<std::vector<std::string>> ProgramArguments(const Engine* engine, const RunArguments& run) {
+  for (const char* name : {"llama-completion", "llama-cli"}) {
+    if (engine == nullptr) break;
+    const auto program = LocateProgram(name, engine, SearchPaths());
+    if (!program.ok()) continue;
+    const auto known = QueryOptions(*program);
+    if (!known.ok()) return known.status();
+    return BuildRunArguments(run, *known);
+  }
+  return std::vector<std::string>{"-m", run.model};
+}
+
+// The same for the llama-server that answers while weights stream; `arguments`, of the other program, where there is none.
+std::vector<std::string> AnsweringArguments(const RunArguments& run, const OptionNames& known, std::optional<uint64_t> width,
+                                            std::vector<std::string> arguments) {
+  if (known.Has("-m")) {
+    ServerArguments server = OneAnswerArguments(run, known);
+    server.batch_tokens = width.value_or(0);
+    if (auto words = BuildServerArguments(server, known); words.ok()) return ServerMemoryArguments(*std::move(words));
+  }
+  if (width) arguments.insert(arguments.end(), {"-ub", std::to_string(*width)});
+  return ServerMemoryArguments(std::move(arguments));
+}
+
+int Plan(PlanOptions options, const CommandLine& line) {
+  std::vector<std::string> rest = line.rest;
+  if (options.model.empty() && options.modelfile.empty()) return Fail(NoModelText("plan"), kExitUsage);
+  const auto file = FindModelfile(options.model, options.modelfile, !options.no_modelfile);
+  if (!file.ok()) return Fail(file.status());
+  options.model = file->model;
+  auto model = PrepareModel(options.model, WithFlash(options.flash, file->file));
+  if (!model.ok()) return Fail(model.status());
+  auto defaults = EngineOptionsOf(*file, model->catalogue);
+  if (!defaults.ok()) return Fail(defaults.status());
+  for (const std::string& note : DescribeModelfile(*file, model->catalogue)) Say(note);
+  // Without an engine the disk can still be measured; kernel speeds belong to an engine.
+  const auto located = LocateEngine(SystemSearchPaths(options.engine));
+  if (!located.ok() && !options.engine.empty()) return Fail(located.status().message(), kExitNotFound);
+  const Engine* engine = located.ok() ? &*located : nullptr;
+  if (!line.variables.empty()) {   // as `run` does
+    std::vector<std::string> said = rest;
+    if (!options.context.empty()) said.emplace_back("--ctx-size");
+    if (!options.speculation.draft.empty() || options.speculation.mode == "off") said.insert(said.end(), {"--spec-draft-model", "--spec-type", "--spec-draft-n-max"});
+    for (const EngineOption& option : *defaults) said.insert(said.end(), option.names.begin(), option.names.end());
+    const auto variables = ChooseVariables(line.variables, OptionsOf("llama-cli", engine), said, ServerModeOptions());
+    rest.insert(rest.begin(), variables.arguments.begin(), variables.arguments.end());
+    for (const std::string& text : variables.lines) Say(text);
+  }
+  std::string draft_type;
+  if (options.speculation.uses_draft()) {
+    const auto draft = CheckDraft(*model, options.speculation.draft);
+    if (!draft.ok()) return Fail(draft.status());
+    draft_type = draft->type;
+  }
+  RunArguments run;
+  run.model = options.model;
+  run.model_context = model->catalogue.context_length;
+  if (!options.context.empty()) run.settings.context = ContextText(options.context, run.model_context);
+  run.defaults = std::move(*defaults);
+  run.rest = rest;
+  auto arguments = ProgramArguments(engine, run);
+  if (!arguments.ok()) return Fail(arguments.status());
+  if (const Status files = CheckFileArguments(*arguments); !files.ok()) return Fail(files);
+  const auto with_draft = [&](std::vector<std::string> words) {
+    for (std::string& word : DraftArguments(options.speculation, rest)) words.push_back(std::move(word));
+    return words;
+  };
+  std::optional<Result<EngineSimulation>> simulation;
+  const auto on_devices = ChooseDevices(engine, OptionsOf("llama-cli", engine), with_draft(*arguments), *model, simulation);
+  if (!on_devices.ok()) return Fail(on_devices.status());
+  if (!on_devices->empty()) {
+    run.defaults.insert(run.defaults.end(), on_devices->begin(), on_devices->end());
+    arguments = ProgramArguments(engine, run);
+    if (!arguments.ok()) return Fail(arguments.status());
+  }
+  if (const Status settled = SettleMemory(engine, with_draft(*arguments), *model, simulation); !settled.ok()) return Fail(settled);
+  const std::string version = engine != nullptr ? QueryVersion(*engine) : "none";
+  std::optional<ProfileEntry> machine;
+  {
+    ProgressLine progress;
+    progress.Show("measuring the disk");
+    const auto profile = MachineProfileFor(model->catalogue.files.empty() ? options.model : model->catalogue.files.front().path,
+                                           version, options.measure);
+    if (profile.ok()) {
+      machine = *profile;
+    } else if (model->config.debug) {
+      progress.Show("");
+      Say(profile.status().message());
+    }
+  }
+  const MachineProfile speeds = machine ? ToMachineProfile(*machine) : MachineProfile();
+  const LearnedPlace place = LearnedPlaceOf(*model, options.speculation.uses_draft() ? options.speculation.draft : "", version);
+  const Learned learned = LoadLearned(place);
+  const OptionNames known = OptionsOf("llama-server", engine);
+  auto words = with_draft(*arguments);
+  if (model->passes_stream()) {  // then `run` has llama-server answer, and chooses how wide the passes of a prompt are
+    const auto cost = PassCostOf(*model, speeds, learned);
+    if (!cost.ok()) return Fail(cost.status());
+    run.streams = true;
+    std::vector<std::string> said = WordsOf(run.defaults);
+    said.insert(said.end(), rest.begin(), rest.end());
+    const auto width = ChoosePromptWidth(*model, *cost, said, PromptPasses::kAlone, 0, simulation->ok() ? &**simulation : nullptr);
+    model->prompt_width = width.value_or(0);
+    const uint64_t least = model->memory.least_bytes;   // without the width nothing is chosen
+    words = with_draft(AnsweringArguments(run, known, width, *arguments));
+    if (const Status settled = SettleMemory(engine, words, *model, simulation); !settled.ok()) return Fail(settled);
+    model->memory.least_bytes = std::max(least, model->memory.least_bytes);
+  }
+  SpeculationInput input{*model, speeds, known, rest, learned, 1, draft_type};
+  input.most_draft_tokens = MostDraftTokens(rest, run.defaults, 1);
+  const bool may_use_head = MayUseHead(options.speculation, rest, *model, engine, known, input.why_no_head);
+  auto speculation = MakeSpeculationReport(options.speculation, input);
+  if (!speculation.ok()) return Fail(speculation.status());
+  if (auto trial = may_use_head ? TryHead(*engine, words, *model, place, simulation) : std::nullopt) {
+    auto with_head = MakeSpeculationReport(options.speculation, trial->Input(input));
+    if (with_head.ok() && HeadPays(options.speculation, with_head->chosen, speculation->chosen)) {
+      speculation = std::move(with_head);
+      *model = std::move(trial->model);
+    }
+  }
+  auto report = MakePlanReport(std::move(*model), machine, options.prompt_tokens, ContextText(OptionValue(*arguments, {"-c", "--ctx-size"}).value_or(""), run.model_context), learned.experts);
+  if (!report.ok()) return Fail(report.status());
+  report->speculation = std::move(*speculation);
+  WriteOutput(options.json ? RenderPlanJson(*report) : RenderPlanText(*report));
+  return kExitOk;
+}
+
+}  // namespace
+
+void AddPlanCommand(CLI::App& app, CommandLine& line) {
+  CLI::App* command = app.add_subcommand("plan", "Say what would be resident and streamed, and predict the speed");
+  command->footer(kPlanExamples);
+  const auto options = std::make_shared<PlanOptions>();
+  TakesModel(command->add_option("model", options->model, "GGUF file, any part of a split one, or a name of `headrace list`"))->type_name("MODEL");
+  CLI::Option* modelfile = command->add_option("--modelfile", options->modelfile, "Take the model and its settings from this file, as `headrace run` does")->type_name("FILE");
+  command->add_flag("--no-modelfile", options->no_modelfile, "Leave a Modelfile beside the model out")->excludes(modelfile);
+  command->add_option("-c,--ctx-size", options->context, "Context in tokens, 0 for the model's own (default: the model's, at most 4096)")
+      ->type_name("N")->check(CLI::Range(int64_t{0}, int64_t{INT32_MAX}));
+  command->add_option("--prompt-tokens", options->prompt_tokens, "Length of the prompt to predict for")
+      ->type_name("N")->check(CLI::Range(uint64_t{1}, uint64_t{1} << 30))->capture_default_str();
+  command->add_flag("--json", options->json, "Machine-readable output");
+  command->add_flag("--measure", options->measure, "Measure the machine again instead of using what is known");
+  AddFlashOptions(*command, options->flash);
+  AddSpeculationOptions(*command, options->speculation);
+  AddQuietOption(*command);
+  AddEngineOption(*command, options->engine);
+  ShowFirst(*command, {"ram", "vram", "ctx-size", "draft", "json"});
+  command->callback([options, &line] { line.action = [options, &line] { return Plan(*options, line); }; });
+}
+
+}  // namespace headrace::cli

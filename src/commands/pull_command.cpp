@@ -1,0 +1,145 @@
+// headrace pull: fetches a model.
+#include "commands/pull_command.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <memory>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "base/say.h"
+#include "base/size.h"
+#include "report/exit_status.h"
+#include "report/output.h"
+#include "report/progress_line.h"
+#include "process/start_signals.h"
+#include "commands/transfer_speed.h"
+#include "models/model_files.h"
+#include "models/places.h"
+#include "models/pull.h"
+
+namespace headrace::cli {
+namespace {
+
+constexpr const char* kPullExamples = R"(
+Examples:
+  headrace pull hf:ggml-org/gemma-3-4b-it-GGUF           of the types there Q4_K_M, else Q8_0, else the first
+  headrace pull hf:ggml-org/gemma-3-4b-it-GGUF:Q8_0      this type
+  headrace pull https://example.org/models/model-Q4_0.gguf
+  HF_TOKEN=hf_... headrace pull hf:google/gemma-3-4b-it-qat-q4_0-gguf      one that not everybody may have
+
+It fetches all parts of a split model, and the projector beside it. Several ranges come at a time. Interrupted, by Ctrl-C, a broken
+connection or a full disk, the same command goes on where it stopped. A file has its name only when it is whole and its SHA-256 right.
+
+Models of the hub go into its own cache (HF_HUB_CACHE, HF_HOME, else ~/.cache/huggingface/hub), where other programs find them; those of
+an address into llama.cpp's (LLAMA_CACHE, else ~/.cache/llama.cpp). HF_ENDPOINT is another hub than https://huggingface.co. HF_TOKEN is sent to
+the hub alone. docs/models.md says more.
+)";
+
+using Clock = std::chrono::steady_clock;
+constexpr auto kLineTime = std::chrono::seconds(15);
+
+volatile sig_atomic_t stop_signal = 0;
+
+// Signals end the download in good order while this lives.
+class StopOnSignals {
+ public:
+  StopOnSignals() {
+    struct sigaction action {};
+    action.sa_handler = [](int signal) { stop_signal = signal; };
+    for (const int signal : EndingSignals()) sigaction(signal, &action, nullptr);
+  }
+};
+
+// How far it is: a line that is replaced on a terminal, else one now and then.
+class PullDisplay {
+ public:
+  explicit PullDisplay(bool quiet) : quiet_(quiet), terminal_(isatty(STDERR_FILENO) == 1) {}
+
+  void Show(const PullProgress& progress) {
+    if (quiet_ || progress.file.empty()) return;
+    const auto now = Clock::now();
+    if (!progress.checking) speed_.Add(std::chrono::duration<double>(now - begin_).count(), progress.done_bytes);
+    if (terminal_ && now - shown_ >= std::chrono::milliseconds(200)) {
+      line_.Show(Text(progress));
+      shown_ = now;
+    } else if (!terminal_ && now - shown_ >= kLineTime) {
+      Say(Text(progress));
+      shown_ = now;
+    }
+  }
+  void Clear() { line_.Show(""); }
+
+ private:
+  std::string Text(const PullProgress& progress) const {
+    const double part = progress.all_bytes == 0 ? 0 : 100.0 * static_cast<double>(progress.done_bytes) / static_cast<double>(progress.all_bytes);
+    std::string text = fmt::format("{} of {}, {:.0f} %", FormatSize(progress.done_bytes), FormatSize(progress.all_bytes), part);
+    if (progress.checking) return text + ", checking the SHA-256";
+    const double speed = speed_.bytes_per_s();
+    if (speed <= 0) return text;
+    return text + fmt::format(", {:.1f} MB/s, {} left", speed / 1e6, TimeText(static_cast<double>(progress.all_bytes - progress.done_bytes) / speed));
+  }
+
+  const bool quiet_, terminal_;
+  const Clock::time_point begin_ = Clock::now();
+  Clock::time_point shown_ = begin_;
+  TransferSpeed speed_;
+  ProgressLine line_;
+};
+
+struct PullOptions {
+  PullRequest request;
+  bool no_projector = false, quiet = false;
+};
+
+// What `headrace list` calls it.
+std::string NameOf(const std::string& path, const Getenv& getenv) {
+  for (const ModelFile& model : FindModelFiles(MachinePlaces(getenv), {})) {
+    if (model.path == path) return model.id;
+  }
+  return path;
+}
+
+int PullNow(PullOptions options) {
+  options.request.projector = !options.no_projector;
+  const auto getenv = [](const char* name) { return std::getenv(name); };
+  const StopOnSignals signals;
+  PullDisplay display(options.quiet);
+  PullEvents events;
+  events.say = [&](const std::string& line) {
+    if (!options.quiet) Say(line);
+  };
+  events.on_progress = [&](const PullProgress& progress) {
+    display.Show(progress);
+    return stop_signal == 0;
+  };
+  const auto pulled = PullModel(options.request, getenv, "headrace/" HEADRACE_VERSION, events);
+  display.Clear();
+  if (stop_signal != 0) return Fail("stopped; the same command goes on where it stopped", kExitSignal + stop_signal);
+  if (!pulled.ok()) return Fail(pulled.status());
+  const std::string name = NameOf(pulled->path, getenv);
+  if (!options.quiet) {
+    const char* checked = pulled->was_there ? "it was there already" : pulled->verified ? "its SHA-256 is right" : "the server gave no SHA-256 to check it by";
+    Say(fmt::format("{}, {}: {}; next: headrace run {}", name, FormatSize(pulled->bytes), checked, name));
+  }
+  WriteOutput(pulled->path + "\n");
+  return kExitOk;
+}
+
+}  // namespace
+
+void AddPullCommand(CLI::App& app, CommandLine& line) {
+  CLI::App* command = app.add_subcommand("pull", "Fetch a model from Hugging Face's hub or from an address");
+  command->footer(kPullExamples);
+  const auto options = std::make_shared<PullOptions>();
+  command->add_option("source", options->request.source, "hf:USER/NAME, hf:USER/NAME:QUANTIZATION, or https://HOST/PATH/NAME.gguf")->type_name("SOURCE")->required();
+  command->add_flag("--no-projector", options->no_projector, "Leave the projector beside the model out");
+  command->add_flag("-q,--quiet", options->quiet, "Only errors, and the path of the file on standard output");
+  command->callback([options, &line] { line.action = [options] { return PullNow(*options); }; });
+}
+
+}  // namespace headrace::cli

@@ -1,0 +1,68 @@
+// The devices (graphics cards) that an engine can compute on, as its own programs list them, and how much of their memory a model may use.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/copy_speed.h"
+#include "base/status.h"
+#include "engine/engine_locator.h"
+
+namespace headrace::cli {
+
+struct Device {
+  std::string name;          // "CUDA0": what the engine's options call it
+  std::string description;   // "NVIDIA GeForce RTX 3090"
+  uint64_t total_bytes = 0;
+  uint64_t free_bytes = 0;
+  bool shares_memory = false;  // it has none of its own but the machine's (SharesMemory)
+};
+
+// What --list-devices prints; those without memory (libraries on the processor) are left out. Pure.
+std::vector<Device> ParseDevices(std::string_view output);
+
+// Whether a device of this description computes with the machine's memory: parts of processors, and drivers that compute on the processor. The
+// engine does not say it. Pure.
+bool SharesMemory(std::string_view description);
+
+// Whether the engine has a library for anything but the processor, or is told of one (GGML_BACKEND_PATH), or `arguments` name remote devices
+// (--rpc): else it need not be asked. Looks into folders only.
+bool MayHaveDevices(const Engine& engine, const std::vector<std::string>& arguments);
+// Of the file names in a folder of backends. Pure.
+bool IsDeviceLibrary(std::string_view file_name);
+
+// Asks a program of the engine, with --rpc as in `arguments`; none where it has no device, or cannot be asked. Takes some tenths of a second, and half
+// a minute at most.
+std::vector<Device> QueryDevices(const Engine& engine, const std::vector<std::string>& arguments);
+// How fast copies to each are, from a program of the engine with the library `library`: some seconds at most. Those that cannot be measured are left out.
+std::vector<CopySpeed> MeasureCopies(const Engine& engine, const std::string& library);
+// The devices as QueryDevices finds them, where the engine may have any.
+std::vector<Device> FindDevices(const Engine& engine, const std::vector<std::string>& arguments);
+
+// How much of the devices' memory may be used.
+struct VramLimit {
+  enum class Mode {
+    kAuto,   // what is free, less a margin
+    kOff,    // none: nothing is computed there
+    kSize,
+  };
+  Mode mode = Mode::kAuto;
+  uint64_t bytes = 0;       // of kSize, all devices together
+  std::string origin = "auto";   // "--vram": who said it
+
+  bool named() const { return mode == Mode::kSize; }
+};
+// A size, "auto" or "off". Errors: kInvalidArgument naming `name` and the value.
+Result<VramLimit> ParseVram(const std::string& name, const std::string& text);
+
+// Left free on each device: llama.cpp's own --fit-target.
+inline constexpr uint64_t kDeviceMargin = 1024;   // MiB
+
+// Of each device, in their order. kAuto: what is free less the margin (`arguments` may name another, -fitt), of those with memory of their own; a size is
+// divided as the engine divides layers, by what is free. Errors: kInvalidArgument for a size without a device, or beyond what is free.
+Result<std::vector<uint64_t>> DeviceRooms(const VramLimit& limit, const std::vector<Device>& devices, const std::vector<std::string>& arguments);
+
+}  // namespace headrace::cli

@@ -1,0 +1,155 @@
+#include "report/statistics.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "base/size.h"
+
+namespace headrace::cli {
+namespace {
+
+double Ratio(uint64_t part, uint64_t whole) {
+  return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
+}
+
+const char* KernelName(uint32_t kernels) {
+  switch (kernels) {
+    case Snapshot::kPlain: return "plain";
+    case Snapshot::kRepack: return "repacked";
+    case Snapshot::kMixed: return "mixed";
+    default: return "undecided";
+  }
+}
+
+// What was resident, streamed and read, and how fast.
+std::vector<std::string> WeightLines(const Statistics& s, bool on_devices) {
+  if (!s.streamed() && (on_devices || s.on_devices())) {
+    return {"all layers are on devices: weights were read once, while they were loaded" +
+            (s.uploaded_bytes == 0 ? "" : fmt::format(", and {} copied there", FormatSize(s.uploaded_bytes)))};
+  }
+  if (!s.streamed()) return {"nothing was streamed: the weights fit the budget, or flash weight streaming is off"};
+  std::vector<std::string> lines;
+  lines.push_back(fmt::format("{} of {} {}weights resident, {} streamed per pass (budget {})", FormatSize(s.resident_bytes),
+                              FormatSize(s.weight_bytes - s.expert_bytes), s.expert_bytes > 0 ? "shared " : "", FormatSize(s.streamed_bytes_per_pass), FormatSize(s.budget_bytes)));
+  if (s.expert_bytes > 0) {
+    lines.push_back(fmt::format("experts {}, {} for those in use", FormatSize(s.expert_bytes), FormatSize(s.expert_cache_bytes)) +
+                    (s.experts_chosen == 0 ? ""
+                                           : fmt::format(": {:.0f} % of {} choices were in memory, {} read for the others",
+                                                         100 * Ratio(s.expert_hits, s.experts_chosen), s.experts_chosen,
+                                                         FormatSize(s.expert_bytes_read))));
+  }
+  if (s.rows_looked_up > 0 && s.row_memory_bytes > 0) {
+    lines.push_back(fmt::format("{} rows of tables looked up, {:.0f} % were in {} for them, {} read", s.rows_looked_up, 100 * Ratio(s.row_hits, s.rows_looked_up),
+                                FormatSize(s.row_memory_bytes), FormatSize(s.row_bytes_read)));
+  }
+  // Bytes per nanosecond are GB/s.
+  lines.push_back(fmt::format("{} read in {} passes at {:.2f} GB/s{}, {} kernels{}", FormatSize(s.bytes_read), s.passes,
+                              Ratio(s.bytes_read, s.pass_ns), s.direct_io ? "" : " through the page cache", KernelName(s.kernels),
+                              s.reads_retried == 0 ? "" : fmt::format(", {} reads repeated", s.reads_retried)));
+  if (s.uploaded_bytes > 0) {
+    lines.push_back(fmt::format("{} copied to devices, {} of it from memory", FormatSize(s.uploaded_bytes), FormatSize(s.uploaded_from_memory_bytes)));
+  }
+  if (s.decode_passes > 0 && s.decode_ns > 0) {
+    lines.push_back(fmt::format("decode {:.2f} tokens/s over {} tokens, disk at {:.2f} GB/s, {:.0f} % of the time waiting for it",
+                                1e9 * Ratio(s.decode_passes, s.decode_ns), s.decode_passes, Ratio(s.decode_bytes, s.decode_ns),
+                                100 * Ratio(s.decode_wait_ns, s.decode_ns)));
+  } else {
+    lines.push_back(fmt::format("{:.0f} % of the time waiting for the disk", 100 * Ratio(s.wait_ns, s.pass_ns)));
+  }
+  if (s.disturbed()) {
+    lines.push_back(fmt::format("other programs kept the processor or the disk busy for about {:.0f} % of the time: speeds of this run are not learned",
+                                100 * s.disturbed_share()));
+  }
+  return lines;
+}
+
+}  // namespace
+
+Statistics ReadStatistics(const Snapshot& snapshot) {
+  const auto get = [](const auto& counter) { return counter.load(std::memory_order_relaxed); };
+  Statistics s;
+  s.state = get(snapshot.state);
+  s.kernels = get(snapshot.kernels);
+  s.direct_io = get(snapshot.direct_io) != 0;
+  s.budget_bytes = get(snapshot.budget_bytes);
+  s.weight_bytes = get(snapshot.weight_bytes);
+  s.resident_target_bytes = get(snapshot.resident_target_bytes);
+  s.resident_bytes = get(snapshot.resident_bytes);
+  s.streamed_bytes_per_pass = get(snapshot.streamed_bytes_per_pass);
+  s.ring_bytes = get(snapshot.ring_bytes);
+  s.scratch_bytes = get(snapshot.scratch_bytes);
+  s.expert_bytes = get(snapshot.expert_bytes);
+  s.expert_cache_bytes = get(snapshot.expert_cache_bytes);
+  s.expert_resident_bytes = get(snapshot.expert_resident_bytes);
+  s.experts_chosen = get(snapshot.experts_chosen);
+  s.expert_hits = get(snapshot.expert_hits);
+  s.expert_bytes_read = get(snapshot.expert_bytes_read);
+  s.expert_neighbours = get(snapshot.expert_neighbours);
+  s.experts_again = get(snapshot.experts_again);
+  s.rows_looked_up = get(snapshot.rows_looked_up);
+  s.row_hits = get(snapshot.row_hits);
+  s.row_bytes_read = get(snapshot.row_bytes_read);
+  s.row_memory_bytes = get(snapshot.row_memory_bytes);
+  s.uploaded_bytes = get(snapshot.uploaded_bytes);
+  s.uploaded_from_memory_bytes = get(snapshot.uploaded_from_memory_bytes);
+  s.passes = get(snapshot.passes);
+  s.bytes_read = get(snapshot.bytes_read);
+  s.reads_failed = get(snapshot.reads_failed);
+  s.reads_retried = get(snapshot.reads_retried);
+  s.pass_ns = get(snapshot.pass_ns);
+  s.wait_ns = get(snapshot.wait_ns);
+  s.kernel_ns = get(snapshot.kernel_ns);
+  s.repack_ns = get(snapshot.repack_ns);
+  s.own_ns = get(snapshot.own_ns);
+  s.decode_passes = get(snapshot.decode_passes);
+  s.decode_ns = get(snapshot.decode_ns);
+  s.decode_wait_ns = get(snapshot.decode_wait_ns);
+  s.decode_bytes = get(snapshot.decode_bytes);
+  s.decode_kernel_ns = get(snapshot.decode_kernel_ns);
+  s.decode_weight_bytes = get(snapshot.decode_weight_bytes);
+  for (size_t i = 0; i < s.widths.size(); ++i) {
+    s.widths[i] = {get(snapshot.widths[i].passes), get(snapshot.widths[i].tokens), get(snapshot.widths[i].ns)};
+  }
+  s.draft_passes = get(snapshot.draft_passes);
+  s.draft_ns = get(snapshot.draft_ns);
+  s.disturbed_ns = get(snapshot.disturbed_ns);
+  s.tokens = get(snapshot.tokens);
+  s.errors = get(snapshot.errors);
+  s.process_id = get(snapshot.process_id);
+  s.process_limit_bytes = get(snapshot.process_limit_bytes);
+  s.process_bytes = get(snapshot.process_bytes);
+  s.probed_disk_bytes_per_s = get(snapshot.probed_disk_bytes_per_s);
+  s.model_device = get(snapshot.model_device);
+  s.model.assign(snapshot.model, strnlen(snapshot.model, sizeof snapshot.model));
+  s.kv_ram_bytes = get(snapshot.kv_ram_bytes);
+  s.kv_bytes_read = get(snapshot.kv_bytes_read);
+  s.kv_bytes_written = get(snapshot.kv_bytes_written);
+  s.kv_wait_ns = get(snapshot.kv_wait_ns);
+  s.last_error.assign(snapshot.last_error, strnlen(snapshot.last_error, sizeof snapshot.last_error));
+  return s;
+}
+
+double Statistics::disturbed_share() const {
+  uint64_t ns = draft_ns;
+  for (const WidthSums& sums : widths) ns += sums.ns;
+  return std::min(1.0, Ratio(disturbed_ns, ns));
+}
+
+std::string ProgressText(const Statistics& s) {
+  if (s.state != Snapshot::kLoading || s.resident_target_bytes == 0) return "";
+  return fmt::format("loading resident weights {} of {}", FormatSize(std::min(s.resident_bytes, s.resident_target_bytes)),
+                     FormatSize(s.resident_target_bytes));
+}
+
+std::vector<std::string> SummaryLines(const Statistics& s, bool on_devices) {
+  std::vector<std::string> lines = WeightLines(s, on_devices);
+  if (s.kv_bytes_written > 0) {
+    lines.push_back(fmt::format("KV cache in a file with {} of memory: {} computed, {} read again, {:.1f} s waiting for it", FormatSize(s.kv_ram_bytes),
+                                FormatSize(s.kv_bytes_written), FormatSize(s.kv_bytes_read), static_cast<double>(s.kv_wait_ns) / 1e9));
+  }
+  return lines;
+}
+
+}  // namespace headrace::cli

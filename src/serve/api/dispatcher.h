@@ -1,0 +1,38 @@
+// Finds who answers a request: the page, our own API, another one that we speak, or a model.
+#pragma once
+
+#include "http/exchange.h"
+#include "serve/models/model_manager.h"
+#include "serve/api/lmstudio_api.h"
+#include "serve/api/models_api.h"
+#include "serve/api/ollama_api.h"
+#include "serve/api/stats_api.h"
+
+namespace headrace::serve {
+
+// All arguments outlive it.
+class Dispatcher {
+ public:
+  Dispatcher(ModelManager& manager, ModelsApi& models, StatsApi& stats, OllamaApi& ollama, LmStudioApi& lm_studio)
+      : manager_(manager), models_(models), stats_(stats), ollama_(ollama), lm_studio_(lm_studio) {}
+
+  Task<> Handle(Exchange& exchange);
+
+ private:
+  // False when the path is none of ours.
+  Task<bool> HandleOwn(Exchange& exchange);
+  Task<> HandleModel(Exchange& exchange);
+  // The id of the model that a request is for, which may not be loaded yet. Errors: kInvalidArgument, kNotFound.
+  Task<Result<std::string>> ModelFor(Exchange& exchange);
+  // Without loading it. Errors: kNotFound, kCancelled.
+  Result<Lease> LeaseLoaded(const std::string& id) const;
+  Task<> OpenAiModels(Exchange& exchange, std::string name);
+
+  ModelManager& manager_;
+  ModelsApi& models_;
+  StatsApi& stats_;
+  OllamaApi& ollama_;
+  LmStudioApi& lm_studio_;
+};
+
+}  // namespace headrace::serve

@@ -1,0 +1,29 @@
+// The library's counters of one model as JSON and as Prometheus text. Pure.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "report/statistics.h"
+#include "http/http.h"
+
+namespace headrace::serve {
+
+// Sizes in bytes, times in seconds, sums since the process started. The keys are stable.
+Json FlashStatisticsJson(const cli::Statistics& statistics);
+// What changed between two readings, per second; a ratio is null while nothing happened.
+Json FlashRatesJson(const cli::Statistics& before, const cli::Statistics& after, double seconds);
+
+// One model's line of /metrics.
+struct ModelMetrics {
+  std::string id;
+  bool loaded = false;
+  int requests = 0;
+  uint64_t requests_in_all = 0;
+  uint64_t restarts = 0;
+  std::optional<cli::Statistics> statistics;
+};
+std::string RenderMetrics(const std::vector<ModelMetrics>& models);
+
+}  // namespace headrace::serve

@@ -1,0 +1,16 @@
+// Hands a request to a model's llama-server and its answer back, as the answer is made.
+#pragma once
+
+#include "serve/api/answer_form.h"
+#include "http/exchange.h"
+#include "serve/models/model.h"
+#include "http/net.h"
+
+namespace headrace::serve {
+
+// The request's body is used up. A client that goes away takes its request to the child with it. When the child
+// dies the client is told at once: with status 502, in a stream that has begun as `form` tells it, and
+// where neither is possible by breaking the answer off.
+Task<> Relay(Exchange& exchange, Model& model, AnswerForm& form);
+
+}  // namespace headrace::serve

@@ -1,0 +1,149 @@
+// Which models are loaded: loads them when they are asked for, makes room, unloads idle ones, starts crashed ones
+// again. Lives on the loop.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "serve/models/config_store.h"
+#include "serve/models/model.h"
+#include "models/model_library.h"
+#include "http/net.h"
+#include "serve/models/settings.h"
+
+namespace headrace::serve {
+
+using ModelPtr = std::shared_ptr<Model>;
+
+// What a request asks of the model that is to answer it.
+struct Wanted {
+  Json configuration = Json::object();   // how it is loaded: keys of ModelConfig
+  std::optional<uint64_t> context;       // tokens, at least
+  bool embedding = false;                // vectors
+  bool undrafted = false;                // as in ModelManager::Acquire
+};
+
+// A model under one of the names that are listed.
+struct NamedEntry {
+  std::string name;                      // its id, or an alias
+  ModelEntry entry;
+};
+
+// All arguments outlive it, and it outlives every coroutine that it started.
+class ModelManager {
+ public:
+  // `socket_folder`: where children listen; for this user alone.
+  ModelManager(const Executor& executor, asio::thread_pool& worker, const Settings& settings, ModelLibrary& library,
+               const ConfigStore& store, std::string socket_folder);
+
+  // Starts the unloading of idle models, if asked for.
+  void Begin();
+
+  // A model that answers, loaded with its remembered configuration if it is not, and anew when one of its files was changed. Waits for what must
+  // end first. `undrafted`: where drafts were our own choice it is loaded anew without them, until it is unloaded.
+  // Errors: kNotFound, those of Load, kCancelled when it crashed a moment ago or the server ends.
+  Task<Result<Lease>> Acquire(std::string name, bool undrafted = false);
+
+  // The same, loaded anew where it is not loaded as `wanted` asks. What is not asked for stays as it is, and nothing is remembered.
+  Task<Result<Lease>> AcquireAs(std::string id, Wanted wanted);
+
+  // Loads, or loads anew with another configuration. Loads take their turns: each is judged by the memory that
+  // the ones before it left. The least recently used models make room: as many as models_max asks, then
+  // more while the memory is too little. Errors: those of PlanLoad and Model::Start.
+  Task<Result<ModelPtr>> Load(ModelEntry entry, ModelConfig config);
+
+  // Returns when the model is no longer loaded. `force` breaks its requests off. Not an error when it was not loaded.
+  Task<> Unload(std::string id, bool force);
+  // Of all at the same time; `keep` as in Model::Stop.
+  Task<> StopAll(bool force, Millis keep);
+  // From now on ends what a signal holds: it would answer its requests never.
+  Task<> StopHeld();
+
+  // Null when it is not loaded.
+  ModelPtr Get(const std::string& id) const;
+  const std::map<std::string, ModelPtr>& models() const { return models_; }
+  // Until a model whose process crashed is expected to answer again: the rest of the back-off, and as long as it loaded the last
+  // time. Nullopt for every other.
+  std::optional<std::chrono::seconds> ReadyIn(const std::string& id) const;
+  // Of the last load that failed, "" when none did since.
+  std::string LastError(const std::string& id) const;
+  // Requests without a model's name go to: the model of the command line, else the one used last, else the only one.
+  Task<std::optional<std::string>> DefaultModel();
+
+  // The id that a request for work means by `name`: where any name may be given (Settings::any_name) one that is not known means the model of the command
+  // line. Errors: those of FindByName.
+  Task<Result<std::string>> IdForWork(std::string name);
+  // A loaded model is unloaded after so long without requests, 0: never, whatever --ttl says.
+  void KeepLoaded(const std::string& id, std::chrono::seconds time);
+
+  Task<std::vector<ModelEntry>> Scan();
+  // The same with the aliases, each behind all ids.
+  Task<std::vector<NamedEntry>> Named();
+  // Whether one lies beside it (ModelLibrary::ProjectorBeside).
+  Task<bool> HasProjector(ModelEntry entry);
+  // By an alias, or a name of its own.
+  Task<Result<ModelEntry>> Find(std::string name);
+  // The configuration that was remembered, for those who only look.
+  Result<ModelConfig> Remembered(const ModelEntry& entry) const { return store_.Find(entry.path); }
+  // The configuration that a load of this model starts from: the remembered one without what cannot be had any more (a draft model that is not here),
+  // with a line for each if `say`. Errors: those of ConfigStore::Find.
+  Task<Result<ModelConfig>> Recall(ModelEntry entry, bool say);
+
+  // What a load would decide now, and which models would make room for it. Loads and unloads nothing.
+  struct Preview {
+    LoadPlan plan;
+    std::vector<std::string> makes_room;
+  };
+  Task<Result<Preview>> Foresee(ModelEntry entry, ModelConfig config);
+  // Memory for one more model. Of devices as they were within the last minute.
+  Task<MemoryRoom> Room() { return RoomWithout(std::vector<std::string>(), kListedDevicesAge); }
+
+ private:
+  class Turn;
+  Task<> TakeTurn();
+  Task<Result<ModelPtr>> LoadInTurn(ModelEntry entry, ModelConfig config);
+  // By what is left when the models `gone` are.
+  Task<Result<LoadPlan>> Judge(ModelEntry entry, ModelConfig config, std::vector<std::string> gone);
+  // Devices are looked at again where that was longer ago than `devices_age`.
+  static constexpr std::chrono::seconds kDevicesAge{5}, kListedDevicesAge{60};
+  Task<MemoryRoom> RoomWithout(std::vector<std::string> gone, std::chrono::seconds devices_age);
+  // What was seen of them is no longer so.
+  void LookAtDevicesAgain() { devices_seen_at_ = Clock::time_point::min(); }
+  Task<> StopModel(ModelPtr model, std::string why);
+  Task<> StopAndForget(ModelPtr model, bool force, Millis keep);
+  void WatchIdle();
+  Task<> UnloadIdle();
+  Task<> RestartAfterCrashes(ModelPtr model);
+  // By the memory and the file that there are now. Errors: those of PlanLoad, and kOutOfBudget: what crashed makes nobody else go.
+  Task<Status> JudgeAgain(ModelPtr model);
+  // It stays unloaded until it is asked for.
+  Task<> GiveUp(ModelPtr model, std::string error);
+  ModelPtr LeastRecentlyUsed(const std::vector<std::string>& but) const;
+  void Forget(const ModelPtr& model);
+
+  const Executor executor_;
+  asio::thread_pool& worker_;
+  const Settings& settings_;
+  ModelLibrary& library_;
+  Simulations simulations_;   // of the worker
+  const ConfigStore& store_;
+  PromptCache prompts_;
+  Culprits culprits_;
+  const std::string socket_folder_;
+  std::map<std::string, ModelPtr> models_;
+  std::map<std::string, std::string> errors_;
+  std::vector<cli::Device> devices_;      // of the engine, as they were when they were looked at last
+  Clock::time_point devices_seen_at_ = Clock::time_point::min();
+  bool watches_idle_ = false;
+  bool turn_taken_ = false;
+  Wakeup turn_free_;
+  Wakeup stopped_;            // a model
+  bool ending_ = false;
+  unsigned next_socket_ = 0;
+};
+
+}  // namespace headrace::serve
