@@ -11,24 +11,32 @@ namespace {
 Status Check(const ModelShape& shape, TypeMix types) {
   const uint32_t block = RowMultipleOf(types);
   const auto invalid = [](std::string why) { return Status(Code::kInvalidArgument, std::move(why)); };
-  if (shape.layers == 0 || shape.all_layers() > kMostLayers) return invalid(fmt::format("{} layers: write 1 to {}", shape.layers, kMostLayers));
+  if (shape.layers == 0 || shape.all_layers() > kMostLayers)
+    return invalid(fmt::format("{} layers: write 1 to {}", shape.layers, kMostLayers));
   const bool dense = shape.experts == 0 || shape.dense_layers > 0;
   if (shape.width % block != 0 || (dense && shape.feed_forward % block != 0)) {
-    return invalid(fmt::format("width {} and feed-forward {} must be multiples of {}", shape.width, shape.feed_forward, block));
+    return invalid(
+        fmt::format("width {} and feed-forward {} must be multiples of {}", shape.width, shape.feed_forward, block));
   }
   if (shape.expert_feed_forward % block != 0) {
-    return invalid(fmt::format("feed-forward {} of experts must be a multiple of {}", shape.expert_feed_forward, block));
+    return invalid(
+        fmt::format("feed-forward {} of experts must be a multiple of {}", shape.expert_feed_forward, block));
   }
-  if (shape.heads == 0 || shape.heads_kv == 0 || shape.heads % shape.heads_kv != 0 || (shape.head == 0 && shape.width % shape.heads != 0)) {
-    return invalid(fmt::format("width {}, {} heads and {} KV heads must divide each other", shape.width, shape.heads, shape.heads_kv));
+  if (shape.heads == 0 || shape.heads_kv == 0 || shape.heads % shape.heads_kv != 0 ||
+      (shape.head == 0 && shape.width % shape.heads != 0)) {
+    return invalid(fmt::format("width {}, {} heads and {} KV heads must divide each other", shape.width, shape.heads,
+                               shape.heads_kv));
   }
   if (shape.vocabulary < SmallestVocabulary()) {
     return invalid(fmt::format("{} tokens are too few: write {} or more", shape.vocabulary, SmallestVocabulary()));
   }
-  if (shape.experts_used > shape.experts) return invalid(fmt::format("{} of {} experts cannot be used", shape.experts_used, shape.experts));
-  if (shape.dense_layers >= shape.layers && shape.experts > 0) return invalid(fmt::format("{} layers: none would have experts", shape.layers));
+  if (shape.experts_used > shape.experts)
+    return invalid(fmt::format("{} of {} experts cannot be used", shape.experts_used, shape.experts));
+  if (shape.dense_layers >= shape.layers && shape.experts > 0)
+    return invalid(fmt::format("{} layers: none would have experts", shape.layers));
   if (shape.choices == ChoiceKind::kDrifting && shape.architecture != Architecture::kQwen3Moe) {
-    return invalid(fmt::format("drifting choices are not for {}: take moe-5g, moe-512, moe-tiny or qwen3-30b-a3b", shape.name));
+    return invalid(
+        fmt::format("drifting choices are not for {}: take moe-5g, moe-512, moe-tiny or qwen3-30b-a3b", shape.name));
   }
   // The engine looks for the two best of each group.
   if (shape.architecture == Architecture::kDeepseek2 && shape.experts % (2 * kExpertGroups) != 0) {
@@ -99,18 +107,23 @@ class Metadata {
 
   void OfArchitecture() {
     switch (shape_.architecture) {
-      case Architecture::kLlama: break;
+      case Architecture::kLlama:
+        break;
       case Architecture::kQwen3Moe:
         if (shape_.choices != ChoiceKind::kDrifting) break;
         writer_.AddString(Key("rope.scaling.type"), "linear");
         writer_.AddFloat32(Key("rope.scaling.factor"), kSubjectTokens);
         break;
-      case Architecture::kGemma3n: Number("attention.sliding_window", 512); break;
+      case Architecture::kGemma3n:
+        Number("attention.sliding_window", 512);
+        break;
       case Architecture::kGptOss:
         Number("attention.sliding_window", kSlidingWindow);
         Stretched(32);
         break;
-      case Architecture::kGlm4Moe: SigmoidRouter(1); break;
+      case Architecture::kGlm4Moe:
+        SigmoidRouter(1);
+        break;
       case Architecture::kQwen3Next:
         Number("expert_shared_feed_forward_length", shape_.expert_feed_forward);
         Number("ssm.conv_kernel", kConvolution);

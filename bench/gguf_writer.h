@@ -11,13 +11,22 @@
 namespace headrace::bench {
 
 // The ggml_type values that the generator writes.
-enum class TensorType : uint32_t { kF32 = 0, kQ4_0 = 2, kQ5_0 = 6, kQ8_0 = 8, kQ4_K = 12, kQ5_K = 13, kQ6_K = 14, kMxfp4 = 39 };
+enum class TensorType : uint32_t {
+  kF32 = 0,
+  kQ4_0 = 2,
+  kQ5_0 = 6,
+  kQ8_0 = 8,
+  kQ4_K = 12,
+  kQ5_K = 13,
+  kQ6_K = 14,
+  kMxfp4 = 39
+};
 
 // How the weights of a tensor are distributed, for random_weights.h.
 struct Filling {
-  double gain = 1;    // quantized: standard deviation, in units of 1/sqrt(shape[0])
-  double alike = 0;   // quantized: share of each row's blocks, from its first, that are the same in all rows
-  double mean = 1;    // F32: uniform in [mean - spread, mean + spread)
+  double gain = 1;   // quantized: standard deviation, in units of 1/sqrt(shape[0])
+  double alike = 0;  // quantized: share of each row's blocks, from its first, that are the same in all rows
+  double mean = 1;   // F32: uniform in [mean - spread, mean + spread)
   double spread = 0;
   bool identity = false;  // Q8_0: ones on the diagonal, zeros elsewhere; the rest does not count
 };

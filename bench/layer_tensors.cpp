@@ -15,12 +15,13 @@ using Dimensions = std::vector<uint64_t>;
 constexpr double kPopularShare = 0.55;
 constexpr double kResidualGain = 0.1;
 
-// Drifting choices: in the first layer all queries and keys are nearly the same vector, so that a token's weight depends on its distance alone and the
-// layer's output is the average of the last hundred tokens or so: the subject. With these it decides 58 % of what routers see, and of 512 experts with 10
-// used least-recently-used with 64 hits 67 %, with 128 81 %, as published (docs/experts-policy.md).
-constexpr double kSameBias = 20;        // of queries and keys, beside which their parts by token are small
-constexpr double kScoreRange = 34;      // between the same token and a distant one, before the softmax
-constexpr double kSubjectGain = 10.6;   // the average of a hundred is that much smaller than one
+// Drifting choices: in the first layer all queries and keys are nearly the same vector, so that a token's weight
+// depends on its distance alone and the layer's output is the average of the last hundred tokens or so: the subject.
+// With these it decides 58 % of what routers see, and of 512 experts with 10 used least-recently-used with 64 hits 67
+// %, with 128 81 %, as published (docs/experts-policy.md).
+constexpr double kSameBias = 20;       // of queries and keys, beside which their parts by token are small
+constexpr double kScoreRange = 34;     // between the same token and a distant one, before the softmax
+constexpr double kSubjectGain = 10.6;  // the average of a hundred is that much smaller than one
 
 // What the engine's loader takes for granted of Gemma 3n.
 constexpr uint64_t kLayerEmbedding = 256, kAltups = 4, kLaurelRank = 64;
@@ -31,7 +32,12 @@ Filling Around(double mean, double spread) { return {.mean = mean, .spread = spr
 class Tensors {
  public:
   Tensors(const ModelShape& shape, TypeMix types, GgufWriter& writer)
-      : shape_(shape), types_(types), writer_(writer), width_(shape.width), head_(shape.head_width()), residual_{shape.experts > 0 ? kResidualGain : 1} {}
+      : shape_(shape),
+        types_(types),
+        writer_(writer),
+        width_(shape.width),
+        head_(shape.head_width()),
+        residual_{shape.experts > 0 ? kResidualGain : 1} {}
 
   void Add();
 
@@ -47,9 +53,13 @@ class Tensors {
   }
   // Of the present layer.
   std::string Name(const char* part) const { return fmt::format("blk.{}.{}", layer_, part); }
-  void Matrix(const char* part, Dimensions dimensions, Filling filling = {}) { AddMatrix(Name(part) + ".weight", std::move(dimensions), filling); }
+  void Matrix(const char* part, Dimensions dimensions, Filling filling = {}) {
+    AddMatrix(Name(part) + ".weight", std::move(dimensions), filling);
+  }
   void Norm(const char* part, uint64_t elements) { Floats(Name(part) + ".weight", {elements}, Ones()); }
-  void Bias(const char* part, Dimensions dimensions, const Filling& filling) { Floats(Name(part) + ".bias", std::move(dimensions), filling); }
+  void Bias(const char* part, Dimensions dimensions, const Filling& filling) {
+    Floats(Name(part) + ".bias", std::move(dimensions), filling);
+  }
 
   bool Is(Architecture architecture) const { return shape_.architecture == architecture; }
   bool Drifting() const { return shape_.choices == ChoiceKind::kDrifting; }
@@ -116,7 +126,8 @@ void Tensors::LatentAttention() {
 
 // A state that each token decays and adds to (gated delta net).
 void Tensors::LinearAttention() {
-  const uint64_t keys = uint64_t{kStateSize} * shape_.heads, values = 2 * keys, value_heads = uint64_t{2} * shape_.heads;
+  const uint64_t keys = uint64_t{kStateSize} * shape_.heads, values = 2 * keys,
+                 value_heads = uint64_t{2} * shape_.heads;
   Matrix("attn_qkv", {width_, 2 * keys + values});
   Matrix("attn_gate", {width_, values});
   Matrix("ssm_ba", {width_, 2 * value_heads});
@@ -178,7 +189,8 @@ void Tensors::FeedForward() {
 // Proposes the token after the next from the hidden state and the next token.
 void Tensors::DraftHead() {
   if (shape_.head_copies) {
-    writer_.AddTensor(Name("nextn.eh_proj.weight"), TensorType::kQ8_0, {2 * width_, width_}, {.identity = true});  // the embedding comes first
+    writer_.AddTensor(Name("nextn.eh_proj.weight"), TensorType::kQ8_0, {2 * width_, width_},
+                      {.identity = true});  // the embedding comes first
   } else {
     Matrix("nextn.eh_proj", {2 * width_, width_});
     Matrix("nextn.embed_tokens", {width_, shape_.vocabulary});
@@ -189,16 +201,20 @@ void Tensors::DraftHead() {
   Norm("nextn.shared_head_norm", width_);
 }
 
-// Gemma 3n: a hidden state in four versions, one of which goes through each layer; and what a token's row of the second table adds to each layer.
+// Gemma 3n: a hidden state in four versions, one of which goes through each layer; and what a token's row of the second
+// table adds to each layer.
 void Tensors::Gemma3n() {
-  const uint64_t feed_forward = shape_.feed_forward, width_kv = head_ * shape_.heads_kv, embeddings = kLayerEmbedding * shape_.layers;
+  const uint64_t feed_forward = shape_.feed_forward, width_kv = head_ * shape_.heads_kv,
+                 embeddings = kLayerEmbedding * shape_.layers;
   AddMatrix("token_embd.weight", {width_, shape_.vocabulary});
   AddMatrix("per_layer_token_embd.weight", {embeddings, shape_.vocabulary});
   AddMatrix("per_layer_model_proj.weight", {width_, embeddings});
   Floats("per_layer_proj_norm.weight", {kLayerEmbedding}, Ones());
   AddMatrix("altup_proj.weight", {width_, width_, kAltups - 1});
   AddMatrix("altup_unembd_proj.weight", {width_, width_, kAltups - 1});
-  const auto square = [&](const char* part, uint64_t row, uint64_t rows) { Floats(Name(part) + ".weight", {row, rows}, RandomFloats(row)); };
+  const auto square = [&](const char* part, uint64_t row, uint64_t rows) {
+    Floats(Name(part) + ".weight", {row, rows}, RandomFloats(row));
+  };
   for (layer_ = 0; layer_ < shape_.layers; ++layer_) {
     Norm("attn_norm", width_);
     Matrix("attn_q", {width_, width_});
@@ -234,8 +250,10 @@ void Tensors::Add() {
   // nearly the same for all tokens. In a mixture the embedding has the size of a norm's result and stays the
   // largest part: one share of it is the same for all tokens and makes experts popular, the rest chooses by token.
   const bool dense = shape_.experts == 0;
-  const Filling embedding = dense ? Filling{} : Filling{std::sqrt(static_cast<double>(width_)), Drifting() ? 0 : kPopularShare};
-  const bool norm_after_attention = Is(Architecture::kGptOss) || Is(Architecture::kGlm4Moe) || Is(Architecture::kQwen3Next);
+  const Filling embedding =
+      dense ? Filling{} : Filling{std::sqrt(static_cast<double>(width_)), Drifting() ? 0 : kPopularShare};
+  const bool norm_after_attention =
+      Is(Architecture::kGptOss) || Is(Architecture::kGlm4Moe) || Is(Architecture::kQwen3Next);
   AddMatrix("token_embd.weight", {width_, shape_.vocabulary}, embedding);
   if (Is(Architecture::kLlama) && shape_.rope_base > 10000) Floats("rope_freqs.weight", {head_ / 2}, Ones());
   for (layer_ = 0; layer_ < shape_.all_layers(); ++layer_) {

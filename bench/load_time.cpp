@@ -66,9 +66,11 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "headrace-load-time: the engine cannot load %s\n", path);
     return 1;
   }
-  std::printf("{\"load_ms\": %.3f, \"major_faults\": %ld, \"minor_faults\": %ld, \"blocks_read\": %ld, \"model_bytes\": %llu}\n",
-              load_ms, after.ru_majflt - before.ru_majflt, after.ru_minflt - before.ru_minflt,
-              after.ru_inblock - before.ru_inblock, static_cast<unsigned long long>(llama_model_size(model)));
+  std::printf(
+      "{\"load_ms\": %.3f, \"major_faults\": %ld, \"minor_faults\": %ld, \"blocks_read\": %ld, \"model_bytes\": "
+      "%llu}\n",
+      load_ms, after.ru_majflt - before.ru_majflt, after.ru_minflt - before.ru_minflt,
+      after.ru_inblock - before.ru_inblock, static_cast<unsigned long long>(llama_model_size(model)));
   llama_model_free(model);
   llama_backend_free();
   return 0;

@@ -8,8 +8,8 @@
 #include <map>
 #include <string>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include "base/size.h"
 #include "describe_model.h"
@@ -44,7 +44,9 @@ void ShowProgress(uint64_t done, uint64_t all) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Writes a GGUF model of random weights that llama.cpp loads, with a byte-level tokenizer: a small one, or one of a published shape.\n"};
+  CLI::App app{
+      "Writes a GGUF model of random weights that llama.cpp loads, with a byte-level tokenizer: a small one, or one of "
+      "a published shape.\n"};
   std::string presets = "Presets:\n";
   for (const ModelShape& shape : Presets()) presets += fmt::format("  {:<14} {}\n", shape.name, shape.about);
   presets += "  sparse         a file of --size whose weights are holes: no disk used, weights read as zeros\n";
@@ -56,7 +58,8 @@ int main(int argc, char** argv) {
              "  headrace-make-model --preset llama-4g --layers 1 one-layer.gguf\n"
              "  headrace-make-model --preset moe-5g --choices drifting mixture.gguf\n"
              "  headrace-make-model --preset gpt-oss-120b gpt-oss.gguf\n"
-             "  headrace-make-model --preset glm-4.5-air --sparse shape.gguf       # for headrace plan: nothing but headers on disk\n"
+             "  headrace-make-model --preset glm-4.5-air --sparse shape.gguf       # for headrace plan: nothing but "
+             "headers on disk\n"
              "  headrace-make-model --preset deepseek-v3 --layers 4 --experts 16 four-layers.gguf\n"
              "  headrace-make-model --preset sparse --size 400G sparse.gguf");
   std::string path, preset = "llama-4g", type_name, size, choices;
@@ -65,18 +68,24 @@ int main(int argc, char** argv) {
   WriteOptions options;
   app.add_option("FILE", path, "the file to write")->required();
   app.add_option("--preset", preset, "shape of the model, see below")->capture_default_str();
-  app.add_option("--type", type_name, "of the matrices: q4_0, q8_0, q6_k, q4_k with a Q6_K output, q4_k_m as llama-quantize mixes it, mxfp4 with Q8_0 but for "
-                 "experts, dynamic: experts of other sizes in each layer (default: the preset's; q4_0 where it is not a published one)")
+  app.add_option("--type", type_name,
+                 "of the matrices: q4_0, q8_0, q6_k, q4_k with a Q6_K output, q4_k_m as llama-quantize mixes it, mxfp4 "
+                 "with Q8_0 but for "
+                 "experts, dynamic: experts of other sizes in each layer (default: the preset's; q4_0 where it is not "
+                 "a published one)")
       ->check(CLI::IsMember(Types(), CLI::ignore_case));
   app.add_option("--size", size, "of a sparse file, for instance 400G (nearest whole layer)");
   app.add_flag("--sparse", sparse, "weights are holes: no disk used, weights read as zeros");
   app.add_option("--layers", smaller.layers, "instead of the preset's number, as the following");
   app.add_option("--width", smaller.width, "embedding length");
-  app.add_option("--feed-forward", smaller.feed_forward, "width of the layers between, of an expert and of layers without experts");
+  app.add_option("--feed-forward", smaller.feed_forward,
+                 "width of the layers between, of an expert and of layers without experts");
   app.add_option("--heads", smaller.heads, "with KV heads in the preset's proportion");
   app.add_option("--experts", smaller.experts, "of each layer");
   app.add_option("--vocabulary", smaller.vocabulary, "tokens");
-  app.add_option("--choices", choices, "of a mixture's routers: popular (some experts are, and the token decides) or drifting (a subject that changes slowly); "
+  app.add_option("--choices", choices,
+                 "of a mixture's routers: popular (some experts are, and the token decides) or drifting (a subject "
+                 "that changes slowly); "
                  "default: the preset's, popular but for moe-512")
       ->check(CLI::IsMember({"popular", "drifting"}));
   app.add_flag("--tied", tied, "no output.weight: the embedding is used twice");
@@ -89,7 +98,8 @@ int main(int argc, char** argv) {
   const bool of_size = preset == "sparse";
   options.sparse = sparse || of_size;
   if (of_size == size.empty()) {
-    return Fail(Status(Code::kInvalidArgument, "--preset sparse and --size belong together, for instance --preset sparse --size 400G"));
+    return Fail(Status(Code::kInvalidArgument,
+                       "--preset sparse and --size belong together, for instance --preset sparse --size 400G"));
   }
   Result<ModelShape> shape = FindPreset(of_size ? "tiny" : preset);
   if (!shape.ok()) return Fail(shape.status());
@@ -115,8 +125,8 @@ int main(int argc, char** argv) {
   if (!bytes.ok()) return Fail(bytes.status());
   if (!quiet) {
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    fmt::print("{}: {}{}, {} layers, {} tensors, {:.1f} s\n", path, FormatSize(*bytes), options.sparse ? " (sparse)" : "",
-               shape->all_layers(), model->tensors().size(), seconds);
+    fmt::print("{}: {}{}, {} layers, {} tensors, {:.1f} s\n", path, FormatSize(*bytes),
+               options.sparse ? " (sparse)" : "", shape->all_layers(), model->tensors().size(), seconds);
   }
   return 0;
 }

@@ -88,7 +88,9 @@ TEST_F(MakeModelTest, AMixtureOfExpertsHasRoutersThatDiffer) {
   EXPECT_EQ(catalogue->architecture, "qwen3moe");
   EXPECT_EQ(catalogue->experts, 16u);
   EXPECT_EQ(catalogue->experts_used, 2u);
-  EXPECT_EQ(std::count_if(catalogue->tensors.begin(), catalogue->tensors.end(), [](const TensorEntry& t) { return t.is_expert(); }), 12);
+  EXPECT_EQ(std::count_if(catalogue->tensors.begin(), catalogue->tensors.end(),
+                          [](const TensorEntry& t) { return t.is_expert(); }),
+            12);
   const std::string content = Content(Path("moe"));
   for (const TensorEntry& tensor : catalogue->tensors) {
     if (tensor.name.find("ffn_gate_inp") == std::string::npos) continue;
@@ -98,7 +100,8 @@ TEST_F(MakeModelTest, AMixtureOfExpertsHasRoutersThatDiffer) {
       double squares = 0;
       for (const float weight : row) squares += static_cast<double>(weight) * weight;
       EXPECT_NEAR(squares, 1, 0.2) << tensor.name << " " << expert;
-      EXPECT_NE(std::memcmp(row.data(), content.data() + tensor.offset + (expert + 1) % 16 * 2048, 2048), 0) << tensor.name << " " << expert;
+      EXPECT_NE(std::memcmp(row.data(), content.data() + tensor.offset + (expert + 1) % 16 * 2048, 2048), 0)
+          << tensor.name << " " << expert;
     }
   }
 }
@@ -138,7 +141,8 @@ TEST_F(MakeModelTest, ADraftHeadPassesTheEmbeddingOn) {
   const std::string content = Content(Path("head"));
   for (const uint64_t row : {0, 33, 511}) {
     for (uint64_t column = 0; column < 1024; ++column) {
-      const auto value = static_cast<int8_t>(content[projection->offset + row * 32 * 34 + column / 32 * 34 + 2 + column % 32]);
+      const auto value =
+          static_cast<int8_t>(content[projection->offset + row * 32 * 34 + column / 32 * 34 + 2 + column % 32]);
       ASSERT_EQ(value, row == column ? 127 : 0) << row << " " << column;
     }
   }
@@ -217,7 +221,8 @@ TEST(DriftingChoices, ComeFromTheFirstLayersAttention) {
     EXPECT_EQ(bias->second.shape[0], tensors.at("blk.0." + std::string(part) + ".weight").shape[1]);
     EXPECT_EQ(tensors.count("blk.1." + std::string(part) + ".bias"), 0u);
   }
-  EXPECT_GT(tensors.at("blk.0.attn_output.weight").filling.gain, 10 * tensors.at("blk.1.attn_output.weight").filling.gain);
+  EXPECT_GT(tensors.at("blk.0.attn_output.weight").filling.gain,
+            10 * tensors.at("blk.1.attn_output.weight").filling.gain);
   auto other = FindPreset("gpt-oss-20b");
   ASSERT_TRUE(other.ok());
   other->choices = ChoiceKind::kDrifting;
@@ -226,9 +231,10 @@ TEST(DriftingChoices, ComeFromTheFirstLayersAttention) {
 
 // What the models' publishers say of them; draft heads count where the files have them.
 TEST(PublishedShapes, HaveAsManyParameters) {
-  const std::map<std::string, uint64_t> published = {
-      {"llama-3.1-8b", 8030261248},     {"llama-3.1-70b", 70553706496},   {"qwen3-30b-a3b", 30532122624}, {"gpt-oss-20b", 20914757184},
-      {"gpt-oss-120b", 116829156672},   {"qwen3-next-80b", 79674391296},  {"glm-4.5-air", 110468824832},  {"deepseek-v3", 671026419200}};
+  const std::map<std::string, uint64_t> published = {{"llama-3.1-8b", 8030261248},   {"llama-3.1-70b", 70553706496},
+                                                     {"qwen3-30b-a3b", 30532122624}, {"gpt-oss-20b", 20914757184},
+                                                     {"gpt-oss-120b", 116829156672}, {"qwen3-next-80b", 79674391296},
+                                                     {"glm-4.5-air", 110468824832},  {"deepseek-v3", 671026419200}};
   EXPECT_EQ(PublishedShapes().size(), published.size());
   for (const ModelShape& shape : PublishedShapes()) {
     const auto model = DescribeModel(shape, shape.types);
@@ -257,7 +263,8 @@ TEST(PublishedShapes, ShrinkInProportion) {
   EXPECT_EQ(two.dense_layers, 1u);
   EXPECT_EQ(two.experts_used, 4u);
   EXPECT_EQ(DescribeModel(two, two.types).status().code(), Code::kInvalidArgument) << "8 groups of experts";
-  EXPECT_EQ(DescribeModel(Shrink(*shape, {.layers = 1, .width = 500}), two.types).status().code(), Code::kInvalidArgument);
+  EXPECT_EQ(DescribeModel(Shrink(*shape, {.layers = 1, .width = 500}), two.types).status().code(),
+            Code::kInvalidArgument);
   EXPECT_EQ(Shrink(*FindPreset("gpt-oss-20b"), {.heads = 4}).heads_kv, 1u);
 }
 
@@ -360,8 +367,8 @@ TEST(RandomWeights, AnyRangeOfAnIdentityHasTheBytesOfTheWhole) {
 }
 
 TEST(RandomWeights, AnyRangeHasTheBytesOfTheWhole) {
-  for (const TensorType type : {TensorType::kF32, TensorType::kQ4_0, TensorType::kQ5_0, TensorType::kQ8_0, TensorType::kQ4_K, TensorType::kQ5_K, TensorType::kQ6_K,
-                                TensorType::kMxfp4}) {
+  for (const TensorType type : {TensorType::kF32, TensorType::kQ4_0, TensorType::kQ5_0, TensorType::kQ8_0,
+                                TensorType::kQ4_K, TensorType::kQ5_K, TensorType::kQ6_K, TensorType::kMxfp4}) {
     std::vector<uint8_t> whole(5000), part(5000);
     FillWeights(type, 512, 3, 0, whole.size(), whole.data());
     for (const uint64_t begin : {0, 1, 17, 18, 143, 500, 4099}) {

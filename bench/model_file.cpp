@@ -30,23 +30,31 @@ constexpr uint64_t kChunkBytes = 16 * kMiB;
 constexpr uint64_t kSpareBytes = 256 * kMiB;  // of free disk that the generator leaves
 
 Status Failed(const char* what, const std::string& path, int error) {
-  const Code code = error == ENOENT ? Code::kNotFound : error == EACCES || error == EROFS || error == EPERM ? Code::kPermission : Code::kIo;
-  const char* hint = error == ENOENT ? "; create the folder first" : error == EFBIG ? "; the file system cannot hold a file of this size" : "";
+  const Code code = error == ENOENT                                       ? Code::kNotFound
+                    : error == EACCES || error == EROFS || error == EPERM ? Code::kPermission
+                                                                          : Code::kIo;
+  const char* hint = error == ENOENT  ? "; create the folder first"
+                     : error == EFBIG ? "; the file system cannot hold a file of this size"
+                                      : "";
   return Status(code, fmt::format("cannot {} {}: {}{}", what, path, std::strerror(error), hint));
 }
 
 // Bytes [begin, begin + length) of the finished file.
-void Render(const GgufWriter& model, const std::string& header, uint64_t seed, uint64_t begin, uint64_t length, uint8_t* out) {
+void Render(const GgufWriter& model, const std::string& header, uint64_t seed, uint64_t begin, uint64_t length,
+            uint8_t* out) {
   std::memset(out, 0, length);
   const uint64_t end = begin + length;
   if (begin < header.size()) std::memcpy(out, header.data() + begin, std::min<uint64_t>(length, header.size() - begin));
   const auto& tensors = model.tensors();
-  const auto ends_behind = [&](uint64_t position, const TensorPlace& t) { return position < header.size() + t.offset + t.bytes; };
+  const auto ends_behind = [&](uint64_t position, const TensorPlace& t) {
+    return position < header.size() + t.offset + t.bytes;
+  };
   for (auto it = std::upper_bound(tensors.begin(), tensors.end(), begin, ends_behind); it != tensors.end(); ++it) {
     const uint64_t tensor_begin = header.size() + it->offset;
     if (tensor_begin >= end) break;
     const uint64_t from = std::max(begin, tensor_begin), to = std::min(end, tensor_begin + it->bytes);
-    const uint64_t tensor_seed = seed * 0x100000001B3ull + static_cast<uint64_t>(it - tensors.begin()) * 0x9E3779B97F4A7C15ull * 31;
+    const uint64_t tensor_seed =
+        seed * 0x100000001B3ull + static_cast<uint64_t>(it - tensors.begin()) * 0x9E3779B97F4A7C15ull * 31;
     uint8_t* const at = out + (from - begin);
     FillWeights(it->type, it->shape[0], tensor_seed, from - tensor_begin, to - from, at, it->filling);
   }
@@ -67,7 +75,8 @@ Status WriteAll(int fd, const std::string& path, const uint8_t* data, uint64_t l
 // Workers take chunks of the file in turn; the caller reports progress and joins them.
 class ChunkWriters {
  public:
-  ChunkWriters(int fd, const std::string& path, const GgufWriter& model, const std::string& header, uint64_t bytes, const WriteOptions& options)
+  ChunkWriters(int fd, const std::string& path, const GgufWriter& model, const std::string& header, uint64_t bytes,
+               const WriteOptions& options)
       : fd_(fd), path_(path), model_(model), header_(header), bytes_(bytes), options_(options) {}
 
   Status Run() {
@@ -128,7 +137,8 @@ class ChunkWriters {
   unsigned running_ = 0;
 };
 
-Status WriteFile(const std::string& path, const GgufWriter& model, const std::string& header, uint64_t bytes, const WriteOptions& options) {
+Status WriteFile(const std::string& path, const GgufWriter& model, const std::string& header, uint64_t bytes,
+                 const WriteOptions& options) {
   const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC;
   Descriptor fd(::open(path.c_str(), flags | (options.sparse ? 0 : O_DIRECT), 0644));
   if (!fd.valid() && errno == EINVAL) fd = Descriptor(::open(path.c_str(), flags, 0644));  // no O_DIRECT here
@@ -137,7 +147,8 @@ Status WriteFile(const std::string& path, const GgufWriter& model, const std::st
     const auto* data = reinterpret_cast<const uint8_t*>(header.data());
     HEADRACE_RETURN_IF_ERROR(WriteAll(fd.get(), path, data, header.size(), 0));
   } else {
-    if (const int error = ::posix_fallocate(fd.get(), 0, static_cast<off_t>(bytes)); error != 0 && error != EOPNOTSUPP && error != EINVAL) {
+    if (const int error = ::posix_fallocate(fd.get(), 0, static_cast<off_t>(bytes));
+        error != 0 && error != EOPNOTSUPP && error != EINVAL) {
       return Failed("reserve space for", path, error);
     }
     HEADRACE_RETURN_IF_ERROR(ChunkWriters(fd.get(), path, model, header, bytes, options).Run());
@@ -166,8 +177,9 @@ Result<uint64_t> WriteModel(const std::string& path, const GgufWriter& model, co
   if (::statvfs(folder.c_str(), &disk) != 0) return Failed("write into", folder, errno);
   const uint64_t needed = (options.sparse ? header.size() : bytes) + kSpareBytes;
   if (const uint64_t free_bytes = uint64_t{disk.f_bavail} * disk.f_frsize; free_bytes < needed) {
-    return Status(Code::kOutOfBudget, fmt::format("{} needs {} of free disk and {} has {}: free some, or choose another folder",
-                                                  path, FormatSize(needed), folder, FormatSize(free_bytes)));
+    return Status(Code::kOutOfBudget,
+                  fmt::format("{} needs {} of free disk and {} has {}: free some, or choose another folder", path,
+                              FormatSize(needed), folder, FormatSize(free_bytes)));
   }
   const std::string temporary = fmt::format("{}.partial-{}", path, ::getpid());
   Status status = WriteFile(temporary, model, header, bytes, options);

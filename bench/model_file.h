@@ -13,10 +13,10 @@ namespace headrace::bench {
 
 struct WriteOptions {
   uint64_t seed = 1;
-  unsigned threads = 0;                                     // 0: one per CPU
-  bool sparse = false;                                      // weights are holes: they read as zeros
-  bool replace = false;                                     // an existing file
-  const std::atomic<bool>* cancel = nullptr;                // stop soon after it becomes true; may be null
+  unsigned threads = 0;                                       // 0: one per CPU
+  bool sparse = false;                                        // weights are holes: they read as zeros
+  bool replace = false;                                       // an existing file
+  const std::atomic<bool>* cancel = nullptr;                  // stop soon after it becomes true; may be null
   std::function<void(uint64_t done, uint64_t all)> progress;  // called by the calling thread; may be empty
 };
 

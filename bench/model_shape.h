@@ -1,4 +1,5 @@
-// The shapes of generated models: small ones for tests and benchmarks, and those of published models, exact in layers, widths, heads, experts and types of weights.
+// The shapes of generated models: small ones for tests and benchmarks, and those of published models, exact in layers,
+// widths, heads, experts and types of weights.
 #pragma once
 
 #include <cstdint>
@@ -18,28 +19,30 @@ const char* NameOf(Architecture architecture);
 // What the routers of a mixture choose, token after token.
 enum class ChoiceKind {
   kPopular,   // some experts are popular, and the token decides
-  kDrifting,  // none stays popular; a subject decides that drifts over some hundred tokens, and the token (of kQwen3Moe only)
+  kDrifting,  // none stays popular; a subject decides that drifts over some hundred tokens, and the token (of kQwen3Moe
+              // only)
 };
 
 struct ModelShape {
   std::string name;
-  std::string about;             // one line for --help
+  std::string about;  // one line for --help
   Architecture architecture = Architecture::kLlama;
   uint32_t layers = 0;
-  uint32_t width = 0;            // embedding length
-  uint32_t feed_forward = 0;     // of layers without experts
+  uint32_t width = 0;         // embedding length
+  uint32_t feed_forward = 0;  // of layers without experts
   uint32_t heads = 0;
   uint32_t heads_kv = 0;
   uint32_t vocabulary = 0;
-  uint32_t head = 0;             // width of one head; 0: width / heads
-  bool tied = false;             // no output.weight: the embedding is used twice
-  uint32_t experts = 0;          // of each layer; 0: dense
-  uint32_t experts_used = 0;     // by a token
+  uint32_t head = 0;          // width of one head; 0: width / heads
+  bool tied = false;          // no output.weight: the embedding is used twice
+  uint32_t experts = 0;       // of each layer; 0: dense
+  uint32_t experts_used = 0;  // by a token
   uint32_t expert_feed_forward = 0;
-  uint32_t dense_layers = 0;     // the first ones, without experts
-  uint32_t draft_layers = 0;     // behind the others, for proposing tokens
-  bool head_copies = false;      // they pass the last token's embedding on, the largest part of each hidden state of a mixture: many proposals are right, which says
-                                 // nothing about published models. Embedding and output are the model's.
+  uint32_t dense_layers = 0;  // the first ones, without experts
+  uint32_t draft_layers = 0;  // behind the others, for proposing tokens
+  bool head_copies =
+      false;  // they pass the last token's embedding on, the largest part of each hidden state of a mixture: many
+              // proposals are right, which says nothing about published models. Embedding and output are the model's.
   uint32_t context = 8192;
   uint32_t rope_dimensions = 0;  // of a head that are rotated; 0: all
   float rope_base = 10000;
@@ -55,7 +58,8 @@ struct SmallerShape {
   uint32_t layers = 0, width = 0, feed_forward = 0, heads = 0, experts = 0, vocabulary = 0;
 };
 
-// Layers without experts, KV heads and draft layers keep their share: at least one layer has experts where the shape has any.
+// Layers without experts, KV heads and draft layers keep their share: at least one layer has experts where the shape
+// has any.
 ModelShape Shrink(ModelShape shape, const SmallerShape& smaller);
 
 // Those of this file and the published ones.

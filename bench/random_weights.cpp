@@ -28,9 +28,10 @@ struct Blocks {
   uint8_t exponent;    // MXFP4
 };
 
-// Uniform quants have a mean of -0.5 steps (Q4_0: -8..7, Q5_0: -16..15, Q6_K: -32..31, Q8_0: -128..127). In a matrix that would be one direction
-// far stronger than all others and every logit vector alike, so each block or sub-block has a random sign.
-// Q4_K and Q5_K have a minimum of their own: 7.5 and 15.5 steps below zero centre them. MXFP4 is symmetric.
+// Uniform quants have a mean of -0.5 steps (Q4_0: -8..7, Q5_0: -16..15, Q6_K: -32..31, Q8_0: -128..127). In a matrix
+// that would be one direction far stronger than all others and every logit vector alike, so each block or sub-block has
+// a random sign. Q4_K and Q5_K have a minimum of their own: 7.5 and 15.5 steps below zero centre them. MXFP4 is
+// symmetric.
 void FillBlock(const Blocks& blocks, uint64_t index, uint8_t* out) {
   const uint32_t words = (blocks.layout.bytes + 7) / 8;
   const uint64_t base = index * words;
@@ -78,7 +79,9 @@ void FillFloats(const Filling& filling, uint64_t seed, uint64_t begin, uint64_t 
   while (done < length) {
     const uint64_t element = (begin + done) / 4, in_element = (begin + done) % 4;
     double value = filling.mean;
-    if (filling.spread > 0) value += (static_cast<double>(RandomWord(seed, element) >> 11) * 0x1p-52 - 1) * filling.spread;  // the top 53 bits
+    if (filling.spread > 0)
+      value +=
+          (static_cast<double>(RandomWord(seed, element) >> 11) * 0x1p-52 - 1) * filling.spread;  // the top 53 bits
     const auto single = static_cast<float>(value);
     const uint64_t bytes = std::min(4 - in_element, length - done);
     std::memcpy(out + done, reinterpret_cast<const uint8_t*>(&single) + in_element, bytes);
@@ -100,14 +103,22 @@ void FillIdentityBlock(uint64_t index, uint64_t row_blocks, uint8_t* out) {
 
 BlockLayout BlockLayoutOf(TensorType type) {
   switch (type) {
-    case TensorType::kF32: return {1, 4};
-    case TensorType::kQ4_0: return {32, 18};
-    case TensorType::kQ5_0: return {32, 22};
-    case TensorType::kQ8_0: return {32, 34};
-    case TensorType::kQ4_K: return {256, 144};
-    case TensorType::kQ5_K: return {256, 176};
-    case TensorType::kQ6_K: return {256, 210};
-    case TensorType::kMxfp4: return {32, 17};
+    case TensorType::kF32:
+      return {1, 4};
+    case TensorType::kQ4_0:
+      return {32, 18};
+    case TensorType::kQ5_0:
+      return {32, 22};
+    case TensorType::kQ8_0:
+      return {32, 34};
+    case TensorType::kQ4_K:
+      return {256, 144};
+    case TensorType::kQ5_K:
+      return {256, 176};
+    case TensorType::kQ6_K:
+      return {256, 210};
+    case TensorType::kMxfp4:
+      return {32, 17};
   }
   return {};
 }
@@ -117,7 +128,8 @@ uint16_t ToHalf(float value) {
   const uint32_t sign = (bits >> 16) & kHalfSign;
   const float magnitude = std::fabs(value);
   // Below 2^-14 halves are subnormal: multiples of 2^-24.
-  if (magnitude < 0x1p-14f) return static_cast<uint16_t>(sign | static_cast<uint32_t>(std::lround(magnitude * 0x1p24f)));
+  if (magnitude < 0x1p-14f)
+    return static_cast<uint16_t>(sign | static_cast<uint32_t>(std::lround(magnitude * 0x1p24f)));
   const uint32_t rounded = (bits & 0x7FFFFFFF) + 0x1000;  // half of the last kept mantissa bit
   return static_cast<uint16_t>(sign | ((rounded >> 13) - ((127 - 15) << 10)));
 }
@@ -144,7 +156,8 @@ void FillWeights(TensorType type, uint64_t row_elements, uint64_t seed, uint64_t
   }
   if (type == TensorType::kQ6_K) blocks.scale = ToHalf(deviation / (18.48f * 73.9f));
   // 4-bit floats of 0 to 6 in steps of a half: 5.85 halves is their root mean square. Nearest power of two.
-  if (type == TensorType::kMxfp4) blocks.exponent = static_cast<uint8_t>(128 + std::lround(std::log2(deviation / 5.85f)));
+  if (type == TensorType::kMxfp4)
+    blocks.exponent = static_cast<uint8_t>(128 + std::lround(std::log2(deviation / 5.85f)));
 
   const uint64_t block_bytes = blocks.layout.bytes;
   const uint64_t row_blocks = row_elements / blocks.layout.elements;

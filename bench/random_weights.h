@@ -15,9 +15,9 @@ struct BlockLayout {
 BlockLayout BlockLayoutOf(TensorType type);
 
 // Fills bytes [begin, begin + length) of a tensor into `out`. Quantized weights are symmetric around zero with
-// the standard deviation gain/sqrt(row_elements), so that (with a gain of one) a product with a normalized vector has values of
-// size one; F32 is uniform around the filling's mean. Every byte depends on seed and position alone: ranges may be filled
-// in any order, by any number of threads. Thread-safe.
+// the standard deviation gain/sqrt(row_elements), so that (with a gain of one) a product with a normalized vector has
+// values of size one; F32 is uniform around the filling's mean. Every byte depends on seed and position alone: ranges
+// may be filled in any order, by any number of threads. Thread-safe.
 void FillWeights(TensorType type, uint64_t row_elements, uint64_t seed, uint64_t begin, uint64_t length, uint8_t* out,
                  const Filling& filling = {});
 

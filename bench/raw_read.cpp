@@ -35,8 +35,8 @@ Result<RawReader> RawReader::Make(const SourceFile& file, std::vector<ByteRange>
   if (ranges.empty()) return Status(Code::kInvalidArgument, "no byte ranges to read");
   for (ByteRange& range : ranges) {
     if (range.length == 0 || range.offset >= file.size() || range.length > file.size() - range.offset) {
-      return Status(Code::kInvalidArgument, fmt::format("range {} {} does not lie in {}, which has {} bytes", range.offset,
-                                                        range.length, file.path(), file.size()));
+      return Status(Code::kInvalidArgument, fmt::format("range {} {} does not lie in {}, which has {} bytes",
+                                                        range.offset, range.length, file.path(), file.size()));
     }
     const uint64_t end = AlignUp(range.offset + range.length, kPageBytes);
     range.offset = AlignDown(range.offset, kPageBytes);
@@ -104,13 +104,15 @@ std::vector<ReadShape> SweptShapes() {
   std::vector<ReadShape> shapes;
   for (const uint64_t chunk : {256 * kKiB, 512 * kKiB, 1 * kMiB, 2 * kMiB, 4 * kMiB, 8 * kMiB}) {
     for (const unsigned depth : {2u, 4u, 8u, 16u, 32u, 64u}) {
-      if (chunk * depth >= 2 * kMiB && chunk * depth <= kMostInFlightBytes) shapes.push_back({static_cast<uint32_t>(chunk), depth});
+      if (chunk * depth >= 2 * kMiB && chunk * depth <= kMostInFlightBytes)
+        shapes.push_back({static_cast<uint32_t>(chunk), depth});
     }
   }
   return shapes;
 }
 
-Result<ReadShape> Sweep(RawReader& raw, std::vector<ReadShape> shapes, double seconds, const std::function<void(const ReadRate&)>& tried) {
+Result<ReadShape> Sweep(RawReader& raw, std::vector<ReadShape> shapes, double seconds,
+                        const std::function<void(const ReadRate&)>& tried) {
   constexpr size_t kFinalists = 4;
   constexpr int kFinalRounds = 3;
   std::sort(shapes.begin(), shapes.end());

@@ -51,7 +51,7 @@ class RawReader {
   std::vector<ByteRange> ranges_;
   ReaderKind kind_;
   uint64_t round_bytes_ = 0;
-  size_t range_ = 0;       // next read: ranges_[range_], this far into it
+  size_t range_ = 0;  // next read: ranges_[range_], this far into it
   uint64_t position_ = 0;
 };
 
@@ -61,6 +61,7 @@ std::vector<ReadShape> SweptShapes();
 // The fastest of the shapes (duplicates are tried once), which must not be empty. Each is read for `seconds`; the
 // best few are read again in turn, because a shared disk's speed changes while one sweeps. `tried` is called
 // with every measurement.
-Result<ReadShape> Sweep(RawReader& raw, std::vector<ReadShape> shapes, double seconds, const std::function<void(const ReadRate&)>& tried);
+Result<ReadShape> Sweep(RawReader& raw, std::vector<ReadShape> shapes, double seconds,
+                        const std::function<void(const ReadRate&)>& tried);
 
 }  // namespace headrace::bench

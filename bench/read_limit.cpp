@@ -4,8 +4,8 @@
 #include <fstream>
 #include <sstream>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "base/size.h"
@@ -32,7 +32,8 @@ Result<std::vector<ByteRange>> ReadRanges(const std::string& path) {
     std::istringstream words(line);
     ByteRange range;
     if (!(words >> range.offset >> range.length)) {
-      return Status(Code::kInvalidArgument, fmt::format("{}:{}: write OFFSET LENGTH in bytes, not '{}'", path, number, line));
+      return Status(Code::kInvalidArgument,
+                    fmt::format("{}:{}: write OFFSET LENGTH in bytes, not '{}'", path, number, line));
     }
     ranges.push_back(range);
   }
@@ -40,18 +41,23 @@ Result<std::vector<ByteRange>> ReadRanges(const std::string& path) {
 }
 
 nlohmann::json ToJson(const ReadRate& rate) {
-  return {{"chunk_bytes", rate.shape.chunk_bytes}, {"depth", rate.shape.depth}, {"bytes", rate.bytes},
-          {"seconds", rate.seconds}, {"retries", rate.retries}, {"bytes_per_s", rate.bytes_per_s()}};
+  return {{"chunk_bytes", rate.shape.chunk_bytes},
+          {"depth", rate.shape.depth},
+          {"bytes", rate.bytes},
+          {"seconds", rate.seconds},
+          {"retries", rate.retries},
+          {"bytes_per_s", rate.bytes_per_s()}};
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   CLI::App app{"Measures the read limit of a file: O_DIRECT at the best chunk size and queue depth, nothing else.\n"};
-  app.footer("Examples:\n"
-             "  headrace-read-limit model.gguf\n"
-             "  headrace-read-limit --ranges streamed.txt --seconds 10 --json model.gguf\n"
-             "  headrace-read-limit --chunk 1M --depth 16 model.gguf");
+  app.footer(
+      "Examples:\n"
+      "  headrace-read-limit model.gguf\n"
+      "  headrace-read-limit --ranges streamed.txt --seconds 10 --json model.gguf\n"
+      "  headrace-read-limit --chunk 1M --depth 16 model.gguf");
   std::string path, ranges_path, chunk, reader = "auto";
   unsigned depth = 0;
   double seconds = 5, sweep_seconds = 0.25;
@@ -60,14 +66,20 @@ int main(int argc, char** argv) {
   app.add_option("--ranges", ranges_path, "file with lines OFFSET LENGTH: read only these, in this order");
   app.add_option("--chunk", chunk, "bytes of one read, for instance 1M (default: swept)");
   app.add_option("--depth", depth, "reads in flight (default: swept)")->check(CLI::Range(1, 1024));
-  app.add_option("--seconds", seconds, "to measure the best shape for")->check(CLI::Range(0.01, 3600.0))->capture_default_str();
-  app.add_option("--sweep-seconds", sweep_seconds, "for each shape of the sweep")->check(CLI::Range(0.01, 60.0))->capture_default_str();
+  app.add_option("--seconds", seconds, "to measure the best shape for")
+      ->check(CLI::Range(0.01, 3600.0))
+      ->capture_default_str();
+  app.add_option("--sweep-seconds", sweep_seconds, "for each shape of the sweep")
+      ->check(CLI::Range(0.01, 60.0))
+      ->capture_default_str();
   app.add_option("--reader", reader, "auto, uring, pread; buffered is pread through the page cache")
-      ->check(CLI::IsMember({"auto", "uring", "pread", "buffered"}))->capture_default_str();
+      ->check(CLI::IsMember({"auto", "uring", "pread", "buffered"}))
+      ->capture_default_str();
   app.add_flag("--json", json, "one JSON object instead of text");
   CLI11_PARSE(app, argc, argv);
 
-  const auto file = SourceFile::Open(path, reader == "buffered" ? SourceFile::Access::kBuffered : SourceFile::Access::kDirect);
+  const auto file =
+      SourceFile::Open(path, reader == "buffered" ? SourceFile::Access::kBuffered : SourceFile::Access::kDirect);
   if (!file.ok()) return Fail(file.status());
   if (file->size() == 0) return Fail(Status(Code::kInvalidArgument, path + " is empty: nothing to read"));
   std::vector<ByteRange> ranges = {{0, file->size()}};
@@ -76,7 +88,9 @@ int main(int argc, char** argv) {
     if (!listed.ok()) return Fail(listed.status());
     ranges = *std::move(listed);
   }
-  const ReaderKind kind = reader == "uring" ? ReaderKind::kUring : reader == "auto" ? ReaderKind::kAuto : ReaderKind::kPread;
+  const ReaderKind kind = reader == "uring"  ? ReaderKind::kUring
+                          : reader == "auto" ? ReaderKind::kAuto
+                                             : ReaderKind::kPread;
   auto raw = RawReader::Make(*file, std::move(ranges), kind);
   if (!raw.ok()) return Fail(raw.status());
 
@@ -85,7 +99,8 @@ int main(int argc, char** argv) {
     const auto bytes = ParseSize(chunk);
     if (!bytes.ok()) return Fail(bytes.status());
     if (*bytes == 0 || *bytes % kPageBytes != 0 || *bytes > kGiB) {
-      return Fail(Status(Code::kInvalidArgument, fmt::format("--chunk {}: write a multiple of {} up to 1G", chunk, kPageBytes)));
+      return Fail(Status(Code::kInvalidArgument,
+                         fmt::format("--chunk {}: write a multiple of {} up to 1G", chunk, kPageBytes)));
     }
     for (ReadShape& shape : shapes) shape.chunk_bytes = static_cast<uint32_t>(*bytes);
   }
@@ -95,7 +110,9 @@ int main(int argc, char** argv) {
   nlohmann::json swept = nlohmann::json::array();
   const auto best = Sweep(*raw, std::move(shapes), sweep_seconds, [&](const ReadRate& rate) {
     swept.push_back(ToJson(rate));
-    if (!json) fmt::print("{:>8} x {:<3} {:7.2f} GB/s\n", FormatSize(rate.shape.chunk_bytes), rate.shape.depth, rate.bytes_per_s() / 1e9);
+    if (!json)
+      fmt::print("{:>8} x {:<3} {:7.2f} GB/s\n", FormatSize(rate.shape.chunk_bytes), rate.shape.depth,
+                 rate.bytes_per_s() / 1e9);
   });
   if (!best.ok()) return Fail(best.status());
   const auto limit = raw->Run(*best, seconds);

@@ -1,5 +1,5 @@
-// headrace-read-rows: how long rows of a table in a file take, page by page through a mapping as stock llama.cpp reads them, and many at a time as headrace
-// does. Both with a cold page cache, the same rows, in turn.
+// headrace-read-rows: how long rows of a table in a file take, page by page through a mapping as stock llama.cpp reads
+// them, and many at a time as headrace does. Both with a cold page cache, the same rows, in turn.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -10,8 +10,8 @@
 #include <thread>
 #include <vector>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include "base/clock.h"
 #include "base/descriptor.h"
@@ -33,7 +33,8 @@ void Fail(const Status& status) {
 }
 
 // As the engine's threads do: each has a part of the rows, and touches their pages one after the other.
-uint64_t ThroughMapping(int fd, uint64_t size, const Table& table, const std::vector<uint64_t>& rows, unsigned threads, bool read_ahead) {
+uint64_t ThroughMapping(int fd, uint64_t size, const Table& table, const std::vector<uint64_t>& rows, unsigned threads,
+                        bool read_ahead) {
   auto* const data = static_cast<const char*>(::mmap(nullptr, size, PROT_READ, MAP_SHARED, fd, 0));
   if (data == MAP_FAILED) Fail(Status(Code::kIo, "cannot map the file"));
   if (!read_ahead) ::madvise(const_cast<char*>(data), size, MADV_RANDOM);
@@ -43,7 +44,8 @@ uint64_t ThroughMapping(int fd, uint64_t size, const Table& table, const std::ve
     team.emplace_back([&, thread] {
       for (size_t i = rows.size() * thread / threads; i < rows.size() * (thread + 1) / threads; ++i) {
         const char* const row = data + table.offset + rows[i] * table.row_bytes;
-        for (uint64_t at = 0; at < table.row_bytes; at += kPageBytes) static_cast<void>(*const_cast<const volatile char*>(row + at));
+        for (uint64_t at = 0; at < table.row_bytes; at += kPageBytes)
+          static_cast<void>(*const_cast<const volatile char*>(row + at));
         static_cast<void>(*const_cast<const volatile char*>(row + table.row_bytes - 1));
       }
     });
@@ -65,7 +67,8 @@ uint64_t ThroughReader(const SourceFile& file, const Table& table, const std::ve
   std::vector<std::byte> memory(rows.size() * table.row_bytes);
   const uint64_t start = Now();
   std::vector<WantedRow> wanted;
-  for (size_t i = 0; i < rows.size(); ++i) wanted.push_back({table.offset + rows[i] * table.row_bytes, memory.data() + i * table.row_bytes});
+  for (size_t i = 0; i < rows.size(); ++i)
+    wanted.push_back({table.offset + rows[i] * table.row_bytes, memory.data() + i * table.row_bytes});
   row_reader.Begin(file, table.row_bytes, std::move(wanted));
   if (const Status read = row_reader.Wait(); !read.ok()) Fail(read);
   return Now() - start;
@@ -74,7 +77,9 @@ uint64_t ThroughReader(const SourceFile& file, const Table& table, const std::ve
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Reads random rows of a table in a file, through a mapping and through headrace's reader, in turn; milliseconds of each.\n"};
+  CLI::App app{
+      "Reads random rows of a table in a file, through a mapping and through headrace's reader, in turn; milliseconds "
+      "of each.\n"};
   std::string path;
   Table table{0, 0, 9520};
   uint64_t count = 2048;
@@ -85,7 +90,8 @@ int main(int argc, char** argv) {
   app.add_option("--rows", count, "that are read, as for a prompt of so many tokens")->capture_default_str();
   app.add_option("--threads", threads, "that touch the mapping")->capture_default_str()->check(CLI::Range(1, 256));
   app.add_option("--repetitions", repetitions)->capture_default_str();
-  app.add_flag("--read-ahead", read_ahead, "the kernel may read ahead in the mapping, as in stock llama.cpp without lazy reading");
+  app.add_flag("--read-ahead", read_ahead,
+               "the kernel may read ahead in the mapping, as in stock llama.cpp without lazy reading");
   CLI11_PARSE(app, argc, argv);
 
   const auto file = SourceFile::Open(path);
@@ -104,9 +110,11 @@ int main(int argc, char** argv) {
       std::fflush(stdout);
     };
     ::posix_fadvise(plain.get(), 0, 0, POSIX_FADV_DONTNEED);
-    report(read_ahead ? "mapping with read-ahead" : "mapping", threads, ThroughMapping(plain.get(), file->size(), table, rows, threads, read_ahead));
+    report(read_ahead ? "mapping with read-ahead" : "mapping", threads,
+           ThroughMapping(plain.get(), file->size(), table, rows, threads, read_ahead));
     ::posix_fadvise(plain.get(), 0, 0, POSIX_FADV_DONTNEED);
-    for (const unsigned depth : {1u, 4u, 16u, 32u, 64u}) report("reader", depth, ThroughReader(*file, table, rows, depth));
+    for (const unsigned depth : {1u, 4u, 16u, 32u, 64u})
+      report("reader", depth, ThroughReader(*file, table, rows, depth));
   }
   return 0;
 }

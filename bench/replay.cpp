@@ -36,8 +36,8 @@ uint64_t CountPasses(std::span<const RouterStep> trace) {
   return passes;
 }
 
-ReplayResult Replay(std::span<const RouterStep> trace, uint64_t slots, ReplayPolicy policy, double half_life, uint64_t counted_passes,
-                    ReplayForesight foresight) {
+ReplayResult Replay(std::span<const RouterStep> trace, uint64_t slots, ReplayPolicy policy, double half_life,
+                    uint64_t counted_passes, ReplayForesight foresight) {
   uint64_t layers = 0, experts = 0;
   for (const auto steps : {trace, foresight.steps}) {
     for (const RouterStep& step : steps) {
@@ -48,22 +48,27 @@ ReplayResult Replay(std::span<const RouterStep> trace, uint64_t slots, ReplayPol
   const size_t keys = layers * experts;
   ReplayResult result;
   if (keys == 0) return result;
-  const std::vector<uint64_t> next = policy == ReplayPolicy::kOptimum ? NextUses(trace, experts, keys) : std::vector<uint64_t>();
+  const std::vector<uint64_t> next =
+      policy == ReplayPolicy::kOptimum ? NextUses(trace, experts, keys) : std::vector<uint64_t>();
   ExpertHeat heat(keys, half_life > 0 ? half_life : 1);
   HeatMixture mixture(policy == ReplayPolicy::kMixture ? keys : 0);
   std::vector<uint64_t> last_use(keys, 0), next_use(keys, kNever);
-  std::vector<uint64_t> kept(keys, 0);  // is not given up before the end of that step
+  std::vector<uint64_t> kept(keys, 0);                           // is not given up before the end of that step
   std::vector<bool> resident(keys, false), unused(keys, false);  // unused: read ahead and not chosen yet
-  std::vector<size_t> held;  // resident keys
+  std::vector<size_t> held;                                      // resident keys
   held.reserve(slots);
 
   // What goes first has the least worth.
   const auto worth = [&](size_t key) {
     switch (policy) {
-      case ReplayPolicy::kLru: return static_cast<double>(last_use[key]);
-      case ReplayPolicy::kHeat: return heat[key];
-      case ReplayPolicy::kMixture: return mixture[key];
-      case ReplayPolicy::kOptimum: return -static_cast<double>(next_use[key]);
+      case ReplayPolicy::kLru:
+        return static_cast<double>(last_use[key]);
+      case ReplayPolicy::kHeat:
+        return heat[key];
+      case ReplayPolicy::kMixture:
+        return mixture[key];
+      case ReplayPolicy::kOptimum:
+        return -static_cast<double>(next_use[key]);
     }
     return 0.0;
   };
@@ -101,7 +106,8 @@ ReplayResult Replay(std::span<const RouterStep> trace, uint64_t slots, ReplayPol
     for (const uint32_t expert : step.experts) {
       const size_t key = step.layer * experts + expert;
       heat.Touch(key, 1);
-      if (policy == ReplayPolicy::kMixture) mixture.Touch(key, 1, static_cast<double>(step.experts.size()) / static_cast<double>(experts));
+      if (policy == ReplayPolicy::kMixture)
+        mixture.Touch(key, 1, static_cast<double>(step.experts.size()) / static_cast<double>(experts));
       last_use[key] = kept[key] = number;
       unused[key] = false;
       if (policy == ReplayPolicy::kOptimum) next_use[key] = next[position];

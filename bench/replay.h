@@ -26,8 +26,9 @@ struct ReplayResult {
   double rate() const { return chosen == 0 ? 0 : static_cast<double>(hits) / static_cast<double>(chosen); }
 };
 
-// What was foreseen of each step, the likeliest first, is read ahead while the layer before computes, as RunningPass does: in the
-// place of the coldest experts that are neither used by that layer nor foreseen. The first layer of a pass is not foreseen.
+// What was foreseen of each step, the likeliest first, is read ahead while the layer before computes, as RunningPass
+// does: in the place of the coldest experts that are neither used by that layer nor foreseen. The first layer of a pass
+// is not foreseen.
 struct ReplayForesight {
   std::span<const RouterStep> steps;  // as many as the trace has; none: nothing is read ahead
   uint64_t most = UINT64_MAX;         // reads for which a layer's time is enough

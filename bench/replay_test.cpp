@@ -35,7 +35,8 @@ TEST(Replay, TheFirstPassesFillTheCache) {
   const auto trace = Sequence({0, 1, 0, 1, 0, 1});
   EXPECT_EQ(CountPasses(trace), 6u);
   EXPECT_EQ(CountPasses(std::vector<RouterStep>{{0, {1}}, {1, {1}}, {3, {1}}, {0, {1}}}), 2u);
-  for (const ReplayPolicy policy : {ReplayPolicy::kLru, ReplayPolicy::kHeat, ReplayPolicy::kMixture, ReplayPolicy::kOptimum}) {
+  for (const ReplayPolicy policy :
+       {ReplayPolicy::kLru, ReplayPolicy::kHeat, ReplayPolicy::kMixture, ReplayPolicy::kOptimum}) {
     EXPECT_EQ(Replay(trace, 2, policy, 8).hits, 4u);
     const ReplayResult last = Replay(trace, 2, policy, 8, 3);
     EXPECT_EQ(last.chosen, 3u);

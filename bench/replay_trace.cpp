@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "replay.h"
@@ -54,7 +54,7 @@ Choices Describe(const std::vector<RouterStep>& trace) {
 }
 
 nlohmann::json ToJson(const Choices& choices) {
-  return {{"passes", choices.passes}, {"layers", choices.layers}, {"experts", choices.experts},
+  return {{"passes", choices.passes}, {"layers", choices.layers},         {"experts", choices.experts},
           {"chosen", choices.chosen}, {"popular_share", choices.popular}, {"again_share", choices.again}};
 }
 
@@ -69,32 +69,41 @@ struct Row {
 };
 
 nlohmann::json ToJson(const Row& row) {
-  return {{"share", row.share}, {"slots", row.slots}, {"policy", row.policy}, {"half_life", row.half_life},
-          {"chosen", row.result.chosen}, {"hits", row.result.hits}, {"of_optimum", row.of_optimum},
-          {"read", row.result.reads()}, {"wrong", row.result.wrong}};
+  return {{"share", row.share},           {"slots", row.slots},          {"policy", row.policy},
+          {"half_life", row.half_life},   {"chosen", row.result.chosen}, {"hits", row.result.hits},
+          {"of_optimum", row.of_optimum}, {"read", row.result.reads()},  {"wrong", row.result.wrong}};
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   CLI::App app{"Replays the experts that a run chose through caches of other sizes and policies. Writes CSV.\n"};
-  app.footer("Examples:\n"
-             "  HEADRACE_TRACE=trace headrace run model.gguf -p 'Once'; headrace-replay trace\n"
-             "  headrace-replay --share 0.25 --half-life 32 --half-life 512 trace\n"
-             "  headrace-replay --share 0.25 --last 64 --json trace     # of a cache that the tokens before have filled\n"
-             "  headrace-replay --foreseen foreseen --ahead 2 trace         # `read` and `wrong` count experts");
+  app.footer(
+      "Examples:\n"
+      "  HEADRACE_TRACE=trace headrace run model.gguf -p 'Once'; headrace-replay trace\n"
+      "  headrace-replay --share 0.25 --half-life 32 --half-life 512 trace\n"
+      "  headrace-replay --share 0.25 --last 64 --json trace     # of a cache that the tokens before have filled\n"
+      "  headrace-replay --foreseen foreseen --ahead 2 trace         # `read` and `wrong` count experts");
   std::string path;
   std::vector<double> shares = {0.1, 0.2, 0.3, 0.5, 0.7}, half_lives = {16, 64, 128, 256, 1024};
   app.add_option("TRACE", path, "written with HEADRACE_TRACE")->required();
-  app.add_option("--share", shares, "of all experts that the cache holds; may be repeated")->check(CLI::Range(0.0, 1.0));
-  app.add_option("--half-life", half_lives, "passes after which a use counts half; may be repeated")->check(CLI::PositiveNumber);
+  app.add_option("--share", shares, "of all experts that the cache holds; may be repeated")
+      ->check(CLI::Range(0.0, 1.0));
+  app.add_option("--half-life", half_lives, "passes after which a use counts half; may be repeated")
+      ->check(CLI::PositiveNumber);
   uint64_t last = UINT64_MAX;
   bool json = false;
-  app.add_option("--last", last, "count only so many passes at the end; those before fill the cache (default: all count)")->check(CLI::PositiveNumber);
+  app.add_option("--last", last,
+                 "count only so many passes at the end; those before fill the cache (default: all count)")
+      ->check(CLI::PositiveNumber);
   std::string foreseen_path;
   ReplayForesight foresight;
-  app.add_option("--foreseen", foreseen_path, "a trace of what was foreseen of each step: it is read while the layer before computes (not for the optimum)");
-  app.add_option("--ahead", foresight.most, "read at most so many experts ahead for each layer, the likeliest (default: all)")->needs("--foreseen");
+  app.add_option(
+      "--foreseen", foreseen_path,
+      "a trace of what was foreseen of each step: it is read while the layer before computes (not for the optimum)");
+  app.add_option("--ahead", foresight.most,
+                 "read at most so many experts ahead for each layer, the likeliest (default: all)")
+      ->needs("--foreseen");
   app.add_flag("--json", json, "one JSON object instead of CSV");
   CLI11_PARSE(app, argc, argv);
   const auto trace = ReadRouterTrace(path);
@@ -140,12 +149,14 @@ int main(int argc, char** argv) {
     fmt::print("{}\n", out.dump());
     return 0;
   }
-  fmt::print("# {} passes, {} layers, {} experts, {} choices; {:.0f} % fall on a layer's most popular fifth, {:.0f} % are those of the token before\n",
-             choices.passes, choices.layers, choices.experts, choices.chosen, 100 * choices.popular, 100 * choices.again);
+  fmt::print(
+      "# {} passes, {} layers, {} experts, {} choices; {:.0f} % fall on a layer's most popular fifth, {:.0f} % are "
+      "those of the token before\n",
+      choices.passes, choices.layers, choices.experts, choices.chosen, 100 * choices.popular, 100 * choices.again);
   fmt::print("share,slots,policy,half_life,hit_rate,of_optimum,read,wrong\n");
   for (const Row& row : rows) {
-    fmt::print("{},{},{},{},{:.4f},{:.3f},{},{}\n", row.share, row.slots, row.policy, row.half_life, row.result.rate(), row.of_optimum, row.result.reads(),
-               row.result.wrong);
+    fmt::print("{},{},{},{},{:.4f},{:.3f},{},{}\n", row.share, row.slots, row.policy, row.half_life, row.result.rate(),
+               row.of_optimum, row.result.reads(), row.result.wrong);
   }
   return 0;
 }

@@ -9,9 +9,13 @@ namespace headrace {
 
 const std::vector<RoutingKind>& RoutingKinds() {
   static const std::vector<RoutingKind> kinds = {
-      {"popular", "of 128 experts, 8 used, a fifth takes 79 % of the choices", {.experts = 128, .used = 8, .lasting = 0.55}},
+      {"popular",
+       "of 128 experts, 8 used, a fifth takes 79 % of the choices",
+       {.experts = 128, .used = 8, .lasting = 0.55}},
       {"few", "the same, and a tenth takes 80 %", {.experts = 128, .used = 8, .lasting = 0.79}},
-      {"drifting", "of 512 experts, 10 used, none stays popular: 32 take 10 %, but least-recently-used with 64 hits 67 %, with 128 81 %",
+      {"drifting",
+       "of 512 experts, 10 used, none stays popular: 32 take 10 %, but least-recently-used with 64 hits 67 %, with 128 "
+       "81 %",
        {.experts = 512, .used = 10, .tokens = 8000, .lasting = 0, .drifting = 0.58, .memory = 0.985}},
   };
   return kinds;
@@ -23,7 +27,9 @@ std::vector<RouterStep> Route(const Routing& routing) {
   const size_t scores = size_t{routing.layers} * routing.experts;
   std::vector<double> lasting(scores), drifting(scores), score(routing.experts);
   std::vector<uint32_t> order(routing.experts);
-  const auto draw = [&](std::vector<double>& values) { std::generate(values.begin(), values.end(), [&] { return normal(random); }); };
+  const auto draw = [&](std::vector<double>& values) {
+    std::generate(values.begin(), values.end(), [&] { return normal(random); });
+  };
   draw(lasting);
   draw(drifting);
   const double fresh = std::sqrt(std::max(0.0, 1 - routing.lasting - routing.drifting));
@@ -35,10 +41,12 @@ std::vector<RouterStep> Route(const Routing& routing) {
       for (uint32_t expert = 0; expert < routing.experts; ++expert) {
         const size_t at = size_t{layer} * routing.experts + expert;
         drifting[at] = routing.memory * drifting[at] + std::sqrt(1 - routing.memory * routing.memory) * normal(random);
-        score[expert] = std::sqrt(routing.lasting) * lasting[at] + std::sqrt(routing.drifting) * drifting[at] + fresh * normal(random);
+        score[expert] = std::sqrt(routing.lasting) * lasting[at] + std::sqrt(routing.drifting) * drifting[at] +
+                        fresh * normal(random);
       }
       std::iota(order.begin(), order.end(), 0u);
-      std::partial_sort(order.begin(), order.begin() + routing.used, order.end(), [&](uint32_t a, uint32_t b) { return score[a] > score[b]; });
+      std::partial_sort(order.begin(), order.begin() + routing.used, order.end(),
+                        [&](uint32_t a, uint32_t b) { return score[a] > score[b]; });
       trace.push_back({layer, {order.begin(), order.begin() + routing.used}});
     }
   }

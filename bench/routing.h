@@ -12,7 +12,7 @@ namespace headrace {
 // new with each token. The highest scores are chosen.
 struct Routing {
   uint32_t layers = 16, experts = 128, used = 8, tokens = 2000;
-  double lasting = 0.55;      // shares of the variance
+  double lasting = 0.55;  // shares of the variance
   double drifting = 0;
   double memory = 0.8;        // correlation of the drifting part from token to token
   uint32_t topic_tokens = 0;  // after which the lasting part is drawn anew; 0: never

@@ -1,4 +1,5 @@
-// The made-up choices have the popularity and the locality that they were calibrated to, and what the policies make of them.
+// The made-up choices have the popularity and the locality that they were calibrated to, and what the policies make of
+// them.
 #include "routing.h"
 
 #include <gtest/gtest.h>
@@ -13,7 +14,8 @@ namespace {
 
 Routing OfKind(const std::string& name, uint32_t layers, uint32_t tokens) {
   const auto& kinds = RoutingKinds();
-  Routing routing = std::find_if(kinds.begin(), kinds.end(), [&](const RoutingKind& kind) { return kind.name == name; })->routing;
+  Routing routing =
+      std::find_if(kinds.begin(), kinds.end(), [&](const RoutingKind& kind) { return kind.name == name; })->routing;
   routing.layers = layers;
   routing.tokens = tokens;
   return routing;
@@ -43,7 +45,9 @@ double Rate(const std::vector<RouterStep>& trace, double share, ReplayPolicy pol
     for (const uint32_t expert : step.experts) experts = std::max<uint64_t>(experts, expert + 1);
   }
   const uint64_t passes = CountPasses(trace);
-  return Replay(trace, static_cast<uint64_t>(share * static_cast<double>(layers * experts)), policy, half_life, passes * 2 / 3).rate();
+  return Replay(trace, static_cast<uint64_t>(share * static_cast<double>(layers * experts)), policy, half_life,
+                passes * 2 / 3)
+      .rate();
 }
 
 TEST(Routing, OfNamedKindsHasThePublishedNumbers) {
@@ -73,7 +77,8 @@ TEST(HeatMixture, IsNearTheBestMemoryOnEveryKind) {
     for (const double share : {0.1, 0.25, 0.5}) {
       const double mixture = Rate(trace, share, ReplayPolicy::kMixture);
       double best = Rate(trace, share, ReplayPolicy::kLru);
-      for (const double half_life : {4, 16, 64, 128}) best = std::max(best, Rate(trace, share, ReplayPolicy::kHeat, half_life));
+      for (const double half_life : {4, 16, 64, 128})
+        best = std::max(best, Rate(trace, share, ReplayPolicy::kHeat, half_life));
       EXPECT_GT(mixture, best - 0.02) << kind.name << " " << share;
       EXPECT_LE(mixture, Rate(trace, share, ReplayPolicy::kOptimum)) << kind.name << " " << share;
     }

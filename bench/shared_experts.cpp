@@ -5,7 +5,6 @@
 
 #include "experts/expert_heat.h"
 #include "experts/heat_mixture.h"
-#include "experts/expert_heat.h"
 
 namespace headrace {
 
@@ -71,7 +70,7 @@ double MissesTogether(std::span<const TextChoices> texts, size_t neighbours, uin
   const size_t passes = tokens / neighbours, slots = static_cast<size_t>(share * static_cast<double>(experts));
   uint64_t missed = 0, counted = 0;
   for (size_t layer = 0; layer < layers; ++layer) {
-    ExpertHeat heat(experts, HeatMixture::kHalfLives[1]);   // the middle one of the cache's memories
+    ExpertHeat heat(experts, HeatMixture::kHalfLives[1]);  // the middle one of the cache's memories
     std::set<uint32_t> held;
     for (size_t pass = 0; pass < passes; ++pass) {
       std::set<uint32_t> chosen;

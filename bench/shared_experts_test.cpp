@@ -22,7 +22,8 @@ TEST(SharedExperts, OfNeighbours) {
 }
 
 TEST(SharedExperts, OfTexts) {
-  const std::vector<TextChoices> texts = {Text({{1, 2}, {2, 3}, {4, 5}, {4, 5}}), Text({{1, 9}, {8, 9}, {4, 9}, {9, 6}})};
+  const std::vector<TextChoices> texts = {Text({{1, 2}, {2, 3}, {4, 5}, {4, 5}}),
+                                          Text({{1, 9}, {8, 9}, {4, 9}, {9, 6}})};
   EXPECT_DOUBLE_EQ(ExpertsOfTexts(texts, 1), 2);
   EXPECT_DOUBLE_EQ(ExpertsOfTexts(texts, 2), (3 + 4 + 3 + 4) / 4.0);
   EXPECT_DOUBLE_EQ(ExpertsOfTexts(texts, 4), (5 + 7) / 2.0) << "1 2 4 5 9, and 2 3 4 5 6 8 9";
@@ -30,8 +31,10 @@ TEST(SharedExperts, OfTexts) {
 }
 
 TEST(SharedExperts, MissesOfACacheThatTheyShare) {
-  const std::vector<TextChoices> texts = {Text({{0, 1}, {0, 1}, {0, 1}, {0, 1}, {0, 1}, {0, 1}}), Text({{2, 3}, {2, 3}, {2, 3}, {2, 3}, {2, 3}, {2, 3}})};
-  EXPECT_EQ(MissesTogether(std::span(texts).first(1), 1, 8, 0.25), 0) << "two places for two experts, read while nothing counts";
+  const std::vector<TextChoices> texts = {Text({{0, 1}, {0, 1}, {0, 1}, {0, 1}, {0, 1}, {0, 1}}),
+                                          Text({{2, 3}, {2, 3}, {2, 3}, {2, 3}, {2, 3}, {2, 3}})};
+  EXPECT_EQ(MissesTogether(std::span(texts).first(1), 1, 8, 0.25), 0)
+      << "two places for two experts, read while nothing counts";
   EXPECT_EQ(MissesTogether(texts, 1, 8, 0.25), 2) << "each pass finds the two that the last one held";
   EXPECT_EQ(MissesTogether(texts, 1, 8, 0.5), 0);
   EXPECT_EQ(MissesTogether({}, 1, 8, 0.5), 0);

@@ -17,7 +17,8 @@ nlohmann::json ToJson(const headrace::Snapshot& s) {
   const auto u32 = [](const std::atomic<uint32_t>& counter) { return counter.load(std::memory_order_relaxed); };
   nlohmann::json widths = nlohmann::json::array();
   for (const auto& sums : s.widths) {
-    if (u64(sums.passes) > 0) widths.push_back({{"passes", u64(sums.passes)}, {"tokens", u64(sums.tokens)}, {"ns", u64(sums.ns)}});
+    if (u64(sums.passes) > 0)
+      widths.push_back({{"passes", u64(sums.passes)}, {"tokens", u64(sums.tokens)}, {"ns", u64(sums.ns)}});
   }
   return {
       {"process_id", u64(s.process_id)},

@@ -1,8 +1,8 @@
 // headrace-telemetry-cost: what it costs to keep the statistics that other processes read (telemetry/snapshot.h).
 //
-// Counts as the executor does after each product (Executor::Publish), into a mapped file: while nobody looks, and while a
-// reader copies it a thousand times a second (a hundred times what `headrace top` does). Once for each pass the process's
-// memory is read. With --pass-us and --products the cost is set against a pass of that length.
+// Counts as the executor does after each product (Executor::Publish), into a mapped file: while nobody looks, and while
+// a reader copies it a thousand times a second (a hundred times what `headrace top` does). Once for each pass the
+// process's memory is read. With --pass-us and --products the cost is set against a pass of that length.
 #include <unistd.h>
 
 #include <atomic>
@@ -11,8 +11,8 @@
 #include <string>
 #include <thread>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "memory/weights_allowance.h"
@@ -60,7 +60,8 @@ int main(int argc, char** argv) {
   CLI::App app("Measures the cost of the library's statistics", "headrace-telemetry-cost");
   double seconds = 1, pass_us = 0;
   uint64_t products = 0;
-  app.add_option("--seconds", seconds, "About how long each of the three measurements takes (default 1)")->check(CLI::Range(0.01, 60.0));
+  app.add_option("--seconds", seconds, "About how long each of the three measurements takes (default 1)")
+      ->check(CLI::Range(0.01, 60.0));
   app.add_option("--pass-us", pass_us, "Length of a pass in microseconds, for a share of it");
   app.add_option("--products", products, "Products of a pass on managed weights (7 for each layer of a dense model)");
   CLI11_PARSE(app, argc, argv);
@@ -89,9 +90,11 @@ int main(int argc, char** argv) {
   ::unlink(path->c_str());
   // Each pass reads the process's memory once more for the statistics.
   const WeightsAllowance allowance({.process_bytes = uint64_t{1} << 40}, {}, ReadTextFile);
-  const double memory = NanosecondsEach(static_cast<uint64_t>(seconds * 1e5), [&] { writer->process_bytes = allowance.UsedBytes(); });
+  const double memory =
+      NanosecondsEach(static_cast<uint64_t>(seconds * 1e5), [&] { writer->process_bytes = allowance.UsedBytes(); });
 
-  nlohmann::json result = {{"product_ns", alone}, {"product_watched_ns", watched}, {"looks", looks.load()}, {"pass_ns", memory}};
+  nlohmann::json result = {
+      {"product_ns", alone}, {"product_watched_ns", watched}, {"looks", looks.load()}, {"pass_ns", memory}};
   if (pass_us > 0) result["share_of_pass"] = (watched * static_cast<double>(products) + memory) / (1000 * pass_us);
   fmt::print("{}\n", result.dump());
   return 0;

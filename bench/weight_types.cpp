@@ -12,10 +12,13 @@ bool Has(std::string_view name, std::string_view part) { return name.find(part) 
 
 // N of "blk.N."; 0 elsewhere.
 uint32_t LayerOf(std::string_view name) {
-  return name.starts_with("blk.") ? static_cast<uint32_t>(std::strtoul(std::string(name.substr(4)).c_str(), nullptr, 10)) : 0;
+  return name.starts_with("blk.")
+             ? static_cast<uint32_t>(std::strtoul(std::string(name.substr(4)).c_str(), nullptr, 10))
+             : 0;
 }
 
-// llama-quantize's choice of layers that lose most by fewer bits: the first and the last eighth, and every third between.
+// llama-quantize's choice of layers that lose most by fewer bits: the first and the last eighth, and every third
+// between.
 bool NeedsMoreBits(uint32_t layer, uint32_t layers) {
   return layer < layers / 8 || layer >= 7 * layers / 8 || (layer - layers / 8) % 3 == 2;
 }
@@ -40,10 +43,13 @@ TensorType DynamicType(std::string_view name) {
 TensorType FittingType(TensorType type, uint64_t row) {
   if (row % BlockLayoutOf(type).elements == 0) return type;
   switch (type) {
-    case TensorType::kQ4_K: return TensorType::kQ5_0;
+    case TensorType::kQ4_K:
+      return TensorType::kQ5_0;
     case TensorType::kQ5_K:
-    case TensorType::kQ6_K: return TensorType::kQ8_0;
-    default: return type;
+    case TensorType::kQ6_K:
+      return TensorType::kQ8_0;
+    default:
+      return type;
   }
 }
 
@@ -51,28 +57,38 @@ TensorType FittingType(TensorType type, uint64_t row) {
 
 const std::vector<TypeMixName>& TypeMixes() {
   static const std::vector<TypeMixName> mixes = {
-      {"q4_0", TypeMix::kQ4_0, 2},      {"q8_0", TypeMix::kQ8_0, 7},   {"q6_k", TypeMix::kQ6_K, 18},        {"q4_k", TypeMix::kQ4_K, 14},
-      {"q4_k_m", TypeMix::kQ4_K_M, 15}, {"mxfp4", TypeMix::kMxfp4, 38}, {"dynamic", TypeMix::kDynamic, 18},
+      {"q4_0", TypeMix::kQ4_0, 2},        {"q8_0", TypeMix::kQ8_0, 7},      {"q6_k", TypeMix::kQ6_K, 18},
+      {"q4_k", TypeMix::kQ4_K, 14},       {"q4_k_m", TypeMix::kQ4_K_M, 15}, {"mxfp4", TypeMix::kMxfp4, 38},
+      {"dynamic", TypeMix::kDynamic, 18},
   };
   return mixes;
 }
 
 uint32_t FileTypeOf(TypeMix mix) {
   const auto& mixes = TypeMixes();
-  return std::find_if(mixes.begin(), mixes.end(), [&](const TypeMixName& known) { return known.mix == mix; })->file_type;
+  return std::find_if(mixes.begin(), mixes.end(), [&](const TypeMixName& known) { return known.mix == mix; })
+      ->file_type;
 }
 
 uint32_t RowMultipleOf(TypeMix mix) { return mix == TypeMix::kQ4_K || mix == TypeMix::kQ6_K ? 256 : 32; }
 
-TensorType TypeOf(TypeMix mix, std::string_view name, const std::vector<uint64_t>& shape, uint32_t layers, bool grouped_values) {
+TensorType TypeOf(TypeMix mix, std::string_view name, const std::vector<uint64_t>& shape, uint32_t layers,
+                  bool grouped_values) {
   switch (mix) {
-    case TypeMix::kQ4_0: return TensorType::kQ4_0;
-    case TypeMix::kQ8_0: return TensorType::kQ8_0;
-    case TypeMix::kQ6_K: return TensorType::kQ6_K;
-    case TypeMix::kQ4_K: return name == "output.weight" ? TensorType::kQ6_K : TensorType::kQ4_K;
-    case TypeMix::kQ4_K_M: return FittingType(MixedType(name, layers, grouped_values), shape[0]);
-    case TypeMix::kMxfp4: return Has(name, "_exps.") ? TensorType::kMxfp4 : TensorType::kQ8_0;
-    case TypeMix::kDynamic: return FittingType(DynamicType(name), shape[0]);
+    case TypeMix::kQ4_0:
+      return TensorType::kQ4_0;
+    case TypeMix::kQ8_0:
+      return TensorType::kQ8_0;
+    case TypeMix::kQ6_K:
+      return TensorType::kQ6_K;
+    case TypeMix::kQ4_K:
+      return name == "output.weight" ? TensorType::kQ6_K : TensorType::kQ4_K;
+    case TypeMix::kQ4_K_M:
+      return FittingType(MixedType(name, layers, grouped_values), shape[0]);
+    case TypeMix::kMxfp4:
+      return Has(name, "_exps.") ? TensorType::kMxfp4 : TensorType::kQ8_0;
+    case TypeMix::kDynamic:
+      return FittingType(DynamicType(name), shape[0]);
   }
   return TensorType::kQ4_0;
 }

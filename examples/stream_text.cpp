@@ -76,7 +76,8 @@ int main(int argc, char** argv) {
   stats.struct_size = sizeof stats;
   if (headrace_get_stats(&stats) == 0 && stats.streaming) {
     std::fprintf(stderr, "%.1f MiB resident, %.1f MiB streamed per pass, %llu passes, %.1f MiB read\n",
-                 static_cast<double>(stats.resident_bytes) / 1048576, static_cast<double>(stats.streamed_bytes_per_pass) / 1048576,
+                 static_cast<double>(stats.resident_bytes) / 1048576,
+                 static_cast<double>(stats.streamed_bytes_per_pass) / 1048576,
                  static_cast<unsigned long long>(stats.passes), static_cast<double>(stats.bytes_read) / 1048576);
   }
   llama_free(context);

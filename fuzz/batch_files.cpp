@@ -1,5 +1,5 @@
-// A batch's requests and what an earlier run left of its results, whole or torn: where they are accepted each request gets one result, and
-// the results that were sound are kept.
+// A batch's requests and what an earlier run left of its results, whole or torn: where they are accepted each request
+// gets one result, and the results that were sound are kept.
 #include "batch/request_file.h"
 #include "batch/result_file.h"
 #include "batch/result_line.h"
@@ -28,7 +28,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     }
     for (const RequestEntry& entry : requests->entries()) {
       if (results->Has(entry)) continue;
-      const Status added = results->Append(entry.problem.empty() ? ResponseLine(entry, 200, "{}") : ErrorLine(entry, "x", entry.problem));
+      const Status added = results->Append(entry.problem.empty() ? ResponseLine(entry, 200, "{}")
+                                                                 : ErrorLine(entry, "x", entry.problem));
       fuzz::Require(added.ok(), "a result cannot be added");
     }
   }

@@ -1,5 +1,5 @@
-// What the fuzz targets share: each takes bytes as a hostile user or a broken disk would hand them, and goes the way of the code's
-// callers. Beside what the sanitizers see, a target aborts where a promise of the header it tests is broken.
+// What the fuzz targets share: each takes bytes as a hostile user or a broken disk would hand them, and goes the way of
+// the code's callers. Beside what the sanitizers see, a target aborts where a promise of the header it tests is broken.
 #pragma once
 
 #include <cstddef>

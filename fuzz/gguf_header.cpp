@@ -12,7 +12,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   uint64_t end = 0;
   for (const TensorEntry& tensor : catalogue->tensors) {
-    fuzz::Require(tensor.offset >= end && tensor.bytes <= size && tensor.offset <= size - tensor.bytes, "a tensor lies outside of its file");
+    fuzz::Require(tensor.offset >= end && tensor.bytes <= size && tensor.offset <= size - tensor.bytes,
+                  "a tensor lies outside of its file");
     end = tensor.offset + tensor.bytes;
     fuzz::Require(tensor.rows() > 0, "a tensor has no rows");
     fuzz::Require(tensor.row_bytes() > 0, "a row has no bytes");

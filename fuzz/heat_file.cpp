@@ -12,7 +12,8 @@ void Try(std::string_view text) {
   const auto table = ParseHeat(text);
   if (!table.ok()) return fuzz::RequireOneLine(table.status().message());
   for (const auto& layer : table->layers) {
-    for (const double popularity : layer.popularity) fuzz::Require(popularity >= 0 && popularity <= 1, "a popularity is out of range");
+    for (const double popularity : layer.popularity)
+      fuzz::Require(popularity >= 0 && popularity <= 1, "a popularity is out of range");
   }
   fuzz::Require(ParseHeat(SerialiseHeat(*table)).ok(), "what was written cannot be read");
 }

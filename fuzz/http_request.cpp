@@ -1,4 +1,5 @@
-// A client of the real listener: sends the bytes over loopback and reads until the connection ends. Each answer begins as HTTP does.
+// A client of the real listener: sends the bytes over loopback and reads until the connection ends. Each answer begins
+// as HTTP does.
 #include <arpa/inet.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -40,11 +41,13 @@ class Server {
     address.sin_family = AF_INET;
     address.sin_port = htons(listener_.port());
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    fuzz::Require(connect(client, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0, "the listener takes no connection");
+    fuzz::Require(connect(client, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0,
+                  "the listener takes no connection");
     std::string answer;
     char buffer[4096];
     bool open = true;
-    // A client that went away at the end of its words gets no further answer: the connection stays half open until all is answered.
+    // A client that went away at the end of its words gets no further answer: the connection stays half open until all
+    // is answered.
     for (int idle = 0; open && idle < 3;) {
       loop_.restart();
       loop_.poll();

@@ -3,8 +3,8 @@
 
 #include "batch/request.h"
 #include "fuzz.h"
-#include "serve/models/model_config.h"
 #include "serve/api/requested_model.h"
+#include "serve/models/model_config.h"
 
 using namespace headrace;
 

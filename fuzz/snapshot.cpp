@@ -1,11 +1,12 @@
-// A snapshot of any process, as `headrace top` and the server show it: the input as the file, and as its content behind a right beginning.
+// A snapshot of any process, as `headrace top` and the server show it: the input as the file, and as its content behind
+// a right beginning.
 #include "telemetry/snapshot.h"
 
 #include <algorithm>
 #include <cstring>
 
-#include "report/statistics.h"
 #include "fuzz.h"
+#include "report/statistics.h"
 #include "serve/api/flash_statistics.h"
 #include "top/view.h"
 

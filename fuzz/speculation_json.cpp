@@ -1,6 +1,6 @@
 // speculation.json: whatever is in it, what is kept of it stays the same.
-#include "learned/learned.h"
 #include "fuzz.h"
+#include "learned/learned.h"
 
 using namespace headrace;
 using namespace headrace::cli;
@@ -14,7 +14,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!file.passes.empty()) passes = file.passes.begin()->first;
   if (!file.drafts.empty()) draft = file.drafts.begin()->first;
   const Learned known = Look(file, passes, draft, kNow);
-  fuzz::Require(!known.acceptance_known || (known.acceptance >= 0 && known.acceptance <= 1), "an acceptance is no share");
+  fuzz::Require(!known.acceptance_known || (known.acceptance >= 0 && known.acceptance <= 1),
+                "an acceptance is no share");
   SpeculationRun run;
   run.draft_tokens = 3;
   run.drafted = 30;

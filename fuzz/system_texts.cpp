@@ -1,5 +1,5 @@
-// What the kernel publishes about memory: /proc/meminfo, /proc/self/{cgroup,mountinfo,statm}, the groups' files, pressure. The parts of
-// the input are these files in the order in which they are asked for.
+// What the kernel publishes about memory: /proc/meminfo, /proc/self/{cgroup,mountinfo,statm}, the groups' files,
+// pressure. The parts of the input are these files in the order in which they are asked for.
 #include "fuzz.h"
 #include "memory/available.h"
 #include "memory/cgroup.h"

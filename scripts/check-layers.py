@@ -3,13 +3,13 @@
 
 Usage: check-layers.py SOURCE_TREE
 
-A folder may include its own headers, those of the folders that its row names, and those of the folders below these."""
+A folder may include its own headers, those of the folders that its row names, and those of the folders below these.
+The one file in src/ itself, the program, may include everything."""
 import pathlib
 import re
 import sys
 
-INCLUDE = re.compile(r'^\s*#\s*include\s+"([a-z_]+)/')
-PROGRAM = "main"  # cli/main: the program, which knows all commands
+INCLUDE = re.compile(r'^\s*#\s*include\s+"([a-z_/]+)/[^/"]+"')
 
 
 def table_of(document):
@@ -34,11 +34,6 @@ def closure(uses, folder, path=()):
     return below
 
 
-def folder_of(path, src):
-    parts = path.relative_to(src).parts
-    return f"{parts[0]}/{PROGRAM}" if len(parts) > 2 and parts[1] == PROGRAM else parts[0]
-
-
 def main(arguments):
     if len(arguments) != 1:
         print(__doc__, file=sys.stderr)
@@ -53,13 +48,12 @@ def main(arguments):
     except ValueError as error:
         print(f"{document}: {error}", file=sys.stderr)
         return 1
-    files = sorted(path for path in src.rglob("*") if path.suffix in (".h", ".cpp"))
-    present = {folder_of(path, src) for path in files}
+    files = {path: path.parent.relative_to(src).as_posix() for path in sorted(src.glob("*/**/*")) if path.suffix in (".h", ".cpp")}
+    present = set(files.values())
     errors += [f"{document}: {folder}/ is in the table and has no files" for folder in sorted(uses.keys() - present)]
     errors += [f"{document}: {folder}/ has no row in the table" for folder in sorted(present - uses.keys())]
     count = 0
-    for path in files:
-        folder = folder_of(path, src)
+    for path, folder in files.items():
         if folder not in allowed:
             continue
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):

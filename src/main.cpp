@@ -8,6 +8,7 @@
 
 int main(int argc, char** argv) {
   using namespace headrace;
-  return cli::RunCommandLine(argc, argv, {run::AddRunCommand, serve::AddServeCommand, batch::AddBatchCommand, list::AddListCommand, top::AddTopCommand,
-                                          check::AddEngineCommand});
+  return cli::RunCommandLine(argc, argv,
+                             {run::AddRunCommand, serve::AddServeCommand, batch::AddBatchCommand, list::AddListCommand,
+                              top::AddTopCommand, check::AddEngineCommand});
 }

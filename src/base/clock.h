@@ -7,6 +7,8 @@
 namespace headrace {
 
 // Nanoseconds since some moment; never goes back.
-inline uint64_t Now() { return static_cast<uint64_t>(std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count()); }
+inline uint64_t Now() {
+  return static_cast<uint64_t>(std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count());
+}
 
 }  // namespace headrace

@@ -61,8 +61,9 @@ Result<uint64_t> ParseRam(const std::string& name, const std::string& text, bool
   const auto bytes = ParseSize(text);
   if (!bytes.ok()) return Status(bytes.status().code(), fmt::format("{}: {}", name, bytes.status().message()));
   if (*bytes > 0) return *bytes;
-  return Status(Code::kInvalidArgument, fmt::format("{} {} is not understood: write a size above zero, for instance 8G{}", name, text,
-                                                    may_be_auto ? ", or auto" : ""));
+  return Status(Code::kInvalidArgument,
+                fmt::format("{} {} is not understood: write a size above zero, for instance 8G{}", name, text,
+                            may_be_auto ? ", or auto" : ""));
 }
 
 Result<Config> ParseConfig(const Getenv& getenv) {
@@ -71,11 +72,10 @@ Result<Config> ParseConfig(const Getenv& getenv) {
     return value != nullptr && *value != '\0' ? value : nullptr;
   };
   Config config;
-  for (const auto& [name, bytes, may_be_auto] : {std::tuple{kWeightsRam, &config.weights_bytes, false},
-                                                 std::tuple{kRam, &config.process_bytes, true},
-                                                 std::tuple{kRest, &config.rest_bytes, false},
-                                                 std::tuple{kKvRam, &config.kv_ram_bytes, false},
-                                                 std::tuple{kKvDiskMax, &config.kv_disk_max_bytes, false}}) {
+  for (const auto& [name, bytes, may_be_auto] :
+       {std::tuple{kWeightsRam, &config.weights_bytes, false}, std::tuple{kRam, &config.process_bytes, true},
+        std::tuple{kRest, &config.rest_bytes, false}, std::tuple{kKvRam, &config.kv_ram_bytes, false},
+        std::tuple{kKvDiskMax, &config.kv_disk_max_bytes, false}}) {
     const char* text = get(name);
     if (text == nullptr) continue;
     const auto parsed = ParseRam(name, text, may_be_auto);
@@ -95,7 +95,8 @@ Result<Config> ParseConfig(const Getenv& getenv) {
     config.kernels = *parsed;
   }
   if (const char* folder = get(kKvDir)) config.kv_dir = folder;
-  for (const auto& [name, flag] : {std::pair{kDebug, &config.debug}, std::pair{kLock, &config.lock}, std::pair{kLookAhead, &config.look_ahead}, std::pair{kRemember, &config.remember}}) {
+  for (const auto& [name, flag] : {std::pair{kDebug, &config.debug}, std::pair{kLock, &config.lock},
+                                   std::pair{kLookAhead, &config.look_ahead}, std::pair{kRemember, &config.remember}}) {
     const char* value = get(name);
     if (value == nullptr) continue;
     const std::string text = value;
@@ -106,7 +107,8 @@ Result<Config> ParseConfig(const Getenv& getenv) {
   if (const char* trace = get(kTrace)) config.trace_path = trace;
   if (const char* reader = get(kReader)) {
     config.reader = reader;
-    if (config.reader != "auto" && config.reader != "uring" && config.reader != "pread" && config.reader != "buffered") {
+    if (config.reader != "auto" && config.reader != "uring" && config.reader != "pread" &&
+        config.reader != "buffered") {
       return Invalid(kReader, reader, "auto, uring, pread or buffered");
     }
   }
@@ -120,10 +122,15 @@ Result<Config> ParseConfig(const Getenv& getenv) {
 }
 
 std::vector<std::pair<std::string, std::string>> Config::ToEnvironment() const {
-  std::vector<std::pair<std::string, std::string>> variables = {
-      {kFlashMode, ToString(flash_mode)}, {kKernels, ToString(kernels)}, {kDebug, debug ? "1" : "0"},
-      {kLock, lock ? "1" : "0"}, {kLookAhead, look_ahead ? "1" : "0"}, {kRemember, remember ? "1" : "0"}, {kReader, reader}};
-  if (process_bytes > 0) variables.emplace_back(kRam, process_bytes == kAutomatic ? "auto" : std::to_string(process_bytes));
+  std::vector<std::pair<std::string, std::string>> variables = {{kFlashMode, ToString(flash_mode)},
+                                                                {kKernels, ToString(kernels)},
+                                                                {kDebug, debug ? "1" : "0"},
+                                                                {kLock, lock ? "1" : "0"},
+                                                                {kLookAhead, look_ahead ? "1" : "0"},
+                                                                {kRemember, remember ? "1" : "0"},
+                                                                {kReader, reader}};
+  if (process_bytes > 0)
+    variables.emplace_back(kRam, process_bytes == kAutomatic ? "auto" : std::to_string(process_bytes));
   if (weights_bytes > 0) variables.emplace_back(kWeightsRam, std::to_string(weights_bytes));
   if (rest_bytes > 0) variables.emplace_back(kRest, std::to_string(rest_bytes));
   if (!kv_dir.empty()) variables.emplace_back(kKvDir, kv_dir);

@@ -33,25 +33,27 @@ struct Config {
   // Memory for the whole process; kAutomatic: what is available when the first model is loaded, without a margin
   // (memory/available.h); 0: weights_bytes is the only limit.
   uint64_t process_bytes = kAutomatic;
-  uint64_t weights_bytes = 0;     // memory for weights: resident share, ring and scratch. 0: what the process's
-                                  // limit leaves
-  uint64_t rest_bytes = 0;        // foretold use of the process beside weights; 0: only measured
+  uint64_t weights_bytes = 0;  // memory for weights: resident share, ring and scratch. 0: what the process's
+                               // limit leaves
+  uint64_t rest_bytes = 0;     // foretold use of the process beside weights; 0: only measured
   Kernels kernels = Kernels::kAuto;
-  bool debug = false;             // say what was decided, on standard error
-  std::string kv_dir;             // folder for KV caches larger than the memory meant for them, "" for none
-  uint64_t kv_ram_bytes = 0;      // with a folder: memory for KV caches, all together; 0: a quarter of the process's limit
-  uint64_t kv_disk_max_bytes = 0; // most that KV caches may take of the disk; 0: what is free
-  std::string snapshot_path;      // file for the telemetry snapshot, "" for none
-  std::string trace_path;         // file for the routers' choices (experts/router_trace.h), "" for none
-  bool lock = false;              // lock the memory of weights, so that it is never swapped
-  bool look_ahead = true;         // read the experts that the next layer will probably choose (exec/router_foresight.h)
-  bool remember = true;           // keep which experts are popular for the next run (experts/heat_file.h)
-  std::string reader = "auto";    // auto, uring, pread; "buffered" is pread without O_DIRECT
-  std::string faults;             // reads that are to go wrong, for tests (io/faulty_reader.h); "" for none
-  double disk_bytes_per_s = 0;    // measured disk profile for kernels auto; 0: unknown
+  bool debug = false;         // say what was decided, on standard error
+  std::string kv_dir;         // folder for KV caches larger than the memory meant for them, "" for none
+  uint64_t kv_ram_bytes = 0;  // with a folder: memory for KV caches, all together; 0: a quarter of the process's limit
+  uint64_t kv_disk_max_bytes = 0;  // most that KV caches may take of the disk; 0: what is free
+  std::string snapshot_path;       // file for the telemetry snapshot, "" for none
+  std::string trace_path;          // file for the routers' choices (experts/router_trace.h), "" for none
+  bool lock = false;               // lock the memory of weights, so that it is never swapped
+  bool look_ahead = true;       // read the experts that the next layer will probably choose (exec/router_foresight.h)
+  bool remember = true;         // keep which experts are popular for the next run (experts/heat_file.h)
+  std::string reader = "auto";  // auto, uring, pread; "buffered" is pread without O_DIRECT
+  std::string faults;           // reads that are to go wrong, for tests (io/faulty_reader.h); "" for none
+  double disk_bytes_per_s = 0;  // measured disk profile for kernels auto; 0: unknown
 
   // The memory for KV caches in a process with this limit.
-  uint64_t KvRam(uint64_t process_limit_bytes) const { return kv_ram_bytes > 0 ? kv_ram_bytes : process_limit_bytes / 4; }
+  uint64_t KvRam(uint64_t process_limit_bytes) const {
+    return kv_ram_bytes > 0 ? kv_ram_bytes : process_limit_bytes / 4;
+  }
 
   // Whether the library has anything to do.
   bool wants_library() const { return flash_mode != FlashMode::kOff || !kv_dir.empty(); }
@@ -60,10 +62,11 @@ struct Config {
   std::vector<std::pair<std::string, std::string>> ToEnvironment() const;
 };
 
-// HEADRACE_FLASH_MODE, HEADRACE_RAM (a size or auto), HEADRACE_WEIGHTS_RAM, HEADRACE_REST, HEADRACE_KERNELS, HEADRACE_KV_DIR,
-// HEADRACE_KV_RAM, HEADRACE_KV_DISK_MAX, HEADRACE_DEBUG, HEADRACE_LOCK, HEADRACE_SNAPSHOT, HEADRACE_TRACE, HEADRACE_LOOK_AHEAD, HEADRACE_REMEMBER,
-// HEADRACE_READER, HEADRACE_DISK, HEADRACE_FAULT. Without HEADRACE_FLASH_MODE and either RAM the mode is off; with one of
-// these alone it is auto. Errors: kInvalidArgument naming the variable and its value.
+// HEADRACE_FLASH_MODE, HEADRACE_RAM (a size or auto), HEADRACE_WEIGHTS_RAM, HEADRACE_REST, HEADRACE_KERNELS,
+// HEADRACE_KV_DIR, HEADRACE_KV_RAM, HEADRACE_KV_DISK_MAX, HEADRACE_DEBUG, HEADRACE_LOCK, HEADRACE_SNAPSHOT,
+// HEADRACE_TRACE, HEADRACE_LOOK_AHEAD, HEADRACE_REMEMBER, HEADRACE_READER, HEADRACE_DISK, HEADRACE_FAULT. Without
+// HEADRACE_FLASH_MODE and either RAM the mode is off; with one of these alone it is auto. Errors: kInvalidArgument
+// naming the variable and its value.
 using Getenv = std::function<const char*(const char*)>;
 Result<Config> ParseConfig(const Getenv& getenv);
 

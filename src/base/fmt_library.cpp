@@ -1,5 +1,5 @@
-// The functions of {fmt}, compiled once. Debian has them only as a shared library or as headers; the preloaded library may depend on
-// neither another shared library nor cost seven seconds of compiling in each of a hundred files.
+// The functions of {fmt}, compiled once. Debian has them only as a shared library or as headers; the preloaded library
+// may depend on neither another shared library nor cost seven seconds of compiling in each of a hundred files.
 #include <fmt/format-inl.h>
 
 FMT_BEGIN_NAMESPACE

@@ -14,8 +14,9 @@ namespace {
 // Told by nlohmann's parser, which does not recurse, what comes next; false ends it.
 template <typename AnyJson>
 class JsonBuilder : public AnyJson::json_sax_t {
-  using typename AnyJson::json_sax_t::binary_t, typename AnyJson::json_sax_t::number_float_t, typename AnyJson::json_sax_t::number_integer_t,
-      typename AnyJson::json_sax_t::number_unsigned_t, typename AnyJson::json_sax_t::string_t;
+  using typename AnyJson::json_sax_t::binary_t, typename AnyJson::json_sax_t::number_float_t,
+      typename AnyJson::json_sax_t::number_integer_t, typename AnyJson::json_sax_t::number_unsigned_t,
+      typename AnyJson::json_sax_t::string_t;
 
  public:
   explicit JsonBuilder(int kept_levels) : kept_levels_(kept_levels) {}
@@ -71,7 +72,7 @@ class JsonBuilder : public AnyJson::json_sax_t {
       return false;
     }
     AnyJson* place = Add(std::move(container));
-    if (place != nullptr) open_.push_back(place);   // stays where it is: nothing is added beside it before it is closed
+    if (place != nullptr) open_.push_back(place);  // stays where it is: nothing is added beside it before it is closed
     return place != nullptr;
   }
   bool Close() {
@@ -99,7 +100,9 @@ Result<AnyJson> Parse(std::string_view text, int kept_levels) {
 
 Result<Json> ParseJson(std::string_view text, int kept_levels) { return Parse<Json>(text, kept_levels); }
 
-Result<nlohmann::ordered_json> ParseOrderedJson(std::string_view text) { return Parse<nlohmann::ordered_json>(text, kAllLevels); }
+Result<nlohmann::ordered_json> ParseOrderedJson(std::string_view text) {
+  return Parse<nlohmann::ordered_json>(text, kAllLevels);
+}
 
 Json JsonOrNull(std::string_view text) {
   auto json = ParseJson(text);

@@ -20,10 +20,10 @@ inline constexpr int kDeepestJson = 200;
 inline constexpr size_t kMostOrderedKeys = 10'000;
 inline constexpr int kAllLevels = INT_MAX;
 
-// The one way in. What it returns can be copied, walked through and printed. Errors: kInvalidArgument with what is wrong, to follow
-// "no JSON: ": no JSON, bytes that are no UTF-8, half a surrogate pair, a number that no double holds, a NUL, a key twice in one
-// object, nested too deep.
-// With `kept_levels` the content of deeper lists and objects is read and left out; only what is kept is searched for keys that come twice.
+// The one way in. What it returns can be copied, walked through and printed. Errors: kInvalidArgument with what is
+// wrong, to follow "no JSON: ": no JSON, bytes that are no UTF-8, half a surrogate pair, a number that no double holds,
+// a NUL, a key twice in one object, nested too deep. With `kept_levels` the content of deeper lists and objects is read
+// and left out; only what is kept is searched for keys that come twice.
 Result<Json> ParseJson(std::string_view text, int kept_levels = kAllLevels);
 // The same where the order of keys is to stay, for objects of at most kMostOrderedKeys.
 Result<nlohmann::ordered_json> ParseOrderedJson(std::string_view text);
@@ -33,9 +33,9 @@ Json JsonOrNull(std::string_view text);
 
 // Of a member that may be missing or of any kind; an `object` that is none has no members.
 const Json* FindMember(const Json& object, const char* name);
-std::string TextOf(const Json& object, const char* name);    // "" unless it is a text
-uint64_t CountOf(const Json& object, const char* name);      // 0 unless it is a whole number above it
-double NumberOf(const Json& object, const char* name);       // 0 unless it is a number
+std::string TextOf(const Json& object, const char* name);  // "" unless it is a text
+uint64_t CountOf(const Json& object, const char* name);    // 0 unless it is a whole number above it
+double NumberOf(const Json& object, const char* name);     // 0 unless it is a number
 bool IsTrue(const Json& object, const char* name);
 
 // For a value that is measured or foretold, and null where it is not known.

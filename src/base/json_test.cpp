@@ -22,8 +22,10 @@ std::string Nested(int depth, const char* open, const char* close) {
 }
 
 TEST(ParseJson, IsWhatNlohmannMakesOfIt) {
-  for (const char* text : {"null", "true", " 7 ", "-7", "1.5e3", "\"\\u00e4\\ud83d\\ude00\"", "[]", "{}", "[1,[2,[3,{}]],\"x\"]", "18446744073709551615",
-                           R"({"a": {"b": [1, {"a": null}]}, "c": -0.5, "d": "\n", "": false})", "123456789012345678901234567890", "\xef\xbb\xbf[1]"}) {
+  for (const char* text :
+       {"null", "true", " 7 ", "-7", "1.5e3", "\"\\u00e4\\ud83d\\ude00\"", "[]", "{}", "[1,[2,[3,{}]],\"x\"]",
+        "18446744073709551615", R"({"a": {"b": [1, {"a": null}]}, "c": -0.5, "d": "\n", "": false})",
+        "123456789012345678901234567890", "\xef\xbb\xbf[1]"}) {
     const auto json = ParseJson(text);
     ASSERT_TRUE(json.ok()) << text << ": " << json.status().message();
     EXPECT_EQ(*json, Json::parse(text)) << text;
@@ -31,8 +33,27 @@ TEST(ParseJson, IsWhatNlohmannMakesOfIt) {
 }
 
 TEST(ParseJson, RefusesWhatIsNone) {
-  for (const char* text : {"", " ", "{", "[1,]", "{\"a\"}", "{} x", "[1] [2]", "nul", "'a'", "\"\xff\"", "\"\xc3\"", "{\"\xed\xa0\x80\": 1}", "\"\\ud800\"",
-                           "\"\\udc00\\ud800\"", "\"\\u12\"", "1e999", "-1e999", "[1e999]", "NaN", "\"a\nb\"", "// 1"}) {
+  for (const char* text : {"",
+                           " ",
+                           "{",
+                           "[1,]",
+                           "{\"a\"}",
+                           "{} x",
+                           "[1] [2]",
+                           "nul",
+                           "'a'",
+                           "\"\xff\"",
+                           "\"\xc3\"",
+                           "{\"\xed\xa0\x80\": 1}",
+                           "\"\\ud800\"",
+                           "\"\\udc00\\ud800\"",
+                           "\"\\u12\"",
+                           "1e999",
+                           "-1e999",
+                           "[1e999]",
+                           "NaN",
+                           "\"a\nb\"",
+                           "// 1"}) {
     EXPECT_TRUE(Has(Problem(text), "wrong at byte")) << text;
   }
   EXPECT_TRUE(Has(Problem(std::string("{\"a\": 1}\0{", 10)), "NUL"));
@@ -46,7 +67,8 @@ TEST(ParseJson, AKeyThatComesTwice) {
 }
 
 TEST(ParseJson, TheOrderOfKeys) {
-  EXPECT_EQ(ParseOrderedJson(R"({"b": {"z": 1, "a": [{"d": 1, "c": 2}]}, "a": 2})")->dump(), R"({"b":{"z":1,"a":[{"d":1,"c":2}]},"a":2})");
+  EXPECT_EQ(ParseOrderedJson(R"({"b": {"z": 1, "a": [{"d": 1, "c": 2}]}, "a": 2})")->dump(),
+            R"({"b":{"z":1,"a":[{"d":1,"c":2}]},"a":2})");
   EXPECT_FALSE(ParseOrderedJson(R"({"a": 1, "a": 2})").ok());
   EXPECT_FALSE(ParseOrderedJson(Nested(kDeepestJson + 1, "[", "]")).ok());
   std::string many = "{";
@@ -59,7 +81,8 @@ TEST(ParseJson, DepthIsLimited) {
   EXPECT_EQ(Problem(Nested(kDeepestJson, "[", "]")), "");
   EXPECT_EQ(Problem(Nested(kDeepestJson, "{\"a\":", "}")), "");
   for (const int depth : {kDeepestJson + 1, 100'000, 1'000'000}) {
-    for (const char* open : {"[", "{\"a\":", "[{\"a\":"}) EXPECT_TRUE(Has(Problem(Nested(depth, open, "")), "deeper than 200")) << depth << open;
+    for (const char* open : {"[", "{\"a\":", "[{\"a\":"})
+      EXPECT_TRUE(Has(Problem(Nested(depth, open, "")), "deeper than 200")) << depth << open;
     EXPECT_FALSE(ParseJson(Nested(depth, "[", "]"), 1).ok()) << "also where it is left out";
   }
   // Only depth counts, not how many there are.
@@ -69,7 +92,8 @@ TEST(ParseJson, DepthIsLimited) {
 }
 
 TEST(ParseJson, KeepsTheLevelsThatAreWanted) {
-  const char* text = R"({"model": "a", "messages": [{"model": "b"}, [[1]]], "x": {"model": "c", "y": 1, "y": 2}, "n": 3})";
+  const char* text =
+      R"({"model": "a", "messages": [{"model": "b"}, [[1]]], "x": {"model": "c", "y": 1, "y": 2}, "n": 3})";
   EXPECT_EQ(*ParseJson(text, 1), Json::parse(R"({"model": "a", "messages": [], "x": {}, "n": 3})"));
   EXPECT_EQ(*ParseJson("[[1], 2, {\"a\": 1}]", 1), Json::parse("[[], 2, {}]"));
   EXPECT_FALSE(ParseJson(R"({"x": {"a": [}})", 1).ok()) << "what is left out is read all the same";
@@ -77,7 +101,8 @@ TEST(ParseJson, KeepsTheLevelsThatAreWanted) {
 }
 
 TEST(Members, OfAnyKind) {
-  const Json object = Json::parse(R"({"text": "a", "count": 7, "below": -1, "number": 1.5, "yes": true, "list": [], "null": null})");
+  const Json object =
+      Json::parse(R"({"text": "a", "count": 7, "below": -1, "number": 1.5, "yes": true, "list": [], "null": null})");
   for (const char* name : {"text", "count", "below", "number", "yes", "list", "null", "none"}) {
     EXPECT_EQ(TextOf(object, name), name == std::string("text") ? "a" : "");
     EXPECT_EQ(CountOf(object, name), name == std::string("count") ? 7u : 0u);

@@ -15,7 +15,8 @@ inline std::string Lowered(std::string text) {
 }
 
 inline bool EqualIgnoringCase(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return LowerLetter(x) == LowerLetter(y); });
+  return a.size() == b.size() &&
+         std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return LowerLetter(x) == LowerLetter(y); });
 }
 
 inline bool EndsIgnoringCase(std::string_view text, std::string_view end) {

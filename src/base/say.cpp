@@ -20,7 +20,7 @@ std::atomic<ino_t> g_inode{0};
 std::atomic<bool> g_remembered{false};
 
 bool IsStandardError() {
-  if (!g_remembered) RememberStandardError();   // said before this was loaded to the end
+  if (!g_remembered) RememberStandardError();  // said before this was loaded to the end
   struct stat now {};
   if (::fstat(STDERR_FILENO, &now) != 0) return false;
   return (now.st_ino == g_inode && now.st_dev == g_device) || ::isatty(STDERR_FILENO) == 1;
@@ -44,7 +44,8 @@ void SayError(std::string_view line) {
 void SayRaw(std::string_view text) {
   const int saved_errno = errno;
   if (IsStandardError()) {
-    [[maybe_unused]] const int lost = g_never_waits ? WriteWhatFits(STDERR_FILENO, text) : WriteAll(STDERR_FILENO, text);
+    [[maybe_unused]] const int lost =
+        g_never_waits ? WriteWhatFits(STDERR_FILENO, text) : WriteAll(STDERR_FILENO, text);
   }
   errno = saved_errno;
 }

@@ -6,7 +6,8 @@
 
 namespace headrace {
 
-// At most 40 bytes and "...", without blanks around it; a control character becomes a blank, what is not ASCII "?". Thread-safe.
+// At most 40 bytes and "...", without blanks around it; a control character becomes a blank, what is not ASCII "?".
+// Thread-safe.
 std::string Shown(std::string_view text);
 
 }  // namespace headrace

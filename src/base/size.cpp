@@ -23,8 +23,7 @@ Result<uint64_t> ParseSize(std::string_view text) {
   if (rest.front() == '-') return invalid("it is negative");
 
   double number = 0;
-  const auto [end, error] =
-      std::from_chars(rest.data(), rest.data() + rest.size(), number, std::chars_format::fixed);
+  const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), number, std::chars_format::fixed);
   if (error != std::errc() || !std::isfinite(number)) return invalid("it does not start with a number");
   rest.remove_prefix(static_cast<size_t>(end - rest.data()));
   trim();
@@ -32,12 +31,22 @@ Result<uint64_t> ParseSize(std::string_view text) {
   double unit = 1;
   if (!rest.empty()) {
     switch (std::toupper(static_cast<unsigned char>(rest.front()))) {
-      case 'B': break;
-      case 'K': unit = static_cast<double>(kKiB); break;
-      case 'M': unit = static_cast<double>(kMiB); break;
-      case 'G': unit = static_cast<double>(kGiB); break;
-      case 'T': unit = static_cast<double>(kGiB) * 1024; break;
-      default: return invalid("the unit must be K, M, G or T");
+      case 'B':
+        break;
+      case 'K':
+        unit = static_cast<double>(kKiB);
+        break;
+      case 'M':
+        unit = static_cast<double>(kMiB);
+        break;
+      case 'G':
+        unit = static_cast<double>(kGiB);
+        break;
+      case 'T':
+        unit = static_cast<double>(kGiB) * 1024;
+        break;
+      default:
+        return invalid("the unit must be K, M, G or T");
     }
     std::string suffix;
     for (char c : rest.substr(1)) suffix += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));

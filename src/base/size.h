@@ -18,9 +18,7 @@ inline constexpr uint64_t kGiB = 1024 * kMiB;
 inline constexpr uint64_t kPageBytes = 4096;
 
 constexpr uint64_t AlignDown(uint64_t value, uint64_t alignment) { return value - value % alignment; }
-constexpr uint64_t AlignUp(uint64_t value, uint64_t alignment) {
-  return AlignDown(value + alignment - 1, alignment);
-}
+constexpr uint64_t AlignUp(uint64_t value, uint64_t alignment) { return AlignDown(value + alignment - 1, alignment); }
 
 // "8G", "512MiB", "1.5 GB", "700m", "4096": bytes. K, M, G, T with an optional "iB" or "B" are powers of
 // 1024, as memory is counted; a bare number is bytes. Errors: kInvalidArgument, naming the text.

@@ -7,9 +7,8 @@ namespace {
 
 TEST(ParseSize, AcceptsWhatPeopleWrite) {
   const std::pair<const char*, uint64_t> cases[] = {
-      {"4096", 4096},           {"8G", 8 * kGiB},     {"8g", 8 * kGiB},         {"512MiB", 512 * kMiB},
-      {"1.5GB", 3 * kGiB / 2},  {" 700 m ", 700 * kMiB}, {"0", 0},              {"12B", 12},
-      {"2TiB", 2048 * kGiB},    {"0.5K", 512},
+      {"4096", 4096},          {"8G", 8 * kGiB}, {"8g", 8 * kGiB}, {"512MiB", 512 * kMiB}, {"1.5GB", 3 * kGiB / 2},
+      {" 700 m ", 700 * kMiB}, {"0", 0},         {"12B", 12},      {"2TiB", 2048 * kGiB},  {"0.5K", 512},
   };
   for (const auto& [text, bytes] : cases) {
     const auto parsed = ParseSize(text);
@@ -19,7 +18,8 @@ TEST(ParseSize, AcceptsWhatPeopleWrite) {
 }
 
 TEST(ParseSize, RefusesTheRestNamingIt) {
-  for (const char* text : {"", "  ", "abc", "-1G", "8X", "8GG", "8 GiBB", "1e3", "nan", "inf", "G", "99999999T", "5BB", "0x10"}) {
+  for (const char* text :
+       {"", "  ", "abc", "-1G", "8X", "8GG", "8 GiBB", "1e3", "nan", "inf", "G", "99999999T", "5BB", "0x10"}) {
     const auto parsed = ParseSize(text);
     EXPECT_FALSE(parsed.ok()) << text;
     EXPECT_EQ(parsed.status().code(), Code::kInvalidArgument);

@@ -15,7 +15,9 @@ namespace headrace {
 namespace {
 
 Status SystemError(const std::string& path, const char* action, int error) {
-  const Code code = error == ENOENT ? Code::kNotFound : error == EACCES || error == EPERM || error == EROFS ? Code::kPermission : Code::kIo;
+  const Code code = error == ENOENT                                       ? Code::kNotFound
+                    : error == EACCES || error == EPERM || error == EROFS ? Code::kPermission
+                                                                          : Code::kIo;
   return Status(code, path + ": cannot " + action + ": " + std::strerror(error));
 }
 

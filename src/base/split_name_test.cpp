@@ -12,10 +12,9 @@ TEST(SplitName, ParsesAndFormats) {
   EXPECT_EQ(name->part, 2u);
   EXPECT_EQ(name->parts, 14u);
   EXPECT_EQ(name->PathOf(11), "/models/big-00011-of-00014.gguf");
-  for (const char* path :
-       {"", ".gguf", "big.gguf", "00001-of-00002.gguf", "big-0001-of-0002.gguf", "big-00003-of-00002.gguf",
-        "big-00000-of-00002.gguf", "big-00001-of-00002.bin", "big-00001-of-0000x.gguf",
-        "big-00001-of-00002.gguf.part", "big_00001-of-00002.gguf"}) {
+  for (const char* path : {"", ".gguf", "big.gguf", "00001-of-00002.gguf", "big-0001-of-0002.gguf",
+                           "big-00003-of-00002.gguf", "big-00000-of-00002.gguf", "big-00001-of-00002.bin",
+                           "big-00001-of-0000x.gguf", "big-00001-of-00002.gguf.part", "big_00001-of-00002.gguf"}) {
     EXPECT_FALSE(ParseSplitName(path).has_value()) << path;
   }
 }

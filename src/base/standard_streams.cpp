@@ -42,7 +42,7 @@ class NoPipeSignal {
 
 bool HasRoom(int fd) {
   pollfd state = {fd, POLLOUT, 0};
-  return ::poll(&state, 1, 0) != 0;   // what is wrong with it the write will tell
+  return ::poll(&state, 1, 0) != 0;  // what is wrong with it the write will tell
 }
 
 int Write(int fd, std::string_view text, bool waits) {
@@ -76,7 +76,8 @@ int Write(int fd, std::string_view text, bool waits) {
 void OpenStandardStreams() {
   for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     if (::fcntl(fd, F_GETFD) >= 0 || errno != EBADF) continue;
-    // The lowest number that is free is this one. The wrong direction: a result that nobody gets must not look as if it was written.
+    // The lowest number that is free is this one. The wrong direction: a result that nobody gets must not look as if it
+    // was written.
     [[maybe_unused]] const int opened = ::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
   }
 }

@@ -69,7 +69,8 @@ TEST(WriteAll, WaitsForRoomInADescriptorThatWouldNot) {
   size_t got = 0;
   std::thread reader([&] {
     std::string piece(4096, '\0');
-    for (ssize_t count = 0; (count = ::read(pipe.read.get(), piece.data(), piece.size())) > 0;) got += static_cast<size_t>(count);
+    for (ssize_t count = 0; (count = ::read(pipe.read.get(), piece.data(), piece.size())) > 0;)
+      got += static_cast<size_t>(count);
   });
   EXPECT_EQ(WriteAll(pipe.write.get(), text), 0);
   pipe.write = Descriptor();
@@ -116,7 +117,8 @@ TEST(AboveStandardStreams, TakesNoNumberOfAStandardStream) {
     const Descriptor file = AboveStandardStreams(::open("/dev/zero", O_RDONLY | O_CLOEXEC));
     char byte = 1;
     const bool reads = ::read(file.get(), &byte, 1) == 1 && byte == 0;
-    return reads && file.get() > 2 && (::fcntl(file.get(), F_GETFD) & FD_CLOEXEC) != 0 && ::fcntl(2, F_GETFD) < 0 ? 0 : 1;
+    return reads && file.get() > 2 && (::fcntl(file.get(), F_GETFD) & FD_CLOEXEC) != 0 && ::fcntl(2, F_GETFD) < 0 ? 0
+                                                                                                                  : 1;
   });
   EXPECT_EQ(status, 0);
   errno = ENOENT;
@@ -133,36 +135,39 @@ TEST(Log, NothingGoesIntoAFileThatTookTheNumberOfStandardError) {
     return std::string(std::istreambuf_iterator<char>(file), {});
   };
   EXPECT_EQ(InAProcess([&] {
-    ::close(2);
-    if (::open(name, O_RDWR) != 2) return 1;   // as a program that closed it and opened a file of its own
-    LogWarning("for the user");
-    return 0;
-  }), 0);
+              ::close(2);
+              if (::open(name, O_RDWR) != 2) return 1;  // as a program that closed it and opened a file of its own
+              LogWarning("for the user");
+              return 0;
+            }),
+            0);
   EXPECT_EQ(text(), "");
   EXPECT_EQ(InAProcess([&] {
-    ::close(2);
-    if (::open(name, O_RDWR) != 2) return 1;
-    RememberStandardError();
-    LogWarning("for the user");
-    return 0;
-  }), 0);
+              ::close(2);
+              if (::open(name, O_RDWR) != 2) return 1;
+              RememberStandardError();
+              LogWarning("for the user");
+              return 0;
+            }),
+            0);
   EXPECT_EQ(text(), "headrace: for the user\n");
   ::unlink(name);
 }
 
 TEST(Log, AFullOrBrokenStandardErrorStopsNothing) {
   EXPECT_EQ(InAProcess([] {
-    std::signal(SIGPIPE, SIG_DFL);
-    Pipe pipe;
-    ::dup2(pipe.write.get(), 2);
-    pipe.read = Descriptor();
-    RememberStandardError();
-    LogWarning("nobody reads this");
-    ::dup2(::open("/dev/full", O_WRONLY), 2);
-    RememberStandardError();
-    LogWarning("there is no room for this");
-    return 0;
-  }), 0);
+              std::signal(SIGPIPE, SIG_DFL);
+              Pipe pipe;
+              ::dup2(pipe.write.get(), 2);
+              pipe.read = Descriptor();
+              RememberStandardError();
+              LogWarning("nobody reads this");
+              ::dup2(::open("/dev/full", O_WRONLY), 2);
+              RememberStandardError();
+              LogWarning("there is no room for this");
+              return 0;
+            }),
+            0);
 }
 
 }  // namespace

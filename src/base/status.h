@@ -11,16 +11,16 @@ namespace headrace {
 // What kind of failure it is: callers branch on the code, people read the message.
 enum class Code {
   kOk = 0,
-  kInvalidArgument,   // the user's or the caller's input is wrong
-  kNotFound,          // no such file, engine, tensor
-  kPermission,        // exists, but may not be used
-  kCorrupt,           // a file's content contradicts itself
-  kIo,                // the disk failed or returned less than it must
-  kOutOfBudget,       // it cannot work within the memory it was given
-  kUnsupported,       // this engine, file system or machine cannot do it
-  kChanged,           // a file changed while it was in use
-  kCancelled,         // stopped on request
-  kInternal,          // a broken invariant of headrace's own
+  kInvalidArgument,  // the user's or the caller's input is wrong
+  kNotFound,         // no such file, engine, tensor
+  kPermission,       // exists, but may not be used
+  kCorrupt,          // a file's content contradicts itself
+  kIo,               // the disk failed or returned less than it must
+  kOutOfBudget,      // it cannot work within the memory it was given
+  kUnsupported,      // this engine, file system or machine cannot do it
+  kChanged,          // a file changed while it was in use
+  kCancelled,        // stopped on request
+  kInternal,         // a broken invariant of headrace's own
 };
 
 // Success, or a code with one line for people: what happened, to what, and what to do about it.
@@ -43,8 +43,8 @@ class [[nodiscard]] Status {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : value_(std::move(value)) {}                 // NOLINT: implicit on purpose
-  Result(Status status) : status_(std::move(status)) {}         // NOLINT: implicit on purpose
+  Result(T value) : value_(std::move(value)) {}          // NOLINT: implicit on purpose
+  Result(Status status) : status_(std::move(status)) {}  // NOLINT: implicit on purpose
 
   bool ok() const { return value_.has_value(); }
   const Status& status() const { return status_; }
@@ -64,7 +64,7 @@ class [[nodiscard]] Result {
 }  // namespace headrace
 
 // Returns the Status of an expression from the enclosing function unless it is ok.
-#define HEADRACE_RETURN_IF_ERROR(expression)              \
-  do {                                                    \
+#define HEADRACE_RETURN_IF_ERROR(expression)                                                                 \
+  do {                                                                                                       \
     if (::headrace::Status headrace_status_ = (expression); !headrace_status_.ok()) return headrace_status_; \
   } while (false)

@@ -14,8 +14,8 @@ TEST(Utf8, LengthsOfCharacters) {
 }
 
 TEST(Utf8, WhatIsNoCharacter) {
-  for (const char* text : {"", "\x80", "\xbf", "\xc3", "\xc3(", "\xe2\x82", "\xc0\xaf", "\xc1\xbf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf0\x80\x80\xaf",
-                           "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff"}) {
+  for (const char* text : {"", "\x80", "\xbf", "\xc3", "\xc3(", "\xe2\x82", "\xc0\xaf", "\xc1\xbf", "\xe0\x80\xaf",
+                           "\xed\xa0\x80", "\xf0\x80\x80\xaf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff"}) {
     EXPECT_EQ(Utf8Length(text), 0u) << text;
   }
 }

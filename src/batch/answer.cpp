@@ -5,7 +5,9 @@
 namespace headrace::batch {
 namespace {
 
-headrace::Json Member(const headrace::Json& object, const char* key) { return object.is_object() ? object.value(key, headrace::Json()) : headrace::Json(); }
+headrace::Json Member(const headrace::Json& object, const char* key) {
+  return object.is_object() ? object.value(key, headrace::Json()) : headrace::Json();
+}
 
 }  // namespace
 
@@ -14,7 +16,8 @@ Usage UsageOf(const std::string& body) {
   const headrace::Json json = JsonOrNull(body);
   const headrace::Json counts = Member(json, "usage");
   usage.work = {CountOf(counts, "prompt_tokens"), CountOf(counts, "completion_tokens")};
-  for (const headrace::Json& choice : Member(json, "choices")) usage.ended_by_length |= Member(choice, "finish_reason") == "length";
+  for (const headrace::Json& choice : Member(json, "choices"))
+    usage.ended_by_length |= Member(choice, "finish_reason") == "length";
   return usage;
 }
 

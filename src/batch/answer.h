@@ -9,7 +9,7 @@ namespace headrace::batch {
 
 struct Usage {
   Work work;
-  bool ended_by_length = false;   // an answer did not come to its end
+  bool ended_by_length = false;  // an answer did not come to its end
 };
 
 // Of the body of an answer; what it does not say is 0.

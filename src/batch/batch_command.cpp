@@ -3,8 +3,8 @@
 #include <filesystem>
 #include <memory>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include "base/say.h"
 #include "batch/part_plan.h"
@@ -12,13 +12,13 @@
 #include "batch/request_file.h"
 #include "batch/result_file.h"
 #include "engine/engine_variables.h"
-#include "report/exit_status.h"
-#include "report/help.h"
 #include "engine/load_mode.h"
-#include "setup/model_name.h"
-#include "report/progress_line.h"
 #include "llama_server/lone_server.h"
 #include "llama_server/private_folder.h"
+#include "report/exit_status.h"
+#include "report/help.h"
+#include "report/progress_line.h"
+#include "setup/model_name.h"
 
 namespace headrace::batch {
 namespace {
@@ -46,12 +46,16 @@ std::string DefaultResults(const std::string& requests) {
 }
 
 Status CheckOptions(BatchOptions& options) {
-  if (options.overwrite && options.retry_errors) return Status(Code::kInvalidArgument, "--overwrite and --retry-errors contradict each other; leave one out");
+  if (options.overwrite && options.retry_errors)
+    return Status(Code::kInvalidArgument, "--overwrite and --retry-errors contradict each other; leave one out");
   if (options.results.empty()) {
-    if (options.requests == "-") return Status(Code::kInvalidArgument, "requests from standard input need -o FILE for the results");
+    if (options.requests == "-")
+      return Status(Code::kInvalidArgument, "requests from standard input need -o FILE for the results");
     options.results = DefaultResults(options.requests);
   }
-  if (options.results == "-") return Status(Code::kInvalidArgument, "results need a file, so that an interrupted batch can go on; name one with -o");
+  if (options.results == "-")
+    return Status(Code::kInvalidArgument,
+                  "results need a file, so that an interrupted batch can go on; name one with -o");
   return CheckRest(options.rest);
 }
 
@@ -79,9 +83,11 @@ Result<std::vector<Part>> WriteProblems(const RequestFile& requests, ResultFile&
 void SayEnd(const BatchOptions& options, const Tally& tally) {
   Say(fmt::format("{}; the results are in {}", SummaryText(tally), options.results));
   if (tally.cut_off > 0) {
-    Say(fmt::format("{} answers were ended by the context, not by the model; give a longer one with -c", tally.cut_off));
+    Say(fmt::format("{} answers were ended by the context, not by the model; give a longer one with -c",
+                    tally.cut_off));
   }
-  if (tally.failed > 0) Say(fmt::format("{} results are errors; --retry-errors does those requests once more", tally.failed));
+  if (tally.failed > 0)
+    Say(fmt::format("{} results are errors; --retry-errors does those requests once more", tally.failed));
 }
 
 // How far it came and how it goes on, in the line that says what went wrong.
@@ -89,8 +95,8 @@ int Stopped(const BatchOptions& options, const PartEnd& end, const Tally& tally)
   const int status = end.signal != 0 ? cli::kExitSignal + end.signal : cli::kExitFailure;
   const uint64_t done = tally.earlier + tally.done;
   if (done == 0) return cli::Fail(fmt::format("{}; no request has its result yet", end.status.message()), status);
-  return cli::Fail(fmt::format("{}; {} of {} requests have their result in {}: the same command does the rest", end.status.message(), done,
-                               tally.requests, options.results),
+  return cli::Fail(fmt::format("{}; {} of {} requests have their result in {}: the same command does the rest",
+                               end.status.message(), done, tally.requests, options.results),
                    status);
 }
 
@@ -123,13 +129,15 @@ int Batch(BatchOptions& options, const cli::CommandLine& line) {
   progress.Show("reading " + options.requests);
   auto requests = RequestFile::Open(options.requests);
   if (!requests.ok()) return cli::Fail(requests.status());
-  const Existing existing = options.overwrite ? Existing::kOverwrite : options.retry_errors ? Existing::kRetryErrors : Existing::kResume;
+  const Existing existing = options.overwrite      ? Existing::kOverwrite
+                            : options.retry_errors ? Existing::kRetryErrors
+                                                   : Existing::kResume;
   auto results = ResultFile::Open(options.results, *requests, existing);
   if (!results.ok()) return cli::Fail(results.status());
   progress.Show("");
   if (results->damaged() > 0 && !options.quiet) {
-    Say(fmt::format("{} of the results in {} {} not written whole, and {} done again", results->damaged(), options.results,
-                    results->damaged() == 1 ? "was" : "were", results->damaged() == 1 ? "is" : "are"));
+    Say(fmt::format("{} of the results in {} {} not written whole, and {} done again", results->damaged(),
+                    options.results, results->damaged() == 1 ? "was" : "were", results->damaged() == 1 ? "is" : "are"));
   }
   Tally tally;
   const auto parts = WriteProblems(*requests, *results, tally);
@@ -162,24 +170,41 @@ int Batch(BatchOptions& options, const cli::CommandLine& line) {
 }  // namespace
 
 void AddBatchCommand(CLI::App& app, cli::CommandLine& line) {
-  CLI::App* command = app.add_subcommand("batch", "Answer a file of requests (OpenAI's batch format), many in each pass over the weights");
+  CLI::App* command = app.add_subcommand(
+      "batch", "Answer a file of requests (OpenAI's batch format), many in each pass over the weights");
   command->footer(kExamples);
   const auto options = std::make_shared<BatchOptions>();
-  cli::TakesModel(command->add_option("model", options->model, "GGUF file, any part of a split one, or a name of `headrace list`"))->type_name("MODEL")->required();
-  command->add_option("requests", options->requests, "File with a request on each line; - is standard input")->type_name("REQUESTS")->required();
-  command->add_option("-o,--output", options->results, "File for the results (default: results.jsonl beside the requests)")->type_name("FILE");
+  cli::TakesModel(
+      command->add_option("model", options->model, "GGUF file, any part of a split one, or a name of `headrace list`"))
+      ->type_name("MODEL")
+      ->required();
+  command->add_option("requests", options->requests, "File with a request on each line; - is standard input")
+      ->type_name("REQUESTS")
+      ->required();
+  command
+      ->add_option("-o,--output", options->results, "File for the results (default: results.jsonl beside the requests)")
+      ->type_name("FILE");
   command->add_flag("--overwrite", options->overwrite, "Begin anew: what the file of results has is lost");
   command->add_flag("--retry-errors", options->retry_errors, "Do the requests again whose result is an error");
   command->add_option("--slots", options->slots, "Requests at a time (default: as many as pay, within the memory)")
-      ->type_name("N")->check(CLI::Range(uint64_t{1}, uint64_t{256}));
-  command->add_option("-n,--predict", options->answer, "Most tokens of an answer whose request names no limit (default: what a context of 4096 leaves)")
-      ->type_name("N")->check(CLI::Range(uint64_t{1}, uint64_t{1} << 30));
-  command->add_option("-c,--ctx-size", options->context, "Context of each request in tokens, 0 for the model's own (default: what the longest needs)")
-      ->type_name("N")->check(CLI::Range(uint64_t{0}, uint64_t{1} << 30));
+      ->type_name("N")
+      ->check(CLI::Range(uint64_t{1}, uint64_t{256}));
+  command
+      ->add_option("-n,--predict", options->answer,
+                   "Most tokens of an answer whose request names no limit (default: what a context of 4096 leaves)")
+      ->type_name("N")
+      ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 30));
+  command
+      ->add_option("-c,--ctx-size", options->context,
+                   "Context of each request in tokens, 0 for the model's own (default: what the longest needs)")
+      ->type_name("N")
+      ->check(CLI::Range(uint64_t{0}, uint64_t{1} << 30));
   command->add_option("-t,--threads", options->threads, "Threads (default: llama.cpp's)")
-      ->type_name("N")->check(CLI::Range(int64_t{-1}, int64_t{65536}));
+      ->type_name("N")
+      ->check(CLI::Range(int64_t{-1}, int64_t{65536}));
   command->add_flag("-q,--quiet", options->quiet, "No lines about what was decided and how it goes");
-  command->add_flag("--no-modelfile", options->no_modelfile, "Leave a Modelfile beside the model out (docs/modelfile.md)");
+  command->add_flag("--no-modelfile", options->no_modelfile,
+                    "Leave a Modelfile beside the model out (docs/modelfile.md)");
   cli::AddFlashOptions(*command, options->flash);
   cli::AddEngineOption(*command, options->engine);
   cli::ShowFirst(*command, {"output", "ram", "vram", "predict", "ctx-size", "quiet"});

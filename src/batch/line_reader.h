@@ -13,12 +13,12 @@ namespace headrace::batch {
 inline constexpr uint64_t kLongestLine = 64 << 20;
 
 struct Line {
-  uint64_t number = 0;       // from 1
-  uint64_t offset = 0;       // of its first byte
-  uint64_t end = 0;          // of the next line's
-  std::string text;          // without the line break, "\r\n" included; "" when it is too long
+  uint64_t number = 0;  // from 1
+  uint64_t offset = 0;  // of its first byte
+  uint64_t end = 0;     // of the next line's
+  std::string text;     // without the line break, "\r\n" included; "" when it is too long
   bool too_long = false;
-  bool complete = false;     // a line break ended it, not the end of the file
+  bool complete = false;  // a line break ended it, not the end of the file
 };
 
 class LineReader {
@@ -32,9 +32,9 @@ class LineReader {
  private:
   const int fd_;
   const uint64_t longest_;
-  uint64_t number_ = 0, offset_ = 0;   // of the next line
-  std::string buffer_;                 // what was read ahead
-  size_t at_ = 0;                      // used of it
+  uint64_t number_ = 0, offset_ = 0;  // of the next line
+  std::string buffer_;                // what was read ahead
+  size_t at_ = 0;                     // used of it
 };
 
 }  // namespace headrace::batch

@@ -11,7 +11,9 @@ constexpr uint64_t kLeastAnswer = 512;      // after a prompt that fills the usu
 constexpr uint64_t kShortestContext = 256;  // llama.cpp's own unit
 
 // Counted once where all are alike, as inputs of an embedding are not: their sum is on the safe side.
-uint64_t TokensOfOne(const Demand& demand, uint64_t prompt_tokens) { return prompt_tokens / std::max<uint64_t>(1, demand.prompts); }
+uint64_t TokensOfOne(const Demand& demand, uint64_t prompt_tokens) {
+  return prompt_tokens / std::max<uint64_t>(1, demand.prompts);
+}
 
 }  // namespace
 

@@ -11,9 +11,9 @@
 namespace headrace::batch {
 
 struct TokenLimits {
-  uint64_t context = 0;                     // of one prompt with its answer: the engine stops there
-  uint64_t usual = 0;                       // the same where a request names no limit and `answer` is not given
-  std::optional<uint64_t> answer;           // of an answer whose request names no limit
+  uint64_t context = 0;            // of one prompt with its answer: the engine stops there
+  uint64_t usual = 0;              // the same where a request names no limit and `answer` is not given
+  std::optional<uint64_t> answer;  // of an answer whose request names no limit
 };
 
 // The most tokens of each answer, when all prompts together have so many.
@@ -26,7 +26,7 @@ class DemandSum {
   explicit DemandSum(const TokenLimits& limits) : limits_(limits) {}
   void Add(const Demand& demand);
   BatchDemand total() const;
-  uint64_t unlimited() const { return unlimited_; }   // requests that name no limit
+  uint64_t unlimited() const { return unlimited_; }  // requests that name no limit
 
  private:
   const TokenLimits limits_;

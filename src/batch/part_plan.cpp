@@ -5,33 +5,36 @@
 #include <fmt/format.h>
 
 #include "base/size.h"
-#include "setup/learned_place.h"
-#include "setup/device_choice.h"
 #include "engine/engine_arguments.h"
 #include "engine/engine_probe.h"
 #include "engine/file_arguments.h"
 #include "learned/machine_profile.h"
-#include "setup/model_cost.h"
-#include "setup/modelfile_use.h"
-#include "report/progress_line.h"
 #include "llama_server/engine_name.h"
 #include "llama_server/lone_server.h"
+#include "report/progress_line.h"
 #include "serve/models/model_defaults.h"
+#include "setup/device_choice.h"
+#include "setup/learned_place.h"
+#include "setup/model_cost.h"
+#include "setup/modelfile_use.h"
 
 namespace headrace::batch {
 namespace {
 
 // Beside those that are any lone server's.
-constexpr const char* kOurs[] = {"-c", "--ctx-size", "-np", "--parallel", "--kv-unified-per-slot", "--embedding", "--embeddings", "--no-slots"};
+constexpr const char* kOurs[] = {"-c",          "--ctx-size",   "-np",       "--parallel", "--kv-unified-per-slot",
+                                 "--embedding", "--embeddings", "--no-slots"};
 
 bool Contains(const std::vector<std::string>& words, std::initializer_list<const char*> names) {
-  return std::any_of(names.begin(), names.end(), [&](const char* name) { return std::find(words.begin(), words.end(), name) != words.end(); });
+  return std::any_of(names.begin(), names.end(),
+                     [&](const char* name) { return std::find(words.begin(), words.end(), name) != words.end(); });
 }
 
 // Everything that the choice of the slots needs.
 class Planner {
  public:
-  Planner(const BatchOptions& options, const EngineChoice& engine, const RequestFile& requests, const Part& part, const std::string& socket_path)
+  Planner(const BatchOptions& options, const EngineChoice& engine, const RequestFile& requests, const Part& part,
+          const std::string& socket_path)
       : options_(options), engine_(engine), requests_(requests), part_(part), socket_path_(socket_path) {}
 
   Status Plan() {
@@ -45,7 +48,8 @@ class Planner {
     defaults_ = std::move(*defaults);
     if (defaults_.look_ahead) plan_.model.config.look_ahead = *defaults_.look_ahead;
     plan_.notes = defaults_.notes;
-    if (!defaults_.applied.empty()) plan_.notes.push_back(fmt::format("{}: {}", defaults_.path, fmt::join(defaults_.applied, ", ")));
+    if (!defaults_.applied.empty())
+      plan_.notes.push_back(fmt::format("{}: {}", defaults_.path, fmt::join(defaults_.applied, ", ")));
     unified_ = engine_.known.Has("--kv-unified-per-slot") && cli::SharesCache(options_.rest).value_or(true);
     SetLimits();
     options_before_ = defaults_.options;
@@ -66,7 +70,7 @@ class Planner {
     LongestContext longest(limits.usual, limits.answer);
     for (const size_t i : part_.requests) longest.Add(requests_.entries()[i].demand);
     limits.context = options_.context.value_or(longest.tokens(model_context));
-    if (limits.context == 0) limits.context = model_context > 0 ? model_context : limits.usual;   // as -c 0 says
+    if (limits.context == 0) limits.context = model_context > 0 ? model_context : limits.usual;  // as -c 0 says
     DemandSum sum(limits);
     for (const size_t i : part_.requests) sum.Add(requests_.entries()[i].demand);
     demand_ = sum.total();
@@ -82,7 +86,8 @@ class Planner {
     const auto arguments = Arguments(slots, cache_tokens);
     if (!arguments.ok()) return arguments.status();
     std::optional<Result<cli::EngineSimulation>> simulation;
-    const auto options = ChooseDevices(&engine_.setup.engine, engine_.known, cli::ServerMemoryArguments(*arguments), plan_.model, simulation);
+    const auto options = ChooseDevices(&engine_.setup.engine, engine_.known, cli::ServerMemoryArguments(*arguments),
+                                       plan_.model, simulation);
     if (!options.ok()) return options.status();
     defaults_.options.insert(defaults_.options.end(), options->begin(), options->end());
     return {};
@@ -120,7 +125,8 @@ class Planner {
       if (!tried.streams() && limit > 0 && tried.memory.everything_bytes > limit) return std::nullopt;
       const auto learned = cli::LoadLearned(cli::LearnedPlaceOf(tried, "", version));
       const auto cost = cli::PassCostOf(tried, machine_, learned);
-      return cost.ok() ? std::optional(cost->Seconds({static_cast<double>(slots), static_cast<double>(slots)})) : std::nullopt;
+      return cost.ok() ? std::optional(cost->Seconds({static_cast<double>(slots), static_cast<double>(slots)}))
+                       : std::nullopt;
     });
     return {};
   }
@@ -159,8 +165,13 @@ class Planner {
   // Nobody waits for a next token, and each input of an embedding must be in one pass.
   bool SetWidth(cli::EngineSimulation* simulation) {
     if (part_.embeddings) return false;
-    const auto cost = cli::PassCostOf(plan_.model, machine_, cli::LoadLearned(cli::LearnedPlaceOf(plan_.model, "", cli::QueryVersion(engine_.setup.engine))));
-    const auto width = cost.ok() ? cli::ChoosePromptWidth(plan_.model, *cost, cli::WordsOf(defaults_.options, options_.rest), PromptPasses::kAlone, 0, simulation) : std::nullopt;
+    const auto cost = cli::PassCostOf(
+        plan_.model, machine_,
+        cli::LoadLearned(cli::LearnedPlaceOf(plan_.model, "", cli::QueryVersion(engine_.setup.engine))));
+    const auto width = cost.ok()
+                           ? cli::ChoosePromptWidth(plan_.model, *cost, cli::WordsOf(defaults_.options, options_.rest),
+                                                    PromptPasses::kAlone, 0, simulation)
+                           : std::nullopt;
     plan_.model.prompt_width = width.value_or(0);
     return width.has_value();
   }
@@ -173,16 +184,19 @@ class Planner {
     std::optional<Result<cli::EngineSimulation>> simulation;
     HEADRACE_RETURN_IF_ERROR(cli::SettleMemory(&engine_.setup.engine, *arguments, plan_.model, simulation));
     const bool wider = SetWidth(simulation->ok() ? &**simulation : nullptr);
-    arguments = Arguments(plan_.slots.slots, plan_.slots.cache_tokens);   // it is known now whether weights stream
+    arguments = Arguments(plan_.slots.slots, plan_.slots.cache_tokens);  // it is known now whether weights stream
     if (!arguments.ok()) return arguments.status();
     if (wider) HEADRACE_RETURN_IF_ERROR(cli::SettleMemory(&engine_.setup.engine, *arguments, plan_.model, simulation));
     plan_.arguments = std::move(*arguments);
     plan_.config = plan_.model.LibraryConfig();
     const SlotChoice& slots = plan_.slots;
-    std::string line = fmt::format("{} request{}, {} at a time share a KV cache of {} tokens, each at most {} of them", part_.requests.size(),
-                                   part_.requests.size() == 1 ? "" : "s", slots.slots, slots.cache_tokens, plan_.limits.context);
-    if (unlimited_ > 0 && !options_.answer && !part_.embeddings && slots.slots < std::min<uint64_t>(kMostSlots, part_.requests.size())) {
-      line += fmt::format("; {} name no max_tokens and count with a context of {}: -n 512 lets more share a pass", unlimited_, plan_.limits.usual);
+    std::string line = fmt::format("{} request{}, {} at a time share a KV cache of {} tokens, each at most {} of them",
+                                   part_.requests.size(), part_.requests.size() == 1 ? "" : "s", slots.slots,
+                                   slots.cache_tokens, plan_.limits.context);
+    if (unlimited_ > 0 && !options_.answer && !part_.embeddings &&
+        slots.slots < std::min<uint64_t>(kMostSlots, part_.requests.size())) {
+      line += fmt::format("; {} name no max_tokens and count with a context of {}: -n 512 lets more share a pass",
+                          unlimited_, plan_.limits.usual);
     }
     plan_.notes.push_back(std::move(line));
     return {};
@@ -195,7 +209,7 @@ class Planner {
   const std::string socket_path_;
   PartPlan plan_;
   serve::ModelDefaults defaults_;
-  std::vector<cli::EngineOption> options_before_;   // without what devices want
+  std::vector<cli::EngineOption> options_before_;  // without what devices want
   bool unified_ = false;
   BatchDemand demand_;
   MachineProfile machine_;
@@ -208,13 +222,14 @@ Status CheckRest(const std::vector<std::string>& rest) {
   for (const std::string& word : rest) {
     const std::string name = word.substr(0, word.find('='));
     if (!serve::IsServersOwn(name) && std::find(std::begin(kOurs), std::end(kOurs), name) == std::end(kOurs)) continue;
-    return Status(Code::kInvalidArgument, fmt::format("{} after -- is headrace's to set; see headrace batch --help", name));
+    return Status(Code::kInvalidArgument,
+                  fmt::format("{} after -- is headrace's to set; see headrace batch --help", name));
   }
   return {};
 }
 
-Result<PartPlan> PlanPart(const BatchOptions& options, const EngineChoice& engine, const RequestFile& requests, const Part& part,
-                          const std::string& socket_path) {
+Result<PartPlan> PlanPart(const BatchOptions& options, const EngineChoice& engine, const RequestFile& requests,
+                          const Part& part, const std::string& socket_path) {
   Planner planner(options, engine, requests, part, socket_path);
   HEADRACE_RETURN_IF_ERROR(planner.Plan());
   return std::move(planner.plan());

@@ -1,5 +1,5 @@
-// What is decided about the requests of one kind before the engine is started for them: how many sequences share a pass, the
-// KV cache, whether the weights stream, and the command line of llama-server.
+// What is decided about the requests of one kind before the engine is started for them: how many sequences share a
+// pass, the KV cache, whether the weights stream, and the command line of llama-server.
 #pragma once
 
 #include <optional>
@@ -25,24 +25,24 @@ struct BatchOptions {
   bool overwrite = false, retry_errors = false, quiet = false, no_modelfile = false;
   std::string engine;
   cli::FlashOptions flash;
-  std::vector<std::string> rest;   // after --
+  std::vector<std::string> rest;  // after --
 };
 
 // Completions and embeddings need an engine each.
 struct Part {
   bool embeddings = false;
-  std::vector<size_t> requests;    // of RequestFile::entries
+  std::vector<size_t> requests;  // of RequestFile::entries
 };
 
 struct EngineChoice {
   cli::EngineSetup setup;
-  cli::OptionNames known;          // llama-server's options
+  cli::OptionNames known;  // llama-server's options
 };
 
 struct PartPlan {
   cli::ModelSetup model;
   std::vector<std::string> arguments;
-  Config config;                   // of the library
+  Config config;  // of the library
   TokenLimits limits;
   SlotChoice slots;
   std::vector<std::string> notes;  // lines for the user, the one about the slots last
@@ -51,9 +51,9 @@ struct PartPlan {
 // Arguments after -- that a batch sets itself. Error: kInvalidArgument.
 Status CheckRest(const std::vector<std::string>& rest);
 
-// Reads headers, lets the engine simulate its allocations, and measures the disk where it is not known yet (a second), with
-// progress on a terminal. Errors: those of PrepareModel, FindModelfile and SettleMemory.
-Result<PartPlan> PlanPart(const BatchOptions& options, const EngineChoice& engine, const RequestFile& requests, const Part& part,
-                          const std::string& socket_path);
+// Reads headers, lets the engine simulate its allocations, and measures the disk where it is not known yet (a second),
+// with progress on a terminal. Errors: those of PrepareModel, FindModelfile and SettleMemory.
+Result<PartPlan> PlanPart(const BatchOptions& options, const EngineChoice& engine, const RequestFile& requests,
+                          const Part& part, const std::string& socket_path);
 
 }  // namespace headrace::batch

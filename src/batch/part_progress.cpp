@@ -10,7 +10,7 @@ namespace headrace::batch {
 namespace {
 
 constexpr serve::Millis kTick{1000};
-constexpr std::chrono::seconds kLogEvery{60};   // where standard error is no terminal
+constexpr std::chrono::seconds kLogEvery{60};  // where standard error is no terminal
 
 }  // namespace
 
@@ -52,7 +52,8 @@ void PartProgress::Begin() {
 }
 
 void PartProgress::NoteTime() {
-  if (begin_ != serve::Clock::time_point()) tally_.seconds = seconds_before_ + std::chrono::duration<double>(serve::Clock::now() - begin_).count();
+  if (begin_ != serve::Clock::time_point())
+    tally_.seconds = seconds_before_ + std::chrono::duration<double>(serve::Clock::now() - begin_).count();
 }
 
 void PartProgress::NotePasses() {

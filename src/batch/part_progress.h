@@ -5,17 +5,24 @@
 
 #include "batch/result_file.h"
 #include "batch/tally.h"
-#include "report/progress_line.h"
-#include "llama_server/lone_server.h"
 #include "http/net.h"
+#include "llama_server/lone_server.h"
+#include "report/progress_line.h"
 
 namespace headrace::batch {
 
 // Lives on the loop; all that it is made with outlives it.
 class PartProgress {
  public:
-  PartProgress(const serve::Executor& executor, bool quiet, const serve::LoneServer& server, ResultFile& results, Tally& tally)
-      : quiet_(quiet), server_(server), results_(results), tally_(tally), seconds_before_(tally.seconds), passes_before_(tally.passes), tick_(executor) {}
+  PartProgress(const serve::Executor& executor, bool quiet, const serve::LoneServer& server, ResultFile& results,
+               Tally& tally)
+      : quiet_(quiet),
+        server_(server),
+        results_(results),
+        tally_(tally),
+        seconds_before_(tally.seconds),
+        passes_before_(tally.passes),
+        tick_(executor) {}
 
   // Returns after End. Error: that of ResultFile::Sync, at once.
   serve::Task<Status> Run();
@@ -40,11 +47,11 @@ class PartProgress {
   const double seconds_before_;
   const uint64_t passes_before_;
   serve::Wakeup tick_;
-  serve::asio::thread_pool worker_{1};              // waits for the disk
+  serve::asio::thread_pool worker_{1};  // waits for the disk
   cli::ProgressLine line_;
-  std::unordered_map<uint64_t, uint64_t> passes_;   // of each engine, by its process
+  std::unordered_map<uint64_t, uint64_t> passes_;  // of each engine, by its process
   serve::Clock::time_point begin_{};
-  uint64_t synced_ = 0;                             // results that are on the disk
+  uint64_t synced_ = 0;  // results that are on the disk
   bool ended_ = false;
 };
 

@@ -11,9 +11,9 @@
 namespace headrace::batch {
 namespace {
 
-constexpr unsigned kMostAttempts = 3;   // of one request that fails while others may not
-constexpr unsigned kMostGivenUp = 3;    // requests in a row: it is not they who fail
-constexpr unsigned kMostCrashes = 5;    // without a result in between
+constexpr unsigned kMostAttempts = 3;  // of one request that fails while others may not
+constexpr unsigned kMostGivenUp = 3;   // requests in a row: it is not they who fail
+constexpr unsigned kMostCrashes = 5;   // without a result in between
 
 }  // namespace
 
@@ -21,7 +21,8 @@ void PartResults::Foresee(size_t request, uint64_t prompt_tokens) {
   const Demand& demand = Entry(request).demand;
   Work& work = work_[request];
   tally_.waiting -= work;
-  work = {prompt_tokens * demand.answers, std::max<uint64_t>(1, demand.prompts) * demand.answers * AnswerTokens(demand, prompt_tokens, plan_.limits)};
+  work = {prompt_tokens * demand.answers,
+          std::max<uint64_t>(1, demand.prompts) * demand.answers * AnswerTokens(demand, prompt_tokens, plan_.limits)};
   tally_.waiting += work;
 }
 
@@ -46,7 +47,9 @@ Status PartResults::TakeBrokenAnswer(size_t request, const std::string& why) {
 Status PartResults::TakeCrash() {
   const std::string how = server_.process()->DescribeEnd();
   if (++crashes_ >= kMostCrashes) {
-    return Status(Code::kInternal, fmt::format("llama-server ended {} times without a result in between; the last time it {}", crashes_, how));
+    return Status(
+        Code::kInternal,
+        fmt::format("llama-server ended {} times without a result in between; the last time it {}", crashes_, how));
   }
   LogWarning(fmt::format("llama-server {}; it is started again, and what it was doing done again", how));
   const auto alone = schedule_.alone();
@@ -68,12 +71,14 @@ Status PartResults::Fail(size_t request, const std::string& line, const std::str
     return {};
   }
   if (++given_up_ < kMostGivenUp) {
-    crashes_ = 0;   // they were this one's
+    crashes_ = 0;  // they were this one's
     return Write(request, line, true);
   }
   const auto statistics = server_.ReadStatistics();
-  return Status(Code::kInternal, fmt::format("{} requests in a row failed {} times each: {}", kMostGivenUp, kMostAttempts,
-                                             statistics && !statistics->last_error.empty() ? statistics->last_error : why.substr(0, 300)));
+  return Status(
+      Code::kInternal,
+      fmt::format("{} requests in a row failed {} times each: {}", kMostGivenUp, kMostAttempts,
+                  statistics && !statistics->last_error.empty() ? statistics->last_error : why.substr(0, 300)));
 }
 
 Status PartResults::Write(size_t request, const std::string& line, bool failed) {
@@ -90,7 +95,8 @@ Status PartResults::CheckStreaming() {
   if (streams_ || !plan_.model.passes_stream()) return {};
   const std::string why = server_.WhyNotStreaming();
   streams_ = why.empty();
-  return streams_ ? Status() : Status(Code::kInternal, "flash weight streaming was asked for and cannot be had: " + why);
+  return streams_ ? Status()
+                  : Status(Code::kInternal, "flash weight streaming was asked for and cannot be had: " + why);
 }
 
 }  // namespace headrace::batch

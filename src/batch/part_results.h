@@ -15,9 +15,15 @@ namespace headrace::batch {
 // Lives on the loop; all that it is made with outlives it.
 class PartResults {
  public:
-  PartResults(const BatchOptions& options, const PartPlan& plan, const RequestFile& requests, const serve::LoneServer& server, Schedule& schedule,
-              ResultFile& results, Tally& tally)
-      : options_(options), plan_(plan), requests_(requests), server_(server), schedule_(schedule), results_(results), tally_(tally) {}
+  PartResults(const BatchOptions& options, const PartPlan& plan, const RequestFile& requests,
+              const serve::LoneServer& server, Schedule& schedule, ResultFile& results, Tally& tally)
+      : options_(options),
+        plan_(plan),
+        requests_(requests),
+        server_(server),
+        schedule_(schedule),
+        results_(results),
+        tally_(tally) {}
 
   // The work that a request with so many tokens of prompts will be, for the tally; again when they are counted.
   void Foresee(size_t request, uint64_t prompt_tokens);
@@ -44,10 +50,10 @@ class PartResults {
   Schedule& schedule_;
   ResultFile& results_;
   Tally& tally_;
-  std::unordered_map<size_t, Work> work_;          // as foreseen
+  std::unordered_map<size_t, Work> work_;  // as foreseen
   std::unordered_map<size_t, unsigned> attempts_;
-  unsigned crashes_ = 0, given_up_ = 0;            // since the last result
-  bool streams_ = false;                           // that was seen
+  unsigned crashes_ = 0, given_up_ = 0;  // since the last result
+  bool streams_ = false;                 // that was seen
 };
 
 }  // namespace headrace::batch

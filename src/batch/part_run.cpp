@@ -8,9 +8,9 @@
 #include "batch/part_results.h"
 #include "batch/schedule.h"
 #include "batch/token_count.h"
-#include "process/start_signals.h"
 #include "llama_server/child_client.h"
 #include "llama_server/lone_server.h"
+#include "process/start_signals.h"
 
 namespace headrace::batch {
 namespace {
@@ -19,17 +19,23 @@ using serve::Millis;
 using serve::Spawn;
 using serve::Task;
 
-constexpr Millis kGrace{5000}, kForcedGrace{300};    // for the end of the engine
-constexpr Millis kFailureWait{2000};                 // for its end to be seen when an answer breaks off
+constexpr Millis kGrace{5000}, kForcedGrace{300};  // for the end of the engine
+constexpr Millis kFailureWait{2000};               // for its end to be seen when an answer breaks off
 constexpr Millis kLong{3'600'000};
 
 class PartRun {
  public:
-  PartRun(const BatchOptions& options, const EngineChoice& engine, const PartPlan& plan, const RequestFile& requests, const Part& part,
-          const std::string& socket_path, ResultFile& results, Tally& tally)
-      : engine_(engine), plan_(plan), requests_(requests), schedule_(plan.slots.slots, plan.slots.cache_tokens), changed_(loop_.get_executor()),
-        signals_(loop_), server_(loop_.get_executor(), socket_path),
-        results_(options, plan, requests, server_, schedule_, results, tally), progress_(loop_.get_executor(), options.quiet, server_, results, tally) {
+  PartRun(const BatchOptions& options, const EngineChoice& engine, const PartPlan& plan, const RequestFile& requests,
+          const Part& part, const std::string& socket_path, ResultFile& results, Tally& tally)
+      : engine_(engine),
+        plan_(plan),
+        requests_(requests),
+        schedule_(plan.slots.slots, plan.slots.cache_tokens),
+        changed_(loop_.get_executor()),
+        signals_(loop_),
+        server_(loop_.get_executor(), socket_path),
+        results_(options, plan, requests, server_, schedule_, results, tally),
+        progress_(loop_.get_executor(), options.quiet, server_, results, tally) {
     for (const size_t i : part.requests) {
       const Demand& demand = Entry(i).demand;
       schedule_.Add(i, NeedOf(demand, demand.likely_prompt_tokens(), plan_.limits));
@@ -148,7 +154,8 @@ class PartRun {
 
   Task<> RunOne(size_t request, std::string url, std::string body, std::shared_ptr<serve::ChildProcess> process) {
     serve::OnEvent ignore = [](std::string_view) { return true; };
-    const auto answer = co_await serve::StreamFromChild(server_.socket_path(), std::move(url), std::move(body), std::move(ignore));
+    const auto answer =
+        co_await serve::StreamFromChild(server_.socket_path(), std::move(url), std::move(body), std::move(ignore));
     if (!stop_ && answer.ok()) EndFor(results_.TakeAnswer(request, answer->status, answer->body));
     // What died with the engine is taken up again when all of it is known.
     if (!stop_ && !answer.ok()) {
@@ -164,7 +171,7 @@ class PartRun {
   const RequestFile& requests_;
   Schedule schedule_;
   serve::asio::io_context loop_{1};
-  serve::Wakeup changed_;                         // a request or the engine ended, or all is to end
+  serve::Wakeup changed_;  // a request or the engine ended, or all is to end
   serve::asio::signal_set signals_;
   serve::LoneServer server_;
   PartResults results_;
@@ -177,8 +184,9 @@ class PartRun {
 
 }  // namespace
 
-PartEnd RunPart(const BatchOptions& options, const EngineChoice& engine, const PartPlan& plan, const RequestFile& requests, const Part& part,
-                const std::string& socket_path, ResultFile& results, Tally& tally) {
+PartEnd RunPart(const BatchOptions& options, const EngineChoice& engine, const PartPlan& plan,
+                const RequestFile& requests, const Part& part, const std::string& socket_path, ResultFile& results,
+                Tally& tally) {
   const PartEnd end = PartRun(options, engine, plan, requests, part, socket_path, results, tally).Run();
   tally.under_way = {};
   return end;

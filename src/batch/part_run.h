@@ -1,4 +1,5 @@
-// Runs the requests of one kind: the engine is started for them, and again when it dies; results are written as they come.
+// Runs the requests of one kind: the engine is started for them, and again when it dies; results are written as they
+// come.
 #pragma once
 
 #include "base/status.h"
@@ -9,12 +10,13 @@
 namespace headrace::batch {
 
 struct PartEnd {
-  Status status;          // what made it end before all had a result
-  int signal = 0;         // that did, 0: none
+  Status status;   // what made it end before all had a result
+  int signal = 0;  // that did, 0: none
 };
 
 // Adds to `tally`, and says on standard error how far it is. Results that were written stay, however it ends.
-PartEnd RunPart(const BatchOptions& options, const EngineChoice& engine, const PartPlan& plan, const RequestFile& requests, const Part& part,
-                const std::string& socket_path, ResultFile& results, Tally& tally);
+PartEnd RunPart(const BatchOptions& options, const EngineChoice& engine, const PartPlan& plan,
+                const RequestFile& requests, const Part& part, const std::string& socket_path, ResultFile& results,
+                Tally& tally);
 
 }  // namespace headrace::batch

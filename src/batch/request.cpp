@@ -6,7 +6,7 @@
 namespace headrace::batch {
 namespace {
 
-constexpr uint64_t kMostTokens = 1 << 30;   // that a request can name
+constexpr uint64_t kMostTokens = 1 << 30;  // that a request can name
 
 constexpr std::array<const char*, 3> kUrls = {"/v1/chat/completions", "/v1/completions", "/v1/embeddings"};
 // OpenAI's names, and llama-server's own.
@@ -34,7 +34,8 @@ std::string Check(const Json& line, Request& request) {
   if (body == nullptr || !body->is_object()) return "its body is no object";
   request.body = *body;
   const Json* stream = Find(*body, "stream");
-  if (stream != nullptr && *stream != false && !stream->is_null()) return "its body asks for \"stream\": a batch has whole answers";
+  if (stream != nullptr && *stream != false && !stream->is_null())
+    return "its body asks for \"stream\": a batch has whole answers";
   return "";
 }
 
@@ -55,7 +56,8 @@ void AddPrompts(const Json& prompts, Demand& demand) {
     demand.prompt_bytes += TextBytes(prompt);
     if (prompt.is_array()) demand.prompt_tokens += prompt.size();
   };
-  const bool list = prompts.is_array() && std::any_of(prompts.begin(), prompts.end(), [](const Json& part) { return !part.is_number(); });
+  const bool list = prompts.is_array() &&
+                    std::any_of(prompts.begin(), prompts.end(), [](const Json& part) { return !part.is_number(); });
   if (list) {
     std::for_each(prompts.begin(), prompts.end(), add);
   } else {
@@ -108,7 +110,8 @@ Demand DemandOf(const Request& request) {
     for (const char* key : {"messages", "tools", "functions", "response_format"}) {
       if (const Json* part = Find(body, key)) demand.prompt_bytes += TextBytes(*part);
     }
-    if (const Json* messages = Find(body, "messages"); messages != nullptr && messages->is_array()) demand.prompt_tokens = 8 * messages->size();
+    if (const Json* messages = Find(body, "messages"); messages != nullptr && messages->is_array())
+      demand.prompt_tokens = 8 * messages->size();
   }
   demand.answers = std::max<uint64_t>(1, Number(body, "n").value_or(1));
   demand.answer_tokens = Limit(body);

@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
-#include "base/status.h"
 #include "base/json.h"
+#include "base/status.h"
 
 namespace headrace::batch {
 
@@ -18,21 +18,21 @@ enum class Endpoint { kChat, kCompletion, kEmbedding };
 const char* UrlOf(Endpoint endpoint);
 
 struct Request {
-  std::string custom_id;     // "" while a line is malformed and has none
+  std::string custom_id;  // "" while a line is malformed and has none
   Endpoint endpoint = Endpoint::kChat;
-  Json body;                 // an object
-  std::string problem;       // what is wrong with the line, "" when nothing is
+  Json body;            // an object
+  std::string problem;  // what is wrong with the line, "" when nothing is
 };
 
 Request ParseRequest(std::string_view line);
 
 // What a request takes of the KV cache, as far as it says.
 struct Demand {
-  uint64_t prompt_bytes = 0;               // text of all its prompts
-  uint64_t prompt_tokens = 0;              // given as numbers
-  uint64_t prompts = 1;                    // or inputs of an embedding
-  uint64_t answers = 1;                    // for each prompt ("n")
-  std::optional<uint64_t> answer_tokens;   // the most for each answer; nullopt: it names no limit
+  uint64_t prompt_bytes = 0;              // text of all its prompts
+  uint64_t prompt_tokens = 0;             // given as numbers
+  uint64_t prompts = 1;                   // or inputs of an embedding
+  uint64_t answers = 1;                   // for each prompt ("n")
+  std::optional<uint64_t> answer_tokens;  // the most for each answer; nullopt: it names no limit
 
   // Guesses, until the engine has counted: English has four bytes for each token, small vocabularies two.
   uint64_t likely_prompt_tokens() const { return prompt_tokens + prompt_bytes / 3 + kTemplateTokens; }

@@ -17,7 +17,9 @@ namespace {
 
 Status FileError(const std::string& name, const char* action) {
   const int error = errno;
-  const Code code = error == ENOENT ? Code::kNotFound : error == EACCES || error == EPERM ? Code::kPermission : Code::kIo;
+  const Code code = error == ENOENT                     ? Code::kNotFound
+                    : error == EACCES || error == EPERM ? Code::kPermission
+                                                        : Code::kIo;
   return Status(code, fmt::format("{}: cannot {}: {}", name, action, std::strerror(error)));
 }
 
@@ -50,11 +52,14 @@ std::string RequestEntry::id() const { return fmt::format("batch_req_{}", line);
 Result<RequestFile> RequestFile::Open(const std::string& path) {
   RequestFile file;
   file.name_ = path == "-" ? "standard input" : path;
-  file.file_ = Descriptor(path == "-" ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  file.file_ =
+      Descriptor(path == "-" ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.file_.valid()) return FileError(file.name_, "open");
   struct stat info {};
   if (fstat(file.file_.get(), &info) != 0) return FileError(file.name_, "stat");
-  if (S_ISDIR(info.st_mode)) return Status(Code::kInvalidArgument, fmt::format("{} is a folder; name a file with one request on each line", path));
+  if (S_ISDIR(info.st_mode))
+    return Status(Code::kInvalidArgument,
+                  fmt::format("{} is a folder; name a file with one request on each line", path));
   file.device_ = info.st_dev;
   file.inode_ = info.st_ino;
   if (!S_ISREG(info.st_mode)) {
@@ -119,7 +124,9 @@ Result<Request> RequestFile::Read(const RequestEntry& entry) const {
   }
   Request request = ParseRequest(text);
   if (request.problem.empty() && request.custom_id == entry.custom_id) return request;
-  return Status(Code::kChanged, fmt::format("line {} of {} changed while it was in use; what is done stays, start again for the rest", entry.line, name_));
+  return Status(Code::kChanged,
+                fmt::format("line {} of {} changed while it was in use; what is done stays, start again for the rest",
+                            entry.line, name_));
 }
 
 }  // namespace headrace::batch

@@ -13,11 +13,11 @@
 namespace headrace::batch {
 
 struct RequestEntry {
-  uint64_t line = 0;         // from 1
-  std::string custom_id;     // "" where a malformed line has none, or one that was there already
+  uint64_t line = 0;      // from 1
+  std::string custom_id;  // "" where a malformed line has none, or one that was there already
   Endpoint endpoint = Endpoint::kChat;
   Demand demand;
-  std::string problem;       // with the line's number; "" when the line is sound
+  std::string problem;  // with the line's number; "" when the line is sound
   uint64_t offset = 0, bytes = 0;
 
   // "batch_req_17": what names it in the results.
@@ -26,8 +26,8 @@ struct RequestEntry {
 
 class RequestFile {
  public:
-  // `path` "-" is standard input. What is no regular file is copied into a temporary one first. Blank lines are left out.
-  // Errors: kNotFound, kPermission, kInvalidArgument (a folder), kIo.
+  // `path` "-" is standard input. What is no regular file is copied into a temporary one first. Blank lines are left
+  // out. Errors: kNotFound, kPermission, kInvalidArgument (a folder), kIo.
   static Result<RequestFile> Open(const std::string& path);
 
   const std::vector<RequestEntry>& entries() const { return entries_; }
@@ -46,7 +46,7 @@ class RequestFile {
   Descriptor file_;
   uint64_t device_ = 0, inode_ = 0;
   std::vector<RequestEntry> entries_;
-  std::unordered_map<std::string, uint64_t> by_id_;   // to the line
+  std::unordered_map<std::string, uint64_t> by_id_;  // to the line
 };
 
 }  // namespace headrace::batch

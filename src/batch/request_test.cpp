@@ -25,7 +25,8 @@ TEST(Request, IsRead) {
   EXPECT_EQ(request.body["prompt"], "It is");
   EXPECT_EQ(ParseRequest(Line("{}", "/v1/chat/completions")).endpoint, Endpoint::kChat);
   EXPECT_EQ(ParseRequest(Line("{}", "/v1/embeddings")).endpoint, Endpoint::kEmbedding);
-  EXPECT_EQ(ProblemOf(R"({"custom_id": "a", "url": "/v1/completions", "body": {"stream": false}})"), "") << "method may be left out";
+  EXPECT_EQ(ProblemOf(R"({"custom_id": "a", "url": "/v1/completions", "body": {"stream": false}})"), "")
+      << "method may be left out";
 }
 
 TEST(Request, SaysWhatIsWrong) {
@@ -70,7 +71,8 @@ TEST(Request, NeedsWhatItNames) {
   EXPECT_EQ(several.answer_tokens, 5u);
   EXPECT_FALSE(DemandOfBody(R"({"prompt": "a", "max_tokens": -1})").answer_tokens) << "no limit";
   EXPECT_EQ(DemandOfBody(R"({"prompt": "a", "max_tokens": 1e300})").answer_tokens, 1u << 30);
-  const Demand chat = DemandOfBody(R"({"messages": [{"role": "user", "content": "hello"}], "max_completion_tokens": 9})", "/v1/chat/completions");
+  const Demand chat = DemandOfBody(
+      R"({"messages": [{"role": "user", "content": "hello"}], "max_completion_tokens": 9})", "/v1/chat/completions");
   EXPECT_EQ(chat.prompt_bytes, 9u);
   EXPECT_EQ(chat.answer_tokens, 9u);
   EXPECT_EQ(DemandOfBody(R"({"input": ["a", "b"], "max_tokens": 9})", "/v1/embeddings").answer_tokens, 0u);

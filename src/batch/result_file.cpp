@@ -20,7 +20,9 @@ namespace {
 
 Status SystemError(const std::string& path, const char* action) {
   const int error = errno;
-  const Code code = error == ENOENT ? Code::kNotFound : error == EACCES || error == EPERM || error == EROFS ? Code::kPermission : Code::kIo;
+  const Code code = error == ENOENT                                       ? Code::kNotFound
+                    : error == EACCES || error == EPERM || error == EROFS ? Code::kPermission
+                                                                          : Code::kIo;
   return Status(code, fmt::format("{}: cannot {}: {}", path, action, std::strerror(error)));
 }
 
@@ -48,16 +50,21 @@ Status ResultFile::Lock() {
   while (true) {
     file_ = Descriptor(open(path_.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0666));
     if (!file_.valid()) return SystemError(path_, "open for the results");
-    struct stat info {}, named {};
+    struct stat info {
+    }, named{};
     if (fstat(file_.get(), &info) != 0) return SystemError(path_, "stat");
-    if (!S_ISREG(info.st_mode)) return Status(Code::kInvalidArgument, path_ + " is no regular file, so that results could not be resumed; name one with -o");
+    if (!S_ISREG(info.st_mode))
+      return Status(Code::kInvalidArgument,
+                    path_ + " is no regular file, so that results could not be resumed; name one with -o");
     if (flock(file_.get(), LOCK_EX | LOCK_NB) != 0) {
       if (errno != EWOULDBLOCK) return SystemError(path_, "lock");
-      return Status(Code::kInvalidArgument, fmt::format("another batch writes into {}; wait for it, or name another file with -o", path_));
+      return Status(Code::kInvalidArgument,
+                    fmt::format("another batch writes into {}; wait for it, or name another file with -o", path_));
     }
     bytes_ = static_cast<uint64_t>(info.st_size);
     // Who held it before may have put another file in its place.
-    if (stat(path_.c_str(), &named) == 0 && named.st_ino == info.st_ino && named.st_dev == info.st_dev) return SyncFolderOf(path_);
+    if (stat(path_.c_str(), &named) == 0 && named.st_ino == info.st_ino && named.st_dev == info.st_dev)
+      return SyncFolderOf(path_);
   }
 }
 
@@ -66,7 +73,8 @@ Result<ResultFile> ResultFile::Open(const std::string& path, const RequestFile& 
   file.path_ = path;
   struct stat info {};
   if (stat(path.c_str(), &info) == 0 && info.st_dev == requests.device() && info.st_ino == requests.inode()) {
-    return Status(Code::kInvalidArgument, fmt::format("{} holds the requests; name another file for the results with -o", path));
+    return Status(Code::kInvalidArgument,
+                  fmt::format("{} holds the requests; name another file for the results with -o", path));
   }
   HEADRACE_RETURN_IF_ERROR(file.Lock());
   if (existing == Existing::kOverwrite) {
@@ -91,9 +99,10 @@ Result<ResultFile> ResultFile::Open(const std::string& path, const RequestFile& 
 Status ResultFile::ReadAll(const RequestFile& requests, Content& content) {
   LineReader reader(file_.get(), UINT64_MAX);
   const auto not_ours = [&](uint64_t number) {
-    return Status(Code::kInvalidArgument, fmt::format("line {} of {} is no result of a batch; {}", number, path_, kOthers));
+    return Status(Code::kInvalidArgument,
+                  fmt::format("line {} of {} is no result of a batch; {}", number, path_, kOthers));
   };
-  uint64_t unexplained = 0;   // the first line that may be what was lost of a result, or anything else
+  uint64_t unexplained = 0;  // the first line that may be what was lost of a result, or anything else
   while (true) {
     const auto line = reader.Next();
     if (!line.ok()) return Status(line.status().code(), path_ + " " + line.status().message());
@@ -109,10 +118,13 @@ Status ResultFile::ReadAll(const RequestFile& requests, Content& content) {
       continue;
     }
     const auto key = ParseResult(text.text);
-    if (!key.ok()) return Status(Code::kInvalidArgument, fmt::format("line {} of {} {}; {}", text.number, path_, key.status().message(), kOthers));
+    if (!key.ok())
+      return Status(Code::kInvalidArgument,
+                    fmt::format("line {} of {} {}; {}", text.number, path_, key.status().message(), kOthers));
     if (!key->custom_id.empty() && !requests.Has(key->custom_id)) {
-      return Status(Code::kInvalidArgument, fmt::format("{} has results of other requests: no request has the custom_id \"{}\" of line {}; {}", path_,
-                                                        key->custom_id, text.number, kOthers));
+      return Status(Code::kInvalidArgument,
+                    fmt::format("{} has results of other requests: no request has the custom_id \"{}\" of line {}; {}",
+                                path_, key->custom_id, text.number, kOthers));
     }
     if (key->custom_id.empty()) {
       ids_.insert(key->id);
@@ -140,7 +152,8 @@ Status ResultFile::Rewrite(bool failed) {
     return status;
   };
   struct stat info {};
-  if (fstat(file_.get(), &info) != 0 || fchmod(copy.get(), info.st_mode & 07777) != 0 || flock(copy.get(), LOCK_EX | LOCK_NB) != 0) {
+  if (fstat(file_.get(), &info) != 0 || fchmod(copy.get(), info.st_mode & 07777) != 0 ||
+      flock(copy.get(), LOCK_EX | LOCK_NB) != 0) {
     return give_up(SystemError(temporary, "prepare"));
   }
   uint64_t bytes = 0;
@@ -154,7 +167,8 @@ Status ResultFile::Rewrite(bool failed) {
     if ((errno = WriteAll(copy.get(), (*line)->text + "\n")) != 0) return give_up(SystemError(temporary, "write"));
     bytes += (*line)->text.size() + 1;
   }
-  if (fsync(copy.get()) != 0 || rename(temporary.c_str(), path_.c_str()) != 0) return give_up(SystemError(temporary, "put in place"));
+  if (fsync(copy.get()) != 0 || rename(temporary.c_str(), path_.c_str()) != 0)
+    return give_up(SystemError(temporary, "put in place"));
   // Else what is appended from now on would be in a file that has no name after a power loss.
   HEADRACE_RETURN_IF_ERROR(SyncFolderOf(path_));
   file_ = std::move(copy);
@@ -163,7 +177,8 @@ Status ResultFile::Rewrite(bool failed) {
 }
 
 Status ResultFile::Truncate(uint64_t bytes) {
-  if (ftruncate(file_.get(), static_cast<off_t>(bytes)) != 0) return SystemError(path_, "cut off a line that is not whole");
+  if (ftruncate(file_.get(), static_cast<off_t>(bytes)) != 0)
+    return SystemError(path_, "cut off a line that is not whole");
   bytes_ = bytes;
   return {};
 }

@@ -17,11 +17,11 @@ enum class Existing { kResume, kRetryErrors, kOverwrite };
 
 class ResultFile {
  public:
-  // Creates it, or reads what an earlier run of the same requests wrote. A result that was not written whole is taken out: a last
-  // line without a line break, and after a power loss a line in which the disk has zeros where bytes should be. With kRetryErrors
-  // failed results are taken out too. Nobody else may write into it meanwhile.
-  // Errors: kPermission, kInvalidArgument (in use, no regular file, not results of these requests), kIo. Nothing was
-  // changed then.
+  // Creates it, or reads what an earlier run of the same requests wrote. A result that was not written whole is taken
+  // out: a last line without a line break, and after a power loss a line in which the disk has zeros where bytes should
+  // be. With kRetryErrors failed results are taken out too. Nobody else may write into it meanwhile. Errors:
+  // kPermission, kInvalidArgument (in use, no regular file, not results of these requests), kIo. Nothing was changed
+  // then.
   static Result<ResultFile> Open(const std::string& path, const RequestFile& requests, Existing existing);
 
   // Whether a result was there when it was opened.
@@ -51,7 +51,7 @@ class ResultFile {
   std::string path_;
   Descriptor file_;
   uint64_t bytes_ = 0, damaged_ = 0;
-  std::unordered_set<std::string> custom_ids_, ids_;   // ids_: of results without a custom_id
+  std::unordered_set<std::string> custom_ids_, ids_;  // ids_: of results without a custom_id
 };
 
 }  // namespace headrace::batch

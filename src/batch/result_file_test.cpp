@@ -8,8 +8,8 @@
 #include <fstream>
 #include <iterator>
 
-#include "batch/line_reader.h"
 #include "base/temporary_tree.h"
+#include "batch/line_reader.h"
 
 namespace headrace::batch {
 namespace {
@@ -19,7 +19,9 @@ class Files : public testing::Test {
   // Requests "a", "b", ... one on each line.
   void Requests(const std::string& ids, const std::string& more = "") {
     std::string text;
-    for (const char id : ids) text += std::string(R"({"custom_id": ")") + id + R"(", "url": "/v1/completions", "body": {"prompt": "x"}})" + "\n";
+    for (const char id : ids)
+      text +=
+          std::string(R"({"custom_id": ")") + id + R"(", "url": "/v1/completions", "body": {"prompt": "x"}})" + "\n";
     Read(text + more);
   }
   void Read(const std::string& text) {
@@ -27,7 +29,9 @@ class Files : public testing::Test {
     ASSERT_TRUE(opened.ok()) << opened.status().message();
     requests_.emplace(std::move(*opened));
   }
-  Result<ResultFile> Open(Existing existing = Existing::kResume) { return ResultFile::Open(path_, *requests_, existing); }
+  Result<ResultFile> Open(Existing existing = Existing::kResume) {
+    return ResultFile::Open(path_, *requests_, existing);
+  }
   std::string Problem(Existing existing = Existing::kResume) {
     const auto results = Open(existing);
     return results.ok() ? "" : results.status().message();
@@ -39,14 +43,17 @@ class Files : public testing::Test {
   }
   void Write(const std::string& text) const { std::ofstream(path_, std::ios::binary) << text; }
 
-  cli::TemporaryTree tree_;
+  TemporaryTree tree_;
   const std::string path_ = tree_.Path("results.jsonl");
   std::optional<RequestFile> requests_;
 };
 
 TEST_F(Files, RequestsOfAllKinds) {
-  Read("\xef\xbb\xbf{\"custom_id\": \"a\", \"url\": \"/v1/completions\", \"body\": {\"prompt\": \"x\"}}\r\n\n  \r\n{bad\n"
-       "{\"custom_id\": \"a\", \"url\": \"/v1/completions\", \"body\": {}}\n{\"custom_id\": \"b\", \"url\": \"/v1/embeddings\", \"body\": {}}");
+  Read(
+      "\xef\xbb\xbf{\"custom_id\": \"a\", \"url\": \"/v1/completions\", \"body\": {\"prompt\": \"x\"}}\r\n\n  "
+      "\r\n{bad\n"
+      "{\"custom_id\": \"a\", \"url\": \"/v1/completions\", \"body\": {}}\n{\"custom_id\": \"b\", \"url\": "
+      "\"/v1/embeddings\", \"body\": {}}");
   ASSERT_EQ(requests_->entries().size(), 4u);
   EXPECT_EQ(Entry(0).problem, "");
   EXPECT_EQ(requests_->Read(Entry(0))->body["prompt"], "x");
@@ -88,8 +95,12 @@ TEST_F(Files, WhatIsDoneIsFoundAgain) {
     ASSERT_TRUE(results->Append(ResponseLine(Entry(1), 200, R"({"id": "x-1", "text": "yes"})")).ok());
     EXPECT_TRUE(results->Sync().ok());
   }
-  EXPECT_EQ(Text(), R"({"id":"batch_req_4","custom_id":null,"response":null,"error":{"code":"invalid_request","message":"no JSON"}})" "\n"
-                    R"({"id":"batch_req_2","custom_id":"b","response":{"status_code":200,"request_id":"x-1","body":{"id":"x-1","text":"yes"}},"error":null})" "\n");
+  EXPECT_EQ(
+      Text(),
+      R"({"id":"batch_req_4","custom_id":null,"response":null,"error":{"code":"invalid_request","message":"no JSON"}})"
+      "\n"
+      R"({"id":"batch_req_2","custom_id":"b","response":{"status_code":200,"request_id":"x-1","body":{"id":"x-1","text":"yes"}},"error":null})"
+      "\n");
   const auto again = Open();
   ASSERT_TRUE(again.ok()) << again.status().message();
   EXPECT_FALSE(again->Has(Entry(0)));
@@ -111,10 +122,12 @@ TEST_F(Files, ATornLineIsCutOff) {
   }
 }
 
-// After a power loss a file system may have the length of a file and zeros where its last bytes were not on the disk yet.
+// After a power loss a file system may have the length of a file and zeros where its last bytes were not on the disk
+// yet.
 TEST_F(Files, ZerosOfAPowerLossAreTakenOut) {
   Requests("abc");
-  const std::string a = ResponseLine(Entry(0), 200, "{}"), b = ResponseLine(Entry(1), 200, "{}"), c = ResponseLine(Entry(2), 200, "{}");
+  const std::string a = ResponseLine(Entry(0), 200, "{}"), b = ResponseLine(Entry(1), 200, "{}"),
+                    c = ResponseLine(Entry(2), 200, "{}");
   const std::string zeros(4096, '\0');
   struct Case {
     std::string text, left;
@@ -125,8 +138,8 @@ TEST_F(Files, ZerosOfAPowerLossAreTakenOut) {
   const Case cases[] = {{a + zeros, a, 1},
                         {a + b.substr(0, 40) + zeros, a, 1},
                         {a + hole, a, 1},
-                        {a + hole + c, a + c, 1},                              // what was done behind it is kept
-                        {a + zeros + b.substr(20) + c, a + c, 1},              // its beginning is gone
+                        {a + hole + c, a + c, 1},                  // what was done behind it is kept
+                        {a + zeros + b.substr(20) + c, a + c, 1},  // its beginning is gone
                         {zeros + a.substr(20) + b, b, 1},
                         {a + hole + hole + c + zeros, a + c, 3},
                         {zeros, "", 1},
@@ -151,8 +164,8 @@ TEST_F(Files, ZerosOfAPowerLossAreTakenOut) {
   }
 }
 
-// Taking failed results out puts a new file in the old one's place. Where the power goes before that is on the disk, both are there under
-// their own names.
+// Taking failed results out puts a new file in the old one's place. Where the power goes before that is on the disk,
+// both are there under their own names.
 TEST_F(Files, AReplacementThatWasLost) {
   Requests("ab");
   const std::string failed = ErrorLine(Entry(0), "engine_crashed", "x"), good = ResponseLine(Entry(1), 200, "{}");
@@ -201,7 +214,8 @@ TEST_F(Files, OnlyOneWrites) {
 TEST_F(Files, ErrorsAreTakenOutToBeDoneAgain) {
   Requests("abc", "{bad\n");
   const std::string good = ResponseLine(Entry(1), 200, "{}");
-  Write(ErrorLine(Entry(0), "engine_crashed", "x") + good + ResponseLine(Entry(2), 400, "{}") + ErrorLine(Entry(3), "invalid_request", "x"));
+  Write(ErrorLine(Entry(0), "engine_crashed", "x") + good + ResponseLine(Entry(2), 400, "{}") +
+        ErrorLine(Entry(3), "invalid_request", "x"));
   auto results = Open(Existing::kRetryErrors);
   ASSERT_TRUE(results.ok()) << results.status().message();
   EXPECT_EQ(Text(), good);

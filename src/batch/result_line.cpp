@@ -17,7 +17,8 @@ std::string ResponseLine(const RequestEntry& entry, int status, const std::strin
   auto json = ParseOrderedJson(body);
   Json parsed = json.ok() ? std::move(*json) : Json(body);
   std::string request_id = entry.id();
-  if (parsed.is_object() && parsed.contains("id") && parsed["id"].is_string()) request_id = parsed["id"].get<std::string>();
+  if (parsed.is_object() && parsed.contains("id") && parsed["id"].is_string())
+    request_id = parsed["id"].get<std::string>();
   return Write(entry, {{"status_code", status}, {"request_id", request_id}, {"body", std::move(parsed)}}, nullptr);
 }
 
@@ -28,8 +29,8 @@ std::string ErrorLine(const RequestEntry& entry, std::string_view code, std::str
 Result<ResultKey> ParseResult(std::string_view line) {
   const Status none(Code::kCorrupt, "is no result of a batch");
   const headrace::Json json = JsonOrNull(line);
-  if (!json.is_object() || !json.contains("id") || !json["id"].is_string() || !json.contains("custom_id") || !json.contains("response") ||
-      !json.contains("error")) {
+  if (!json.is_object() || !json.contains("id") || !json["id"].is_string() || !json.contains("custom_id") ||
+      !json.contains("response") || !json.contains("error")) {
     return none;
   }
   ResultKey key;

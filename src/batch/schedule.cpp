@@ -9,7 +9,9 @@ constexpr size_t kLookAhead = 64;
 
 }  // namespace
 
-Need Schedule::Clamp(Need need) const { return {std::min(need.tokens, tokens_), std::min(std::max<uint64_t>(need.slots, 1), slots_)}; }
+Need Schedule::Clamp(Need need) const {
+  return {std::min(need.tokens, tokens_), std::min(std::max<uint64_t>(need.slots, 1), slots_)};
+}
 
 bool Schedule::Fits(const Need& need) const {
   return used_.tokens + need.tokens <= tokens_ && used_.slots + need.slots <= slots_;
@@ -42,7 +44,8 @@ void Schedule::SetNeed(size_t request, Need need) {
 void Schedule::Start(size_t request) {
   const bool suspect = !suspects_.empty();
   auto& queue = suspect ? suspects_ : waiting_;
-  const auto found = std::find_if(queue.begin(), queue.end(), [&](const Waiting& waiting) { return waiting.request == request; });
+  const auto found =
+      std::find_if(queue.begin(), queue.end(), [&](const Waiting& waiting) { return waiting.request == request; });
   if (found == queue.end()) return;
   alone_ = suspect;
   if (!suspect) overtaken_ = found == queue.begin() ? 0 : overtaken_ + 1;

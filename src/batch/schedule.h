@@ -1,5 +1,5 @@
-// Which request runs when: as many at a time as there are slots, and only while the KV cache has room for all that they may
-// come to need, so that the engine never runs out of it. Pure; thread-compatible.
+// Which request runs when: as many at a time as there are slots, and only while the KV cache has room for all that they
+// may come to need, so that the engine never runs out of it. Pure; thread-compatible.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,7 @@
 namespace headrace::batch {
 
 struct Need {
-  uint64_t tokens = 0;   // of the KV cache
+  uint64_t tokens = 0;  // of the KV cache
   uint64_t slots = 1;
 };
 
@@ -40,7 +40,9 @@ class Schedule {
   size_t running() const { return running_.size(); }
   size_t waiting() const { return waiting_.size() + suspects_.size(); }
   // The one that runs alone after RepeatAllAlone.
-  std::optional<size_t> alone() const { return alone_ && !running_.empty() ? std::optional(running_.begin()->first) : std::nullopt; }
+  std::optional<size_t> alone() const {
+    return alone_ && !running_.empty() ? std::optional(running_.begin()->first) : std::nullopt;
+  }
 
  private:
   struct Waiting {
@@ -56,7 +58,7 @@ class Schedule {
   std::deque<Waiting> suspects_;
   std::unordered_map<size_t, Need> running_;
   Need used_{0, 0};
-  uint64_t overtaken_ = 0;      // the first that waits, so often
+  uint64_t overtaken_ = 0;  // the first that waits, so often
   bool alone_ = false;
 };
 

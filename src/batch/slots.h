@@ -19,19 +19,19 @@ struct BatchDemand {
 
 struct SlotChoice {
   uint64_t slots = 1;
-  uint64_t cache_tokens = 0;    // of all slots together
-  double pass_seconds = 0;      // with a token of each, 0: unknown
+  uint64_t cache_tokens = 0;  // of all slots together
+  double pass_seconds = 0;    // with a token of each, 0: unknown
 };
 
 // Tokens that so many slots use together as a rule, and at least those of the largest request.
 uint64_t CacheTokens(const BatchDemand& demand, uint64_t slots);
 
-// Seconds of a pass with a token from each slot when so much of the KV cache is allocated; 0 when it cannot be told, nullopt
-// when the memory does not suffice.
+// Seconds of a pass with a token from each slot when so much of the KV cache is allocated; 0 when it cannot be told,
+// nullopt when the memory does not suffice.
 using PassSeconds = std::function<std::optional<double>(uint64_t slots, uint64_t cache_tokens)>;
 
-// The number of 1, 2, 4, ... `most` with the most tokens/s; of those about as good the largest, since the prediction for many
-// tokens is the cautious one. 1 when nothing fits.
+// The number of 1, 2, 4, ... `most` with the most tokens/s; of those about as good the largest, since the prediction
+// for many tokens is the cautious one. 1 when nothing fits.
 SlotChoice ChooseSlots(const BatchDemand& demand, uint64_t most, const PassSeconds& pass_seconds);
 
 }  // namespace headrace::batch

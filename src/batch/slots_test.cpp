@@ -21,9 +21,13 @@ TEST(Slots, TheCacheIsForWhatRunsAtATime) {
 
 TEST(Slots, AsManyAsPay) {
   // Passes that cost the same up to 8 tokens and then as much as their tokens.
-  const auto seconds = [](uint64_t slots, uint64_t) { return std::optional(std::max(8.0, static_cast<double>(slots))); };
+  const auto seconds = [](uint64_t slots, uint64_t) {
+    return std::optional(std::max(8.0, static_cast<double>(slots)));
+  };
   EXPECT_EQ(ChooseSlots(kMany, 64, seconds).slots, 64u) << "no slower than 8, so the largest";
-  const auto worse = [](uint64_t slots, uint64_t) { return std::optional(slots <= 8 ? 8.0 : 1.2 * static_cast<double>(slots)); };
+  const auto worse = [](uint64_t slots, uint64_t) {
+    return std::optional(slots <= 8 ? 8.0 : 1.2 * static_cast<double>(slots));
+  };
   EXPECT_EQ(ChooseSlots(kMany, 64, worse).slots, 8u);
 }
 
@@ -32,7 +36,8 @@ TEST(Slots, NotMoreThanMemoryOrRequests) {
   EXPECT_EQ(ChooseSlots(kMany, 64, unknown).slots, 16u);
   EXPECT_EQ(ChooseSlots({5, 200, 200}, 64, unknown).slots, 5u);
   EXPECT_EQ(ChooseSlots({5, 200, 200}, 3, unknown).slots, 3u);
-  EXPECT_EQ(ChooseSlots(kMany, 64, [](uint64_t, uint64_t) { return std::optional<double>(); }).slots, 1u) << "the error is said elsewhere";
+  EXPECT_EQ(ChooseSlots(kMany, 64, [](uint64_t, uint64_t) { return std::optional<double>(); }).slots, 1u)
+      << "the error is said elsewhere";
 }
 
 // A model of 4 GB with 1.5 GB for weights and KV cache together: long answers take memory from the resident share.
@@ -40,13 +45,14 @@ TEST(Slots, TheCacheTakesMemoryFromWeights) {
   const std::vector<WeightExtent> weights(200, WeightExtent{4096, 5120});
   const MachineProfile machine{2.4e9, 30e9, 300e9, 4e9};
   const auto chosen = [&](double mean_tokens, uint64_t token_bytes) {
-    return ChooseSlots({1000, mean_tokens, static_cast<uint64_t>(mean_tokens)}, 64, [&](uint64_t slots, uint64_t tokens) -> std::optional<double> {
-      const uint64_t cache = tokens * token_bytes, all = 1536 * kMiB;
-      if (cache >= all) return std::nullopt;
-      const auto plan = PlanResidency(weights, all - cache);
-      if (!plan.ok()) return std::nullopt;
-      return PassCost(*plan, machine, 7e9).Seconds(static_cast<double>(slots));
-    });
+    return ChooseSlots({1000, mean_tokens, static_cast<uint64_t>(mean_tokens)}, 64,
+                       [&](uint64_t slots, uint64_t tokens) -> std::optional<double> {
+                         const uint64_t cache = tokens * token_bytes, all = 1536 * kMiB;
+                         if (cache >= all) return std::nullopt;
+                         const auto plan = PlanResidency(weights, all - cache);
+                         if (!plan.ok()) return std::nullopt;
+                         return PassCost(*plan, machine, 7e9).Seconds(static_cast<double>(slots));
+                       });
   };
   EXPECT_EQ(chosen(300, 16 * kKiB).slots, 64u);
   const SlotChoice few = chosen(4096, 128 * kKiB);

@@ -37,7 +37,8 @@ Work& Work::operator-=(const Work& less) {
 double Tally::SecondsLeft() const {
   // Answers end before their limits; how much before is seen in those that are finished.
   const bool known = limits.answer_tokens > 0 && finished.answer_tokens > 0;
-  const double share = known ? static_cast<double>(finished.answer_tokens) / static_cast<double>(limits.answer_tokens) : 1;
+  const double share =
+      known ? static_cast<double>(finished.answer_tokens) / static_cast<double>(limits.answer_tokens) : 1;
   const double so_far = finished.amount() + under_way.amount();
   if (so_far <= 0 || seconds <= 0) return 0;
   return std::max(0.0, waiting.amount(std::min(1.0, share)) - under_way.amount()) / so_far * seconds;
@@ -53,13 +54,15 @@ std::string ProgressText(const Tally& tally) {
 }
 
 std::string SummaryText(const Tally& tally) {
-  std::string text = fmt::format("{} request{} in {}", tally.done, tally.done == 1 ? "" : "s", DurationText(tally.seconds));
+  std::string text =
+      fmt::format("{} request{} in {}", tally.done, tally.done == 1 ? "" : "s", DurationText(tally.seconds));
   if (tally.earlier > 0) text += fmt::format(" ({} were done before)", tally.earlier);
   if (tally.failed > 0) text += fmt::format(", {} failed", tally.failed);
   const uint64_t tokens = tally.finished.prompt_tokens + tally.finished.answer_tokens;
   if (tokens > 0) {
-    text += fmt::format("; {} tokens of prompts and {} of answers: {} tokens/s, {} of answers", tally.finished.prompt_tokens,
-                        tally.finished.answer_tokens, PerSecond(tokens, tally.seconds), PerSecond(tally.finished.answer_tokens, tally.seconds));
+    text += fmt::format("; {} tokens of prompts and {} of answers: {} tokens/s, {} of answers",
+                        tally.finished.prompt_tokens, tally.finished.answer_tokens, PerSecond(tokens, tally.seconds),
+                        PerSecond(tally.finished.answer_tokens, tally.seconds));
   }
   if (tally.passes > 0) {
     text += fmt::format("; {} passes over the weights, {:.3g} tokens each", tally.passes,

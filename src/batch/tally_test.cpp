@@ -43,8 +43,10 @@ TEST(Tally, Texts) {
   tally.seconds = 20;
   tally.passes = 60;
   EXPECT_EQ(ProgressText(tally), "12 of 64 requests, 1 failed, 20 tokens/s, 2 min 40 s left");
-  EXPECT_EQ(SummaryText(tally), "10 requests in 20 s (2 were done before), 1 failed; 800 tokens of prompts and 400 of answers: 60 tokens/s, 20 of "
-                                "answers; 60 passes over the weights, 20 tokens each");
+  EXPECT_EQ(SummaryText(tally),
+            "10 requests in 20 s (2 were done before), 1 failed; 800 tokens of prompts and 400 of answers: 60 "
+            "tokens/s, 20 of "
+            "answers; 60 passes over the weights, 20 tokens each");
   tally.finished = {800, 40000};
   EXPECT_NE(SummaryText(tally).find("2040 tokens/s, 2000 of answers"), std::string::npos) << SummaryText(tally);
   EXPECT_EQ(DurationText(59.4), "59 s");
@@ -53,18 +55,21 @@ TEST(Tally, Texts) {
 }
 
 TEST(Answer, WhatTheEngineSays) {
-  const Usage usage = UsageOf(R"({"usage": {"prompt_tokens": 5, "completion_tokens": 7}, "choices": [{"finish_reason": "stop"}]})");
+  const Usage usage =
+      UsageOf(R"({"usage": {"prompt_tokens": 5, "completion_tokens": 7}, "choices": [{"finish_reason": "stop"}]})");
   EXPECT_EQ(usage.work.prompt_tokens, 5u);
   EXPECT_EQ(usage.work.answer_tokens, 7u);
   EXPECT_FALSE(usage.ended_by_length);
   EXPECT_TRUE(UsageOf(R"({"choices": [{"finish_reason": "stop"}, {"finish_reason": "length"}]})").ended_by_length);
-  for (const char* odd : {"", "7", "[]", R"({"usage": 3, "choices": {"a": 1}})", R"({"usage": {"prompt_tokens": -1}, "choices": [4]})"}) {
+  for (const char* odd :
+       {"", "7", "[]", R"({"usage": 3, "choices": {"a": 1}})", R"({"usage": {"prompt_tokens": -1}, "choices": [4]})"}) {
     EXPECT_EQ(UsageOf(odd).work.prompt_tokens, 0u) << odd;
   }
 }
 
 TEST(Answer, WhatSlotsDo) {
-  const Work work = UnderWay(R"([{"is_processing": true, "n_prompt_tokens_processed": 9, "next_token": [{"n_decoded": 4}]},
+  const Work work =
+      UnderWay(R"([{"is_processing": true, "n_prompt_tokens_processed": 9, "next_token": [{"n_decoded": 4}]},
                                  {"is_processing": false, "n_prompt_tokens_processed": 9, "next_token": [{"n_decoded": 4}]},
                                  {"is_processing": true, "next_token": 3}, 7])");
   EXPECT_EQ(work.prompt_tokens, 9u);

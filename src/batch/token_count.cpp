@@ -28,7 +28,8 @@ serve::Task<std::optional<uint64_t>> CountTokens(std::string socket_path, Reques
   std::vector<std::string> texts;
   uint64_t tokens = 0;
   if (request.endpoint == Endpoint::kChat) {
-    auto text = co_await serve::ChatText(socket_path, request.body.dump(-1, ' ', false, Json::error_handler_t::replace));
+    auto text =
+        co_await serve::ChatText(socket_path, request.body.dump(-1, ' ', false, Json::error_handler_t::replace));
     if (!text.ok()) co_return std::nullopt;
     texts.push_back(std::move(*text));
   } else {

@@ -3,10 +3,10 @@
 #include <boost/asio/signal_set.hpp>
 #include <utility>
 
-#include "process/start_signals.h"
-#include "llama_server/child_client.h"
 #include "http/http.h"
+#include "llama_server/child_client.h"
 #include "llama_server/private_folder.h"
+#include "process/start_signals.h"
 
 namespace headrace::check {
 namespace {
@@ -16,8 +16,10 @@ using serve::Task;
 
 // For the bundled models: some hundred tokens, and far more than the vocabulary.
 constexpr const char* kPrompt =
-    "It is a truth universally acknowledged, that a single man in possession of a good fortune, must be in want of a wife. However little known the "
-    "feelings or views of such a man may be on his first entering a neighbourhood, this truth is so well fixed in the minds of the surrounding "
+    "It is a truth universally acknowledged, that a single man in possession of a good fortune, must be in want of a "
+    "wife. However little known the "
+    "feelings or views of such a man may be on his first entering a neighbourhood, this truth is so well fixed in the "
+    "minds of the surrounding "
     "families, that he is considered the rightful property of some one or other of their daughters.";
 constexpr int kTokens = 8, kWholeVocabulary = 1'000'000;
 constexpr Millis kAnswerTime{600'000}, kGrace{5'000};
@@ -54,9 +56,10 @@ class Question {
   }
 
   Task<Status> Complete() {
-    const Json request = {{"prompt", kPrompt}, {"n_predict", kTokens},  {"temperature", 0},       {"seed", 1},
+    const Json request = {{"prompt", kPrompt},  {"n_predict", kTokens},  {"temperature", 0},           {"seed", 1},
                           {"ignore_eos", true}, {"cache_prompt", false}, {"n_probs", kWholeVocabulary}};
-    const auto answer = co_await serve::AskChild(server_.socket_path(), "POST", "/completion", serve::Dump(request), kAnswerTime);
+    const auto answer =
+        co_await serve::AskChild(server_.socket_path(), "POST", "/completion", serve::Dump(request), kAnswerTime);
     if (!answer.ok()) co_return answer.status();
     if (answer->status != 200) co_return serve::RefusalOf(answer->body);
     const Json json = JsonOrNull(answer->body);

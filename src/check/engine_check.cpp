@@ -13,7 +13,8 @@ namespace {
 
 // Of answers that are not the same.
 std::string Difference(const EngineAnswer& stock, const EngineAnswer& streamed) {
-  if (stock.text != streamed.text) return fmt::format("other text: \"{}\" instead of \"{}\"", streamed.text, stock.text);
+  if (stock.text != streamed.text)
+    return fmt::format("other text: \"{}\" instead of \"{}\"", streamed.text, stock.text);
   return "other probabilities of the same text";
 }
 
@@ -34,7 +35,8 @@ std::vector<std::string> Arguments(const CheckCase& test, const cli::OptionNames
 
 Result<std::vector<CheckCase>> CheckCases(const cli::SearchPaths& paths) {
   std::vector<CheckCase> cases;
-  for (const auto& [name, file] : {std::pair{"dense model", "austen-dense-q4_0.gguf"}, {"mixture of experts", "austen-moe-q4_0.gguf"}}) {
+  for (const auto& [name, file] :
+       {std::pair{"dense model", "austen-dense-q4_0.gguf"}, {"mixture of experts", "austen-moe-q4_0.gguf"}}) {
     const auto model = cli::LocateBundledModel(file, paths);
     if (!model.ok()) return model.status();
     for (const auto& [kernels, how] : {std::pair{Kernels::kPlain, "plain"}, {Kernels::kRepack, "repacked"}}) {
@@ -79,7 +81,8 @@ CaseResult RunCase(const CheckCase& test, const cli::EngineSetup& engine, const 
 
 cli::EngineVerdict Judge(const std::vector<CaseResult>& results, int64_t now) {
   const auto count = [&](Outcome outcome) {
-    return std::count_if(results.begin(), results.end(), [&](const CaseResult& result) { return result.outcome == outcome; });
+    return std::count_if(results.begin(), results.end(),
+                         [&](const CaseResult& result) { return result.outcome == outcome; });
   };
   const auto same = count(Outcome::kSame), differ = count(Outcome::kDiffers);
   std::string text = fmt::format("{} of {} the same with streamed weights as without", same, results.size());

@@ -15,21 +15,21 @@ namespace headrace::check {
 
 // One model with one kind of kernels.
 struct CheckCase {
-  std::string name;              // for people
-  std::string model;             // path
+  std::string name;   // for people
+  std::string model;  // path
   Kernels kernels = Kernels::kPlain;
-  uint64_t weights_bytes = 0;    // memory for its weights: less than they need
+  uint64_t weights_bytes = 0;  // memory for its weights: less than they need
 };
 
 enum class Outcome {
-  kSame,       // text and probabilities, to the last digit
+  kSame,  // text and probabilities, to the last digit
   kDiffers,
-  kFailed,     // one of both gave no answer, or nothing streamed
+  kFailed,  // one of both gave no answer, or nothing streamed
 };
 struct CaseResult {
   Outcome outcome = Outcome::kFailed;
-  std::string text;              // what is different or why it failed; else what was read
-  int signal = 0;                // that interrupted it
+  std::string text;  // what is different or why it failed; else what was read
+  int signal = 0;    // that interrupted it
 };
 
 // All cases. Errors: kNotFound where the bundled models are missing.

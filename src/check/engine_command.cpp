@@ -5,19 +5,19 @@
 #include <memory>
 #include <vector>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include "base/say.h"
 #include "check/engine_check.h"
 #include "engine/engine_probe.h"
 #include "engine/engine_verdict.h"
-#include "report/exit_status.h"
 #include "process/launcher.h"
-#include "setup/model_setup.h"
+#include "report/exit_status.h"
 #include "report/output.h"
 #include "report/progress_line.h"
 #include "report/text_table.h"
+#include "setup/model_setup.h"
 
 namespace headrace::check {
 namespace {
@@ -46,7 +46,8 @@ int EngineStatus(const std::string& option) {
   table.AddRow({"programs", fmt::format("{} ({})", engine->bin_dir, engine->origin)});
   table.AddRow({"llama.cpp", cli::QueryVersion(*engine)});
   table.AddRow({"ggml", ggml.version.empty() ? "unknown" : fmt::format("{} ({})", ggml.version, ggml.library)});
-  table.AddRow({"streaming", ggml.usable ? (ggml.off.empty() ? "possible" : "possible, but " + ggml.off) : "not possible: " + ggml.problem});
+  table.AddRow({"streaming", ggml.usable ? (ggml.off.empty() ? "possible" : "possible, but " + ggml.off)
+                                         : "not possible: " + ggml.problem});
   if (const auto library = cli::LocateLibrary(paths); ggml.usable && library.ok()) {
     table.AddRow({"checked", cli::DescribeVerdict(cli::LoadVerdict(*engine, *library))});
   }
@@ -56,7 +57,7 @@ int EngineStatus(const std::string& option) {
 
 int EngineCheck(const std::string& option) {
   Config streams;
-  streams.flash_mode = FlashMode::kOn;   // so that the library is looked for
+  streams.flash_mode = FlashMode::kOn;  // so that the library is looked for
   const auto engine = cli::PrepareEngine(option, {"llama-server"}, streams);
   if (!engine.ok()) return Fail(engine.status().message(), cli::kExitNotFound);
   const auto cases = CheckCases(engine->paths);
@@ -74,7 +75,9 @@ int EngineCheck(const std::string& option) {
   }
   const cli::EngineVerdict verdict = Judge(results, std::time(nullptr));
   // A machine that had no memory for it says nothing about the engine.
-  const bool proved = verdict.same || std::any_of(results.begin(), results.end(), [](const CaseResult& result) { return result.outcome == Outcome::kDiffers; });
+  const bool proved = verdict.same || std::any_of(results.begin(), results.end(), [](const CaseResult& result) {
+                        return result.outcome == Outcome::kDiffers;
+                      });
   if (const Status kept = proved ? cli::StoreVerdict(engine->engine, engine->library, verdict) : Status(); !kept.ok()) {
     Say("the verdict is not kept for later: " + kept.message());
   }
@@ -89,14 +92,16 @@ int EngineInstall(bool force, bool check) {
   const auto script = cli::LocateInstaller(paths);
   if (!script.ok()) return Fail(script.status().message(), cli::kExitNotFound);
   const std::string prefix = cli::PrivatePrefix(paths);
-  if (prefix.empty()) return Fail("neither HOME nor XDG_DATA_HOME is set; set one to say where the engine goes", cli::kExitUsage);
+  if (prefix.empty())
+    return Fail("neither HOME nor XDG_DATA_HOME is set; set one to say where the engine goes", cli::kExitUsage);
   cli::LaunchSpec spec;
   spec.program = "/bin/sh";
   spec.arguments = {*script, prefix};
   if (force) spec.arguments.emplace_back("--force");
   const auto outcome = cli::Launch(spec);
   if (!outcome.ok()) return Fail(outcome.status().message(), cli::kExitNotExecutable);
-  if (outcome->signal != 0) return Fail("the installation " + cli::DescribeSignal(outcome->signal, false), outcome->exit_status);
+  if (outcome->signal != 0)
+    return Fail("the installation " + cli::DescribeSignal(outcome->signal, false), outcome->exit_status);
   if (outcome->exit_status != cli::kExitOk) {
     return Fail("the engine was not installed; the line above says why", outcome->exit_status);
   }
@@ -112,7 +117,8 @@ void AddEngineCommand(CLI::App& app, cli::CommandLine& line) {
   command->require_subcommand(0, 1);
   const auto engine = std::make_shared<std::string>();
   cli::AddEngineOption(*command, *engine);
-  CLI::App* status = command->add_subcommand("status", "Which llama.cpp is used, from where, its version (the default)");
+  CLI::App* status =
+      command->add_subcommand("status", "Which llama.cpp is used, from where, its version (the default)");
   const auto status_engine = std::make_shared<std::string>();
   cli::AddEngineOption(*status, *status_engine);
   CLI::App* install = command->add_subcommand("install", "Install Debian's llama.cpp for this user, without root");
@@ -120,8 +126,10 @@ void AddEngineCommand(CLI::App& app, cli::CommandLine& line) {
   install->add_flag("--force", *force, "Install again although one is there");
   const auto unchecked = std::make_shared<bool>(false);
   install->add_flag("--no-check", *unchecked, "Do not prove it afterwards");
-  install->callback([force, unchecked, &line] { line.action = [force, unchecked] { return EngineInstall(*force, !*unchecked); }; });
-  CLI::App* check = command->add_subcommand("check", "Compute two small models with streamed weights and without, and compare every probability");
+  install->callback(
+      [force, unchecked, &line] { line.action = [force, unchecked] { return EngineInstall(*force, !*unchecked); }; });
+  CLI::App* check = command->add_subcommand(
+      "check", "Compute two small models with streamed weights and without, and compare every probability");
   const auto check_engine = std::make_shared<std::string>();
   cli::AddEngineOption(*check, *check_engine);
   check->callback([check_engine, engine, &line] {

@@ -3,26 +3,26 @@
 #include <cstdio>
 #include <memory>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include "base/say.h"
-#include "commands/commands.h"
 #include "commands/bench_report.h"
-#include "setup/device_choice.h"
+#include "commands/commands.h"
 #include "engine/engine_arguments.h"
 #include "engine/engine_probe.h"
 #include "engine/engine_variables.h"
+#include "engine/load_mode.h"
+#include "engine/session.h"
+#include "learned/machine_profile.h"
 #include "report/exit_status.h"
 #include "report/help.h"
-#include "engine/load_mode.h"
-#include "learned/machine_profile.h"
+#include "report/output.h"
+#include "report/progress_line.h"
+#include "setup/device_choice.h"
 #include "setup/model_name.h"
 #include "setup/model_setup.h"
 #include "setup/options.h"
-#include "report/output.h"
-#include "engine/session.h"
-#include "report/progress_line.h"
 
 namespace headrace::cli {
 namespace {
@@ -49,7 +49,7 @@ struct BenchOptions {
 
 // The speed of wide products, unless the disk held the prompt back: then it says nothing about them.
 void LearnPromptSpeed(const BenchReport& report, const ModelSetup& model) {
-  if (!model.devices.empty()) return;   // it is theirs
+  if (!model.devices.empty()) return;  // it is theirs
   for (const BenchRow& row : report.rows) {
     if (row.prompt_tokens == 0 || row.decode_tokens > 0 || row.tokens_per_s <= 0) continue;
     const double seconds = static_cast<double>(row.prompt_tokens) / row.tokens_per_s;
@@ -118,7 +118,8 @@ int Bench(BenchOptions options, const CommandLine& line) {
   result->on_devices = model->memory.loads_only;
   if (model->config.debug) SayRaw(output);
   if (const int status = ReportEnd(*result, model->config, "llama-bench"); status != kExitOk) {
-    return result->process.signal != 0 ? status : Fail("llama-bench failed; run headrace bench --debug to see why", status);
+    return result->process.signal != 0 ? status
+                                       : Fail("llama-bench failed; run headrace bench --debug to see why", status);
   }
   auto rows = ParseBench(output);
   if (!rows.ok()) return Fail(rows.status().message(), kExitFailure);
@@ -137,13 +138,22 @@ void AddBenchCommand(CLI::App& app, CommandLine& line) {
   command->footer(kBenchExamples);
   const auto options = std::make_shared<BenchOptions>();
   BenchArguments& arguments = options->arguments;
-  TakesModel(command->add_option("model", arguments.model, "GGUF file, any part of a split one, or a name of `headrace list`"))->required()->type_name("MODEL");
+  TakesModel(
+      command->add_option("model", arguments.model, "GGUF file, any part of a split one, or a name of `headrace list`"))
+      ->required()
+      ->type_name("MODEL");
   command->add_option("-p,--prompt", arguments.prompt_tokens, "Length of the prompt, 0 for none")
-      ->type_name("N")->check(CLI::Range(0u, 1u << 20))->capture_default_str();
+      ->type_name("N")
+      ->check(CLI::Range(0u, 1u << 20))
+      ->capture_default_str();
   command->add_option("-n,--decode", arguments.decode_tokens, "Tokens to decode, 0 for none")
-      ->type_name("N")->check(CLI::Range(0u, 1u << 20))->capture_default_str();
+      ->type_name("N")
+      ->check(CLI::Range(0u, 1u << 20))
+      ->capture_default_str();
   command->add_option("-r,--repetitions", arguments.repetitions, "Times that each is measured")
-      ->type_name("N")->check(CLI::Range(1u, 1000u))->capture_default_str();
+      ->type_name("N")
+      ->check(CLI::Range(1u, 1000u))
+      ->capture_default_str();
   command->add_option("-t,--threads", options->threads, "Threads (default: llama.cpp's)")->type_name("N");
   command->add_flag("--json", options->json, "Machine-readable output");
   AddFlashOptions(*command, options->flash);

@@ -4,8 +4,8 @@
 
 #include <fmt/format.h>
 
-#include "base/size.h"
 #include "base/json.h"
+#include "base/size.h"
 #include "report/text_table.h"
 
 namespace headrace::cli {
@@ -28,7 +28,9 @@ bool IsDecode(const BenchRow& row) { return row.decode_tokens > 0 && row.prompt_
 
 Result<std::vector<BenchRow>> ParseBench(std::string_view text) {
   const auto unexpected = [](const char* what) {
-    return Status(Code::kUnsupported, fmt::format("llama-bench's output is not understood: {}; run headrace bench --debug to see it", what));
+    return Status(
+        Code::kUnsupported,
+        fmt::format("llama-bench's output is not understood: {}; run headrace bench --debug to see it", what));
   };
   const Json json = JsonOrNull(text);
   if (!json.is_array()) return unexpected("no JSON array");
@@ -38,7 +40,8 @@ Result<std::vector<BenchRow>> ParseBench(std::string_view text) {
     const auto prompt = Number<uint64_t>(entry, "n_prompt");
     const auto decode = Number<uint64_t>(entry, "n_gen");
     const auto speed = Number<double>(entry, "avg_ts");
-    if (!prompt || !decode || !speed || !std::isfinite(*speed)) return unexpected("a row has no n_prompt, n_gen and avg_ts");
+    if (!prompt || !decode || !speed || !std::isfinite(*speed))
+      return unexpected("a row has no n_prompt, n_gen and avg_ts");
     rows.push_back({*prompt, *decode, *speed, Number<double>(entry, "stddev_ts").value_or(0)});
   }
   if (rows.empty()) return unexpected("no rows");
@@ -61,22 +64,27 @@ std::string RenderBenchText(const BenchReport& report) {
   std::string text = s.streamed() ? fmt::format("{}: {} resident, {} streamed per pass (budget {})\n", report.model,
                                                 FormatSize(s.resident_bytes), FormatSize(s.streamed_bytes_per_pass),
                                                 FormatSize(report.budget_bytes))
-                                  : fmt::format("{}: {}\n", report.model, report.on_devices || s.on_devices() ? "all layers are on devices, nothing streams once they are loaded"
-                                                                                                    : "nothing was streamed");
+                                  : fmt::format("{}: {}\n", report.model,
+                                                report.on_devices || s.on_devices()
+                                                    ? "all layers are on devices, nothing streams once they are loaded"
+                                                    : "nothing was streamed");
   TextTable table({Align::kLeft, Align::kRight, Align::kRight, Align::kRight});
   const double bound = report.bound();
   table.AddRow({"", "tokens/s", bound > 0 ? "disk's limit" : "", bound > 0 ? "reached" : ""});
   for (const BenchRow& row : report.rows) {
     const std::string name = IsDecode(row) ? fmt::format("decode {}", row.decode_tokens)
-                             : row.decode_tokens == 0 ? fmt::format("prompt {}", row.prompt_tokens)
-                                                      : fmt::format("prompt {} + decode {}", row.prompt_tokens, row.decode_tokens);
+                             : row.decode_tokens == 0
+                                 ? fmt::format("prompt {}", row.prompt_tokens)
+                                 : fmt::format("prompt {} + decode {}", row.prompt_tokens, row.decode_tokens);
     const bool bounded = IsDecode(row) && bound > 0;
-    table.AddRow({name, fmt::format("{:.2f} ± {:.2f}", row.tokens_per_s, row.deviation), bounded ? fmt::format("{:.2f}", bound) : "",
+    table.AddRow({name, fmt::format("{:.2f} ± {:.2f}", row.tokens_per_s, row.deviation),
+                  bounded ? fmt::format("{:.2f}", bound) : "",
                   bounded ? fmt::format("{:.0f} %", 100 * row.tokens_per_s / bound) : ""});
   }
   text += table.Render();
   if (bound > 0) {
-    text += fmt::format("limit: disk at {:.2f} GB/s / {} per token\n", report.disk_bytes_per_s / 1e9, FormatSize(static_cast<uint64_t>(report.bytes_per_token())));
+    text += fmt::format("limit: disk at {:.2f} GB/s / {} per token\n", report.disk_bytes_per_s / 1e9,
+                        FormatSize(static_cast<uint64_t>(report.bytes_per_token())));
   }
   return text;
 }

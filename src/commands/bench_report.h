@@ -13,8 +13,8 @@
 namespace headrace::cli {
 
 struct BenchRow {
-  uint64_t prompt_tokens = 0;    // > 0: a prompt was measured
-  uint64_t decode_tokens = 0;    // > 0: decode was measured
+  uint64_t prompt_tokens = 0;  // > 0: a prompt was measured
+  uint64_t decode_tokens = 0;  // > 0: decode was measured
   double tokens_per_s = 0;
   double deviation = 0;
 };
@@ -27,8 +27,8 @@ struct BenchReport {
   std::string engine_version;
   std::vector<BenchRow> rows;
   Statistics statistics;
-  double disk_bytes_per_s = 0;   // measured just before; 0 unknown
-  bool on_devices = false;           // known beforehand: no weight is left to the processor
+  double disk_bytes_per_s = 0;  // measured just before; 0 unknown
+  bool on_devices = false;      // known beforehand: no weight is left to the processor
   uint64_t budget_bytes = 0;
 
   // Read for one token: what streams, and the experts that were not in memory.

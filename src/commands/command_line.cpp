@@ -5,19 +5,19 @@
 #include <new>
 #include <sstream>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
-#include "commands/commands.h"
 #include "base/say.h"
 #include "base/standard_streams.h"
+#include "commands/commands.h"
 #include "commands/config_file.h"
+#include "commands/pull_command.h"
 #include "engine/engine_variables.h"
+#include "process/start_signals.h"
 #include "report/exit_status.h"
 #include "report/help.h"
 #include "report/output.h"
-#include "commands/pull_command.h"
-#include "process/start_signals.h"
 
 namespace headrace::cli {
 namespace {

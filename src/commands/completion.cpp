@@ -4,14 +4,14 @@
 #include <string_view>
 #include <vector>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <CLI/CLI.hpp>
 
 #include "commands/commands.h"
 #include "report/exit_status.h"
-#include "setup/options.h"
 #include "report/output.h"
+#include "setup/options.h"
 
 namespace headrace::cli {
 namespace {
@@ -24,14 +24,14 @@ Examples:
 )";
 
 struct Word {
-  std::string text;         // "--ram", "run"
+  std::string text;  // "--ram", "run"
   std::string description;
   bool takes_value = false;
-  std::vector<std::string> values;   // fixed choices of the value
+  std::vector<std::string> values;  // fixed choices of the value
 };
 
 struct Level {
-  std::string path;         // "", "run", "engine install"
+  std::string path;  // "", "run", "engine install"
   std::vector<Word> commands;
   std::vector<Word> options;
 };
@@ -70,9 +70,11 @@ void Collect(const CLI::App& app, const std::string& path, std::vector<Level>& l
     for (const std::string& name : option->get_lnames()) add("--" + name);
   }
   const auto subcommands = app.get_subcommands([](const CLI::App*) { return true; });
-  for (const CLI::App* sub : subcommands) level.commands.push_back({sub->get_name(), Plain(sub->get_description()), false, {}});
+  for (const CLI::App* sub : subcommands)
+    level.commands.push_back({sub->get_name(), Plain(sub->get_description()), false, {}});
   levels.push_back(std::move(level));
-  for (const CLI::App* sub : subcommands) Collect(*sub, path.empty() ? sub->get_name() : path + " " + sub->get_name(), levels);
+  for (const CLI::App* sub : subcommands)
+    Collect(*sub, path.empty() ? sub->get_name() : path + " " + sub->get_name(), levels);
 }
 
 std::vector<Level> Levels(const CLI::App& app) {
@@ -102,7 +104,8 @@ _headrace() {
   const std::vector<Level> levels = Levels(app);
   for (const Level& level : levels) {
     for (const Word& command : level.commands) {
-      script += fmt::format("      '{0} {1}') path='{0}{2}{1}' ;;\n", level.path, command.text, level.path.empty() ? "" : " ");
+      script += fmt::format("      '{0} {1}') path='{0}{2}{1}' ;;\n", level.path, command.text,
+                            level.path.empty() ? "" : " ");
     }
   }
   script += "    esac\n  done\n  case \"$path $prev\" in\n";
@@ -111,7 +114,8 @@ _headrace() {
       if (!option.takes_value) continue;
       script += fmt::format("    '{} {}') ", level.path, option.text);
       script += option.values.empty() ? "COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n"
-                                      : fmt::format("COMPREPLY=($(compgen -W '{}' -- \"$cur\")); return ;;\n", fmt::join(option.values, " "));
+                                      : fmt::format("COMPREPLY=($(compgen -W '{}' -- \"$cur\")); return ;;\n",
+                                                    fmt::join(option.values, " "));
     }
   }
   script += "  esac\n  case \"$path\" in\n";
@@ -140,15 +144,17 @@ _headrace() {
   const std::vector<Level> levels = Levels(app);
   for (const Level& level : levels) {
     for (const Word& command : level.commands) {
-      script += fmt::format("      '{0} {1}') path='{0}{2}{1}' ;;\n", level.path, command.text, level.path.empty() ? "" : " ");
+      script += fmt::format("      '{0} {1}') path='{0}{2}{1}' ;;\n", level.path, command.text,
+                            level.path.empty() ? "" : " ");
     }
   }
   script += "    esac\n  done\n  case \"$path $words[CURRENT-1]\" in\n";
   for (const Level& level : levels) {
     for (const Word& option : level.options) {
       if (!option.takes_value) continue;
-      script += fmt::format("    '{} {}') {}; return ;;\n", level.path, option.text,
-                            option.values.empty() ? "_files" : fmt::format("compadd -- {}", fmt::join(option.values, " ")));
+      script +=
+          fmt::format("    '{} {}') {}; return ;;\n", level.path, option.text,
+                      option.values.empty() ? "_files" : fmt::format("compadd -- {}", fmt::join(option.values, " ")));
     }
   }
   script += "  esac\n  case \"$path\" in\n";
@@ -177,16 +183,20 @@ std::string FishCompletion(const CLI::App& app) {
       const size_t blank = level.path.find(' ');
       condition = "__fish_seen_subcommand_from " + level.path.substr(0, blank);
       if (blank != std::string::npos) condition += "; and __fish_seen_subcommand_from " + level.path.substr(blank + 1);
-      if (!level.commands.empty()) condition += fmt::format("; and not __fish_seen_subcommand_from {}", fmt::join(Texts(level.commands), " "));
+      if (!level.commands.empty())
+        condition += fmt::format("; and not __fish_seen_subcommand_from {}", fmt::join(Texts(level.commands), " "));
     }
     for (const Word& command : level.commands) {
-      script += fmt::format("complete -c headrace -n '{}' -f -a {} -d '{}'\n", condition, command.text, command.description);
+      script +=
+          fmt::format("complete -c headrace -n '{}' -f -a {} -d '{}'\n", condition, command.text, command.description);
     }
     for (const Word& option : level.options) {
       const bool is_long = option.text.starts_with("--");
       script += fmt::format("complete -c headrace -n '{}' {} {}{} -d '{}'\n", condition, is_long ? "-l" : "-s",
                             option.text.substr(is_long ? 2 : 1),
-                            !option.takes_value ? "" : option.values.empty() ? " -r" : fmt::format(" -x -a '{}'", fmt::join(option.values, " ")),
+                            !option.takes_value     ? ""
+                            : option.values.empty() ? " -r"
+                                                    : fmt::format(" -x -a '{}'", fmt::join(option.values, " ")),
                             option.description);
     }
   }
@@ -197,7 +207,10 @@ void AddCompletionCommand(CLI::App& app, CommandLine& line) {
   CLI::App* command = app.add_subcommand("completion", "Print a completion script for a shell");
   command->footer(kCompletionExamples);
   const auto shell = std::make_shared<std::string>();
-  command->add_option("shell", *shell, "bash, zsh or fish")->required()->type_name("SHELL")->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  command->add_option("shell", *shell, "bash, zsh or fish")
+      ->required()
+      ->type_name("SHELL")
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
   command->callback([shell, &app, &line] {
     line.action = [shell, &app] {
       WriteOutput(*shell == "bash" ? BashCompletion(app) : *shell == "zsh" ? ZshCompletion(app) : FishCompletion(app));

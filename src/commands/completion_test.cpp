@@ -1,18 +1,21 @@
 #include "commands/completion.h"
 
-#include <CLI/CLI.hpp>
 #include <gtest/gtest.h>
+#include <CLI/CLI.hpp>
 
-#include "process/capture.h"
-#include "commands/command_line.h"
 #include "base/temporary_tree.h"
+#include "commands/command_line.h"
+#include "process/capture.h"
 
 namespace headrace::cli {
 namespace {
 
 // A command below a command, as `headrace engine install`.
 void AddNested(CLI::App& app, CommandLine&) {
-  app.add_subcommand("engine", "Which llama.cpp")->add_subcommand("install", "Install one")->add_flag_callback("--force", [] {}, "Again");
+  app.add_subcommand("engine", "Which llama.cpp")
+      ->add_subcommand("install", "Install one")
+      ->add_flag_callback(
+          "--force", [] {}, "Again");
 }
 
 class Completion : public testing::Test {
@@ -52,7 +55,8 @@ TEST_F(Completion, BashCompletesCommandsOptionsAndChoices) {
 
 TEST_F(Completion, EveryShellKnowsEveryCommandAndOption) {
   for (const std::string& script : {BashCompletion(*app_), ZshCompletion(*app_), FishCompletion(*app_)}) {
-    for (const char* word : {"exec", "plan", "bench", "doctor", "engine", "completion", "install", "flash-mode", "repetitions", "prompt-tokens"}) {
+    for (const char* word : {"exec", "plan", "bench", "doctor", "engine", "completion", "install", "flash-mode",
+                             "repetitions", "prompt-tokens"}) {
       EXPECT_NE(script.find(word), std::string::npos) << word;
     }
   }

@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <CLI/CLI.hpp>
 
 #include "base/config_directory.h"
 
@@ -25,7 +25,8 @@ bool IsSet(const std::string& variable) {
 // "kv-dir" and HEADRACE_KV_DIR are the same setting.
 std::string VariableOf(const std::string& option) {
   std::string name = "HEADRACE_" + option;
-  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return c == '-' ? '_' : static_cast<char>(std::toupper(c)); });
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](unsigned char c) { return c == '-' ? '_' : static_cast<char>(std::toupper(c)); });
   return name;
 }
 
@@ -59,13 +60,15 @@ class ConfigFile : public CLI::ConfigTOML {
       known = true;
       if (!command->parsed() || option->count() > 0 || IsSet(VariableOf(item.name))) continue;
       const auto excludes = option->get_excludes();
-      if (std::any_of(excludes.begin(), excludes.end(), [](const CLI::Option* other) { return other->count() > 0; })) continue;
+      if (std::any_of(excludes.begin(), excludes.end(), [](const CLI::Option* other) { return other->count() > 0; }))
+        continue;
       CLI::ConfigItem& mine = taken.emplace_back(item);
       mine.parents = {command->get_name()};
     }
     if (known) return;
     throw CLI::ConfigError(fmt::format("{}: {} option --{}", app_.get_config_ptr()->as<std::string>(),
-                                       where.empty() ? "no command has an" : fmt::format("headrace {} has no", where), item.name));
+                                       where.empty() ? "no command has an" : fmt::format("headrace {} has no", where),
+                                       item.name));
   }
 
   CLI::App& app_;
@@ -77,8 +80,11 @@ void SetUpConfigFile(CLI::App& app) {
   const char* named = std::getenv("HEADRACE_CONFIG");
   const std::string path = named != nullptr ? named : DefaultPath();
   // A file that was named must be there; one that is there must be readable.
-  const bool required = !path.empty() && (named != nullptr || (::access(path.c_str(), F_OK) == 0 && ::access(path.c_str(), R_OK) != 0));
-  app.set_config("--config", path, "File with options (also HEADRACE_CONFIG; default: ~/.config/headrace/config.toml)", required)->type_name("FILE");
+  const bool required =
+      !path.empty() && (named != nullptr || (::access(path.c_str(), F_OK) == 0 && ::access(path.c_str(), R_OK) != 0));
+  app.set_config("--config", path, "File with options (also HEADRACE_CONFIG; default: ~/.config/headrace/config.toml)",
+                 required)
+      ->type_name("FILE");
   app.config_formatter(std::make_shared<ConfigFile>(app));
   app.fallthrough();
 }

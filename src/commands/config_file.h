@@ -1,4 +1,5 @@
-// Options from a file: ~/.config/headrace/config.toml, $XDG_CONFIG_HOME/headrace/config.toml, or what --config or HEADRACE_CONFIG names.
+// Options from a file: ~/.config/headrace/config.toml, $XDG_CONFIG_HOME/headrace/config.toml, or what --config or
+// HEADRACE_CONFIG names.
 //
 //     ram = "12G"                   every command that has such an option
 //     [serve]                       one command

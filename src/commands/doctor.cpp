@@ -11,17 +11,17 @@
 #include <memory>
 #include <thread>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include "base/size.h"
 #include "commands/commands.h"
 #include "commands/doctor_checks.h"
 #include "commands/doctor_test_file.h"
 #include "report/exit_status.h"
-#include "setup/options.h"
 #include "report/output.h"
 #include "report/progress_line.h"
+#include "setup/options.h"
 
 namespace headrace::cli {
 namespace {
@@ -57,7 +57,8 @@ void MeasureBoth(const std::string& path, ProgressLine& progress, DoctorFacts& f
   };
   facts.direct = measure(SourceFile::Access::kDirect, "O_DIRECT");
   // What the page cache holds of the file would be measured instead of the disk.
-  if (const Descriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC)); fd.valid()) posix_fadvise(fd.get(), 0, 0, POSIX_FADV_DONTNEED);
+  if (const Descriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC)); fd.valid())
+    posix_fadvise(fd.get(), 0, 0, POSIX_FADV_DONTNEED);
   if (facts.direct) facts.buffered = measure(SourceFile::Access::kBuffered, "buffered");
 }
 
@@ -68,7 +69,8 @@ Status ExamineDisk(const std::string& path, DoctorFacts& facts) {
   }
   facts.disk_path = path;
   struct statfs system {};
-  if (statfs(path.c_str(), &system) == 0) facts.file_system = FileSystemName(static_cast<uint64_t>(system.f_type) & 0xffffffff);
+  if (statfs(path.c_str(), &system) == 0)
+    facts.file_system = FileSystemName(static_cast<uint64_t>(system.f_type) & 0xffffffff);
   facts.read_ahead_kib = ReadAheadKib(ReadTextFile, major(info.st_dev), minor(info.st_dev));
   ProgressLine progress;
   if (S_ISREG(info.st_mode) && static_cast<uint64_t>(info.st_size) >= kSmallestFile) {
@@ -92,7 +94,8 @@ void ExamineSystem(DoctorFacts& facts) {
   facts.cgroup = FindCgroupLimit(ReadTextFile);
   facts.available = FindAvailableMemory(ReadTextFile, ReadAddressLimits());
   rlimit locked{};
-  if (getrlimit(RLIMIT_MEMLOCK, &locked) == 0 && locked.rlim_cur != RLIM_INFINITY) facts.memlock_bytes = locked.rlim_cur;
+  if (getrlimit(RLIMIT_MEMLOCK, &locked) == 0 && locked.rlim_cur != RLIM_INFINITY)
+    facts.memlock_bytes = locked.rlim_cur;
   facts.huge_pages = ParseSelected(ReadTextFile("/sys/kernel/mm/transparent_hugepage/enabled").value_or(""));
   const std::string cpuinfo = ReadTextFile("/proc/cpuinfo").value_or("");
   facts.cpu_flags = ParseCpuFlags(cpuinfo);
@@ -144,7 +147,9 @@ void AddDoctorCommand(CLI::App& app, CommandLine& line) {
   CLI::App* command = app.add_subcommand("doctor", "Examine disk, memory, processor and engine, and say what to do");
   command->footer(kDoctorExamples);
   const auto options = std::make_shared<DoctorOptions>();
-  command->add_option("path", options->path, "A model file, or a folder on the disk to examine")->type_name("PATH")->capture_default_str();
+  command->add_option("path", options->path, "A model file, or a folder on the disk to examine")
+      ->type_name("PATH")
+      ->capture_default_str();
   command->add_flag("--json", options->json, "Machine-readable output");
   AddEngineOption(*command, options->engine);
   command->callback([options, &line] { line.action = [options] { return Doctor(*options); }; });

@@ -13,58 +13,74 @@ std::string Speed(double bytes_per_s) { return fmt::format("{:.2f} GB/s", bytes_
 
 Check CheckDisk(const DoctorFacts& facts) {
   if (!facts.direct) {
-    return {"disk", "not measured", Verdict::kBad, facts.disk_problem + "; name a model file or a folder on its disk: headrace doctor PATH"};
+    return {"disk", "not measured", Verdict::kBad,
+            facts.disk_problem + "; name a model file or a folder on its disk: headrace doctor PATH"};
   }
-  std::string value = Speed(facts.direct->bytes_per_s) + (facts.direct->direct ? " with O_DIRECT" : " through the page cache");
+  std::string value =
+      Speed(facts.direct->bytes_per_s) + (facts.direct->direct ? " with O_DIRECT" : " through the page cache");
   if (facts.direct->direct && facts.buffered) value += ", " + Speed(facts.buffered->bytes_per_s) + " buffered";
   value += fmt::format(" ({})", facts.direct->reader);
   if (!facts.direct->direct) {
-    return {"disk", value, Verdict::kNote, "this file system refuses O_DIRECT: reads go through the page cache and are dropped "
-                                           "behind; a model on ext4 or xfs streams faster"};
+    return {"disk", value, Verdict::kNote,
+            "this file system refuses O_DIRECT: reads go through the page cache and are dropped "
+            "behind; a model on ext4 or xfs streams faster"};
   }
   if (facts.direct->bytes_per_s < 1e9) {
-    return {"disk", value, Verdict::kNote, fmt::format("a slow disk: 4 GB streamed per token take {:.1f} s; put models on an NVMe "
-                                                       "disk or raise --ram", 4e9 / facts.direct->bytes_per_s)};
+    return {"disk", value, Verdict::kNote,
+            fmt::format("a slow disk: 4 GB streamed per token take {:.1f} s; put models on an NVMe "
+                        "disk or raise --ram",
+                        4e9 / facts.direct->bytes_per_s)};
   }
-  return {"disk", value, Verdict::kGood, fmt::format("decode reaches at most {:.2f} tokens/s for each GB that streams", facts.direct->bytes_per_s / 1e9)};
+  return {
+      "disk", value, Verdict::kGood,
+      fmt::format("decode reaches at most {:.2f} tokens/s for each GB that streams", facts.direct->bytes_per_s / 1e9)};
 }
 
 Check CheckFileSystem(const DoctorFacts& facts) {
   const std::string& name = facts.file_system;
   if (name == "tmpfs" || name == "ramfs") {
-    return {"file_system", name, Verdict::kBad, "its files lie in memory already: streaming from there saves nothing; put models on a disk"};
+    return {"file_system", name, Verdict::kBad,
+            "its files lie in memory already: streaming from there saves nothing; put models on a disk"};
   }
   if (name == "nfs" || name == "cifs" || name == "smb2" || name == "fuse" || name == "9p") {
-    return {"file_system", name, Verdict::kNote, "a network or user-space file system: a local disk is faster and steadier"};
+    return {"file_system", name, Verdict::kNote,
+            "a network or user-space file system: a local disk is faster and steadier"};
   }
   if (name == "btrfs" || name == "zfs" || name == "squashfs") {
-    return {"file_system", name, Verdict::kNote, "compression or checksums can slow direct reads; on btrfs, chattr +C on a new folder avoids both"};
+    return {"file_system", name, Verdict::kNote,
+            "compression or checksums can slow direct reads; on btrfs, chattr +C on a new folder avoids both"};
   }
   return {"file_system", name.empty() ? "unknown" : name, Verdict::kGood, "nothing to do"};
 }
 
 Check CheckReadAhead(const DoctorFacts& facts) {
-  if (!facts.read_ahead_kib) return {"read_ahead", "unknown", Verdict::kNote, "the system does not say; streamed reads do not depend on it"};
+  if (!facts.read_ahead_kib)
+    return {"read_ahead", "unknown", Verdict::kNote, "the system does not say; streamed reads do not depend on it"};
   return {"read_ahead", fmt::format("{} KiB", *facts.read_ahead_kib), Verdict::kGood,
-          *facts.read_ahead_kib < 1024 ? "streamed reads do not depend on it; stock llama.cpp with mmap is slow with so little"
-                                       : "streamed reads do not depend on it"};
+          *facts.read_ahead_kib < 1024
+              ? "streamed reads do not depend on it; stock llama.cpp with mmap is slow with so little"
+              : "streamed reads do not depend on it"};
 }
 
 Check CheckMemory(const DoctorFacts& facts) {
-  if (facts.available.bytes == 0) return {"memory", "unknown", Verdict::kNote, "/proc/meminfo cannot be read: always give --ram"};
+  if (facts.available.bytes == 0)
+    return {"memory", "unknown", Verdict::kNote, "/proc/meminfo cannot be read: always give --ram"};
   std::string value = fmt::format("{} available", FormatSize(facts.available.bytes));
   if (facts.memory) value += fmt::format(" of {}", FormatSize(facts.memory->total_bytes));
   const bool little = facts.available.bytes < kGiB;
-  return {"memory", value, little ? Verdict::kNote : Verdict::kGood,
-          fmt::format("without --ram a process gets {}, a tenth less ({}){}",
-                      FormatSize(facts.available.bytes - MarginBytes(facts.available.bytes)), facts.available.limited_by,
-                      little ? "; close other programs, or use a model with smaller matrices" : "")};
+  return {
+      "memory", value, little ? Verdict::kNote : Verdict::kGood,
+      fmt::format("without --ram a process gets {}, a tenth less ({}){}",
+                  FormatSize(facts.available.bytes - MarginBytes(facts.available.bytes)), facts.available.limited_by,
+                  little ? "; close other programs, or use a model with smaller matrices" : "")};
 }
 
 Check CheckCgroup(const DoctorFacts& facts) {
   if (!facts.cgroup) return {"memory_limit", "none", Verdict::kGood, "no cgroup limits this process"};
   const CgroupLimit& limit = *facts.cgroup;
-  return {"memory_limit", fmt::format("{} by cgroup v{}, {} of it free", FormatSize(limit.limit_bytes), limit.version, FormatSize(limit.available_bytes())),
+  return {"memory_limit",
+          fmt::format("{} by cgroup v{}, {} of it free", FormatSize(limit.limit_bytes), limit.version,
+                      FormatSize(limit.available_bytes())),
           limit.available_bytes() < kGiB ? Verdict::kNote : Verdict::kGood,
           fmt::format("above it the kernel kills the engine; --ram auto stays below ({})", limit.directory)};
 }
@@ -73,7 +89,9 @@ Check CheckMemlock(const DoctorFacts& facts) {
   if (!facts.memlock_bytes) return {"locked_memory", "unlimited", Verdict::kGood, "nothing to do"};
   const bool little = *facts.memlock_bytes < 8 * kMiB;
   return {"locked_memory", FormatSize(*facts.memlock_bytes), little ? Verdict::kNote : Verdict::kGood,
-          little ? "kernels before 5.12 refuse io_uring with so little (reads then use threads); raise `ulimit -l` there" : "nothing to do"};
+          little
+              ? "kernels before 5.12 refuse io_uring with so little (reads then use threads); raise `ulimit -l` there"
+              : "nothing to do"};
 }
 
 Check CheckHugePages(const DoctorFacts& facts) {
@@ -81,12 +99,14 @@ Check CheckHugePages(const DoctorFacts& facts) {
     return {"huge_pages", facts.huge_pages, Verdict::kGood, "resident weights use them"};
   }
   return {"huge_pages", facts.huge_pages.empty() ? "unknown" : facts.huge_pages, Verdict::kNote,
-          "resident weights are read a little slower; echo madvise > /sys/kernel/mm/transparent_hugepage/enabled (as root)"};
+          "resident weights are read a little slower; echo madvise > /sys/kernel/mm/transparent_hugepage/enabled (as "
+          "root)"};
 }
 
 Check CheckCpu(const DoctorFacts& facts) {
   const std::string features = DescribeCpu(facts.cpu_flags);
-  const std::string value = fmt::format("{} threads, {}", facts.cpus, features.empty() ? "no vector units that ggml uses" : features);
+  const std::string value =
+      fmt::format("{} threads, {}", facts.cpus, features.empty() ? "no vector units that ggml uses" : features);
   const bool fast = facts.cpu_flags.count("avx2") > 0 || facts.cpu_flags.count("asimd") > 0;
   return {"cpu", value, fast ? Verdict::kGood : Verdict::kNote,
           fast ? (facts.cpu_model.empty() ? "nothing to do" : facts.cpu_model)
@@ -95,27 +115,32 @@ Check CheckCpu(const DoctorFacts& facts) {
 
 Check CheckEngine(const DoctorFacts& facts) {
   if (!facts.engine_problem.empty()) return {"engine", "none", Verdict::kBad, facts.engine_problem};
-  const std::string value = fmt::format("llama.cpp {}, ggml {}", facts.engine_version, facts.ggml.version.empty() ? "unknown" : facts.ggml.version);
+  const std::string value = fmt::format("llama.cpp {}, ggml {}", facts.engine_version,
+                                        facts.ggml.version.empty() ? "unknown" : facts.ggml.version);
   if (!facts.ggml.usable) {
-    return {"engine", value, Verdict::kBad, "it cannot stream: " + facts.ggml.problem + "; run `headrace engine install`"};
+    return {"engine", value, Verdict::kBad,
+            "it cannot stream: " + facts.ggml.problem + "; run `headrace engine install`"};
   }
   const std::string checked = DescribeVerdict(facts.verdict);
   if (facts.verdict && !facts.verdict->same) {
-    return {"engine", value, Verdict::kBad, fmt::format("it gives other results with streamed weights ({}); run `headrace engine install`", checked)};
+    return {"engine", value, Verdict::kBad,
+            fmt::format("it gives other results with streamed weights ({}); run `headrace engine install`", checked)};
   }
   if (!facts.ggml.off.empty()) return {"engine", value, Verdict::kNote, "it can stream, but " + facts.ggml.off};
   return {"engine", value, Verdict::kGood, fmt::format("{}; {}", facts.engine_directory, checked)};
 }
 
 const CopySpeed* CopyTo(const DoctorFacts& facts, const Device& device) {
-  const auto found = std::find_if(facts.copies.begin(), facts.copies.end(), [&](const CopySpeed& copy) { return copy.device == device.name; });
+  const auto found = std::find_if(facts.copies.begin(), facts.copies.end(),
+                                  [&](const CopySpeed& copy) { return copy.device == device.name; });
   return found == facts.copies.end() ? nullptr : &*found;
 }
 
 std::string DescribeCopy(const CopySpeed* copy) {
   if (copy == nullptr) return "copies not measured";
   if (copy->staged_bytes_per_s == 0) return "copies at " + Speed(copy->bytes_per_s);
-  return fmt::format("copies at {} ({} from ordinary memory)", Speed(copy->staged_bytes_per_s), Speed(copy->bytes_per_s));
+  return fmt::format("copies at {} ({} from ordinary memory)", Speed(copy->staged_bytes_per_s),
+                     Speed(copy->bytes_per_s));
 }
 
 // What the copies mean, for the devices that are used by themselves.
@@ -127,30 +152,42 @@ std::string CopyAdvice(const DoctorFacts& facts) {
     slowest = slowest == 0 ? copy->upload_bytes_per_s() : std::min(slowest, copy->upload_bytes_per_s());
   }
   if (slowest == 0 || !facts.direct) return "";
-  return slowest >= facts.direct->bytes_per_s
-             ? "; prompts copy what is not there: faster than this disk reads it"
-             : fmt::format("; prompts copy what is not there: slower than this disk reads it, which bounds a prompt's pass at {:.1f} s for each 10 GB", 10e9 / slowest);
+  return slowest >= facts.direct->bytes_per_s ? "; prompts copy what is not there: faster than this disk reads it"
+                                              : fmt::format(
+                                                    "; prompts copy what is not there: slower than this disk reads it, "
+                                                    "which bounds a prompt's pass at {:.1f} s for each 10 GB",
+                                                    10e9 / slowest);
 }
 
 Check CheckDevices(const DoctorFacts& facts) {
   if (facts.devices.empty()) {
     return {"devices", "none", Verdict::kGood,
-            facts.device_library ? "this llama.cpp has a library for graphics cards but finds none: a driver may be missing" : "this llama.cpp computes on the processor"};
+            facts.device_library
+                ? "this llama.cpp has a library for graphics cards but finds none: a driver may be missing"
+                : "this llama.cpp computes on the processor"};
   }
   std::string value, shared;
   bool any = false;
   for (const Device& device : facts.devices) {
-    value += fmt::format("{}{}: {}, {} of {} free, {}", value.empty() ? "" : "; ", device.name, device.description, FormatSize(device.free_bytes), FormatSize(device.total_bytes),
-                         DescribeCopy(CopyTo(facts, device)));
+    value +=
+        fmt::format("{}{}: {}, {} of {} free, {}", value.empty() ? "" : "; ", device.name, device.description,
+                    FormatSize(device.free_bytes), FormatSize(device.total_bytes), DescribeCopy(CopyTo(facts, device)));
     if (device.shares_memory) shared += (shared.empty() ? "" : ", ") + device.name;
     any = any || (!device.shares_memory && device.free_bytes > kDeviceMargin * kMiB);
   }
   if (any) {
-    return {"devices", value, Verdict::kGood, fmt::format("a model has what is free there but {} of each; --vram says how much, `headrace plan MODEL` what goes there{}",
-                                                          FormatSize(kDeviceMargin * kMiB), CopyAdvice(facts))};
+    return {"devices", value, Verdict::kGood,
+            fmt::format("a model has what is free there but {} of each; --vram says how much, `headrace plan MODEL` "
+                        "what goes there{}",
+                        FormatSize(kDeviceMargin * kMiB), CopyAdvice(facts))};
   }
-  return {"devices", value, Verdict::kNote, shared.empty() ? fmt::format("less than {} are free: models stay in memory; --vram SIZE uses them all the same", FormatSize(kDeviceMargin * kMiB))
-                                                           : fmt::format("{} has no memory but the machine's: models stay in memory; --vram SIZE uses it all the same", shared)};
+  return {
+      "devices", value, Verdict::kNote,
+      shared.empty()
+          ? fmt::format("less than {} are free: models stay in memory; --vram SIZE uses them all the same",
+                        FormatSize(kDeviceMargin * kMiB))
+          : fmt::format("{} has no memory but the machine's: models stay in memory; --vram SIZE uses it all the same",
+                        shared)};
 }
 
 Check CheckLibrary(const DoctorFacts& facts) {
@@ -165,8 +202,9 @@ const char* ToString(Verdict verdict) {
 }
 
 std::vector<Check> JudgeDoctor(const DoctorFacts& facts) {
-  return {CheckDisk(facts),    CheckFileSystem(facts), CheckReadAhead(facts), CheckMemory(facts), CheckCgroup(facts),
-          CheckMemlock(facts), CheckHugePages(facts),  CheckCpu(facts),       CheckEngine(facts), CheckDevices(facts), CheckLibrary(facts)};
+  return {CheckDisk(facts),   CheckFileSystem(facts), CheckReadAhead(facts), CheckMemory(facts),
+          CheckCgroup(facts), CheckMemlock(facts),    CheckHugePages(facts), CheckCpu(facts),
+          CheckEngine(facts), CheckDevices(facts),    CheckLibrary(facts)};
 }
 
 }  // namespace headrace::cli

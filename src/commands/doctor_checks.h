@@ -7,11 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "commands/system_info.h"
 #include "engine/devices.h"
 #include "engine/engine_probe.h"
 #include "engine/engine_verdict.h"
 #include "learned/machine_measure.h"
-#include "commands/system_info.h"
 #include "memory/available.h"
 #include "memory/cgroup.h"
 
@@ -21,34 +21,34 @@ enum class Verdict { kGood, kNote, kBad };
 const char* ToString(Verdict verdict);  // "good", "note", "bad"
 
 struct Check {
-  std::string key;        // stable, for JSON: "disk", "read_ahead"
+  std::string key;  // stable, for JSON: "disk", "read_ahead"
   std::string value;
   Verdict verdict = Verdict::kGood;
-  std::string advice;     // what to do, or why there is nothing to do
+  std::string advice;  // what to do, or why there is nothing to do
 };
 
 struct DoctorFacts {
-  std::string disk_path;                        // what was read
+  std::string disk_path;  // what was read
   std::optional<DiskSpeed> direct, buffered;
-  std::string disk_problem;                     // why they are missing
+  std::string disk_problem;  // why they are missing
   std::string file_system;
   std::optional<uint64_t> read_ahead_kib;
   std::optional<MemoryInfo> memory;
   std::optional<CgroupLimit> cgroup;
   AvailableMemory available;
-  std::optional<uint64_t> memlock_bytes;        // nullopt: unlimited
-  std::string huge_pages;                       // the selected mode, "" unknown
+  std::optional<uint64_t> memlock_bytes;  // nullopt: unlimited
+  std::string huge_pages;                 // the selected mode, "" unknown
   std::string cpu_model;
   std::set<std::string> cpu_flags;
   unsigned cpus = 0;
-  std::string engine_problem;                   // why there is none, "" when there is one
+  std::string engine_problem;  // why there is none, "" when there is one
   std::string engine_directory, engine_version;
   GgmlCheck ggml;
-  std::optional<EngineVerdict> verdict;         // of `headrace engine check`
-  bool device_library = false;                  // it has a library for devices
+  std::optional<EngineVerdict> verdict;  // of `headrace engine check`
+  bool device_library = false;           // it has a library for devices
   std::vector<Device> devices;
-  std::vector<CopySpeed> copies;                // to them, as far as they could be measured
-  std::string library;                          // libheadrace.so, "" when missing
+  std::vector<CopySpeed> copies;  // to them, as far as they could be measured
+  std::string library;            // libheadrace.so, "" when missing
   std::string library_problem;
 };
 

@@ -23,13 +23,18 @@ std::string RenderDoctorText(const std::vector<Check>& checks) {
 std::string RenderDoctorJson(const std::vector<Check>& checks, const DoctorFacts& facts) {
   Json list = Json::array();
   for (const Check& check : checks) {
-    list.push_back({{"key", check.key}, {"value", check.value}, {"verdict", ToString(check.verdict)}, {"advice", check.advice}});
+    list.push_back(
+        {{"key", check.key}, {"value", check.value}, {"verdict", ToString(check.verdict)}, {"advice", check.advice}});
   }
   const auto speed = [](const std::optional<DiskSpeed>& disk) { return disk ? Json(disk->bytes_per_s) : Json(); };
   Json devices = Json::array();
   for (const Device& device : facts.devices) {
-    Json entry = {{"name", device.name}, {"description", device.description}, {"total_bytes", device.total_bytes}, {"free_bytes", device.free_bytes},
-                  {"copy_bytes_per_s", nullptr}, {"staged_copy_bytes_per_s", nullptr}};
+    Json entry = {{"name", device.name},
+                  {"description", device.description},
+                  {"total_bytes", device.total_bytes},
+                  {"free_bytes", device.free_bytes},
+                  {"copy_bytes_per_s", nullptr},
+                  {"staged_copy_bytes_per_s", nullptr}};
     for (const CopySpeed& copy : facts.copies) {
       if (copy.device != device.name) continue;
       entry["copy_bytes_per_s"] = copy.bytes_per_s;

@@ -15,7 +15,8 @@
 
 namespace headrace::cli {
 
-Result<DiskTestFile> DiskTestFile::Create(const std::string& folder, uint64_t bytes, const std::function<void(double)>& progress) {
+Result<DiskTestFile> DiskTestFile::Create(const std::string& folder, uint64_t bytes,
+                                          const std::function<void(double)>& progress) {
   std::string name = folder + "/.headrace-disk-test-XXXXXX";
   Descriptor fd(mkostemp(name.data(), O_CLOEXEC));
   const auto failed = [&](const char* what) {

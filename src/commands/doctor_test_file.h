@@ -14,7 +14,8 @@ namespace headrace::cli {
 class DiskTestFile {
  public:
   // Writes `bytes` that do not compress into `folder`. Errors: kPermission, kIo (disk full, ...).
-  static Result<DiskTestFile> Create(const std::string& folder, uint64_t bytes, const std::function<void(double)>& progress);
+  static Result<DiskTestFile> Create(const std::string& folder, uint64_t bytes,
+                                     const std::function<void(double)>& progress);
   // Opens the file while this object lives.
   std::string path() const;
 

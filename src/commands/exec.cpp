@@ -6,32 +6,32 @@
 #include <memory>
 #include <optional>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <CLI/CLI.hpp>
 
-#include "commands/commands.h"
 #include "base/say.h"
 #include "base/text_file.h"
-#include "setup/learned_place.h"
-#include "setup/download_cache.h"
-#include "setup/device_choice.h"
+#include "commands/commands.h"
 #include "engine/engine_probe.h"
 #include "engine/engine_program.h"
 #include "engine/engine_variables.h"
-#include "report/exit_status.h"
 #include "engine/file_arguments.h"
-#include "report/help.h"
-#include "learned/learned.h"
 #include "engine/load_mode.h"
+#include "engine/session.h"
+#include "learned/learned.h"
 #include "learned/machine_profile.h"
+#include "report/exit_status.h"
+#include "report/help.h"
+#include "setup/device_choice.h"
+#include "setup/download_cache.h"
+#include "setup/learned_place.h"
 #include "setup/model_cost.h"
 #include "setup/model_name.h"
 #include "setup/model_setup.h"
 #include "setup/model_source.h"
 #include "setup/options.h"
 #include "setup/server_memory.h"
-#include "engine/session.h"
 
 namespace headrace::cli {
 namespace {
@@ -59,11 +59,11 @@ struct ExecOptions {
 // What decides how the program is started.
 struct Launchee {
   EngineProgram program;
-  std::vector<std::string> command;     // its first word, of llama.cpp's one program for all
-  std::optional<OptionNames> known;     // of its --help, where it was asked
-  std::vector<std::string> arguments;   // all that count: the options that variables stand for, then its own
+  std::vector<std::string> command;    // its first word, of llama.cpp's one program for all
+  std::optional<OptionNames> known;    // of its --help, where it was asked
+  std::vector<std::string> arguments;  // all that count: the options that variables stand for, then its own
   ModelSource source;
-  bool on_devices = false;              // foretold: no weight is left to the processor
+  bool on_devices = false;  // foretold: no weight is left to the processor
 };
 
 // Names of models become paths. A program of llama.cpp is asked for its options where something depends on them.
@@ -84,15 +84,18 @@ Launchee Understand(LaunchSpec& launch) {
   if (launchee.known) launchee.arguments = VariablesAsOptions(launch.environment, *launchee.known);
   launchee.arguments.insert(launchee.arguments.end(), own, launch.arguments.end());
   launchee.arguments = OptionNamesIn(std::move(launchee.arguments));
-  launchee.source = FindModelSource(launchee.program.kind, launchee.arguments, DownloadCache([](const char* name) { return std::getenv(name); }));
-  launchee.arguments.insert(launchee.arguments.end(), launchee.source.arguments.begin(), launchee.source.arguments.end());
+  launchee.source = FindModelSource(launchee.program.kind, launchee.arguments,
+                                    DownloadCache([](const char* name) { return std::getenv(name); }));
+  launchee.arguments.insert(launchee.arguments.end(), launchee.source.arguments.begin(),
+                            launchee.source.arguments.end());
   if (launchee.source.router && !launchee.known) ask();
   // An older server without a model ends by itself.
   if (launchee.source.router && !(launchee.known && launchee.known->Has("--models-dir"))) launchee.source = {};
   return launchee;
 }
 
-// The models of a program whose memory is not foretold; of one that may mean something else by -m only those that exist.
+// The models of a program whose memory is not foretold; of one that may mean something else by -m only those that
+// exist.
 std::vector<std::string> ModelArguments(const Launchee& launchee) {
   std::vector<std::string> models;
   const auto& words = launchee.arguments;
@@ -112,13 +115,15 @@ std::vector<std::string> ModelArguments(const Launchee& launchee) {
 // Whether the weights alone are more than the program may have.
 bool ExceedsMemory(const std::string& model_path, const FlashOptions& options) {
   const auto model = PrepareModel(model_path, options);
-  return model.ok() && DivideMemory(model->limits, model->weights, model->catalogue.weight_bytes(), std::nullopt).streams;
+  return model.ok() &&
+         DivideMemory(model->limits, model->weights, model->catalogue.weight_bytes(), std::nullopt).streams;
 }
 
 // Another way of loading than a mapping is taken out where weights stream.
 void MapModel(const Launchee& launchee, LaunchSpec& launch) {
   const auto variable = [&](const char* name) -> const char* {
-    const auto found = std::find_if(launch.environment.begin(), launch.environment.end(), [&](const auto& entry) { return entry.first == name; });
+    const auto found = std::find_if(launch.environment.begin(), launch.environment.end(),
+                                    [&](const auto& entry) { return entry.first == name; });
     return found == launch.environment.end() ? nullptr : found->second.c_str();
   };
   if (const std::string unmapped_by = UnmappedBy(launch.arguments, variable); !unmapped_by.empty()) {
@@ -138,12 +143,14 @@ void MapModel(const Launchee& launchee, LaunchSpec& launch) {
 
 // The library has the whole budget and decides by itself what streams.
 Status LetLibraryDecide(const Launchee& launchee, const MemoryLimits& limits, LaunchSpec& launch, Config& config) {
-  const auto settled = launchee.program.kind == ProgramKind::kServer
-                           ? SettleUnknownServer(launchee.source.router, launchee.arguments, limits, launch.environment, config)
-                           : Result<std::vector<std::string>>(std::vector<std::string>());
+  const auto settled =
+      launchee.program.kind == ProgramKind::kServer
+          ? SettleUnknownServer(launchee.source.router, launchee.arguments, limits, launch.environment, config)
+          : Result<std::vector<std::string>>(std::vector<std::string>());
   if (!settled.ok()) return settled.status();
-  Say(fmt::format("{}: {}, so what it will allocate is not foretold, only measured: weights that do not fit stream within {}",
-                  std::filesystem::path(launch.program).filename().string(), launchee.source.unknown, DescribeLimit(limits)));
+  Say(fmt::format(
+      "{}: {}, so what it will allocate is not foretold, only measured: weights that do not fit stream within {}",
+      std::filesystem::path(launch.program).filename().string(), launchee.source.unknown, DescribeLimit(limits)));
   for (const std::string& line : *settled) Say(line);
   return {};
 }
@@ -163,7 +170,8 @@ Status PlaceModel(Launchee& launchee, const Engine& simulator, ModelSetup& model
   if (!options.ok() || options->empty()) return options.status();
   std::vector<std::string> words = WordsOf(*options);
   // The engine would choose once more.
-  if (launchee.known->Has("-fit") && !OptionValue(launchee.arguments, {"-fit", "--fit"})) words.insert(words.end(), {"-fit", "off"});
+  if (launchee.known->Has("-fit") && !OptionValue(launchee.arguments, {"-fit", "--fit"}))
+    words.insert(words.end(), {"-fit", "off"});
   launchee.arguments.insert(launchee.arguments.end(), words.begin(), words.end());
   launch.arguments.insert(launch.arguments.end(), words.begin(), words.end());
   return {};
@@ -172,14 +180,18 @@ Status PlaceModel(Launchee& launchee, const Engine& simulator, ModelSetup& model
 // Whether it gives embeddings or ranks: then each input must be in one pass.
 bool Embeds(const std::vector<std::string>& arguments) {
   constexpr const char* kOptions[] = {"--embedding", "--embeddings", "--rerank", "--reranking"};
-  return std::any_of(arguments.begin(), arguments.end(), [&](const std::string& word) { return std::find(std::begin(kOptions), std::end(kOptions), word) != std::end(kOptions); });
+  return std::any_of(arguments.begin(), arguments.end(), [&](const std::string& word) {
+    return std::find(std::begin(kOptions), std::end(kOptions), word) != std::end(kOptions);
+  });
 }
 
-// The program is told how wide the passes of a prompt are, where its user does not say it. llama-server's other requests wait for a whole logical batch (-b),
-// however wide its passes are.
-void WidenPasses(Launchee& launchee, const Engine& simulator, ModelSetup& model, LaunchSpec& launch, std::optional<Result<EngineSimulation>>& simulation) {
+// The program is told how wide the passes of a prompt are, where its user does not say it. llama-server's other
+// requests wait for a whole logical batch (-b), however wide its passes are.
+void WidenPasses(Launchee& launchee, const Engine& simulator, ModelSetup& model, LaunchSpec& launch,
+                 std::optional<Result<EngineSimulation>>& simulation) {
   if (Embeds(launchee.arguments)) return;
-  const auto arguments = launchee.program.kind == ProgramKind::kServer ? LeastServerArguments(launchee.arguments) : launchee.arguments;
+  const auto arguments =
+      launchee.program.kind == ProgramKind::kServer ? LeastServerArguments(launchee.arguments) : launchee.arguments;
   simulation = EngineSimulation::Prepare(simulator, arguments);
   // What is wrong is said when it is settled with what was chosen.
   if (!simulation->ok() || !SettleMemory(*simulation, arguments, model).ok() || !model.passes_stream()) return;
@@ -194,7 +206,9 @@ void WidenPasses(Launchee& launchee, const Engine& simulator, ModelSetup& model,
   MachineProfile machine = MachineSpeeds(launchee.source.model, version);
   if (model.config.disk_bytes_per_s > 0) machine.disk_bytes_per_s = model.config.disk_bytes_per_s;
   const auto cost = PassCostOf(model, machine, LoadLearned(LearnedPlaceOf(model, "", version)));
-  const auto width = cost.ok() ? ChoosePromptWidth(model, *cost, launchee.arguments, PromptPasses::kAlone, 0, &**simulation) : std::nullopt;
+  const auto width = cost.ok()
+                         ? ChoosePromptWidth(model, *cost, launchee.arguments, PromptPasses::kAlone, 0, &**simulation)
+                         : std::nullopt;
   if (!width) return;
   model.prompt_width = *width;
   for (const std::string& word : {std::string("-ub"), std::to_string(*width)}) {
@@ -204,7 +218,8 @@ void WidenPasses(Launchee& launchee, const Engine& simulator, ModelSetup& model,
 }
 
 // Of a model that is here: what streams is decided before the start.
-Result<bool> Foretell(Launchee& launchee, const Engine& simulator, ModelSetup& model, LaunchSpec& launch, Config& config) {
+Result<bool> Foretell(Launchee& launchee, const Engine& simulator, ModelSetup& model, LaunchSpec& launch,
+                      Config& config) {
   HEADRACE_RETURN_IF_ERROR(CheckFileArguments(launchee.arguments));
   HEADRACE_RETURN_IF_ERROR(PlaceModel(launchee, simulator, model, launch));
   std::optional<Result<EngineSimulation>> simulation;
@@ -223,8 +238,8 @@ Result<bool> Foretell(Launchee& launchee, const Engine& simulator, ModelSetup& m
 }
 
 // Whether weights stream, or may. What the program and the library are told of the memory is settled.
-Result<bool> Settle(Launchee& launchee, const Engine& simulator, const FlashOptions& options, const MemoryLimits& limits, const VramLimit& vram, LaunchSpec& launch,
-                    Config& config) {
+Result<bool> Settle(Launchee& launchee, const Engine& simulator, const FlashOptions& options,
+                    const MemoryLimits& limits, const VramLimit& vram, LaunchSpec& launch, Config& config) {
   ModelSource& source = launchee.source;
   if (launchee.program.generates() && !source.model.empty()) {
     auto model = PrepareModel(source.model, options);
@@ -232,26 +247,33 @@ Result<bool> Settle(Launchee& launchee, const Engine& simulator, const FlashOpti
     if (!source.downloaded) return model.status();
     source.unknown = fmt::format("its downloaded model cannot be read yet ({})", model.status().message());
   }
-  if (vram.named()) Say(fmt::format("{} is left out: only what llama.cpp's own programs do with a model that is here is chosen; give them -ngl", vram.origin));
+  if (vram.named())
+    Say(fmt::format(
+        "{} is left out: only what llama.cpp's own programs do with a model that is here is chosen; give them -ngl",
+        vram.origin));
   if (config.flash_mode != FlashMode::kOff && !source.unknown.empty()) {
     HEADRACE_RETURN_IF_ERROR(LetLibraryDecide(launchee, limits, launch, config));
     return true;
   }
   if (config.flash_mode != FlashMode::kAuto) return config.flash_mode == FlashMode::kOn;
   const auto models = ModelArguments(launchee);
-  return std::any_of(models.begin(), models.end(), [&](const std::string& path) { return ExceedsMemory(path, options); });
+  return std::any_of(models.begin(), models.end(),
+                     [&](const std::string& path) { return ExceedsMemory(path, options); });
 }
 
 int Exec(const ExecOptions& options, const std::vector<std::string>& words, const Environment& variables) {
   if (words.empty()) {
-    return Fail("exec needs a program; write headrace exec [options] -- PROGRAM ARGS, for instance headrace exec --ram 8G -- "
-                "llama-server -m model.gguf", kExitUsage);
+    return Fail(
+        "exec needs a program; write headrace exec [options] -- PROGRAM ARGS, for instance headrace exec --ram 8G -- "
+        "llama-server -m model.gguf",
+        kExitUsage);
   }
   if (words.front().starts_with('-')) {
     return Fail(fmt::format("exec has no option {}; see headrace exec --help", words.front()), kExitUsage);
   }
-  auto resolved = ResolveConfig(options.flash, [](const char* name) { return std::getenv(name); },
-                                FindAvailableMemory(ReadTextFile, ReadAddressLimits()));
+  auto resolved = ResolveConfig(
+      options.flash, [](const char* name) { return std::getenv(name); },
+      FindAvailableMemory(ReadTextFile, ReadAddressLimits()));
   if (!resolved.ok()) return Fail(resolved.status());
   Config& config = resolved->config;
 
@@ -275,7 +297,8 @@ int Exec(const ExecOptions& options, const std::vector<std::string>& words, cons
   if (config.wants_library()) {
     launchee = Understand(launch);
     // Where no engine is found the program's own folder may have what foretells.
-    const Engine simulator = engine.ok() ? *engine : Engine{std::filesystem::path(*program).parent_path().string(), "the program's folder"};
+    const Engine simulator =
+        engine.ok() ? *engine : Engine{std::filesystem::path(*program).parent_path().string(), "the program's folder"};
     const auto streams = Settle(launchee, simulator, options.flash, resolved->limits, resolved->vram, launch, config);
     if (!streams.ok()) return Fail(streams.status());
     if (*streams) MapModel(launchee, launch);
@@ -287,7 +310,8 @@ int Exec(const ExecOptions& options, const std::vector<std::string>& words, cons
   session.config = config;
   auto result = RunSession(std::move(session));
   if (!result.ok()) {
-    return Fail(result.status().message(), result.status().code() == Code::kNotFound ? kExitNotFound : kExitNotExecutable);
+    return Fail(result.status().message(),
+                result.status().code() == Code::kNotFound ? kExitNotFound : kExitNotExecutable);
   }
   result->on_devices = launchee.on_devices;
   if (options.stats || config.debug) PrintSummary(*result);
@@ -299,11 +323,12 @@ int Exec(const ExecOptions& options, const std::vector<std::string>& words, cons
 }  // namespace
 
 void AddExecCommand(CLI::App& app, CommandLine& line) {
-  CLI::App* command = app.add_subcommand("exec", "Run any program that uses llama.cpp's shared libraries: "
-                                                     "exec [OPTIONS] -- PROGRAM ARGS...");
+  CLI::App* command = app.add_subcommand("exec",
+                                         "Run any program that uses llama.cpp's shared libraries: "
+                                         "exec [OPTIONS] -- PROGRAM ARGS...");
   command->footer(kExecExamples);
   command->prefix_command();
-  command->fallthrough(false);   // the program's options are its own
+  command->fallthrough(false);  // the program's options are its own
   const auto options = std::make_shared<ExecOptions>();
   command->add_flag("--stats", options->stats, "Say at the end what was resident and streamed, and how fast");
   AddFlashOptions(*command, options->flash);

@@ -5,15 +5,15 @@
 #include <memory>
 #include <string_view>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <CLI/CLI.hpp>
 
-#include "commands/commands.h"
 #include "base/small_file.h"
+#include "commands/commands.h"
 #include "report/exit_status.h"
-#include "setup/options.h"
 #include "report/output.h"
+#include "setup/options.h"
 
 namespace headrace::cli {
 namespace {
@@ -30,9 +30,12 @@ std::string Literal(std::string_view text) {
   bool line_begins = true;
   for (const char c : text) {
     if (line_begins && (c == '.' || c == '\'')) literal += "\\&";
-    if (c == '\\') literal += "\\e";
-    else if (c == '-') literal += "\\-";
-    else literal += c;
+    if (c == '\\')
+      literal += "\\e";
+    else if (c == '-')
+      literal += "\\-";
+    else
+      literal += c;
     line_begins = c == '\n';
   }
   return literal;
@@ -40,13 +43,16 @@ std::string Literal(std::string_view text) {
 
 std::string Names(const CLI::Option& option) {
   std::string names;
-  const auto add = [&](const std::string& name) { names += fmt::format("{}\\fB{}\\fR", names.empty() ? "" : ", ", Literal(name)); };
+  const auto add = [&](const std::string& name) {
+    names += fmt::format("{}\\fB{}\\fR", names.empty() ? "" : ", ", Literal(name));
+  };
   for (const std::string& name : option.get_snames()) add("-" + name);
   for (const std::string& name : option.get_lnames()) add("--" + name);
   if (names.empty()) add(option.get_name());
   if (option.get_items_expected_max() == 0) return names;
   const std::string preset = option.get_default_str();
-  return fmt::format("{} \\fI{}{}\\fR", names, Literal(option.get_type_name()), preset.empty() ? "" : Literal("=" + preset));
+  return fmt::format("{} \\fI{}{}\\fR", names, Literal(option.get_type_name()),
+                     preset.empty() ? "" : Literal("=" + preset));
 }
 
 std::string OptionList(const CLI::App& app) {
@@ -81,11 +87,13 @@ void AddPages(const CLI::App& app, const std::string& command, std::vector<Manua
   page.name = command;
   std::replace(page.name.begin(), page.name.end(), ' ', '-');
   std::string title = page.name;
-  std::transform(title.begin(), title.end(), title.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  std::transform(title.begin(), title.end(), title.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
   const auto commands = CommandsOf(app);
-  page.text = fmt::format(".TH {} 1 \"\" \"headrace {}\" \"User Commands\"\n.SH NAME\n{} \\- {}\n", Literal(title), HEADRACE_VERSION, Literal(page.name),
-                          Literal(OneLine(app.get_description())));
-  page.text += fmt::format(".SH SYNOPSIS\n.B {}\n[\\fIOPTIONS\\fR]{}\n", Literal(command), commands.empty() ? "" : " \\fICOMMAND\\fR ...");
+  page.text = fmt::format(".TH {} 1 \"\" \"headrace {}\" \"User Commands\"\n.SH NAME\n{} \\- {}\n", Literal(title),
+                          HEADRACE_VERSION, Literal(page.name), Literal(OneLine(app.get_description())));
+  page.text += fmt::format(".SH SYNOPSIS\n.B {}\n[\\fIOPTIONS\\fR]{}\n", Literal(command),
+                           commands.empty() ? "" : " \\fICOMMAND\\fR ...");
   page.text += ".SH OPTIONS\n" + OptionList(app);
   if (!commands.empty()) page.text += ".SH COMMANDS\n";
   for (const CLI::App* below : commands) {
@@ -132,7 +140,8 @@ void AddManualCommand(CLI::App& app, CommandLine& line) {
     std::string folder;
   };
   const auto wishes = std::make_shared<Wishes>();
-  command->add_option("command", wishes->command, "The command whose page it is (default: that of headrace)")->type_name("COMMAND");
+  command->add_option("command", wishes->command, "The command whose page it is (default: that of headrace)")
+      ->type_name("COMMAND");
   command->add_option("--all", wishes->folder, "Write all pages into this folder instead")->type_name("DIR");
   command->callback([wishes, &app, &line] {
     line.action = [wishes, &app] {

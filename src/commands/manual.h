@@ -11,8 +11,8 @@ class App;
 namespace headrace::cli {
 
 struct ManualPage {
-  std::string name;   // "headrace", "headrace-run"
-  std::string text;   // in the macros of man(7)
+  std::string name;  // "headrace", "headrace-run"
+  std::string text;  // in the macros of man(7)
 };
 
 // Of the command as a whole, then of each subcommand, those below it included.

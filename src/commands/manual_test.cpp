@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include <CLI/CLI.hpp>
 #include <gtest/gtest.h>
+#include <CLI/CLI.hpp>
 
 namespace headrace::cli {
 namespace {
@@ -26,7 +26,8 @@ TEST_F(Manual, HasAPageForEachCommandAndThoseBelowIt) {
   app_.add_subcommand("run", "Runs one");
   std::vector<std::string> names;
   for (const ManualPage& page : ManualPages(app_)) names.push_back(page.name);
-  EXPECT_EQ(names, (std::vector<std::string>{"headrace", "headrace-engine", "headrace-engine-install", "headrace-run"}));
+  EXPECT_EQ(names,
+            (std::vector<std::string>{"headrace", "headrace-engine", "headrace-engine-install", "headrace-run"}));
   EXPECT_TRUE(Has("headrace", "headrace \\- Runs models"));
   EXPECT_TRUE(Has("headrace", "\\fBheadrace run\\fR\nRuns one"));
   EXPECT_TRUE(Has("headrace-engine-install", ".TH HEADRACE\\-ENGINE\\-INSTALL 1"));

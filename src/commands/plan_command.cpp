@@ -2,28 +2,28 @@
 #include <algorithm>
 #include <memory>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
-#include "commands/commands.h"
 #include "base/say.h"
-#include "setup/learned_place.h"
-#include "setup/device_choice.h"
+#include "commands/commands.h"
 #include "engine/engine_arguments.h"
 #include "engine/engine_probe.h"
 #include "engine/engine_variables.h"
-#include "report/exit_status.h"
 #include "engine/file_arguments.h"
-#include "report/help.h"
-#include "setup/head_trial.h"
 #include "learned/machine_profile.h"
+#include "report/exit_status.h"
+#include "report/help.h"
+#include "report/output.h"
+#include "report/progress_line.h"
+#include "setup/device_choice.h"
+#include "setup/head_trial.h"
+#include "setup/learned_place.h"
+#include "setup/model_cost.h"
 #include "setup/model_name.h"
 #include "setup/modelfile_use.h"
-#include "setup/model_cost.h"
 #include "setup/options.h"
-#include "report/output.h"
 #include "setup/plan_report.h"
-#include "report/progress_line.h"
 
 namespace headrace::cli {
 namespace {
@@ -61,12 +61,14 @@ struct PlanOptions {
 
 // Without a program of the engine nothing is known against it.
 OptionNames OptionsOf(const char* name, const Engine* engine) {
-  const auto program = engine == nullptr ? Result<std::string>(Status(Code::kNotFound, "")) : LocateProgram(name, engine, SearchPaths());
+  const auto program =
+      engine == nullptr ? Result<std::string>(Status(Code::kNotFound, "")) : LocateProgram(name, engine, SearchPaths());
   const auto names = program.ok() ? QueryOptions(*program) : program.status();
   return names.ok() ? *names : OptionNames();
 }
 
-// What `headrace run` would tell the engine's program, as far as it changes the memory; without an engine the model alone.
+// What `headrace run` would tell the engine's program, as far as it changes the memory; without an engine the model
+// alone.
 Result<std::vector<std::string>> ProgramArguments(const Engine* engine, const RunArguments& run) {
   for (const char* name : {"llama-completion", "llama-cli"}) {
     if (engine == nullptr) break;
@@ -79,9 +81,10 @@ Result<std::vector<std::string>> ProgramArguments(const Engine* engine, const Ru
   return std::vector<std::string>{"-m", run.model};
 }
 
-// The same for the llama-server that answers while weights stream; `arguments`, of the other program, where there is none.
-std::vector<std::string> AnsweringArguments(const RunArguments& run, const OptionNames& known, std::optional<uint64_t> width,
-                                            std::vector<std::string> arguments) {
+// The same for the llama-server that answers while weights stream; `arguments`, of the other program, where there is
+// none.
+std::vector<std::string> AnsweringArguments(const RunArguments& run, const OptionNames& known,
+                                            std::optional<uint64_t> width, std::vector<std::string> arguments) {
   if (known.Has("-m")) {
     ServerArguments server = OneAnswerArguments(run, known);
     server.batch_tokens = width.value_or(0);
@@ -106,10 +109,11 @@ int Plan(PlanOptions options, const CommandLine& line) {
   const auto located = LocateEngine(SystemSearchPaths(options.engine));
   if (!located.ok() && !options.engine.empty()) return Fail(located.status().message(), kExitNotFound);
   const Engine* engine = located.ok() ? &*located : nullptr;
-  if (!line.variables.empty()) {   // as `run` does
+  if (!line.variables.empty()) {  // as `run` does
     std::vector<std::string> said = rest;
     if (!options.context.empty()) said.emplace_back("--ctx-size");
-    if (!options.speculation.draft.empty() || options.speculation.mode == "off") said.insert(said.end(), {"--spec-draft-model", "--spec-type", "--spec-draft-n-max"});
+    if (!options.speculation.draft.empty() || options.speculation.mode == "off")
+      said.insert(said.end(), {"--spec-draft-model", "--spec-type", "--spec-draft-n-max"});
     for (const EngineOption& option : *defaults) said.insert(said.end(), option.names.begin(), option.names.end());
     const auto variables = ChooseVariables(line.variables, OptionsOf("llama-cli", engine), said, ServerModeOptions());
     rest.insert(rest.begin(), variables.arguments.begin(), variables.arguments.end());
@@ -135,21 +139,23 @@ int Plan(PlanOptions options, const CommandLine& line) {
     return words;
   };
   std::optional<Result<EngineSimulation>> simulation;
-  const auto on_devices = ChooseDevices(engine, OptionsOf("llama-cli", engine), with_draft(*arguments), *model, simulation);
+  const auto on_devices =
+      ChooseDevices(engine, OptionsOf("llama-cli", engine), with_draft(*arguments), *model, simulation);
   if (!on_devices.ok()) return Fail(on_devices.status());
   if (!on_devices->empty()) {
     run.defaults.insert(run.defaults.end(), on_devices->begin(), on_devices->end());
     arguments = ProgramArguments(engine, run);
     if (!arguments.ok()) return Fail(arguments.status());
   }
-  if (const Status settled = SettleMemory(engine, with_draft(*arguments), *model, simulation); !settled.ok()) return Fail(settled);
+  if (const Status settled = SettleMemory(engine, with_draft(*arguments), *model, simulation); !settled.ok())
+    return Fail(settled);
   const std::string version = engine != nullptr ? QueryVersion(*engine) : "none";
   std::optional<ProfileEntry> machine;
   {
     ProgressLine progress;
     progress.Show("measuring the disk");
-    const auto profile = MachineProfileFor(model->catalogue.files.empty() ? options.model : model->catalogue.files.front().path,
-                                           version, options.measure);
+    const auto profile = MachineProfileFor(
+        model->catalogue.files.empty() ? options.model : model->catalogue.files.front().path, version, options.measure);
     if (profile.ok()) {
       machine = *profile;
     } else if (model->config.debug) {
@@ -158,7 +164,8 @@ int Plan(PlanOptions options, const CommandLine& line) {
     }
   }
   const MachineProfile speeds = machine ? ToMachineProfile(*machine) : MachineProfile();
-  const LearnedPlace place = LearnedPlaceOf(*model, options.speculation.uses_draft() ? options.speculation.draft : "", version);
+  const LearnedPlace place =
+      LearnedPlaceOf(*model, options.speculation.uses_draft() ? options.speculation.draft : "", version);
   const Learned learned = LoadLearned(place);
   const OptionNames known = OptionsOf("llama-server", engine);
   auto words = with_draft(*arguments);
@@ -168,9 +175,10 @@ int Plan(PlanOptions options, const CommandLine& line) {
     run.streams = true;
     std::vector<std::string> said = WordsOf(run.defaults);
     said.insert(said.end(), rest.begin(), rest.end());
-    const auto width = ChoosePromptWidth(*model, *cost, said, PromptPasses::kAlone, 0, simulation->ok() ? &**simulation : nullptr);
+    const auto width =
+        ChoosePromptWidth(*model, *cost, said, PromptPasses::kAlone, 0, simulation->ok() ? &**simulation : nullptr);
     model->prompt_width = width.value_or(0);
-    const uint64_t least = model->memory.least_bytes;   // without the width nothing is chosen
+    const uint64_t least = model->memory.least_bytes;  // without the width nothing is chosen
     words = with_draft(AnsweringArguments(run, known, width, *arguments));
     if (const Status settled = SettleMemory(engine, words, *model, simulation); !settled.ok()) return Fail(settled);
     model->memory.least_bytes = std::max(least, model->memory.least_bytes);
@@ -187,7 +195,9 @@ int Plan(PlanOptions options, const CommandLine& line) {
       *model = std::move(trial->model);
     }
   }
-  auto report = MakePlanReport(std::move(*model), machine, options.prompt_tokens, ContextText(OptionValue(*arguments, {"-c", "--ctx-size"}).value_or(""), run.model_context), learned.experts);
+  auto report = MakePlanReport(
+      std::move(*model), machine, options.prompt_tokens,
+      ContextText(OptionValue(*arguments, {"-c", "--ctx-size"}).value_or(""), run.model_context), learned.experts);
   if (!report.ok()) return Fail(report.status());
   report->speculation = std::move(*speculation);
   WriteOutput(options.json ? RenderPlanJson(*report) : RenderPlanText(*report));
@@ -200,13 +210,24 @@ void AddPlanCommand(CLI::App& app, CommandLine& line) {
   CLI::App* command = app.add_subcommand("plan", "Say what would be resident and streamed, and predict the speed");
   command->footer(kPlanExamples);
   const auto options = std::make_shared<PlanOptions>();
-  TakesModel(command->add_option("model", options->model, "GGUF file, any part of a split one, or a name of `headrace list`"))->type_name("MODEL");
-  CLI::Option* modelfile = command->add_option("--modelfile", options->modelfile, "Take the model and its settings from this file, as `headrace run` does")->type_name("FILE");
-  command->add_flag("--no-modelfile", options->no_modelfile, "Leave a Modelfile beside the model out")->excludes(modelfile);
-  command->add_option("-c,--ctx-size", options->context, "Context in tokens, 0 for the model's own (default: the model's, at most 4096)")
-      ->type_name("N")->check(CLI::Range(int64_t{0}, int64_t{INT32_MAX}));
+  TakesModel(
+      command->add_option("model", options->model, "GGUF file, any part of a split one, or a name of `headrace list`"))
+      ->type_name("MODEL");
+  CLI::Option* modelfile = command
+                               ->add_option("--modelfile", options->modelfile,
+                                            "Take the model and its settings from this file, as `headrace run` does")
+                               ->type_name("FILE");
+  command->add_flag("--no-modelfile", options->no_modelfile, "Leave a Modelfile beside the model out")
+      ->excludes(modelfile);
+  command
+      ->add_option("-c,--ctx-size", options->context,
+                   "Context in tokens, 0 for the model's own (default: the model's, at most 4096)")
+      ->type_name("N")
+      ->check(CLI::Range(int64_t{0}, int64_t{INT32_MAX}));
   command->add_option("--prompt-tokens", options->prompt_tokens, "Length of the prompt to predict for")
-      ->type_name("N")->check(CLI::Range(uint64_t{1}, uint64_t{1} << 30))->capture_default_str();
+      ->type_name("N")
+      ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 30))
+      ->capture_default_str();
   command->add_flag("--json", options->json, "Machine-readable output");
   command->add_flag("--measure", options->measure, "Measure the machine again instead of using what is known");
   AddFlashOptions(*command, options->flash);

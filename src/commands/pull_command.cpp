@@ -8,19 +8,19 @@
 #include <cstdlib>
 #include <memory>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include "base/say.h"
 #include "base/size.h"
-#include "report/exit_status.h"
-#include "report/output.h"
-#include "report/progress_line.h"
-#include "process/start_signals.h"
 #include "commands/transfer_speed.h"
 #include "models/model_files.h"
 #include "models/places.h"
 #include "models/pull.h"
+#include "process/start_signals.h"
+#include "report/exit_status.h"
+#include "report/output.h"
+#include "report/progress_line.h"
 
 namespace headrace::cli {
 namespace {
@@ -76,12 +76,16 @@ class PullDisplay {
 
  private:
   std::string Text(const PullProgress& progress) const {
-    const double part = progress.all_bytes == 0 ? 0 : 100.0 * static_cast<double>(progress.done_bytes) / static_cast<double>(progress.all_bytes);
-    std::string text = fmt::format("{} of {}, {:.0f} %", FormatSize(progress.done_bytes), FormatSize(progress.all_bytes), part);
+    const double part = progress.all_bytes == 0 ? 0
+                                                : 100.0 * static_cast<double>(progress.done_bytes) /
+                                                      static_cast<double>(progress.all_bytes);
+    std::string text =
+        fmt::format("{} of {}, {:.0f} %", FormatSize(progress.done_bytes), FormatSize(progress.all_bytes), part);
     if (progress.checking) return text + ", checking the SHA-256";
     const double speed = speed_.bytes_per_s();
     if (speed <= 0) return text;
-    return text + fmt::format(", {:.1f} MB/s, {} left", speed / 1e6, TimeText(static_cast<double>(progress.all_bytes - progress.done_bytes) / speed));
+    return text + fmt::format(", {:.1f} MB/s, {} left", speed / 1e6,
+                              TimeText(static_cast<double>(progress.all_bytes - progress.done_bytes) / speed));
   }
 
   const bool quiet_, terminal_;
@@ -123,7 +127,9 @@ int PullNow(PullOptions options) {
   if (!pulled.ok()) return Fail(pulled.status());
   const std::string name = NameOf(pulled->path, getenv);
   if (!options.quiet) {
-    const char* checked = pulled->was_there ? "it was there already" : pulled->verified ? "its SHA-256 is right" : "the server gave no SHA-256 to check it by";
+    const char* checked = pulled->was_there  ? "it was there already"
+                          : pulled->verified ? "its SHA-256 is right"
+                                             : "the server gave no SHA-256 to check it by";
     Say(fmt::format("{}, {}: {}; next: headrace run {}", name, FormatSize(pulled->bytes), checked, name));
   }
   WriteOutput(pulled->path + "\n");
@@ -136,7 +142,11 @@ void AddPullCommand(CLI::App& app, CommandLine& line) {
   CLI::App* command = app.add_subcommand("pull", "Fetch a model from Hugging Face's hub or from an address");
   command->footer(kPullExamples);
   const auto options = std::make_shared<PullOptions>();
-  command->add_option("source", options->request.source, "hf:USER/NAME, hf:USER/NAME:QUANTIZATION, or https://HOST/PATH/NAME.gguf")->type_name("SOURCE")->required();
+  command
+      ->add_option("source", options->request.source,
+                   "hf:USER/NAME, hf:USER/NAME:QUANTIZATION, or https://HOST/PATH/NAME.gguf")
+      ->type_name("SOURCE")
+      ->required();
   command->add_flag("--no-projector", options->no_projector, "Leave the projector beside the model out");
   command->add_flag("-q,--quiet", options->quiet, "Only errors, and the path of the file on standard output");
   command->callback([options, &line] { line.action = [options] { return PullNow(*options); }; });

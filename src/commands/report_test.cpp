@@ -23,8 +23,11 @@ TEST(PlanReport, StreamedModelAddsUp) {
   EXPECT_EQ(json["budget_bytes"], 32 * kMiB);
   const Json& plan = json["plan"];
   EXPECT_EQ(plan["resident_bytes"].get<uint64_t>() + plan["streamed_bytes_per_pass"].get<uint64_t>(), 64 * kMiB);
-  EXPECT_LE(plan["resident_bytes"].get<uint64_t>() + plan["ring_bytes"].get<uint64_t>() + plan["scratch_bytes"].get<uint64_t>(), 32 * kMiB);
-  EXPECT_NEAR(json["prediction"]["decode_tokens_per_s"].get<double>(), 1e9 / plan["streamed_bytes_per_pass"].get<double>(), 1e-6);
+  EXPECT_LE(plan["resident_bytes"].get<uint64_t>() + plan["ring_bytes"].get<uint64_t>() +
+                plan["scratch_bytes"].get<uint64_t>(),
+            32 * kMiB);
+  EXPECT_NEAR(json["prediction"]["decode_tokens_per_s"].get<double>(),
+              1e9 / plan["streamed_bytes_per_pass"].get<double>(), 1e-6);
   EXPECT_TRUE(json["prediction"]["prompt_tokens_per_s"].is_null()) << "unknown until a bench";
   EXPECT_TRUE(json["machine"]["prompt_flops_per_s"].is_null());
   const std::string text = RenderPlanText(*report);
@@ -40,7 +43,8 @@ TEST(PlanReport, ModelThatFitsAndUnknownMachine) {
   EXPECT_EQ(json["plan"]["streamed_bytes_per_pass"], 0);
   EXPECT_TRUE(json["machine"].is_null());
   EXPECT_TRUE(json["prediction"]["decode_tokens_per_s"].is_null());
-  EXPECT_TRUE(Has(RenderPlanText(*report), "all in memory, nothing streams: 64.0 MiB of weights fit in 1.00 GiB for weights"));
+  EXPECT_TRUE(
+      Has(RenderPlanText(*report), "all in memory, nothing streams: 64.0 MiB of weights fit in 1.00 GiB for weights"));
 }
 
 TEST(PlanReport, SaysWhichSizesAreNotExactlyKnown) {
@@ -53,7 +57,9 @@ TEST(PlanReport, SaysWhichSizesAreNotExactlyKnown) {
   EXPECT_TRUE(Json::parse(RenderPlanJson(*known))["model"]["unknown_types"].empty());
   EXPECT_EQ(Json::parse(RenderPlanJson(*report))["model"]["unknown_types"], Json::parse(R"(["type 43", "type 77"])"));
   EXPECT_FALSE(Has(RenderPlanText(*known), "does not know"));
-  EXPECT_TRUE(Has(RenderPlanText(*report), "\n3 of 8 tensors have types that this headrace does not know (type 43, type 77): ")) << RenderPlanText(*report);
+  EXPECT_TRUE(
+      Has(RenderPlanText(*report), "\n3 of 8 tensors have types that this headrace does not know (type 43, type 77): "))
+      << RenderPlanText(*report);
 }
 
 TEST(PlanReport, PartsOfTheProcessAddUp) {
@@ -73,8 +79,10 @@ TEST(PlanReport, PartsOfTheProcessAddUp) {
   EXPECT_EQ(memory["everything_bytes"], 124 * kMiB);
   EXPECT_EQ(memory["least_bytes"].get<uint64_t>(), 63 * kMiB + FloorBytes(report->model.weights.extents));
   const std::string text = RenderPlanText(*report);
-  EXPECT_TRUE(Has(text, "weights stream, 64.0 MiB of weights and 63.0 MiB for the rest (KV cache 30.0 MiB, buffers 20.0 MiB, "
-                        "engine 10.0 MiB, streaming 3.00 MiB) exceed 100 MiB (--ram); weights get 37.0 MiB")) << text;
+  EXPECT_TRUE(Has(text,
+                  "weights stream, 64.0 MiB of weights and 63.0 MiB for the rest (KV cache 30.0 MiB, buffers 20.0 MiB, "
+                  "engine 10.0 MiB, streaming 3.00 MiB) exceed 100 MiB (--ram); weights get 37.0 MiB"))
+      << text;
   EXPECT_TRUE(Has(text, "for 4096 tokens")) << text;
 }
 
@@ -128,11 +136,15 @@ TEST(PlanReport, DevicesHaveTheirPart) {
   EXPECT_EQ(json["devices"][0]["context_bytes"], 2 * kMiB);
   const double streamed = json["plan"]["streamed_bytes_per_pass"].get<double>();
   EXPECT_LT(streamed, 32.0 * kMiB);
-  EXPECT_NEAR(json["prediction"]["decode_tokens_per_s"].get<double>(), 1e9 / streamed, 1e-6) << "what is neither on the card nor in memory";
+  EXPECT_NEAR(json["prediction"]["decode_tokens_per_s"].get<double>(), 1e9 / streamed, 1e-6)
+      << "what is neither on the card nor in memory";
   EXPECT_NEAR(json["prediction"]["prompt_tokens_per_s"].get<double>(), 512e9 / streamed, 1e-3) << "the disk's part";
   const std::string text = RenderPlanText(*report);
-  EXPECT_TRUE(Has(text, "CUDA0 has 32.0 MiB of weights, KV cache 2.00 MiB, buffers 4.00 MiB: the last 4 of 8 layers, within 40.0 MiB (--vram); "
-                        "prompts go there 2048 tokens at a time")) << text;
+  EXPECT_TRUE(Has(text,
+                  "CUDA0 has 32.0 MiB of weights, KV cache 2.00 MiB, buffers 4.00 MiB: the last 4 of 8 layers, within "
+                  "40.0 MiB (--vram); "
+                  "prompts go there 2048 tokens at a time"))
+      << text;
   EXPECT_TRUE(Has(text, "at most: the disk's part of it")) << text;
 }
 
@@ -169,8 +181,9 @@ TEST(Bench, ParsesAndRefuses) {
   ASSERT_EQ(rows->size(), 2u);
   EXPECT_EQ((*rows)[0].prompt_tokens, 512u);
   EXPECT_DOUBLE_EQ((*rows)[1].tokens_per_s, 1.9);
-  for (const char* text : {"", "{}", "[]", "[1]", "[{\"n_prompt\":1}]", "[{\"n_prompt\":-1,\"n_gen\":1,\"avg_ts\":1}]",
-                           "[{\"n_prompt\":1.5,\"n_gen\":1,\"avg_ts\":1}]", "[{\"n_prompt\":\"1\",\"n_gen\":1,\"avg_ts\":1}]"}) {
+  for (const char* text :
+       {"", "{}", "[]", "[1]", "[{\"n_prompt\":1}]", "[{\"n_prompt\":-1,\"n_gen\":1,\"avg_ts\":1}]",
+        "[{\"n_prompt\":1.5,\"n_gen\":1,\"avg_ts\":1}]", "[{\"n_prompt\":\"1\",\"n_gen\":1,\"avg_ts\":1}]"}) {
     EXPECT_FALSE(ParseBench(text).ok()) << text;
   }
 }
@@ -248,7 +261,9 @@ TEST(Doctor, SaysWhatCopiesToADeviceMean) {
   EXPECT_TRUE(Has(check().advice, "faster than this disk reads it")) << check().advice;
   facts.copies = {{"CUDA0", 1e9, 0}};
   EXPECT_TRUE(Has(check().value, "copies at 1.00 GB/s")) << check().value;
-  EXPECT_TRUE(Has(check().advice, "slower than this disk reads it, which bounds a prompt's pass at 10.0 s for each 10 GB")) << check().advice;
+  EXPECT_TRUE(
+      Has(check().advice, "slower than this disk reads it, which bounds a prompt's pass at 10.0 s for each 10 GB"))
+      << check().advice;
   const Json json = Json::parse(RenderDoctorJson(JudgeDoctor(facts), facts));
   EXPECT_EQ(json["facts"]["devices"][0]["copy_bytes_per_s"], 1e9);
   EXPECT_TRUE(json["facts"]["devices"][0]["staged_copy_bytes_per_s"].is_null());
@@ -256,25 +271,46 @@ TEST(Doctor, SaysWhatCopiesToADeviceMean) {
 
 TEST(Doctor, EveryDefectHasAVerdict) {
   const std::tuple<const char*, Verdict, void (*)(DoctorFacts&)> cases[] = {
-      {"devices", Verdict::kNote, [](DoctorFacts& f) { f.devices = {{"Vulkan0", "llvmpipe", 2 * kGiB, 2 * kGiB, true}}; }},
-      {"devices", Verdict::kNote, [](DoctorFacts& f) { f.devices = {{"CUDA0", "a card", 2 * kGiB, kGiB, false}}; }},
-      {"devices", Verdict::kGood, [](DoctorFacts& f) { f.devices = {{"CUDA0", "a card", 2 * kGiB, kGiB + 1, false}, {"Vulkan0", "llvmpipe", 2 * kGiB, 2 * kGiB, true}}; }},
+      {"devices", Verdict::kNote,
+       [](DoctorFacts& f) {
+         f.devices = {{"Vulkan0", "llvmpipe", 2 * kGiB, 2 * kGiB, true}};
+       }},
+      {"devices", Verdict::kNote,
+       [](DoctorFacts& f) {
+         f.devices = {{"CUDA0", "a card", 2 * kGiB, kGiB, false}};
+       }},
+      {"devices", Verdict::kGood,
+       [](DoctorFacts& f) {
+         f.devices = {{"CUDA0", "a card", 2 * kGiB, kGiB + 1, false},
+                      {"Vulkan0", "llvmpipe", 2 * kGiB, 2 * kGiB, true}};
+       }},
       {"devices", Verdict::kGood, [](DoctorFacts& f) { f.device_library = true; }},
-      {"disk", Verdict::kBad, [](DoctorFacts& f) { f.direct.reset(); f.disk_problem = "why"; }},
+      {"disk", Verdict::kBad,
+       [](DoctorFacts& f) {
+         f.direct.reset();
+         f.disk_problem = "why";
+       }},
       {"disk", Verdict::kNote, [](DoctorFacts& f) { f.direct->bytes_per_s = 2e8; }},
       {"disk", Verdict::kNote, [](DoctorFacts& f) { f.direct->direct = false; }},
       {"file_system", Verdict::kBad, [](DoctorFacts& f) { f.file_system = "tmpfs"; }},
       {"file_system", Verdict::kNote, [](DoctorFacts& f) { f.file_system = "nfs"; }},
       {"read_ahead", Verdict::kNote, [](DoctorFacts& f) { f.read_ahead_kib.reset(); }},
       {"memory", Verdict::kNote, [](DoctorFacts& f) { f.available.bytes = 500 * kMiB; }},
-      {"memory_limit", Verdict::kNote, [](DoctorFacts& f) { f.cgroup = CgroupLimit{2, "/g", 700 * kMiB, 0, 0}; }},
+      {"memory_limit", Verdict::kNote,
+       [](DoctorFacts& f) {
+         f.cgroup = CgroupLimit{2, "/g", 700 * kMiB, 0, 0};
+       }},
       {"locked_memory", Verdict::kNote, [](DoctorFacts& f) { f.memlock_bytes = 64 * kKiB; }},
       {"huge_pages", Verdict::kNote, [](DoctorFacts& f) { f.huge_pages = "never"; }},
       {"cpu", Verdict::kNote, [](DoctorFacts& f) { f.cpu_flags = {"sse2"}; }},
       {"engine", Verdict::kBad, [](DoctorFacts& f) { f.engine_problem = "none"; }},
       {"engine", Verdict::kBad, [](DoctorFacts& f) { f.ggml.usable = false; }},
       {"engine", Verdict::kNote, [](DoctorFacts& f) { f.ggml.off = "a KV cache in a file is off"; }},
-      {"library", Verdict::kBad, [](DoctorFacts& f) { f.library.clear(); f.library_problem = "gone"; }},
+      {"library", Verdict::kBad,
+       [](DoctorFacts& f) {
+         f.library.clear();
+         f.library_problem = "gone";
+       }},
   };
   for (const auto& [key, verdict, damage] : cases) {
     DoctorFacts facts = Healthy();

@@ -46,10 +46,9 @@ std::set<std::string> ParseCpuFlags(std::string_view cpuinfo) {
 
 std::string DescribeCpu(const std::set<std::string>& flags) {
   static constexpr std::pair<const char*, const char*> kNames[] = {
-      {"avx", "AVX"},           {"avx2", "AVX2"},           {"fma", "FMA"},
-      {"f16c", "F16C"},         {"avx_vnni", "AVX-VNNI"},   {"avx512f", "AVX-512"},
-      {"avx512_vnni", "VNNI"},  {"avx512_bf16", "BF16"},    {"amx_int8", "AMX"},
-      {"asimd", "NEON"},        {"asimddp", "DOTPROD"},     {"i8mm", "I8MM"},
+      {"avx", "AVX"},           {"avx2", "AVX2"},       {"fma", "FMA"},          {"f16c", "F16C"},
+      {"avx_vnni", "AVX-VNNI"}, {"avx512f", "AVX-512"}, {"avx512_vnni", "VNNI"}, {"avx512_bf16", "BF16"},
+      {"amx_int8", "AMX"},      {"asimd", "NEON"},      {"asimddp", "DOTPROD"},  {"i8mm", "I8MM"},
       {"sve", "SVE"},
   };
   std::string text;
@@ -93,11 +92,11 @@ std::optional<uint64_t> ReadAheadKib(const ReadText& read, unsigned device_major
 
 std::string FileSystemName(uint64_t magic) {
   static constexpr std::pair<uint64_t, const char*> kNames[] = {
-      {0xef53, "ext4"},         {0x58465342, "xfs"},     {0x9123683e, "btrfs"},  {0xf2f52010, "f2fs"},
-      {0x01021994, "tmpfs"},    {0x858458f6, "ramfs"},   {0x6969, "nfs"},        {0xff534d42, "cifs"},
-      {0xfe534d42, "smb2"},     {0x65735546, "fuse"},    {0x794c7630, "overlay"}, {0x2fc12fc1, "zfs"},
-      {0x01021997, "9p"},       {0x5346544e, "ntfs"},    {0x7366746e, "ntfs3"},  {0x4d44, "fat"},
-      {0x2011bab0, "exfat"},    {0xca451a4e, "bcachefs"}, {0x73717368, "squashfs"}, {0xe0f5e1e2, "erofs"},
+      {0xef53, "ext4"},      {0x58465342, "xfs"},      {0x9123683e, "btrfs"},    {0xf2f52010, "f2fs"},
+      {0x01021994, "tmpfs"}, {0x858458f6, "ramfs"},    {0x6969, "nfs"},          {0xff534d42, "cifs"},
+      {0xfe534d42, "smb2"},  {0x65735546, "fuse"},     {0x794c7630, "overlay"},  {0x2fc12fc1, "zfs"},
+      {0x01021997, "9p"},    {0x5346544e, "ntfs"},     {0x7366746e, "ntfs3"},    {0x4d44, "fat"},
+      {0x2011bab0, "exfat"}, {0xca451a4e, "bcachefs"}, {0x73717368, "squashfs"}, {0xe0f5e1e2, "erofs"},
   };
   for (const auto& [type, name] : kNames) {
     if (type == magic) return name;

@@ -13,9 +13,9 @@
 #include "base/config.h"
 #include "base/shown.h"
 #include "base/size.h"
-#include "process/capture.h"
 #include "engine/engine_memory.h"
 #include "engine/engine_probe.h"
+#include "process/capture.h"
 #include "process/process_start.h"
 
 namespace headrace::cli {
@@ -80,7 +80,7 @@ std::string ListDevices(const Engine& engine, const std::vector<std::string>& wo
     if (!program.ok()) continue;
     auto output = Capture(*program, words, false, environment);
     if (output.ok() && output->exit_status == 0) return std::move(output->output);
-    if (output.ok() && output->signal == SIGKILL) break;   // a driver that hangs holds the others up as well
+    if (output.ok() && output->signal == SIGKILL) break;  // a driver that hangs holds the others up as well
   }
   return "";
 }
@@ -95,14 +95,16 @@ bool SharesMemory(std::string_view description) {
   if (arc == std::string_view::npos) return true;
   // "Arc(tm) A770 Graphics", "Arc B580 Graphics"; "Arc(tm) Graphics" is a part of a processor.
   const size_t model = description.find_first_of(" ", arc);
-  return model == std::string_view::npos || model + 2 >= description.size() || description[model + 2] < '0' || description[model + 2] > '9';
+  return model == std::string_view::npos || model + 2 >= description.size() || description[model + 2] < '0' ||
+         description[model + 2] > '9';
 }
 
 std::vector<Device> ParseDevices(std::string_view output) {
   std::vector<Device> devices;
   while (!output.empty()) {
     const size_t end = std::min(output.find('\n'), output.size());
-    if (auto device = ParseDevice(output.substr(0, end)); device && device->total_bytes > 0) devices.push_back(std::move(*device));
+    if (auto device = ParseDevice(output.substr(0, end)); device && device->total_bytes > 0)
+      devices.push_back(std::move(*device));
     output.remove_prefix(std::min(end + 1, output.size()));
   }
   return devices;
@@ -112,7 +114,8 @@ bool IsDeviceLibrary(std::string_view file_name) {
   if (!file_name.starts_with("libggml-") || file_name.find(".so") == std::string_view::npos) return false;
   return std::none_of(std::begin(kProcessorLibraries), std::end(kProcessorLibraries), [&](std::string_view name) {
     // "libggml-cpu-haswell.so" and "libggml-cpu.so.0", not "libggml-cpux.so".
-    return file_name.starts_with(name) && file_name.size() > name.size() && (file_name[name.size()] == '.' || file_name[name.size()] == '-');
+    return file_name.starts_with(name) && file_name.size() > name.size() &&
+           (file_name[name.size()] == '.' || file_name[name.size()] == '-');
   });
 }
 
@@ -160,16 +163,20 @@ Result<VramLimit> ParseVram(const std::string& name, const std::string& text) {
   limit.mode = VramLimit::Mode::kOff;
   if (text == "off") return limit;
   const auto bytes = ParseSize(text);
-  if (!bytes.ok()) return Status(bytes.status().code(), fmt::format("{}: {}, or auto or off", name, bytes.status().message()));
+  if (!bytes.ok())
+    return Status(bytes.status().code(), fmt::format("{}: {}, or auto or off", name, bytes.status().message()));
   if (*bytes == 0) {
-    return Status(Code::kInvalidArgument, fmt::format("{} {} is not understood: write a size above zero, for instance 8G, or auto or off", name, Shown(text)));
+    return Status(Code::kInvalidArgument,
+                  fmt::format("{} {} is not understood: write a size above zero, for instance 8G, or auto or off", name,
+                              Shown(text)));
   }
   limit.mode = VramLimit::Mode::kSize;
   limit.bytes = *bytes;
   return limit;
 }
 
-Result<std::vector<uint64_t>> DeviceRooms(const VramLimit& limit, const std::vector<Device>& devices, const std::vector<std::string>& arguments) {
+Result<std::vector<uint64_t>> DeviceRooms(const VramLimit& limit, const std::vector<Device>& devices,
+                                          const std::vector<std::string>& arguments) {
   std::vector<uint64_t> rooms(devices.size(), 0);
   if (limit.mode == VramLimit::Mode::kOff) return rooms;
   if (limit.mode == VramLimit::Mode::kAuto) {
@@ -180,18 +187,23 @@ Result<std::vector<uint64_t>> DeviceRooms(const VramLimit& limit, const std::vec
     return rooms;
   }
   if (devices.empty()) {
-    return Status(Code::kInvalidArgument,
-                  fmt::format("{} {}: this llama.cpp has no device here; leave it out, or see `headrace doctor` for what the engine finds (a driver and the "
-                              "engine's library for it are needed)", limit.origin, FormatSize(limit.bytes)));
+    return Status(Code::kInvalidArgument, fmt::format("{} {}: this llama.cpp has no device here; leave it out, or see "
+                                                      "`headrace doctor` for what the engine finds (a driver and the "
+                                                      "engine's library for it are needed)",
+                                                      limit.origin, FormatSize(limit.bytes)));
   }
-  const uint64_t free = std::accumulate(devices.begin(), devices.end(), uint64_t{0}, [](uint64_t sum, const Device& device) { return sum + device.free_bytes; });
+  const uint64_t free = std::accumulate(devices.begin(), devices.end(), uint64_t{0},
+                                        [](uint64_t sum, const Device& device) { return sum + device.free_bytes; });
   if (limit.bytes > free) {
-    return Status(Code::kInvalidArgument, fmt::format("{} {} is more than is free on {}: {}; give less, or {} auto", limit.origin, FormatSize(limit.bytes),
-                                                      devices.size() == 1 ? devices[0].name : fmt::format("{} devices", devices.size()), FormatSize(free),
-                                                      limit.origin));
+    return Status(Code::kInvalidArgument,
+                  fmt::format("{} {} is more than is free on {}: {}; give less, or {} auto", limit.origin,
+                              FormatSize(limit.bytes),
+                              devices.size() == 1 ? devices[0].name : fmt::format("{} devices", devices.size()),
+                              FormatSize(free), limit.origin));
   }
   for (size_t i = 0; i < devices.size(); ++i) {
-    rooms[i] = static_cast<uint64_t>(static_cast<double>(limit.bytes) * (static_cast<double>(devices[i].free_bytes) / static_cast<double>(free)));
+    rooms[i] = static_cast<uint64_t>(static_cast<double>(limit.bytes) *
+                                     (static_cast<double>(devices[i].free_bytes) / static_cast<double>(free)));
   }
   return rooms;
 }

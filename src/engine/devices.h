@@ -1,4 +1,5 @@
-// The devices (graphics cards) that an engine can compute on, as its own programs list them, and how much of their memory a model may use.
+// The devices (graphics cards) that an engine can compute on, as its own programs list them, and how much of their
+// memory a model may use.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +15,8 @@
 namespace headrace::cli {
 
 struct Device {
-  std::string name;          // "CUDA0": what the engine's options call it
-  std::string description;   // "NVIDIA GeForce RTX 3090"
+  std::string name;         // "CUDA0": what the engine's options call it
+  std::string description;  // "NVIDIA GeForce RTX 3090"
   uint64_t total_bytes = 0;
   uint64_t free_bytes = 0;
   bool shares_memory = false;  // it has none of its own but the machine's (SharesMemory)
@@ -24,20 +25,22 @@ struct Device {
 // What --list-devices prints; those without memory (libraries on the processor) are left out. Pure.
 std::vector<Device> ParseDevices(std::string_view output);
 
-// Whether a device of this description computes with the machine's memory: parts of processors, and drivers that compute on the processor. The
-// engine does not say it. Pure.
+// Whether a device of this description computes with the machine's memory: parts of processors, and drivers that
+// compute on the processor. The engine does not say it. Pure.
 bool SharesMemory(std::string_view description);
 
-// Whether the engine has a library for anything but the processor, or is told of one (GGML_BACKEND_PATH), or `arguments` name remote devices
+// Whether the engine has a library for anything but the processor, or is told of one (GGML_BACKEND_PATH), or
+// `arguments` name remote devices
 // (--rpc): else it need not be asked. Looks into folders only.
 bool MayHaveDevices(const Engine& engine, const std::vector<std::string>& arguments);
 // Of the file names in a folder of backends. Pure.
 bool IsDeviceLibrary(std::string_view file_name);
 
-// Asks a program of the engine, with --rpc as in `arguments`; none where it has no device, or cannot be asked. Takes some tenths of a second, and half
-// a minute at most.
+// Asks a program of the engine, with --rpc as in `arguments`; none where it has no device, or cannot be asked. Takes
+// some tenths of a second, and half a minute at most.
 std::vector<Device> QueryDevices(const Engine& engine, const std::vector<std::string>& arguments);
-// How fast copies to each are, from a program of the engine with the library `library`: some seconds at most. Those that cannot be measured are left out.
+// How fast copies to each are, from a program of the engine with the library `library`: some seconds at most. Those
+// that cannot be measured are left out.
 std::vector<CopySpeed> MeasureCopies(const Engine& engine, const std::string& library);
 // The devices as QueryDevices finds them, where the engine may have any.
 std::vector<Device> FindDevices(const Engine& engine, const std::vector<std::string>& arguments);
@@ -45,13 +48,13 @@ std::vector<Device> FindDevices(const Engine& engine, const std::vector<std::str
 // How much of the devices' memory may be used.
 struct VramLimit {
   enum class Mode {
-    kAuto,   // what is free, less a margin
-    kOff,    // none: nothing is computed there
+    kAuto,  // what is free, less a margin
+    kOff,   // none: nothing is computed there
     kSize,
   };
   Mode mode = Mode::kAuto;
-  uint64_t bytes = 0;       // of kSize, all devices together
-  std::string origin = "auto";   // "--vram": who said it
+  uint64_t bytes = 0;           // of kSize, all devices together
+  std::string origin = "auto";  // "--vram": who said it
 
   bool named() const { return mode == Mode::kSize; }
 };
@@ -59,10 +62,12 @@ struct VramLimit {
 Result<VramLimit> ParseVram(const std::string& name, const std::string& text);
 
 // Left free on each device: llama.cpp's own --fit-target.
-inline constexpr uint64_t kDeviceMargin = 1024;   // MiB
+inline constexpr uint64_t kDeviceMargin = 1024;  // MiB
 
-// Of each device, in their order. kAuto: what is free less the margin (`arguments` may name another, -fitt), of those with memory of their own; a size is
-// divided as the engine divides layers, by what is free. Errors: kInvalidArgument for a size without a device, or beyond what is free.
-Result<std::vector<uint64_t>> DeviceRooms(const VramLimit& limit, const std::vector<Device>& devices, const std::vector<std::string>& arguments);
+// Of each device, in their order. kAuto: what is free less the margin (`arguments` may name another, -fitt), of those
+// with memory of their own; a size is divided as the engine divides layers, by what is free. Errors: kInvalidArgument
+// for a size without a device, or beyond what is free.
+Result<std::vector<uint64_t>> DeviceRooms(const VramLimit& limit, const std::vector<Device>& devices,
+                                          const std::vector<std::string>& arguments);
 
 }  // namespace headrace::cli

@@ -8,11 +8,12 @@ namespace headrace::cli {
 namespace {
 
 TEST(ParseDevices, TakesNameDescriptionAndSizes) {
-  const auto devices = ParseDevices("ggml_vulkan: Found 1 Vulkan devices:\nAvailable devices:\n"
-                                    "  CUDA0: NVIDIA GeForce RTX 3090 (24576 MiB, 23800 MiB free)\n"
-                                    "  Vulkan1: AMD Radeon Graphics (RADV RENOIR) (8000 MiB, 7000 MiB free)\r\n"
-                                    "  BLAS: OpenBLAS (0 MiB, 0 MiB free)\n"
-                                    "  RPC0[10.0.0.1:50052]: RPC (4096 MiB, 4000 MiB free)\n");
+  const auto devices = ParseDevices(
+      "ggml_vulkan: Found 1 Vulkan devices:\nAvailable devices:\n"
+      "  CUDA0: NVIDIA GeForce RTX 3090 (24576 MiB, 23800 MiB free)\n"
+      "  Vulkan1: AMD Radeon Graphics (RADV RENOIR) (8000 MiB, 7000 MiB free)\r\n"
+      "  BLAS: OpenBLAS (0 MiB, 0 MiB free)\n"
+      "  RPC0[10.0.0.1:50052]: RPC (4096 MiB, 4000 MiB free)\n");
   ASSERT_EQ(devices.size(), 3u);
   EXPECT_EQ(devices[0].name, "CUDA0");
   EXPECT_EQ(devices[0].description, "NVIDIA GeForce RTX 3090");
@@ -25,27 +26,33 @@ TEST(ParseDevices, TakesNameDescriptionAndSizes) {
 }
 
 TEST(ParseDevices, WhatIsNoDeviceIsNone) {
-  for (const char* text : {"", "Available devices:\n  (none)\n", "  CUDA0: x (1 MiB)\n", "  CUDA0 (1 MiB, 1 MiB free)\n", "  CUDA0: x (a MiB, b MiB free)\n",
-                           "CUDA0: x (10 MiB, 5 MiB free)\n", "  CUDA0: x (10 MiB, 11 MiB free)\n", "  CUDA0: x (99999999999999999 MiB, 1 MiB free)\n",
-                           "error: unknown argument: --list-devices\n", "  : ( MiB, MiB free)"}) {
+  for (const char* text :
+       {"", "Available devices:\n  (none)\n", "  CUDA0: x (1 MiB)\n", "  CUDA0 (1 MiB, 1 MiB free)\n",
+        "  CUDA0: x (a MiB, b MiB free)\n", "CUDA0: x (10 MiB, 5 MiB free)\n", "  CUDA0: x (10 MiB, 11 MiB free)\n",
+        "  CUDA0: x (99999999999999999 MiB, 1 MiB free)\n", "error: unknown argument: --list-devices\n",
+        "  : ( MiB, MiB free)"}) {
     EXPECT_TRUE(ParseDevices(text).empty()) << text;
   }
 }
 
 TEST(SharesMemory, PartsOfProcessorsAndSoftwareDo) {
-  for (const char* text : {"llvmpipe (LLVM 15.0.6, 256 bits)", "Intel(R) UHD Graphics 630 (CFL GT2)", "Intel(R) Iris(R) Xe Graphics (TGL GT2)", "Intel(R) Arc(tm) Graphics (MTL)",
+  for (const char* text : {"llvmpipe (LLVM 15.0.6, 256 bits)", "Intel(R) UHD Graphics 630 (CFL GT2)",
+                           "Intel(R) Iris(R) Xe Graphics (TGL GT2)", "Intel(R) Arc(tm) Graphics (MTL)",
                            "AMD Radeon Graphics (RADV RENOIR)", "AMD Radeon 780M Graphics (RADV PHOENIX)", "Orin"}) {
     EXPECT_TRUE(SharesMemory(text)) << text;
   }
-  for (const char* text : {"NVIDIA GeForce RTX 3090", "NVIDIA H100 80GB HBM3", "AMD Radeon RX 7900 XTX (RADV NAVI31)", "Intel(R) Arc(tm) A770 Graphics (DG2)",
-                           "Intel(R) Arc(tm) B580 Graphics (BMG G21)", "AMD Radeon PRO W7900", ""}) {
+  for (const char* text : {"NVIDIA GeForce RTX 3090", "NVIDIA H100 80GB HBM3", "AMD Radeon RX 7900 XTX (RADV NAVI31)",
+                           "Intel(R) Arc(tm) A770 Graphics (DG2)", "Intel(R) Arc(tm) B580 Graphics (BMG G21)",
+                           "AMD Radeon PRO W7900", ""}) {
     EXPECT_FALSE(SharesMemory(text)) << text;
   }
 }
 
 TEST(IsDeviceLibrary, ProcessorsLibrariesAreNone) {
-  for (const char* name : {"libggml-vulkan.so", "libggml-cuda.so.0", "libggml-hip.so", "libggml-sycl.so"}) EXPECT_TRUE(IsDeviceLibrary(name)) << name;
-  for (const char* name : {"libggml-cpu-haswell.so", "libggml-cpu.so", "libggml-base.so.0", "libggml-blas.so", "libggml-rpc.so", "libggml.so", "libllama.so", "libggml-vulkan.txt"}) {
+  for (const char* name : {"libggml-vulkan.so", "libggml-cuda.so.0", "libggml-hip.so", "libggml-sycl.so"})
+    EXPECT_TRUE(IsDeviceLibrary(name)) << name;
+  for (const char* name : {"libggml-cpu-haswell.so", "libggml-cpu.so", "libggml-base.so.0", "libggml-blas.so",
+                           "libggml-rpc.so", "libggml.so", "libllama.so", "libggml-vulkan.txt"}) {
     EXPECT_FALSE(IsDeviceLibrary(name)) << name;
   }
 }
@@ -93,10 +100,13 @@ TEST(DeviceRooms, WhatIsNotThereIsAnError) {
   auto rooms = DeviceRooms(*ParseVram("--vram", "4G"), {}, {});
   ASSERT_FALSE(rooms.ok());
   EXPECT_EQ(rooms.status().code(), Code::kInvalidArgument);
-  EXPECT_NE(rooms.status().message().find("--vram 4.00 GiB: this llama.cpp has no device here"), std::string::npos) << rooms.status().message();
+  EXPECT_NE(rooms.status().message().find("--vram 4.00 GiB: this llama.cpp has no device here"), std::string::npos)
+      << rooms.status().message();
   rooms = DeviceRooms(*ParseVram("--vram", "9G"), Cards(), {});
   ASSERT_FALSE(rooms.ok());
-  EXPECT_NE(rooms.status().message().find("--vram 9.00 GiB is more than is free on 2 devices: 8.00 GiB"), std::string::npos) << rooms.status().message();
+  EXPECT_NE(rooms.status().message().find("--vram 9.00 GiB is more than is free on 2 devices: 8.00 GiB"),
+            std::string::npos)
+      << rooms.status().message();
 }
 
 }  // namespace

@@ -24,13 +24,15 @@ constexpr std::string_view kManyBlocks[] = {"step35", "mimo2", "hyv3"};
 std::string Plain(std::string_view name) {
   std::string plain;
   for (const char c : name) {
-    if (std::isalnum(static_cast<unsigned char>(c)) != 0) plain += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    if (std::isalnum(static_cast<unsigned char>(c)) != 0)
+      plain += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   }
   return plain;
 }
 
 bool HasTensor(const Catalogue& catalogue, const std::string& name) {
-  return std::any_of(catalogue.tensors.begin(), catalogue.tensors.end(), [&](const TensorEntry& tensor) { return tensor.name == name; });
+  return std::any_of(catalogue.tensors.begin(), catalogue.tensors.end(),
+                     [&](const TensorEntry& tensor) { return tensor.name == name; });
 }
 
 uint64_t FirstBlock(const Catalogue& catalogue) { return catalogue.layers - catalogue.head_blocks; }
@@ -51,15 +53,17 @@ std::string LibraryContent(const Engine& engine) {
 uint64_t HeadBlocks(const Catalogue& catalogue) {
   const uint64_t blocks = catalogue.head_blocks;
   if (blocks == 0 || blocks >= catalogue.layers) return 0;
-  const auto complete = static_cast<uint64_t>(std::count_if(catalogue.tensors.begin(), catalogue.tensors.end(), [&](const TensorEntry& tensor) {
-    return IsOfHead(catalogue, tensor) && tensor.name.ends_with(".nextn.eh_proj.weight");
-  }));
+  const auto complete = static_cast<uint64_t>(
+      std::count_if(catalogue.tensors.begin(), catalogue.tensors.end(), [&](const TensorEntry& tensor) {
+        return IsOfHead(catalogue, tensor) && tensor.name.ends_with(".nextn.eh_proj.weight");
+      }));
   return complete == blocks ? blocks : 0;
 }
 
 bool IsOfHead(const Catalogue& catalogue, const TensorEntry& tensor) {
   const uint64_t blocks = catalogue.head_blocks;
-  return blocks > 0 && blocks < catalogue.layers && tensor.layer >= 0 && static_cast<uint64_t>(tensor.layer) >= FirstBlock(catalogue);
+  return blocks > 0 && blocks < catalogue.layers && tensor.layer >= 0 &&
+         static_cast<uint64_t>(tensor.layer) >= FirstBlock(catalogue);
 }
 
 bool HeadHasOutput(const Catalogue& catalogue) {
@@ -85,7 +89,8 @@ std::string WhyNoHead(const Catalogue& catalogue, const Engine& engine, const Op
   if (blocks == 0) return "the model has no draft head";
   if (!known.Has(std::string("--spec-type=") + kHeadType)) return kNoGraph;
   const std::string architecture = Plain(catalogue.architecture);
-  if (blocks > 1 && std::find(std::begin(kManyBlocks), std::end(kManyBlocks), architecture) == std::end(kManyBlocks)) return kNoGraph;
+  if (blocks > 1 && std::find(std::begin(kManyBlocks), std::end(kManyBlocks), architecture) == std::end(kManyBlocks))
+    return kNoGraph;
   return NamesHeadGraph(LibraryContent(engine), architecture) ? "" : kNoGraph;
 }
 

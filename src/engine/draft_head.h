@@ -1,5 +1,6 @@
-// Draft heads: some models carry, in their own file and behind their layers, a block that drafts the tokens after the next one from the hidden
-// state that the layers leave (multi-token prediction, NextN). llama.cpp uses it with --spec-type draft-mtp, in a second context of the same model.
+// Draft heads: some models carry, in their own file and behind their layers, a block that drafts the tokens after the
+// next one from the hidden state that the layers leave (multi-token prediction, NextN). llama.cpp uses it with
+// --spec-type draft-mtp, in a second context of the same model.
 #pragma once
 
 #include <cstdint>
@@ -9,12 +10,12 @@
 
 #include "engine/engine_locator.h"
 #include "engine/engine_probe.h"
-#include "models/modelfile.h"
 #include "gguf/catalogue.h"
+#include "models/modelfile.h"
 
 namespace headrace::cli {
 
-inline constexpr const char* kHeadType = "draft-mtp";   // of --spec-type
+inline constexpr const char* kHeadType = "draft-mtp";  // of --spec-type
 
 // Blocks of a model's head; 0 where it has none, or the file only says so: some files are made without them.
 uint64_t HeadBlocks(const Catalogue& catalogue);
@@ -29,13 +30,15 @@ bool DraftsWithHead(const std::vector<std::string>& arguments);
 std::vector<EngineOption> HeadOptions(uint64_t tokens);
 std::vector<std::string> HeadArguments();
 
-// Whether the engine can compute this model's head; "" or why not, for people. `known` are the options of the program that will run.
+// Whether the engine can compute this model's head; "" or why not, for people. `known` are the options of the program
+// that will run.
 std::string WhyNoHead(const Catalogue& catalogue, const Engine& engine, const OptionNames& known);
 
 // Whether the content of llama.cpp's library names a graph for the heads of an architecture. Pure.
 bool NamesHeadGraph(std::string_view library, std::string_view architecture);
 
-// Bytes of the keys and values of one token in the head's context, whose cache has halves where nothing else is said. Pure.
+// Bytes of the keys and values of one token in the head's context, whose cache has halves where nothing else is said.
+// Pure.
 uint64_t HeadTokenBytes(const Catalogue& catalogue);
 
 }  // namespace headrace::cli

@@ -62,7 +62,8 @@ TEST(DraftHead, ArgumentsThatUseIt) {
 TEST(DraftHead, TheEnginesLibraryNamesTheArchitecturesThatItCanDo) {
   EXPECT_TRUE(NamesHeadGraph("N20llama_model_glm4_moe9graph_mtpE", "glm4moe"));
   using namespace std::string_literals;
-  const std::string content = "\0_ZN20llama_model_glm4_moe9graph_mtpC1ERK\0N19llama_model_glm_dsa9graph_mtpE\0N18llama_model_qwen359graph_mtpE\0N17llama_model_llama5graphE\0"s;
+  const std::string content =
+      "\0_ZN20llama_model_glm4_moe9graph_mtpC1ERK\0N19llama_model_glm_dsa9graph_mtpE\0N18llama_model_qwen359graph_mtpE\0N17llama_model_llama5graphE\0"s;
   EXPECT_TRUE(NamesHeadGraph(content, "glm-dsa"));
   EXPECT_TRUE(NamesHeadGraph(content, "qwen35"));
   EXPECT_FALSE(NamesHeadGraph(content, "qwen35moe"));

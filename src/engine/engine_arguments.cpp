@@ -10,7 +10,7 @@
 namespace headrace::cli {
 namespace {
 
-constexpr uint64_t kEnginesBatch = 512;   // tokens of a pass that llama.cpp takes unasked
+constexpr uint64_t kEnginesBatch = 512;  // tokens of a pass that llama.cpp takes unasked
 
 // Names of one option; the first that the engine knows is used.
 using Names = std::vector<const char*>;
@@ -18,7 +18,8 @@ using Names = std::vector<const char*>;
 class ArgumentsBuilder {
  public:
   // Weights that stream are mapped, whatever the user's arguments say (engine/load_mode.h).
-  ArgumentsBuilder(const OptionNames& known, const std::vector<std::string>& rest, bool streams) : known_(known), rest_(streams ? Mapped(rest) : rest) {}
+  ArgumentsBuilder(const OptionNames& known, const std::vector<std::string>& rest, bool streams)
+      : known_(known), rest_(streams ? Mapped(rest) : rest) {}
 
   // A default of ours: left out where the engine does not know it or the user set it after --.
   void Default(const Names& names, std::optional<std::string> value = std::nullopt) {
@@ -30,7 +31,8 @@ class ArgumentsBuilder {
     if (!Add(names, value)) {
       status_ = Status(Code::kUnsupported,
                        fmt::format("this llama.cpp does not know {}; leave it out or install another release with "
-                                   "`headrace engine install`", names.front()));
+                                   "`headrace engine install`",
+                                   names.front()));
     }
   }
   void Settings(const EngineSettings& settings) {
@@ -44,17 +46,20 @@ class ArgumentsBuilder {
   void File(const std::vector<EngineOption>& options) {
     const std::vector<std::string> before = arguments_;
     for (const EngineOption& option : options) {
-      const bool said = std::any_of(option.names.begin(), option.names.end(),
-                                    [&](const char* name) { return std::find(before.begin(), before.end(), name) != before.end(); });
+      const bool said = std::any_of(option.names.begin(), option.names.end(), [&](const char* name) {
+        return std::find(before.begin(), before.end(), name) != before.end();
+      });
       // Keys of the model are overridden one by one.
       if (said || (SetByUser(option.names) && option.names.front() != std::string_view("--override-kv"))) continue;
       Required(option.names, option.value);
     }
-    for (const EngineOption& option : options) by_file_.insert(by_file_.end(), option.names.begin(), option.names.end());
+    for (const EngineOption& option : options)
+      by_file_.insert(by_file_.end(), option.names.begin(), option.names.end());
   }
   bool SetByUser(const Names& names) const {
     return std::any_of(names.begin(), names.end(), [&](const char* name) {
-      return std::find(rest_.begin(), rest_.end(), name) != rest_.end() || std::find(by_file_.begin(), by_file_.end(), name) != by_file_.end();
+      return std::find(rest_.begin(), rest_.end(), name) != rest_.end() ||
+             std::find(by_file_.begin(), by_file_.end(), name) != by_file_.end();
     });
   }
   Result<std::vector<std::string>> Finish() {
@@ -125,7 +130,8 @@ Result<std::vector<std::string>> BuildRunArguments(const RunArguments& run, cons
 std::vector<std::string> BenchMemoryArguments(const BenchArguments& bench) {
   std::vector<std::string> arguments = {"-m", AsPath(bench.model), "-c",
                                         std::to_string(std::max({bench.prompt_tokens, bench.decode_tokens, 1u}))};
-  for (const EngineOption& option : bench.defaults) arguments.insert(arguments.end(), {option.names.front(), option.value});
+  for (const EngineOption& option : bench.defaults)
+    arguments.insert(arguments.end(), {option.names.front(), option.value});
   // Lists of values are measured one after the other; the last one given here stands for them.
   for (std::string argument : bench.rest) arguments.push_back(argument.substr(argument.rfind(',') + 1));
   return arguments;
@@ -162,7 +168,9 @@ ServerArguments OneAnswerArguments(const RunArguments& run, const OptionNames& k
 
 Result<std::vector<std::string>> BuildServerArguments(const ServerArguments& server, const OptionNames& known) {
   ArgumentsBuilder builder(known, server.rest, server.streams);
-  const auto given = [](const std::string& text) { return text.empty() ? std::nullopt : std::optional<std::string>(text); };
+  const auto given = [](const std::string& text) {
+    return text.empty() ? std::nullopt : std::optional<std::string>(text);
+  };
   builder.Required({"-m", "--model"}, AsPath(server.model));
   builder.Required({"--host"}, given(server.socket));
   builder.Required({"-a", "--alias"}, server.alias);
@@ -202,7 +210,8 @@ Result<std::vector<std::string>> BuildServerArguments(const ServerArguments& ser
   builder.Default({"--no-warmup"});
   if (!builder.SetByUser({"-fit"})) builder.Default({"--fit"}, "off");
   if (server.streams && !builder.SetByUser({"-lm", "--mmap"})) builder.Default({"--load-mode"}, kMappedMode);
-  if (server.checkpoints) builder.Default({"--ctx-checkpoints", "-ctxcp", "--swa-checkpoints"}, std::to_string(*server.checkpoints));
+  if (server.checkpoints)
+    builder.Default({"--ctx-checkpoints", "-ctxcp", "--swa-checkpoints"}, std::to_string(*server.checkpoints));
   // By default it keeps up to 8 GiB of old prompts: memory that nobody granted.
   if (!builder.SetByUser({"-cram"})) builder.Default({"--cache-ram"}, "0");
   if (!builder.SetByUser({"-v", "--verbose", "--log-verbose", "--verbosity", "--log-verbosity"})) {

@@ -30,9 +30,9 @@ struct RunArguments {
   bool streams = false;                    // weights will be streamed: the mapping must be kept
   bool debug = false;                      // let the engine log
   EngineSettings settings;
-  std::string system_prompt;               // "" for none
-  std::vector<EngineOption> defaults;      // a Modelfile's: what settings and rest say goes before
-  std::vector<std::string> rest;           // everything after --
+  std::string system_prompt;           // "" for none
+  std::vector<EngineOption> defaults;  // a Modelfile's: what settings and rest say goes before
+  std::vector<std::string> rest;       // everything after --
 
   bool one_answer() const { return prompt.has_value() || prompt_file.has_value(); }
 };
@@ -61,7 +61,7 @@ struct BenchArguments {
   unsigned repetitions = 2;
   std::optional<std::string> threads;
   bool streams = false;
-  std::vector<EngineOption> defaults;      // what rest says goes before
+  std::vector<EngineOption> defaults;  // what rest says goes before
   std::vector<std::string> rest;
 };
 // The same wishes as another program would be told them, for EngineSimulation.
@@ -71,27 +71,27 @@ Result<std::vector<std::string>> BuildBenchArguments(const BenchArguments& bench
 
 struct ServerArguments {
   std::string model;
-  std::string socket;                      // path of a unix socket, ending in ".sock"; "": whoever starts it adds --host
-  std::string alias;                       // the model's name in answers
-  uint64_t context = 0;                    // tokens of one request at most; settings.context goes before
+  std::string socket;    // path of a unix socket, ending in ".sock"; "": whoever starts it adds --host
+  std::string alias;     // the model's name in answers
+  uint64_t context = 0;  // tokens of one request at most; settings.context goes before
   EngineSettings settings;
-  std::optional<uint64_t> slots;           // that were asked for
-  uint64_t chosen_slots = 0;               // where none were; 0: the engine's own number
-  uint64_t pool_tokens = 0;                // of a KV cache that all slots share; 0: the engine divides `context` as it likes
-  uint64_t batch_tokens = 0;               // of a pass; 0: the engine's own number
-  uint64_t judged_tokens = 0;              // of all slots with their drafts: llama-server aborts when its batch does not hold them
-  uint64_t input_tokens = 0;               // of an embedding or a reranking at most: each must be in one pass; 0: none are asked for
+  std::optional<uint64_t> slots;  // that were asked for
+  uint64_t chosen_slots = 0;      // where none were; 0: the engine's own number
+  uint64_t pool_tokens = 0;       // of a KV cache that all slots share; 0: the engine divides `context` as it likes
+  uint64_t batch_tokens = 0;      // of a pass; 0: the engine's own number
+  uint64_t judged_tokens = 0;  // of all slots with their drafts: llama-server aborts when its batch does not hold them
+  uint64_t input_tokens = 0;  // of an embedding or a reranking at most: each must be in one pass; 0: none are asked for
   std::optional<std::string> kv_cache_type;
-  std::string draft_model, projector;      // paths, "" for none; the draft model: until it is among the next
-  std::vector<EngineOption> speculation;   // of ChooseSpeculation
-  std::optional<uint64_t> checkpoints;     // of each slot's context; none: the engine's own number
-  std::string slot_folder;                 // where slots are saved, "" for none
+  std::string draft_model, projector;     // paths, "" for none; the draft model: until it is among the next
+  std::vector<EngineOption> speculation;  // of ChooseSpeculation
+  std::optional<uint64_t> checkpoints;    // of each slot's context; none: the engine's own number
+  std::string slot_folder;                // where slots are saved, "" for none
   bool embedding = false;
-  bool has_pooling = false;                // the model says how its embeddings are made
+  bool has_pooling = false;  // the model says how its embeddings are made
   bool reranking = false;
   bool streams = false;
   bool debug = false;
-  std::vector<EngineOption> defaults;      // a Modelfile's: what rest says goes before
+  std::vector<EngineOption> defaults;  // a Modelfile's: what rest says goes before
   std::vector<std::string> rest;
 };
 // The same wishes as `run` for a llama-server whose options `known` lists, and that gives one answer.

@@ -38,19 +38,23 @@ bool Contains(const Arguments& all, const Arguments& part) {
 
 TEST(ParseHelp, FindsNamesAndOnlyNames) {
   const OptionNames names = ParseHelp(kHelp);
-  for (const char* name : {"-h", "--usage", "-n", "--n-predict", "--no-warmup", "-no-cnv", "--no-conversation", "--simple-io"}) {
+  for (const char* name :
+       {"-h", "--usage", "-n", "--n-predict", "--no-warmup", "-no-cnv", "--no-conversation", "--simple-io"}) {
     EXPECT_TRUE(names.Has(name)) << name;
   }
-  for (const char* name : {"-", "--not-here", "N", "-----", "----- common", "none:"}) EXPECT_FALSE(names.Has(name)) << name;
+  for (const char* name : {"-", "--not-here", "N", "-----", "----- common", "none:"})
+    EXPECT_FALSE(names.Has(name)) << name;
   // llama-bench's layout.
-  const OptionNames bench = ParseHelp("options:\n  -m, --model <filename>    (default: x)\n  -ot --override-tensor <a>=<b>\n");
+  const OptionNames bench =
+      ParseHelp("options:\n  -m, --model <filename>    (default: x)\n  -ot --override-tensor <a>=<b>\n");
   EXPECT_TRUE(bench.Has("-m"));
   EXPECT_TRUE(bench.Has("--override-tensor"));
   EXPECT_TRUE(ParseHelp("").empty());
 }
 
 TEST(ParseVersion, OldAndNew) {
-  EXPECT_EQ(ParseVersion("noise\nversion: 0.7.0 (build 11669, commit Debian)\nbuilt with"), "0.7.0 (build 11669, commit Debian)");
+  EXPECT_EQ(ParseVersion("noise\nversion: 0.7.0 (build 11669, commit Debian)\nbuilt with"),
+            "0.7.0 (build 11669, commit Debian)");
   EXPECT_EQ(ParseVersion("version: 5061 (abc)"), "5061 (abc)");
   EXPECT_EQ(ParseVersion("nothing"), "");
 }
@@ -66,8 +70,8 @@ class RunArgumentsTest : public testing::Test {
 };
 
 TEST_F(RunArgumentsTest, BaseModelContinuesTheText) {
-  EXPECT_EQ(Build(), (Arguments{"-m", "m.gguf", "-p", "Once", "-c", "4096", "--no-warmup", "--fit", "off", "-no-cnv", "--simple-io",
-                                "-lv", "1"}));
+  EXPECT_EQ(Build(), (Arguments{"-m", "m.gguf", "-p", "Once", "-c", "4096", "--no-warmup", "--fit", "off", "-no-cnv",
+                                "--simple-io", "-lv", "1"}));
 }
 
 TEST_F(RunArgumentsTest, ChatTemplateAnswersOneTurn) {
@@ -78,16 +82,23 @@ TEST_F(RunArgumentsTest, ChatTemplateAnswersOneTurn) {
 }
 
 TEST_F(RunArgumentsTest, AModelfilesWishesComeAfterTheUsersOwn) {
-  run_.defaults = {{{"--temp", "--temperature"}, "0.5"}, {{"-c", "--ctx-size"}, "512"}, {{"-s", "--seed"}, "7"}, {{"-f", "--file"}, "a"}, {{"-f", "--file"}, "b"}};
+  run_.defaults = {{{"--temp", "--temperature"}, "0.5"},
+                   {{"-c", "--ctx-size"}, "512"},
+                   {{"-s", "--seed"}, "7"},
+                   {{"-f", "--file"}, "a"},
+                   {{"-f", "--file"}, "b"}};
   const Arguments file = Build();
-  for (const Arguments& part : {Arguments{"--temp", "0.5"}, {"-c", "512"}, {"-s", "7"}, {"-f", "a", "-f", "b"}}) EXPECT_TRUE(Contains(file, part));
+  for (const Arguments& part : {Arguments{"--temp", "0.5"}, {"-c", "512"}, {"-s", "7"}, {"-f", "a", "-f", "b"}})
+    EXPECT_TRUE(Contains(file, part));
   EXPECT_FALSE(Contains(file, {"-c", "4096"}));
   run_.settings.seed = "8";
   run_.settings.context = "64";
   run_.rest = {"--temperature", "1"};
   const Arguments own = Build();
-  for (const Arguments& part : {Arguments{"-s", "8"}, {"-c", "64"}, {"--temperature", "1"}}) EXPECT_TRUE(Contains(own, part));
-  for (const Arguments& part : {Arguments{"-s", "7"}, {"-c", "512"}, {"--temp", "0.5"}}) EXPECT_FALSE(Contains(own, part));
+  for (const Arguments& part : {Arguments{"-s", "8"}, {"-c", "64"}, {"--temperature", "1"}})
+    EXPECT_TRUE(Contains(own, part));
+  for (const Arguments& part : {Arguments{"-s", "7"}, {"-c", "512"}, {"--temp", "0.5"}})
+    EXPECT_FALSE(Contains(own, part));
   run_.defaults = {{{"--no-such"}, "1"}};
   EXPECT_EQ(BuildRunArguments(run_, ParseHelp(kHelp)).status().code(), Code::kUnsupported);
 }
@@ -158,18 +169,22 @@ TEST_F(RunArgumentsTest, UnknownDefaultsAreLeftOutUnknownWishesAreErrors) {
 }
 
 TEST(BenchArguments, JsonAndSizes) {
-  const OptionNames known = ParseHelp("-m, --model\n -o, --output\n -p, --n-prompt\n -n, --n-gen\n -r, --repetitions\n -t, --threads\n -lm, --load-mode\n");
+  const OptionNames known = ParseHelp(
+      "-m, --model\n -o, --output\n -p, --n-prompt\n -n, --n-gen\n -r, --repetitions\n -t, --threads\n -lm, "
+      "--load-mode\n");
   BenchArguments bench{.model = "m.gguf", .threads = "2", .streams = true, .rest = {"--n-gen", "5"}};
-  EXPECT_EQ(*BuildBenchArguments(bench, known),
-            (Arguments{"-m", "m.gguf", "-o", "json", "-p", "512", "-r", "2", "-t", "2", "--load-mode", "mmap", "--n-gen", "5"}));
+  EXPECT_EQ(*BuildBenchArguments(bench, known), (Arguments{"-m", "m.gguf", "-o", "json", "-p", "512", "-r", "2", "-t",
+                                                           "2", "--load-mode", "mmap", "--n-gen", "5"}));
 }
 
 TEST(ServerArguments, OneModelOnASocket) {
-  const OptionNames known = ParseHelp("-m\n--host\n-a\n-c\n-np\n-ctk\n-ctv\n-md\n--spec-type\n-mm\n--embeddings\n--pooling\n--metrics\n"
-                                      "--no-warmup\n--load-mode\n--cache-ram\n-lv\n");
+  const OptionNames known = ParseHelp(
+      "-m\n--host\n-a\n-c\n-np\n-ctk\n-ctv\n-md\n--spec-type\n-mm\n--embeddings\n--pooling\n--metrics\n"
+      "--no-warmup\n--load-mode\n--cache-ram\n-lv\n");
   ServerArguments server{.model = "m.gguf", .socket = "/s.sock", .alias = "m", .context = 512};
   EXPECT_EQ(*BuildServerArguments(server, known),
-            (Arguments{"-m", "m.gguf", "--host", "/s.sock", "-a", "m", "-c", "512", "--metrics", "--no-warmup", "--cache-ram", "0", "-lv", "1"}));
+            (Arguments{"-m", "m.gguf", "--host", "/s.sock", "-a", "m", "-c", "512", "--metrics", "--no-warmup",
+                       "--cache-ram", "0", "-lv", "1"}));
   server.slots = 2;
   server.kv_cache_type = "q8_0";
   server.draft_model = "d.gguf";
@@ -177,8 +192,12 @@ TEST(ServerArguments, OneModelOnASocket) {
   server.projector = "p.gguf";
   server.embedding = server.streams = true;
   const Arguments all = *BuildServerArguments(server, known);
-  for (const Arguments& part : {Arguments{"-np", "2"}, {"-ctk", "q8_0", "-ctv", "q8_0"}, {"-md", "d.gguf", "--spec-type", "draft-simple"}, {"-mm", "p.gguf"},
-                                {"--embeddings", "--pooling", "mean"}, {"--load-mode", "mmap"}}) {
+  for (const Arguments& part : {Arguments{"-np", "2"},
+                                {"-ctk", "q8_0", "-ctv", "q8_0"},
+                                {"-md", "d.gguf", "--spec-type", "draft-simple"},
+                                {"-mm", "p.gguf"},
+                                {"--embeddings", "--pooling", "mean"},
+                                {"--load-mode", "mmap"}}) {
     EXPECT_TRUE(Contains(all, part)) << part.front();
   }
   server.has_pooling = true;
@@ -187,21 +206,23 @@ TEST(ServerArguments, OneModelOnASocket) {
   // Of a Modelfile.
   server.defaults = {{{"--temp"}, "0.5"}, {{"-s", "--seed"}, "1"}};
   server.rest = {"--seed", "2"};
-  const Arguments defaults = *BuildServerArguments(server, ParseHelp("-m\n--host\n-a\n-np\n-ctk\n-ctv\n-md\n--spec-type\n-mm\n--temp\n--seed\n"));
+  const Arguments defaults = *BuildServerArguments(
+      server, ParseHelp("-m\n--host\n-a\n-np\n-ctk\n-ctv\n-md\n--spec-type\n-mm\n--temp\n--seed\n"));
   EXPECT_TRUE(Contains(defaults, {"--temp", "0.5"}));
   EXPECT_FALSE(Contains(defaults, {"--seed", "1"}));
 }
 
 TEST(ServerArguments, RequestsShareOneCache) {
-  const OptionNames known = ParseHelp("-m\n--host\n-a\n-c\n-np\n-kvu\n--kv-unified-per-slot\n-b\n-ub\n--slot-save-path\n");
+  const OptionNames known =
+      ParseHelp("-m\n--host\n-a\n-c\n-np\n-kvu\n--kv-unified-per-slot\n-b\n-ub\n--slot-save-path\n");
   ServerArguments server{.model = "m.gguf", .socket = "/s.sock", .alias = "m", .context = 512};
   server.chosen_slots = 16;
   server.pool_tokens = 1024;
   server.batch_tokens = 32;
   server.slot_folder = "/prompts";
   EXPECT_EQ(*BuildServerArguments(server, known),
-            (Arguments{"-m", "m.gguf", "--host", "/s.sock", "-a", "m", "-c", "1024", "-np", "16", "-kvu", "--kv-unified-per-slot", "512",
-                       "--slot-save-path", "/prompts", "-b", "32", "-ub", "32"}));
+            (Arguments{"-m", "m.gguf", "--host", "/s.sock", "-a", "m", "-c", "1024", "-np", "16", "-kvu",
+                       "--kv-unified-per-slot", "512", "--slot-save-path", "/prompts", "-b", "32", "-ub", "32"}));
   server.rest = {"-np", "2", "--no-kv-unified", "--ubatch-size", "64"};
   const Arguments said = *BuildServerArguments(server, known);
   EXPECT_FALSE(Contains(said, {"-kvu"}));

@@ -57,7 +57,8 @@ std::string FromEnvironment(const char* name) {
 }
 
 // A file of headrace's own: as it is installed, below ../share/headrace of the binary, or in the source tree around it.
-std::optional<std::string> LocateOwn(const SearchPaths& paths, const std::string& installed, const std::string& in_tree) {
+std::optional<std::string> LocateOwn(const SearchPaths& paths, const std::string& installed,
+                                     const std::string& in_tree) {
   const fs::path binary_dir = paths.binary_dir;
   if (const fs::path path = binary_dir.parent_path() / "share/headrace" / installed; IsFile(path)) return path.string();
   fs::path above = binary_dir;
@@ -89,9 +90,11 @@ std::string PrivatePrefix(const SearchPaths& paths) {
 
 Result<Engine> LocateEngine(const SearchPaths& paths) {
   if (!paths.engine_option.empty()) {
-    if (const auto dir = BinDir(paths.engine_option)) return Engine{fs::absolute(*dir).string(), "--engine or HEADRACE_ENGINE"};
+    if (const auto dir = BinDir(paths.engine_option))
+      return Engine{fs::absolute(*dir).string(), "--engine or HEADRACE_ENGINE"};
     return Status(Code::kNotFound, fmt::format("no llama.cpp in {}; name the folder that holds bin/llama-cli, or run "
-                                               "`headrace engine install`", paths.engine_option));
+                                               "`headrace engine install`",
+                                               paths.engine_option));
   }
   if (const std::string prefix = PrivatePrefix(paths); !prefix.empty()) {
     if (const auto dir = BinDir(prefix)) return Engine{dir->string(), "private prefix"};
@@ -131,12 +134,14 @@ Result<std::string> LocateLibrary(const SearchPaths& paths) {
   const auto usable = [](const fs::path& path) -> Result<std::string> {
     const std::string text = fs::absolute(path).lexically_normal().string();
     if (text.find_first_of(": \t\n") == std::string::npos) return text;
-    return Status(Code::kUnsupported,
-                  fmt::format("LD_PRELOAD cannot hold the path {}: move headrace to a folder without blanks or colons", text));
+    return Status(
+        Code::kUnsupported,
+        fmt::format("LD_PRELOAD cannot hold the path {}: move headrace to a folder without blanks or colons", text));
   };
   if (!paths.library_option.empty()) {
     if (IsFile(paths.library_option)) return usable(paths.library_option);
-    return Status(Code::kNotFound, fmt::format("HEADRACE_LIBRARY={}: no such file; unset it or correct it", paths.library_option));
+    return Status(Code::kNotFound,
+                  fmt::format("HEADRACE_LIBRARY={}: no such file; unset it or correct it", paths.library_option));
   }
   std::vector<fs::path> folders;
   const fs::path binary_dir = paths.binary_dir;
@@ -155,19 +160,23 @@ Result<std::string> LocateLibrary(const SearchPaths& paths) {
       if (IsFile(folder / name)) return usable(folder / name);
     }
   }
-  return Status(Code::kNotFound, fmt::format("libheadrace.so is neither beside {} nor in ../lib; install headrace again or "
-                                             "set HEADRACE_LIBRARY", paths.binary_dir + "/headrace"));
+  return Status(Code::kNotFound,
+                fmt::format("libheadrace.so is neither beside {} nor in ../lib; install headrace again or "
+                            "set HEADRACE_LIBRARY",
+                            paths.binary_dir + "/headrace"));
 }
 
 Result<std::string> LocateInstaller(const SearchPaths& paths) {
   if (auto found = LocateOwn(paths, "install-engine.sh", "scripts/install-engine.sh")) return *found;
-  return Status(Code::kNotFound, "install-engine.sh is missing; install headrace again, or install llama.cpp yourself "
-                                 "and name it with --engine DIR");
+  return Status(Code::kNotFound,
+                "install-engine.sh is missing; install headrace again, or install llama.cpp yourself "
+                "and name it with --engine DIR");
 }
 
 Result<std::string> LocateBundledModel(const std::string& name, const SearchPaths& paths) {
   if (auto found = LocateOwn(paths, "models/" + name, "models/" + name)) return *found;
-  return Status(Code::kNotFound, fmt::format("the model {}, which comes with headrace, is missing; install headrace again", name));
+  return Status(Code::kNotFound,
+                fmt::format("the model {}, which comes with headrace, is missing; install headrace again", name));
 }
 
 }  // namespace headrace::cli

@@ -21,8 +21,8 @@ struct SearchPaths {
 SearchPaths SystemSearchPaths(const std::string& engine_option);
 
 struct Engine {
-  std::string bin_dir;         // where its programs are
-  std::string origin;          // which rule found it, for people: "--engine", "private prefix", ...
+  std::string bin_dir;  // where its programs are
+  std::string origin;   // which rule found it, for people: "--engine", "private prefix", ...
 };
 
 // In this order: the option, the private prefix (data_home/headrace/engine), the build tree that the binary
@@ -43,7 +43,8 @@ Result<std::string> LocateLibrary(const SearchPaths& paths);
 // install-engine.sh: in ../share/headrace of the binary, or in scripts/ of the source tree around it.
 Result<std::string> LocateInstaller(const SearchPaths& paths);
 
-// A small model that comes with headrace: in ../share/headrace/models of the binary, or in models/ of the source tree around it. kNotFound.
+// A small model that comes with headrace: in ../share/headrace/models of the binary, or in models/ of the source tree
+// around it. kNotFound.
 Result<std::string> LocateBundledModel(const std::string& name, const SearchPaths& paths);
 
 }  // namespace headrace::cli

@@ -10,7 +10,8 @@ namespace {
 class EngineLocator : public testing::Test {
  protected:
   TemporaryTree tree_;
-  SearchPaths paths_{"", "", tree_.Path("data"), tree_.Path("src/build/release/src"), tree_.Path("path1") + ":" + tree_.Path("path2")};
+  SearchPaths paths_{"", "", tree_.Path("data"), tree_.Path("src/build/release/src"),
+                     tree_.Path("path1") + ":" + tree_.Path("path2")};
 };
 
 TEST_F(EngineLocator, NothingSaysWhatToDo) {
@@ -44,7 +45,8 @@ TEST_F(EngineLocator, OptionMayNameTheFolderOfProgramsAndNeverFallsBack) {
   tree_.Program("flat/llama-bench");
   paths_.engine_option = tree_.Path("flat");
   ASSERT_TRUE(LocateEngine(paths_).ok());
-  EXPECT_EQ(std::filesystem::path(LocateEngine(paths_)->bin_dir) / "x", std::filesystem::path(tree_.Path("flat")) / "x");
+  EXPECT_EQ(std::filesystem::path(LocateEngine(paths_)->bin_dir) / "x",
+            std::filesystem::path(tree_.Path("flat")) / "x");
   paths_.engine_option = tree_.Path("nowhere");
   ASSERT_FALSE(LocateEngine(paths_).ok());
   EXPECT_NE(LocateEngine(paths_).status().message().find(tree_.Path("nowhere")), std::string::npos);

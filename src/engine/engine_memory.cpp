@@ -9,13 +9,13 @@
 #include <fmt/format.h>
 
 #include "base/size.h"
-#include "process/capture.h"
 #include "engine/draft_head.h"
-#include "report/exit_status.h"
 #include "engine/file_arguments.h"
 #include "gguf/catalogue.h"
 #include "plan/prompt_batch.h"
 #include "plan/slots.h"
+#include "process/capture.h"
+#include "report/exit_status.h"
 
 namespace headrace::cli {
 namespace {
@@ -27,15 +27,49 @@ struct MemoryOption {
   bool has_value;
 };
 constexpr MemoryOption kMemoryOptions[] = {
-    {"-c", true},   {"--ctx-size", true},   {"-b", true},    {"--batch-size", true},   {"-ub", true},   {"--ubatch-size", true},
-    {"-np", true},  {"--parallel", true},   {"-ctk", true},  {"--cache-type-k", true}, {"-ctv", true},  {"--cache-type-v", true},
-    {"-fa", true},  {"--flash-attn", true}, {"-t", true},    {"--threads", true},      {"-tb", true},   {"--threads-batch", true},
-    {"-ngl", true}, {"--gpu-layers", true},
-    {"-dev", true}, {"--device", true},     {"-ncmoe", true}, {"--n-cpu-moe", true},   {"-ot", true},   {"--override-tensor", true},
-    {"-sm", true},  {"--split-mode", true}, {"-ts", true},   {"--tensor-split", true}, {"-mg", true},   {"--main-gpu", true},
-    {"--n-gpu-layers", true},               {"--override-kv", true},                   {"--swa-full", false},
-    {"-nkvo", false},                       {"--no-kv-offload", false},                {"-cmoe", false}, {"--cpu-moe", false},
-    {"-ncffn", true}, {"--n-cpu-ffn", true}, {"--moe-cache-mib", true},                {"--rpc", true},
+    {"-c", true},
+    {"--ctx-size", true},
+    {"-b", true},
+    {"--batch-size", true},
+    {"-ub", true},
+    {"--ubatch-size", true},
+    {"-np", true},
+    {"--parallel", true},
+    {"-ctk", true},
+    {"--cache-type-k", true},
+    {"-ctv", true},
+    {"--cache-type-v", true},
+    {"-fa", true},
+    {"--flash-attn", true},
+    {"-t", true},
+    {"--threads", true},
+    {"-tb", true},
+    {"--threads-batch", true},
+    {"-ngl", true},
+    {"--gpu-layers", true},
+    {"-dev", true},
+    {"--device", true},
+    {"-ncmoe", true},
+    {"--n-cpu-moe", true},
+    {"-ot", true},
+    {"--override-tensor", true},
+    {"-sm", true},
+    {"--split-mode", true},
+    {"-ts", true},
+    {"--tensor-split", true},
+    {"-mg", true},
+    {"--main-gpu", true},
+    {"--n-gpu-layers", true},
+    {"--override-kv", true},
+    {"--swa-full", false},
+    {"-nkvo", false},
+    {"--no-kv-offload", false},
+    {"-cmoe", false},
+    {"--cpu-moe", false},
+    {"-ncffn", true},
+    {"--n-cpu-ffn", true},
+    {"--moe-cache-mib", true},
+    {"--rpc", true},
 };
 constexpr std::initializer_list<const char*> kContext = {"-c", "--ctx-size"};
 constexpr std::initializer_list<const char*> kModel = {"-m", "--model"};
@@ -47,11 +81,12 @@ constexpr std::initializer_list<const char*> kProjector = {"-mm", "--mmproj"};
 // for each token of the context its text and its place in the cache. Measured with llama-completion.
 constexpr uint64_t kGeneratorBytes = 2 * kMiB;
 constexpr uint64_t kTokenBytes = 320;
-// For each thread that computes beside two: its stack, its share of the work buffer. 110 to 190 KiB were measured with up to 16, by processor.
+// For each thread that computes beside two: its stack, its share of the work buffer. 110 to 190 KiB were measured with
+// up to 16, by processor.
 constexpr uint64_t kThreadBytes = 160 * kKiB;
 constexpr uint64_t kUsualThreads = 2;
-// What a driver has beside what it had for a simulation: kernels that are made when they are first used, places for copies. Measured with a
-// device that is computed in software: 16 to 27 MiB.
+// What a driver has beside what it had for a simulation: kernels that are made when they are first used, places for
+// copies. Measured with a device that is computed in software: 16 to 27 MiB.
 constexpr uint64_t kDriverBytes = 32 * kMiB;
 // And what llama-server has beside llama-completion: its own code, its threads for connections. Measured.
 constexpr uint64_t kServerBytes = 5 * kMiB;
@@ -68,8 +103,8 @@ uint64_t FileSize(const std::string& path) {
 // Of an adapter beside its weights: their structures. Measured.
 constexpr uint64_t kAdapterBytes = 3 * kMiB;
 
-// An adapter of a weight is two narrow matrices: the product with the first has as many rows as its rank, that with the second as many as
-// the weight, and is scaled and added. While it is loaded its largest tensor is in memory twice.
+// An adapter of a weight is two narrow matrices: the product with the first has as many rows as its rank, that with the
+// second as many as the weight, and is scaled and added. While it is loaded its largest tensor is in memory twice.
 uint64_t AdapterBytes(const std::string& path, uint64_t batch_tokens) {
   uint64_t rank = 0, rows = 0, largest = 0;
   if (const auto adapter = ReadCatalogue(path); adapter.ok()) {
@@ -83,7 +118,8 @@ uint64_t AdapterBytes(const std::string& path, uint64_t batch_tokens) {
   return FileSize(path) + largest + kAdapterBytes + batch_tokens * (rank + 2 * rows) * sizeof(float);
 }
 
-// The first line that llama.cpp marks as an error ("0.00.027.739 E ...", "error while handling ..."), which says why; else the last one.
+// The first line that llama.cpp marks as an error ("0.00.027.739 E ...", "error while handling ..."), which says why;
+// else the last one.
 std::string Reason(const std::string& output) {
   std::stringstream lines(output);
   std::string last;
@@ -95,7 +131,8 @@ std::string Reason(const std::string& output) {
   return OneLine(last);
 }
 
-// Sequences of a simulation that finds out what one more takes, and tokens of all of them: each has more than most sliding windows.
+// Sequences of a simulation that finds out what one more takes, and tokens of all of them: each has more than most
+// sliding windows.
 constexpr uint64_t kStateSequences = 16, kStateTokens = kStateSequences * 8192;
 
 }  // namespace
@@ -116,7 +153,8 @@ std::vector<std::string> MemoryArguments(const std::vector<std::string>& argumen
   return result;
 }
 
-std::optional<std::string> OptionValue(const std::vector<std::string>& arguments, std::initializer_list<const char*> names) {
+std::optional<std::string> OptionValue(const std::vector<std::string>& arguments,
+                                       std::initializer_list<const char*> names) {
   for (size_t i = arguments.size(); i-- > 1;) {
     if (std::find(names.begin(), names.end(), arguments[i - 1]) != names.end()) return arguments[i];
   }
@@ -125,7 +163,8 @@ std::optional<std::string> OptionValue(const std::vector<std::string>& arguments
 
 uint64_t OptionNumber(const std::vector<std::string>& arguments, std::initializer_list<const char*> names) {
   uint64_t number = 0;
-  if (const auto text = OptionValue(arguments, names)) std::from_chars(text->data(), text->data() + text->size(), number);
+  if (const auto text = OptionValue(arguments, names))
+    std::from_chars(text->data(), text->data() + text->size(), number);
   return number;
 }
 
@@ -203,8 +242,11 @@ void EngineSimulation::SetArguments(const std::vector<std::string>& arguments) {
   arguments_ = MemoryArguments(arguments, options_);
   // One slot is its default, unlike llama-server's.
   if (OptionValue(arguments_, kSlots) == "1") {
-    const auto is_slots = [](const std::string& word) { return std::find(kSlots.begin(), kSlots.end(), word) != kSlots.end(); };
-    for (auto at = arguments_.begin(); (at = std::find_if(at, arguments_.end(), is_slots)) != arguments_.end();) at = arguments_.erase(at, at + 2);
+    const auto is_slots = [](const std::string& word) {
+      return std::find(kSlots.begin(), kSlots.end(), word) != kSlots.end();
+    };
+    for (auto at = arguments_.begin(); (at = std::find_if(at, arguments_.end(), is_slots)) != arguments_.end();)
+      at = arguments_.erase(at, at + 2);
   }
   model_ = OptionValue(arguments, kModel).value_or("");
   draft_ = OptionValue(arguments, kDraftModel).value_or("");
@@ -212,7 +254,8 @@ void EngineSimulation::SetArguments(const std::vector<std::string>& arguments) {
   head_ = DraftsWithHead(arguments);
   draft_type_k_ = OptionValue(arguments, {"-ctkd", "--cache-type-k-draft", "--spec-draft-type-k"}).value_or("");
   draft_type_v_ = OptionValue(arguments, {"-ctvd", "--cache-type-v-draft", "--spec-draft-type-v"}).value_or("");
-  draft_layers_ = OptionValue(arguments, {"-ngld", "--gpu-layers-draft", "--n-gpu-layers-draft", "--spec-draft-ngl"}).value_or("");
+  draft_layers_ =
+      OptionValue(arguments, {"-ngld", "--gpu-layers-draft", "--n-gpu-layers-draft", "--spec-draft-ngl"}).value_or("");
   serves_ = OptionValue(arguments, {"--host"}).has_value();
   slots_ = OptionNumber(arguments, kSlots);
   unified_ = SharesCache(arguments).value_or(serves_ && slots_ == 0);
@@ -222,7 +265,9 @@ void EngineSimulation::SetArguments(const std::vector<std::string>& arguments) {
   }
   adapters_ = AdapterFiles(arguments);
   prompt_cache_bytes_ = OptionNumber(arguments, kPromptCacheOptions) * kMiB;
-  checkpoints_ = !serves_ ? 0 : OptionValue(arguments, kCheckpointOptions) ? OptionNumber(arguments, kCheckpointOptions) : kServerCheckpoints;
+  checkpoints_ = !serves_                                     ? 0
+                 : OptionValue(arguments, kCheckpointOptions) ? OptionNumber(arguments, kCheckpointOptions)
+                                                              : kServerCheckpoints;
 }
 
 Result<EngineMemory> EngineSimulation::RunOne(std::vector<std::string> arguments) {
@@ -234,7 +279,9 @@ Result<EngineMemory> EngineSimulation::RunOne(std::vector<std::string> arguments
   const auto result = Capture(program_, words, true, {{"GGML_NO_BACKTRACE", "1"}});
   if (!result.ok()) return result.status();
   auto memory = ParseFitPrint(result->output);
-  if (!memory) return Status(Code::kUnsupported, fmt::format("{} does not say what would be allocated: {}", program_, Reason(result->output)));
+  if (!memory)
+    return Status(Code::kUnsupported,
+                  fmt::format("{} does not say what would be allocated: {}", program_, Reason(result->output)));
   memory->engine_bytes = result->peak_bytes;
   known_.emplace(std::move(arguments), *memory);
   return *memory;
@@ -252,8 +299,9 @@ Result<EngineMemory> EngineSimulation::RunModel(const std::vector<std::string>& 
   return memory;
 }
 
-// The program knows no cache that sequences share: it gives each its own, of whole groups of cells. Together they have the size of a shared
-// one where that is a multiple of them; else what the sequences add to it is learned with one that is.
+// The program knows no cache that sequences share: it gives each its own, of whole groups of cells. Together they have
+// the size of a shared one where that is a multiple of them; else what the sequences add to it is learned with one that
+// is.
 Result<EngineMemory> EngineSimulation::RunSequences(const std::vector<std::string>& arguments) {
   const uint64_t sequences = OptionNumber(arguments, kSlots), tokens = OptionNumber(arguments, kContext);
   const uint64_t step = kCellGroup * sequences;
@@ -268,7 +316,9 @@ Result<EngineMemory> EngineSimulation::RunSequences(const std::vector<std::strin
   auto memory = simulate(whole, sequences);
   if (!shared.ok()) return shared;
   if (!one.ok()) return one;
-  if (memory.ok()) memory->context_bytes = shared->context_bytes + memory->context_bytes - std::min(memory->context_bytes, one->context_bytes);
+  if (memory.ok())
+    memory->context_bytes =
+        shared->context_bytes + memory->context_bytes - std::min(memory->context_bytes, one->context_bytes);
   return memory;
 }
 
@@ -299,20 +349,24 @@ Result<EngineMemory> EngineSimulation::Run(const std::vector<std::string>& more)
     memory->checkpoint_bytes = slots_ * checkpoints_ * *state;
   }
   // What is kept at the most, and the state that is copied before another one goes.
-  if (prompt_cache_bytes_ > 0) memory->prompt_cache_bytes = prompt_cache_bytes_ + memory->context_bytes / (unified_ ? 1 : slots_);
+  if (prompt_cache_bytes_ > 0)
+    memory->prompt_cache_bytes = prompt_cache_bytes_ + memory->context_bytes / (unified_ ? 1 : slots_);
   const uint64_t batch = OptionNumber(arguments_, {"-ub", "--ubatch-size"});
-  for (const std::string& path : adapters_) memory->adapter_bytes += AdapterBytes(path, batch > 0 ? batch : kUsualPromptBatch);
+  for (const std::string& path : adapters_)
+    memory->adapter_bytes += AdapterBytes(path, batch > 0 ? batch : kUsualPromptBatch);
   if (!projector_.empty()) memory->projector_bytes = FileSize(projector_);
-  uint64_t threads = std::max(OptionNumber(arguments_, {"-t", "--threads"}), OptionNumber(arguments_, {"-tb", "--threads-batch"}));
+  uint64_t threads =
+      std::max(OptionNumber(arguments_, {"-t", "--threads"}), OptionNumber(arguments_, {"-tb", "--threads-batch"}));
   if (threads == 0) threads = std::thread::hardware_concurrency();
   if (!memory->devices.empty()) memory->engine_bytes += kDriverBytes;
-  memory->engine_bytes += kGeneratorBytes + kThreadBytes * (std::max(threads, kUsualThreads) - kUsualThreads) + kTokenBytes * context_tokens() +
-                          (serves_ ? kServerBytes : 0);
+  memory->engine_bytes += kGeneratorBytes + kThreadBytes * (std::max(threads, kUsualThreads) - kUsualThreads) +
+                          kTokenBytes * context_tokens() + (serves_ ? kServerBytes : 0);
   return memory;
 }
 
-// The program simulates no head. Its context has the keys and values of its blocks, and needs no more to compute them than the model needs for all
-// of its layers. What it starts from are hidden states: those of a batch are kept by the model's context, by the head's, and between both.
+// The program simulates no head. Its context has the keys and values of its blocks, and needs no more to compute them
+// than the model needs for all of its layers. What it starts from are hidden states: those of a batch are kept by the
+// model's context, by the head's, and between both.
 Status EngineSimulation::AddHead(const std::vector<std::string>& arguments, EngineMemory& memory) {
   constexpr uint64_t kCopies = 3, kUsualBatch = 2048;
   const auto catalogue = ReadCatalogue(model_);
@@ -321,7 +375,8 @@ Status EngineSimulation::AddHead(const std::vector<std::string>& arguments, Engi
   const uint64_t asked = OptionNumber(arguments, kContext), tokens = asked > 0 ? asked : catalogue->context_length;
   const uint64_t batch = OptionNumber(arguments, {"-b", "--batch-size"});
   const uint64_t context = tokens * HeadTokenBytes(*catalogue);
-  const uint64_t hidden = kCopies * std::min(tokens, batch > 0 ? batch : kUsualBatch) * catalogue->embedding_length * sizeof(float);
+  const uint64_t hidden =
+      kCopies * std::min(tokens, batch > 0 ? batch : kUsualBatch) * catalogue->embedding_length * sizeof(float);
   memory.draft_rest_bytes = context + memory.compute_bytes + hidden;
   memory.context_bytes += context;
   memory.compute_bytes += memory.compute_bytes + hidden;
@@ -352,8 +407,6 @@ Result<uint64_t> EngineSimulation::StateBytes() {
   return draft.ok() ? Result<uint64_t>(*state + *draft) : draft;
 }
 
-uint64_t EngineSimulation::context_tokens() const {
-  return OptionNumber(arguments_, kContext);
-}
+uint64_t EngineSimulation::context_tokens() const { return OptionNumber(arguments_, kContext); }
 
 }  // namespace headrace::cli

@@ -25,22 +25,24 @@ struct DeviceMemory {
 };
 
 struct EngineMemory {
-  uint64_t context_bytes = 0;   // KV caches and recurrent states, as far as they are in memory
+  uint64_t context_bytes = 0;       // KV caches and recurrent states, as far as they are in memory
   uint64_t context_file_bytes = 0;  // all of them, when they live in a file; else 0
-  uint64_t compute_bytes = 0;   // activations, logits, masks
-  uint64_t engine_bytes = 0;    // code, vocabulary, threads
-  uint64_t projector_bytes = 0; // weights of a multimodal projector, which do not stream
+  uint64_t compute_bytes = 0;       // activations, logits, masks
+  uint64_t engine_bytes = 0;        // code, vocabulary, threads
+  uint64_t projector_bytes = 0;     // weights of a multimodal projector, which do not stream
   uint64_t prompt_cache_bytes = 0;  // of a server, when one was asked for
   uint64_t adapter_bytes = 0;       // LoRA adapters and control vectors
   uint64_t checkpoint_bytes = 0;    // of a server: states of earlier places of its slots' prompts
   uint64_t draft_weight_bytes = 0;  // of a draft model, which stays in memory
-  uint64_t draft_rest_bytes = 0;    // of the above: its KV cache and activations, or those of the model's own draft head
-  std::vector<DeviceMemory> devices;    // beside all of this
-  uint64_t shared_device_bytes = 0;     // of these devices: what is the machine's memory all the same, as some have none of their own
+  uint64_t draft_rest_bytes = 0;  // of the above: its KV cache and activations, or those of the model's own draft head
+  std::vector<DeviceMemory> devices;  // beside all of this
+  uint64_t shared_device_bytes =
+      0;  // of these devices: what is the machine's memory all the same, as some have none of their own
 
   // All but weights that can stream.
   uint64_t rest_bytes() const {
-    return context_bytes + compute_bytes + engine_bytes + projector_bytes + prompt_cache_bytes + adapter_bytes + checkpoint_bytes + shared_device_bytes;
+    return context_bytes + compute_bytes + engine_bytes + projector_bytes + prompt_cache_bytes + adapter_bytes +
+           checkpoint_bytes + shared_device_bytes;
   }
 };
 
@@ -48,26 +50,28 @@ struct EngineMemory {
 // llama-fit-params) lists. Pure.
 std::vector<std::string> MemoryArguments(const std::vector<std::string>& arguments, const OptionNames& known);
 // The value of the last of these options in the arguments, nullopt when none is there. Pure.
-std::optional<std::string> OptionValue(const std::vector<std::string>& arguments, std::initializer_list<const char*> names);
+std::optional<std::string> OptionValue(const std::vector<std::string>& arguments,
+                                       std::initializer_list<const char*> names);
 
 // The same as a number, 0 when none is there or it is no number. Pure.
 uint64_t OptionNumber(const std::vector<std::string>& arguments, std::initializer_list<const char*> names);
 
 // Whether all sequences share one KV cache; nullopt when the arguments do not say. Pure.
 std::optional<bool> SharesCache(const std::vector<std::string>& arguments);
-// The files of LoRA adapters and control vectors in the arguments: parted by commas, "quoted" where they hold one, some with ":SCALE" behind
-// them. Pure.
+// The files of LoRA adapters and control vectors in the arguments: parted by commas, "quoted" where they hold one, some
+// with ":SCALE" behind them. Pure.
 std::vector<std::string> AdapterFiles(const std::vector<std::string>& arguments);
 
 // llama-server's own numbers.
 inline constexpr uint64_t kServerSlots = 4;
-inline constexpr uint64_t kServerCheckpoints = 32;       // for each slot
-inline constexpr uint64_t kServerPromptCache = 8192;     // MiB
-inline constexpr std::initializer_list<const char*> kCheckpointOptions = {"-ctxcp", "--ctx-checkpoints", "--swa-checkpoints"};
+inline constexpr uint64_t kServerCheckpoints = 32;    // for each slot
+inline constexpr uint64_t kServerPromptCache = 8192;  // MiB
+inline constexpr std::initializer_list<const char*> kCheckpointOptions = {"-ctxcp", "--ctx-checkpoints",
+                                                                          "--swa-checkpoints"};
 inline constexpr std::initializer_list<const char*> kPromptCacheOptions = {"-cram", "--cache-ram"};
 
-// The lines of "DEVICE MODEL CONTEXT COMPUTE" (MiB); only context_bytes and compute_bytes, of the host's line, and devices are set. Nullopt without
-// the host's line. Pure.
+// The lines of "DEVICE MODEL CONTEXT COMPUTE" (MiB); only context_bytes and compute_bytes, of the host's line, and
+// devices are set. Nullopt without the host's line. Pure.
 std::optional<EngineMemory> ParseFitPrint(std::string_view output);
 
 // The same for llama-server, which listens on a socket. Pure.
@@ -86,8 +90,8 @@ class EngineSimulation {
   // second, the second time nothing. Errors: kUnsupported with the engine's last line.
   Result<EngineMemory> Run(const std::vector<std::string>& more = {});
 
-  // What one checkpoint of one sequence takes: recurrent states and sliding windows, which cannot be taken back to an earlier place
-  // otherwise. 0 where the model has neither.
+  // What one checkpoint of one sequence takes: recurrent states and sliding windows, which cannot be taken back to an
+  // earlier place otherwise. 0 where the model has neither.
   Result<uint64_t> StateBytes();
   // Sequences that the program keeps.
   uint64_t slots() const { return slots_; }
@@ -103,17 +107,17 @@ class EngineSimulation {
   Result<uint64_t> StateBytesOf(const std::string& model);
 
   std::string program_;
-  std::vector<std::string> command_;      // its first word, where it is llama.cpp's one program for all
-  OptionNames options_;                   // of it
-  std::vector<std::string> arguments_;    // without -m
-  std::string model_, draft_, projector_; // paths, "" for none
+  std::vector<std::string> command_;       // its first word, where it is llama.cpp's one program for all
+  OptionNames options_;                    // of it
+  std::vector<std::string> arguments_;     // without -m
+  std::string model_, draft_, projector_;  // paths, "" for none
   std::string draft_type_k_, draft_type_v_, draft_layers_;
-  std::vector<std::string> adapters_;     // paths
+  std::vector<std::string> adapters_;  // paths
   uint64_t prompt_cache_bytes_ = 0, checkpoints_ = 0, slots_ = 1;
-  bool serves_ = false;                   // llama-server
-  bool unified_ = false;                  // one KV cache for all sequences
-  bool head_ = false;                     // the model drafts with its own head
-  std::map<std::vector<std::string>, EngineMemory> known_;   // by the program's arguments
+  bool serves_ = false;                                     // llama-server
+  bool unified_ = false;                                    // one KV cache for all sequences
+  bool head_ = false;                                       // the model drafts with its own head
+  std::map<std::vector<std::string>, EngineMemory> known_;  // by the program's arguments
 };
 
 }  // namespace headrace::cli

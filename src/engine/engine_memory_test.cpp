@@ -11,10 +11,12 @@ using Arguments = std::vector<std::string>;
 
 TEST(MemoryArguments, KeepsWhatChangesAllocations) {
   const OptionNames known({"-c", "-ub", "-ctk", "-fa", "--swa-full", "-m"});
-  EXPECT_EQ(MemoryArguments({"-m", "m.gguf", "-c", "512", "--temp", "0", "-fa", "on", "--swa-full", "-p", "-ub"}, known),
-            (Arguments{"-c", "512", "-fa", "on", "--swa-full"}))
+  EXPECT_EQ(
+      MemoryArguments({"-m", "m.gguf", "-c", "512", "--temp", "0", "-fa", "on", "--swa-full", "-p", "-ub"}, known),
+      (Arguments{"-c", "512", "-fa", "on", "--swa-full"}))
       << "a prompt of \"-ub\" at the end has no value";
-  EXPECT_EQ(MemoryArguments({"-ctk", "q8_0", "-ctv", "q8_0", "-c"}, known), (Arguments{"-ctk", "q8_0"})) << "unknown and incomplete ones";
+  EXPECT_EQ(MemoryArguments({"-ctk", "q8_0", "-ctv", "q8_0", "-c"}, known), (Arguments{"-ctk", "q8_0"}))
+      << "unknown and incomplete ones";
 }
 
 TEST(OptionValue, TheLastOneCounts) {
@@ -39,18 +41,23 @@ TEST(SharesCache, TheLastWordCounts) {
 
 TEST(AdapterFiles, AreAllThatAreNamed) {
   EXPECT_EQ(AdapterFiles({"--lora", "a,b", "-c", "1", "--lora", "c"}), (Arguments{"a", "b", "c"}));
-  EXPECT_EQ(AdapterFiles({"--lora-scaled", "a:0.5,dir/b:1", "--control-vector-scaled", "v:-1", "--control-vector", "w"}), (Arguments{"a", "dir/b", "v", "w"}));
+  EXPECT_EQ(
+      AdapterFiles({"--lora-scaled", "a:0.5,dir/b:1", "--control-vector-scaled", "v:-1", "--control-vector", "w"}),
+      (Arguments{"a", "dir/b", "v", "w"}));
   EXPECT_EQ(AdapterFiles({"--lora"}), Arguments());
   EXPECT_EQ(AdapterFiles({"-m", "x.gguf", "--temp", "1"}), Arguments());
-  EXPECT_EQ(AdapterFiles({"--lora", "a.gguf,b.gguf", "--control-vector", "c.gguf"}), (Arguments{"a.gguf", "b.gguf", "c.gguf"}));
-  EXPECT_EQ(AdapterFiles({"--lora-scaled", "a.gguf:0.5,/x:y/b.gguf:2", "--control-vector-scaled", "c.gguf:-1"}), (Arguments{"a.gguf", "/x:y/b.gguf", "c.gguf"}));
+  EXPECT_EQ(AdapterFiles({"--lora", "a.gguf,b.gguf", "--control-vector", "c.gguf"}),
+            (Arguments{"a.gguf", "b.gguf", "c.gguf"}));
+  EXPECT_EQ(AdapterFiles({"--lora-scaled", "a.gguf:0.5,/x:y/b.gguf:2", "--control-vector-scaled", "c.gguf:-1"}),
+            (Arguments{"a.gguf", "/x:y/b.gguf", "c.gguf"}));
   EXPECT_EQ(AdapterFiles({"--lora", R"("a,1.gguf",b.gguf)"}), (Arguments{"a,1.gguf", "b.gguf"}));
   EXPECT_EQ(AdapterFiles({"--lora", R"("a""1.gguf")"}), Arguments{"a\"1.gguf"});
 }
 
 TEST(ParseFitPrint, TakesTheHostsLine) {
-  const auto memory = ParseFitPrint("0.00.014 I llama_fit_params: printing estimated memory in MiB to stdout (device, ...) ...\n"
-                                    "CUDA0 7401 814 517 \nHost 70 128 132 \n");
+  const auto memory = ParseFitPrint(
+      "0.00.014 I llama_fit_params: printing estimated memory in MiB to stdout (device, ...) ...\n"
+      "CUDA0 7401 814 517 \nHost 70 128 132 \n");
   ASSERT_TRUE(memory);
   EXPECT_EQ(memory->context_bytes, 128 * kMiB);
   EXPECT_NEAR(static_cast<double>(memory->compute_bytes), 132.0 * kMiB, kMiB);

@@ -65,7 +65,7 @@ void AddVariable(std::string_view line, const OptionOfVariable& option, OptionNa
 OptionNames ParseHelp(std::string_view help) {
   std::set<std::string> names;
   OptionNames::Variables variables;
-  OptionOfVariable option;   // whose text is being read
+  OptionOfVariable option;  // whose text is being read
   while (!help.empty()) {
     const size_t end = std::min(help.find('\n'), help.size());
     const std::string_view whole = help.substr(0, end);
@@ -83,8 +83,10 @@ OptionNames ParseHelp(std::string_view help) {
       line.remove_prefix(begin);
       if (line[0] != '-') {
         AddValues(last, line.substr(0, line.find_first_of(" \t")), names);
-        // The text stands in a column of its own, on the next line where the names are long; anything else is a value's name.
-        option.has_value = option.has_value || (heads && !last.empty() && begin == 1 && whole.size() - line.size() != kTextColumn);
+        // The text stands in a column of its own, on the next line where the names are long; anything else is a value's
+        // name.
+        option.has_value =
+            option.has_value || (heads && !last.empty() && begin == 1 && whole.size() - line.size() != kTextColumn);
         break;
       }
       const size_t stop = std::min(line.find_first_of(" ,\t="), line.size());
@@ -114,8 +116,8 @@ Result<OptionNames> QueryOptions(const std::string& program, const std::vector<s
   last.remove_prefix(last.rfind('\n') == std::string_view::npos ? 0 : last.rfind('\n') + 1);
   return Status(Code::kUnsupported,
                 fmt::format("{} --help lists no options (exit status {}: {}); run `headrace engine install` or choose "
-                            "another llama.cpp with --engine DIR", program, help->exit_status,
-                            last.empty() ? "no output" : OneLine(last)));
+                            "another llama.cpp with --engine DIR",
+                            program, help->exit_status, last.empty() ? "no output" : OneLine(last)));
 }
 
 std::string ParseVersion(std::string_view output) {

@@ -36,7 +36,8 @@ TEST(CheckGgml, WhatStreamingNeedsIsAProblem) {
   for (const char* name : kEngineFunctions[0].names) {
     const GgmlCheck check = CheckWithout(name);
     EXPECT_FALSE(check.usable) << name;
-    EXPECT_EQ(check.problem, "/lib/libggml-base.so has no " + std::string(name) + ": this release is too old or too new");
+    EXPECT_EQ(check.problem,
+              "/lib/libggml-base.so has no " + std::string(name) + ": this release is too old or too new");
   }
 }
 

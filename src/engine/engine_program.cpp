@@ -14,17 +14,20 @@ struct Name {
 
 constexpr std::string_view kProgramPrefix = "llama-", kOneForAll = "llama";
 constexpr Name kProgramNames[] = {{"llama-server", ProgramKind::kServer},
-                              {"llama-cli", ProgramKind::kGenerator},
-                              {"llama-completion", ProgramKind::kGenerator},
-                              {"llama-mtmd-cli", ProgramKind::kGenerator}};
-constexpr Name kCommands[] = {{"serve", ProgramKind::kServer},         {"server", ProgramKind::kServer},       {"cli", ProgramKind::kGenerator},
-                              {"client", ProgramKind::kGenerator},     {"completion", ProgramKind::kGenerator}, {"complete", ProgramKind::kGenerator},
-                              {"bench", ProgramKind::kEngine},         {"batched-bench", ProgramKind::kEngine}, {"perplexity", ProgramKind::kEngine},
-                              {"fit-params", ProgramKind::kEngine},    {"quantize", ProgramKind::kEngine}};
+                                  {"llama-cli", ProgramKind::kGenerator},
+                                  {"llama-completion", ProgramKind::kGenerator},
+                                  {"llama-mtmd-cli", ProgramKind::kGenerator}};
+constexpr Name kCommands[] = {{"serve", ProgramKind::kServer},         {"server", ProgramKind::kServer},
+                              {"cli", ProgramKind::kGenerator},        {"client", ProgramKind::kGenerator},
+                              {"completion", ProgramKind::kGenerator}, {"complete", ProgramKind::kGenerator},
+                              {"bench", ProgramKind::kEngine},         {"batched-bench", ProgramKind::kEngine},
+                              {"perplexity", ProgramKind::kEngine},    {"fit-params", ProgramKind::kEngine},
+                              {"quantize", ProgramKind::kEngine}};
 
 template <size_t kCount>
 ProgramKind Find(const Name (&names)[kCount], std::string_view name, ProgramKind otherwise) {
-  const auto found = std::find_if(std::begin(names), std::end(names), [&](const Name& candidate) { return candidate.name == name; });
+  const auto found =
+      std::find_if(std::begin(names), std::end(names), [&](const Name& candidate) { return candidate.name == name; });
   return found == std::end(names) ? otherwise : found->kind;
 }
 

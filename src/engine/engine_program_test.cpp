@@ -9,7 +9,8 @@ TEST(EngineProgram, ByItsName) {
   EXPECT_EQ(RecognizeProgram("/usr/bin/llama-server", {"-m", "x"}).kind, ProgramKind::kServer);
   EXPECT_EQ(RecognizeProgram("llama-cli", {}).kind, ProgramKind::kGenerator);
   EXPECT_EQ(RecognizeProgram("llama-bench", {}).kind, ProgramKind::kEngine);
-  for (const char* other : {"/bin/sh", "my-llama-server", "llama.sh", "llamafile", ""}) EXPECT_EQ(RecognizeProgram(other, {"serve"}).kind, ProgramKind::kOther) << other;
+  for (const char* other : {"/bin/sh", "my-llama-server", "llama.sh", "llamafile", ""})
+    EXPECT_EQ(RecognizeProgram(other, {"serve"}).kind, ProgramKind::kOther) << other;
 }
 
 TEST(EngineProgram, TheOneForAllIsTheOneThatItsFirstWordNames) {
@@ -26,7 +27,8 @@ TEST(EngineProgram, TheOneForAllIsTheOneThatItsFirstWordNames) {
 }
 
 TEST(EngineProgram, UnderscoresInOptionsAreHyphens) {
-  EXPECT_EQ(OptionNamesIn({"--models_dir", "a_b", "-hf", "x_y"}), (std::vector<std::string>{"--models-dir", "a_b", "-hf", "x_y"}));
+  EXPECT_EQ(OptionNamesIn({"--models_dir", "a_b", "-hf", "x_y"}),
+            (std::vector<std::string>{"--models-dir", "a_b", "-hf", "x_y"}));
 }
 
 }  // namespace

@@ -21,14 +21,16 @@ bool IsOneOf(std::string_view value, std::initializer_list<std::string_view> val
 
 // The model and where it comes from, where a server listens, and the log, which headrace reads.
 constexpr std::string_view kOwn[] = {
-    "--model", "--model-url", "--docker-repo", "--hf-repo", "--hf-file", "--hf-repo-draft", "--mmproj-url", "--host", "--port", "--reuse-port", "--api-key",
-    "--api-key-file", "--api-prefix", "--ssl-key-file", "--ssl-cert-file", "--alias", "--models-dir", "--models-preset", "--models-max",
-    "--log-file", "--log-jsonl", "--log-colors", "--log-prefix", "--log-timestamps", "--log-verbosity"};
+    "--model",         "--model-url",    "--docker-repo",   "--hf-repo",        "--hf-file",
+    "--hf-repo-draft", "--mmproj-url",   "--host",          "--port",           "--reuse-port",
+    "--api-key",       "--api-key-file", "--api-prefix",    "--ssl-key-file",   "--ssl-cert-file",
+    "--alias",         "--models-dir",   "--models-preset", "--models-max",     "--log-file",
+    "--log-jsonl",     "--log-colors",   "--log-prefix",    "--log-timestamps", "--log-verbosity"};
 
 bool SwitchesOff(const std::string& name) { return name.starts_with("--no-"); }
 
 struct Option {
-  const OptionOfVariable* option = nullptr;   // null: the program has none
+  const OptionOfVariable* option = nullptr;  // null: the program has none
   std::string value;
 };
 
@@ -54,7 +56,8 @@ std::optional<std::vector<std::string>> WordsOf(const Option& option) {
     return best.empty() ? names.back() : best;
   };
   if (option.option->has_value) return std::vector<std::string>{longest(false), option.value};
-  const bool on = IsOneOf(option.value, {"on", "enabled", "true", "1"}), off = IsOneOf(option.value, {"off", "disabled", "false", "0"});
+  const bool on = IsOneOf(option.value, {"on", "enabled", "true", "1"}),
+             off = IsOneOf(option.value, {"off", "disabled", "false", "0"});
   const bool both = SwitchesOff(names.back()) && !SwitchesOff(names.front());
   if (on) return std::vector<std::string>{longest(false)};
   if (both && off) return std::vector<std::string>{longest(true)};
@@ -70,15 +73,16 @@ Environment TakeEngineVariables() {
     const std::string_view text = *entry;
     const size_t equals = text.find('=');
     const std::string_view name = text.substr(0, equals);
-    if (equals != std::string_view::npos && (name.starts_with(kPrefix) || name == kKey)) taken.emplace_back(name, text.substr(equals + 1));
+    if (equals != std::string_view::npos && (name.starts_with(kPrefix) || name == kKey))
+      taken.emplace_back(name, text.substr(equals + 1));
   }
   for (const auto& [name, value] : taken) unsetenv(name.c_str());
   std::sort(taken.begin(), taken.end());
   return taken;
 }
 
-VariableChoice ChooseVariables(const Environment& variables, const OptionNames& known, const std::vector<std::string>& said,
-                               const std::vector<std::string>& ours) {
+VariableChoice ChooseVariables(const Environment& variables, const OptionNames& known,
+                               const std::vector<std::string>& said, const std::vector<std::string>& ours) {
   VariableChoice choice;
   std::vector<std::string> counted, own, overridden, unknown, odd;
   for (const auto& [variable, value] : variables) {
@@ -88,8 +92,9 @@ VariableChoice ChooseVariables(const Environment& variables, const OptionNames& 
       continue;
     }
     const auto any_in = [&](const auto& words) {
-      return std::any_of(option.option->names.begin(), option.option->names.end(),
-                         [&](const std::string& name) { return std::find(std::begin(words), std::end(words), name) != std::end(words); });
+      return std::any_of(option.option->names.begin(), option.option->names.end(), [&](const std::string& name) {
+        return std::find(std::begin(words), std::end(words), name) != std::end(words);
+      });
     };
     const auto words = WordsOf(option);
     if (any_in(kOwn) || any_in(ours)) {
@@ -103,9 +108,11 @@ VariableChoice ChooseVariables(const Environment& variables, const OptionNames& 
       counted.push_back(fmt::format("{} ({})", fmt::join(*words, " "), variable));
     }
   }
-  if (!counted.empty()) choice.lines.push_back(fmt::format("from the environment, as if after --: {}", fmt::join(counted, ", ")));
+  if (!counted.empty())
+    choice.lines.push_back(fmt::format("from the environment, as if after --: {}", fmt::join(counted, ", ")));
   const auto left_out = [&](const std::vector<std::string>& names, const char* why) {
-    if (!names.empty()) choice.lines.push_back(fmt::format("left out of the environment: {}: {}", fmt::join(names, ", "), why));
+    if (!names.empty())
+      choice.lines.push_back(fmt::format("left out of the environment: {}: {}", fmt::join(names, ", "), why));
   };
   left_out(own, "headrace sets that itself");
   left_out(overridden, "an option or the Modelfile says otherwise");

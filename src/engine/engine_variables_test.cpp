@@ -55,10 +55,12 @@ TEST(ParseHelp, KnowsTheVariableOfAnOption) {
 }
 
 TEST(ChooseVariables, CountAsTheirOptions) {
-  EXPECT_EQ(Chosen({{"LLAMA_ARG_CTX_SIZE", "512"}, {"LLAMA_ARG_SWA_FULL", "1"}}), (Words{"--ctx-size", "512", "--swa-full"}));
+  EXPECT_EQ(Chosen({{"LLAMA_ARG_CTX_SIZE", "512"}, {"LLAMA_ARG_SWA_FULL", "1"}}),
+            (Words{"--ctx-size", "512", "--swa-full"}));
   EXPECT_EQ(Chosen({{"LLAMA_ARG_SPEC_DRAFT_MODEL", "a b.gguf"}}), (Words{"--spec-draft-model", "a b.gguf"}));
   EXPECT_EQ(Chosen({{"LLAMA_ARG_SWA_FULL", "0"}}), Words()) << "a switch that is not set";
-  EXPECT_EQ(Lines({{"LLAMA_ARG_CTX_SIZE", "512"}}), (Words{"from the environment, as if after --: --ctx-size 512 (LLAMA_ARG_CTX_SIZE)"}));
+  EXPECT_EQ(Lines({{"LLAMA_ARG_CTX_SIZE", "512"}}),
+            (Words{"from the environment, as if after --: --ctx-size 512 (LLAMA_ARG_CTX_SIZE)"}));
 }
 
 TEST(ChooseVariables, SwitchesGoBothWays) {
@@ -71,17 +73,23 @@ TEST(ChooseVariables, SwitchesGoBothWays) {
 }
 
 TEST(ChooseVariables, WhatIsLeftOutIsSaid) {
-  EXPECT_EQ(Lines({{"LLAMA_ARG_HOST", "::"}, {"LLAMA_ARG_MODEL", "m"}}), (Words{"left out of the environment: LLAMA_ARG_HOST, LLAMA_ARG_MODEL: headrace sets that itself"}));
-  EXPECT_EQ(Lines({{"LLAMA_ARG_CTX_SIZE", "9"}}, {"-c", "8"}), (Words{"left out of the environment: LLAMA_ARG_CTX_SIZE: an option or the Modelfile says otherwise"}));
-  EXPECT_EQ(Lines({{"LLAMA_ARG_DRAFT_MAX", "9"}}), (Words{"left out of the environment: LLAMA_ARG_DRAFT_MAX: no option of the program that runs"}));
+  EXPECT_EQ(Lines({{"LLAMA_ARG_HOST", "::"}, {"LLAMA_ARG_MODEL", "m"}}),
+            (Words{"left out of the environment: LLAMA_ARG_HOST, LLAMA_ARG_MODEL: headrace sets that itself"}));
+  EXPECT_EQ(Lines({{"LLAMA_ARG_CTX_SIZE", "9"}}, {"-c", "8"}),
+            (Words{"left out of the environment: LLAMA_ARG_CTX_SIZE: an option or the Modelfile says otherwise"}));
+  EXPECT_EQ(Lines({{"LLAMA_ARG_DRAFT_MAX", "9"}}),
+            (Words{"left out of the environment: LLAMA_ARG_DRAFT_MAX: no option of the program that runs"}));
   EXPECT_EQ(Chosen({{"LLAMA_ARG_CTX_SIZE", "9"}}, {}, {"--ctx-size"}), Words());
   // A key is no text for a log.
-  for (const std::string& line : Lines({{"LLAMA_API_KEY", "secret"}})) EXPECT_EQ(line.find("secret"), std::string::npos);
+  for (const std::string& line : Lines({{"LLAMA_API_KEY", "secret"}}))
+    EXPECT_EQ(line.find("secret"), std::string::npos);
 }
 
 TEST(ChooseVariables, AProgramThatGetsThemUnchangedReadsAll) {
-  EXPECT_EQ(VariablesAsOptions({{"LLAMA_ARG_MODEL", "m.gguf"}, {"LLAMA_ARG_NO_KV_UNIFIED", ""}, {"LLAMA_ARG_OTHER", "1"}}, ParseHelp(kHelp)),
-            (Words{"--model", "m.gguf", "--no-kv-unified"}));
+  EXPECT_EQ(
+      VariablesAsOptions({{"LLAMA_ARG_MODEL", "m.gguf"}, {"LLAMA_ARG_NO_KV_UNIFIED", ""}, {"LLAMA_ARG_OTHER", "1"}},
+                         ParseHelp(kHelp)),
+      (Words{"--model", "m.gguf", "--no-kv-unified"}));
 }
 
 TEST(TakeEngineVariables, TakesThemOutOfTheEnvironment) {

@@ -32,13 +32,15 @@ EngineVerdicts ReadVerdicts(const std::string& path) {
 
 std::string EngineKey(const Engine& engine, const std::string& library) {
   uint64_t hash = kHashSeed;
-  const std::string ggml = FindGgmlLibrary(engine), llama = (std::filesystem::path(ggml).parent_path() / "libllama.so").string();
+  const std::string ggml = FindGgmlLibrary(engine),
+                    llama = (std::filesystem::path(ggml).parent_path() / "libllama.so").string();
   // Where libllama lies elsewhere its programs have changed with it.
   for (const std::string& path : {ggml, llama, engine.bin_dir + "/llama-server", library}) {
     const auto stamp = StampOf(path);
     if (!stamp && path == llama) continue;
     if (!stamp) return "";
-    hash = HashBytes(fmt::format("{}\n{} {} {} {}\n", path, stamp->device, stamp->inode, stamp->size, stamp->modified_ns), hash);
+    hash = HashBytes(
+        fmt::format("{}\n{} {} {} {}\n", path, stamp->device, stamp->inode, stamp->size, stamp->modified_ns), hash);
   }
   return fmt::format("{:016x}", hash);
 }
@@ -59,10 +61,12 @@ EngineVerdicts ParseVerdicts(std::string_view json) {
 
 std::string RenderVerdicts(EngineVerdicts verdicts) {
   while (verdicts.size() > kMostVerdicts) {
-    verdicts.erase(std::min_element(verdicts.begin(), verdicts.end(), [](const auto& a, const auto& b) { return a.second.at < b.second.at; }));
+    verdicts.erase(std::min_element(verdicts.begin(), verdicts.end(),
+                                    [](const auto& a, const auto& b) { return a.second.at < b.second.at; }));
   }
   Json all = Json::object();
-  for (const auto& [key, verdict] : verdicts) all[key] = {{"at", verdict.at}, {"same", verdict.same}, {"text", verdict.text}};
+  for (const auto& [key, verdict] : verdicts)
+    all[key] = {{"at", verdict.at}, {"same", verdict.same}, {"text", verdict.text}};
   return all.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

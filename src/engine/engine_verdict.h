@@ -13,12 +13,13 @@
 namespace headrace::cli {
 
 struct EngineVerdict {
-  int64_t at = 0;          // seconds since 1970
-  bool same = false;       // it computed the same with streamed weights as without
-  std::string text;        // "4 of 4 the same", or what was wrong
+  int64_t at = 0;     // seconds since 1970
+  bool same = false;  // it computed the same with streamed weights as without
+  std::string text;   // "4 of 4 the same", or what was wrong
 };
 
-// Tells an engine with this library from any other: of the paths, sizes and times of their files; "" when one of them cannot be looked at.
+// Tells an engine with this library from any other: of the paths, sizes and times of their files; "" when one of them
+// cannot be looked at.
 std::string EngineKey(const Engine& engine, const std::string& library);
 
 // The file's content, by key. Everything in it that is no whole verdict is ignored.
@@ -30,7 +31,8 @@ std::string RenderVerdicts(EngineVerdicts verdicts);
 
 // None when this engine was not checked, or has changed since.
 std::optional<EngineVerdict> LoadVerdict(const Engine& engine, const std::string& library);
-// In CacheDirectory(). Errors: kNotFound (there is no such folder, or one of the engine's files is gone), kPermission, kIo.
+// In CacheDirectory(). Errors: kNotFound (there is no such folder, or one of the engine's files is gone), kPermission,
+// kIo.
 Status StoreVerdict(const Engine& engine, const std::string& library, const EngineVerdict& verdict);
 
 // "2026-11-26: 4 of 4 the same"; "not checked yet; ..." without one.

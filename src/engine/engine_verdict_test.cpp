@@ -21,15 +21,17 @@ TEST(EngineVerdict, ComesBackFromItsFile) {
 }
 
 TEST(EngineVerdict, WhatIsNoWholeVerdictIsIgnored) {
-  for (const char* text : {"", "[]", "{\"a\": 1}", "{\"a\": {\"at\": 5, \"same\": 1, \"text\": \"t\"}}", "{\"a\": {\"same\": true, \"text\": \"t\"}}",
-                           "{\"a\": {\"at\": 5, \"same\": true}}", "{\"a\": {\"at\": 18446744073709551615, \"same\": true, \"text\": \"t\"}}"}) {
+  for (const char* text : {"", "[]", "{\"a\": 1}", "{\"a\": {\"at\": 5, \"same\": 1, \"text\": \"t\"}}",
+                           "{\"a\": {\"same\": true, \"text\": \"t\"}}", "{\"a\": {\"at\": 5, \"same\": true}}",
+                           "{\"a\": {\"at\": 18446744073709551615, \"same\": true, \"text\": \"t\"}}"}) {
     EXPECT_TRUE(ParseVerdicts(text).empty()) << text;
   }
 }
 
 TEST(EngineVerdict, TheNewestAreKept) {
   EngineVerdicts verdicts;
-  for (size_t i = 0; i < kMostVerdicts + 2; ++i) verdicts[std::to_string(i)] = {static_cast<int64_t>(100 - i), true, "t"};
+  for (size_t i = 0; i < kMostVerdicts + 2; ++i)
+    verdicts[std::to_string(i)] = {static_cast<int64_t>(100 - i), true, "t"};
   const EngineVerdicts read = ParseVerdicts(RenderVerdicts(verdicts));
   EXPECT_EQ(read.size(), kMostVerdicts);
   EXPECT_EQ(read.count("0"), 1u);

@@ -5,7 +5,7 @@
 namespace headrace::cli {
 namespace {
 
-enum class Form { kPath, kList, kScaledList };   // kScaledList: "PATH:SCALE,..."
+enum class Form { kPath, kList, kScaledList };  // kScaledList: "PATH:SCALE,..."
 
 struct FileOption {
   const char* name;
@@ -44,7 +44,8 @@ Status CheckFileArguments(const std::vector<std::string>& arguments) {
   for (size_t i = 0; i + 1 < arguments.size(); ++i) {
     for (const FileOption& option : kFileOptions) {
       if (arguments[i] != option.name) continue;
-      for (const std::string& path : Paths(option, arguments[i + 1])) HEADRACE_RETURN_IF_ERROR(CheckFile(option.name, path));
+      for (const std::string& path : Paths(option, arguments[i + 1]))
+        HEADRACE_RETURN_IF_ERROR(CheckFile(option.name, path));
       ++i;
       break;
     }

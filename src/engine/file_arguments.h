@@ -1,5 +1,5 @@
-// Files that the engine's arguments name: draft models, projectors, adapters. A pipe would hang it, a folder or half a file would
-// end it with words that help nobody.
+// Files that the engine's arguments name: draft models, projectors, adapters. A pipe would hang it, a folder or half a
+// file would end it with words that help nobody.
 #pragma once
 
 #include <string>

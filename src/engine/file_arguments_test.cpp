@@ -43,7 +43,9 @@ TEST_F(FileArguments, GoodFilesAndOtherWords) {
   std::filesystem::copy_file(Good(), tree_.Path("a, b:c.gguf"));
   const std::string comma = ListField(tree_.Path("a, b:c.gguf"));
   EXPECT_EQ(ErrorOf({}), "");
-  EXPECT_EQ(ErrorOf({"-c", "512", "--temp", "0", "-md", Good(), "--lora", Good() + "," + comma, "--lora-scaled", comma + ":0.5"}), "");
+  EXPECT_EQ(ErrorOf({"-c", "512", "--temp", "0", "-md", Good(), "--lora", Good() + "," + comma, "--lora-scaled",
+                     comma + ":0.5"}),
+            "");
   EXPECT_EQ(ErrorOf({"--grammar-file", "absent", "--lora"}), "");
 }
 
@@ -53,8 +55,10 @@ TEST_F(FileArguments, BadOnesAreNamedWithTheirOption) {
   ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
   std::filesystem::create_symlink("loop.gguf", tree_.Path("loop.gguf"));
   const std::string half = tree_.File("half.gguf", std::string("GGUF\3\0\0\0", 8));
-  for (const char* option : {"-md", "--model-draft", "--spec-draft-model", "-mm", "--mmproj", "--lora", "--control-vector"}) {
-    for (const std::string& path : {pipe, tree_.Path("absent.gguf"), tree_.Path(""), tree_.Path("loop.gguf"), half, std::string("/dev/zero")}) {
+  for (const char* option :
+       {"-md", "--model-draft", "--spec-draft-model", "-mm", "--mmproj", "--lora", "--control-vector"}) {
+    for (const std::string& path :
+         {pipe, tree_.Path("absent.gguf"), tree_.Path(""), tree_.Path("loop.gguf"), half, std::string("/dev/zero")}) {
       const std::string error = ErrorOf({option, path});
       EXPECT_TRUE(error.starts_with(std::string(option) + ": " + path)) << option << " " << path << ": " << error;
     }

@@ -19,10 +19,13 @@ constexpr std::string_view kOptions[] = {"-lm", "--load-mode"};
 constexpr std::string_view kUnmappingSwitches[] = {"--no-mmap", "--mlock", "-dio", "--direct-io"};
 constexpr std::string_view kMappingSwitches[] = {"--mmap", "-mmp"};
 // In the environment: with any value, when on, when off.
-constexpr std::string_view kUnmapping = "LLAMA_ARG_NO_MMAP", kUnmappingWhenOn[] = {"LLAMA_ARG_MLOCK", "LLAMA_ARG_DIO"}, kUnmappingWhenOff = "LLAMA_ARG_MMAP";
+constexpr std::string_view kUnmapping = "LLAMA_ARG_NO_MMAP", kUnmappingWhenOn[] = {"LLAMA_ARG_MLOCK", "LLAMA_ARG_DIO"},
+                           kUnmappingWhenOff = "LLAMA_ARG_MMAP";
 constexpr std::string_view kOn[] = {"1", "on", "true", "enabled"}, kOff[] = {"0", "off", "false", "disabled"};
 
-bool Among(const auto& words, std::string_view word) { return std::find(std::begin(words), std::end(words), word) != std::end(words); }
+bool Among(const auto& words, std::string_view word) {
+  return std::find(std::begin(words), std::end(words), word) != std::end(words);
+}
 
 // "mlock" alone reads the file too. llama-bench takes lists.
 bool IsUnmapped(std::string_view modes) {
@@ -36,7 +39,9 @@ bool IsUnmapped(std::string_view modes) {
 }
 
 // "0", "1", "0,1".
-bool IsSwitchValue(std::string_view word) { return !word.empty() && word.find_first_not_of("01,") == std::string_view::npos && word.front() != ','; }
+bool IsSwitchValue(std::string_view word) {
+  return !word.empty() && word.find_first_not_of("01,") == std::string_view::npos && word.front() != ',';
+}
 
 // What is said at arguments[at], and in how many words.
 struct Said {
@@ -63,7 +68,8 @@ bool AsksInEnvironment(std::string_view name, std::string_view value) {
   return Among(kUnmappingWhenOn, name) && Among(kOn, value);
 }
 
-constexpr const char* kVariables[] = {kLoadModeVariable, "LLAMA_ARG_NO_MMAP", "LLAMA_ARG_MMAP", "LLAMA_ARG_MLOCK", "LLAMA_ARG_DIO"};
+constexpr const char* kVariables[] = {kLoadModeVariable, "LLAMA_ARG_NO_MMAP", "LLAMA_ARG_MMAP", "LLAMA_ARG_MLOCK",
+                                      "LLAMA_ARG_DIO"};
 
 std::string_view Trimmed(std::string_view text) {
   const size_t begin = std::min(text.find_first_not_of(" \t\r"), text.size());
@@ -74,12 +80,13 @@ std::string_view Trimmed(std::string_view text) {
 }  // namespace
 
 std::string UnmappedBy(const std::vector<std::string>& arguments, const Getenv& getenv) {
-  bool maps = false;   // a later word says so
+  bool maps = false;  // a later word says so
   for (size_t i = arguments.size(); i-- > 0;) {
     const Said said = At(arguments, i);
     if (said.what == Said::kNothing) continue;
     if (said.what == Said::kMap && said.words == 1) maps = true;
-    if (said.unmapped && !(maps && OptionName(arguments[i]) == "--no-mmap")) return said.words == 1 ? arguments[i] : arguments[i] + " " + arguments[i + 1];
+    if (said.unmapped && !(maps && OptionName(arguments[i]) == "--no-mmap"))
+      return said.words == 1 ? arguments[i] : arguments[i] + " " + arguments[i + 1];
     if (said.what == Said::kMode) return "";
   }
   if (maps) return "";
@@ -96,7 +103,8 @@ std::vector<std::string> Mapped(std::vector<std::string> arguments) {
     if (said.unmapped && said.what == Said::kMode) {
       arguments[i + 1] = kMappedMode;
     } else if (said.unmapped) {
-      arguments.erase(arguments.begin() + static_cast<ptrdiff_t>(i), arguments.begin() + static_cast<ptrdiff_t>(i + said.words));
+      arguments.erase(arguments.begin() + static_cast<ptrdiff_t>(i),
+                      arguments.begin() + static_cast<ptrdiff_t>(i + said.words));
       continue;
     }
     i += said.words;
@@ -124,7 +132,8 @@ std::string UnmappedInPreset(std::string_view text) {
 
 std::string MappedLine(const std::string& unmapped_by) {
   if (unmapped_by.empty()) return "";
-  return fmt::format("{} is left out: it would read all weights into memory, and they stream from their mapping", unmapped_by);
+  return fmt::format("{} is left out: it would read all weights into memory, and they stream from their mapping",
+                     unmapped_by);
 }
 
 void SayMapped(const std::vector<std::string>& rest) {

@@ -1,5 +1,5 @@
-// How the engine loads a model's file. Weights stream through its mapping; every other way copies all of them into memory, or locks
-// them there. Each of llama.cpp's releases has its own options and variables for that.
+// How the engine loads a model's file. Weights stream through its mapping; every other way copies all of them into
+// memory, or locks them there. Each of llama.cpp's releases has its own options and variables for that.
 #pragma once
 
 #include <string>
@@ -10,8 +10,8 @@
 
 namespace headrace::cli {
 
-// What asks for another way than a mapping, in the user's words ("--load-mode none", "LLAMA_ARG_LOAD_MODE=dio"); "" when nothing
-// does. Of the arguments the last counts, and they go before the environment. Pure.
+// What asks for another way than a mapping, in the user's words ("--load-mode none", "LLAMA_ARG_LOAD_MODE=dio"); ""
+// when nothing does. Of the arguments the last counts, and they go before the environment. Pure.
 std::string UnmappedBy(const std::vector<std::string>& arguments, const Getenv& getenv);
 
 // The arguments with a mapping instead. Pure.
@@ -23,7 +23,8 @@ std::string UnmappedInPreset(std::string_view text);
 // The line that says so; "" when nothing is changed.
 std::string MappedLine(const std::string& unmapped_by);
 
-// Of a model that streams: that line on standard error, if anything of the user's arguments or the environment is changed.
+// Of a model that streams: that line on standard error, if anything of the user's arguments or the environment is
+// changed.
 void SayMapped(const std::vector<std::string>& rest);
 
 // Whether this variable is about it.

@@ -15,7 +15,8 @@ TEST(LoadMode, WaysThatCopyTheWeightsAreNamed) {
   EXPECT_EQ(UnmappedBy({"-lm", "mlock"}, Nothing), "-lm mlock");
   EXPECT_EQ(UnmappedBy({"--no-mmap"}, Nothing), "--no-mmap");
   EXPECT_EQ(UnmappedBy({"-c", "1"}, Direct), "LLAMA_ARG_LOAD_MODE=dio");
-  for (const char* mode : {"auto", "mmap", "mmap+mlock", "nonsense"}) EXPECT_EQ(UnmappedBy({"--load-mode", mode}, Direct), "") << mode;
+  for (const char* mode : {"auto", "mmap", "mmap+mlock", "nonsense"})
+    EXPECT_EQ(UnmappedBy({"--load-mode", mode}, Direct), "") << mode;
   EXPECT_EQ(UnmappedBy({"--load-mode", "none", "--load-mode", "mmap"}, Nothing), "") << "the last one counts";
   EXPECT_EQ(UnmappedBy({"--load-mode"}, Nothing), "") << "the engine's own error";
   EXPECT_EQ(UnmappedBy({}, Nothing), "");
@@ -60,12 +61,14 @@ TEST(LoadMode, SettingsOfSeveralModels) {
   EXPECT_EQ(UnmappedInPreset("lm = mlock"), "lm = mlock");
   EXPECT_EQ(UnmappedInPreset("mmap = off"), "mmap = off");
   EXPECT_EQ(UnmappedInPreset("no-mmap = 1"), "no-mmap = 1");
-  EXPECT_EQ(UnmappedInPreset("; load-mode = none\n# load-mode = none\nload-mode = mmap\nmmap = on\nmlock = 0\nnone\n"), "");
+  EXPECT_EQ(UnmappedInPreset("; load-mode = none\n# load-mode = none\nload-mode = mmap\nmmap = on\nmlock = 0\nnone\n"),
+            "");
   EXPECT_EQ(UnmappedInPreset(""), "");
 }
 
 TEST(LoadMode, MappedInstead) {
-  EXPECT_EQ(Mapped({"-lm", "none", "--temp", "0", "--load-mode", "mlock", "--no-mmap"}), (Words{"-lm", "mmap", "--temp", "0", "--load-mode", "mmap"}));
+  EXPECT_EQ(Mapped({"-lm", "none", "--temp", "0", "--load-mode", "mlock", "--no-mmap"}),
+            (Words{"-lm", "mmap", "--temp", "0", "--load-mode", "mmap"}));
   EXPECT_EQ(Mapped({"--load-mode", "mmap+mlock", "-p", "none"}), (Words{"--load-mode", "mmap+mlock", "-p", "none"}));
   EXPECT_EQ(UnmappedBy(Mapped({"--load-mode", "dio"}), Direct), "");
   EXPECT_EQ(MappedLine(""), "");

@@ -8,8 +8,8 @@
 #include <fmt/format.h>
 
 #include "base/say.h"
-#include "report/progress_line.h"
 #include "report/exit_status.h"
+#include "report/progress_line.h"
 #include "report/snapshot_file.h"
 
 namespace headrace::cli {
@@ -47,7 +47,8 @@ Result<SessionResult> RunSession(Session session) {
 
 int ReportEnd(const SessionResult& result, const Config& config, std::string_view program) {
   int status = result.process.exit_status;
-  if (result.process.signal != 0) Fail(fmt::format("{} {}", program, DescribeSignal(result.process.signal, config.wants_library())), status);
+  if (result.process.signal != 0)
+    Fail(fmt::format("{} {}", program, DescribeSignal(result.process.signal, config.wants_library())), status);
   if (result.statistics && !result.statistics->last_error.empty()) {
     Fail(result.statistics->last_error, kExitFailure);
     if (status == kExitOk) status = kExitFailure;
@@ -55,8 +56,10 @@ int ReportEnd(const SessionResult& result, const Config& config, std::string_vie
   const bool streamed = result.statistics && result.statistics->streamed();
   const bool on_devices = result.on_devices || (result.statistics && result.statistics->on_devices());
   if (status == kExitOk && config.flash_mode == FlashMode::kOn && !streamed && !result.unknown && !on_devices) {
-    return Fail(fmt::format("--flash-mode on, but {} streamed no weights: it mapped no GGUF model (with mmap off a model is read into memory), or "
-                            "its llama.cpp is linked statically or of another release; see `headrace doctor`", program),
+    return Fail(fmt::format("--flash-mode on, but {} streamed no weights: it mapped no GGUF model (with mmap off a "
+                            "model is read into memory), or "
+                            "its llama.cpp is linked statically or of another release; see `headrace doctor`",
+                            program),
                 kExitFailure);
   }
   return status;

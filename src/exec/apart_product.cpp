@@ -8,7 +8,8 @@
 namespace headrace {
 namespace {
 
-// Of one part's results: each product converts the columns anew. With 1 MiB (512 rows and columns) a prompt with Q6_K on AMX took an eighth longer.
+// Of one part's results: each product converts the columns anew. With 1 MiB (512 rows and columns) a prompt with Q6_K
+// on AMX took an eighth longer.
 constexpr uint64_t kResultBytes = 4 * kMiB;
 
 }  // namespace
@@ -18,16 +19,20 @@ ApartProduct::ApartProduct(const GgmlApi& api, ggml_context* context) : api_(api
   next_ = parts_.begin();
 }
 
-ggml_status ApartProduct::Multiply(ggml_backend_t backend, ggml_cgraph* graph, const ggml_tensor& product, uint64_t row_bytes) {
+ggml_status ApartProduct::Multiply(ggml_backend_t backend, ggml_cgraph* graph, const ggml_tensor& product,
+                                   uint64_t row_bytes) {
   const ggml_tensor &weight = *product.src[0], &columns = *product.src[1];
   const auto rows = static_cast<uint64_t>(product.ne[0]), count = static_cast<uint64_t>(product.ne[1]);
-  for (auto column = static_cast<int32_t>(columns_.size()); static_cast<uint64_t>(column) < count; ++column) columns_.push_back({0, column});
-  const uint64_t step = std::min(rows, std::max(kRowGroup, AlignDown(kResultBytes / (count * sizeof(float)), kRowGroup)));
+  for (auto column = static_cast<int32_t>(columns_.size()); static_cast<uint64_t>(column) < count; ++column)
+    columns_.push_back({0, column});
+  const uint64_t step =
+      std::min(rows, std::max(kRowGroup, AlignDown(kResultBytes / (count * sizeof(float)), kRowGroup)));
   if (results_.size() < step * count) results_.resize(step * count);
 
   const auto plane_of = [](const ggml_tensor& tensor, int64_t i2, int64_t i3) {
     ggml_tensor plane = tensor;
-    plane.data = static_cast<uint8_t*>(tensor.data) + static_cast<size_t>(i2) * tensor.nb[2] + static_cast<size_t>(i3) * tensor.nb[3];
+    plane.data = static_cast<uint8_t*>(tensor.data) + static_cast<size_t>(i2) * tensor.nb[2] +
+                 static_cast<size_t>(i3) * tensor.nb[3];
     plane.ne[2] = plane.ne[3] = 1;
     plane.view_src = nullptr;
     return plane;
@@ -53,8 +58,8 @@ ggml_status ApartProduct::Multiply(ggml_backend_t backend, ggml_cgraph* graph, c
       part.target.ne[1] = 1;
       part.target.nb[2] = product.nb[1];
       api_.graph_add_node(graph, &part.product);
-      api_.graph_add_node(graph, part.copy.Scatter(part.target, {columns_.data(), count}, row * sizeof(float), take * sizeof(float),
-                                                   reinterpret_cast<uint8_t*>(results_.data())));
+      api_.graph_add_node(graph, part.copy.Scatter(part.target, {columns_.data(), count}, row * sizeof(float),
+                                                   take * sizeof(float), reinterpret_cast<uint8_t*>(results_.data())));
       if (++next_ != parts_.end()) continue;
       if (const ggml_status status = Flush(backend, graph); status != GGML_STATUS_SUCCESS) return status;
     }

@@ -7,7 +7,8 @@
 
 namespace headrace {
 
-Status CallbackPass::Run(ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunction compute, const HostCallback& host, ggml_status& status) {
+Status CallbackPass::Run(ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunction compute,
+                         const HostCallback& host, ggml_status& status) {
   host_ = host;
   host_wants_ = false;
   lookup_ = 0;
@@ -32,7 +33,8 @@ bool CallbackPass::OnNode(ggml_tensor* node, bool ask, void* self) noexcept {
 bool CallbackPass::IsBefore(const ggml_tensor* node) const {
   const auto& lookups = pass_.plan.lookups;
   const Takeover* const next = pass_.next();
-  return (next != nullptr && !next->upload && next->before == node) || (lookup_ < lookups.size() && lookups[lookup_].before == node);
+  return (next != nullptr && !next->upload && next->before == node) ||
+         (lookup_ < lookups.size() && lookups[lookup_].before == node);
 }
 
 // It has been computed here.
@@ -85,7 +87,9 @@ bool CallbackPass::Answer(ggml_tensor* node) {
   return goes_on && failure_.ok() && uploads_.failure().ok();
 }
 
-Status CallbackPass::LookUp(const Lookup& lookup) { return pass_.memory().rows().LookUp(lookup, lookup.backend, pass_.account().times); }
+Status CallbackPass::LookUp(const Lookup& lookup) {
+  return pass_.memory().rows().LookUp(lookup, lookup.backend, pass_.account().times);
+}
 
 Status CallbackPass::Execute(Takeover& takeover) {
   bool changed = false;
@@ -104,7 +108,8 @@ Status CallbackPass::ExecuteExperts(Takeover& takeover) {
     HEADRACE_RETURN_IF_ERROR(pass_.BeginExperts(takeover));
     const uint64_t start = Now();
     ExpertUse* const next = pass_.BeginForesight(use, 1, foresight_);
-    if (next != nullptr && foresight_.Multiply(0, dense_.product(), takeover.backend) == GGML_STATUS_SUCCESS) pass_.ReadForeseen(*next, foresight_);
+    if (next != nullptr && foresight_.Multiply(0, dense_.product(), takeover.backend) == GGML_STATUS_SUCCESS)
+      pass_.ReadForeseen(*next, foresight_);
     times.kernel_ns += Now() - start;
   }
   const std::span scratch = pass_.memory().scratch();
@@ -113,7 +118,8 @@ Status CallbackPass::ExecuteExperts(Takeover& takeover) {
     const SegmentRows& segment = takeover.segments[i];
     const auto arrival = pass_.Await(takeover, i, segment.rows * takeover.weight->cut.row_bytes, times.wait_ns);
     if (!arrival.ok()) return arrival.status();
-    HEADRACE_RETURN_IF_ERROR(CheckProduct(experts_.MultiplyStreamed(takeover, segment, arrival->data, scratch, times), *takeover.weight));
+    HEADRACE_RETURN_IF_ERROR(
+        CheckProduct(experts_.MultiplyStreamed(takeover, segment, arrival->data, scratch, times), *takeover.weight));
     pass_.prefetcher().Release(takeover.first_segment + i);
   }
   return {};

@@ -14,16 +14,18 @@ uint8_t* ColumnAt(const ggml_tensor& tensor, const ExpertPair& pair) {
 
 uint64_t ColumnBytes(const ggml_tensor& tensor) { return static_cast<uint64_t>(tensor.ne[0]) * tensor.nb[0]; }
 
-ColumnCopy::ColumnCopy(const GgmlApi& api, ggml_context* context) : node_(NewCustomNode(api, context, &ColumnCopy::Run, this)) {}
+ColumnCopy::ColumnCopy(const GgmlApi& api, ggml_context* context)
+    : node_(NewCustomNode(api, context, &ColumnCopy::Run, this)) {}
 
-ggml_tensor* ColumnCopy::Gather(const ggml_tensor& tensor, std::span<const ExpertPair> pairs, uint64_t bytes, uint8_t* consecutive) {
+ggml_tensor* ColumnCopy::Gather(const ggml_tensor& tensor, std::span<const ExpertPair> pairs, uint64_t bytes,
+                                uint8_t* consecutive) {
   Scatter(tensor, pairs, 0, bytes, consecutive);
   gather_ = true;
   return node_;
 }
 
-ggml_tensor* ColumnCopy::Scatter(const ggml_tensor& tensor, std::span<const ExpertPair> pairs, uint64_t offset, uint64_t bytes,
-                                 uint8_t* consecutive) {
+ggml_tensor* ColumnCopy::Scatter(const ggml_tensor& tensor, std::span<const ExpertPair> pairs, uint64_t offset,
+                                 uint64_t bytes, uint8_t* consecutive) {
   tensor_ = &tensor;
   pairs_ = pairs;
   offset_ = offset;

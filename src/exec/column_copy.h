@@ -25,8 +25,10 @@ class ColumnCopy {
 
   // Bytes [offset, offset + bytes) of the pairs' columns in `tensor` to or from `consecutive`, one behind the other.
   // All must live until the node has been computed.
-  ggml_tensor* Gather(const ggml_tensor& tensor, std::span<const ExpertPair> pairs, uint64_t bytes, uint8_t* consecutive);
-  ggml_tensor* Scatter(const ggml_tensor& tensor, std::span<const ExpertPair> pairs, uint64_t offset, uint64_t bytes, uint8_t* consecutive);
+  ggml_tensor* Gather(const ggml_tensor& tensor, std::span<const ExpertPair> pairs, uint64_t bytes,
+                      uint8_t* consecutive);
+  ggml_tensor* Scatter(const ggml_tensor& tensor, std::span<const ExpertPair> pairs, uint64_t offset, uint64_t bytes,
+                       uint8_t* consecutive);
 
  private:
   static void Run(ggml_tensor* result, const ggml_tensor* source, int thread, int threads, void* self);

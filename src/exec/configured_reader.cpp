@@ -10,7 +10,7 @@
 namespace headrace {
 
 Result<std::unique_ptr<Reader>> OpenConfiguredReader(const Config& config, unsigned depth) {
-  const ReaderKind kind = config.reader == "uring" ? ReaderKind::kUring
+  const ReaderKind kind = config.reader == "uring"  ? ReaderKind::kUring
                           : config.reader == "auto" ? ReaderKind::kAuto
                                                     : ReaderKind::kPread;
   auto reader = MakeReader(kind, depth);

@@ -1,5 +1,5 @@
-// Threads that copy bytes to a device. One thread's stores fill no bus: 10.7 GB/s from one, 21 from two, 33 from four on an H100 (Vulkan), where the device's
-// memory is mapped and its driver copies in the thread that asks.
+// Threads that copy bytes to a device. One thread's stores fill no bus: 10.7 GB/s from one, 21 from two, 33 from four
+// on an H100 (Vulkan), where the device's memory is mapped and its driver copies in the thread that asks.
 #pragma once
 
 #include <condition_variable>
@@ -35,7 +35,7 @@ class CopyThreads {
   const size_t wanted_;
   std::vector<std::thread> threads_;  // of the thread that gives
 
-  std::mutex mutex_;                  // guards all below
+  std::mutex mutex_;  // guards all below
   std::condition_variable given_, done_;
   std::deque<std::function<void()>> work_;
   size_t doing_ = 0;

@@ -5,8 +5,8 @@
 
 namespace headrace {
 
-// `function(node, source, thread, threads, argument)`. The node's source and result are never used; they have memory all
-// the same. The context needs room for two tensors. An operation that every release has.
+// `function(node, source, thread, threads, argument)`. The node's source and result are never used; they have memory
+// all the same. The context needs room for two tensors. An operation that every release has.
 ggml_tensor* NewCustomNode(const GgmlApi& api, ggml_context* context, ggml_custom1_op_t function, void* argument);
 
 }  // namespace headrace

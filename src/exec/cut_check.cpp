@@ -12,7 +12,8 @@
 namespace headrace {
 namespace {
 
-// One column; a full group of four and one more: both paths of the wide kernels; one block of AMX's kernels, and two with a part of a third.
+// One column; a full group of four and one more: both paths of the wide kernels; one block of AMX's kernels, and two
+// with a part of a third.
 constexpr std::array<int64_t, 4> kColumns = {1, 5, 32, 67};
 
 // A narrow batch may use the file's layout (null) where a wide one uses the packed one.
@@ -22,16 +23,16 @@ std::vector<const PackedLayout*> Layouts(const Weight& weight) {
   return layouts;
 }
 
-bool Compare(const GgmlApi& api, Product& product, ggml_backend_t backend, const Weight& weight, const PackedLayout* layout,
-             int64_t rows, int64_t columns) {
+bool Compare(const GgmlApi& api, Product& product, ggml_backend_t backend, const Weight& weight,
+             const PackedLayout* layout, int64_t rows, int64_t columns) {
   const auto bytes = static_cast<size_t>(rows) * weight.RowBytes(layout);
   TrialProduct trial(api, TileOf(api, weight.tensor, rows, weight.tensor.data, nullptr), columns);
   // Page-aligned, as the real ones are.
   std::vector<uint8_t> memory(bytes + kPageBytes);
   void* moved = memory.data() + (kPageBytes - reinterpret_cast<uintptr_t>(memory.data()) % kPageBytes);
   if (layout != nullptr) PackRowsByEngine(api, weight.tensor, rows, trial.weight.data, moved, *layout);
-  if (product.Multiply(backend, trial.node, 0, static_cast<uint64_t>(rows), layout != nullptr ? moved : trial.weight.data, layout,
-                       nullptr) != GGML_STATUS_SUCCESS) {
+  if (product.Multiply(backend, trial.node, 0, static_cast<uint64_t>(rows),
+                       layout != nullptr ? moved : trial.weight.data, layout, nullptr) != GGML_STATUS_SUCCESS) {
     return false;
   }
   std::vector<float> pieces(trial.result.size());
@@ -40,8 +41,9 @@ bool Compare(const GgmlApi& api, Product& product, ggml_backend_t backend, const
   for (int64_t row = 0; row < rows; row += group) {
     uint8_t* from = static_cast<uint8_t*>(trial.weight.data) + static_cast<size_t>(row) * weight.cut.row_bytes;
     const Move move{from, moved};
-    if (product.Multiply(backend, trial.node, static_cast<uint64_t>(row), static_cast<uint64_t>(std::min(group, rows - row)),
-                         moved, layout, &move) != GGML_STATUS_SUCCESS) {
+    if (product.Multiply(backend, trial.node, static_cast<uint64_t>(row),
+                         static_cast<uint64_t>(std::min(group, rows - row)), moved, layout,
+                         &move) != GGML_STATUS_SUCCESS) {
       return false;
     }
   }
@@ -57,7 +59,8 @@ bool CompareExperts(const GgmlApi& api, ExpertProduct& product, ggml_backend_t b
   std::vector<uint8_t> copies(static_cast<size_t>(experts) * matrix_bytes), packed(copies.size());
   for (int64_t expert = 0; expert < experts; ++expert) {
     std::memcpy(copies.data() + static_cast<size_t>(expert) * matrix_bytes,
-                static_cast<const uint8_t*>(weight.tensor.data) + static_cast<size_t>(expert) * weight.tensor.nb[2], matrix_bytes);
+                static_cast<const uint8_t*>(weight.tensor.data) + static_cast<size_t>(expert) * weight.tensor.nb[2],
+                matrix_bytes);
   }
   if (layout != nullptr) PackRowsByEngine(api, weight.tensor, rows * experts, copies.data(), packed.data(), *layout);
   ggml_tensor source = TileOf(api, weight.tensor, rows, layout != nullptr ? packed.data() : copies.data(), layout);
@@ -74,9 +77,14 @@ bool CompareExperts(const GgmlApi& api, ExpertProduct& product, ggml_backend_t b
   std::vector<uint8_t> scratch(ExpertProduct::ScratchBytes(trial.node, tokens));
   for (int64_t expert = 0; expert < experts; ++expert) {
     for (int64_t row = 0; row < rows; row += group) {
-      const uint8_t* data = copies.data() + static_cast<size_t>(expert) * matrix_bytes + static_cast<size_t>(row) * row_bytes;
-      const ExpertRows work{static_cast<uint64_t>(row), static_cast<uint64_t>(std::min(group, rows - row)), data,
-                            choice->pairs(static_cast<uint32_t>(expert)), layout, false};
+      const uint8_t* data =
+          copies.data() + static_cast<size_t>(expert) * matrix_bytes + static_cast<size_t>(row) * row_bytes;
+      const ExpertRows work{static_cast<uint64_t>(row),
+                            static_cast<uint64_t>(std::min(group, rows - row)),
+                            data,
+                            choice->pairs(static_cast<uint32_t>(expert)),
+                            layout,
+                            false};
       if (product.Multiply(backend, trial.node, {&work, 1}, scratch) != GGML_STATUS_SUCCESS) return false;
     }
   }

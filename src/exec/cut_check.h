@@ -8,8 +8,8 @@
 
 namespace headrace {
 
-// True when pieces give the bits of the whole, for one column and for more; `product` then knows whether it must compute
-// results apart. Reads at most 192 rows of the weight from its mapping.
+// True when pieces give the bits of the whole, for one column and for more; `product` then knows whether it must
+// compute results apart. Reads at most 192 rows of the weight from its mapping.
 bool PiecesEqualWhole(const GgmlApi& api, Product& product, ggml_backend_t backend, const Weight& weight);
 
 // The same for single experts: at most 192 rows of each of two.

@@ -8,8 +8,9 @@
 namespace headrace {
 namespace {
 
-// From how many columns on rows are gathered before they are multiplied (docs/architecture.md): in a packed layout they are moved anyway
-// and still in the cores' caches when they are multiplied at once; in the file's layout gathering is a copy.
+// From how many columns on rows are gathered before they are multiplied (docs/architecture.md): in a packed layout they
+// are moved anyway and still in the cores' caches when they are multiplied at once; in the file's layout gathering is a
+// copy.
 constexpr int64_t kGatherPlain = 9, kGatherPacked = 64;
 
 }  // namespace
@@ -45,8 +46,8 @@ Status DenseMultiplier::MultiplyResident(const Takeover& takeover) {
   return {};
 }
 
-// Takes the rows of one segment as they arrive. They are multiplied at once, while they are in the cores' caches; a wide batch
-// first gathers rows, since each product converts the batch anew.
+// Takes the rows of one segment as they arrive. They are multiplied at once, while they are in the cores' caches; a
+// wide batch first gathers rows, since each product converts the batch anew.
 Status DenseMultiplier::MultiplySegment(Takeover& takeover, size_t index, Run& run) {
   Weight& weight = *takeover.weight;
   const SegmentRows& segment = takeover.segments[index];
@@ -64,7 +65,9 @@ Status DenseMultiplier::MultiplySegment(Takeover& takeover, size_t index, Run& r
   if (!arrival.ok()) return arrival.status();
   // The arrived bytes are const; the kernels take a pointer to data that they only read.
   uint8_t* data = const_cast<uint8_t*>(arrival->data);
-  if (twice) HEADRACE_RETURN_IF_ERROR(MoveRows(takeover, segment.rows, weight.layout, {data, weight.ResidentRow(segment.first_row)}));
+  if (twice)
+    HEADRACE_RETURN_IF_ERROR(
+        MoveRows(takeover, segment.rows, weight.layout, {data, weight.ResidentRow(segment.first_row)}));
 
   const bool gather = columns >= (packed != nullptr ? kGatherPacked : kGatherPlain) && weight.cut.by_rows;
   if (keep || pack || gather) {
@@ -73,7 +76,8 @@ Status DenseMultiplier::MultiplySegment(Takeover& takeover, size_t index, Run& r
     const bool extends = run.rows > 0 && run.packed == packed && run.first_row + run.rows == segment.first_row;
     uint8_t* const behind = run.data + run.rows * moved_row_bytes;
     uint8_t* to = keep ? weight.ResidentRow(segment.first_row) : scratch.data();
-    if (extends && !keep && run.data == scratch.data() && behind + segment.rows * moved_row_bytes <= scratch.data() + scratch.size()) {
+    if (extends && !keep && run.data == scratch.data() &&
+        behind + segment.rows * moved_row_bytes <= scratch.data() + scratch.size()) {
       to = behind;
     }
     if (!extends || to != behind) {
@@ -97,7 +101,8 @@ Status DenseMultiplier::MultiplySegment(Takeover& takeover, size_t index, Run& r
   return {};
 }
 
-Status DenseMultiplier::MoveRows(const Takeover& takeover, uint64_t rows, const PackedLayout* packed, const Move& move) {
+Status DenseMultiplier::MoveRows(const Takeover& takeover, uint64_t rows, const PackedLayout* packed,
+                                 const Move& move) {
   const uint64_t start = Now();
   const ggml_status status = product_.MoveRows(takeover.backend, takeover.weight->tensor, rows, packed, move);
   pass_.account().times.kernel_ns += Now() - start;
@@ -108,7 +113,8 @@ Status DenseMultiplier::MoveRows(const Takeover& takeover, uint64_t rows, const 
 Status DenseMultiplier::Flush(const Takeover& takeover, Run& run, const Move* move) {
   if (run.rows == 0) return {};
   const uint64_t start = Now();
-  const ggml_status status = product_.Multiply(takeover.backend, *takeover.node, run.first_row, run.rows, run.data, run.packed, move);
+  const ggml_status status =
+      product_.Multiply(takeover.backend, *takeover.node, run.first_row, run.rows, run.data, run.packed, move);
   pass_.account().times.kernel_ns += Now() - start;
   run = {};
   return CheckProduct(status, *takeover.weight);

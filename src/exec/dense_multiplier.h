@@ -1,4 +1,5 @@
-// The product of a wide batch with a weight that streams: all of the host's threads multiply what is in memory, then each segment as it arrives.
+// The product of a wide batch with a weight that streams: all of the host's threads multiply what is in memory, then
+// each segment as it arrives.
 #pragma once
 
 #include <cstdint>

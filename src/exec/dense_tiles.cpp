@@ -20,7 +20,8 @@ uint64_t DenseTiles::RowsAtOnce(uint64_t rows, uint64_t most_bytes, uint64_t thr
   const Cut& cut = takeover_->weight->cut;
   if (!cut.by_rows) return rows;
   const uint64_t share = AlignUp((rows + threads - 1) / threads, kRowGroup);
-  return std::clamp(AlignDown(most_bytes / takeover_->weight->widest_row_bytes(), kRowGroup), kRowGroup, std::max(kRowGroup, share));
+  return std::clamp(AlignDown(most_bytes / takeover_->weight->widest_row_bytes(), kRowGroup), kRowGroup,
+                    std::max(kRowGroup, share));
 }
 
 void DenseTiles::Begin(const Takeover& takeover, int threads) {
@@ -30,7 +31,8 @@ void DenseTiles::Begin(const Takeover& takeover, int threads) {
   pack_ = weight.packed != nullptr && choice_.PackStreamed(weight.tensor.type, takeover.node->ne[1]);
   if (pack_) {
     const uint64_t all = pass_.memory().scratch().size(), least = kRowGroup * weight.widest_row_bytes();
-    scratch_bytes_ = AlignDown(std::clamp(all / static_cast<uint64_t>(threads), least, std::max(least, kStreamedTileBytes)), kPageBytes);
+    scratch_bytes_ = AlignDown(
+        std::clamp(all / static_cast<uint64_t>(threads), least, std::max(least, kStreamedTileBytes)), kPageBytes);
     scratch_bytes_ = std::max(scratch_bytes_, least);
     packers_ = static_cast<int>(std::min(static_cast<uint64_t>(threads), all / scratch_bytes_));
   }
@@ -53,13 +55,15 @@ Status DenseTiles::BeginSegment() {
   keep_ = *room;
   if (keep_) kept_ = std::max(kept_, segment.first_row + segment.rows);
   // A few threads keep up with any disk: more and smaller tiles would only wake more of them.
-  segment_tile_rows_ = RowsAtOnce(segment.rows, pack_ && !keep_ ? scratch_bytes_ : kStreamedTileBytes, std::min<uint64_t>(static_cast<uint64_t>(threads_), kStreamingThreads));
+  segment_tile_rows_ = RowsAtOnce(segment.rows, pack_ && !keep_ ? scratch_bytes_ : kStreamedTileBytes,
+                                  std::min<uint64_t>(static_cast<uint64_t>(threads_), kStreamingThreads));
   return {};
 }
 
 bool DenseTiles::NextHasArrived() const {
   if (segment_ == takeover_->segments.size()) return false;
-  const uint64_t rows = std::min(takeover_->segments[segment_].rows, segment_row_ + std::max<uint64_t>(segment_tile_rows_, 1));
+  const uint64_t rows =
+      std::min(takeover_->segments[segment_].rows, segment_row_ + std::max<uint64_t>(segment_tile_rows_, 1));
   return pass_.prefetcher().Arrived(takeover_->first_segment + segment_, rows * takeover_->weight->cut.row_bytes);
 }
 
@@ -105,7 +109,9 @@ Status DenseTiles::Work(int thread, Worker& worker, uint64_t& wait_ns) {
 Status DenseTiles::Multiply(const Tile& tile, int thread, Worker& worker, uint64_t& wait_ns) {
   if (tile.segment != kResident) return MultiplyArrived(tile, thread, worker, wait_ns);
   Weight& weight = *takeover_->weight;
-  return CheckProduct(worker.product().Multiply(worker.backend(), *takeover_->node, tile.first_row, tile.rows, weight.ResidentRow(tile.first_row), weight.layout, nullptr), weight);
+  return CheckProduct(worker.product().Multiply(worker.backend(), *takeover_->node, tile.first_row, tile.rows,
+                                                weight.ResidentRow(tile.first_row), weight.layout, nullptr),
+                      weight);
 }
 
 Status DenseTiles::MultiplyArrived(const Tile& tile, int thread, Worker& worker, uint64_t& wait_ns) {
@@ -120,8 +126,10 @@ Status DenseTiles::MultiplyArrived(const Tile& tile, int thread, Worker& worker,
   const PackedLayout* const packed = tile.keep ? weight.layout : pack_ ? weight.packed : nullptr;
   uint8_t* const scratch = pass_.memory().scratch().data() + static_cast<uint64_t>(thread) * scratch_bytes_;
   const Move move{data, tile.keep ? weight.ResidentRow(tile.first_row) : scratch};
-  HEADRACE_RETURN_IF_ERROR(CheckProduct(worker.product().Multiply(worker.backend(), *takeover_->node, tile.first_row, tile.rows, moves ? static_cast<uint8_t*>(move.to) : data,
-                                                                  packed, moves ? &move : nullptr), weight));
+  HEADRACE_RETURN_IF_ERROR(CheckProduct(
+      worker.product().Multiply(worker.backend(), *takeover_->node, tile.first_row, tile.rows,
+                                moves ? static_cast<uint8_t*>(move.to) : data, packed, moves ? &move : nullptr),
+      weight));
   const std::lock_guard lock(mutex_);
   if (packed != nullptr) pass_.account().times.packed_bytes += tile.rows * row_bytes;
   if ((rows_left_[tile.segment] -= tile.rows) == 0) pass_.prefetcher().Release(takeover_->first_segment + tile.segment);

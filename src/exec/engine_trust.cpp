@@ -17,7 +17,8 @@ constexpr int kThreads = 2;
 
 }  // namespace
 
-EngineTrust::EngineTrust(const GgmlApi& api, KernelChoice& choice, ApartTypes& apart) : api_(api), choice_(choice), apart_(apart) {}
+EngineTrust::EngineTrust(const GgmlApi& api, KernelChoice& choice, ApartTypes& apart)
+    : api_(api), choice_(choice), apart_(apart) {}
 
 EngineTrust::~EngineTrust() {
   if (backend_ != nullptr) api_.backend_free(backend_);
@@ -28,14 +29,17 @@ bool EngineTrust::MayCut(const Weight& weight) {
     LearnCosts(weight);
     return true;  // it is never cut, and says nothing of others
   }
-  const auto [known, added] = trusted_.try_emplace({weight.tensor.type, weight.experts, weight.packed != nullptr ? weight.packed->buffer : nullptr}, false);
+  const auto [known, added] = trusted_.try_emplace(
+      {weight.tensor.type, weight.experts, weight.packed != nullptr ? weight.packed->buffer : nullptr}, false);
   if (!added) return known->second;
   known->second = Check(weight);
   if (known->second) {
     LearnCosts(weight);
   } else {
-    LogWarning(fmt::format("this llama.cpp multiplies {} differently in pieces than whole: such weights do not stream, its own mapping of the file is used",
-                           api_.type_name(weight.tensor.type)));
+    LogWarning(
+        fmt::format("this llama.cpp multiplies {} differently in pieces than whole: such weights do not stream, its "
+                    "own mapping of the file is used",
+                    api_.type_name(weight.tensor.type)));
   }
   return known->second;
 }
@@ -65,7 +69,8 @@ void EngineTrust::LearnCosts(const Weight& weight) {
     costs = MeasureKernels(api_, product, backend_, weight);
   }
   const int64_t from = choice_.Learn(weight.tensor.type, weight.experts, costs);
-  LogDebug(fmt::format("{}{}: streamed rows are repacked {}; {}, {:.1f} ms", api_.type_name(weight.tensor.type), weight.experts ? " experts" : "",
+  LogDebug(fmt::format("{}{}: streamed rows are repacked {}; {}, {:.1f} ms", api_.type_name(weight.tensor.type),
+                       weight.experts ? " experts" : "",
                        from == KernelCosts::kNever ? "never" : fmt::format("from {} columns on", from),
                        costs ? costs->Describe() : "other programs keep the processor busy, nothing could be measured",
                        static_cast<double>(Now() - start) / 1e6));

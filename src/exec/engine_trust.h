@@ -1,5 +1,6 @@
-// What the engine's kernels can be trusted with, by type of weights: to give the same bits for pieces as for the whole (cut_check.h), and what they cost
-// (kernel_timing.h). Found out on first use of a type with backends of our own, which no host stops or slows down.
+// What the engine's kernels can be trusted with, by type of weights: to give the same bits for pieces as for the whole
+// (cut_check.h), and what they cost (kernel_timing.h). Found out on first use of a type with backends of our own, which
+// no host stops or slows down.
 #pragma once
 
 #include <map>
@@ -32,8 +33,9 @@ class EngineTrust {
   const GgmlApi& api_;
   KernelChoice& choice_;
   ApartTypes& apart_;
-  ggml_backend_t backend_ = nullptr;                                // made when it is needed first
-  std::map<std::tuple<ggml_type, bool, ggml_backend_buffer_t>, bool> trusted_;   // type, of experts, the packed layout's kernels
+  ggml_backend_t backend_ = nullptr;  // made when it is needed first
+  std::map<std::tuple<ggml_type, bool, ggml_backend_buffer_t>, bool>
+      trusted_;  // type, of experts, the packed layout's kernels
 };
 
 }  // namespace headrace

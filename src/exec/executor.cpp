@@ -23,7 +23,8 @@ std::unique_ptr<RouterTraceWriter> OpenTrace(const Config& config) {
 }
 
 bool HasDevice(const GgmlApi& api) {
-  return api.backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_GPU) != nullptr || api.backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_IGPU) != nullptr;
+  return api.backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_GPU) != nullptr ||
+         api.backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_IGPU) != nullptr;
 }
 
 // The one whose pass this thread computes.
@@ -31,8 +32,8 @@ thread_local const Executor* t_computing = nullptr;
 
 }  // namespace
 
-Executor::Executor(const GgmlApi& api, const Config& config, WeightsAllowance& allowance, MappingTable& mappings, const ExpertStacks& stacks,
-                   SnapshotWriter& snapshot)
+Executor::Executor(const GgmlApi& api, const Config& config, WeightsAllowance& allowance, MappingTable& mappings,
+                   const ExpertStacks& stacks, SnapshotWriter& snapshot)
     : api_(api),
       config_(config),
       allowance_(allowance),
@@ -77,7 +78,8 @@ ggml_status Executor::Compute(ggml_backend_sched_t sched, ggml_cgraph* graph, Co
   try {
     copies_.CloseIfIdle();
     const auto mapped = MappedWeightsOf(sched);
-    auto products = FindProducts(api_, sched, graph, mapped == nullptr ? std::span<const MappedWeight>{} : *mapped, mappings_);
+    auto products =
+        FindProducts(api_, sched, graph, mapped == nullptr ? std::span<const MappedWeight>{} : *mapped, mappings_);
     if (products.empty()) return compute(sched, graph);
     auto lookups = FindLookups(api_, sched, graph, mappings_);
     const ggml_status status = ComputeAlone(std::move(products), std::move(lookups), sched, graph, compute, host);
@@ -109,8 +111,9 @@ std::shared_ptr<const std::vector<MappedWeight>> Executor::MappedWeightsOf(ggml_
   return mapped == mapped_.end() ? nullptr : mapped->second;
 }
 
-ggml_status Executor::ComputeAlone(std::vector<ManagedProduct> products, std::vector<Lookup> lookups, ggml_backend_sched_t sched, ggml_cgraph* graph,
-                                   ComputeFunction compute, const HostCallback& host) {
+ggml_status Executor::ComputeAlone(std::vector<ManagedProduct> products, std::vector<Lookup> lookups,
+                                   ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunction compute,
+                                   const HostCallback& host) {
   const std::lock_guard lock(mutex_);
   DropForgotten();  // another model may lie where one lay
   if (copies_.memory_bytes() > 0) copies_.Close();
@@ -140,7 +143,8 @@ void Executor::GuardStates(ggml_cgraph* graph) {
 void Executor::SetAside() { memory_.SetAside(copies_.memory_bytes() + guarded_bytes_ + routers_.bytes()); }
 
 Status Executor::Prepare(std::vector<ManagedProduct> products, std::vector<Lookup> lookups) {
-  // What the engine cannot be trusted to compute in pieces is left to its own mapping: right, at the speed of page faults.
+  // What the engine cannot be trusted to compute in pieces is left to its own mapping: right, at the speed of page
+  // faults.
   std::erase_if(products, [this](const ManagedProduct& product) {
     if (product.takeover.upload) return false;
     const ggml_tensor& node = *product.takeover.node;
@@ -160,11 +164,13 @@ Status Executor::Prepare(std::vector<ManagedProduct> products, std::vector<Looku
   HEADRACE_RETURN_IF_ERROR(CheckFiles());
   HEADRACE_RETURN_IF_ERROR(pass_.Begin());
   // Devices are given experts in the file's layout, and would not find them in the cache.
-  if (!choice_.CacheDecided() && experts_.cache() != nullptr && !HasDevice(api_)) choice_.DecideCache(experts_.ExpectedMisses());
+  if (!choice_.CacheDecided() && experts_.cache() != nullptr && !HasDevice(api_))
+    choice_.DecideCache(experts_.ExpectedMisses());
   return {};
 }
 
-ggml_status Executor::RunPass(ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunction compute, const HostCallback& host) {
+ggml_status Executor::RunPass(ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunction compute,
+                              const HostCallback& host) {
   if (const Status saved = state_guard_.Save(); !saved.ok()) {
     pass_.End();
     return Fail(saved);
@@ -175,22 +181,26 @@ ggml_status Executor::RunPass(ggml_backend_sched_t sched, ggml_cgraph* graph, Co
   Status failure = Run(sched, graph, compute, host, status);
   t_computing = nullptr;
   CountUploads(uploader_.bytes_copied(), uploader_.bytes_from_memory());
-  const bool stopped = failure.code() == Code::kCancelled;   // the host's own wish, not a failure
+  const bool stopped = failure.code() == Code::kCancelled;  // the host's own wish, not a failure
   if (failure.ok() && status == GGML_STATUS_SUCCESS) failure = CheckFiles();
   pass_.End();
   if (failure.ok() && status == GGML_STATUS_SUCCESS && pass_.complete()) return status;
   if (Prefetcher* const prefetcher = memory_.prefetcher()) prefetcher->Reset();
   if (!failure.ok() || status != GGML_STATUS_SUCCESS) {
     state_guard_.Restore();
-    if (unguarded_) LogWarning("the states of this context's recurrent layers are not to be used any more: clear it, or make a new one");
+    if (unguarded_)
+      LogWarning(
+          "the states of this context's recurrent layers are not to be used any more: clear it, or make a new one");
   }
   if (stopped) return GGML_STATUS_ABORTED;
   return failure.ok() ? status : Fail(failure);
 }
 
-Status Executor::Run(ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunction compute, const HostCallback& host, ggml_status& status) {
+Status Executor::Run(ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunction compute, const HostCallback& host,
+                     ggml_status& status) {
   const auto& takeovers = pass_.plan.takeovers;
-  const bool by_device = std::all_of(takeovers.begin(), takeovers.end(), [](const Takeover& takeover) { return takeover.upload; });
+  const bool by_device =
+      std::all_of(takeovers.begin(), takeovers.end(), [](const Takeover& takeover) { return takeover.upload; });
   if (host.function == nullptr && graph_pass_.Fits(sched, graph)) return graph_pass_.Run(sched, graph, compute, status);
   if (!by_device || !pass_.plan.lookups.empty()) return callback_pass_.Run(sched, graph, compute, host, status);
   status = compute(sched, graph);
@@ -206,7 +216,8 @@ void Executor::BeforeUpload(const void* data) noexcept {
   }
 }
 
-Status Executor::Upload(const void* data, uint64_t bytes, const Origin& origin, const RangeCopy::Take& take, bool by_threads) noexcept {
+Status Executor::Upload(const void* data, uint64_t bytes, const Origin& origin, const RangeCopy::Take& take,
+                        bool by_threads) noexcept {
   try {
     if (t_computing == this) return uploader_.Copy(data, bytes, origin, take, by_threads);
     const Status copied = copies_.CopyAndReadOn(origin.file, origin.offset, bytes, take);
@@ -278,7 +289,9 @@ void Executor::DropForgotten() {
     const std::lock_guard lock(forgotten_mutex_);
     ranges.swap(forgotten_);
   }
-  std::erase_if(ranges, [this](const auto& range) { return !weights_.Any(range.first, range.second) && !rows_.Any(range.first, range.second); });
+  std::erase_if(ranges, [this](const auto& range) {
+    return !weights_.Any(range.first, range.second) && !rows_.Any(range.first, range.second);
+  });
   if (ranges.empty()) return;
   if (Prefetcher* const prefetcher = memory_.prefetcher()) prefetcher->Reset();
   pass_.plan.Clear();
@@ -305,7 +318,12 @@ void Executor::Leave() noexcept {
 void Executor::Account(uint64_t wall_ns) {
   const PassPlan& plan = pass_.plan;
   const bool largest = !plan.of_head && plan.takeovers.front().weight->origin.model == weights_.Largest()->origin.model;
-  const PassAccount::Pass pass{plan.columns, largest, wall_ns, pass_.streamed_bytes(), plan.multiplied_bytes, callback_pass_.move_ns() + workers_.move_ns()};
+  const PassAccount::Pass pass{plan.columns,
+                               largest,
+                               wall_ns,
+                               pass_.streamed_bytes(),
+                               plan.multiplied_bytes,
+                               callback_pass_.move_ns() + workers_.move_ns()};
   const uint64_t read_by_cache = account_.Finish(pass, choice_);
   if (account_.counts.chosen > 0) pass_.set_foresees(read_by_cache > 0);
 }

@@ -23,8 +23,8 @@ class ExpertMultiplier {
   // The experts that are in memory first, then the others as they arrive. Errors: the read's; CheckProduct's.
   Status MultiplyCached(const Takeover& takeover, std::span<uint8_t> scratch, PassTimes& times);
   // Rows of one chosen expert from the ring.
-  ggml_status MultiplyStreamed(const Takeover& takeover, const SegmentRows& segment, const uint8_t* data, std::span<uint8_t> scratch,
-                               PassTimes& times);
+  ggml_status MultiplyStreamed(const Takeover& takeover, const SegmentRows& segment, const uint8_t* data,
+                               std::span<uint8_t> scratch, PassTimes& times);
 
   ExpertProduct& product() { return product_; }
   uint64_t pack_ns() const { return product_.pack_ns(); }
@@ -32,10 +32,13 @@ class ExpertMultiplier {
  private:
   // Whose kernels multiply an expert that these chose: the packed layout, or null for the file's.
   const PackedLayout* LayoutOf(const Takeover& takeover, std::span<const ExpertPair> pairs) const;
-  ggml_status MultiplyReady(const Takeover& takeover, std::span<const size_t> ready, std::span<uint8_t> scratch, PassTimes& times);
-  ggml_status ConvertCached(const Takeover& takeover, std::span<const size_t> ready, std::span<uint8_t> scratch, PassTimes& times);
+  ggml_status MultiplyReady(const Takeover& takeover, std::span<const size_t> ready, std::span<uint8_t> scratch,
+                            PassTimes& times);
+  ggml_status ConvertCached(const Takeover& takeover, std::span<const size_t> ready, std::span<uint8_t> scratch,
+                            PassTimes& times);
   ggml_status MultiplySlots(const Takeover& takeover, const SlotGroup& group, std::span<uint8_t> scratch);
-  ggml_status MultiplyPieces(const Takeover& takeover, std::span<const size_t> ready, std::span<uint8_t> scratch, PassTimes& times);
+  ggml_status MultiplyPieces(const Takeover& takeover, std::span<const size_t> ready, std::span<uint8_t> scratch,
+                             PassTimes& times);
 
   const KernelChoice& choice_;
   ExpertProduct product_;

@@ -80,7 +80,8 @@ void ExpertProduct::AddPiece(const ggml_tensor& node, const ExpertRows& work, ui
     place(piece.product, scratch + AlignUp(ColumnBytes(*node.src[1]) * columns, kPageBytes));
     api_.graph_add_node(graph_, piece.gather.Gather(*node.src[1], work.pairs, ColumnBytes(*node.src[1]), scratch));
     api_.graph_add_node(graph_, &piece.product);
-    api_.graph_add_node(graph_, piece.scatter.Scatter(node, work.pairs, offset, work.rows * node.nb[0], static_cast<uint8_t*>(piece.product.data)));
+    api_.graph_add_node(graph_, piece.scatter.Scatter(node, work.pairs, offset, work.rows * node.nb[0],
+                                                      static_cast<uint8_t*>(piece.product.data)));
   }
   ++next_;
 }
@@ -101,7 +102,8 @@ bool ExpertProduct::MultiplyWhole(ggml_backend_t backend, ggml_tensor& node) {
 
 uint64_t ExpertProduct::ScratchBytes(const ggml_tensor& node, int64_t tokens) {
   const uint64_t rows = std::min(static_cast<uint64_t>(node.ne[0]), kFewestRows);
-  return kScratchPages * kPageBytes + rows * node.src[0]->nb[1] + static_cast<uint64_t>(tokens) * (ColumnBytes(*node.src[1]) + rows * node.nb[0]);
+  return kScratchPages * kPageBytes + rows * node.src[0]->nb[1] +
+         static_cast<uint64_t>(tokens) * (ColumnBytes(*node.src[1]) + rows * node.nb[0]);
 }
 
 ggml_status ExpertProduct::Multiply(ggml_backend_t backend, const ggml_tensor& node, std::span<const ExpertRows> work,
@@ -118,12 +120,15 @@ ggml_status ExpertProduct::Multiply(ggml_backend_t backend, const ggml_tensor& n
     const uint64_t packing = all.layout != nullptr && !all.packed ? row_bytes : 0;  // bytes of scratch for each row
     // All columns at once, and as many rows as then have room for themselves and their results.
     const uint64_t fewest = std::min(all.rows, kFewestRows);
-    const size_t columns = std::clamp<size_t>(less(room, fewest * packing) / (column_bytes + fewest * result_bytes), 1, all.pairs.size());
+    const size_t columns =
+        std::clamp<size_t>(less(room, fewest * packing) / (column_bytes + fewest * result_bytes), 1, all.pairs.size());
     for (size_t column = 0; column < all.pairs.size(); column += columns) {
       const auto pairs = all.pairs.subspan(column, std::min(columns, all.pairs.size() - column));
       const bool in_place = pairs.size() == 1;
       const uint64_t for_row = packing + (in_place ? 0 : pairs.size() * result_bytes);
-      const uint64_t fitting = for_row == 0 ? all.rows : AlignDown(less(room, in_place ? 0 : pairs.size() * column_bytes) / for_row, kFewestRows);
+      const uint64_t fitting =
+          for_row == 0 ? all.rows
+                       : AlignDown(less(room, in_place ? 0 : pairs.size() * column_bytes) / for_row, kFewestRows);
       const uint64_t step = std::clamp(fitting, fewest, all.rows);
       for (uint64_t row = 0; row < all.rows; row += step) {
         ExpertRows rows = all;
@@ -140,8 +145,8 @@ ggml_status ExpertProduct::Multiply(ggml_backend_t backend, const ggml_tensor& n
   return Flush(backend);
 }
 
-ggml_status ExpertProduct::PackInPlace(ggml_backend_t backend, const ggml_tensor& weight, uint8_t* data, const PackedLayout* layout,
-                                       std::span<uint8_t> scratch) {
+ggml_status ExpertProduct::PackInPlace(ggml_backend_t backend, const ggml_tensor& weight, uint8_t* data,
+                                       const PackedLayout* layout, std::span<uint8_t> scratch) {
   api_.graph_clear(graph_);
   next_ = pieces_.begin();
   const auto all = static_cast<uint64_t>(weight.ne[1]);

@@ -21,7 +21,7 @@ struct ExpertRows {
   const uint8_t* data = nullptr;
   std::span<const ExpertPair> pairs;
   const PackedLayout* layout = nullptr;  // whose kernels multiply; null: the file's
-  bool packed = false;                     // data is in it already
+  bool packed = false;                   // data is in it already
 };
 
 // Multiplies with a CPU backend: the host's own, or a Worker's. One thread at a time.
@@ -57,21 +57,23 @@ class ExpertProduct {
 
  private:
   struct Piece {
-    Piece(const GgmlApi& api, ggml_context* context) : move(api, context), gather(api, context), scatter(api, context) {}
+    Piece(const GgmlApi& api, ggml_context* context)
+        : move(api, context), gather(api, context), scatter(api, context) {}
     ggml_tensor weight, columns, ids, product;
     RowMove move;
     ColumnCopy gather, scatter;
   };
 
-  uint8_t* Pack(const ggml_tensor& weight, uint64_t rows, const uint8_t* data, const PackedLayout* layout, uint8_t* scratch);
+  uint8_t* Pack(const ggml_tensor& weight, uint64_t rows, const uint8_t* data, const PackedLayout* layout,
+                uint8_t* scratch);
   void AddPiece(const ggml_tensor& node, const ExpertRows& work, uint8_t* scratch);
   ggml_status Flush(ggml_backend_t backend);
 
   const GgmlApi& api_;
   ggml_context* context_;
   ggml_cgraph* graph_;
-  std::list<Piece> pieces_;            // which graph nodes point at
-  std::list<Piece>::iterator next_;    // the first that is unused
+  std::list<Piece> pieces_;          // which graph nodes point at
+  std::list<Piece>::iterator next_;  // the first that is unused
   std::vector<int32_t> zeros_;
 };
 

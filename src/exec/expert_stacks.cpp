@@ -7,7 +7,8 @@ namespace {
 
 // Whether `name` is something, a dot and `stack`.
 bool IsNameOfCache(std::string_view name, std::string_view stack) {
-  return !stack.empty() && name.size() > stack.size() + 1 && name.ends_with(stack) && name[name.size() - stack.size() - 1] == '.';
+  return !stack.empty() && name.size() > stack.size() + 1 && name.ends_with(stack) &&
+         name[name.size() - stack.size() - 1] == '.';
 }
 
 }  // namespace
@@ -28,7 +29,9 @@ std::shared_ptr<const ggml_tensor> ExpertStacks::KeptIn(const ggml_tensor& cache
   std::shared_ptr<const ggml_tensor> found;
   const std::lock_guard lock(mutex_);
   for (const auto& stack : stacks_) {
-    if (stack->type != cache.type || stack->ne[0] != cache.ne[0] || stack->ne[1] != cache.ne[1] || !IsNameOfCache(name, stack->name)) continue;
+    if (stack->type != cache.type || stack->ne[0] != cache.ne[0] || stack->ne[1] != cache.ne[1] ||
+        !IsNameOfCache(name, stack->name))
+      continue;
     if (found != nullptr) return nullptr;
     found = stack;
   }

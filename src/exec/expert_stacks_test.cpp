@@ -32,7 +32,8 @@ TEST_F(ExpertStacksTest, AreFoundByTheNameOfACache) {
   EXPECT_EQ(found->data, &memory_[0]);
   EXPECT_EQ(stacks_.KeptIn(Stack("moe_cache.blk.11.ffn_up_exps.weight", nullptr)), nullptr);
   EXPECT_EQ(stacks_.KeptIn(Stack("moe_cacheblk.1.ffn_up_exps.weight", nullptr)), nullptr);
-  EXPECT_EQ(stacks_.KeptIn(Stack("blk.1.ffn_up_exps.weight", nullptr)), nullptr) << "that is the stack itself, on a device";
+  EXPECT_EQ(stacks_.KeptIn(Stack("blk.1.ffn_up_exps.weight", nullptr)), nullptr)
+      << "that is the stack itself, on a device";
   ggml_tensor other = Stack("moe_cache.blk.1.ffn_up_exps.weight", nullptr);
   other.ne[1] = 33;
   EXPECT_EQ(stacks_.KeptIn(other), nullptr);

@@ -14,7 +14,8 @@ uint32_t ExpertStore::FindOrAdd(const std::vector<const Weight*>& weights, uint3
   for (const Weight* weight : weights) {
     layout.slices.push_back({weight->origin.file.get(), weight->origin.offset, weight->bytes() / layout.experts});
   }
-  const auto known = std::find_if(layers_.begin(), layers_.end(), [&](const ExpertLayout& layer) { return layer.slices == layout.slices; });
+  const auto known = std::find_if(layers_.begin(), layers_.end(),
+                                  [&](const ExpertLayout& layer) { return layer.slices == layout.slices; });
   if (known != layers_.end()) return static_cast<uint32_t>(known - layers_.begin());
   layers_.push_back(std::move(layout));
   changed_ = true;
@@ -74,7 +75,8 @@ double ExpertStore::ExpectedMisses() const {
     of_token += layer.SlotBytes() * std::min(layer.experts, layer.per_token);
   }
   if (of_token == 0) return 0;
-  return ExpertDemand(all, of_token).AbsentBytes({}, static_cast<double>(cache_bytes())) / static_cast<double>(of_token);
+  return ExpertDemand(all, of_token).AbsentBytes({}, static_cast<double>(cache_bytes())) /
+         static_cast<double>(of_token);
 }
 
 uint64_t ExpertStore::bytes_read() const { return bytes_read_ + (cache_ != nullptr ? cache_->bytes_read() : 0); }

@@ -20,7 +20,8 @@ class ExpertStore {
   // `directory`: where it is kept which experts were popular (HeatKeeper).
   explicit ExpertStore(std::optional<std::string> directory) : keeper_(std::move(directory)) {}
 
-  // The number of the layer whose experts these weights hold, in the order of their use; added when it is new. A token chooses `per_token` of them.
+  // The number of the layer whose experts these weights hold, in the order of their use; added when it is new. A token
+  // chooses `per_token` of them.
   uint32_t FindOrAdd(const std::vector<const Weight*>& weights, uint32_t per_token);
   // A cache for all layers in at most `bytes` of the store's budget: the present one when nothing changed. A new
   // one reads ahead what the last one, or an earlier run, used most; one of another size keeps its hottest experts. No
@@ -47,8 +48,8 @@ class ExpertStore {
   HeatKeeper keeper_;
   bool changed_ = false;
   uint64_t granted_bytes_ = 0;
-  uint64_t bytes_read_ = 0;            // by caches that are gone
-  Reservation reservation_;            // before the cache that it pays for
+  uint64_t bytes_read_ = 0;  // by caches that are gone
+  Reservation reservation_;  // before the cache that it pays for
   std::unique_ptr<ExpertCache> cache_;
 };
 

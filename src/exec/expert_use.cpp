@@ -8,7 +8,8 @@
 namespace headrace {
 ExpertUse::Way ChooseWay(uint32_t experts, int64_t per_token, int64_t tokens, uint32_t slots) {
   const int64_t choices = per_token * tokens;
-  if (tokens < KernelChoice::kWideTokens && std::min<int64_t>(experts, choices) <= slots) return ExpertUse::Way::kCached;
+  if (tokens < KernelChoice::kWideTokens && std::min<int64_t>(experts, choices) <= slots)
+    return ExpertUse::Way::kCached;
   return choices >= kCoveringChoices * experts ? ExpertUse::Way::kStreamed : ExpertUse::Way::kOnDemand;
 }
 
@@ -23,14 +24,15 @@ Status BeginUse(ExpertUse& use, ExpertCache* cache, size_t layers_left, ExpertCo
   use.begun = true;
   const std::vector<uint32_t>& experts = use.choice.experts();
   counts.foreseen += use.foreseen.size();
-  counts.foreseen_rightly += static_cast<uint64_t>(
-      std::count_if(use.foreseen.begin(), use.foreseen.end(), [&](uint32_t expert) { return use.choice.Chosen(expert); }));
+  counts.foreseen_rightly += static_cast<uint64_t>(std::count_if(
+      use.foreseen.begin(), use.foreseen.end(), [&](uint32_t expert) { return use.choice.Chosen(expert); }));
   if (cache != nullptr) {
-    for (const uint32_t expert : experts) cache->Touch(use.layer, expert, static_cast<double>(use.choice.pairs(expert).size()));
+    for (const uint32_t expert : experts)
+      cache->Touch(use.layer, expert, static_cast<double>(use.choice.pairs(expert).size()));
   }
   if (use.way == ExpertUse::Way::kCached) {
-    const auto held = static_cast<uint64_t>(
-        std::count_if(experts.begin(), experts.end(), [&](uint32_t expert) { return cache->Ready(use.layer, expert); }));
+    const auto held = static_cast<uint64_t>(std::count_if(
+        experts.begin(), experts.end(), [&](uint32_t expert) { return cache->Ready(use.layer, expert); }));
     auto pins = cache->Demand(use.layer, experts);
     if (pins.ok()) {
       counts.chosen += experts.size();
@@ -59,7 +61,8 @@ Status BeginUse(ExpertUse& use, ExpertCache* cache, size_t layers_left, ExpertCo
 std::vector<SegmentRows> ChosenSegments(const ExpertUse& use, const Takeover& takeover, uint64_t segment_limit) {
   std::vector<SegmentRows> segments;
   const auto matrix = static_cast<uint64_t>(takeover.weight->tensor.ne[1]);
-  for (const uint32_t expert : use.streamed) CutSegments(*takeover.weight, expert * matrix, (expert + 1) * matrix, segment_limit, false, segments);
+  for (const uint32_t expert : use.streamed)
+    CutSegments(*takeover.weight, expert * matrix, (expert + 1) * matrix, segment_limit, false, segments);
   return segments;
 }
 

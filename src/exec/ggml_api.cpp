@@ -66,18 +66,28 @@ const char* DifferentField(const GgmlApi& api, const Probe& probe) {
   if (plain.view_src != nullptr || view.view_src != &plain) return "view_src";
   if (view.view_offs != 8) return "view_offs";
   if (view.data != reinterpret_cast<const char*>(&probe) + 8 || product.data != nullptr) return "data";
-  if (product.src[0] != &plain || product.src[1] != probe.columns || custom.src[0] != &product || custom.src[1] != nullptr) return "src";
-  if (!HasParameter(custom, reinterpret_cast<const void*>(&ProbeFunction)) || !HasParameter(custom, &probe)) return "op_params";
+  if (product.src[0] != &plain || product.src[1] != probe.columns || custom.src[0] != &product ||
+      custom.src[1] != nullptr)
+    return "src";
+  if (!HasParameter(custom, reinterpret_cast<const void*>(&ProbeFunction)) || !HasParameter(custom, &probe))
+    return "op_params";
   if (api.graph_n_nodes(probe.graph) != 2 || api.graph_node(probe.graph, 0) != &product) return "graph";
   return nullptr;
 }
 
 // Every name up to that of the custom node, which is behind all that are looked for in every release.
 void FindOps(const GgmlApi& api, ggml_op last, GgmlOps& ops) {
-  const std::pair<const char*, ggml_op*> wanted[] = {
-      {"ADD", &ops.add},         {"CPY", &ops.cpy},         {"GET_ROWS", &ops.get_rows}, {"MUL_MAT", &ops.mul_mat}, {"MUL_MAT_ID", &ops.mul_mat_id},
-      {"PERMUTE", &ops.permute}, {"RESHAPE", &ops.reshape}, {"SET_ROWS", &ops.set_rows}, {"TRANSPOSE", &ops.transpose},
-      {"UNARY", &ops.unary},     {"VIEW", &ops.view}};
+  const std::pair<const char*, ggml_op*> wanted[] = {{"ADD", &ops.add},
+                                                     {"CPY", &ops.cpy},
+                                                     {"GET_ROWS", &ops.get_rows},
+                                                     {"MUL_MAT", &ops.mul_mat},
+                                                     {"MUL_MAT_ID", &ops.mul_mat_id},
+                                                     {"PERMUTE", &ops.permute},
+                                                     {"RESHAPE", &ops.reshape},
+                                                     {"SET_ROWS", &ops.set_rows},
+                                                     {"TRANSPOSE", &ops.transpose},
+                                                     {"UNARY", &ops.unary},
+                                                     {"VIEW", &ops.view}};
   for (int number = 0; number <= static_cast<int>(last); ++number) {
     const auto op = static_cast<ggml_op>(number);
     for (const auto& [name, place] : wanted) {
@@ -90,16 +100,19 @@ void FindOps(const GgmlApi& api, ggml_op last, GgmlOps& ops) {
 Status LookAt(GgmlApi& api) {
   const size_t bytes = api.tensor_overhead() - kObjectHeaderBytes;
   if (bytes != sizeof(ggml_tensor)) {
-    return Status(Code::kUnsupported, fmt::format("its ggml_tensor has {} bytes, headrace was built for {}", bytes, sizeof(ggml_tensor)));
+    return Status(Code::kUnsupported,
+                  fmt::format("its ggml_tensor has {} bytes, headrace was built for {}", bytes, sizeof(ggml_tensor)));
   }
   for (const auto& [type, name] : {std::pair{GGML_TYPE_F32, "f32"}, {GGML_TYPE_I32, "i32"}}) {
     if (std::strcmp(api.type_name(type), name) == 0) continue;
-    return Status(Code::kUnsupported, fmt::format("its type {} is {}, not {}", static_cast<int>(type), api.type_name(type), name));
+    return Status(Code::kUnsupported,
+                  fmt::format("its type {} is {}, not {}", static_cast<int>(type), api.type_name(type), name));
   }
   const Probe probe(api);
   if (probe.context() == nullptr) return Status(Code::kUnsupported, "it cannot make a ggml context");
   if (const char* field = DifferentField(api, probe)) {
-    return Status(Code::kUnsupported, fmt::format("its ggml_tensor has other fields than headrace was built for ({})", field));
+    return Status(Code::kUnsupported,
+                  fmt::format("its ggml_tensor has other fields than headrace was built for ({})", field));
   }
   api.compute_flag = probe.product->flags & GGML_TENSOR_FLAG_COMPUTE;
   FindOps(api, probe.custom->op, api.op);

@@ -11,20 +11,23 @@ namespace headrace {
 namespace {
 
 bool IsFree(const GgmlApi& api, const ggml_tensor& node) {
-  return (node.op == api.op.view || node.op == api.op.reshape || node.op == api.op.permute || node.op == api.op.transpose) && api.Computes(node);
+  return (node.op == api.op.view || node.op == api.op.reshape || node.op == api.op.permute ||
+          node.op == api.op.transpose) &&
+         api.Computes(node);
 }
 
 // This thread's share of so many rows, in whole row groups.
 SlotProduct::Rows ShareOf(uint64_t rows, int thread, int threads) {
   const uint64_t groups = (rows + kRowGroup - 1) / kRowGroup;
   const auto t = static_cast<uint64_t>(thread), n = static_cast<uint64_t>(threads);
-  const uint64_t begin = std::min(rows, groups * t / n * kRowGroup), end = std::min(rows, groups * (t + 1) / n * kRowGroup);
+  const uint64_t begin = std::min(rows, groups * t / n * kRowGroup),
+                 end = std::min(rows, groups * (t + 1) / n * kRowGroup);
   return {begin, end - begin};
 }
 
-// Waits until the value is another one. Sleeping threads are woken one after the other, tens of microseconds each on virtual machines: with 16 threads that
-// costs more than what they wait for. So they give way to whoever else wants the processor, the thread that reads first of all, and sleep only when the disk
-// takes longer than usual.
+// Waits until the value is another one. Sleeping threads are woken one after the other, tens of microseconds each on
+// virtual machines: with 16 threads that costs more than what they wait for. So they give way to whoever else wants the
+// processor, the thread that reads first of all, and sleep only when the disk takes longer than usual.
 uint32_t AwaitChange(const std::atomic<uint32_t>& value, uint32_t known) {
   constexpr uint64_t kAwakeNs = 10'000'000;
   const uint64_t start = Now();
@@ -103,7 +106,8 @@ bool GraphExperts::MakeOrdinary(Layer& layer, Takeover& takeover) {
   const auto groups = GroupBySlots(use, takeover.slice, all);
   if (groups.size() != 1 || groups[0].slots.count > SlotProduct::kMostSlots) return false;
   for (const SlotProduct::Chosen& expert : groups[0].chosen) {
-    for (const ExpertPair& pair : expert.pairs) layer.slots[static_cast<size_t>(pair.token * use.per_token + pair.use)] = static_cast<int32_t>(expert.slot);
+    for (const ExpertPair& pair : expert.pairs)
+      layer.slots[static_cast<size_t>(pair.token * use.per_token + pair.use)] = static_cast<int32_t>(expert.slot);
   }
   ggml_tensor& weight = layer.weights[takeover.slice];
   const SlotArray& slots = groups[0].slots;
@@ -123,7 +127,8 @@ Status GraphExperts::Begin(size_t index, std::vector<size_t>& late) {
   HEADRACE_RETURN_IF_ERROR(pass_.BeginExperts(pass_.plan.takeovers[use.first]));
   for (size_t i = use.first; i <= use.last; ++i) {
     Takeover& takeover = pass_.plan.takeovers[i];
-    if (takeover.experts != &use || (i == use.first && layer.free_node == nullptr)) continue;  // the last begins the layer
+    if (takeover.experts != &use || (i == use.first && layer.free_node == nullptr))
+      continue;  // the last begins the layer
     if (!MakeOrdinary(layer, takeover)) late.push_back(i);
   }
   return {};
@@ -176,12 +181,14 @@ void GraphExperts::Repack(const Takeover& takeover, uint8_t* expert, SlotProduct
   }
 }
 
-Status GraphExperts::MultiplyGroups(const Takeover& takeover, const std::vector<SlotGroup>& groups, SlotProduct::Rows rows, Worker& worker) {
+Status GraphExperts::MultiplyGroups(const Takeover& takeover, const std::vector<SlotGroup>& groups,
+                                    SlotProduct::Rows rows, Worker& worker) {
   if (rows.count == 0) return {};
   for (const SlotGroup& group : groups) {
     for (uint8_t* const expert : group.unpacked) Repack(takeover, expert, rows, worker);
     const std::span scratch = worker.Scratch(SlotProduct::ScratchBytes(*takeover.node, group.pairs));
-    HEADRACE_RETURN_IF_ERROR(CheckProduct(worker.slots().Multiply(worker.backend(), *takeover.node, group.slots, LayoutOf(takeover), group.chosen, rows, scratch),
+    HEADRACE_RETURN_IF_ERROR(CheckProduct(worker.slots().Multiply(worker.backend(), *takeover.node, group.slots,
+                                                                  LayoutOf(takeover), group.chosen, rows, scratch),
                                           *takeover.weight));
   }
   return {};
@@ -202,24 +209,26 @@ void GraphExperts::FindUnpacked(ExpertCache::Pins& pins, size_t slice, std::vect
 Status GraphExperts::Lead(const Takeover& takeover, SlotProduct::Rows rows, Worker& worker, uint64_t& wait_ns) {
   ExpertUse& use = *takeover.experts;
   uint32_t count = 0;
-  const Status status = AsTheyArrive(use.cached, takeover.slice, wait_ns, [&](std::span<const size_t> ready, bool last) {
-    batches_.groups[count] = GroupBySlots(use, takeover.slice, ready);
-    if (LayoutOf(takeover) != nullptr) FindUnpacked(use.cached, takeover.slice, batches_.groups[count]);
-    batches_.published = ++count | (last ? Batches::kAll : 0);
-    batches_.published.notify_all();
-    return MultiplyGroups(takeover, batches_.groups[count - 1], rows, worker);
-  });
+  const Status status =
+      AsTheyArrive(use.cached, takeover.slice, wait_ns, [&](std::span<const size_t> ready, bool last) {
+        batches_.groups[count] = GroupBySlots(use, takeover.slice, ready);
+        if (LayoutOf(takeover) != nullptr) FindUnpacked(use.cached, takeover.slice, batches_.groups[count]);
+        batches_.published = ++count | (last ? Batches::kAll : 0);
+        batches_.published.notify_all();
+        return MultiplyGroups(takeover, batches_.groups[count - 1], rows, worker);
+      });
   batches_.published = count | Batches::kAll;
   batches_.published.notify_all();
   return status;
 }
 
 // Rows of one expert that came through the ring, of which `data` has those from `first_row` on; `part` of them.
-Status GraphExperts::MultiplyStreamed(const Takeover& takeover, const SlotProduct::Chosen& expert, const uint8_t* data, uint64_t first_row,
-                                      SlotProduct::Rows part, Worker& worker) const {
+Status GraphExperts::MultiplyStreamed(const Takeover& takeover, const SlotProduct::Chosen& expert, const uint8_t* data,
+                                      uint64_t first_row, SlotProduct::Rows part, Worker& worker) const {
   const PackedLayout* const layout = LayoutOf(takeover);
   const ggml_tensor& weight = takeover.weight->tensor;
-  const uint64_t row_bytes = weight.nb[1], step = layout != nullptr ? kRowGroup : part.count, packing = layout != nullptr ? step * row_bytes : 0;
+  const uint64_t row_bytes = weight.nb[1], step = layout != nullptr ? kRowGroup : part.count,
+                 packing = layout != nullptr ? step * row_bytes : 0;
   const std::span scratch = worker.Scratch(packing + SlotProduct::ScratchBytes(*takeover.node, expert.pairs.size()));
   for (uint64_t row = 0; row < part.count; row += step) {
     const uint64_t count = std::min(step, part.count - row);
@@ -230,8 +239,10 @@ Status GraphExperts::MultiplyStreamed(const Takeover& takeover, const SlotProduc
     }
     const uint64_t in_expert = first_row + part.first + row;
     const SlotArray slot{rows - in_expert * row_bytes, weight.nb[2], 1};
-    HEADRACE_RETURN_IF_ERROR(CheckProduct(
-        worker.slots().Multiply(worker.backend(), *takeover.node, slot, layout, {&expert, 1}, {in_expert, count}, scratch.subspan(packing)), *takeover.weight));
+    HEADRACE_RETURN_IF_ERROR(
+        CheckProduct(worker.slots().Multiply(worker.backend(), *takeover.node, slot, layout, {&expert, 1},
+                                             {in_expert, count}, scratch.subspan(packing)),
+                     *takeover.weight));
   }
   return {};
 }
@@ -247,7 +258,8 @@ Status GraphExperts::Work(const Takeover& takeover, int thread, int threads, Wor
     while (true) {
       const uint32_t published = AwaitChange(batches_.published, done);
       const uint32_t count = published & ~Batches::kAll;
-      for (; done < count; ++done) HEADRACE_RETURN_IF_ERROR(MultiplyGroups(takeover, batches_.groups[done], share, worker));
+      for (; done < count; ++done)
+        HEADRACE_RETURN_IF_ERROR(MultiplyGroups(takeover, batches_.groups[done], share, worker));
       if ((published & Batches::kAll) != 0) break;
     }
   }

@@ -11,7 +11,8 @@
 namespace headrace {
 namespace {
 
-// Batches of at most so many columns. In wider ones each thread's conversion of all columns, which a team shares, counts (docs/architecture.md).
+// Batches of at most so many columns. In wider ones each thread's conversion of all columns, which a team shares,
+// counts (docs/architecture.md).
 constexpr int64_t kMostColumns = 8;
 
 // Of the router of the layer that is foreseen: shared by the engine's threads.
@@ -30,13 +31,16 @@ GraphPass::~GraphPass() {
 
 bool GraphPass::Fits(ggml_backend_sched_t sched, ggml_cgraph* graph) {
   if (pass_.plan.columns > kMostColumns) return false;
-  if (std::any_of(pass_.plan.takeovers.begin(), pass_.plan.takeovers.end(), [](const Takeover& takeover) { return takeover.elsewhere || takeover.upload; })) return false;
+  if (std::any_of(pass_.plan.takeovers.begin(), pass_.plan.takeovers.end(),
+                  [](const Takeover& takeover) { return takeover.elsewhere || takeover.upload; }))
+    return false;
   return experts_.Fit(sched, graph);
 }
 
 ggml_tensor& GraphPass::FunctionOf(std::deque<Call>& calls, size_t index, ggml_custom1_op_t function) {
   while (calls.size() <= index) {
-    if (functions_++ % kNodesInContext == 0) contexts_.push_back(api_.init({(2 * kNodesInContext + 2) * api_.tensor_overhead(), nullptr, true}));
+    if (functions_++ % kNodesInContext == 0)
+      contexts_.push_back(api_.init({(2 * kNodesInContext + 2) * api_.tensor_overhead(), nullptr, true}));
     Call& call = calls.emplace_back(Call{this, calls.size(), nullptr});
     call.function = NewCustomNode(api_, contexts_.back(), function, &call);
   }
@@ -73,7 +77,8 @@ void GraphPass::Change(size_t from) {
 
 // Turns of products that the engine computes by itself.
 void GraphPass::SkipTurns(size_t end) {
-  while (pass_.turn() < end && pass_.plan.takeovers[pass_.turn()].by_engine) pass_.EndTurn(pass_.plan.takeovers[pass_.turn()]);
+  while (pass_.turn() < end && pass_.plan.takeovers[pass_.turn()].by_engine)
+    pass_.EndTurn(pass_.plan.takeovers[pass_.turn()]);
 }
 
 Status GraphPass::Run(ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunction compute, ggml_status& status) {
@@ -85,7 +90,8 @@ Status GraphPass::Run(ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFun
   gives_back_at_ = SIZE_MAX;
   Change(0);
   for (size_t layer = 0; layer < experts_.layers(); ++layer) {
-    if (ggml_tensor* const free = experts_.free_node(layer)) changes_.Replace(free, FunctionOf(choices_, layer, &GraphPass::OnChoice));
+    if (ggml_tensor* const free = experts_.free_node(layer))
+      changes_.Replace(free, FunctionOf(choices_, layer, &GraphPass::OnChoice));
   }
   for (size_t i = 0; i < pass_.plan.lookups.size(); ++i) {
     changes_.Replace(pass_.plan.lookups[i].node, FunctionOf(lookups_, i, &GraphPass::OnLookup));
@@ -106,7 +112,8 @@ void GraphPass::OnChoice(ggml_tensor*, const ggml_tensor*, int thread, int, void
   call.pass->Choose(call.index, thread);
 }
 
-// The ids of a layer's experts are there: the first thread has what is absent read, the others look at the next layer meanwhile.
+// The ids of a layer's experts are there: the first thread has what is absent read, the others look at the next layer
+// meanwhile.
 void GraphPass::Choose(size_t layer, int thread) noexcept {
   try {
     Worker* const worker = workers_.Of(thread);
@@ -136,7 +143,9 @@ Status GraphPass::BeginLayer(size_t layer) {
   if (gives_back_at_ == layer) {
     bool changed = false;
     if (pass_.turn() == first) HEADRACE_RETURN_IF_ERROR(pass_.BeginTurn(pass_.plan.takeovers[first], changed));
-    if (changed) Change(BeginsLayer(first) ? first + 1 : first);  // other threads may be about to look at the node that is computed
+    if (changed)
+      Change(BeginsLayer(first) ? first + 1
+                                : first);  // other threads may be about to look at the node that is computed
   } else if (pass_.memory().MustGiveBack()) {
     gives_back_at_ = layer + 1;  // not here, where the others read a router that may go
   }
@@ -178,7 +187,8 @@ void GraphPass::LookUp(ggml_tensor* node, size_t index) noexcept {
   StopGraph(lookup.at);
 }
 
-// The first thread that comes prepares the work, all share it, the last one that leaves ends the turn. Those that come later wait at the mutex.
+// The first thread that comes prepares the work, all share it, the last one that leaves ends the turn. Those that come
+// later wait at the mutex.
 void GraphPass::Compute(ggml_tensor* node, size_t turn, int thread, int threads) noexcept {
   Status status;
   uint64_t wait_ns = 0;
@@ -198,7 +208,8 @@ void GraphPass::Compute(ggml_tensor* node, size_t turn, int thread, int threads)
     try {
       const Takeover& takeover = pass_.plan.takeovers[turn];
       if (BeginsLayer(turn)) LookAhead(experts_.layer_of(*takeover.experts), thread, worker);
-      status = takeover.experts == nullptr ? tiles_.Work(thread, *worker, wait_ns) : experts_.Work(takeover, thread, threads, *worker, wait_ns);
+      status = takeover.experts == nullptr ? tiles_.Work(thread, *worker, wait_ns)
+                                           : experts_.Work(takeover, thread, threads, *worker, wait_ns);
     } catch (const std::exception& error) {
       status = GivenUp(error);
     }
@@ -246,7 +257,8 @@ void GraphPass::End(ggml_tensor* node, uint64_t now) {
   pass_.account().Publish(now);
 }
 
-// Nothing is computed from what a failed product has left. The engine's threads are all here: none looks at a later node.
+// Nothing is computed from what a failed product has left. The engine's threads are all here: none looks at a later
+// node.
 void GraphPass::StopGraph(int after) {
   const int nodes = api_.graph_n_nodes(graph_);
   for (int i = after + 1; i < nodes; ++i) changes_.LeaveOut(api_.graph_node(graph_, i));

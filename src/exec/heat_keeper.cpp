@@ -69,7 +69,8 @@ void HeatKeeper::Give(ExpertCache& cache) {
     }
   }
   cache.Divide();
-  std::stable_sort(known.begin(), known.end(), [](const Known& a, const Known& b) { return a.popularity > b.popularity; });
+  std::stable_sort(known.begin(), known.end(),
+                   [](const Known& a, const Known& b) { return a.popularity > b.popularity; });
   std::vector<ExpertName> names;
   names.reserve(known.size());
   for (const Known& expert : known) names.push_back(expert.name);

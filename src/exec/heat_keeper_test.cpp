@@ -74,7 +74,8 @@ TEST_F(HeatKeeperTest, TheNextRunReadsTheMostPopularAhead) {
 }
 
 TEST_F(HeatKeeperTest, ANewCacheOfTheSameRunKnowsTheSame) {
-  for (const auto& directory : {std::optional<std::string>(), std::optional<std::string>(Folder()), std::optional<std::string>("")}) {
+  for (const auto& directory :
+       {std::optional<std::string>(), std::optional<std::string>(Folder()), std::optional<std::string>("")}) {
     HeatKeeper keeper(directory);
     keeper.Take(*Used(file_.get()));
     const auto cache = Cache(file_.get(), 1);

@@ -27,8 +27,8 @@ TEST(KernelCosts, LieOnALineBetweenWhatWasMeasured) {
 }
 
 TEST(KernelCosts, RepackingPaysFromWhereItsPriceIsSaved) {
-  EXPECT_EQ(Costs(3, 10).PaysFrom(), 6);    // 10 + 6 < 18
-  EXPECT_EQ(Costs(3, 9.9).PaysFrom(), 5);   // 9.9 + 5 < 15
+  EXPECT_EQ(Costs(3, 10).PaysFrom(), 6);   // 10 + 6 < 18
+  EXPECT_EQ(Costs(3, 9.9).PaysFrom(), 5);  // 9.9 + 5 < 15
   EXPECT_EQ(Costs(3, 1.5).PaysFrom(), 1);
   EXPECT_EQ(Costs(1.5, 50).PaysFrom(), 101);  // beyond what was measured
   EXPECT_EQ(Costs(1.0001, 50).PaysFrom(), KernelCosts::kNever);
@@ -124,7 +124,7 @@ TEST(KernelChoice, TheCacheHoldsRepackedExpertsWhereTheUserSaysSo) {
 TEST(KernelChoice, TheCacheHoldsRepackedExpertsWhereATokenGainsByIt) {
   KernelChoice little(Kernels::kAuto), much(Kernels::kAuto);
   for (KernelChoice* choice : {&little, &much}) {
-    choice->Learn(GGML_TYPE_Q4_0, true, Costs(3, 8));   // gains 2 for each expert, and pays 8 for each that is missed
+    choice->Learn(GGML_TYPE_Q4_0, true, Costs(3, 8));  // gains 2 for each expert, and pays 8 for each that is missed
     choice->Learn(GGML_TYPE_Q8_0, true, Costs(0.9, 1));
     choice->Learn(GGML_TYPE_Q6_K, false, Costs(3, 10));
     choice->Learn(GGML_TYPE_Q4_K, true, std::nullopt);
@@ -133,9 +133,10 @@ TEST(KernelChoice, TheCacheHoldsRepackedExpertsWhereATokenGainsByIt) {
   much.DecideCache(0.24);
   EXPECT_FALSE(little.CachePackedExperts(GGML_TYPE_Q4_0));
   EXPECT_TRUE(much.CachePackedExperts(GGML_TYPE_Q4_0));
-  EXPECT_TRUE(much.PackExpert(GGML_TYPE_Q4_0, 1, 1));   // the same bits wherever an expert comes from
+  EXPECT_TRUE(much.PackExpert(GGML_TYPE_Q4_0, 1, 1));  // the same bits wherever an expert comes from
   EXPECT_FALSE(little.PackExpert(GGML_TYPE_Q4_0, 1, 1));
-  for (const ggml_type type : {GGML_TYPE_Q8_0, GGML_TYPE_Q6_K, GGML_TYPE_Q4_K}) EXPECT_FALSE(much.CachePackedExperts(type));
+  for (const ggml_type type : {GGML_TYPE_Q8_0, GGML_TYPE_Q6_K, GGML_TYPE_Q4_K})
+    EXPECT_FALSE(much.CachePackedExperts(type));
   EXPECT_EQ(much.ForDecode(), Snapshot::kMixed);
   much.DecideCache(1);  // no second thoughts: texts would change
   EXPECT_TRUE(much.CachePackedExperts(GGML_TYPE_Q4_0));

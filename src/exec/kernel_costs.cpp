@@ -16,7 +16,8 @@ constexpr int64_t kWidest = 4096;  // columns of a batch
 double KernelCosts::At(const Seconds& seconds, int64_t columns) {
   size_t above = 1;
   while (above + 1 < kColumns.size() && kColumns[above] < columns) ++above;
-  const double share = static_cast<double>(columns - kColumns[above - 1]) / static_cast<double>(kColumns[above] - kColumns[above - 1]);
+  const double share =
+      static_cast<double>(columns - kColumns[above - 1]) / static_cast<double>(kColumns[above] - kColumns[above - 1]);
   return seconds[above - 1] + share * (seconds[above] - seconds[above - 1]);
 }
 

@@ -1,5 +1,5 @@
-// What the engine's kernels cost on this machine for one type of weights: plain and repacked products by the number of columns, and
-// repacking. Pure; thread-safe.
+// What the engine's kernels cost on this machine for one type of weights: plain and repacked products by the number of
+// columns, and repacking. Pure; thread-safe.
 #pragma once
 
 #include <array>
@@ -27,8 +27,8 @@ struct KernelCosts {
   // The fewest columns from which on it always pays; kNever when that is not within any batch's width.
   static constexpr int64_t kNever = INT64_MAX;
   int64_t PaysFrom() const;
-  // The greatest share of rows that are repacked anew for each product of one column with which packed kernels still take less time than plain ones; more
-  // than 1 where even all of them may be, 0 where packed ones are not faster.
+  // The greatest share of rows that are repacked anew for each product of one column with which packed kernels still
+  // take less time than plain ones; more than 1 where even all of them may be, 0 where packed ones are not faster.
   double MostRepacked() const;
   // "microseconds for a MiB: repacking 265, products plain / repacked 48 / 44 (1), 82 / 73 (2), ...", for debugging.
   std::string Describe() const;

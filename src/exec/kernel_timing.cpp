@@ -71,7 +71,8 @@ class Timing {
 
 }  // namespace
 
-std::optional<KernelCosts> MeasureKernels(const GgmlApi& api, Product& product, ggml_backend_t backend, const Weight& weight) {
+std::optional<KernelCosts> MeasureKernels(const GgmlApi& api, Product& product, ggml_backend_t backend,
+                                          const Weight& weight) {
   Tile tile(api, weight);
   Timing timing(tile);
   KernelCosts costs;
@@ -83,11 +84,14 @@ std::optional<KernelCosts> MeasureKernels(const GgmlApi& api, Product& product, 
     costs.plain[i] = measure(KernelCosts::kColumns[i], tile.plain, nullptr);
     costs.packed[i] = measure(KernelCosts::kColumns[i], tile.packed, weight.packed);
   }
-  costs.pack = timing.Of([&] { product.MoveRows(backend, weight.tensor, tile.rows, weight.packed, {tile.plain, tile.packed}); });
+  costs.pack = timing.Of([&] {
+    product.MoveRows(backend, weight.tensor, tile.rows, weight.packed, {tile.plain, tile.packed});
+  });
   return timing.too_long() ? std::nullopt : std::optional(costs);
 }
 
-std::optional<KernelCosts> MeasureExpertKernels(const GgmlApi& api, ExpertProduct& product, ggml_backend_t backend, const Weight& weight) {
+std::optional<KernelCosts> MeasureExpertKernels(const GgmlApi& api, ExpertProduct& product, ggml_backend_t backend,
+                                                const Weight& weight) {
   Tile tile(api, weight);
   Timing timing(tile);
   KernelCosts costs;
@@ -95,7 +99,8 @@ std::optional<KernelCosts> MeasureExpertKernels(const GgmlApi& api, ExpertProduc
     TrialExperts trial(api, TileOf(api, weight.tensor, static_cast<int64_t>(tile.rows), tile.plain, nullptr), columns);
     const auto choice = RouterChoice::Read(trial.ids, 1);
     const ExpertRows work{0, tile.rows, data, choice->pairs(0), layout, packed};
-    std::vector<uint8_t> scratch(ExpertProduct::ScratchBytes(trial.node, columns) + tile.bytes() + trial.result.size() * sizeof(float));
+    std::vector<uint8_t> scratch(ExpertProduct::ScratchBytes(trial.node, columns) + tile.bytes() +
+                                 trial.result.size() * sizeof(float));
     return timing.Of([&] { product.Multiply(backend, trial.node, {&work, 1}, scratch); });
   };
   for (size_t i = 0; i < KernelCosts::kColumns.size(); ++i) {

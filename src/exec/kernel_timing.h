@@ -11,10 +11,13 @@
 
 namespace headrace {
 
-// The weight has a packed layout. Null: other programs have so much of the processor that nothing can be measured. Reads at most 192 rows of it from its mapping. Products of MUL_MAT.
-std::optional<KernelCosts> MeasureKernels(const GgmlApi& api, Product& product, ggml_backend_t backend, const Weight& weight);
+// The weight has a packed layout. Null: other programs have so much of the processor that nothing can be measured.
+// Reads at most 192 rows of it from its mapping. Products of MUL_MAT.
+std::optional<KernelCosts> MeasureKernels(const GgmlApi& api, Product& product, ggml_backend_t backend,
+                                          const Weight& weight);
 
 // The same for an expert: products of MUL_MAT_ID, whose columns are the tokens that chose it.
-std::optional<KernelCosts> MeasureExpertKernels(const GgmlApi& api, ExpertProduct& product, ggml_backend_t backend, const Weight& weight);
+std::optional<KernelCosts> MeasureExpertKernels(const GgmlApi& api, ExpertProduct& product, ggml_backend_t backend,
+                                                const Weight& weight);
 
 }  // namespace headrace

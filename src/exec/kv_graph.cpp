@@ -36,7 +36,8 @@ bool IsKvName(const char* name) {
 }
 
 bool OnlyNames(const GgmlOps& op, const ggml_tensor& node) {
-  return node.op == GGML_OP_NONE || node.op == op.view || node.op == op.reshape || node.op == op.permute || node.op == op.transpose;
+  return node.op == GGML_OP_NONE || node.op == op.view || node.op == op.reshape || node.op == op.permute ||
+         node.op == op.transpose;
 }
 
 void AddPagesOf(const GgmlApi& api, const ggml_tensor& tensor, const void* base, PageRanges& pages) {
@@ -55,7 +56,8 @@ void AddPagesOf(const GgmlApi& api, const ggml_tensor& tensor, const void* base,
     if (tensor.ne[i] == 0) return;
     if (tensor.ne[i] > 1) dimensions.push_back({tensor.nb[i], static_cast<uint64_t>(tensor.ne[i])});
   }
-  std::sort(dimensions.begin(), dimensions.end(), [](const Dimension& a, const Dimension& b) { return a.stride < b.stride; });
+  std::sort(dimensions.begin(), dimensions.end(),
+            [](const Dimension& a, const Dimension& b) { return a.stride < b.stride; });
   size_t apart = 0;
   for (; apart < dimensions.size() && dimensions[apart].stride < run + kPageBytes; ++apart) {
     run += (dimensions[apart].count - 1) * dimensions[apart].stride;
@@ -103,9 +105,10 @@ KvGraph FindKvUses(const GgmlApi& api, ggml_cgraph* graph, const FindKvFile& fin
     const bool stores = sets_rows || (node->op == api.op.cpy && touched.front().tensor == node);
 
     const auto begin_of = [](const Touched& t) { return OffsetIn(t.file->data(), RootOf(*t.tensor).data); };
-    const bool belongs = !found.uses.empty() && (!reads || std::any_of(touched.begin(), touched.end(), [&](const Touched& t) {
-                           return Has(found.uses.back(), *t.file, begin_of(t));
-                         }));
+    const bool belongs =
+        !found.uses.empty() && (!reads || std::any_of(touched.begin(), touched.end(), [&](const Touched& t) {
+          return Has(found.uses.back(), *t.file, begin_of(t));
+        }));
     if (!belongs) {
       found.uses.emplace_back().before = i == 0 ? nullptr : api.graph_node(graph, i - 1);
       reads = false;

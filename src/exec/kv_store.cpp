@@ -31,7 +31,8 @@ bool KvStore::IsKvCache(const GgmlApi& api, ggml_context* context, ggml_backend_
 KvStore::CacheSize KvStore::SizeOf(const GgmlApi& api, ggml_context* context) {
   CacheSize size;
   std::map<std::string_view, uint64_t> layers;  // "0" of "cache_k_l0" -> its bytes
-  for (ggml_tensor* tensor = api.get_first_tensor(context); tensor != nullptr; tensor = api.get_next_tensor(context, tensor)) {
+  for (ggml_tensor* tensor = api.get_first_tensor(context); tensor != nullptr;
+       tensor = api.get_next_tensor(context, tensor)) {
     if (tensor->view_src != nullptr) continue;
     const uint64_t own = AlignUp(api.nbytes(tensor), kPageBytes);
     size.bytes += own;
@@ -63,7 +64,8 @@ Result<ggml_backend_buffer_t> KvStore::Allocate(const GgmlApi& api, ggml_context
   ggml_backend_buffer_t buffer = api.backend_cpu_buffer_from_ptr(file->data(), file->bytes());
   if (buffer == nullptr) return Status(Code::kInternal, "ggml made no buffer for the KV cache");
   std::byte* at = file->data();
-  for (ggml_tensor* tensor = api.get_first_tensor(context); tensor != nullptr; tensor = api.get_next_tensor(context, tensor)) {
+  for (ggml_tensor* tensor = api.get_first_tensor(context); tensor != nullptr;
+       tensor = api.get_next_tensor(context, tensor)) {
     if (tensor->view_src != nullptr) {
       api.backend_view_init(tensor);
     } else {
@@ -78,18 +80,23 @@ Result<ggml_backend_buffer_t> KvStore::Allocate(const GgmlApi& api, ggml_context
 }
 
 Status KvStore::CheckLimits(const CacheSize& size) const {
-  constexpr const char* kSmaller = "make the KV cache smaller: a smaller context (-c), quantized keys and values (-ctk q8_0 -ctv q8_0)";
+  constexpr const char* kSmaller =
+      "make the KV cache smaller: a smaller context (-c), quantized keys and values (-ctk q8_0 -ctv q8_0)";
   const uint64_t taken = Sum(false), others = Sum(true);
   if (size.layer_bytes > Left()) {
-    return Status(Code::kOutOfBudget, fmt::format("{} of memory for the KV cache{} are too little: the keys and values of one layer need {} of it at "
-                                                  "a time; raise --kv-ram, or {}", FormatSize(Left()),
-                                                  taken > 0 ? fmt::format(" (others take {} of {})", FormatSize(taken), FormatSize(ram_bytes_)) : "",
-                                                  FormatSize(size.layer_bytes), kSmaller));
+    return Status(
+        Code::kOutOfBudget,
+        fmt::format("{} of memory for the KV cache{} are too little: the keys and values of one layer need {} of it at "
+                    "a time; raise --kv-ram, or {}",
+                    FormatSize(Left()),
+                    taken > 0 ? fmt::format(" (others take {} of {})", FormatSize(taken), FormatSize(ram_bytes_)) : "",
+                    FormatSize(size.layer_bytes), kSmaller));
   }
   if (config_.kv_disk_max_bytes > 0 && size.bytes + others > config_.kv_disk_max_bytes) {
-    return Status(Code::kOutOfBudget, fmt::format("the KV cache needs {} of disk{}, and --kv-disk-max allows {}: raise it, or {}",
-                                                  FormatSize(size.bytes), others > 0 ? " beside " + FormatSize(others) + " of others" : "",
-                                                  FormatSize(config_.kv_disk_max_bytes), kSmaller));
+    return Status(Code::kOutOfBudget,
+                  fmt::format("the KV cache needs {} of disk{}, and --kv-disk-max allows {}: raise it, or {}",
+                              FormatSize(size.bytes), others > 0 ? " beside " + FormatSize(others) + " of others" : "",
+                              FormatSize(config_.kv_disk_max_bytes), kSmaller));
   }
   return {};
 }
@@ -207,8 +214,8 @@ ggml_status KvStore::Fail(const Status& status) {
   return GGML_STATUS_FAILED;
 }
 
-ggml_status KvStore::Compute(const GgmlApi& api, ggml_backend_sched_t sched, ggml_cgraph* graph, const HostCallback& host,
-                             const ComputeFunction& compute) noexcept {
+ggml_status KvStore::Compute(const GgmlApi& api, ggml_backend_sched_t sched, ggml_cgraph* graph,
+                             const HostCallback& host, const ComputeFunction& compute) noexcept {
   ggml_status status = GGML_STATUS_FAILED;
   try {
     status = RunPass(api, sched, graph, host, compute);
@@ -231,8 +238,8 @@ KvStore::FilesInPass::~FilesInPass() {
   store_.in_pass_.clear();
 }
 
-ggml_status KvStore::RunPass(const GgmlApi& api, ggml_backend_sched_t sched, ggml_cgraph* graph, const HostCallback& host,
-                             const ComputeFunction& compute) {
+ggml_status KvStore::RunPass(const GgmlApi& api, ggml_backend_sched_t sched, ggml_cgraph* graph,
+                             const HostCallback& host, const ComputeFunction& compute) {
   KvGraph found;
   {
     const std::lock_guard lock(mutex_);

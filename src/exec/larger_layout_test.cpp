@@ -1,4 +1,5 @@
-// Packed layouts that need more memory than the file's, as AMX has: an engine that is made up here multiplies in one, so that this is tested on any processor.
+// Packed layouts that need more memory than the file's, as AMX has: an engine that is made up here multiplies in one,
+// so that this is tested on any processor.
 #include <unistd.h>
 
 #include <gtest/gtest.h>
@@ -17,12 +18,14 @@
 namespace headrace {
 namespace {
 
-// Rows in the file: 34 bytes for 32 values. Packed: of 16 rows, one behind the other, then the sum of each one's bytes and padding.
+// Rows in the file: 34 bytes for 32 values. Packed: of 16 rows, one behind the other, then the sum of each one's bytes
+// and padding.
 constexpr int64_t kLength = 256;
 constexpr uint64_t kRowBytes = kLength / 32 * 34, kSumBytes = 64, kPackedRowBytes = kRowBytes + kSumBytes;
 constexpr int64_t kGroup = 16;
 constexpr int kThreads = 3;
-// As AMX's kernels do: the block of columns from here on begins where it would if the result had no more rows than the weight.
+// As AMX's kernels do: the block of columns from here on begins where it would if the result had no more rows than the
+// weight.
 constexpr int64_t kBlockColumns = 32;
 
 struct Custom {
@@ -44,7 +47,8 @@ uint32_t SumOf(const uint8_t* row) {
 // Null: what should be a packed row is none.
 const uint8_t* RowOf(const ggml_tensor& weight, int64_t row) {
   if (!IsPacked(weight)) return static_cast<const uint8_t*>(weight.data) + static_cast<uint64_t>(row) * kRowBytes;
-  const auto* group = static_cast<const uint8_t*>(weight.data) + static_cast<uint64_t>(row / kGroup * kGroup) * kPackedRowBytes;
+  const auto* group =
+      static_cast<const uint8_t*>(weight.data) + static_cast<uint64_t>(row / kGroup * kGroup) * kPackedRowBytes;
   const uint8_t* bytes = group + static_cast<uint64_t>(row % kGroup) * kRowBytes;
   uint32_t sum = 0;
   std::memcpy(&sum, group + kGroup * kRowBytes + static_cast<uint64_t>(row % kGroup) * kSumBytes, sizeof sum);
@@ -64,9 +68,11 @@ void MultiplyWhole(const ggml_tensor& node) {
     const uint8_t* const bytes = RowOf(weight, row);
     for (int64_t column = 0; column < node.ne[1]; ++column) {
       const int64_t block = IsPacked(weight) ? column / kBlockColumns * kBlockColumns : 0;
-      auto* const to = reinterpret_cast<float*>(static_cast<uint8_t*>(node.data) + static_cast<uint64_t>(block * node.ne[0]) * sizeof(float) +
+      auto* const to = reinterpret_cast<float*>(static_cast<uint8_t*>(node.data) +
+                                                static_cast<uint64_t>(block * node.ne[0]) * sizeof(float) +
                                                 static_cast<uint64_t>(column - block) * node.nb[1]);
-      const auto* from = reinterpret_cast<const float*>(static_cast<const uint8_t*>(columns.data) + static_cast<uint64_t>(column) * columns.nb[1]);
+      const auto* from = reinterpret_cast<const float*>(static_cast<const uint8_t*>(columns.data) +
+                                                        static_cast<uint64_t>(column) * columns.nb[1]);
       to[row] = Value(bytes, from, IsPacked(weight));
     }
   }
@@ -90,7 +96,9 @@ GgmlApi MadeUpEngine() {
   api.op.mul_mat_id = GGML_OP_MUL_MAT_ID;
   api.type_name = [](ggml_type) { return "made up"; };
   api.row_size = [](ggml_type, int64_t length) { return static_cast<size_t>(length / 32 * 34); };
-  api.nbytes = [](const ggml_tensor* tensor) { return static_cast<size_t>(tensor->ne[1] * tensor->ne[2] * tensor->ne[3]) * tensor->nb[1]; };
+  api.nbytes = [](const ggml_tensor* tensor) {
+    return static_cast<size_t>(tensor->ne[1] * tensor->ne[2] * tensor->ne[3]) * tensor->nb[1];
+  };
   api.init = [](ggml_init_params) { return Handle<ggml_context*>(); };
   api.free = [](ggml_context*) {};
   api.new_tensor_2d = [](ggml_context*, ggml_type, int64_t, int64_t) { return &tensors.emplace_back(); };
@@ -99,14 +107,19 @@ GgmlApi MadeUpEngine() {
     customs[node] = {function, argument};
     return node;
   };
-  api.new_graph_custom = [](ggml_context*, size_t, bool) { return reinterpret_cast<ggml_cgraph*>(&graphs.emplace_back()); };
+  api.new_graph_custom = [](ggml_context*, size_t, bool) {
+    return reinterpret_cast<ggml_cgraph*>(&graphs.emplace_back());
+  };
   api.graph_clear = [](ggml_cgraph* graph) { reinterpret_cast<std::vector<ggml_tensor*>*>(graph)->clear(); };
-  api.graph_add_node = [](ggml_cgraph* graph, ggml_tensor* node) { reinterpret_cast<std::vector<ggml_tensor*>*>(graph)->push_back(node); };
+  api.graph_add_node = [](ggml_cgraph* graph, ggml_tensor* node) {
+    reinterpret_cast<std::vector<ggml_tensor*>*>(graph)->push_back(node);
+  };
   api.backend_graph_compute = [](ggml_backend_t, ggml_cgraph* graph) {
     for (ggml_tensor* node : *reinterpret_cast<std::vector<ggml_tensor*>*>(graph)) {
       const auto custom = customs.find(node);
       if (custom == customs.end()) MultiplyWhole(*node);
-      for (int thread = 0; custom != customs.end() && thread < kThreads; ++thread) custom->second.function(node, nullptr, thread, kThreads, custom->second.argument);
+      for (int thread = 0; custom != customs.end() && thread < kThreads; ++thread)
+        custom->second.function(node, nullptr, thread, kThreads, custom->second.argument);
     }
     return GGML_STATUS_SUCCESS;
   };
@@ -115,7 +128,8 @@ GgmlApi MadeUpEngine() {
   api.backend_free = [](ggml_backend_t) {};
   api.backend_dev_backend_reg = [](ggml_backend_dev_t) { return Handle<ggml_backend_reg_t>(); };
   api.backend_reg_get_proc_address = [](ggml_backend_reg_t, const char* name) {
-    return std::string_view(name) == "ggml_backend_set_n_threads" ? reinterpret_cast<void*>(&SetThreads) : reinterpret_cast<void*>(&ExtraTypes);
+    return std::string_view(name) == "ggml_backend_set_n_threads" ? reinterpret_cast<void*>(&SetThreads)
+                                                                  : reinterpret_cast<void*>(&ExtraTypes);
   };
   api.backend_buft_alloc_buffer = [](ggml_backend_buffer_type_t, size_t) { return Handle<ggml_backend_buffer_t>(); };
   api.backend_buft_name = [](ggml_backend_buffer_type_t) { return "LARGER"; };
@@ -132,7 +146,8 @@ GgmlApi MadeUpEngine() {
     const auto* from = static_cast<const uint8_t*>(data);
     EXPECT_EQ(bytes, static_cast<size_t>(tensor->ne[1]) * kRowBytes);
     for (int64_t row = 0; row < tensor->ne[1]; ++row, from += kRowBytes) {
-      auto* group = static_cast<uint8_t*>(tensor->data) + static_cast<uint64_t>(row / kGroup * kGroup) * kPackedRowBytes;
+      auto* group =
+          static_cast<uint8_t*>(tensor->data) + static_cast<uint64_t>(row / kGroup * kGroup) * kPackedRowBytes;
       std::memcpy(group + static_cast<uint64_t>(row % kGroup) * kRowBytes, from, kRowBytes);
       const uint32_t sum = SumOf(from);
       std::memcpy(group + kGroup * kRowBytes + static_cast<uint64_t>(row % kGroup) * kSumBytes, &sum, sizeof sum);
@@ -173,7 +188,8 @@ class Host {
     bytes_.resize(kOffset + kWeights * kRows * kRowBytes);
     uint32_t random = 1;
     for (uint8_t& byte : bytes_) byte = static_cast<uint8_t>((random = random * 1664525 + 1013904223) >> 27);
-    std::ofstream(path_, std::ios::binary).write(reinterpret_cast<const char*>(bytes_.data()), static_cast<std::streamsize>(bytes_.size()));
+    std::ofstream(path_, std::ios::binary)
+        .write(reinterpret_cast<const char*>(bytes_.data()), static_cast<std::streamsize>(bytes_.size()));
     file_ = std::make_shared<const SourceFile>(std::move(SourceFile::Open(path_)).value());
     choice_.Learn(GGML_TYPE_Q8_0, false, std::nullopt);  // from 8 columns on
   }
@@ -181,18 +197,21 @@ class Host {
 
   void SetBudget(uint64_t bytes) { allowance_.SetWeightsLimit(budget_ = bytes); }
 
-  // Multiplies all weights with so many columns: in the engine's graph where that is so, or between its pieces. Expects `packed` kernels' results, of
-  // resident rows and of others.
+  // Multiplies all weights with so many columns: in the engine's graph where that is so, or between its pieces. Expects
+  // `packed` kernels' results, of resident rows and of others.
   void Pass(int64_t columns, bool resident_packed, bool streamed_packed) {
     SCOPED_TRACE(::testing::Message() << columns << " columns, budget " << budget_);
-    std::vector<float> values(static_cast<size_t>(columns * kLength)), results(static_cast<size_t>(kWeights * columns * kRows), NAN);
+    std::vector<float> values(static_cast<size_t>(columns * kLength)),
+        results(static_cast<size_t>(kWeights * columns * kRows), NAN);
     for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i % 7) - 3;
     std::list<ggml_tensor> nodes;
     ggml_tensor input = Tensor(GGML_TYPE_F32, kLength * sizeof(float), kLength, columns, values.data());
     pass_.plan.Clear();
     for (int64_t i = 0; i < kWeights; ++i) {
-      ggml_tensor& weight = nodes.emplace_back(Tensor(GGML_TYPE_Q8_0, kRowBytes, kLength, kRows, bytes_.data() + Offset(i)));
-      ggml_tensor& node = nodes.emplace_back(Tensor(GGML_TYPE_F32, kRows * sizeof(float), kRows, columns, results.data() + i * columns * kRows));
+      ggml_tensor& weight =
+          nodes.emplace_back(Tensor(GGML_TYPE_Q8_0, kRowBytes, kLength, kRows, bytes_.data() + Offset(i)));
+      ggml_tensor& node = nodes.emplace_back(
+          Tensor(GGML_TYPE_F32, kRows * sizeof(float), kRows, columns, results.data() + i * columns * kRows));
       node.op = api_.op.mul_mat;
       node.src[0] = &weight;
       node.src[1] = &input;
@@ -216,9 +235,12 @@ class Host {
     for (int64_t i = 0; i < kWeights; ++i) {
       for (int64_t column = 0; column < columns; ++column) {
         for (int64_t row = 0; row < kRows; ++row) {
-          const bool packed = static_cast<uint64_t>(row) < kept[static_cast<size_t>(i)] ? resident_packed : streamed_packed;
-          const float expected = Value(bytes_.data() + Offset(i) + static_cast<uint64_t>(row) * kRowBytes, values.data() + column * kLength, packed);
-          ASSERT_EQ(results[static_cast<size_t>((i * columns + column) * kRows + row)], expected) << "weight " << i << ", row " << row << ", column " << column;
+          const bool packed =
+              static_cast<uint64_t>(row) < kept[static_cast<size_t>(i)] ? resident_packed : streamed_packed;
+          const float expected = Value(bytes_.data() + Offset(i) + static_cast<uint64_t>(row) * kRowBytes,
+                                       values.data() + column * kLength, packed);
+          ASSERT_EQ(results[static_cast<size_t>((i * columns + column) * kRows + row)], expected)
+              << "weight " << i << ", row " << row << ", column " << column;
         }
       }
     }
@@ -226,8 +248,9 @@ class Host {
     EXPECT_LE(weights_.resident_bytes() + pass_.memory().scratch().size() + weights_.plan().ring_bytes, budget_);
   }
 
-  static constexpr int64_t kWeights = 3, kRows = 2016;   // the last row group is not whole
-  static constexpr uint64_t kFileBytes = kWeights * kRows * kRowBytes, kPackedBytes = kWeights * kRows * kPackedRowBytes;
+  static constexpr int64_t kWeights = 3, kRows = 2016;  // the last row group is not whole
+  static constexpr uint64_t kFileBytes = kWeights * kRows * kRowBytes,
+                            kPackedBytes = kWeights * kRows * kPackedRowBytes;
   WeightStore& weights() { return weights_; }
 
  private:

@@ -12,7 +12,8 @@
 namespace headrace {
 namespace {
 
-// For whole pages, also those at the ends of the range. The preloaded library defines madvise itself, and leaves some advice out.
+// For whole pages, also those at the ends of the range. The preloaded library defines madvise itself, and leaves some
+// advice out.
 void Advise(uintptr_t begin, uintptr_t end, int advice) {
   const int saved_errno = errno;
   ::syscall(SYS_madvise, AlignDown(begin, kPageBytes), end - AlignDown(begin, kPageBytes), advice);

@@ -35,8 +35,8 @@ class MappingTable {
 
   // The kernel may read ahead no more in a range that was just added: what streams is read by somebody else.
   void TakeFromKernel(const void* address, uint64_t bytes);
-  // What is known of the range is read through the mapping after all: the kernel reads ahead again. Costs little where that was said
-  // before.
+  // What is known of the range is read through the mapping after all: the kernel reads ahead again. Costs little where
+  // that was said before.
   void LeaveToKernel(const void* address, uint64_t bytes);
   // Whether the range overlaps a mapping that was not left to the kernel as a whole.
   bool Streams(const void* address, uint64_t bytes) const;

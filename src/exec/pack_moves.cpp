@@ -29,7 +29,8 @@ std::optional<ByteMap> MapBytes(size_t bytes, const PackMoves::Convert& convert)
     convert(probe.data(), result.data());
     for (size_t i = 0; i < bytes; ++i) map.source[i] |= static_cast<uint32_t>(result[i] ^ map.flip[i]) << shift;
   }
-  if (std::any_of(map.source.begin(), map.source.end(), [&](uint32_t source) { return source >= bytes; })) return std::nullopt;
+  if (std::any_of(map.source.begin(), map.source.end(), [&](uint32_t source) { return source >= bytes; }))
+    return std::nullopt;
   // That nothing else was done to them shows with other bytes.
   uint32_t random = 1;
   for (uint8_t& byte : probe) byte = static_cast<uint8_t>((random = random * 1664525 + 1013904223) >> 24);
@@ -40,7 +41,8 @@ std::optional<ByteMap> MapBytes(size_t bytes, const PackMoves::Convert& convert)
   return map;
 }
 
-// Whether the first `rows` rows are a group: they stay among themselves, and each of their blocks is moved as the one before.
+// Whether the first `rows` rows are a group: they stay among themselves, and each of their blocks is moved as the one
+// before.
 bool IsGroup(const ByteMap& map, size_t rows, size_t row_bytes, size_t block_bytes) {
   const size_t bytes = rows * row_bytes, period = rows * block_bytes;
   for (size_t i = 0; i < map.source.size(); ++i) {
@@ -105,10 +107,17 @@ void PackMoves::Run(const uint8_t* from, uint8_t* to, size_t rows, size_t row_by
         const uint8_t* source = from + (row + move.row) * row_bytes + block * block_bytes_ + move.from;
         uint8_t* target = to + row * row_bytes + block * period + move.to;
         switch (move.bytes) {
-          case 8: MoveWords<uint64_t>(source, target, count, block_bytes_, period, move.flip); break;
-          case 4: MoveWords<uint32_t>(source, target, count, block_bytes_, period, move.flip); break;
-          case 2: MoveWords<uint16_t>(source, target, count, block_bytes_, period, move.flip); break;
-          default: MoveWords<uint8_t>(source, target, count, block_bytes_, period, move.flip);
+          case 8:
+            MoveWords<uint64_t>(source, target, count, block_bytes_, period, move.flip);
+            break;
+          case 4:
+            MoveWords<uint32_t>(source, target, count, block_bytes_, period, move.flip);
+            break;
+          case 2:
+            MoveWords<uint16_t>(source, target, count, block_bytes_, period, move.flip);
+            break;
+          default:
+            MoveWords<uint8_t>(source, target, count, block_bytes_, period, move.flip);
         }
       }
     }

@@ -7,12 +7,12 @@
 namespace headrace {
 namespace {
 
-constexpr size_t kRows = 32, kBlocks = 37;   // more than are moved at a time, and no multiple
+constexpr size_t kRows = 32, kBlocks = 37;  // more than are moved at a time, and no multiple
 
 using Bytes = std::vector<uint8_t>;
 
-// As the engine interleaves 4-bit weights: of `group` rows first the two bytes of each block's scale, then eight bytes of each in turn,
-// flipped.
+// As the engine interleaves 4-bit weights: of `group` rows first the two bytes of each block's scale, then eight bytes
+// of each in turn, flipped.
 void Interleave(size_t rows, size_t row_bytes, size_t block_bytes, size_t group, const uint8_t* from, uint8_t* to) {
   for (size_t row = 0; row < rows; row += group) {
     for (size_t block = 0; block < row_bytes / block_bytes; ++block) {
@@ -20,7 +20,8 @@ void Interleave(size_t rows, size_t row_bytes, size_t block_bytes, size_t group,
       for (size_t r = 0; r < group; ++r) to = std::copy(at(r), at(r) + 2, to);
       for (size_t part = 2; part < block_bytes; part += 8) {
         for (size_t r = 0; r < group; ++r) {
-          to = std::transform(at(r) + part, at(r) + std::min(part + 8, block_bytes), to, [](uint8_t byte) { return byte ^ 0x88; });
+          to = std::transform(at(r) + part, at(r) + std::min(part + 8, block_bytes), to,
+                              [](uint8_t byte) { return byte ^ 0x88; });
         }
       }
     }
@@ -42,8 +43,9 @@ class Interleaved : public testing::TestWithParam<Shape> {};
 TEST_P(Interleaved, IsMovedAsTheConversionDoesIt) {
   const auto [block_bytes, group] = GetParam();
   const size_t row_bytes = kBlocks * block_bytes;
-  const auto moves = PackMoves::Find(kRows, row_bytes, block_bytes,
-                                     [&](const uint8_t* from, uint8_t* to) { Interleave(kRows, row_bytes, block_bytes, group, from, to); });
+  const auto moves = PackMoves::Find(kRows, row_bytes, block_bytes, [&](const uint8_t* from, uint8_t* to) {
+    Interleave(kRows, row_bytes, block_bytes, group, from, to);
+  });
   ASSERT_TRUE(moves);
   EXPECT_EQ(moves->group_rows(), group);
   // Also rows of another length.
@@ -57,9 +59,13 @@ TEST_P(Interleaved, IsMovedAsTheConversionDoesIt) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, Interleaved, testing::Values(Shape{18, 8}, Shape{18, 4}, Shape{17, 8}, Shape{34, 16}, Shape{84, 8}, Shape{18, 1}));
+INSTANTIATE_TEST_SUITE_P(Shapes, Interleaved,
+                         testing::Values(Shape{18, 8}, Shape{18, 4}, Shape{17, 8}, Shape{34, 16}, Shape{84, 8},
+                                         Shape{18, 1}));
 
-std::optional<PackMoves> Find(const PackMoves::Convert& convert) { return PackMoves::Find(kRows, kBlocks * 18, 18, convert); }
+std::optional<PackMoves> Find(const PackMoves::Convert& convert) {
+  return PackMoves::Find(kRows, kBlocks * 18, 18, convert);
+}
 
 TEST(PackMovesTest, NoneOfAConversionThatComputes) {
   EXPECT_FALSE(Find([](const uint8_t* from, uint8_t* to) {
@@ -89,7 +95,8 @@ TEST(PackMovesTest, NoneWhereBlocksAreTreatedDifferently) {
   constexpr size_t kGroup = 8 * kBlocks * 18, kBlock = 8 * 18 * 30;
   EXPECT_FALSE(Find([](const uint8_t* from, uint8_t* to) {
     Interleave(kRows, kBlocks * 18, 18, 8, from, to);
-    for (size_t group = 0; group < kRows / 8; ++group) std::swap(to[group * kGroup + kBlock], to[group * kGroup + kBlock + 1]);
+    for (size_t group = 0; group < kRows / 8; ++group)
+      std::swap(to[group * kGroup + kBlock], to[group * kGroup + kBlock + 1]);
   }));
   EXPECT_FALSE(Find([](const uint8_t* from, uint8_t* to) {
     Interleave(kRows, kBlocks * 18, 18, 8, from, to);
@@ -105,7 +112,8 @@ TEST(PackMovesTest, NoneWhereGroupsAreTreatedDifferently) {
 }
 
 TEST(PackMovesTest, NoneAcrossTooManyRows) {
-  EXPECT_FALSE(PackMoves::Find(128, 180, 18, [](const uint8_t* from, uint8_t* to) { Interleave(128, 180, 18, 64, from, to); }));
+  EXPECT_FALSE(
+      PackMoves::Find(128, 180, 18, [](const uint8_t* from, uint8_t* to) { Interleave(128, 180, 18, 64, from, to); }));
 }
 
 }  // namespace

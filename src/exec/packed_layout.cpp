@@ -11,8 +11,8 @@ namespace {
 // Enough for the conversion to show: kernels interleave up to 16 rows.
 constexpr int64_t kProbeRows = 32;
 
-// The buffer type's name in engines whose packed kernels ask for less memory than they need with experts, and then end the
-// process (llama.cpp's issue 11476). Later ones name it CPU_REPACK.
+// The buffer type's name in engines whose packed kernels ask for less memory than they need with experts, and then end
+// the process (llama.cpp's issue 11476). Later ones name it CPU_REPACK.
 constexpr const char* kUnfitForExperts = "CPU_AARCH64";
 
 }  // namespace
@@ -25,7 +25,8 @@ PackedLayouts::PackedLayouts(const GgmlApi& api) : api_(api) {
       api.backend_reg_get_proc_address(api.backend_dev_backend_reg(device_), "ggml_backend_dev_get_extra_bufts"));
   if (extra_buffer_types == nullptr) return;
   for (ggml_backend_buffer_type_t* type = extra_buffer_types(device_); type != nullptr && *type != nullptr; ++type) {
-    if (ggml_backend_buffer_t buffer = api.backend_buft_alloc_buffer(*type, 64)) types_.push_back({buffer, std::strcmp(api.backend_buft_name(*type), kUnfitForExperts) != 0});
+    if (ggml_backend_buffer_t buffer = api.backend_buft_alloc_buffer(*type, 64))
+      types_.push_back({buffer, std::strcmp(api.backend_buft_name(*type), kUnfitForExperts) != 0});
   }
 }
 
@@ -88,17 +89,20 @@ uint64_t PackedLayouts::RowBytes(const ggml_tensor& weight, bool experts, ggml_b
 }
 
 const PackedLayout* PackedLayouts::Find(const ggml_tensor& weight, ggml_backend_buffer_t buffer, uint64_t row_bytes) {
-  const auto [found, added] = layouts_.try_emplace({buffer, weight.type, weight.ne[0]}, PackedLayout{buffer, row_bytes, std::nullopt});
+  const auto [found, added] =
+      layouts_.try_emplace({buffer, weight.type, weight.ne[0]}, PackedLayout{buffer, row_bytes, std::nullopt});
   PackedLayout& layout = found->second;
   // What computes (a layout of another size has something beside the moved bytes) is the engine's work.
   if (!added || row_bytes != weight.nb[1]) return &layout;
   const int64_t rows = std::min(kProbeRows, weight.ne[1]);
-  layout.moves = PackMoves::Find(static_cast<size_t>(rows), weight.nb[1], weight.nb[0],
-                                 [&](const uint8_t* from, uint8_t* to) { PackRowsByEngine(api_, weight, rows, from, to, layout); });
+  layout.moves = PackMoves::Find(
+      static_cast<size_t>(rows), weight.nb[1], weight.nb[0],
+      [&](const uint8_t* from, uint8_t* to) { PackRowsByEngine(api_, weight, rows, from, to, layout); });
   return &layout;
 }
 
-ggml_tensor TileOf(const GgmlApi& api, const ggml_tensor& weight, int64_t rows, void* data, const PackedLayout* packed) {
+ggml_tensor TileOf(const GgmlApi& api, const ggml_tensor& weight, int64_t rows, void* data,
+                   const PackedLayout* packed) {
   ggml_tensor tile = weight;
   tile.ne[1] = rows;
   tile.ne[2] = tile.ne[3] = 1;
@@ -114,14 +118,18 @@ ggml_tensor TileOf(const GgmlApi& api, const ggml_tensor& weight, int64_t rows, 
   return tile;
 }
 
-void PackRowsByEngine(const GgmlApi& api, const ggml_tensor& weight, int64_t rows, const void* from, void* to, const PackedLayout& layout) {
+void PackRowsByEngine(const GgmlApi& api, const ggml_tensor& weight, int64_t rows, const void* from, void* to,
+                      const PackedLayout& layout) {
   ggml_tensor tile = TileOf(api, weight, rows, to, &layout);
   api.backend_tensor_set(&tile, from, 0, tile.nb[1] * static_cast<size_t>(rows));
 }
 
-void PackRows(const GgmlApi& api, const ggml_tensor& weight, int64_t rows, const void* from, void* to, const PackedLayout& layout) {
-  if (!layout.moves || static_cast<size_t>(rows) % layout.moves->group_rows() != 0) return PackRowsByEngine(api, weight, rows, from, to, layout);
-  layout.moves->Run(static_cast<const uint8_t*>(from), static_cast<uint8_t*>(to), static_cast<size_t>(rows), weight.nb[1]);
+void PackRows(const GgmlApi& api, const ggml_tensor& weight, int64_t rows, const void* from, void* to,
+              const PackedLayout& layout) {
+  if (!layout.moves || static_cast<size_t>(rows) % layout.moves->group_rows() != 0)
+    return PackRowsByEngine(api, weight, rows, from, to, layout);
+  layout.moves->Run(static_cast<const uint8_t*>(from), static_cast<uint8_t*>(to), static_cast<size_t>(rows),
+                    weight.nb[1]);
 }
 
 }  // namespace headrace

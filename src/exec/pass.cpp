@@ -15,11 +15,16 @@ Status CheckComputed(ggml_status status, const char* failure, const ggml_tensor&
   return Status(Code::kInternal, fmt::format("{} {} (status {})", failure, tensor.name, static_cast<int>(status)));
 }
 
-Status CheckProduct(ggml_status status, const Weight& weight) { return CheckComputed(status, "ggml failed to multiply", weight.tensor); }
+Status CheckProduct(ggml_status status, const Weight& weight) {
+  return CheckComputed(status, "ggml failed to multiply", weight.tensor);
+}
 
-void CutSegments(const Weight& weight, uint64_t begin, uint64_t end, uint64_t limit, bool keep, std::vector<SegmentRows>& segments) {
+void CutSegments(const Weight& weight, uint64_t begin, uint64_t end, uint64_t limit, bool keep,
+                 std::vector<SegmentRows>& segments) {
   // A segment that is packed fits the scratch in either layout.
-  const uint64_t most = weight.cut.by_rows ? std::max(kRowGroup, AlignDown(limit / weight.widest_row_bytes(), kRowGroup)) : weight.cut.rows;
+  const uint64_t most = weight.cut.by_rows
+                            ? std::max(kRowGroup, AlignDown(limit / weight.widest_row_bytes(), kRowGroup))
+                            : weight.cut.rows;
   const uint64_t matrix = weight.experts ? static_cast<uint64_t>(weight.tensor.ne[1]) : weight.cut.rows;
   for (uint64_t row = begin; row < end;) {
     const uint64_t count = std::min({most, end - row, matrix - row % matrix});
@@ -29,7 +34,8 @@ void CutSegments(const Weight& weight, uint64_t begin, uint64_t end, uint64_t li
 }
 
 Segment SegmentOf(const Weight& weight, const SegmentRows& rows) {
-  return {weight.origin.file.get(), weight.origin.offset + rows.first_row * weight.cut.row_bytes, rows.rows * weight.cut.row_bytes};
+  return {weight.origin.file.get(), weight.origin.offset + rows.first_row * weight.cut.row_bytes,
+          rows.rows * weight.cut.row_bytes};
 }
 
 void ScheduleProduct(Takeover& takeover, uint64_t segment_limit) {
@@ -41,7 +47,8 @@ void ScheduleProduct(Takeover& takeover, uint64_t segment_limit) {
   CutSegments(weight, kept, weight.cut.rows, segment_limit, false, takeover.segments);
 }
 
-void SchedulePass(std::vector<Takeover>& takeovers, size_t first, uint64_t segment_limit, std::vector<std::vector<SegmentRows>>& next) {
+void SchedulePass(std::vector<Takeover>& takeovers, size_t first, uint64_t segment_limit,
+                  std::vector<std::vector<SegmentRows>>& next) {
   next.assign(takeovers.size(), {});
   // A weight can be used more than once in a pass: its second use finds resident what the first kept.
   std::unordered_map<const Weight*, uint64_t> resident;
@@ -50,7 +57,8 @@ void SchedulePass(std::vector<Takeover>& takeovers, size_t first, uint64_t segme
     if (takeover.experts != nullptr) continue;
     const Weight& weight = *takeover.weight;
     if (i < first) {
-      CutSegments(weight, std::max(weight.target_rows, weight.resident_rows), weight.cut.rows, segment_limit, false, next[i]);
+      CutSegments(weight, std::max(weight.target_rows, weight.resident_rows), weight.cut.rows, segment_limit, false,
+                  next[i]);
       continue;
     }
     uint64_t& rows = resident.try_emplace(&weight, weight.resident_rows).first->second;

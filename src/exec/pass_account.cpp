@@ -35,8 +35,8 @@ void AddWidth(Snapshot& snapshot, const PassAccount::Pass& pass) {
 
 }  // namespace
 
-PassAccount::PassAccount(SnapshotWriter& snapshot, const ReadService& reads, const WeightStore& weights, const ExpertStore& experts,
-                         const RowStore& rows)
+PassAccount::PassAccount(SnapshotWriter& snapshot, const ReadService& reads, const WeightStore& weights,
+                         const ExpertStore& experts, const RowStore& rows)
     : snapshot_(snapshot),
       reads_(reads),
       weights_(weights),
@@ -121,7 +121,8 @@ uint64_t PassAccount::Finish(const Pass& pass, const KernelChoice& choice) {
   Add(snapshot.tokens, static_cast<uint64_t>(pass.columns));
   const bool loading = snapshot.state == Snapshot::kLoading;
   // A few tokens that fill an empty cache take longer than those after them.
-  const bool filling = read_by_cache > 0 && pass.columns < KernelChoice::kWideTokens && experts_.cache() != nullptr && experts_.cache()->HasFreeSlots();
+  const bool filling = read_by_cache > 0 && pass.columns < KernelChoice::kWideTokens && experts_.cache() != nullptr &&
+                       experts_.cache()->HasFreeSlots();
   if (!loading && !filling) {
     AddWidth(snapshot, pass);
     unlooked_ns_ += pass.wall_ns;
@@ -139,12 +140,15 @@ uint64_t PassAccount::Finish(const Pass& pass, const KernelChoice& choice) {
   }
   snapshot.kernels = choice.ForDecode();
   // The benchmark reads this line and the next (bench/harness/traces.py).
-  LogDebug(fmt::format("pass {}: {} columns, {:.1f} ms: {:.1f} waiting for the disk, {:.1f} in kernels ({:.1f} repacking), {:.1f} own; {} streamed",
-                       snapshot.passes.load(), pass.columns, pass.wall_ns / 1e6, times.wait_ns / 1e6, times.kernel_ns / 1e6,
-                       repack_ns / 1e6, own_ns / 1e6, FormatSize(pass.streamed_bytes)));
+  LogDebug(
+      fmt::format("pass {}: {} columns, {:.1f} ms: {:.1f} waiting for the disk, {:.1f} in kernels ({:.1f} repacking), "
+                  "{:.1f} own; {} streamed",
+                  snapshot.passes.load(), pass.columns, pass.wall_ns / 1e6, times.wait_ns / 1e6, times.kernel_ns / 1e6,
+                  repack_ns / 1e6, own_ns / 1e6, FormatSize(pass.streamed_bytes)));
   if (counts.chosen > 0) {
-    LogDebug(fmt::format("pass {}: {} of {} experts were in memory, {} read; {} of {} foreseen", snapshot.passes.load(), counts.hits,
-                         counts.chosen, FormatSize(read_by_cache), counts.foreseen_rightly, counts.foreseen));
+    LogDebug(fmt::format("pass {}: {} of {} experts were in memory, {} read; {} of {} foreseen", snapshot.passes.load(),
+                         counts.hits, counts.chosen, FormatSize(read_by_cache), counts.foreseen_rightly,
+                         counts.foreseen));
   }
   snapshot.state = Snapshot::kStreaming;
   return read_by_cache;

@@ -22,12 +22,13 @@ namespace headrace {
 class PassAccount {
  public:
   // All outlive it.
-  PassAccount(SnapshotWriter& snapshot, const ReadService& reads, const WeightStore& weights, const ExpertStore& experts, const RowStore& rows);
+  PassAccount(SnapshotWriter& snapshot, const ReadService& reads, const WeightStore& weights,
+              const ExpertStore& experts, const RowStore& rows);
 
   // Of the pass that runs: whoever spends adds.
   PassTimes times;
   ExpertCounts counts;
-  ChoiceOverlap overlap;             // of all passes
+  ChoiceOverlap overlap;  // of all passes
 
   // A pass begins. Times are those of the steady clock, in nanoseconds.
   void Begin(uint64_t now_ns);
@@ -38,12 +39,12 @@ class PassAccount {
   void Publish(uint64_t now_ns);
 
   struct Pass {
-    int64_t columns = 0;             // of the widest batch
-    bool largest = true;             // of the largest model that streams, not of a draft beside it
+    int64_t columns = 0;  // of the widest batch
+    bool largest = true;  // of the largest model that streams, not of a draft beside it
     uint64_t wall_ns = 0;
-    uint64_t streamed_bytes = 0;     // through the ring
-    uint64_t multiplied_bytes = 0;   // of weights, if that batch is one column wide
-    uint64_t moved_ns = 0;           // spent on repacking since the executor exists
+    uint64_t streamed_bytes = 0;    // through the ring
+    uint64_t multiplied_bytes = 0;  // of weights, if that batch is one column wide
+    uint64_t moved_ns = 0;          // spent on repacking since the executor exists
   };
   // A pass has succeeded, and all of it was published. Returns what the experts' cache read.
   uint64_t Finish(const Pass& pass, const KernelChoice& choice);
@@ -56,18 +57,18 @@ class PassAccount {
   const WeightStore& weights_;
   const ExpertStore& experts_;
   const RowStore& rows_;
-  PassTimes published_;              // what the snapshot has of times
+  PassTimes published_;  // what the snapshot has of times
   uint64_t published_at_ = 0;
   // What the snapshot has of the counters of others.
   Tally read_, failed_, retried_, read_by_cache_, repack_, rows_read_, rows_looked_up_, rows_hit_, neighbours_, again_;
-  uint64_t read_accounted_ = 0;      // bytes, up to the last pass
+  uint64_t read_accounted_ = 0;         // bytes, up to the last pass
   uint64_t expert_read_accounted_ = 0;  // of these, by the experts' cache
   // What others took is looked at now and then: it costs as much as a hundred products.
   Disturbance disturbance_;
-  uint64_t finished_at_ = 0;         // the last pass
-  uint64_t look_at_ = 0;             // when to look again
+  uint64_t finished_at_ = 0;  // the last pass
+  uint64_t look_at_ = 0;      // when to look again
   uint64_t look_every_ns_ = 0;
-  uint64_t unlooked_ns_ = 0;         // time of passes since the last look
+  uint64_t unlooked_ns_ = 0;  // time of passes since the last look
 };
 
 }  // namespace headrace

@@ -11,8 +11,8 @@ bool IsExpertProduct(const GgmlApi& api, const ggml_tensor& node) {
   if (node.op != api.op.mul_mat_id) return false;
   const ggml_tensor &weight = *node.src[0], &columns = *node.src[1], &ids = *node.src[2];
   return weight.ne[3] == 1 && columns.type == GGML_TYPE_F32 && columns.nb[0] == sizeof(float) && columns.ne[3] == 1 &&
-         ids.type == GGML_TYPE_I32 && ids.ne[0] == node.ne[1] && ids.ne[1] == node.ne[2] && ids.ne[2] == 1 && ids.ne[3] == 1 &&
-         node.nb[0] == sizeof(float);
+         ids.type == GGML_TYPE_I32 && ids.ne[0] == node.ne[1] && ids.ne[1] == node.ne[2] && ids.ne[2] == 1 &&
+         ids.ne[3] == 1 && node.nb[0] == sizeof(float);
 }
 
 // The scheduler's last backend is the CPU's.
@@ -24,7 +24,7 @@ ggml_backend_t CpuBackend(const GgmlApi& api, ggml_backend_sched_t sched) {
 // Products with the same ids are of one layer.
 void GroupExperts(const GgmlApi& api, ExpertStore& experts, RouterCopies* routers, PassPlan& plan) {
   std::vector<std::vector<const Weight*>> weights;
-  std::vector<const ggml_tensor*> chosen;  // by the routers
+  std::vector<const ggml_tensor*> chosen;    // by the routers
   plan.uses.reserve(plan.takeovers.size());  // takeovers point at them
   for (size_t i = 0; i < plan.takeovers.size(); ++i) {
     Takeover& takeover = plan.takeovers[i];
@@ -32,7 +32,9 @@ void GroupExperts(const GgmlApi& api, ExpertStore& experts, RouterCopies* router
     const ggml_tensor* ids = takeover.node->src[2];
     const auto count = static_cast<uint32_t>(takeover.weight->tensor.ne[2]);
     size_t at = 0;
-    const auto same = [&](const ExpertUse& use) { return use.ids == ids && use.experts == count && use.upload == takeover.upload; };
+    const auto same = [&](const ExpertUse& use) {
+      return use.ids == ids && use.experts == count && use.upload == takeover.upload;
+    };
     while (at < plan.uses.size() && !same(plan.uses[at])) ++at;
     if (at == plan.uses.size()) {
       ExpertUse& use = plan.uses.emplace_back();
@@ -56,7 +58,8 @@ void GroupExperts(const GgmlApi& api, ExpertStore& experts, RouterCopies* router
     use.layer = experts.FindOrAdd(weights[at], static_cast<uint32_t>(use.per_token));
     if (use.tokens != 1 || use.upload || routers == nullptr) continue;
     use.router = FindRouter(api, *chosen[at], use.experts);
-    const auto router = std::find_if(plan.takeovers.begin(), plan.takeovers.end(), [&](const Takeover& t) { return t.node == use.router.product; });
+    const auto router = std::find_if(plan.takeovers.begin(), plan.takeovers.end(),
+                                     [&](const Takeover& t) { return t.node == use.router.product; });
     use.router_weight = router != plan.takeovers.end() ? router->weight : routers->Copy(use.router);
   }
 }
@@ -70,7 +73,8 @@ void AddFile(const SourceFile& file, PassPlan& plan) {
 
 }  // namespace
 
-std::vector<MappedWeight> FindMappedWeights(const GgmlApi& api, ggml_cgraph* graph, const MappingTable& mappings, const ExpertStacks& stacks) {
+std::vector<MappedWeight> FindMappedWeights(const GgmlApi& api, ggml_cgraph* graph, const MappingTable& mappings,
+                                            const ExpertStacks& stacks) {
   std::vector<MappedWeight> mapped;
   const int nodes = api.graph_n_nodes(graph);
   for (int i = 0; i < nodes; ++i) {
@@ -87,15 +91,17 @@ std::vector<MappedWeight> FindMappedWeights(const GgmlApi& api, ggml_cgraph* gra
   return mapped;
 }
 
-std::vector<ManagedProduct> FindProducts(const GgmlApi& api, ggml_backend_sched_t sched, ggml_cgraph* graph, std::span<const MappedWeight> mapped,
-                                         MappingTable& mappings) {
+std::vector<ManagedProduct> FindProducts(const GgmlApi& api, ggml_backend_sched_t sched, ggml_cgraph* graph,
+                                         std::span<const MappedWeight> mapped, MappingTable& mappings) {
   std::vector<ManagedProduct> products;
   size_t next = 0;  // of `mapped`
   const int nodes = api.graph_n_nodes(graph);
   for (int i = 0; i < nodes; ++i) {
     ggml_tensor* node = api.graph_node(graph, i);
     if ((node->op != api.op.mul_mat && node->op != api.op.mul_mat_id) || !api.Computes(*node)) continue;
-    const MappedWeight named = next < mapped.size() && mapped[next].node == node ? mapped[next++] : MappedWeight{node, node->src[0], node->src[2], nullptr};
+    const MappedWeight named = next < mapped.size() && mapped[next].node == node
+                                   ? mapped[next++]
+                                   : MappedWeight{node, node->src[0], node->src[2], nullptr};
     const ggml_tensor* const weight = named.weight;
     if (weight->data == nullptr || node->ne[0] * node->ne[1] * node->ne[2] * node->ne[3] == 0) continue;
     auto origin = mappings.Find(weight->data, api.nbytes(weight));
@@ -140,10 +146,12 @@ void PassPlan::Clear() {
   multiplied_bytes = column_bytes = 0;
 }
 
-void MakePassPlan(const GgmlApi& api, std::vector<ManagedProduct> products, RouterCopies* routers, WeightStore& weights, ExpertStore& experts, PassPlan& plan) {
+void MakePassPlan(const GgmlApi& api, std::vector<ManagedProduct> products, RouterCopies* routers, WeightStore& weights,
+                  ExpertStore& experts, PassPlan& plan) {
   plan.Clear();
   plan.takeovers.reserve(products.size());
-  plan.of_head = std::any_of(products.begin(), products.end(), [](const ManagedProduct& product) { return IsOfHead(*product.weight); });
+  plan.of_head = std::any_of(products.begin(), products.end(),
+                             [](const ManagedProduct& product) { return IsOfHead(*product.weight); });
   for (ManagedProduct& product : products) {
     Takeover& takeover = plan.takeovers.emplace_back(std::move(product.takeover));
     takeover.weight = weights.FindOrAdd(*product.weight, product.origin, takeover.node->op == api.op.mul_mat_id);
@@ -156,8 +164,11 @@ void MakePassPlan(const GgmlApi& api, std::vector<ManagedProduct> products, Rout
     const ggml_tensor& node = *takeover.node;
     const ExpertUse* const use = takeover.experts;
     plan.columns = std::max(plan.columns, use != nullptr ? use->tokens : node.ne[1] * node.ne[2] * node.ne[3]);
-    plan.multiplied_bytes += use == nullptr ? takeover.weight->bytes() : takeover.weight->bytes() / use->experts * static_cast<uint64_t>(use->per_token);
-    if (use != nullptr && use->tokens > 1 && !use->upload) plan.column_bytes = std::max(plan.column_bytes, ExpertProduct::ScratchBytes(node, use->tokens));
+    plan.multiplied_bytes += use == nullptr
+                                 ? takeover.weight->bytes()
+                                 : takeover.weight->bytes() / use->experts * static_cast<uint64_t>(use->per_token);
+    if (use != nullptr && use->tokens > 1 && !use->upload)
+      plan.column_bytes = std::max(plan.column_bytes, ExpertProduct::ScratchBytes(node, use->tokens));
   }
 }
 

@@ -1,4 +1,5 @@
-// Which products of a graph are managed, by whom they are computed. The devices are made up: not every machine has one beside its processor.
+// Which products of a graph are managed, by whom they are computed. The devices are made up: not every machine has one
+// beside its processor.
 #include "exec/pass_plan.h"
 
 #include <algorithm>
@@ -32,8 +33,12 @@ GgmlApi Api() {
   api.graph_n_nodes = [](ggml_cgraph*) { return 1; };
   api.graph_node = [](ggml_cgraph* graph, int) { return reinterpret_cast<Scheduled*>(graph)->node; };
   api.backend_sched_get_n_backends = [](ggml_backend_sched_t) { return 2; };
-  api.backend_sched_get_backend = [](ggml_backend_sched_t, int i) { return i == 1 ? reinterpret_cast<ggml_backend_t>(&g_cpu) : nullptr; };
-  api.backend_sched_get_tensor_backend = [](ggml_backend_sched_t sched, ggml_tensor*) { return reinterpret_cast<ggml_backend_t>(reinterpret_cast<Scheduled*>(sched)->device); };
+  api.backend_sched_get_backend = [](ggml_backend_sched_t, int i) {
+    return i == 1 ? reinterpret_cast<ggml_backend_t>(&g_cpu) : nullptr;
+  };
+  api.backend_sched_get_tensor_backend = [](ggml_backend_sched_t sched, ggml_tensor*) {
+    return reinterpret_cast<ggml_backend_t>(reinterpret_cast<Scheduled*>(sched)->device);
+  };
   api.backend_get_device = [](ggml_backend_t backend) { return reinterpret_cast<ggml_backend_dev_t>(backend); };
   api.backend_dev_type = [](ggml_backend_dev_t device) { return reinterpret_cast<Device*>(device)->type; };
   return api;
@@ -63,7 +68,8 @@ class FindProductsTest : public ::testing::Test {
   }
   std::vector<ManagedProduct> Find(Device* device, std::span<const MappedWeight> mapped = {}) {
     Scheduled scheduled{&node_, device};
-    return FindProducts(api_, reinterpret_cast<ggml_backend_sched_t>(&scheduled), reinterpret_cast<ggml_cgraph*>(&scheduled), mapped, mappings_);
+    return FindProducts(api_, reinterpret_cast<ggml_backend_sched_t>(&scheduled),
+                        reinterpret_cast<ggml_cgraph*>(&scheduled), mapped, mappings_);
   }
   bool LeftToKernel() const { return !mappings_.Streams(memory_.get(), kBytes); }
 

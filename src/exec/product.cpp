@@ -15,22 +15,29 @@ static_assert(kGraphNodes > ApartProduct::kNodes);
 
 Cut CutOf(const GgmlApi& api, const ggml_tensor& weight) {
   const size_t row_bytes = api.row_size(weight.type, weight.ne[0]);
-  const bool contiguous = weight.nb[1] == row_bytes && weight.nb[2] == weight.nb[1] * static_cast<size_t>(weight.ne[1]) &&
+  const bool contiguous = weight.nb[1] == row_bytes &&
+                          weight.nb[2] == weight.nb[1] * static_cast<size_t>(weight.ne[1]) &&
                           weight.nb[3] == weight.nb[2] * static_cast<size_t>(weight.ne[2]);
   // A row of a quantized type is whole blocks; nb[0] tells a transposed view from the weight itself.
-  const bool rows_in_order = contiguous && weight.nb[0] <= weight.nb[1] && api.nbytes(&weight) == weight.nb[3] * static_cast<size_t>(weight.ne[3]);
+  const bool rows_in_order = contiguous && weight.nb[0] <= weight.nb[1] &&
+                             api.nbytes(&weight) == weight.nb[3] * static_cast<size_t>(weight.ne[3]);
   if (!rows_in_order) return {1, api.nbytes(&weight), false};
   return {static_cast<uint64_t>(weight.ne[1] * weight.ne[2] * weight.ne[3]), row_bytes, true};
 }
 
 Product::Product(const GgmlApi& api, ApartTypes& apart_types)
-    : api_(api), context_(api.init({64 * kKiB, nullptr, true})), move_(api, context_), apart_(api, context_), apart_types_(apart_types), graph_(api.new_graph_custom(context_, kGraphNodes, false)) {}
+    : api_(api),
+      context_(api.init({64 * kKiB, nullptr, true})),
+      move_(api, context_),
+      apart_(api, context_),
+      apart_types_(apart_types),
+      graph_(api.new_graph_custom(context_, kGraphNodes, false)) {}
 
 Product::~Product() { api_.free(context_); }
 
 // `matrices` consecutive matrices of the weight when they are whole, or rows of one.
-void Product::AddPiece(const ggml_tensor& node, uint64_t matrix, uint64_t matrices, uint64_t row, uint64_t rows, void* data,
-                       const PackedLayout* packed) {
+void Product::AddPiece(const ggml_tensor& node, uint64_t matrix, uint64_t matrices, uint64_t row, uint64_t rows,
+                       void* data, const PackedLayout* packed) {
   const ggml_tensor& weight = *node.src[0];
   const ggml_tensor& columns = *node.src[1];
   Piece& piece = pieces_.emplace_back();
@@ -97,7 +104,8 @@ ggml_status Product::MoveRows(ggml_backend_t backend, const ggml_tensor& weight,
 ggml_status Product::Multiply(ggml_backend_t backend, const ggml_tensor& node, uint64_t first_row, uint64_t rows,
                               void* data, const PackedLayout* packed, const Move* move) {
   const Cut cut = CutOf(api_, *node.src[0]);
-  const bool whole = rows == static_cast<uint64_t>(node.ne[0]) && first_row % rows == 0 && node.nb[1] == rows * node.nb[0];
+  const bool whole =
+      rows == static_cast<uint64_t>(node.ne[0]) && first_row % rows == 0 && node.nb[1] == rows * node.nb[0];
   const bool apart = packed != nullptr && !whole && ComputesApart(node.src[0]->type, node.ne[1]);
   pieces_.clear();
   if (cut.by_rows) {

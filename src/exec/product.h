@@ -43,15 +43,15 @@ class Product {
   // layout of `packed` or, when that is null, of the file. With a move the rows are first brought from
   // move.from to move.to == data.
   // Cut points are multiples of kRowGroup. Returns the backend's status.
-  ggml_status Multiply(ggml_backend_t backend, const ggml_tensor& node, uint64_t first_row, uint64_t rows,
-                       void* data, const PackedLayout* packed, const Move* move);
+  ggml_status Multiply(ggml_backend_t backend, const ggml_tensor& node, uint64_t first_row, uint64_t rows, void* data,
+                       const PackedLayout* packed, const Move* move);
 
   // The move alone: `rows` rows of the weight, to be multiplied later.
   ggml_status MoveRows(ggml_backend_t backend, const ggml_tensor& weight, uint64_t rows, const PackedLayout* packed,
                        const Move& move);
 
-  // The packed kernels of this type cannot write so many columns, or more, of more rows than a piece has: their results are computed apart
-  // from now on.
+  // The packed kernels of this type cannot write so many columns, or more, of more rows than a piece has: their results
+  // are computed apart from now on.
   void ComputeApart(ggml_type type, int64_t from_columns) { apart_types_[type] = from_columns; }
   bool ComputesApart(ggml_type type, int64_t columns) const {
     const auto from = apart_types_.find(type);
@@ -70,7 +70,8 @@ class Product {
 
   void AddPiece(const ggml_tensor& node, uint64_t matrix, uint64_t matrices, uint64_t row, uint64_t rows, void* data,
                 const PackedLayout* packed);
-  void CutPieces(const ggml_tensor& node, uint64_t first_row, uint64_t rows, uint8_t* data, const PackedLayout* packed, bool apart);
+  void CutPieces(const ggml_tensor& node, uint64_t first_row, uint64_t rows, uint8_t* data, const PackedLayout* packed,
+                 bool apart);
 
   const GgmlApi& api_;
   ggml_context* context_;

@@ -13,7 +13,9 @@ Result<RouterChoice> RouterChoice::Read(const ggml_tensor& ids, uint32_t experts
   choice.first_.assign(experts + 1, 0);
   const auto id = [&](int64_t use, int64_t token) {
     int32_t value = 0;
-    std::memcpy(&value, static_cast<const uint8_t*>(ids.data) + static_cast<size_t>(use) * ids.nb[0] + static_cast<size_t>(token) * ids.nb[1],
+    std::memcpy(&value,
+                static_cast<const uint8_t*>(ids.data) + static_cast<size_t>(use) * ids.nb[0] +
+                    static_cast<size_t>(token) * ids.nb[1],
                 sizeof value);
     return value;
   };
@@ -34,7 +36,8 @@ Result<RouterChoice> RouterChoice::Read(const ggml_tensor& ids, uint32_t experts
   std::vector<size_t> at(choice.first_.begin(), choice.first_.end() - 1);
   for (int64_t token = 0; token < ids.ne[1]; ++token) {
     for (int64_t use = 0; use < ids.ne[0]; ++use) {
-      choice.pairs_[at[static_cast<uint32_t>(id(use, token))]++] = {static_cast<int32_t>(use), static_cast<int32_t>(token)};
+      choice.pairs_[at[static_cast<uint32_t>(id(use, token))]++] = {static_cast<int32_t>(use),
+                                                                    static_cast<int32_t>(token)};
     }
   }
   std::stable_sort(choice.experts_.begin(), choice.experts_.end(),

@@ -12,7 +12,7 @@ namespace headrace {
 
 // One product of an expert with a token's column: position of its id in the ids tensor.
 struct ExpertPair {
-  int32_t use = 0;    // 0 .. experts per token - 1
+  int32_t use = 0;  // 0 .. experts per token - 1
   int32_t token = 0;
 };
 
@@ -34,7 +34,7 @@ class RouterChoice {
 
  private:
   std::vector<uint32_t> experts_;
-  std::vector<size_t> first_;       // of each expert's pairs, and the end
+  std::vector<size_t> first_;  // of each expert's pairs, and the end
   std::vector<ExpertPair> pairs_;
   int64_t tokens_ = 0;
 };

@@ -8,11 +8,13 @@
 namespace headrace {
 
 bool RouterCopies::IsOnDevice(const ggml_tensor& tensor) const {
-  return tensor.op == GGML_OP_NONE && tensor.view_src == nullptr && tensor.buffer != nullptr && !api_.backend_buffer_is_host(tensor.buffer);
+  return tensor.op == GGML_OP_NONE && tensor.view_src == nullptr && tensor.buffer != nullptr &&
+         !api_.backend_buffer_is_host(tensor.buffer);
 }
 
 const Weight* RouterCopies::Copy(RouterPath& path) {
-  if (path.product == nullptr || !api_.no_choice_of_devices.empty() || !IsOnDevice(*path.product->src[0])) return nullptr;
+  if (path.product == nullptr || !api_.no_choice_of_devices.empty() || !IsOnDevice(*path.product->src[0]))
+    return nullptr;
   const Weight* const router = Copy(*path.product->src[0]);
   for (RouterPath::Step& step : path.steps) {
     if (router == nullptr || step.bias == nullptr || !IsOnDevice(*step.bias)) continue;

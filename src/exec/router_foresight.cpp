@@ -12,8 +12,8 @@ namespace {
 constexpr int kMostSteps = 24;
 
 bool IsOneForEach(const ggml_tensor* tensor, int64_t experts) {
-  return tensor != nullptr && tensor->type == GGML_TYPE_F32 && tensor->ne[0] == experts && tensor->ne[1] == 1 && tensor->ne[2] == 1 &&
-         tensor->op == GGML_OP_NONE && tensor->data != nullptr;
+  return tensor != nullptr && tensor->type == GGML_TYPE_F32 && tensor->ne[0] == experts && tensor->ne[1] == 1 &&
+         tensor->ne[2] == 1 && tensor->op == GGML_OP_NONE && tensor->data != nullptr;
 }
 
 }  // namespace
@@ -37,7 +37,8 @@ RouterPath FindRouter(const GgmlApi& api, const ggml_tensor& ids, uint32_t exper
 
 bool Foresight::Begin(const RouterPath& path, const Weight& router, const ggml_tensor& hidden, size_t most_pieces) {
   pieces_ = 0;
-  if (path.product == nullptr || router.resident_rows != router.cut.rows || router.tensor.ne[0] != hidden.ne[0]) return false;
+  if (path.product == nullptr || router.resident_rows != router.cut.rows || router.tensor.ne[0] != hidden.ne[0])
+    return false;
   path_ = &path;
   router_ = &router;
   scores_.resize(static_cast<size_t>(router.tensor.ne[1]));
@@ -61,7 +62,8 @@ ggml_status Foresight::Multiply(size_t piece, Product& product, ggml_backend_t b
   node.src[0] = &weight;
   node.src[1] = &columns;
   const uint64_t first = piece * piece_rows_;
-  return product.Multiply(backend, node, first, std::min(piece_rows_, router_->cut.rows - first), router_->ResidentRow(first), router_->layout, nullptr);
+  return product.Multiply(backend, node, first, std::min(piece_rows_, router_->cut.rows - first),
+                          router_->ResidentRow(first), router_->layout, nullptr);
 }
 
 std::vector<uint32_t> Foresight::Best(size_t count) {

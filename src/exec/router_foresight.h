@@ -17,7 +17,7 @@ namespace headrace {
 struct RouterPath {
   struct Step {
     bool sigmoid = false;
-    const ggml_tensor* bias = nullptr;   // added, one for each expert
+    const ggml_tensor* bias = nullptr;  // added, one for each expert
   };
   const ggml_tensor* product = nullptr;  // null: not found; a MUL_MAT of the router's weight
   std::vector<Step> steps;               // in the order of the computation
@@ -28,8 +28,8 @@ RouterPath FindRouter(const GgmlApi& api, const ggml_tensor& ids, uint32_t exper
 // The scores that a router gives its experts for a hidden state, computed in pieces of its rows.
 class Foresight {
  public:
-  // The router's product becomes at most so many pieces. `hidden` is [width], F32; all outlive the computation. False, and no pieces: the router's weight
-  // is not all in memory, or does not fit to the hidden state.
+  // The router's product becomes at most so many pieces. `hidden` is [width], F32; all outlive the computation. False,
+  // and no pieces: the router's weight is not all in memory, or does not fit to the hidden state.
   bool Begin(const RouterPath& path, const Weight& router, const ggml_tensor& hidden, size_t most_pieces);
   size_t pieces() const { return pieces_; }
   // Different pieces on different threads, each with a product and a backend of its own.

@@ -12,13 +12,15 @@ bool IsList(const ggml_tensor& tensor) { return tensor.ne[1] == 1 && tensor.ne[2
 bool IsPlain(const GgmlApi& api, const ggml_tensor& node) {
   const ggml_tensor *table = node.src[0], *numbers = node.src[1];
   if (table == nullptr || numbers == nullptr || table->data == nullptr) return false;
-  return table->ne[2] == 1 && table->ne[3] == 1 && CutOf(api, *table).by_rows && table->ne[1] < INT32_MAX && numbers->type == GGML_TYPE_I32 &&
-         IsList(*numbers) && numbers->ne[0] > 0 && node.ne[0] == table->ne[0] && node.ne[1] == numbers->ne[0] && node.ne[2] == 1 && node.ne[3] == 1;
+  return table->ne[2] == 1 && table->ne[3] == 1 && CutOf(api, *table).by_rows && table->ne[1] < INT32_MAX &&
+         numbers->type == GGML_TYPE_I32 && IsList(*numbers) && numbers->ne[0] > 0 && node.ne[0] == table->ne[0] &&
+         node.ne[1] == numbers->ne[0] && node.ne[2] == 1 && node.ne[3] == 1;
 }
 
 }  // namespace
 
-std::vector<Lookup> FindLookups(const GgmlApi& api, ggml_backend_sched_t sched, ggml_cgraph* graph, const MappingTable& mappings) {
+std::vector<Lookup> FindLookups(const GgmlApi& api, ggml_backend_sched_t sched, ggml_cgraph* graph,
+                                const MappingTable& mappings) {
   std::vector<Lookup> lookups;
   if (api.op.get_rows == GgmlOps::kNoOp) return lookups;
   const int nodes = api.graph_n_nodes(graph);
@@ -28,7 +30,8 @@ std::vector<Lookup> FindLookups(const GgmlApi& api, ggml_backend_sched_t sched, 
     auto origin = mappings.Find(node->src[0]->data, api.nbytes(node->src[0]));
     if (!origin) continue;
     ggml_backend_t backend = api.backend_sched_get_tensor_backend(sched, node);
-    if (backend == nullptr || api.backend_dev_type(api.backend_get_device(backend)) != GGML_BACKEND_DEVICE_TYPE_CPU) continue;
+    if (backend == nullptr || api.backend_dev_type(api.backend_get_device(backend)) != GGML_BACKEND_DEVICE_TYPE_CPU)
+      continue;
     lookups.push_back({node, i == 0 ? nullptr : api.graph_node(graph, i - 1), i, backend, nullptr, std::move(*origin)});
   }
   return lookups;
@@ -39,7 +42,8 @@ bool RowNumbers(const Lookup& lookup, std::vector<uint32_t>& rows) {
   rows.clear();
   if (numbers.data == nullptr) return false;
   for (int64_t i = 0; i < numbers.ne[0]; ++i) {
-    const int32_t row = *reinterpret_cast<const int32_t*>(static_cast<const uint8_t*>(numbers.data) + static_cast<size_t>(i) * numbers.nb[0]);
+    const int32_t row = *reinterpret_cast<const int32_t*>(static_cast<const uint8_t*>(numbers.data) +
+                                                          static_cast<size_t>(i) * numbers.nb[0]);
     if (row < 0 || row >= table.ne[1]) return false;
     rows.push_back(static_cast<uint32_t>(row));
   }
@@ -48,11 +52,12 @@ bool RowNumbers(const Lookup& lookup, std::vector<uint32_t>& rows) {
 
 bool KnownBefore(const GgmlApi& api, const Lookup& lookup) {
   const ggml_tensor& numbers = *lookup.node->src[1];
-  return numbers.op == GGML_OP_NONE && (numbers.flags & GGML_TENSOR_FLAG_INPUT) != 0 && numbers.data != nullptr && numbers.buffer != nullptr &&
-         api.backend_buffer_is_host(numbers.buffer);
+  return numbers.op == GGML_OP_NONE && (numbers.flags & GGML_TENSOR_FLAG_INPUT) != 0 && numbers.data != nullptr &&
+         numbers.buffer != nullptr && api.backend_buffer_is_host(numbers.buffer);
 }
 
-RowGather::RowGather(const GgmlApi& api) : api_(api), context_(api.init({16 * kKiB, nullptr, true})), graph_(api.new_graph_custom(context_, 4, false)) {}
+RowGather::RowGather(const GgmlApi& api)
+    : api_(api), context_(api.init({16 * kKiB, nullptr, true})), graph_(api.new_graph_custom(context_, 4, false)) {}
 
 RowGather::~RowGather() { api_.free(context_); }
 
@@ -66,7 +71,8 @@ ggml_status RowGather::Compute(ggml_backend_t backend) {
   return api_.backend_graph_compute(backend, graph_);
 }
 
-ggml_status RowGather::FromSlots(ggml_backend_t backend, const Lookup& lookup, uint64_t first, std::span<const int32_t> slots) {
+ggml_status RowGather::FromSlots(ggml_backend_t backend, const Lookup& lookup, uint64_t first,
+                                 std::span<const int32_t> slots) {
   const RowTable& table = *lookup.table;
   const auto count = static_cast<int64_t>(slots.size());
   table_ = table.tensor;

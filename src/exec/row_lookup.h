@@ -13,15 +13,15 @@ namespace headrace {
 
 // A table as graphs name it, and which of its rows are in memory. The RowStore's.
 struct RowTable {
-  ggml_tensor tensor{};                 // type, shape, mapped address
+  ggml_tensor tensor{};  // type, shape, mapped address
   Origin origin;
   uint64_t row_bytes = 0;
 
   RowCache cache;
-  uint8_t* slots = nullptr;             // in memory; null: there is none
-  uint64_t stride = 0;                  // bytes from one slot to the next
+  uint8_t* slots = nullptr;  // in memory; null: there is none
+  uint64_t stride = 0;       // bytes from one slot to the next
   uint32_t most_slots = 0;
-  std::vector<bool> unused;             // for each slot: its row was read for a lookup that is still to come
+  std::vector<bool> unused;  // for each slot: its row was read for a lookup that is still to come
 };
 
 // A node whose table is managed.
@@ -34,10 +34,13 @@ struct Lookup {
   Origin origin;                        // of the table
 };
 
-// In graph order: lookups that the processor does in matrices of whole rows that lie in a mapping, by a list of numbers. All others are left to the mapping.
-std::vector<Lookup> FindLookups(const GgmlApi& api, ggml_backend_sched_t sched, ggml_cgraph* graph, const MappingTable& mappings);
+// In graph order: lookups that the processor does in matrices of whole rows that lie in a mapping, by a list of
+// numbers. All others are left to the mapping.
+std::vector<Lookup> FindLookups(const GgmlApi& api, ggml_backend_sched_t sched, ggml_cgraph* graph,
+                                const MappingTable& mappings);
 
-// The numbers of the rows. False when one of them is in no table, or they are not in memory: only the engine knows what it does then.
+// The numbers of the rows. False when one of them is in no table, or they are not in memory: only the engine knows what
+// it does then.
 bool RowNumbers(const Lookup& lookup, std::vector<uint32_t>& rows);
 // They are what the graph was handed over with (tokens), as far as can be told.
 bool KnownBefore(const GgmlApi& api, const Lookup& lookup);

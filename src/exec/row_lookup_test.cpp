@@ -36,7 +36,8 @@ TEST(RowNumbers, OfAViewThatLeavesSomeOut) {
 
 TEST(RowNumbers, OutsideOfTheTable) {
   std::vector<uint32_t> rows;
-  for (const int32_t wrong : {-1, 10, INT32_MAX, INT32_MIN}) EXPECT_FALSE(RowNumbers(Numbers({1, wrong}).lookup, rows)) << wrong;
+  for (const int32_t wrong : {-1, 10, INT32_MAX, INT32_MIN})
+    EXPECT_FALSE(RowNumbers(Numbers({1, wrong}).lookup, rows)) << wrong;
 }
 
 TEST(RowNumbers, NotInMemory) {

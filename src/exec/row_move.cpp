@@ -9,9 +9,11 @@
 
 namespace headrace {
 
-RowMove::RowMove(const GgmlApi& api, ggml_context* context) : api_(api), node_(NewCustomNode(api, context, &RowMove::Run, this)) {}
+RowMove::RowMove(const GgmlApi& api, ggml_context* context)
+    : api_(api), node_(NewCustomNode(api, context, &RowMove::Run, this)) {}
 
-ggml_tensor* RowMove::Node(const ggml_tensor& weight, uint64_t rows, const void* from, void* to, const PackedLayout* packed) {
+ggml_tensor* RowMove::Node(const ggml_tensor& weight, uint64_t rows, const void* from, void* to,
+                           const PackedLayout* packed) {
   weight_ = &weight;
   rows_ = rows;
   row_bytes_ = api_.row_size(weight.type, weight.ne[0]);

@@ -30,7 +30,7 @@ class RowMove {
   ggml_tensor* node_;
   const ggml_tensor* weight_ = nullptr;
   uint64_t rows_ = 0;
-  uint64_t row_bytes_ = 0;           // in the file's layout
+  uint64_t row_bytes_ = 0;  // in the file's layout
   const uint8_t* from_ = nullptr;
   uint8_t* to_ = nullptr;
   const PackedLayout* packed_ = nullptr;

@@ -12,14 +12,18 @@
 namespace headrace {
 namespace {
 
-Status CheckLookup(ggml_status status, const RowTable& table) { return CheckComputed(status, "the engine did not look up rows of", table.tensor); }
+Status CheckLookup(ggml_status status, const RowTable& table) {
+  return CheckComputed(status, "the engine did not look up rows of", table.tensor);
+}
 
 }  // namespace
 
 RowTable* RowStore::FindOrAdd(const Lookup& lookup) {
   const ggml_tensor& tensor = *lookup.node->src[0];
   for (RowTable& table : tables_) {
-    if (table.tensor.data == tensor.data && table.tensor.type == tensor.type && std::memcmp(table.tensor.ne, tensor.ne, sizeof tensor.ne) == 0) return &table;
+    if (table.tensor.data == tensor.data && table.tensor.type == tensor.type &&
+        std::memcmp(table.tensor.ne, tensor.ne, sizeof tensor.ne) == 0)
+      return &table;
   }
   RowTable& table = tables_.emplace_back();
   table.tensor = tensor;
@@ -30,7 +34,8 @@ RowTable* RowStore::FindOrAdd(const Lookup& lookup) {
 }
 
 bool RowStore::Any(const void* address, uint64_t bytes) const {
-  return std::any_of(tables_.begin(), tables_.end(), [&](const RowTable& table) { return LiesIn(table.tensor, address, bytes); });
+  return std::any_of(tables_.begin(), tables_.end(),
+                     [&](const RowTable& table) { return LiesIn(table.tensor, address, bytes); });
 }
 
 void RowStore::Remove(const void* address, uint64_t bytes) {
@@ -68,12 +73,13 @@ Status RowStore::EnsureMemory(WeightStore& weights, uint64_t bytes, ReadService&
       auto* place = reinterpret_cast<uint8_t*>(arena_.data());
       for (RowTable& table : tables_) {
         table.stride = SlotStride(table.row_bytes);
-        table.most_slots = static_cast<uint32_t>(std::min<uint64_t>(plan.slots, static_cast<uint64_t>(table.tensor.ne[1])));
+        table.most_slots =
+            static_cast<uint32_t>(std::min<uint64_t>(plan.slots, static_cast<uint64_t>(table.tensor.ne[1])));
         table.slots = place;
         place += AlignUp(table.stride * table.most_slots, kPageBytes);
       }
-      LogDebug(fmt::format("rows of {} tables: {}, {} of each, {} reads of at most {} at a time", tables_.size(), FormatSize(bytes), plan.slots, plan.depth,
-                           FormatSize(plan.buffer_bytes)));
+      LogDebug(fmt::format("rows of {} tables: {}, {} of each, {} reads of at most {} at a time", tables_.size(),
+                           FormatSize(bytes), plan.slots, plan.depth, FormatSize(plan.buffer_bytes)));
     }
   }
   granted_bytes_ = bytes;
@@ -105,8 +111,10 @@ uint32_t RowStore::Take(RowTable& table, uint32_t row) {
   constexpr uint64_t kTouchedBytes = 64 * kKiB;
   RowCache& cache = table.cache;
   if (cache.full() && cache.slots() < table.most_slots) {
-    const uint64_t more = std::min<uint64_t>(std::max<uint64_t>(1, kTouchedBytes / table.stride), table.most_slots - cache.slots());
-    if (headroom_->Touch(reinterpret_cast<std::byte*>(table.slots) + cache.slots() * table.stride, more * table.stride)) {
+    const uint64_t more =
+        std::min<uint64_t>(std::max<uint64_t>(1, kTouchedBytes / table.stride), table.most_slots - cache.slots());
+    if (headroom_->Touch(reinterpret_cast<std::byte*>(table.slots) + cache.slots() * table.stride,
+                         more * table.stride)) {
       cache.Grow(cache.slots() + static_cast<uint32_t>(more));
       table.unused.resize(cache.slots());
     }
@@ -117,7 +125,8 @@ uint32_t RowStore::Take(RowTable& table, uint32_t row) {
 void RowStore::Read(RowTable& table, std::span<const uint32_t> rows, std::span<const uint32_t> slots) {
   std::vector<WantedRow> wanted;
   for (size_t i = 0; i < rows.size(); ++i) {
-    wanted.push_back({table.origin.offset + rows[i] * table.row_bytes, reinterpret_cast<std::byte*>(table.slots) + slots[i] * table.stride});
+    wanted.push_back({table.origin.offset + rows[i] * table.row_bytes,
+                      reinterpret_cast<std::byte*>(table.slots) + slots[i] * table.stride});
     pending_.push_back({&table, rows[i]});
   }
   reader_->Begin(*table.origin.file, table.row_bytes, std::move(wanted));
@@ -134,7 +143,8 @@ Status RowStore::Settle() {
   return status;
 }
 
-// Where our own code throws (memory, mostly) some row may have a slot that nothing is read into: none is believed any more.
+// Where our own code throws (memory, mostly) some row may have a slot that nothing is read into: none is believed any
+// more.
 template <typename Work>
 auto RowStore::OrForget(const Work& work) {
   try {
@@ -186,7 +196,8 @@ Status RowStore::LookUpPieces(const Lookup& lookup, ggml_backend_t backend, Pass
   for (size_t first = 0; first < rows_.size(); first += slots_.size()) {
     HEADRACE_RETURN_IF_ERROR(Fetch(table, first, times));
     const uint64_t begin = Now();
-    const ggml_status status = slots_.empty() ? gather_.FromMapping(backend, lookup) : gather_.FromSlots(backend, lookup, first, slots_);
+    const ggml_status status =
+        slots_.empty() ? gather_.FromMapping(backend, lookup) : gather_.FromSlots(backend, lookup, first, slots_);
     times.kernel_ns += Now() - begin;
     HEADRACE_RETURN_IF_ERROR(CheckLookup(status, table));
     if (slots_.empty()) return {};  // there was no room for one row: all of it came from the mapping

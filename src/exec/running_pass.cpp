@@ -8,8 +8,8 @@
 
 namespace headrace {
 
-RunningPass::RunningPass(WeightStore& weights, ExpertStore& experts, StreamMemory& memory, PassAccount& account, Headroom& headroom,
-                         SnapshotWriter& snapshot, RouterTraceWriter* trace)
+RunningPass::RunningPass(WeightStore& weights, ExpertStore& experts, StreamMemory& memory, PassAccount& account,
+                         Headroom& headroom, SnapshotWriter& snapshot, RouterTraceWriter* trace)
     : weights_(weights),
       experts_(experts),
       memory_(memory),
@@ -28,7 +28,8 @@ Status RunningPass::Begin() {
   }
   Schedule(0);
   const bool loading = std::any_of(plan.takeovers.begin(), plan.takeovers.end(), [](const Takeover& takeover) {
-    return std::any_of(takeover.segments.begin(), takeover.segments.end(), [](const SegmentRows& rows) { return rows.keep; });
+    return std::any_of(takeover.segments.begin(), takeover.segments.end(),
+                       [](const SegmentRows& rows) { return rows.keep; });
   });
   snapshot_->state = loading ? Snapshot::kLoading : Snapshot::kStreaming;
   account_.PublishPlan(plan.files);
@@ -47,8 +48,9 @@ void RunningPass::Schedule(size_t first) {
   const ExpertCache* const cache = experts_.cache();
   for (ExpertUse& use : plan.uses) {
     if (use.begun) continue;
-    use.way = use.upload ? ChooseUploadWay(use)
-                         : ChooseWay(use.experts, use.per_token, use.tokens, cache == nullptr ? 0 : cache->slots(use.layer));
+    use.way = use.upload
+                  ? ChooseUploadWay(use)
+                  : ChooseWay(use.experts, use.per_token, use.tokens, cache == nullptr ? 0 : cache->slots(use.layer));
   }
   next_.clear();
   bool foreseen = true;  // all that the next pass reads
@@ -69,7 +71,9 @@ void RunningPass::Schedule(size_t first) {
 }
 
 // A prompt multiplies an expert in one go where the ring has room: each product gathers the columns anew.
-uint64_t RunningPass::ExpertSegmentBytes() const { return std::max(weights_.plan().segment_bytes, weights_.plan().ring_bytes / 4); }
+uint64_t RunningPass::ExpertSegmentBytes() const {
+  return std::max(weights_.plan().segment_bytes, weights_.plan().ring_bytes / 4);
+}
 
 void RunningPass::Announce() {
   std::vector<Segment> pass;
@@ -98,7 +102,8 @@ void RunningPass::AnnounceChosen(const ExpertUse& use) {
 Status RunningPass::BeginTurn(Takeover& takeover, bool& changed) {
   changed = false;
   if (memory_.MustGiveBack()) {
-    const bool pinned = std::any_of(plan.uses.begin(), plan.uses.end(), [this](const ExpertUse& use) { return use.begun && use.last >= turn_; });
+    const bool pinned = std::any_of(plan.uses.begin(), plan.uses.end(),
+                                    [this](const ExpertUse& use) { return use.begun && use.last >= turn_; });
     if (!pinned) {
       const auto given = GiveBack();
       if (!given.ok()) return given.status();
@@ -155,7 +160,8 @@ void RunningPass::EndTurn(Takeover& takeover) {
   ++turn_;
 }
 
-Result<Prefetcher::Arrival> RunningPass::Await(const Takeover& takeover, size_t segment, uint64_t bytes, uint64_t& wait_ns) {
+Result<Prefetcher::Arrival> RunningPass::Await(const Takeover& takeover, size_t segment, uint64_t bytes,
+                                               uint64_t& wait_ns) {
   const uint64_t start = Now();
   auto arrival = prefetcher().Await(takeover.first_segment + segment, bytes);
   wait_ns += Now() - start;

@@ -1,5 +1,5 @@
-// The pass that runs: whose turn it is, what each product reads and finds in memory, and what the prefetcher is told. It moves forward in graph order,
-// whoever computes (GraphPass or CallbackPass).
+// The pass that runs: whose turn it is, what each product reads and finds in memory, and what the prefetcher is told.
+// It moves forward in graph order, whoever computes (GraphPass or CallbackPass).
 #pragma once
 
 #include <cstdint>
@@ -18,10 +18,10 @@ namespace headrace {
 class RunningPass {
  public:
   // All outlive it. `trace` may be null.
-  RunningPass(WeightStore& weights, ExpertStore& experts, StreamMemory& memory, PassAccount& account, Headroom& headroom, SnapshotWriter& snapshot,
-              RouterTraceWriter* trace);
+  RunningPass(WeightStore& weights, ExpertStore& experts, StreamMemory& memory, PassAccount& account,
+              Headroom& headroom, SnapshotWriter& snapshot, RouterTraceWriter* trace);
 
-  PassPlan plan;                     // made by the executor before Begin
+  PassPlan plan;  // made by the executor before Begin
 
   // Before the first product: memory for the plan, and the schedule. Errors: StreamMemory::Prepare's.
   Status Begin();
@@ -32,16 +32,18 @@ class RunningPass {
   bool complete() const { return turn_ == plan.takeovers.size(); }
   // The takeover whose turn is next; null when all have had theirs.
   Takeover* next() { return complete() ? nullptr : &plan.takeovers[turn_]; }
-  // Tells the prefetcher what is read from this turn on, up to the first layer whose router must choose first. A pass that reads nothing leaves
-  // it alone: what it reads ahead is for another model's next pass.
+  // Tells the prefetcher what is read from this turn on, up to the first layer whose router must choose first. A pass
+  // that reads nothing leaves it alone: what it reads ahead is for another model's next pass.
   void Announce();
 
-  // A product's turn begins. Where memory has become short some is given back, and what follows is scheduled anew: `changed` is then true.
+  // A product's turn begins. Where memory has become short some is given back, and what follows is scheduled anew:
+  // `changed` is then true.
   Status BeginTurn(Takeover& takeover, bool& changed);
-  // The router of a layer has chosen, and the first of the layer's products has its turn. Errors: of the choice or the cache.
+  // The router of a layer has chosen, and the first of the layer's products has its turn. Errors: of the choice or the
+  // cache.
   Status BeginExperts(Takeover& takeover);
-  // The layer whose experts are worth to be foreseen while this one computes, from this one's hidden state, in at most so many pieces; null: none. After
-  // BeginExperts, or before the pass computes anything.
+  // The layer whose experts are worth to be foreseen while this one computes, from this one's hidden state, in at most
+  // so many pieces; null: none. After BeginExperts, or before the pass computes anything.
   ExpertUse* BeginForesight(const ExpertUse& use, size_t most_pieces, Foresight& foresight);
   // All its pieces have been computed: what that layer will probably choose is read, while the disk would idle.
   void ReadForeseen(ExpertUse& next, Foresight& foresight);
@@ -50,10 +52,12 @@ class RunningPass {
   // A product has been computed.
   void EndTurn(Takeover& takeover);
 
-  // Blocks until leading bytes of one of a takeover's segments have arrived, and adds the time that it waited. Thread-safe. Errors: the read's.
+  // Blocks until leading bytes of one of a takeover's segments have arrived, and adds the time that it waited.
+  // Thread-safe. Errors: the read's.
   Result<Prefetcher::Arrival> Await(const Takeover& takeover, size_t segment, uint64_t bytes, uint64_t& wait_ns);
-  // Commits and touches the memory of rows that are to become resident, where those up to `kept` are or will be. False for others, and when there is no
-  // room for them now, or for rows before them: they are then used as they pass by, and another pass tries again.
+  // Commits and touches the memory of rows that are to become resident, where those up to `kept` are or will be. False
+  // for others, and when there is no room for them now, or for rows before them: they are then used as they pass by,
+  // and another pass tries again.
   Result<bool> RoomToKeep(Weight& weight, const SegmentRows& segment, uint64_t kept);
 
   // Between two products, or two passes; no experts are pinned. True when the plan has become smaller.
@@ -79,8 +83,8 @@ class RunningPass {
   SnapshotWriter& snapshot_;
   RouterTraceWriter* const trace_;
 
-  std::vector<Segment> next_;        // what the prefetcher reads for a pass that follows
-  size_t turn_ = 0;                  // the takeover whose turn is next
+  std::vector<Segment> next_;  // what the prefetcher reads for a pass that follows
+  size_t turn_ = 0;            // the takeover whose turn is next
   bool foresees_ = true;
 };
 

@@ -8,7 +8,8 @@ std::vector<SlotGroup> GroupBySlots(const ExpertUse& use, size_t slice, std::spa
   std::vector<SlotGroup> groups;
   for (const size_t i : ready) {
     const SlotArray slots = use.cached.array(i, slice);
-    const auto same = std::find_if(groups.begin(), groups.end(), [&](const SlotGroup& group) { return group.slots.first == slots.first; });
+    const auto same = std::find_if(groups.begin(), groups.end(),
+                                   [&](const SlotGroup& group) { return group.slots.first == slots.first; });
     SlotGroup& group = same != groups.end() ? *same : groups.emplace_back();
     group.slots = slots;
     group.members.push_back(i);

@@ -11,11 +11,11 @@
 namespace headrace {
 
 struct SlotGroup {
-  std::vector<size_t> members;                // of use.cached
-  SlotArray slots;                            // from the first to the last that is used: the kernel's work grows with their number
-  std::vector<SlotProduct::Chosen> chosen;    // one for each member
-  size_t pairs = 0;                           // of all of them
-  std::vector<uint8_t*> unpacked;             // the slices of those that are to be repacked first
+  std::vector<size_t> members;  // of use.cached
+  SlotArray slots;              // from the first to the last that is used: the kernel's work grows with their number
+  std::vector<SlotProduct::Chosen> chosen;  // one for each member
+  size_t pairs = 0;                         // of all of them
+  std::vector<uint8_t*> unpacked;           // the slices of those that are to be repacked first
 };
 
 // The groups of `ready` (indices in use.cached) in a slice: a single one, when an expert is whole pages.

@@ -18,8 +18,9 @@ uint64_t SlotProduct::ScratchBytes(const ggml_tensor& node, size_t pairs) {
   return AlignUp(pairs * ColumnBytes(*node.src[1]), kPageBytes) + pairs * ColumnBytes(node);
 }
 
-ggml_status SlotProduct::Multiply(ggml_backend_t backend, const ggml_tensor& node, const SlotArray& slots, const PackedLayout* layout,
-                                  std::span<const Chosen> chosen, Rows rows, std::span<uint8_t> scratch) {
+ggml_status SlotProduct::Multiply(ggml_backend_t backend, const ggml_tensor& node, const SlotArray& slots,
+                                  const PackedLayout* layout, std::span<const Chosen> chosen, Rows rows,
+                                  std::span<uint8_t> scratch) {
   const auto all = static_cast<size_t>(node.ne[1] * node.ne[2]);
   pairs_.clear();
   for (const Chosen& expert : chosen) pairs_.insert(pairs_.end(), expert.pairs.begin(), expert.pairs.end());
@@ -28,13 +29,15 @@ ggml_status SlotProduct::Multiply(ggml_backend_t backend, const ggml_tensor& nod
   size_t at = 0;
   for (const Chosen& expert : chosen) {
     for (const ExpertPair& pair : expert.pairs) {
-      slot_ids_[whole ? static_cast<size_t>(pair.token * node.ne[1] + pair.use) : at] = static_cast<int32_t>(expert.slot);
+      slot_ids_[whole ? static_cast<size_t>(pair.token * node.ne[1] + pair.use) : at] =
+          static_cast<int32_t>(expert.slot);
       ++at;
     }
   }
 
   const auto count = static_cast<int64_t>(rows.count);
-  weight_ = TileOf(api_, *node.src[0], count, const_cast<uint8_t*>(slots.first) + rows.first * node.src[0]->nb[1], layout);
+  weight_ =
+      TileOf(api_, *node.src[0], count, const_cast<uint8_t*>(slots.first) + rows.first * node.src[0]->nb[1], layout);
   weight_.ne[2] = slots.count;
   weight_.nb[2] = slots.stride;
   weight_.nb[3] = slots.stride * slots.count;
@@ -71,9 +74,11 @@ ggml_status SlotProduct::Multiply(ggml_backend_t backend, const ggml_tensor& nod
   };
   place(columns_, scratch.data());
   place(product_, scratch.data() + AlignUp(pairs_.size() * ColumnBytes(*node.src[1]), kPageBytes));
-  api_.graph_add_node(graph_, gather_.Gather(*node.src[1], pairs_, ColumnBytes(columns_), static_cast<uint8_t*>(columns_.data)));
+  api_.graph_add_node(
+      graph_, gather_.Gather(*node.src[1], pairs_, ColumnBytes(columns_), static_cast<uint8_t*>(columns_.data)));
   api_.graph_add_node(graph_, &product_);
-  api_.graph_add_node(graph_, scatter_.Scatter(node, pairs_, rows.first * node.nb[0], ColumnBytes(product_), static_cast<uint8_t*>(product_.data)));
+  api_.graph_add_node(graph_, scatter_.Scatter(node, pairs_, rows.first * node.nb[0], ColumnBytes(product_),
+                                               static_cast<uint8_t*>(product_.data)));
   return api_.backend_graph_compute(backend, graph_);
 }
 

@@ -18,7 +18,7 @@ namespace headrace {
 class SlotProduct {
  public:
   struct Chosen {
-    uint32_t slot = 0;                     // in the SlotArray
+    uint32_t slot = 0;  // in the SlotArray
     std::span<const ExpertPair> pairs;
   };
 
@@ -38,10 +38,11 @@ class SlotProduct {
     uint64_t count = 0;
   };
 
-  // Computes the products of those rows into their place in node.data. The slots' rows are in the layout `layout` (null: the
-  // file's). `scratch` has ScratchBytes.
-  ggml_status Multiply(ggml_backend_t backend, const ggml_tensor& node, const SlotArray& slots, const PackedLayout* layout,
-                       std::span<const Chosen> chosen, Rows rows, std::span<uint8_t> scratch);
+  // Computes the products of those rows into their place in node.data. The slots' rows are in the layout `layout`
+  // (null: the file's). `scratch` has ScratchBytes.
+  ggml_status Multiply(ggml_backend_t backend, const ggml_tensor& node, const SlotArray& slots,
+                       const PackedLayout* layout, std::span<const Chosen> chosen, Rows rows,
+                       std::span<uint8_t> scratch);
 
  private:
   const GgmlApi& api_;

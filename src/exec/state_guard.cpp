@@ -35,7 +35,8 @@ uint64_t StateGuard::Find(ggml_cgraph* graph) {
 }
 
 uint64_t StateGuard::bytes() const {
-  return std::accumulate(ranges_.begin(), ranges_.end(), uint64_t{0}, [](uint64_t sum, const Range& range) { return sum + range.bytes; });
+  return std::accumulate(ranges_.begin(), ranges_.end(), uint64_t{0},
+                         [](uint64_t sum, const Range& range) { return sum + range.bytes; });
 }
 
 Status StateGuard::Save() {

@@ -1,6 +1,7 @@
-// Recurrent layers (state spaces, linear attention) keep a state that each pass replaces. When a pass fails half-way some layers have the new
-// state and others the old one, and a host that tries again would compute wrong tokens without an error. So the states are copied before a pass that
-// may fail, and written back when it did. Keys and values need no copy: the engine takes the tokens of a failed pass out of its cache.
+// Recurrent layers (state spaces, linear attention) keep a state that each pass replaces. When a pass fails half-way
+// some layers have the new state and others the old one, and a host that tries again would compute wrong tokens without
+// an error. So the states are copied before a pass that may fail, and written back when it did. Keys and values need no
+// copy: the engine takes the tokens of a failed pass out of its cache.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +18,8 @@ class StateGuard {
  public:
   explicit StateGuard(const GgmlApi& api) : api_(api) {}
 
-  // Looks what the graph's nodes replace of tensors that outlive it, as far as these are in memory and no KV cache. Returns its bytes, which the caller
-  // pays for until the next Find.
+  // Looks what the graph's nodes replace of tensors that outlive it, as far as these are in memory and no KV cache.
+  // Returns its bytes, which the caller pays for until the next Find.
   uint64_t Find(ggml_cgraph* graph);
   // Nothing of what was found is copied.
   void LeaveOut() { ranges_.clear(); }
@@ -32,11 +33,11 @@ class StateGuard {
     uint8_t* data;
     uint64_t bytes;
   };
-  uint64_t bytes() const;            // of all ranges
+  uint64_t bytes() const;  // of all ranges
 
   const GgmlApi& api_;
-  std::vector<Range> ranges_;        // disjoint
-  Region copies_;                    // one behind the other
+  std::vector<Range> ranges_;  // disjoint
+  Region copies_;              // one behind the other
 };
 
 }  // namespace headrace

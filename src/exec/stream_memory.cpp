@@ -8,8 +8,8 @@
 #include "base/size.h"
 
 namespace headrace {
-StreamMemory::StreamMemory(ReadService& reads, WeightsAllowance& allowance, WeightStore& weights, ExpertStore& experts, RowStore& rows,
-                           SnapshotWriter& snapshot, Headroom& headroom)
+StreamMemory::StreamMemory(ReadService& reads, WeightsAllowance& allowance, WeightStore& weights, ExpertStore& experts,
+                           RowStore& rows, SnapshotWriter& snapshot, Headroom& headroom)
     : reads_(reads),
       allowance_(allowance),
       weights_(weights),
@@ -35,8 +35,8 @@ uint64_t StreamMemory::Allowed() const {
   return bytes == UINT64_MAX ? bytes : bytes - std::min<uint64_t>(bytes, aside_bytes_);
 }
 
-// What weights may use now. A model that streams already goes on with the least that works, however short memory is: the
-// kernel may find it elsewhere.
+// What weights may use now. A model that streams already goes on with the least that works, however short memory is:
+// the kernel may find it elsewhere.
 uint64_t StreamMemory::LimitNow() {
   const uint64_t allowed = Allowed();
   if (prefetcher_ == nullptr) return allowed;
@@ -44,11 +44,12 @@ uint64_t StreamMemory::LimitNow() {
     short_of_memory_ = false;
     return allowed;
   }
-  const uint64_t limit = std::max({allowed, weights_.floor_bytes(), std::min(allowance_.BytesWhenShort(), planned_bytes_.load())});
+  const uint64_t limit =
+      std::max({allowed, weights_.floor_bytes(), std::min(allowance_.BytesWhenShort(), planned_bytes_.load())});
   const bool is_short = limit > allowed;
   if (is_short && !short_of_memory_) {
-    LogWarning(fmt::format("memory is short: {} are left for weights ({}), streaming goes on with {}", FormatSize(allowed),
-                           allowance_.Describe(), FormatSize(limit)));
+    LogWarning(fmt::format("memory is short: {} are left for weights ({}), streaming goes on with {}",
+                           FormatSize(allowed), allowance_.Describe(), FormatSize(limit)));
   }
   short_of_memory_ = is_short;
   return limit;
@@ -73,8 +74,9 @@ Result<bool> StreamMemory::GiveBack() {
   weights_.SetLimit(LimitNow());
   snapshot_->budget_bytes = weights_.limit();
   if (!weights_.must_shrink()) return false;
-  LogDebug(fmt::format("gives back {}: weights may use {} now ({})", FormatSize(weights_.planned_bytes() - weights_.limit()),
-                       FormatSize(weights_.limit()), allowance_.Describe()));
+  LogDebug(fmt::format("gives back {}: weights may use {} now ({})",
+                       FormatSize(weights_.planned_bytes() - weights_.limit()), FormatSize(weights_.limit()),
+                       allowance_.Describe()));
   HEADRACE_RETURN_IF_ERROR(weights_.Replan(0));
   HEADRACE_RETURN_IF_ERROR(Allocate());
   return true;
@@ -83,8 +85,8 @@ Result<bool> StreamMemory::GiveBack() {
 // The experts' cache, rows, ring and scratch of the sizes that the plan says.
 Status StreamMemory::Allocate() {
   const ResidencyPlan& plan = weights_.plan();
-  const bool unchanged =
-      prefetcher_ != nullptr && ring_reservation_.bytes() == plan.ring_bytes && scratch_reservation_.bytes() == plan.scratch_bytes;
+  const bool unchanged = prefetcher_ != nullptr && ring_reservation_.bytes() == plan.ring_bytes &&
+                         scratch_reservation_.bytes() == plan.scratch_bytes;
   // What goes is given back before anything is charged: any of the three may grow by what another shrinks.
   planned_bytes_ = weights_.planned_bytes();
   if (!unchanged) {
@@ -113,10 +115,12 @@ Status StreamMemory::Allocate() {
   scratch_ = std::move(*scratch);
   ring_reservation_ = std::move(*ring_reservation);
   scratch_reservation_ = std::move(*scratch_reservation);
-  LogDebug(fmt::format("weights {}: {} resident, {} streamed per pass; experts {}, cache {}; ring {}, scratch {}, segments of at most {}",
-                       FormatSize(weights_.weight_bytes()), FormatSize(plan.resident_bytes), FormatSize(plan.streamed_bytes),
-                       FormatSize(weights_.expert_bytes()), FormatSize(experts_.cache_bytes()), FormatSize(plan.ring_bytes),
-                       FormatSize(plan.scratch_bytes), FormatSize(plan.segment_bytes)));
+  LogDebug(
+      fmt::format("weights {}: {} resident, {} streamed per pass; experts {}, cache {}; ring {}, scratch {}, segments "
+                  "of at most {}",
+                  FormatSize(weights_.weight_bytes()), FormatSize(plan.resident_bytes), FormatSize(plan.streamed_bytes),
+                  FormatSize(weights_.expert_bytes()), FormatSize(experts_.cache_bytes()), FormatSize(plan.ring_bytes),
+                  FormatSize(plan.scratch_bytes), FormatSize(plan.segment_bytes)));
   return {};
 }
 

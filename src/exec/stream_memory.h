@@ -1,5 +1,5 @@
-// The memory that streaming uses: how much weights may have now, and within that the plan's ring (with the prefetcher that
-// reads into it), scratch, experts' cache and rows of tables. Resident rows are the WeightStore's.
+// The memory that streaming uses: how much weights may have now, and within that the plan's ring (with the prefetcher
+// that reads into it), scratch, experts' cache and rows of tables. Resident rows are the WeightStore's.
 #pragma once
 
 #include <atomic>
@@ -22,11 +22,12 @@ namespace headrace {
 class StreamMemory {
  public:
   // All outlive it.
-  StreamMemory(ReadService& reads, WeightsAllowance& allowance, WeightStore& weights, ExpertStore& experts, RowStore& rows, SnapshotWriter& snapshot,
-               Headroom& headroom);
+  StreamMemory(ReadService& reads, WeightsAllowance& allowance, WeightStore& weights, ExpertStore& experts,
+               RowStore& rows, SnapshotWriter& snapshot, Headroom& headroom);
 
-  // Before a pass: plans with what weights may use now, and allocates what the plan says. `column_bytes` of scratch are wanted for the
-  // widest batch (PlanResidency). No experts are pinned. Errors: kOutOfBudget with the arithmetic, or the allocation's.
+  // Before a pass: plans with what weights may use now, and allocates what the plan says. `column_bytes` of scratch are
+  // wanted for the widest batch (PlanResidency). No experts are pinned. Errors: kOutOfBudget with the arithmetic, or
+  // the allocation's.
   Status Prepare(uint64_t column_bytes);
 
   // So much of what weights may use is used beside the plan, from the next Prepare on.
@@ -34,10 +35,11 @@ class StreamMemory {
 
   // Whether the allowance is below the present plan; then the next GiveBack looks what must go. Thread-safe.
   bool ExceedsAllowance();
-  // An allowance that was exceeded has not been followed yet. Counts as exceeded, and is looked at anew, when there was no headroom.
+  // An allowance that was exceeded has not been followed yet. Counts as exceeded, and is looked at anew, when there was
+  // no headroom.
   bool MustGiveBack();
-  // Makes the smaller plan. True when there was one: what was resident may be so no more. Between two products, or two passes; no
-  // experts are pinned.
+  // Makes the smaller plan. True when there was one: what was resident may be so no more. Between two products, or two
+  // passes; no experts are pinned.
   Result<bool> GiveBack();
   // Gives all of it back: the last weights have gone, and the experts' cache.
   void Clear();
@@ -62,9 +64,9 @@ class StreamMemory {
   Headroom& headroom_;
 
   std::atomic<uint64_t> aside_bytes_{0};
-  std::atomic<uint64_t> planned_bytes_{0};    // that the present plan uses
-  std::atomic<bool> over_allowance_{false};   // was seen; the owner has not looked yet
-  bool short_of_memory_ = false;              // the allowance is below what works, and it was said
+  std::atomic<uint64_t> planned_bytes_{0};   // that the present plan uses
+  std::atomic<bool> over_allowance_{false};  // was seen; the owner has not looked yet
+  bool short_of_memory_ = false;             // the allowance is below what works, and it was said
   Reservation ring_reservation_;
   std::unique_ptr<Prefetcher> prefetcher_;
   Reservation scratch_reservation_;

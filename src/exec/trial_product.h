@@ -18,7 +18,8 @@ struct TrialProduct {
   ggml_tensor weight, columns, node;
 };
 
-// A MUL_MAT_ID node: a stack of matrices, one behind the other, times some tokens that choose all of them, in changing order.
+// A MUL_MAT_ID node: a stack of matrices, one behind the other, times some tokens that choose all of them, in changing
+// order.
 struct TrialExperts {
   TrialExperts(const GgmlApi& api, const ggml_tensor& stack, int64_t tokens);
   TrialExperts(const TrialExperts&) = delete;

@@ -26,13 +26,15 @@ void Uploader::Begin() {
 
 const Status& Uploader::BeforeCopy(const void* data) {
   Takeover* const takeover = failure_.ok() ? Find(data) : nullptr;
-  if (takeover == nullptr || takeover->kept || takeover->experts == nullptr || takeover->experts->begun) return failure_;
+  if (takeover == nullptr || takeover->kept || takeover->experts == nullptr || takeover->experts->begun)
+    return failure_;
   failure_ = LeaveUpTo(*takeover);
   if (failure_.ok()) failure_ = BeginExperts(*takeover);
   return failure_;
 }
 
-const Status& Uploader::Copy(const void* data, uint64_t bytes, const Origin& origin, const Take& take, bool by_threads) {
+const Status& Uploader::Copy(const void* data, uint64_t bytes, const Origin& origin, const Take& take,
+                             bool by_threads) {
   // However it ends: until then threads use what `take` names.
   struct Finishing {
     Uploader& uploader;
@@ -52,7 +54,8 @@ void Uploader::Give(std::function<void()> copy) {
 }
 
 // Devices stage what they are given in memory of their own, as much as they are given at once.
-void Uploader::GivePieces(const uint8_t* data, uint64_t offset, uint64_t bytes, uint8_t* keep_at, const std::shared_ptr<void>& holds, const Take& take) {
+void Uploader::GivePieces(const uint8_t* data, uint64_t offset, uint64_t bytes, uint8_t* keep_at,
+                          const std::shared_ptr<void>& holds, const Take& take) {
   const uint64_t most = by_threads_ ? kThreadPieceBytes : RangeCopy::kPieceBytes;
   for (uint64_t at = 0; at < bytes; at += most) {
     uint8_t* const keep = keep_at == nullptr ? nullptr : keep_at + at;
@@ -153,8 +156,8 @@ void Uploader::Pass() {
 }
 
 // Bytes from `begin` in the stack on, all of one expert.
-void Uploader::TakeExpert(const uint8_t* data, uint64_t begin, uint64_t bytes, uint64_t expert_bytes, uint64_t offset, const Take& take,
-                          const std::shared_ptr<void>& holds) {
+void Uploader::TakeExpert(const uint8_t* data, uint64_t begin, uint64_t bytes, uint64_t expert_bytes, uint64_t offset,
+                          const Take& take, const std::shared_ptr<void>& holds) {
   if (begin % expert_bytes == 0) std::copy_n(data, std::min<uint64_t>(bytes, head_.size()), head_.data());
   GivePieces(data, offset, bytes, nullptr, holds, take);
 }
@@ -181,9 +184,9 @@ Status Uploader::CopyWhole(Takeover& takeover, const Take& take) {
   return Leave();
 }
 
-// Of a stack of experts, in any pieces: the engine copies runs of those that were chosen, and a little of what follows, so that kernels which read beyond
-// a matrix find no NaN there. Nothing is computed from that: where it is not in memory the same part of the expert before serves, which saves a read that
-// would wait for all others.
+// Of a stack of experts, in any pieces: the engine copies runs of those that were chosen, and a little of what follows,
+// so that kernels which read beyond a matrix find no NaN there. Nothing is computed from that: where it is not in
+// memory the same part of the expert before serves, which saves a read that would wait for all others.
 Status Uploader::CopyExperts(Takeover& takeover, uint64_t begin, uint64_t end, const Origin& origin, const Take& take) {
   if (!takeover.experts->begun) HEADRACE_RETURN_IF_ERROR(BeginExperts(takeover));
   const uint64_t expert_bytes = takeover.weight->bytes() / takeover.experts->experts;
@@ -197,9 +200,9 @@ Status Uploader::CopyExperts(Takeover& takeover, uint64_t begin, uint64_t end, c
       *copied = stop - at;
     }
     if (*copied == 0) {
-      HEADRACE_RETURN_IF_ERROR(others_.Copy(origin.file, origin.offset + offset, stop - at, [&](const uint8_t* data, uint64_t piece, uint64_t bytes) {
-        take(data, offset + piece, bytes);
-      }));
+      HEADRACE_RETURN_IF_ERROR(others_.Copy(
+          origin.file, origin.offset + offset, stop - at,
+          [&](const uint8_t* data, uint64_t piece, uint64_t bytes) { take(data, offset + piece, bytes); }));
       *copied = stop - at;
     }
     at += *copied;
@@ -207,7 +210,8 @@ Status Uploader::CopyExperts(Takeover& takeover, uint64_t begin, uint64_t end, c
   return {};
 }
 
-// For a wide batch the layer goes on as on the processor: what was not chosen is not read, free slots get what was chosen most.
+// For a wide batch the layer goes on as on the processor: what was not chosen is not read, free slots get what was
+// chosen most.
 Status Uploader::BeginExperts(Takeover& takeover) {
   ExpertUse& use = *takeover.experts;
   bool changed = false;
@@ -227,8 +231,10 @@ Status Uploader::BeginExperts(Takeover& takeover) {
   return begun;
 }
 
-// Bytes of one expert, all of them or none: 0 when it is not in memory in the file's layout, and is not to be read into it either.
-Result<uint64_t> Uploader::CopyFromCache(Takeover& takeover, uint64_t begin, uint64_t end, uint64_t offset, const Take& take) {
+// Bytes of one expert, all of them or none: 0 when it is not in memory in the file's layout, and is not to be read into
+// it either.
+Result<uint64_t> Uploader::CopyFromCache(Takeover& takeover, uint64_t begin, uint64_t end, uint64_t offset,
+                                         const Take& take) {
   ExpertCache* const cache = experts_.cache();
   ExpertUse& use = *takeover.experts;
   if (cache == nullptr) return uint64_t{0};
@@ -255,12 +261,14 @@ Result<uint64_t> Uploader::CopyFromCache(Takeover& takeover, uint64_t begin, uin
   }
   if (whole && takeover.slice == 0) cache->Touch(use.layer, expert[0], 1);
   const uint8_t* const data = pins.data(0, takeover.slice) + begin % expert_bytes;
-  TakeExpert(data, begin, end - begin, expert_bytes, offset, take, std::make_shared<ExpertCache::Pins>(std::move(pins)));
+  TakeExpert(data, begin, end - begin, expert_bytes, offset, take,
+             std::make_shared<ExpertCache::Pins>(std::move(pins)));
   return end - begin;
 }
 
 // As many bytes from `begin` on as one segment has; 0 when it is not, or not any more, to come.
-Result<uint64_t> Uploader::CopyFromRing(Takeover& takeover, uint64_t begin, uint64_t end, uint64_t offset, const Take& take) {
+Result<uint64_t> Uploader::CopyFromRing(Takeover& takeover, uint64_t begin, uint64_t end, uint64_t offset,
+                                        const Take& take) {
   HEADRACE_RETURN_IF_ERROR(ReleaseBelow(takeover, begin));
   if (segment_ == takeover.segments.size()) return uint64_t{0};
   const SegmentRows& rows = takeover.segments[segment_];
@@ -269,7 +277,8 @@ Result<uint64_t> Uploader::CopyFromRing(Takeover& takeover, uint64_t begin, uint
   const uint64_t bytes = std::min(end, first + rows.rows * row_bytes) - begin;
   const auto arrived = UseSegment(takeover, begin - first + bytes);
   if (!arrived.ok()) return arrived.status();
-  TakeExpert(*arrived + (begin - first), begin, bytes, takeover.weight->bytes() / takeover.experts->experts, offset, take, use_);
+  TakeExpert(*arrived + (begin - first), begin, bytes, takeover.weight->bytes() / takeover.experts->experts, offset,
+             take, use_);
   return bytes;
 }
 

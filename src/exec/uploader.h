@@ -1,5 +1,6 @@
-// The copies of managed weights that the engine makes for a device while a pass runs. What is in memory comes from there, the rest from the pass's own
-// schedule, or from a read of its own where that did not expect it: never through page faults.
+// The copies of managed weights that the engine makes for a device while a pass runs. What is in memory comes from
+// there, the rest from the pass's own schedule, or from a read of its own where that did not expect it: never through
+// page faults.
 #pragma once
 
 #include <array>
@@ -15,8 +16,8 @@
 
 namespace headrace {
 
-// The thread that computes the pass. Uploads have their turns in the order of their products; the engine makes all copies of a split before it computes
-// any of its products, and each weight once for a split.
+// The thread that computes the pass. Uploads have their turns in the order of their products; the engine makes all
+// copies of a split before it computes any of its products, and each weight once for a split.
 class Uploader {
  public:
   using Take = RangeCopy::Take;
@@ -29,10 +30,11 @@ class Uploader {
   void Begin();
   // The scheduler is about to have a weight copied, and its device knows by now what the routers before it chose.
   const Status& BeforeCopy(const void* data);
-  // Whether the copy is in the plan, or so large that the mapping would be slower than a read of its own: small ones, as of norms, stay in the page cache.
+  // Whether the copy is in the plan, or so large that the mapping would be slower than a read of its own: small ones,
+  // as of norms, stay in the page cache.
   bool Takes(const void* data, uint64_t bytes) { return bytes > kSmall || Find(data) != nullptr; }
-  // The engine copies `bytes` at `data` of a mapped weight, whose origin is given. Where `by_threads`, several of them call `take` at a time. Errors: the
-  // read's; they are failure() from then on.
+  // The engine copies `bytes` at `data` of a mapped weight, whose origin is given. Where `by_threads`, several of them
+  // call `take` at a time. Errors: the read's; they are failure() from then on.
   const Status& Copy(const void* data, uint64_t bytes, const Origin& origin, const Take& take, bool by_threads);
   // A product is computed, or all are (null): its copy will not be asked for any more.
   const Status& End(const ggml_tensor* node);
@@ -46,7 +48,8 @@ class Uploader {
  private:
   static constexpr uint64_t kSmall = 256 * kKiB;
 
-  // A segment of the ring from which threads copy. The last that uses it gives it back, if nothing more of it is wanted.
+  // A segment of the ring from which threads copy. The last that uses it gives it back, if nothing more of it is
+  // wanted.
   struct SegmentUse {
     Prefetcher& prefetcher;
     size_t number;
@@ -70,10 +73,11 @@ class Uploader {
   Result<const uint8_t*> UseSegment(Takeover& takeover, uint64_t bytes);
   void Pass();
   // `holds` lives until the bytes are copied, as in GivePieces.
-  void TakeExpert(const uint8_t* data, uint64_t begin, uint64_t bytes, uint64_t expert_bytes, uint64_t offset, const Take& take,
-                  const std::shared_ptr<void>& holds);
+  void TakeExpert(const uint8_t* data, uint64_t begin, uint64_t bytes, uint64_t expert_bytes, uint64_t offset,
+                  const Take& take, const std::shared_ptr<void>& holds);
   // Has `take` get bytes that go to `offset`, and has them copied to `keep_at`, too, where that is not null.
-  void GivePieces(const uint8_t* data, uint64_t offset, uint64_t bytes, uint8_t* keep_at, const std::shared_ptr<void>& holds, const Take& take);
+  void GivePieces(const uint8_t* data, uint64_t offset, uint64_t bytes, uint8_t* keep_at,
+                  const std::shared_ptr<void>& holds, const Take& take);
   void Give(std::function<void()> copy);
   void Finish();
 
@@ -81,11 +85,11 @@ class Uploader {
   RunningPass& pass_;
   ExpertStore& experts_;
   RangeCopy& others_;
-  std::vector<uint8_t> choice_;        // of a router, as its device has it
+  std::vector<uint8_t> choice_;             // of a router, as its device has it
   std::array<uint8_t, kPageBytes> head_{};  // the first bytes of the expert that was copied last
   Status failure_;
-  size_t segment_ = 0;                 // of the takeover whose turn it is: the first that was not passed
-  std::shared_ptr<SegmentUse> use_;    // of that segment in the copy that is made
+  size_t segment_ = 0;               // of the takeover whose turn it is: the first that was not passed
+  std::shared_ptr<SegmentUse> use_;  // of that segment in the copy that is made
   bool by_threads_ = false;
   CopyThreads threads_{CopyThreads::Sensible()};
   uint64_t from_memory_ = 0, copied_ = 0;

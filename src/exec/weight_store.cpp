@@ -16,13 +16,15 @@ ggml_tensor Weight::Resident(const GgmlApi& api) {
   return resident;
 }
 
-WeightStore::WeightStore(const GgmlApi& api, PackedLayouts* layouts, bool keep_larger) : api_(api), layouts_(layouts), keep_larger_(keep_larger), budget_(0) {}
+WeightStore::WeightStore(const GgmlApi& api, PackedLayouts* layouts, bool keep_larger)
+    : api_(api), layouts_(layouts), keep_larger_(keep_larger), budget_(0) {}
 
 Weight* WeightStore::FindOrAdd(const ggml_tensor& tensor, const Origin& origin, bool experts) {
   const auto [begin, end] = by_address_.equal_range(tensor.data);
   for (auto it = begin; it != end; ++it) {
     const ggml_tensor& known = it->second->tensor;
-    if (known.type == tensor.type && it->second->experts == experts && std::memcmp(known.ne, tensor.ne, sizeof known.ne) == 0 &&
+    if (known.type == tensor.type && it->second->experts == experts &&
+        std::memcmp(known.ne, tensor.ne, sizeof known.ne) == 0 &&
         std::memcmp(known.nb, tensor.nb, sizeof known.nb) == 0) {
       return it->second;
     }
@@ -50,7 +52,8 @@ void WeightStore::AddToHead(Weight& weight) {
 }
 
 bool WeightStore::Any(const void* address, uint64_t bytes) const {
-  return std::any_of(weights_.begin(), weights_.end(), [&](const Weight& weight) { return LiesIn(weight.tensor, address, bytes); });
+  return std::any_of(weights_.begin(), weights_.end(),
+                     [&](const Weight& weight) { return LiesIn(weight.tensor, address, bytes); });
 }
 
 void WeightStore::Remove(const void* address, uint64_t bytes) {
@@ -108,10 +111,12 @@ uint64_t WeightStore::floor_bytes() const { return FloorBytes(Extents(keep_large
 
 Result<ResidencyPlan> WeightStore::MakePlan(uint64_t column_bytes, uint64_t row_bytes, bool& larger) const {
   const uint64_t limit = budget_.limit() - row_bytes;
-  larger = std::any_of(weights_.begin(), weights_.end(), [this](const Weight& weight) { return LayoutOf(weight, true) != LayoutOf(weight, false); });
+  larger = std::any_of(weights_.begin(), weights_.end(),
+                       [this](const Weight& weight) { return LayoutOf(weight, true) != LayoutOf(weight, false); });
   auto plan = PlanResidency(Extents(larger), limit, column_bytes);
   if (!larger || keep_larger_) return plan;
-  const bool experts = std::any_of(weights_.begin(), weights_.end(), [](const Weight& weight) { return weight.experts; });
+  const bool experts =
+      std::any_of(weights_.begin(), weights_.end(), [](const Weight& weight) { return weight.experts; });
   if (plan.ok() && plan->streamed_bytes == 0 && !experts) return plan;
   larger = false;
   return PlanResidency(Extents(larger), limit, column_bytes);

@@ -20,21 +20,21 @@
 namespace headrace {
 
 struct Weight {
-  ggml_tensor tensor{};                    // as the graph names it: type, shape, mapped address
+  ggml_tensor tensor{};  // as the graph names it: type, shape, mapped address
   Origin origin;
   Cut cut;
-  bool experts = false;                    // of MUL_MAT_ID: one matrix for each expert; the expert cache holds them
-  bool of_head = false;                    // a draft head uses it, which may not be alone: kept resident as a draft model's
-  bool uploads = false;                    // the engine copies it to a device, where a layout of the processor is of no use
-  bool streams = true;                     // false: left to the engine's mapping, nothing of it is kept or read
-  const PackedLayout* packed = nullptr;    // layout of stock's repacked kernels, null: it has none
-  const PackedLayout* layout = nullptr;    // of the resident rows: `packed`, or null, the file's
+  bool experts = false;  // of MUL_MAT_ID: one matrix for each expert; the expert cache holds them
+  bool of_head = false;  // a draft head uses it, which may not be alone: kept resident as a draft model's
+  bool uploads = false;  // the engine copies it to a device, where a layout of the processor is of no use
+  bool streams = true;   // false: left to the engine's mapping, nothing of it is kept or read
+  const PackedLayout* packed = nullptr;  // layout of stock's repacked kernels, null: it has none
+  const PackedLayout* layout = nullptr;  // of the resident rows: `packed`, or null, the file's
 
   // Rows [0, resident_rows) are in `storage`, in `layout`. They grow to target_rows as they pass
   // by in the stream, and shrink at once when the plan takes them back.
   uint64_t resident_rows = 0;
   uint64_t target_rows = 0;
-  Reservation reservation;                 // pays for target_rows; before the storage it pays for
+  Reservation reservation;  // pays for target_rows; before the storage it pays for
   Region storage;
 
   uint64_t bytes() const { return cut.rows * cut.row_bytes; }  // in the file
@@ -53,8 +53,9 @@ struct Weight {
 // One owner at a time (the pass that runs).
 class WeightStore {
  public:
-  // `layouts` is null when all products use the file's layout. Resident rows are kept packed. A layout that needs more memory than the
-  // file's is used with `keep_larger`; else only while all weights are resident in it and none are experts, for what it costs is streamed.
+  // `layouts` is null when all products use the file's layout. Resident rows are kept packed. A layout that needs more
+  // memory than the file's is used with `keep_larger`; else only while all weights are resident in it and none are
+  // experts, for what it costs is streamed.
   WeightStore(const GgmlApi& api, PackedLayouts* layouts, bool keep_larger);
 
   // The weight of a product's src[0], added when it is new. `origin` says where its bytes lie.
@@ -79,17 +80,19 @@ class WeightStore {
   uint64_t floor_bytes() const;
   uint64_t limit() const { return budget_.limit(); }
   // Decides anew what stays resident when weights came or went since the last time, or the columns of a batch
-  // need more scratch (PlanResidency) than any before. Rows whose layout changes are resident no more. Shrinks what must shrink; the plan's ring and scratch are the caller's to allocate, with Charge. Errors: kOutOfBudget.
+  // need more scratch (PlanResidency) than any before. Rows whose layout changes are resident no more. Shrinks what
+  // must shrink; the plan's ring and scratch are the caller's to allocate, with Charge. Errors: kOutOfBudget.
   Status Replan(uint64_t column_bytes);
   const ResidencyPlan& plan() const { return plan_; }
-  // Tables of which rows are looked up: the next Replan leaves memory for them, row_bytes() then, where there is enough.
+  // Tables of which rows are looked up: the next Replan leaves memory for them, row_bytes() then, where there is
+  // enough.
   void SetTables(std::vector<RowShape> tables);
   uint64_t row_bytes() const { return row_bytes_; }
   // All that the plan and the tables use.
   uint64_t planned_bytes() const { return plan_.total_bytes() + row_bytes_; }
-  uint64_t resident_bytes() const; // in memory: in their layout, which may need more than the file's
+  uint64_t resident_bytes() const;  // in memory: in their layout, which may need more than the file's
   uint64_t weight_bytes() const;
-  uint64_t expert_bytes() const;   // of them: experts
+  uint64_t expert_bytes() const;  // of them: experts
   const Weight* Largest() const;
 
   // Pays for memory beside the resident weights.
@@ -106,12 +109,12 @@ class WeightStore {
   PackedLayouts* layouts_;
   const bool keep_larger_;
   Budget budget_;
-  std::list<Weight> weights_;              // in the order of their first use; addresses are stable
+  std::list<Weight> weights_;  // in the order of their first use; addresses are stable
   std::unordered_multimap<const void*, Weight*> by_address_;
   ResidencyPlan plan_;
   std::vector<RowShape> tables_;
-  uint64_t row_bytes_ = 0;                 // for rows of tables, beside the plan
-  uint64_t column_bytes_ = 0;              // that the plan has room for
+  uint64_t row_bytes_ = 0;     // for rows of tables, beside the plan
+  uint64_t column_bytes_ = 0;  // that the plan has room for
   uint64_t planned_limit_ = 0;
   bool changed_ = false;
 };

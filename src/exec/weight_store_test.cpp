@@ -16,14 +16,15 @@ namespace headrace {
 namespace {
 
 constexpr int64_t kRowElements = 1024, kRows = 256;
-constexpr uint64_t kWeightBytes = kRowElements * sizeof(float) * kRows;   // 1 MiB
+constexpr uint64_t kWeightBytes = kRowElements * sizeof(float) * kRows;  // 1 MiB
 constexpr size_t kLayers = 7;
 
 // Seven layers, the output, and the head's projection; all of one size.
 class HeadWeights : public testing::Test {
  protected:
   HeadWeights() {
-    for (size_t i = 0; i <= kLayers; ++i) Add(i == kLayers ? "output.weight" : "blk." + std::to_string(i) + ".attn_q.weight");
+    for (size_t i = 0; i <= kLayers; ++i)
+      Add(i == kLayers ? "output.weight" : "blk." + std::to_string(i) + ".attn_q.weight");
     Add("blk.7.nextn.eh_proj.weight");
     for (size_t i = 0; i <= kLayers; ++i) model_.push_back(i);
     store_.SetLimit(4 * kMiB + FloorBytes(std::vector<WeightExtent>{{kRows, kWeightBytes / kRows, 0, false}}));
@@ -31,7 +32,7 @@ class HeadWeights : public testing::Test {
   void Add(const std::string& name) {
     ggml_tensor& weight = weights_.emplace_back();
     Shape(weight, {kRowElements, kRows});
-    weight.data = reinterpret_cast<void*>(kMiB * weights_.size());   // nobody looks there
+    weight.data = reinterpret_cast<void*>(kMiB * weights_.size());  // nobody looks there
     std::strncpy(weight.name, name.c_str(), sizeof weight.name - 1);
   }
   // A pass with these weights.
@@ -51,7 +52,9 @@ class HeadWeights : public testing::Test {
     const Status planned = store_.Replan(0);
     ASSERT_TRUE(planned.ok()) << planned.message();
   }
-  uint64_t RowsOf(size_t weight) { return store_.FindOrAdd(weights_[weight], {file_, kMiB * weight, 0}, false)->target_rows; }
+  uint64_t RowsOf(size_t weight) {
+    return store_.FindOrAdd(weights_[weight], {file_, kMiB * weight, 0}, false)->target_rows;
+  }
 
   const GgmlApi api_ = MadeUpApi();
   std::shared_ptr<const SourceFile> file_ = [] {

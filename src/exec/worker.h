@@ -1,5 +1,5 @@
-// Multiplies on one thread. The engine's threads that compute a node of ours (see GraphPass) each have one: a CPU backend of its own with a single
-// thread, so that no other thread is started or waited for.
+// Multiplies on one thread. The engine's threads that compute a node of ours (see GraphPass) each have one: a CPU
+// backend of its own with a single thread, so that no other thread is started or waited for.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,8 @@ namespace headrace {
 class Worker {
  public:
   // Owns `backend`, not null.
-  Worker(const GgmlApi& api, ApartTypes& apart, ggml_backend_t backend) : api_(api), backend_(backend), product_(api, apart), slots_(api) {}
+  Worker(const GgmlApi& api, ApartTypes& apart, ggml_backend_t backend)
+      : api_(api), backend_(backend), product_(api, apart), slots_(api) {}
   ~Worker() { api_.backend_free(backend_); }
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
@@ -47,7 +48,8 @@ class Workers {
   // Both outlive it.
   Workers(const GgmlApi& api, ApartTypes& apart) : api_(api), apart_(apart) {}
 
-  // The worker of the engine's thread with that number, made when it is asked for the first time. Null: the engine makes no more backends.
+  // The worker of the engine's thread with that number, made when it is asked for the first time. Null: the engine
+  // makes no more backends.
   Worker* Of(int thread);
   // A CPU backend of so many threads that no host has a part in, which its caller frees; null: the engine makes none.
   static ggml_backend_t NewBackend(const GgmlApi& api, int threads);
@@ -58,7 +60,7 @@ class Workers {
   const GgmlApi& api_;
   ApartTypes& apart_;
   std::mutex mutex_;
-  std::vector<std::unique_ptr<Worker>> workers_;    // guarded by mutex_
+  std::vector<std::unique_ptr<Worker>> workers_;  // guarded by mutex_
 };
 
 }  // namespace headrace

@@ -20,7 +20,8 @@ uint64_t Capacity(const ExpertSlices& slices) {
 }
 
 size_t CountExperts(const std::vector<ExpertLayout>& layers) {
-  return std::accumulate(layers.begin(), layers.end(), size_t{0}, [](size_t sum, const ExpertLayout& layer) { return sum + layer.experts; });
+  return std::accumulate(layers.begin(), layers.end(), size_t{0},
+                         [](size_t sum, const ExpertLayout& layer) { return sum + layer.experts; });
 }
 
 }  // namespace
@@ -45,7 +46,8 @@ ExpertCache::ExpertCache(ReadService& reads, std::vector<ExpertLayout> layers, H
   MakeSlots();
 }
 
-Result<std::unique_ptr<ExpertCache>> ExpertCache::Start(ReadService& reads, std::vector<ExpertLayout> layers, uint64_t arena_bytes, Headroom* headroom) {
+Result<std::unique_ptr<ExpertCache>> ExpertCache::Start(ReadService& reads, std::vector<ExpertLayout> layers,
+                                                        uint64_t arena_bytes, Headroom* headroom) {
   std::unique_ptr<ExpertCache> cache(new ExpertCache(reads, std::move(layers), headroom));
   auto arena = Region::Reserve(std::accumulate(cache->classes_.begin(), cache->classes_.end(), uint64_t{0},
                                                [](uint64_t sum, const Class& of) { return sum + of.expert_bytes(); }));
@@ -175,10 +177,12 @@ void ExpertCache::Empty(uint32_t index) {
 
 // False when there is no room for so much of a slot's memory, which was not used yet.
 bool ExpertCache::Touch(const Slot& slot, uint64_t from, uint64_t bytes) const {
-  return slot.touched || headroom_ == nullptr || headroom_->Touch(reinterpret_cast<std::byte*>(SliceMemory(slot, 0)) + from, bytes);
+  return slot.touched || headroom_ == nullptr ||
+         headroom_->Touch(reinterpret_cast<std::byte*>(SliceMemory(slot, 0)) + from, bytes);
 }
 
-// Whether an expert can come into the slot that it has: not when that was to be read ahead and there is no room for its memory.
+// Whether an expert can come into the slot that it has: not when that was to be read ahead and there is no room for its
+// memory.
 bool ExpertCache::CanBeRead(uint32_t index) {
   Slot& slot = slots_[index];
   slot.touched = slot.touched || Touch(slot, 0, classes_[slot.owner_class].slot_bytes);
@@ -202,7 +206,9 @@ uint32_t ExpertCache::FreeSlot(const Class& of, uint32_t layer, bool fresh) cons
 }
 
 // Its expert can be given up: nobody uses it, and nothing is read into it.
-bool ExpertCache::CanGoNow(const Slot& slot, bool fresh) const { return slot.pins == 0 && slot.idle() && (fresh || slot.touched); }
+bool ExpertCache::CanGoNow(const Slot& slot, bool fresh) const {
+  return slot.pins == 0 && slot.idle() && (fresh || slot.touched);
+}
 
 ExpertCache::Candidate ExpertCache::ColdestOf(uint32_t layer, bool fresh) const {
   Candidate coldest;
@@ -220,8 +226,9 @@ ExpertCache::Candidate ExpertCache::ColdestOf(uint32_t layer, bool fresh) const 
   return coldest;
 }
 
-// A free slot, or else that of the coldest expert that can be given up; kNone: there is none. The coldest of each layer is found anew only where it
-// may have changed, in a new pass for example, when its heat is another one: a cache of 24,000 experts would otherwise be looked through for each that comes.
+// A free slot, or else that of the coldest expert that can be given up; kNone: there is none. The coldest of each layer
+// is found anew only where it may have changed, in a new pass for example, when its heat is another one: a cache of
+// 24,000 experts would otherwise be looked through for each that comes.
 uint32_t ExpertCache::FreeOrColdest(const Class& of, uint32_t layer, bool fresh) {
   if (const uint32_t free = FreeSlot(of, layer, fresh); free != kNone) return free;
   Candidate coldest;
@@ -231,7 +238,8 @@ uint32_t ExpertCache::FreeOrColdest(const Class& of, uint32_t layer, bool fresh)
     const auto holds = [&] {
       if (!candidate.known || candidate.slot == kNone) return candidate.known;
       const Slot& slot = slots_[candidate.slot];
-      return slot.expert != kNone && slot.layer == other && CanGoNow(slot, fresh) && heat_[first_expert_[other] + slot.expert] == candidate.heat;
+      return slot.expert != kNone && slot.layer == other && CanGoNow(slot, fresh) &&
+             heat_[first_expert_[other] + slot.expert] == candidate.heat;
     };
     if (!fresh || !holds()) candidate = ColdestOf(other, fresh);
     if (candidate.slot != kNone && (coldest.slot == kNone || candidate.heat < coldest.heat)) coldest = candidate;
@@ -240,8 +248,9 @@ uint32_t ExpertCache::FreeOrColdest(const Class& of, uint32_t layer, bool fresh)
   return coldest.slot;
 }
 
-// Occupies a slot for an expert that is demanded. Memory that was not used before is touched here, where another expert can make room instead
-// when there is no headroom; `fresh` is false from then on. kNone: all slots that can be used are pinned.
+// Occupies a slot for an expert that is demanded. Memory that was not used before is touched here, where another expert
+// can make room instead when there is no headroom; `fresh` is false from then on. kNone: all slots that can be used are
+// pinned.
 uint32_t ExpertCache::TakeSlot(uint32_t layer, uint32_t expert, bool& fresh, std::unique_lock<std::mutex>& lock) {
   const Class& of = classes_[class_of_[layer]];
   const auto slots = std::span(slots_).subspan(of.first_slot, of.slots);
@@ -257,7 +266,8 @@ uint32_t ExpertCache::TakeSlot(uint32_t layer, uint32_t expert, bool& fresh, std
     Empty(slot);
     slot = FreeOrColdest(of, layer, false);
   }
-  while (slot == kNone && std::any_of(slots.begin(), slots.end(), [](const Slot& s) { return s.expert != kNone && s.pins == 0 && !s.idle(); })) {
+  while (slot == kNone && std::any_of(slots.begin(), slots.end(),
+                                      [](const Slot& s) { return s.expert != kNone && s.pins == 0 && !s.idle(); })) {
     needs_slot_ = true;
     progress_.wait(lock);
     slot = FreeOrColdest(of, layer, false);
@@ -279,7 +289,8 @@ Result<ExpertCache::Pins> ExpertCache::Demand(uint32_t layer, std::span<const ui
   const Class& of = classes_[class_of_[layer]];
   for (size_t i = 0; i < experts.size(); ++i) {
     // One that failed for somebody else is on its way out; it is then read again.
-    progress_.wait(lock, [&] { return SlotOf(layer, experts[i]) == kNone || slots_[SlotOf(layer, experts[i])].error.ok(); });
+    progress_.wait(lock,
+                   [&] { return SlotOf(layer, experts[i]) == kNone || slots_[SlotOf(layer, experts[i])].error.ok(); });
     if (SlotOf(layer, experts[i]) == kNone) continue;
     if (!CanBeRead(SlotOf(layer, experts[i]))) {
       Empty(SlotOf(layer, experts[i]));
@@ -294,10 +305,13 @@ Result<ExpertCache::Pins> ExpertCache::Demand(uint32_t layer, std::span<const ui
     if (slot == kNone) {
       reads_.Wake();
       for (const uint32_t index : taken) Empty(index);
-      std::erase_if(pins.slots_, [&](uint32_t s) { return s == kNone || std::find(taken.begin(), taken.end(), s) != taken.end(); });
+      std::erase_if(pins.slots_,
+                    [&](uint32_t s) { return s == kNone || std::find(taken.begin(), taken.end(), s) != taken.end(); });
       lock.unlock();
-      return Status(Code::kOutOfBudget, fmt::format("{} experts are needed at once and the cache has {} slots of their size{}", experts.size(), of.slots,
-                                                    fresh ? "" : ", of which some must wait until more memory is free"));
+      return Status(
+          Code::kOutOfBudget,
+          fmt::format("{} experts are needed at once and the cache has {} slots of their size{}", experts.size(),
+                      of.slots, fresh ? "" : ", of which some must wait until more memory is free"));
     }
     pins.slots_[i] = slot;
     taken.push_back(slot);

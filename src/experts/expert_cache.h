@@ -35,7 +35,7 @@ struct ExpertSlices {
 struct ExpertLayout {
   std::vector<ExpertSlices> slices;
   uint32_t experts = 0;
-  uint32_t per_token = 1;   // that a token chooses
+  uint32_t per_token = 1;  // that a token chooses
   friend bool operator==(const ExpertLayout&, const ExpertLayout&) = default;
 
   // Memory for one expert: each slice lies as it does in the file within a page, and is read in whole pages.
@@ -51,7 +51,7 @@ struct ExpertName {
 // Slots of one size as an array of equally spaced matrices: a slice of each, wherever it begins.
 struct SlotArray {
   const uint8_t* first = nullptr;
-  uint64_t stride = 0;      // bytes
+  uint64_t stride = 0;  // bytes
   uint32_t count = 0;
 };
 
@@ -69,11 +69,11 @@ class ExpertCache final : private ReadClient {
   static constexpr double kDivideTokens = 32;
 
   // `arena_bytes` of memory, which the caller has paid for, are divided among the layers: those of equal slot
-  // size share slots, and each size has as many as heat gives it (DivideSlots). Address space is reserved for all experts. `reads` and files must outlive
-  // the cache, and so must `headroom`: slots that were never used stay so where it has no room.
-  // Null: there is always room. Errors: of the system.
-  static Result<std::unique_ptr<ExpertCache>> Start(ReadService& reads, std::vector<ExpertLayout> layers, uint64_t arena_bytes,
-                                                    Headroom* headroom = nullptr);
+  // size share slots, and each size has as many as heat gives it (DivideSlots). Address space is reserved for all
+  // experts. `reads` and files must outlive the cache, and so must `headroom`: slots that were never used stay so where
+  // it has no room. Null: there is always room. Errors: of the system.
+  static Result<std::unique_ptr<ExpertCache>> Start(ReadService& reads, std::vector<ExpertLayout> layers,
+                                                    uint64_t arena_bytes, Headroom* headroom = nullptr);
   // Waits for the reads in flight.
   ~ExpertCache() override;
   ExpertCache(const ExpertCache&) = delete;
@@ -122,8 +122,9 @@ class ExpertCache final : private ReadClient {
     std::vector<uint32_t> slots_;
   };
 
-  // A pass begins that computes so many tokens; each layer will demand what so many of them choose together. There must be no pins: from time to time
-  // memory moves to slots of another size, whose experts have become hotter, as with Resize.
+  // A pass begins that computes so many tokens; each layer will demand what so many of them choose together. There must
+  // be no pins: from time to time memory moves to slots of another size, whose experts have become hotter, as with
+  // Resize.
   void BeginPass(double tokens, uint32_t together = 1);
   // Moves memory to slots of another size now, where heat says so. There must be no pins.
   void Divide();
@@ -142,10 +143,10 @@ class ExpertCache final : private ReadClient {
   Result<Pins> Demand(uint32_t layer, std::span<const uint32_t> experts);
   // Those of the experts that are in memory or on their way there; reads of theirs that wait go first from now on.
   Pins PinHeld(uint32_t layer, std::span<const uint32_t> experts);
-  // Reads experts ahead, the first first, while nobody waits for a read: into free slots, or also those of the coldest experts
-  // that are not pinned and not among those named. They are not pinned and can be given up
-  // again before they are read. One that is demanded meanwhile is read on demand from then on. One whose read
-  // fails is forgotten, unless it was demanded: then it is read once more. Returns for how many there was room.
+  // Reads experts ahead, the first first, while nobody waits for a read: into free slots, or also those of the coldest
+  // experts that are not pinned and not among those named. They are not pinned and can be given up again before they
+  // are read. One that is demanded meanwhile is read on demand from then on. One whose read fails is forgotten, unless
+  // it was demanded: then it is read once more. Returns for how many there was room.
   enum class Into { kFreeSlots, kColdestToo };
   size_t Prefetch(std::span<const ExpertName> experts, Into into = Into::kFreeSlots);
   // Forgets what was to be read ahead and is not being read yet.
@@ -156,7 +157,7 @@ class ExpertCache final : private ReadClient {
   bool HasFreeSlots() const;
 
   uint64_t bytes_read() const;
-  uint64_t ready_bytes() const;   // of experts in memory
+  uint64_t ready_bytes() const;  // of experts in memory
 
  private:
   static constexpr uint32_t kNone = UINT32_MAX;
@@ -172,38 +173,38 @@ class ExpertCache final : private ReadClient {
     uint64_t expert_bytes() const { return slot_bytes * most; }
   };
   struct Slice {
-    uint64_t lead = 0;        // of its first byte in the first page
-    uint64_t span = 0;        // whole pages
-    uint64_t issued = 0;      // bytes of them handed to the reader
+    uint64_t lead = 0;    // of its first byte in the first page
+    uint64_t span = 0;    // whole pages
+    uint64_t issued = 0;  // bytes of them handed to the reader
     uint64_t finished = 0;
     bool arrived = false;
-    bool converted = false;   // the user's thread alone
+    bool converted = false;  // the user's thread alone
   };
   struct Slot {
     uint32_t owner_class = 0;
     uint32_t layer = 0;
     uint32_t expert = kNone;  // kNone: free
     uint32_t pins = 0;
-    uint32_t missing = 0;     // slices that have not arrived
-    bool touched = false;     // its memory was used: it takes no more when it is used again
-    bool prefetch = false;    // nobody waits for them: what is unread is asked for in prefetches_ alone
+    uint32_t missing = 0;   // slices that have not arrived
+    bool touched = false;   // its memory was used: it takes no more when it is used again
+    bool prefetch = false;  // nobody waits for them: what is unread is asked for in prefetches_ alone
     Status error;
     std::vector<Slice> slices;
-    bool idle() const;        // nothing is read into it, nor will be without being asked for again
+    bool idle() const;  // nothing is read into it, nor will be without being asked for again
   };
   // A read that the reader has, or is to get once more. Its tag is the index in flights_.
   struct Flight {
-    uint32_t slot = kNone;    // kNone: there is none
+    uint32_t slot = kNone;  // kNone: there is none
     uint32_t slice = 0;
-    bool prefetch = false;    // nobody waited when it began
+    bool prefetch = false;  // nobody waited when it began
     bool again = false;
     ReadRequest request;
   };
 
   // The expert of a layer that goes first.
   struct Candidate {
-    bool known = false;       // it may be another one since something else became free, was read or is no longer pinned
-    uint32_t slot = kNone;    // kNone: none can go
+    bool known = false;     // it may be another one since something else became free, was read or is no longer pinned
+    uint32_t slot = kNone;  // kNone: none can go
     double heat = 0;
   };
 
@@ -212,52 +213,52 @@ class ExpertCache final : private ReadClient {
   std::vector<SlotClassNeed> Needs() const;
   Status SetSlots(const std::vector<uint32_t>& slots, std::unique_lock<std::mutex>& lock);
   void Shrink(Class& of, uint32_t slots, std::unique_lock<std::mutex>& lock);
-  void Relocate(uint32_t from, uint32_t to);                     // needs mutex_
+  void Relocate(uint32_t from, uint32_t to);  // needs mutex_
   uint8_t* SliceMemory(const Slot& slot, size_t slice) const;
   uint32_t& SlotOf(uint32_t layer, uint32_t expert) { return slot_of_[first_expert_[layer] + expert]; }
   uint32_t SlotOf(uint32_t layer, uint32_t expert) const { return slot_of_[first_expert_[layer] + expert]; }
-  void Occupy(uint32_t slot, uint32_t layer, uint32_t expert);   // needs mutex_
-  void Empty(uint32_t slot);                                     // needs mutex_
+  void Occupy(uint32_t slot, uint32_t layer, uint32_t expert);  // needs mutex_
+  void Empty(uint32_t slot);                                    // needs mutex_
   bool Touch(const Slot& slot, uint64_t from, uint64_t bytes) const;
-  bool CanBeRead(uint32_t slot);                                 // needs mutex_
+  bool CanBeRead(uint32_t slot);                                         // needs mutex_
   uint32_t FreeSlot(const Class& of, uint32_t layer, bool fresh) const;  // needs mutex_
-  bool CanGoNow(const Slot& slot, bool fresh) const;             // needs mutex_
-  Candidate ColdestOf(uint32_t layer, bool fresh) const;         // needs mutex_
-  uint32_t FreeOrColdest(const Class& of, uint32_t layer, bool fresh);  // needs mutex_
+  bool CanGoNow(const Slot& slot, bool fresh) const;                     // needs mutex_
+  Candidate ColdestOf(uint32_t layer, bool fresh) const;                 // needs mutex_
+  uint32_t FreeOrColdest(const Class& of, uint32_t layer, bool fresh);   // needs mutex_
   uint32_t TakeSlot(uint32_t layer, uint32_t expert, bool& fresh, std::unique_lock<std::mutex>& lock);
-  void Want(uint32_t layer, std::span<const uint32_t> slots);    // needs mutex_
+  void Want(uint32_t layer, std::span<const uint32_t> slots);  // needs mutex_
   void Unpin(std::span<const uint32_t> slots);
   bool NextRead(ReadKind kind, ReadRequest& request) override;
   void ReadsEnded(std::span<const ReadResult> results) override;
-  bool NextAgain(ReadRequest& request);                          // needs mutex_
-  bool NextDemand(ReadRequest& request);                         // needs mutex_
-  bool NextPrefetch(ReadRequest& request);                       // needs mutex_
+  bool NextAgain(ReadRequest& request);                             // needs mutex_
+  bool NextDemand(ReadRequest& request);                            // needs mutex_
+  bool NextPrefetch(ReadRequest& request);                          // needs mutex_
   ReadRequest Begin(uint32_t slot, uint32_t slice, bool prefetch);  // needs mutex_
-  void Finish(const ReadResult& result);                         // needs mutex_
+  void Finish(const ReadResult& result);                            // needs mutex_
 
   ReadService& reads_;
   Headroom* const headroom_;
   Region arena_;
   const std::vector<ExpertLayout> layers_;
-  std::vector<uint32_t> first_expert_;      // of each layer, in slot_of_ and heat_
-  std::vector<uint32_t> class_of_;          // of each layer
+  std::vector<uint32_t> first_expert_;  // of each layer, in slot_of_ and heat_
+  std::vector<uint32_t> class_of_;      // of each layer
   std::vector<Class> classes_;
-  HeatMixture heat_;                        // the user's thread alone
-  ExpertHeat popularity_;                   // the user's thread alone
-  uint64_t arena_bytes_ = 0;                // that slots may use; the user's thread alone, as the next ones
-  uint32_t together_ = 1;                   // the most tokens of a pass that demanded their experts together
-  double undivided_ = 0;                    // tokens since memory was last divided
+  HeatMixture heat_;          // the user's thread alone
+  ExpertHeat popularity_;     // the user's thread alone
+  uint64_t arena_bytes_ = 0;  // that slots may use; the user's thread alone, as the next ones
+  uint32_t together_ = 1;     // the most tokens of a pass that demanded their experts together
+  double undivided_ = 0;      // tokens since memory was last divided
 
-  mutable std::mutex mutex_;                // guards all below
+  mutable std::mutex mutex_;  // guards all below
   mutable std::condition_variable progress_;
   std::vector<Slot> slots_;
-  std::vector<uint8_t> free_;               // of each slot: holds nothing. Thousands of bytes are searched faster than as many slots
-  std::vector<uint32_t> slot_of_;           // kNone: absent
-  std::vector<Candidate> coldest_;          // of each layer, so that a search for the coldest of all looks at few experts
+  std::vector<uint8_t> free_;  // of each slot: holds nothing. Thousands of bytes are searched faster than as many slots
+  std::vector<uint32_t> slot_of_;   // kNone: absent
+  std::vector<Candidate> coldest_;  // of each layer, so that a search for the coldest of all looks at few experts
   std::deque<std::pair<uint32_t, uint32_t>> wanted_;  // slices to read on demand: slot, slice
-  std::vector<uint32_t> prefetches_;        // slots to read ahead; has room for all
+  std::vector<uint32_t> prefetches_;                  // slots to read ahead; has room for all
   std::array<Flight, kDepth> flights_;
-  bool needs_slot_ = false;                 // somebody waits until nothing is read into one
+  bool needs_slot_ = false;  // somebody waits until nothing is read into one
   uint64_t bytes_read_ = 0, ready_bytes_ = 0;
 };
 

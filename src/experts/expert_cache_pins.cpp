@@ -35,7 +35,9 @@ SlotArray ExpertCache::Pins::array(size_t i, size_t slice) const {
   return {own - place(i) * of.slot_bytes, of.slot_bytes, of.slots};
 }
 
-uint32_t ExpertCache::Pins::place(size_t i) const { return slots_[i] - cache_->classes_[cache_->slots_[slots_[i]].owner_class].first_slot; }
+uint32_t ExpertCache::Pins::place(size_t i) const {
+  return slots_[i] - cache_->classes_[cache_->slots_[slots_[i]].owner_class].first_slot;
+}
 
 uint8_t* ExpertCache::Pins::Convert(size_t i, size_t slice) {
   Slot& slot = cache_->slots_[slots_[i]];

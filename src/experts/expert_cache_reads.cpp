@@ -53,7 +53,8 @@ void ExpertCache::DropPrefetches() {
   const std::vector<uint32_t> queued = prefetches_;
   for (const uint32_t index : queued) {
     const Slot& slot = slots_[index];
-    const bool begun = std::any_of(slot.slices.begin(), slot.slices.end(), [](const Slice& slice) { return slice.issued > 0; });
+    const bool begun =
+        std::any_of(slot.slices.begin(), slot.slices.end(), [](const Slice& slice) { return slice.issued > 0; });
     if (!begun && slot.pins == 0) Empty(index);
   }
 }
@@ -80,7 +81,8 @@ bool ExpertCache::NextRead(ReadKind kind, ReadRequest& request) {
   if (kind == ReadKind::kOrder) return false;
   const std::lock_guard lock(mutex_);
   if (kind == ReadKind::kDemand && NextAgain(request)) return true;
-  if (std::none_of(flights_.begin(), flights_.end(), [](const Flight& flight) { return flight.slot == kNone; })) return false;
+  if (std::none_of(flights_.begin(), flights_.end(), [](const Flight& flight) { return flight.slot == kNone; }))
+    return false;
   return kind == ReadKind::kDemand ? NextDemand(request) : NextPrefetch(request);
 }
 
@@ -105,14 +107,17 @@ bool ExpertCache::NextDemand(ReadRequest& request) {
 
 // Only when all that somebody waits for has arrived.
 bool ExpertCache::NextPrefetch(ReadRequest& request) {
-  const bool waits = std::any_of(flights_.begin(), flights_.end(), [](const Flight& f) { return f.slot != kNone && !f.prefetch; });
+  const bool waits =
+      std::any_of(flights_.begin(), flights_.end(), [](const Flight& f) { return f.slot != kNone && !f.prefetch; });
   if (prefetches_.empty() || waits || needs_slot_) return false;
   const uint32_t index = prefetches_.front();
   Slot& slot = slots_[index];
   const auto unread = [](const Slice& slice) { return slice.issued < slice.span; };
   const auto slice = std::find_if(slot.slices.begin(), slot.slices.end(), unread);
-  const auto memory = static_cast<uint64_t>(SliceMemory(slot, static_cast<size_t>(slice - slot.slices.begin())) - SliceMemory(slot, 0));
-  if (!Touch(slot, memory + slice->issued, std::min<uint64_t>(kPrefetchChunkBytes, slice->span - slice->issued))) return false;
+  const auto memory =
+      static_cast<uint64_t>(SliceMemory(slot, static_cast<size_t>(slice - slot.slices.begin())) - SliceMemory(slot, 0));
+  if (!Touch(slot, memory + slice->issued, std::min<uint64_t>(kPrefetchChunkBytes, slice->span - slice->issued)))
+    return false;
   request = Begin(index, static_cast<uint32_t>(slice - slot.slices.begin()), true);
   if (std::none_of(slice, slot.slices.end(), unread)) {
     prefetches_.erase(prefetches_.begin());

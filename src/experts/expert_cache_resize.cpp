@@ -56,7 +56,8 @@ Status ExpertCache::SetSlots(const std::vector<uint32_t>& slots, std::unique_loc
   for (size_t i = 0; i < classes_.size(); ++i) {
     Class& of = classes_[i];
     if (slots[i] <= of.slots) continue;
-    const Status committed = arena_.Commit(of.arena_offset + of.slots * of.slot_bytes, (slots[i] - of.slots) * of.slot_bytes);
+    const Status committed =
+        arena_.Commit(of.arena_offset + of.slots * of.slot_bytes, (slots[i] - of.slots) * of.slot_bytes);
     if (!committed.ok()) {
       for (size_t grown = 0; grown < classes_.size(); ++grown) {
         if (before[grown] < classes_[grown].slots) Shrink(classes_[grown], before[grown], lock);

@@ -115,7 +115,8 @@ class ExpertCacheTest : public ::testing::Test {
         ASSERT_NE(pins.data(i, slice), nullptr);
         const ExpertSlices& source = layers_[layer].slices[slice];
         ASSERT_EQ(FirstDifference(reinterpret_cast<const std::byte*>(pins.data(i, slice)),
-                                  source.offset + pins.expert(i) * source.bytes, source.bytes), -1)
+                                  source.offset + pins.expert(i) * source.bytes, source.bytes),
+                  -1)
             << "layer " << layer << ", expert " << pins.expert(i) << ", slice " << slice;
       }
     }
@@ -317,10 +318,24 @@ TEST_F(ExpertCacheTest, WhatIsDemandedIsReadBeforeWhatIsReadAhead) {
   gate_->Open();
   ASSERT_NO_FATAL_FAILURE(CheckAll(*later, 1));
   ASSERT_NO_FATAL_FAILURE(CheckAll(*ahead, 0));
-  EXPECT_EQ(gate_->Begun(18), Pages({{0, 0, 0}, {0, 0, 1},
-                                     {1, 5, 0}, {1, 6, 0}, {1, 5, 1}, {1, 6, 1}, {1, 5, 2}, {1, 6, 2},
-                                     {0, 3, 0}, {0, 3, 1}, {0, 0, 2}, {0, 3, 2},
-                                     {0, 1, 0}, {0, 1, 1}, {0, 1, 2}, {0, 2, 0}, {0, 2, 1}, {0, 2, 2}}));
+  EXPECT_EQ(gate_->Begun(18), Pages({{0, 0, 0},
+                                     {0, 0, 1},
+                                     {1, 5, 0},
+                                     {1, 6, 0},
+                                     {1, 5, 1},
+                                     {1, 6, 1},
+                                     {1, 5, 2},
+                                     {1, 6, 2},
+                                     {0, 3, 0},
+                                     {0, 3, 1},
+                                     {0, 0, 2},
+                                     {0, 3, 2},
+                                     {0, 1, 0},
+                                     {0, 1, 1},
+                                     {0, 1, 2},
+                                     {0, 2, 0},
+                                     {0, 2, 1},
+                                     {0, 2, 2}}));
 }
 
 TEST_F(ExpertCacheTest, WhatIsPinnedAsHeldIsReadFirstToo) {
@@ -404,7 +419,8 @@ TEST_F(ExpertCacheTest, ReadingAheadAndOnDemandAtRandomWithFaults) {
     const uint32_t layer = random() % 2, expert = random() % 8;
     cache_->BeginPass(1);
     cache_->Touch(layer, expert, 1);
-    const ExpertName names[] = {{layer, (expert + 1) % 8}, {1 - layer, expert}, {0, static_cast<uint32_t>(random() % 8)}};
+    const ExpertName names[] = {
+        {layer, (expert + 1) % 8}, {1 - layer, expert}, {0, static_cast<uint32_t>(random() % 8)}};
     cache_->Prefetch(names, random() % 3 == 0 ? ExpertCache::Into::kFreeSlots : ExpertCache::Into::kColdestToo);
     std::vector<uint32_t> experts = {expert, (expert + 3) % 8, (expert + 5) % 8};
     auto pins = random() % 8 == 0 ? cache_->PinHeld(layer, experts) : cache_->Demand(layer, experts);
@@ -454,7 +470,8 @@ TEST_F(ExpertCacheTest, WhoeverGoesIsTheColdest) {
     for (const ExpertName& victim : before) {
       if (cache_->Holds(victim.layer, victim.expert)) continue;
       ++gone;
-      for (const ExpertName& other : before) ASSERT_LE(cache_->Heat(victim.layer, victim.expert), cache_->Heat(other.layer, other.expert)) << i;
+      for (const ExpertName& other : before)
+        ASSERT_LE(cache_->Heat(victim.layer, victim.expert), cache_->Heat(other.layer, other.expert)) << i;
     }
   }
   EXPECT_GT(gone, 300);
@@ -469,7 +486,8 @@ TEST_F(ExpertCacheTest, PopularityOutlivesHeatAndIsRecalled) {
   EXPECT_LT(cache_->Heat(1, 4), cache_->Heat(1, 5));
   cache_->Recall(0, 2, 64);
   EXPECT_NEAR(cache_->Popularity(0, 2), 64, 1e-9);
-  EXPECT_NEAR(cache_->Heat(0, 2), 0.75 * 64 / 1477.8, 0.001) << "64 of the 1478 that an expert has which each token chooses, as far as memories count";
+  EXPECT_NEAR(cache_->Heat(0, 2), 0.75 * 64 / 1477.8, 0.001)
+      << "64 of the 1478 that an expert has which each token chooses, as far as memories count";
 }
 
 TEST_F(ExpertCacheTest, LayersOfOtherSizesHaveSlotsOfTheirOwn) {
@@ -523,7 +541,8 @@ TEST_F(ExpertCacheTest, MemoryMovesToTheSizeThatNeedsIt) {
   EXPECT_GE(cache_->slots(2), 112u) << "of 128; half of them where memory is divided by bytes";
 }
 
-// Turns of 100 tokens in which the large experts, or the small ones, are used evenly and the others hardly. What is read ahead is in flight while memory moves.
+// Turns of 100 tokens in which the large experts, or the small ones, are used evenly and the others hardly. What is
+// read ahead is in flight while memory moves.
 TEST_F(ExpertCacheTest, BytesStayRightWhileMemoryMoves) {
   ASSERT_NO_FATAL_FAILURE(MakeLayers({1, 4, 1, 3, 1, 2}, 32, 2));
   uint64_t arena = 32 * 12 * kPageBytes / 3;
@@ -548,7 +567,8 @@ TEST_F(ExpertCacheTest, BytesStayRightWhileMemoryMoves) {
       for (const uint32_t expert : experts) cache_->Touch(layer, expert, 1);
       const auto pins = cache_->Demand(layer, experts);
       ASSERT_TRUE(pins.ok()) << pins.status().message();
-      const ExpertName ahead[] = {{(layer + 1) % 6, static_cast<uint32_t>(random() % 32)}, {(layer + 2) % 6, static_cast<uint32_t>(random() % 32)}};
+      const ExpertName ahead[] = {{(layer + 1) % 6, static_cast<uint32_t>(random() % 32)},
+                                  {(layer + 2) % 6, static_cast<uint32_t>(random() % 32)}};
       cache_->Prefetch(ahead, ExpertCache::Into::kColdestToo);
       ASSERT_NO_FATAL_FAILURE(CheckAll(*pins, layer));
     }
@@ -557,7 +577,8 @@ TEST_F(ExpertCacheTest, BytesStayRightWhileMemoryMoves) {
   EXPECT_GT(moves, 3);
 }
 
-// Files of equal size whose layers choose alike: in one all experts are equally large, in the other they are of three sizes.
+// Files of equal size whose layers choose alike: in one all experts are equally large, in the other they are of three
+// sizes.
 TEST_F(ExpertCacheTest, HitsAsWithAUniformFile) {
   for (const double share : {0.15, 0.3, 0.6}) {
     const auto measure = [&](const std::vector<uint64_t>& pages) {
@@ -612,8 +633,9 @@ TEST_F(ExpertCacheTest, ShrinkingKeepsTheHottestAndGrowingKeepsAll) {
   for (const uint32_t layer : {0u, 1u}) {
     for (const uint32_t expert : all) names.push_back({layer, expert});
   }
-  std::stable_sort(names.begin(), names.end(),
-                   [&](const ExpertName& a, const ExpertName& b) { return cache_->Heat(a.layer, a.expert) > cache_->Heat(b.layer, b.expert); });
+  std::stable_sort(names.begin(), names.end(), [&](const ExpertName& a, const ExpertName& b) {
+    return cache_->Heat(a.layer, a.expert) > cache_->Heat(b.layer, b.expert);
+  });
   for (const uint32_t slots : {6u, 16u}) {
     ASSERT_TRUE(cache_->Resize(ArenaFor(slots)).ok());
     EXPECT_EQ(cache_->slots(0), slots);

@@ -35,7 +35,8 @@ bool Take(std::string_view& text, T& value) {
 bool ParseLayer(std::string_view& text, HeatTable& table) {
   uint64_t offset = 0;
   uint32_t experts = 0;
-  if (!Take(text, offset) || !Take(text, experts) || experts == 0 || experts > text.size() / sizeof(uint16_t)) return false;
+  if (!Take(text, offset) || !Take(text, experts) || experts == 0 || experts > text.size() / sizeof(uint16_t))
+    return false;
   if (table.Find(offset, experts) != nullptr) return false;
   std::vector<double>& popularity = table.FindOrAdd(offset, experts).popularity;
   for (double& value : popularity) {
@@ -60,7 +61,9 @@ HeatTable::Layer& HeatTable::FindOrAdd(uint64_t offset, size_t experts) {
   return layers.emplace_back(Layer{offset, std::vector<double>(experts)});
 }
 
-std::string HeatPath(std::string_view directory, uint64_t fingerprint) { return fmt::format("{}/experts/{:016x}", directory, fingerprint); }
+std::string HeatPath(std::string_view directory, uint64_t fingerprint) {
+  return fmt::format("{}/experts/{:016x}", directory, fingerprint);
+}
 
 std::string SerialiseHeat(const HeatTable& table) {
   double most = 0;

@@ -17,7 +17,7 @@ struct HeatTable {
     uint64_t offset = 0;             // of the first expert in the layer's first weight
     std::vector<double> popularity;  // of each expert, at least 0
   };
-  uint64_t fingerprint = 0;          // of the model file (SourceFile::Fingerprint)
+  uint64_t fingerprint = 0;  // of the model file (SourceFile::Fingerprint)
   std::vector<Layer> layers;
 
   // Null when there is none.
@@ -26,8 +26,8 @@ struct HeatTable {
 };
 
 // File format, little-endian: "HRHEAT01", u64 fingerprint, u32 layers, for each layer u64 offset, u32 experts and a
-// u16 for each expert, 65535 for the most popular one of all; then the u64 HashBytes of all before. The scale is lost on
-// purpose: many short runs do not wear out what a long one learned.
+// u16 for each expert, 65535 for the most popular one of all; then the u64 HashBytes of all before. The scale is lost
+// on purpose: many short runs do not wear out what a long one learned.
 std::string SerialiseHeat(const HeatTable& table);
 
 // Where the file of a model file lies in the cache directory.

@@ -30,7 +30,8 @@ TEST(HeatFile, KeepsThePartsOfTheMostPopular) {
   for (const HeatTable::Layer& layer : Sample().layers) {
     const HeatTable::Layer* found = table->Find(layer.offset, layer.popularity.size());
     ASSERT_NE(found, nullptr);
-    for (size_t i = 0; i < layer.popularity.size(); ++i) EXPECT_NEAR(found->popularity[i], layer.popularity[i] / 100, 1e-5);
+    for (size_t i = 0; i < layer.popularity.size(); ++i)
+      EXPECT_NEAR(found->popularity[i], layer.popularity[i] / 100, 1e-5);
   }
   EXPECT_EQ(table->Find(4096, 3), nullptr);
   EXPECT_EQ(table->Find(4097, 4), nullptr);
@@ -48,7 +49,8 @@ TEST(HeatFile, NothingKnownIsATableToo) {
 
 TEST(HeatFile, EveryDamageIsNoticed) {
   const std::string good = SerialiseHeat(Sample());
-  for (size_t length = 0; length < good.size(); ++length) EXPECT_FALSE(ParseHeat(good.substr(0, length)).ok()) << length;
+  for (size_t length = 0; length < good.size(); ++length)
+    EXPECT_FALSE(ParseHeat(good.substr(0, length)).ok()) << length;
   EXPECT_FALSE(ParseHeat(good + '\0').ok());
   for (size_t i = 0; i < good.size(); ++i) {
     std::string bad = good;
@@ -67,8 +69,10 @@ TEST(HeatFile, LiesBehindARightHashAreRefused) {
     text.replace(at, sizeof value, reinterpret_cast<const char*>(&value), sizeof value);
     return Sealed(text);
   };
-  for (const uint32_t layers : {0u, 1u, 3u, 4097u, UINT32_MAX}) EXPECT_FALSE(ParseHeat(with(16, layers)).ok()) << layers << " layers";
-  for (const uint32_t experts : {0u, 3u, 5u, 0x40000000u, UINT32_MAX}) EXPECT_FALSE(ParseHeat(with(28, experts)).ok()) << experts << " experts";
+  for (const uint32_t layers : {0u, 1u, 3u, 4097u, UINT32_MAX})
+    EXPECT_FALSE(ParseHeat(with(16, layers)).ok()) << layers << " layers";
+  for (const uint32_t experts : {0u, 3u, 5u, 0x40000000u, UINT32_MAX})
+    EXPECT_FALSE(ParseHeat(with(28, experts)).ok()) << experts << " experts";
   std::string twice = body;
   twice.replace(16, 4, std::string("\4\0\0\0", 4)).append(body.substr(20));
   EXPECT_FALSE(ParseHeat(Sealed(twice)).ok()) << "a layer twice";

@@ -6,16 +6,20 @@
 namespace headrace {
 namespace {
 
-// What one choice changes of the weights: some hundred choices are remembered, a few tokens. 0.0005 to 0.01 have the same hits within 0.5 %.
+// What one choice changes of the weights: some hundred choices are remembered, a few tokens. 0.0005 to 0.01 have the
+// same hits within 0.5 %.
 constexpr double kStep = 0.005;
-// A wider pass, a prompt, tells of all its tokens at once: what was known before it foretells none of them as it would the next token.
+// A wider pass, a prompt, tells of all its tokens at once: what was known before it foretells none of them as it would
+// the next token.
 constexpr double kMostTokensToLearnFrom = 16;
 constexpr double kLargestUse = 0x1p200;
 // Smaller ones are zero, so that no sum is slow because of numbers that are next to nothing.
 constexpr double kLeastHeat = 0x1p-200;
 
 // Of a use at each of the last `tokens` tokens, in units of one that happened now.
-double SteadyHeat(double tokens, double half_life) { return (1 - std::exp2(-tokens / half_life)) / (1 - std::exp2(-1 / half_life)); }
+double SteadyHeat(double tokens, double half_life) {
+  return (1 - std::exp2(-tokens / half_life)) / (1 - std::exp2(-1 / half_life));
+}
 
 }  // namespace
 
@@ -70,7 +74,8 @@ void HeatMixture::Recall(size_t expert, double chance) {
     tokens_ = kMany;
     SetFactors();
   }
-  for (size_t i = 0; i < kHalfLives.size(); ++i) heats_[expert][i] += chance * SteadyHeat(kMany, kHalfLives[i]) * units_[i];
+  for (size_t i = 0; i < kHalfLives.size(); ++i)
+    heats_[expert][i] += chance * SteadyHeat(kMany, kHalfLives[i]) * units_[i];
 }
 
 }  // namespace headrace

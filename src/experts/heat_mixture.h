@@ -1,6 +1,6 @@
-// How likely each expert is to be chosen next: its uses by a short, a middle and a long memory, each counting as much as it
-// has foretold the choices so far. Where some experts stay popular the long memory wins, where subjects drift the short one.
-// The cache gives up the least likely expert first.
+// How likely each expert is to be chosen next: its uses by a short, a middle and a long memory, each counting as much
+// as it has foretold the choices so far. Where some experts stay popular the long memory wins, where subjects drift the
+// short one. The cache gives up the least likely expert first.
 #pragma once
 
 #include <array>
@@ -18,9 +18,11 @@ class HeatMixture {
   // `experts` of all layers together, none used yet.
   explicit HeatMixture(size_t experts);
 
-  // A pass of so many tokens begins. What has been learned since the last one counts from now on: within a pass an expert's worth changes by Touch alone.
+  // A pass of so many tokens begins. What has been learned since the last one counts from now on: within a pass an
+  // expert's worth changes by Touch alone.
   void Age(double tokens);
-  // The expert was chosen by that many of the pass's tokens; `chance` is what it would have been for each had all experts been equally likely.
+  // The expert was chosen by that many of the pass's tokens; `chance` is what it would have been for each had all
+  // experts been equally likely.
   void Touch(size_t expert, double tokens, double chance);
   // The expert counts as one that each of many tokens before chose with this chance.
   void Recall(size_t expert, double chance);

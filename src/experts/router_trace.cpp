@@ -44,7 +44,8 @@ Result<std::vector<RouterStep>> ReadRouterTrace(const std::string& path) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rbe"), &std::fclose);
   if (file == nullptr) return Failed("open", path);
   std::array<char, kTraceMagic.size()> magic{};
-  if (std::fread(magic.data(), 1, magic.size(), file.get()) != magic.size() || std::string_view(magic.data(), magic.size()) != kTraceMagic) {
+  if (std::fread(magic.data(), 1, magic.size(), file.get()) != magic.size() ||
+      std::string_view(magic.data(), magic.size()) != kTraceMagic) {
     return Status(Code::kCorrupt, path + " is not a router trace");
   }
   std::vector<RouterStep> steps;
@@ -53,7 +54,8 @@ Result<std::vector<RouterStep>> ReadRouterTrace(const std::string& path) {
     const size_t got = std::fread(head.data(), 1, sizeof head, file.get());
     if (got == 0 && std::ferror(file.get()) == 0) return steps;
     std::vector<uint16_t> experts(got == sizeof head ? head[1] : 0);
-    if (got != sizeof head || std::fread(experts.data(), sizeof experts[0], experts.size(), file.get()) != experts.size()) {
+    if (got != sizeof head ||
+        std::fread(experts.data(), sizeof experts[0], experts.size(), file.get()) != experts.size()) {
       return std::ferror(file.get()) != 0 ? Failed("read", path) : Status(Code::kCorrupt, path + " is cut off");
     }
     steps.push_back({head[0], {experts.begin(), experts.end()}});

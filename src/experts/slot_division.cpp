@@ -46,7 +46,8 @@ std::vector<uint32_t> DivideSlots(const std::vector<SlotClassNeed>& needs, uint6
   return slots;
 }
 
-bool ShouldMoveSlots(const std::vector<SlotClassNeed>& needs, const std::vector<uint32_t>& now, const std::vector<uint32_t>& wanted) {
+bool ShouldMoveSlots(const std::vector<SlotClassNeed>& needs, const std::vector<uint32_t>& now,
+                     const std::vector<uint32_t>& wanted) {
   for (size_t i = 0; i < needs.size(); ++i) {
     if (wanted[i] <= now[i]) continue;
     if (now[i] < std::min(needs[i].at_once, wanted[i]) || wanted[i] - now[i] > wanted[i] / 8) return true;

@@ -58,14 +58,11 @@ Status CheckUniqueNames(const Catalogue& catalogue) {
 // Does the file say about itself what its name says?
 Status CheckPart(const std::string& path, const Metadata& metadata, uint32_t part, uint32_t parts) {
   if (metadata.split_no == part - 1 && metadata.split_count == parts) return {};
-  const auto text = [](std::optional<uint64_t> number) {
-    return number ? fmt::format("{}", *number) : "absent";
-  };
-  return Status(
-      Code::kCorrupt,
-      fmt::format("{}: named part {} of {}, but its split.no (from 0) is {} and its split.count {}. Give the "
-                  "parts their own names, a whole model a name without '-of-', or fetch them again.",
-                  path, part, parts, text(metadata.split_no), text(metadata.split_count)));
+  const auto text = [](std::optional<uint64_t> number) { return number ? fmt::format("{}", *number) : "absent"; };
+  return Status(Code::kCorrupt,
+                fmt::format("{}: named part {} of {}, but its split.no (from 0) is {} and its split.count {}. Give the "
+                            "parts their own names, a whole model a name without '-of-', or fetch them again.",
+                            path, part, parts, text(metadata.split_no), text(metadata.split_count)));
 }
 
 Result<Catalogue> ReadSplit(const SplitName& name) {
@@ -75,10 +72,9 @@ Result<Catalogue> ReadSplit(const SplitName& name) {
     const std::string path = name.PathOf(part);
     Result<FileHeader> header = ReadFileHeader(path);
     if (!header.ok() && header.status().code() == Code::kNotFound) {
-      return Status(Code::kNotFound,
-                    fmt::format("{}: missing, it is part {} of {} of the model. Put all parts into "
-                                "one directory.",
-                                path, part, name.parts));
+      return Status(Code::kNotFound, fmt::format("{}: missing, it is part {} of {} of the model. Put all parts into "
+                                                 "one directory.",
+                                                 path, part, name.parts));
     }
     if (!header.ok()) return header.status();
     HEADRACE_RETURN_IF_ERROR(CheckPart(path, header->metadata, part, name.parts));
@@ -86,12 +82,11 @@ Result<Catalogue> ReadSplit(const SplitName& name) {
     Append(path, *std::move(header), &catalogue);
   }
   if (claimed_tensors != catalogue.tensors.size()) {
-    return Status(
-        Code::kCorrupt,
-        fmt::format("{}: the {} parts have {} tensors together, but split.tensors.count is {}. They do not "
-                    "belong together: fetch them again.",
-                    name.PathOf(1), name.parts, catalogue.tensors.size(),
-                    claimed_tensors ? fmt::format("{}", *claimed_tensors) : "absent"));
+    return Status(Code::kCorrupt,
+                  fmt::format("{}: the {} parts have {} tensors together, but split.tensors.count is {}. They do not "
+                              "belong together: fetch them again.",
+                              name.PathOf(1), name.parts, catalogue.tensors.size(),
+                              claimed_tensors ? fmt::format("{}", *claimed_tensors) : "absent"));
   }
   return catalogue;
 }
@@ -101,11 +96,10 @@ Result<Catalogue> ReadWhole(const std::string& path) {
   if (!header.ok()) return header.status();
   const uint64_t parts = header->metadata.split_count.value_or(1);
   if (parts > 1) {
-    return Status(
-        Code::kInvalidArgument,
-        fmt::format("{}: a part of a split model under another name. Call it 'NAME-{:05}-of-{:05}.gguf' "
-                    "again, beside the other parts.",
-                    path, header->metadata.split_no.value_or(0) + 1, parts));
+    return Status(Code::kInvalidArgument,
+                  fmt::format("{}: a part of a split model under another name. Call it 'NAME-{:05}-of-{:05}.gguf' "
+                              "again, beside the other parts.",
+                              path, header->metadata.split_no.value_or(0) + 1, parts));
   }
   Catalogue catalogue;
   Append(path, *std::move(header), &catalogue);

@@ -250,8 +250,7 @@ TEST_F(FuzzTest, BytesAnywhere) {
     for (uint64_t k = 0; k < count; ++k) {
       // Half of them among the fields, where they matter.
       const Field& field = fields_[random() % fields_.size()];
-      offsets.push_back(random() % 2 == 0 ? random() % header_.size()
-                                          : field.offset + random() % field.bytes);
+      offsets.push_back(random() % 2 == 0 ? random() % header_.size() : field.offset + random() % field.bytes);
       Put(offsets.back(), std::string(1, static_cast<char>(random())));
     }
     Check();

@@ -48,8 +48,7 @@ TEST_F(HostileTest, NotGguf) {
   ExpectRefused(WriteText("lfs.gguf", "version https://git-lfs"), Code::kInvalidArgument, "git lfs pull");
   ExpectRefused(WriteText("page.gguf", "<!DOCTYPE html>"), Code::kInvalidArgument, "web page");
   ExpectRefused(WriteText("old.bin", "tjgg\x03"), Code::kInvalidArgument, "GGJT");
-  ExpectRefused(WriteText("m.safetensors", std::string(64, '\x01')), Code::kInvalidArgument,
-                "convert_hf_to_gguf.py");
+  ExpectRefused(WriteText("m.safetensors", std::string(64, '\x01')), Code::kInvalidArgument, "convert_hf_to_gguf.py");
 }
 
 TEST_F(HostileTest, OtherVersions) {
@@ -76,8 +75,7 @@ TEST_F(HostileTest, TruncatedAnywhere) {
 TEST_F(HostileTest, ImpossibleCounts) {
   for (uint32_t version : {1u, 3u}) {
     ExpectRefused(GgufBuilder(version).ClaimPairs(0xffffffff), Code::kCorrupt, "the metadata claims");
-    ExpectRefused(GgufBuilder(version).ClaimTensors(0xffffffff), Code::kCorrupt,
-                  "the table of tensors claims");
+    ExpectRefused(GgufBuilder(version).ClaimTensors(0xffffffff), Code::kCorrupt, "the table of tensors claims");
   }
   ExpectRefused(GgufBuilder().ClaimPairs(~uint64_t{0}), Code::kCorrupt, "claims 18446744073709551615 items");
   // Even where the file is large enough.
@@ -116,10 +114,8 @@ TEST_F(HostileTest, BadKeys) {
 
 TEST_F(HostileTest, BadValueTypes) {
   ExpectRefused(GgufBuilder().Raw("k", 13, "12345678"), Code::kUnsupported, "unknown type 13");
-  ExpectRefused(GgufBuilder().Raw("k", 0xffffffff, "12345678"), Code::kUnsupported,
-                "unknown type 4294967295");
-  ExpectRefused(GgufBuilder().Array("k", kGgufArray, 1, "12345678"), Code::kUnsupported,
-                "an array of arrays");
+  ExpectRefused(GgufBuilder().Raw("k", 0xffffffff, "12345678"), Code::kUnsupported, "unknown type 4294967295");
+  ExpectRefused(GgufBuilder().Array("k", kGgufArray, 1, "12345678"), Code::kUnsupported, "an array of arrays");
   ExpectRefused(GgufBuilder().Array("k", 99, 1, "12345678"), Code::kUnsupported, "unknown type 99");
 }
 
@@ -128,8 +124,7 @@ TEST_F(HostileTest, BadAlignment) {
     ExpectRefused(GgufBuilder().Alignment(alignment), Code::kCorrupt,
                   "general.alignment is " + std::to_string(alignment));
   }
-  ExpectRefused(GgufBuilder().Text("general.alignment", "32"), Code::kCorrupt,
-                "general.alignment is no number");
+  ExpectRefused(GgufBuilder().Text("general.alignment", "32"), Code::kCorrupt, "general.alignment is no number");
   ExpectRefused(GgufBuilder().I32Array("general.alignment", {32}), Code::kCorrupt, "general.alignment");
   ExpectRefused(GgufBuilder().U64("general.alignment", kHuge), Code::kCorrupt, "general.alignment");
 }
@@ -138,8 +133,7 @@ TEST_F(HostileTest, BadTensorNames) {
   ExpectRefused(GgufBuilder().Tensor("", kGgmlF32, {1}), Code::kCorrupt, "name that is not 1 to 63 bytes");
   ExpectRefused(GgufBuilder().Tensor(std::string(64, 'n'), kGgmlF32, {1}), Code::kCorrupt, "1 to 63 bytes");
   EXPECT_TRUE(Read(GgufBuilder().Tensor(std::string(63, 'n'), kGgmlF32, {1})).ok());
-  ExpectRefused(GgufBuilder().Tensor("a\x1b[2J", kGgmlF32, {1}), Code::kCorrupt,
-                "'a?[2J' has control characters");
+  ExpectRefused(GgufBuilder().Tensor("a\x1b[2J", kGgmlF32, {1}), Code::kCorrupt, "'a?[2J' has control characters");
   ExpectRefused(GgufBuilder().Tensor(std::string("a\0b", 3), kGgmlF32, {1}), Code::kCorrupt, "control");
   ExpectRefused(GgufBuilder().Tensor("a", kGgmlF32, {1}).Tensor("a", kGgmlF32, {1}), Code::kCorrupt,
                 "tensor 'a' comes twice");
@@ -178,27 +172,35 @@ TEST_F(HostileTest, TensorsOfNewerTypes) {
     EXPECT_TRUE(builder.Write(Path("model.gguf"), builder.DataOffset() + data_bytes));
     return Path("model.gguf");
   };
-  const auto newer = [](std::vector<uint64_t> shape, uint64_t offset) { return GgufBuilder().TensorAt("w", 43, shape, offset); };
+  const auto newer = [](std::vector<uint64_t> shape, uint64_t offset) {
+    return GgufBuilder().TensorAt("w", 43, shape, offset);
+  };
   EXPECT_TRUE(ReadCatalogue(write(newer({1000, 10}, 0), 157)).ok());
   ExpectRefused(write(newer({1000, 10}, 0), 150), Code::kCorrupt, "10 rows of 1000 elements in the 150 bytes");
-  ExpectRefused(write(newer({1000, 10}, 0), 9), Code::kCorrupt, "tensor 'w' has 10 rows of 1000 elements in the 9 bytes before the end of the file");
-  ExpectRefused(write(newer({1}, 64), 64), Code::kCorrupt, "1 rows of 1 elements in the 0 bytes before the end of the file");
+  ExpectRefused(write(newer({1000, 10}, 0), 9), Code::kCorrupt,
+                "tensor 'w' has 10 rows of 1000 elements in the 9 bytes before the end of the file");
+  ExpectRefused(write(newer({1}, 64), 64), Code::kCorrupt,
+                "1 rows of 1 elements in the 0 bytes before the end of the file");
   ExpectRefused(write(newer({1}, 64), 63), Code::kCorrupt, "truncated: tensor 'w'");
   ExpectRefused(write(newer({1, kHuge}, 0), 4096), Code::kCorrupt, "rows of 1 elements in the 4096 bytes");
-  ExpectRefused(write(newer({kHuge}, 0), 4096), Code::kCorrupt, "1 rows of 4611686018427387904 elements in the 4096 bytes");
-  ExpectRefused(write(newer({uint64_t{1} << 32, uint64_t{1} << 32}, 0), 4096), Code::kCorrupt, "more elements than can be counted");
-  for (uint64_t offset : {~uint64_t{31}, uint64_t{1} << 63, kHuge}) ExpectRefused(write(newer({8}, offset), 4096), Code::kCorrupt, "truncated: tensor 'w'");
+  ExpectRefused(write(newer({kHuge}, 0), 4096), Code::kCorrupt,
+                "1 rows of 4611686018427387904 elements in the 4096 bytes");
+  ExpectRefused(write(newer({uint64_t{1} << 32, uint64_t{1} << 32}, 0), 4096), Code::kCorrupt,
+                "more elements than can be counted");
+  for (uint64_t offset : {~uint64_t{31}, uint64_t{1} << 63, kHuge})
+    ExpectRefused(write(newer({8}, offset), 4096), Code::kCorrupt, "truncated: tensor 'w'");
   // At one place with another, of either kind.
   for (uint32_t type : {43u, uint32_t{kGgmlF32}}) {
     EXPECT_FALSE(ReadCatalogue(write(newer({8}, 0).TensorAt("v", type, {8}, 0), 4096)).ok()) << type;
-    EXPECT_FALSE(ReadCatalogue(write(GgufBuilder().TensorAt("v", type, {8}, 0).TensorAt("w", 43, {8}, 0), 4096)).ok()) << type;
+    EXPECT_FALSE(ReadCatalogue(write(GgufBuilder().TensorAt("v", type, {8}, 0).TensorAt("w", 43, {8}, 0), 4096)).ok())
+        << type;
   }
-  ExpectRefused(write(GgufBuilder().TensorAt("v", kGgmlF32, {16}, 0).TensorAt("w", 43, {8}, 32), 4096), Code::kCorrupt, "overlaps tensor 'v'");
+  ExpectRefused(write(GgufBuilder().TensorAt("v", kGgmlF32, {16}, 0).TensorAt("w", 43, {8}, 32), 4096), Code::kCorrupt,
+                "overlaps tensor 'v'");
 }
 
 TEST_F(HostileTest, BadPlaces) {
-  ExpectRefused(GgufBuilder().TensorAt("w", kGgmlF32, {8}, 8), Code::kCorrupt,
-                "offset 8, which is no multiple of 32");
+  ExpectRefused(GgufBuilder().TensorAt("w", kGgmlF32, {8}, 8), Code::kCorrupt, "offset 8, which is no multiple of 32");
   const GgufBuilder sound = GgufBuilder().Tensor("a", kGgmlF32, {8}).Tensor("b", kGgmlF32, {8});
   ASSERT_TRUE(sound.Write(Path("model.gguf"), sound.FileBytes() - 1));
   ExpectRefused(Path("model.gguf"), Code::kCorrupt, "truncated: tensor 'b' has 32 bytes at offset 32");

@@ -43,8 +43,7 @@ TEST_F(SplitTest, AMissingPartIsNamed) {
 
 TEST_F(SplitTest, PartsMustSayWhatTheirNamesSay) {
   Write(2, GgufBuilder().Split(3, 3, 3).Tensor("b", kGgmlF32, {16}));
-  ExpectRefused(Part(1), Code::kCorrupt,
-                "named part 2 of 3, but its split.no (from 0) is 2 and its split.count 3");
+  ExpectRefused(Part(1), Code::kCorrupt, "named part 2 of 3, but its split.no (from 0) is 2 and its split.count 3");
   Write(2, GgufBuilder().Split(2, 4, 3).Tensor("b", kGgmlF32, {16}));
   ExpectRefused(Part(1), Code::kCorrupt, "its split.count 4");
   Write(2, GgufBuilder().Tensor("b", kGgmlF32, {16}));

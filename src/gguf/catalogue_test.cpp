@@ -1,6 +1,5 @@
 #include "gguf/catalogue.h"
 
-
 #include "gguf/gguf_test.h"
 
 namespace headrace {
@@ -99,8 +98,11 @@ TEST_F(CatalogueTest, AFileWithoutAnythingIsSound) {
 
 // A model whose types only a newer llama.cpp knows: the sizes are what the file has for them.
 TEST_F(CatalogueTest, NewerTypesHaveWhatLiesBeforeTheNextTensor) {
-  const GgufBuilder model = GgufBuilder().TensorAt("blk.0.ffn_up.weight", 43, {256, 10}, 0).TensorAt("norm", kGgmlF32, {8}, 1440)
-                                .TensorAt("output.weight", 400, {256, 7}, 1472).TensorAt("blk.0.ffn_down.weight", 43, {256, 10}, 4096);
+  const GgufBuilder model = GgufBuilder()
+                                .TensorAt("blk.0.ffn_up.weight", 43, {256, 10}, 0)
+                                .TensorAt("norm", kGgmlF32, {8}, 1440)
+                                .TensorAt("output.weight", 400, {256, 7}, 1472)
+                                .TensorAt("blk.0.ffn_down.weight", 43, {256, 10}, 4096);
   ASSERT_TRUE(model.Write(Path("model.gguf"), model.DataOffset() + 4096 + 1410));
   const auto catalogue = ReadCatalogue(Path("model.gguf"));
   ASSERT_TRUE(catalogue.ok()) << catalogue.status().message();
@@ -154,8 +156,7 @@ TEST_F(CatalogueTest, BundledModels) {
 }
 
 TEST_F(CatalogueTest, FollowsTheAlignmentOfTheFile) {
-  const auto model =
-      Read(GgufBuilder().Alignment(4096).Tensor("a", kGgmlF32, {1}).Tensor("b", kGgmlF32, {1}));
+  const auto model = Read(GgufBuilder().Alignment(4096).Tensor("a", kGgmlF32, {1}).Tensor("b", kGgmlF32, {1}));
   ASSERT_TRUE(model.ok()) << model.status().message();
   EXPECT_EQ(model->tensors[0].offset, 4096u);
   EXPECT_EQ(model->tensors[1].offset, 8192u);
@@ -191,8 +192,7 @@ TEST_F(CatalogueTest, LayersAreNamedExactly) {
   for (const auto& [name, layer] : cases) builder.Tensor(name, kGgmlF32, {1});
   const auto model = Read(builder);
   ASSERT_TRUE(model.ok()) << model.status().message();
-  for (size_t i = 0; i < std::size(cases); ++i)
-    EXPECT_EQ(model->tensors[i].layer, cases[i].second) << cases[i].first;
+  for (size_t i = 0; i < std::size(cases); ++i) EXPECT_EQ(model->tensors[i].layer, cases[i].second) << cases[i].first;
 }
 
 TEST_F(CatalogueTest, TextsAreFitToPrint) {
@@ -226,15 +226,14 @@ TEST_F(CatalogueTest, LargeVocabulariesArePassedOver) {
   constexpr size_t kTokens = 262144;
   std::vector<std::string> tokens(kTokens);
   for (size_t i = 0; i < kTokens; ++i) tokens[i] = "token" + std::to_string(i);
-  const GgufBuilder builder =
-      GgufBuilder()
-          .TextArray("tokenizer.ggml.tokens", tokens)
-          .Array("tokenizer.ggml.scores", kGgufF32, kTokens, std::string(4 * kTokens, 's'))
-          .I32Array("tokenizer.ggml.token_type", std::vector<int32_t>(kTokens, 1))
-          .TextArray("tokenizer.ggml.merges", tokens)
-          .U32("llama.block_count", 9)
-          .Text("general.architecture", "llama")
-          .Tensor("w", kGgmlF32, {1});
+  const GgufBuilder builder = GgufBuilder()
+                                  .TextArray("tokenizer.ggml.tokens", tokens)
+                                  .Array("tokenizer.ggml.scores", kGgufF32, kTokens, std::string(4 * kTokens, 's'))
+                                  .I32Array("tokenizer.ggml.token_type", std::vector<int32_t>(kTokens, 1))
+                                  .TextArray("tokenizer.ggml.merges", tokens)
+                                  .U32("llama.block_count", 9)
+                                  .Text("general.architecture", "llama")
+                                  .Tensor("w", kGgmlF32, {1});
   ASSERT_TRUE(builder.Write(Path("large.gguf")));
   const auto model = ReadCatalogue(Path("large.gguf"));
   ASSERT_TRUE(model.ok()) << model.status().message();

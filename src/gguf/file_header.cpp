@@ -22,16 +22,15 @@ constexpr std::string_view kMagic = "GGUF";
 Status OpenError(const std::string& path, int error) {
   switch (error) {
     case ENOENT:
-    case ENOTDIR: return Status(Code::kNotFound, fmt::format("{}: no such file. Check the path.", path));
+    case ENOTDIR:
+      return Status(Code::kNotFound, fmt::format("{}: no such file. Check the path.", path));
     case EACCES:
     case EPERM:
-      return Status(Code::kPermission,
-                    fmt::format("{}: may not be read by this user. Check its permissions.", path));
+      return Status(Code::kPermission, fmt::format("{}: may not be read by this user. Check its permissions.", path));
     case ENAMETOOLONG:
     case ELOOP:
-      return Status(
-          Code::kInvalidArgument,
-          fmt::format("{}: no usable path: {}. Give the path of a .gguf file.", path, std::strerror(error)));
+      return Status(Code::kInvalidArgument,
+                    fmt::format("{}: no usable path: {}. Give the path of a .gguf file.", path, std::strerror(error)));
     default:
       return Status(Code::kIo, fmt::format("{}: cannot be opened: {} (errno {}). Check the disk.", path,
                                            std::strerror(error), error));
@@ -66,15 +65,13 @@ Status NotGguf(const std::string& path, std::string_view start) {
 Status CheckVersion(const std::string& path, uint32_t version) {
   if (version >= 1 && version <= 3) return {};
   if ((version & 0xffff) == 0 && version != 0) {
-    return Status(
-        Code::kUnsupported,
-        fmt::format("{}: a big-endian GGUF file, for machines such as s390x. Get the little-endian one, or "
-                    "convert it with gguf_convert_endian.py.",
-                    path));
+    return Status(Code::kUnsupported,
+                  fmt::format("{}: a big-endian GGUF file, for machines such as s390x. Get the little-endian one, or "
+                              "convert it with gguf_convert_endian.py.",
+                              path));
   }
-  return Status(Code::kUnsupported,
-                fmt::format("{}: GGUF version {}, while this headrace reads 1 to 3. {}", path, version,
-                            version == 0 ? "Fetch the file again." : "Update headrace."));
+  return Status(Code::kUnsupported, fmt::format("{}: GGUF version {}, while this headrace reads 1 to 3. {}", path,
+                                                version, version == 0 ? "Fetch the file again." : "Update headrace."));
 }
 
 Result<FileHeader> Parse(HeaderCursor& cursor, Vocabulary* vocabulary) {
@@ -108,24 +105,20 @@ Result<FileHeader> Parse(HeaderCursor& cursor, Vocabulary* vocabulary) {
 }  // namespace
 
 Result<FileHeader> ReadFileHeader(const std::string& path, Vocabulary* vocabulary) {
-  if (path.empty())
-    return Status(Code::kInvalidArgument, "no model was given. Give the path of a .gguf file.");
+  if (path.empty()) return Status(Code::kInvalidArgument, "no model was given. Give the path of a .gguf file.");
   // O_NONBLOCK: opening a pipe must not wait for its writer.
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file.valid()) return OpenError(path, errno);
   struct stat info = {};
   if (::fstat(file.get(), &info) != 0) return OpenError(path, errno);
   if (S_ISDIR(info.st_mode)) {
-    return Status(Code::kInvalidArgument,
-                  fmt::format("{}: a directory. Give the path of a .gguf file in it.", path));
+    return Status(Code::kInvalidArgument, fmt::format("{}: a directory. Give the path of a .gguf file in it.", path));
   }
   if (!S_ISREG(info.st_mode)) {
-    return Status(Code::kInvalidArgument,
-                  fmt::format("{}: not a regular file. Give the path of a .gguf file.", path));
+    return Status(Code::kInvalidArgument, fmt::format("{}: not a regular file. Give the path of a .gguf file.", path));
   }
   if (info.st_size == 0) {
-    return Status(Code::kCorrupt,
-                  fmt::format("{}: empty. The download did not begin: fetch the file again.", path));
+    return Status(Code::kCorrupt, fmt::format("{}: empty. The download did not begin: fetch the file again.", path));
   }
   // The header alone: the kernel's read-ahead would go on into the weights.
   ::posix_fadvise(file.get(), 0, 0, POSIX_FADV_RANDOM);

@@ -44,9 +44,7 @@ class GgufBuilder {
  public:
   explicit GgufBuilder(uint32_t version = 3) : version_(version) {}
 
-  GgufBuilder& Text(const std::string& key, std::string_view value) {
-    return Raw(key, kGgufString, String(value));
-  }
+  GgufBuilder& Text(const std::string& key, std::string_view value) { return Raw(key, kGgufString, String(value)); }
   GgufBuilder& U16(const std::string& key, uint16_t value) { return Raw(key, kGgufU16, Bytes(value)); }
   GgufBuilder& U32(const std::string& key, uint32_t value) { return Raw(key, kGgufU32, Bytes(value)); }
   GgufBuilder& I32(const std::string& key, int32_t value) { return Raw(key, kGgufI32, Bytes(value)); }
@@ -90,8 +88,7 @@ class GgufBuilder {
     return TensorAt(name, type, shape, AlignUp(data_bytes_, alignment_));
   }
   // A tensor at any offset of the data.
-  GgufBuilder& TensorAt(std::string_view name, uint32_t type, const std::vector<uint64_t>& shape,
-                        uint64_t offset) {
+  GgufBuilder& TensorAt(std::string_view name, uint32_t type, const std::vector<uint64_t>& shape, uint64_t offset) {
     tensors_ += String(name) + Bytes(static_cast<uint32_t>(shape.size()));
     for (uint64_t extent : shape) tensors_ += Length(extent);
     tensors_ += Bytes(type) + Bytes(offset);

@@ -59,9 +59,7 @@ class GgufTest : public testing::Test {
     ExpectRefused(Path("model.gguf"), code, fragment);
   }
 
-  static std::string Model(const std::string& name) {
-    return std::string(HEADRACE_SOURCE_DIR) + "/models/" + name;
-  }
+  static std::string Model(const std::string& name) { return std::string(HEADRACE_SOURCE_DIR) + "/models/" + name; }
 
  private:
   std::string directory_;

@@ -54,22 +54,20 @@ bool HeaderCursor::Fill(uint64_t bytes) {
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) {
       const int error = errno;
-      return Fail(Code::kIo,
-                  fmt::format("reading {} bytes at offset {} failed: {} (errno {}). Check the disk.", wanted,
-                              offset, std::strerror(error), error));
+      return Fail(Code::kIo, fmt::format("reading {} bytes at offset {} failed: {} (errno {}). Check the disk.", wanted,
+                                         offset, std::strerror(error), error));
     }
     if (got == 0) {
-      return Fail(Code::kChanged,
-                  fmt::format("became shorter while it was read: it had {} bytes, now no more "
-                              "than {}. Wait until it is complete.",
-                              file_bytes_, offset));
+      return Fail(Code::kChanged, fmt::format("became shorter while it was read: it had {} bytes, now no more "
+                                              "than {}. Wait until it is complete.",
+                                              file_bytes_, offset));
     }
     end_ += static_cast<uint64_t>(got);
     fetched_bytes_ += static_cast<uint64_t>(got);
   }
   if (fetched_bytes_ > kMaxHeaderBytes) {
-    return Fail(Code::kCorrupt, fmt::format("damaged: {} has not ended after {} MiB. Fetch the file again.",
-                                            section_, kMaxHeaderBytes >> 20));
+    return Fail(Code::kCorrupt, fmt::format("damaged: {} has not ended after {} MiB. Fetch the file again.", section_,
+                                            kMaxHeaderBytes >> 20));
   }
   return true;
 }
@@ -121,11 +119,10 @@ bool HeaderCursor::SkipStrings(uint64_t count) {
 bool HeaderCursor::Expect(uint64_t count, uint64_t item_bytes) {
   if (!status_.ok()) return false;
   if (count <= remaining() / item_bytes) return true;
-  return Fail(
-      Code::kCorrupt,
-      fmt::format("truncated or damaged: {} claims {} items at offset {}, more than the file's {} bytes "
-                  "can hold. The download is incomplete: fetch the file again.",
-                  section_, count, position(), file_bytes_));
+  return Fail(Code::kCorrupt,
+              fmt::format("truncated or damaged: {} claims {} items at offset {}, more than the file's {} bytes "
+                          "can hold. The download is incomplete: fetch the file again.",
+                          section_, count, position(), file_bytes_));
 }
 
 }  // namespace headrace

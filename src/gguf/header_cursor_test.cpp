@@ -54,8 +54,7 @@ TEST_F(HeaderCursorTest, AFailureStays) {
   ASSERT_TRUE(cursor.Read(&byte));
   EXPECT_FALSE(cursor.Read(&wide));
   EXPECT_EQ(cursor.status().code(), Code::kCorrupt);
-  EXPECT_NE(cursor.status().message().find("needs 8 bytes at offset 1, but the file ends at 6"),
-            std::string::npos)
+  EXPECT_NE(cursor.status().message().find("needs 8 bytes at offset 1, but the file ends at 6"), std::string::npos)
       << cursor.status().message();
   EXPECT_FALSE(cursor.Read(&byte));
   EXPECT_FALSE(cursor.Skip(0));
@@ -76,9 +75,8 @@ TEST_F(HeaderCursorTest, AReadThatFailsSaysWhereAndWhy) {
   char byte = 0;
   EXPECT_FALSE(cursor.Read(&byte));
   EXPECT_EQ(cursor.status().code(), Code::kIo);
-  EXPECT_NE(
-      cursor.status().message().find("reading 100 bytes at offset 0 failed: Bad file descriptor (errno 9)"),
-      std::string::npos)
+  EXPECT_NE(cursor.status().message().find("reading 100 bytes at offset 0 failed: Bad file descriptor (errno 9)"),
+            std::string::npos)
       << cursor.status().message();
 }
 

@@ -18,9 +18,9 @@ constexpr uint64_t kMaxAlignment = 1 << 20;
 
 // Of the architecture: "llama.context_length".
 constexpr std::string_view kModelKeys[] = {
-    "context_length",          "embedding_length", "block_count",       "attention.head_count",
-    "attention.head_count_kv", "expert_count",     "expert_used_count", "pooling_type",
-    "attention.key_length",    "attention.value_length",                "nextn_predict_layers",
+    "context_length",          "embedding_length",       "block_count",          "attention.head_count",
+    "attention.head_count_kv", "expert_count",           "expert_used_count",    "pooling_type",
+    "attention.key_length",    "attention.value_length", "nextn_predict_layers",
 };
 
 enum ValueType : uint32_t {
@@ -44,16 +44,21 @@ uint32_t FixedBytes(uint32_t type) {
   switch (type) {
     case kUint8:
     case kInt8:
-    case kBool: return 1;
+    case kBool:
+      return 1;
     case kUint16:
-    case kInt16: return 2;
+    case kInt16:
+      return 2;
     case kUint32:
     case kInt32:
-    case kFloat32: return 4;
+    case kFloat32:
+      return 4;
     case kUint64:
     case kInt64:
-    case kFloat64: return 8;
-    default: return 0;
+    case kFloat64:
+      return 8;
+    default:
+      return 0;
   }
 }
 
@@ -88,12 +93,11 @@ class MetadataReader {
       if (!cursor_.Read(&head.type) || !cursor_.ReadLength(&head.count)) return cursor_.status();
     }
     if (head.type != kString && FixedBytes(head.type) == 0) {
-      return Status(
-          Code::kUnsupported,
-          fmt::format("{}: the key '{}' holds {}. The file is damaged, or newer than this headrace.",
-                      cursor_.path(), Printable(key),
-                      head.type == kArray ? "an array of arrays"
-                                          : fmt::format("a value of unknown type {}", head.type)));
+      return Status(Code::kUnsupported,
+                    fmt::format("{}: the key '{}' holds {}. The file is damaged, or newer than this headrace.",
+                                cursor_.path(), Printable(key),
+                                head.type == kArray ? "an array of arrays"
+                                                    : fmt::format("a value of unknown type {}", head.type)));
     }
     return ReadValue(key, head);
   }
@@ -168,15 +172,24 @@ class MetadataReader {
   // The largest of the integers that follow; none for values of another kind, and negative ones.
   Status ReadLargest(const ValueHead& head, std::optional<uint64_t>* largest) {
     switch (head.type) {
-      case kUint8: return ReadIntegers<uint8_t>(head.count, largest);
-      case kInt8: return ReadIntegers<int8_t>(head.count, largest);
-      case kUint16: return ReadIntegers<uint16_t>(head.count, largest);
-      case kInt16: return ReadIntegers<int16_t>(head.count, largest);
-      case kUint32: return ReadIntegers<uint32_t>(head.count, largest);
-      case kInt32: return ReadIntegers<int32_t>(head.count, largest);
-      case kUint64: return ReadIntegers<uint64_t>(head.count, largest);
-      case kInt64: return ReadIntegers<int64_t>(head.count, largest);
-      default: return SkipValue(head);
+      case kUint8:
+        return ReadIntegers<uint8_t>(head.count, largest);
+      case kInt8:
+        return ReadIntegers<int8_t>(head.count, largest);
+      case kUint16:
+        return ReadIntegers<uint16_t>(head.count, largest);
+      case kInt16:
+        return ReadIntegers<int16_t>(head.count, largest);
+      case kUint32:
+        return ReadIntegers<uint32_t>(head.count, largest);
+      case kInt32:
+        return ReadIntegers<int32_t>(head.count, largest);
+      case kUint64:
+        return ReadIntegers<uint64_t>(head.count, largest);
+      case kInt64:
+        return ReadIntegers<int64_t>(head.count, largest);
+      default:
+        return SkipValue(head);
     }
   }
 
@@ -224,10 +237,9 @@ Result<Metadata> ReadMetadata(HeaderCursor& cursor, uint64_t count, Vocabulary* 
   const uint64_t min_pair_bytes = cursor.length_bytes() + 1 + 4 + 1;
   if (!cursor.Expect(count, min_pair_bytes)) return cursor.status();
   if (count > kMaxKeys) {
-    return Status(Code::kCorrupt,
-                  fmt::format("{}: damaged: it claims {} metadata keys, at most {} are possible. "
-                              "Fetch the file again.",
-                              cursor.path(), count, kMaxKeys));
+    return Status(Code::kCorrupt, fmt::format("{}: damaged: it claims {} metadata keys, at most {} are possible. "
+                                              "Fetch the file again.",
+                                              cursor.path(), count, kMaxKeys));
   }
   MetadataReader reader(cursor, vocabulary);
   for (uint64_t i = 0; i < count; ++i) HEADRACE_RETURN_IF_ERROR(reader.ReadPair());

@@ -32,16 +32,15 @@ int LayerOf(std::string_view name) {
 }
 
 Status Damaged(const HeaderCursor& cursor, std::string_view name, std::string_view what) {
-  return Status(Code::kCorrupt, fmt::format("{}: damaged: tensor '{}' {}. Fetch the file again.",
-                                            cursor.path(), Printable(name), what));
+  return Status(Code::kCorrupt, fmt::format("{}: damaged: tensor '{}' {}. Fetch the file again.", cursor.path(),
+                                            Printable(name), what));
 }
 
 Status ReadShape(HeaderCursor& cursor, TensorEntry* tensor) {
   uint32_t dimensions = 0;
   if (!cursor.Read(&dimensions)) return cursor.status();
   if (dimensions > tensor->shape.size()) {
-    return Damaged(cursor, tensor->name,
-                   fmt::format("has {} dimensions, at most 4 are possible", dimensions));
+    return Damaged(cursor, tensor->name, fmt::format("has {} dimensions, at most 4 are possible", dimensions));
   }
   tensor->shape.fill(1);
   uint64_t elements = 1;
@@ -70,8 +69,8 @@ Status SetBytes(const HeaderCursor& cursor, TensorEntry* tensor) {
   }
   if (tensor->shape[0] % layout.block_elements != 0) {
     return Damaged(cursor, tensor->name,
-                   fmt::format("has rows of {} elements, which {} can only have in multiples of {}",
-                               tensor->shape[0], TypeName(tensor->type), layout.block_elements));
+                   fmt::format("has rows of {} elements, which {} can only have in multiples of {}", tensor->shape[0],
+                               TypeName(tensor->type), layout.block_elements));
   }
   const uint64_t blocks = tensor->shape[0] / layout.block_elements * tensor->rows();
   if (blocks > kMaxElements / layout.block_bytes) {
@@ -113,8 +112,7 @@ Status Place(const HeaderCursor& cursor, uint64_t data_offset, uint64_t alignmen
         Code::kCorrupt,
         fmt::format("{}: truncated: tensor '{}' has {} bytes at offset {} of the data, which begins at {}, "
                     "but the file ends at {}. The download is incomplete: fetch the file again.",
-                    cursor.path(), Printable(tensor->name), tensor->bytes, tensor->offset, data_offset,
-                    file_bytes));
+                    cursor.path(), Printable(tensor->name), tensor->bytes, tensor->offset, data_offset, file_bytes));
   }
   tensor->offset += data_offset;
   return {};
@@ -129,9 +127,11 @@ Status SetBytesOfNewerTypes(const HeaderCursor& cursor, std::vector<TensorEntry>
     tensor.bytes = (last ? cursor.file_bytes() : tensors[i + 1].offset) - tensor.offset;
     const uint64_t elements = tensor.shape[0] * tensor.rows();
     if (tensor.rows() <= tensor.bytes && elements / kMostElementsPerByte <= tensor.bytes) continue;
-    return Damaged(cursor, tensor.name,
-                   fmt::format("has {} rows of {} elements in the {} bytes before {}", tensor.rows(), tensor.shape[0], tensor.bytes,
-                               last ? "the end of the file" : fmt::format("tensor '{}'", Printable(tensors[i + 1].name))));
+    return Damaged(
+        cursor, tensor.name,
+        fmt::format("has {} rows of {} elements in the {} bytes before {}", tensor.rows(), tensor.shape[0],
+                    tensor.bytes,
+                    last ? "the end of the file" : fmt::format("tensor '{}'", Printable(tensors[i + 1].name))));
   }
   return {};
 }

@@ -29,14 +29,19 @@ Result<Vocabulary> ReadVocabulary(const std::string& path) {
 }
 
 std::string WhyNotADraft(const Vocabulary& target, const Vocabulary& draft) {
-  if (target.model != draft.model) return fmt::format("their tokenizers are '{}' and '{}'", Printable(target.model), Printable(draft.model));
-  const size_t most = std::max(target.tokens.size(), draft.tokens.size()), both = std::min(target.tokens.size(), draft.tokens.size());
-  if (most - both > kMostMore) return fmt::format("they have {} and {} tokens", target.tokens.size(), draft.tokens.size());
+  if (target.model != draft.model)
+    return fmt::format("their tokenizers are '{}' and '{}'", Printable(target.model), Printable(draft.model));
+  const size_t most = std::max(target.tokens.size(), draft.tokens.size()),
+               both = std::min(target.tokens.size(), draft.tokens.size());
+  if (most - both > kMostMore)
+    return fmt::format("they have {} and {} tokens", target.tokens.size(), draft.tokens.size());
   for (size_t i = kFirstCompared; i < both; ++i) {
     if (target.tokens[i] == draft.tokens[i]) continue;
-    return fmt::format("token {} is '{}' in one and '{}' in the other", i, Printable(target.tokens[i]), Printable(draft.tokens[i]));
+    return fmt::format("token {} is '{}' in one and '{}' in the other", i, Printable(target.tokens[i]),
+                       Printable(draft.tokens[i]));
   }
-  if (Differ(target.adds_begin, draft.adds_begin) || (target.adds_begin.value_or(true) && Differ(target.begin, draft.begin))) {
+  if (Differ(target.adds_begin, draft.adds_begin) ||
+      (target.adds_begin.value_or(true) && Differ(target.begin, draft.begin))) {
     return "they begin a text with different tokens";
   }
   if (Differ(target.adds_end, draft.adds_end) || (target.adds_end.value_or(false) && Differ(target.end, draft.end))) {

@@ -20,9 +20,9 @@ struct Vocabulary {
 // Of any part of a model's file; only the first one of a split model has it. Errors: as ReadCatalogue's.
 Result<Vocabulary> ReadVocabulary(const std::string& path);
 
-// What keeps a model with the vocabulary `draft` from drafting for one with `target`, as far as a header tells; "" when nothing
-// does. The engine's own rule: the same kind of tokenizer and special tokens, sizes that differ by at most 128, and the same texts
-// but for the first five tokens.
+// What keeps a model with the vocabulary `draft` from drafting for one with `target`, as far as a header tells; "" when
+// nothing does. The engine's own rule: the same kind of tokenizer and special tokens, sizes that differ by at most 128,
+// and the same texts but for the first five tokens.
 std::string WhyNotADraft(const Vocabulary& target, const Vocabulary& draft);
 
 }  // namespace headrace

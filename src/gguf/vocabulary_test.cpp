@@ -21,7 +21,8 @@ Vocabulary Of(size_t tokens, const std::string& prefix = "t") {
 }
 
 TEST_F(VocabularyTest, OfTheBundledModels) {
-  const auto target = ReadVocabulary(Model("austen-dense-q4_0.gguf")), draft = ReadVocabulary(Model("austen-draft-f16.gguf"));
+  const auto target = ReadVocabulary(Model("austen-dense-q4_0.gguf")),
+             draft = ReadVocabulary(Model("austen-draft-f16.gguf"));
   ASSERT_TRUE(target.ok() && draft.ok());
   EXPECT_EQ(target->model, "gpt2");
   ASSERT_EQ(target->tokens.size(), 4096u);
@@ -33,11 +34,16 @@ TEST_F(VocabularyTest, OfTheBundledModels) {
 }
 
 TEST_F(VocabularyTest, OddTypesAndDamage) {
-  const auto odd = Of(GgufBuilder().Text("tokenizer.ggml.tokens", "x").U32("tokenizer.ggml.model", 1).U32("tokenizer.ggml.add_bos_token", 1)
-                          .Text("tokenizer.ggml.bos_token_id", "a").Tensor("a", kGgmlF32, {4}));
+  const auto odd = Of(GgufBuilder()
+                          .Text("tokenizer.ggml.tokens", "x")
+                          .U32("tokenizer.ggml.model", 1)
+                          .U32("tokenizer.ggml.add_bos_token", 1)
+                          .Text("tokenizer.ggml.bos_token_id", "a")
+                          .Tensor("a", kGgmlF32, {4}));
   ASSERT_TRUE(odd.ok()) << odd.status().message();
   EXPECT_TRUE(odd->tokens.empty() && odd->model.empty() && !odd->begin && !odd->adds_begin);
-  EXPECT_EQ(Of(GgufBuilder().Array("tokenizer.ggml.tokens", kGgufString, uint64_t{1} << 60, "")).status().code(), Code::kCorrupt);
+  EXPECT_EQ(Of(GgufBuilder().Array("tokenizer.ggml.tokens", kGgufString, uint64_t{1} << 60, "")).status().code(),
+            Code::kCorrupt);
 }
 
 TEST(WhyNotADraft, TheEnginesRule) {

@@ -27,12 +27,16 @@ void headrace_config_default(headrace_config* config) {
 }
 
 int headrace_configure(const headrace_config* config) {
-  if (config == nullptr || config->struct_size != sizeof(headrace_config)) return Refuse("headrace_config has an unknown struct_size");
-  if (config->flash_mode < HEADRACE_FLASH_OFF || config->flash_mode > HEADRACE_FLASH_ON) return Refuse("flash_mode must be off, auto or on");
-  if (config->kernels < HEADRACE_KERNELS_AUTO || config->kernels > HEADRACE_KERNELS_REPACK) return Refuse("kernels must be auto, plain or repack");
+  if (config == nullptr || config->struct_size != sizeof(headrace_config))
+    return Refuse("headrace_config has an unknown struct_size");
+  if (config->flash_mode < HEADRACE_FLASH_OFF || config->flash_mode > HEADRACE_FLASH_ON)
+    return Refuse("flash_mode must be off, auto or on");
+  if (config->kernels < HEADRACE_KERNELS_AUTO || config->kernels > HEADRACE_KERNELS_REPACK)
+    return Refuse("kernels must be auto, plain or repack");
   if (!Valid(config->flash_ram_gb)) return Refuse("flash_ram_gb must be a number of GiB, 0 for what ram_gb leaves");
   if (!Valid(config->ram_gb)) return Refuse("ram_gb must be a number of GiB, 0 for what the machine has");
-  if (!Valid(config->kv_ram_gb)) return Refuse("kv_ram_gb must be a number of GiB, 0 for a quarter of the memory for the process");
+  if (!Valid(config->kv_ram_gb))
+    return Refuse("kv_ram_gb must be a number of GiB, 0 for a quarter of the memory for the process");
   if (!Valid(config->kv_disk_max_gb)) return Refuse("kv_disk_max_gb must be a number of GiB, 0 for what is free");
   headrace::Config parsed;
   parsed.flash_mode = static_cast<headrace::FlashMode>(config->flash_mode);
@@ -49,13 +53,15 @@ int headrace_configure(const headrace_config* config) {
 }
 
 int headrace_set_flash_ram_gb(double flash_ram_gb) {
-  if (!Valid(flash_ram_gb) || Gibibytes(flash_ram_gb) == 0) return Refuse("flash_ram_gb must be a number of GiB above 0");
+  if (!Valid(flash_ram_gb) || Gibibytes(flash_ram_gb) == 0)
+    return Refuse("flash_ram_gb must be a number of GiB above 0");
   headrace::Runtime::Get().SetWeightsLimit(Gibibytes(flash_ram_gb));
   return 0;
 }
 
 int headrace_get_stats(headrace_stats* stats) {
-  if (stats == nullptr || stats->struct_size != sizeof(headrace_stats)) return Refuse("headrace_stats has an unknown struct_size");
+  if (stats == nullptr || stats->struct_size != sizeof(headrace_stats))
+    return Refuse("headrace_stats has an unknown struct_size");
   const headrace::Snapshot& now = headrace::Runtime::Get().snapshot();
   stats->streaming = now.models > 0;
   stats->budget_bytes = now.budget_bytes;

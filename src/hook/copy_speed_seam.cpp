@@ -1,5 +1,6 @@
-// For `headrace doctor`, which has a program of the engine list its devices with HEADRACE_COPY_SPEED set: when the program asks for a device's memory, copies
-// to it are timed, and a line says how fast they were. In every other process the engine's function is called, and nothing else.
+// For `headrace doctor`, which has a program of the engine list its devices with HEADRACE_COPY_SPEED set: when the
+// program asks for a device's memory, copies to it are timed, and a line says how fast they were. In every other
+// process the engine's function is called, and nothing else.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -28,10 +29,13 @@ constexpr double kSeconds = 0.3;
 
 // The functions of the engine that a measurement needs.
 struct Engine {
-#define HEADRACE_FUNCTIONS(X)                                                                                                        \
-  X(ggml_init) X(ggml_free) X(ggml_tensor_overhead) X(ggml_new_tensor_1d) X(ggml_backend_dev_name) X(ggml_backend_dev_buffer_type)    \
-  X(ggml_backend_dev_host_buffer_type) X(ggml_backend_buft_is_host) X(ggml_backend_buft_alloc_buffer) X(ggml_backend_buffer_free)     \
-  X(ggml_backend_buffer_get_base) X(ggml_backend_tensor_alloc) X(ggml_backend_tensor_set)
+// clang-format off
+#define HEADRACE_FUNCTIONS(X) \
+  X(ggml_init) X(ggml_free) X(ggml_tensor_overhead) X(ggml_new_tensor_1d) X(ggml_backend_dev_name) \
+  X(ggml_backend_dev_buffer_type) X(ggml_backend_dev_host_buffer_type) X(ggml_backend_buft_is_host) \
+  X(ggml_backend_buft_alloc_buffer) X(ggml_backend_buffer_free) X(ggml_backend_buffer_get_base) \
+  X(ggml_backend_tensor_alloc) X(ggml_backend_tensor_set)
+  // clang-format on
 #define HEADRACE_POINTER(name) decltype(&::name) name = nullptr;
   HEADRACE_FUNCTIONS(HEADRACE_POINTER)
 #undef HEADRACE_POINTER
@@ -48,7 +52,9 @@ struct Engine {
 
 // The fastest counts: what else the machine does at the moment only slows it.
 double Measure(const Engine& engine, ggml_tensor* to, const char* from) {
-  const auto since = [](Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); };
+  const auto since = [](Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+  };
   const auto begin = Clock::now();
   double best = 0;
   for (size_t bytes = kFewestBytes; since(begin) < kSeconds;) {
@@ -63,22 +69,28 @@ double Measure(const Engine& engine, ggml_tensor* to, const char* from) {
 
 void MeasureCopies(const Engine& engine, ggml_backend_dev_t device) {
   const ggml_backend_buffer_type_t type = engine.ggml_backend_dev_buffer_type(device);
-  if (type == nullptr || engine.ggml_backend_buft_is_host(type)) return;   // it computes on the processor
+  if (type == nullptr || engine.ggml_backend_buft_is_host(type)) return;  // it computes on the processor
   const auto free_buffer = [&](ggml_backend_buffer_t buffer) { engine.ggml_backend_buffer_free(buffer); };
   using Buffer = std::unique_ptr<ggml_backend_buffer, decltype(free_buffer)>;
   const Buffer there(engine.ggml_backend_buft_alloc_buffer(type, kMostBytes + headrace::kMiB), free_buffer);
   if (there == nullptr) return;
   const auto free_context = [&](ggml_context* context) { engine.ggml_free(context); };
-  const std::unique_ptr<ggml_context, decltype(free_context)> context(engine.ggml_init({engine.ggml_tensor_overhead(), nullptr, true}), free_context);
-  ggml_tensor* tensor = context == nullptr ? nullptr : engine.ggml_new_tensor_1d(context.get(), GGML_TYPE_I8, kMostBytes);
-  if (tensor == nullptr || engine.ggml_backend_tensor_alloc(there.get(), tensor, engine.ggml_backend_buffer_get_base(there.get())) != GGML_STATUS_SUCCESS) return;
+  const std::unique_ptr<ggml_context, decltype(free_context)> context(
+      engine.ggml_init({engine.ggml_tensor_overhead(), nullptr, true}), free_context);
+  ggml_tensor* tensor =
+      context == nullptr ? nullptr : engine.ggml_new_tensor_1d(context.get(), GGML_TYPE_I8, kMostBytes);
+  if (tensor == nullptr ||
+      engine.ggml_backend_tensor_alloc(there.get(), tensor, engine.ggml_backend_buffer_get_base(there.get())) !=
+          GGML_STATUS_SUCCESS)
+    return;
   // Memory that is touched for the first time would be measured otherwise.
   const std::vector<char> ordinary(kMostBytes, 1);
   headrace::CopySpeed speed;
   speed.device = engine.ggml_backend_dev_name(device);
   speed.bytes_per_s = Measure(engine, tensor, ordinary.data());
   const ggml_backend_buffer_type_t host = engine.ggml_backend_dev_host_buffer_type(device);
-  const Buffer staging(host == nullptr ? nullptr : engine.ggml_backend_buft_alloc_buffer(host, kMostBytes), free_buffer);
+  const Buffer staging(host == nullptr ? nullptr : engine.ggml_backend_buft_alloc_buffer(host, kMostBytes),
+                       free_buffer);
   if (staging != nullptr) {
     auto* from = static_cast<char*>(engine.ggml_backend_buffer_get_base(staging.get()));
     std::memset(from, 1, kMostBytes);

@@ -26,8 +26,8 @@ inline void* FindBehind(const char* name, void* return_address) {
   return found;
 }
 
-// The type alone: were its address taken, unoptimised code would need the engine's function when the library is loaded, and programs that open the
-// engine later have none then.
+// The type alone: were its address taken, unoptimised code would need the engine's function when the library is loaded,
+// and programs that open the engine later have none then.
 template <typename Function>
 Function* Behind(const char* name, void* return_address) {
   return reinterpret_cast<Function*>(FindBehind(name, return_address));

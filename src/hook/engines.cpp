@@ -45,7 +45,8 @@ Result<std::shared_ptr<const GgmlApi>> Engines::Find(void* caller, const Config&
 std::shared_ptr<const GgmlApi> Engines::With(ComputeFunction compute) const {
   const std::lock_guard lock(mutex_);
   for (const auto& engine : engines_) {
-    if (engine->backend_sched_graph_compute_async == compute || engine->backend_sched_graph_compute == compute) return engine;
+    if (engine->backend_sched_graph_compute_async == compute || engine->backend_sched_graph_compute == compute)
+      return engine;
   }
   return nullptr;
 }

@@ -18,19 +18,19 @@ class Engines {
  public:
   using ComputeFunction = ggml_status (*)(ggml_backend_sched_t, ggml_cgraph*);
 
-  // The adapter of the engine that the code at `caller` belongs to. Its functions are looked up anew with each call, since
-  // what was there before may have been closed: call it when a model or a cache is made, not for each graph. What the engine
-  // lacks of what `config` asks for is said once. Null when the caller uses no ggml. Errors: kUnsupported for one that does not
-  // fit; null when that was returned before.
+  // The adapter of the engine that the code at `caller` belongs to. Its functions are looked up anew with each call,
+  // since what was there before may have been closed: call it when a model or a cache is made, not for each graph. What
+  // the engine lacks of what `config` asks for is said once. Null when the caller uses no ggml. Errors: kUnsupported
+  // for one that does not fit; null when that was returned before.
   Result<std::shared_ptr<const GgmlApi>> Find(void* caller, const Config& config);
 
   // The one found before whose scheduler computes with this function, or null.
   std::shared_ptr<const GgmlApi> With(ComputeFunction compute) const;
 
  private:
-  mutable std::mutex mutex_;                         // guards all below
+  mutable std::mutex mutex_;  // guards all below
   std::list<std::shared_ptr<const GgmlApi>> engines_;
-  std::set<const void*> refused_;                    // a function of each
+  std::set<const void*> refused_;  // a function of each
 };
 
 }  // namespace headrace

@@ -41,8 +41,8 @@ HEADRACE_SEAM ggml_status ggml_backend_sched_graph_compute(ggml_backend_sched_t 
 }
 
 // The host's own callback is remembered: while a graph streams, the executor's takes its place and asks it.
-HEADRACE_SEAM void ggml_backend_sched_set_eval_callback(ggml_backend_sched_t sched, ggml_backend_sched_eval_callback callback,
-                                                        void* user_data) {
+HEADRACE_SEAM void ggml_backend_sched_set_eval_callback(ggml_backend_sched_t sched,
+                                                        ggml_backend_sched_eval_callback callback, void* user_data) {
   headrace::Runtime& runtime = headrace::Runtime::Get();
   if (runtime.watches()) runtime.SetHostCallback(sched, {callback, user_data});
   if (const auto real = HEADRACE_BEHIND(ggml_backend_sched_set_eval_callback)) real(sched, callback, user_data);

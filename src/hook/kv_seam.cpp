@@ -10,7 +10,8 @@
 
 extern "C" {
 
-HEADRACE_SEAM ggml_backend_buffer_t ggml_backend_alloc_ctx_tensors_from_buft(ggml_context* context, ggml_backend_buffer_type_t type) {
+HEADRACE_SEAM ggml_backend_buffer_t ggml_backend_alloc_ctx_tensors_from_buft(ggml_context* context,
+                                                                             ggml_backend_buffer_type_t type) {
   const auto real = HEADRACE_BEHIND(ggml_backend_alloc_ctx_tensors_from_buft);
   if (real == nullptr) return nullptr;
   return headrace::Runtime::Get().AllocateTensors(context, type, real, __builtin_return_address(0));

@@ -57,7 +57,8 @@ std::optional<uint64_t> WeightBytes(const gguf_context* header, void* caller) {
   return bytes;
 }
 
-void OnHeader(const gguf_context* header, const struct stat& info, const std::string& path, uint64_t room, void* caller) {
+void OnHeader(const gguf_context* header, const struct stat& info, const std::string& path, uint64_t room,
+              void* caller) {
   if (!S_ISREG(info.st_mode)) return;
   const int saved_errno = errno;
   Runtime::Get().OnModelHeader(FileVersion::Of(info), path, WeightBytes(header, caller), room);
@@ -110,8 +111,8 @@ HEADRACE_SEAM int posix_madvise(void* address, size_t length, int advice) noexce
 }
 
 HEADRACE_SEAM int madvise(void* address, size_t length, int advice) noexcept {
-  const bool reads_ahead = advice == MADV_WILLNEED || advice == MADV_SEQUENTIAL || advice == MADV_NORMAL ||
-                           advice == MADV_POPULATE_READ;
+  const bool reads_ahead =
+      advice == MADV_WILLNEED || advice == MADV_SEQUENTIAL || advice == MADV_NORMAL || advice == MADV_POPULATE_READ;
   if (reads_ahead && headrace::Runtime::HasMappings() && headrace::Runtime::Get().Streams(address, length)) return 0;
   return headrace::RealMadvise(address, length, advice);
 }

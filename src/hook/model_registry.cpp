@@ -67,11 +67,12 @@ bool ModelRegistry::IsMapped(const Model& model) const {
   return mappings_.BytesOf(model.number) > 0 || others_.BytesOf(model.number) > 0;
 }
 
-ModelRegistry::Verdict ModelRegistry::Judge(const FileVersion& file, const std::string& path, std::optional<uint64_t> weight_bytes,
-                                            const Room& room) {
+ModelRegistry::Verdict ModelRegistry::Judge(const FileVersion& file, const std::string& path,
+                                            std::optional<uint64_t> weight_bytes, const Room& room) {
   const std::vector<FileVersion> files = PartsOf(file, path);
   const std::lock_guard lock(mutex_);
-  if (const Model* known = FindModel(file); known != nullptr && IsMapped(*known)) return {known->streams, known->weight_bytes()};
+  if (const Model* known = FindModel(file); known != nullptr && IsMapped(*known))
+    return {known->streams, known->weight_bytes()};
   Model model;
   model.number = next_number_++;
   for (const FileVersion& part : files) {
@@ -87,7 +88,8 @@ ModelRegistry::Verdict ModelRegistry::Judge(const FileVersion& file, const std::
   // What was judged before and never mapped, and earlier versions of these files.
   models_.remove_if([&](const Model& other) {
     return !IsMapped(other) && std::any_of(other.parts.begin(), other.parts.end(), [&](const Part& part) {
-      return std::any_of(files.begin(), files.end(), [&](const FileVersion& now) { return now.identity == part.file.identity; });
+      return std::any_of(files.begin(), files.end(),
+                         [&](const FileVersion& now) { return now.identity == part.file.identity; });
     });
   });
   model.streams = room.stream_all || !mappings_.empty() || model.weight_bytes() > room.bytes;
@@ -103,10 +105,11 @@ std::optional<ModelRegistry::Verdict> ModelRegistry::Find(const FileVersion& fil
   return std::nullopt;
 }
 
-Result<std::shared_ptr<const SourceFile>> ModelRegistry::Mapped(const void* address, uint64_t bytes, int fd, uint64_t offset,
-                                                                SourceFile::Access access) {
+Result<std::shared_ptr<const SourceFile>> ModelRegistry::Mapped(const void* address, uint64_t bytes, int fd,
+                                                                uint64_t offset, SourceFile::Access access) {
   struct stat info {};
-  if (::fstat(fd, &info) != 0) return Status(Code::kIo, fmt::format("cannot stat a mapped file: {}", std::strerror(errno)));
+  if (::fstat(fd, &info) != 0)
+    return Status(Code::kIo, fmt::format("cannot stat a mapped file: {}", std::strerror(errno)));
   uint32_t number = 0;
   {
     const std::lock_guard lock(mutex_);

@@ -38,7 +38,8 @@ class ModelRegistryTest : public ::testing::Test {
     EXPECT_EQ(::stat(path.c_str(), &info), 0) << path;
     return FileVersion::Of(info);
   }
-  ModelRegistry::Verdict Judge(const std::string& path, uint64_t room, std::optional<uint64_t> weight_bytes = std::nullopt) {
+  ModelRegistry::Verdict Judge(const std::string& path, uint64_t room,
+                               std::optional<uint64_t> weight_bytes = std::nullopt) {
     return models_.Judge(VersionOf(path), path, weight_bytes, {room, false});
   }
 
@@ -49,7 +50,8 @@ class ModelRegistryTest : public ::testing::Test {
 // A mapping of a file, known to a registry while it lives.
 class Mapped {
  public:
-  Mapped(ModelRegistry& models, const std::string& path, bool remove_first = false) : models_(models), fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+  Mapped(ModelRegistry& models, const std::string& path, bool remove_first = false)
+      : models_(models), fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
     struct stat info {};
     ::fstat(fd_.get(), &info);
     bytes_ = static_cast<uint64_t>(info.st_size);
@@ -95,7 +97,8 @@ TEST_F(ModelRegistryTest, TheHeaderIsNoWeight) {
 }
 
 TEST_F(ModelRegistryTest, AllPartsCount) {
-  const std::string first = Write("m-00001-of-00003.gguf", 3'000), second = Write("m-00002-of-00003.gguf", 5'000), third = Write("m-00003-of-00003.gguf", 500);
+  const std::string first = Write("m-00001-of-00003.gguf", 3'000), second = Write("m-00002-of-00003.gguf", 5'000),
+                    third = Write("m-00003-of-00003.gguf", 500);
   EXPECT_EQ(Judge(first, 8'500).weight_bytes, 8'500u);
   EXPECT_TRUE(Judge(first, 8'499).streams);
   // As the engine reads one header after the other the sum becomes exact, and the decision with it.
@@ -161,7 +164,8 @@ TEST_F(ModelRegistryTest, BesideAModelThatStreamsAllDo) {
 
 // Parts are counted as one model, and when the last range of the last part goes, none is left.
 TEST_F(ModelRegistryTest, CountsModelsAndNotParts) {
-  const std::string first = Write("m-00001-of-00002.gguf", 8'192), second = Write("m-00002-of-00002.gguf", 8'192), other = Write("o.gguf", 8'192);
+  const std::string first = Write("m-00001-of-00002.gguf", 8'192), second = Write("m-00002-of-00002.gguf", 8'192),
+                    other = Write("o.gguf", 8'192);
   EXPECT_TRUE(Judge(first, 0).streams);
   EXPECT_EQ(models_.streaming(), 0u);
   auto one = std::make_unique<Mapped>(models_, first), two = std::make_unique<Mapped>(models_, second);

@@ -37,9 +37,11 @@ std::unique_ptr<WeightsAllowance> MakeAllowance(const Config& config) {
   return std::make_unique<WeightsAllowance>(limits, ReadAddressLimits(), ReadTextFile);
 }
 
-// Of several threads at a time: the Vulkan backend copies into mapped memory, and locks where it cannot. Other backends are not known to allow it.
+// Of several threads at a time: the Vulkan backend copies into mapped memory, and locks where it cannot. Other backends
+// are not known to allow it.
 bool TakesFromThreads(const GgmlApi& engine, ggml_backend_buffer_t buffer) {
-  return engine.backend_buffer_name != nullptr && buffer != nullptr && std::string_view(engine.backend_buffer_name(buffer)).starts_with("Vulkan");
+  return engine.backend_buffer_name != nullptr && buffer != nullptr &&
+         std::string_view(engine.backend_buffer_name(buffer)).starts_with("Vulkan");
 }
 
 }  // namespace
@@ -96,7 +98,8 @@ void Runtime::Publish() {
 Status Runtime::Configure(const Config& config) {
   const std::lock_guard making(making_mutex_);
   const std::lock_guard lock(mutex_);
-  if (model_seen_) return Status(Code::kInvalidArgument, "headrace must be configured before the first model is loaded");
+  if (model_seen_)
+    return Status(Code::kInvalidArgument, "headrace must be configured before the first model is loaded");
   Use(config);
   return {};
 }
@@ -133,18 +136,21 @@ void Runtime::Note(const Status& status) {
 std::shared_ptr<const GgmlApi> Runtime::FindEngine(void* caller) {
   auto engine = engines_.Find(caller, config_);
   if (engine.ok()) return *engine;
-  Note(Status(engine.status().code(), fmt::format("flash weight streaming stays off, this llama.cpp does not fit: {}; "
-                                                  "install the one that headrace was built for with `headrace engine install`",
-                                                  engine.status().message())));
+  Note(Status(engine.status().code(),
+              fmt::format("flash weight streaming stays off, this llama.cpp does not fit: {}; "
+                          "install the one that headrace was built for with `headrace engine install`",
+                          engine.status().message())));
   return nullptr;
 }
 
-// The executor works for one engine at a time, as long as that has a model that streams. Returns an executor that is not needed any more: whoever computes
-// with it at present is the last to hold it.
+// The executor works for one engine at a time, as long as that has a model that streams. Returns an executor that is
+// not needed any more: whoever computes with it at present is the last to hold it.
 std::shared_ptr<Executor> Runtime::ChooseStreamingEngine() {
   const auto models = models_.mappings().models();
   std::erase_if(streaming_, [&](const auto& mapped) { return !models.contains(mapped.first); });
-  if (std::any_of(streaming_.begin(), streaming_.end(), [this](const auto& mapped) { return mapped.second == streaming_engine_; })) return nullptr;
+  if (std::any_of(streaming_.begin(), streaming_.end(),
+                  [this](const auto& mapped) { return mapped.second == streaming_engine_; }))
+    return nullptr;
   streaming_engine_ = streaming_.empty() ? nullptr : streaming_.begin()->second;
   return std::move(executor_);
 }
@@ -155,15 +161,16 @@ WeightsAllowance& Runtime::Allowance() {
     auto allowance = MakeAllowance(config);
     Region::LockFromNowOn(config.lock);
     const std::lock_guard lock(mutex_);
-    if (config_.weights_bytes != config.weights_bytes) allowance->SetWeightsLimit(config_.weights_bytes);  // set meanwhile
+    if (config_.weights_bytes != config.weights_bytes)
+      allowance->SetWeightsLimit(config_.weights_bytes);  // set meanwhile
     allowance_ = std::move(allowance);
     model_seen_ = true;
   }
   return *allowance_;
 }
 
-ModelRegistry::Verdict Runtime::Judge(const FileVersion& file, const std::string& path, std::optional<uint64_t> weight_bytes,
-                                      uint64_t room) {
+ModelRegistry::Verdict Runtime::Judge(const FileVersion& file, const std::string& path,
+                                      std::optional<uint64_t> weight_bytes, uint64_t room) {
   const auto verdict = models_.Judge(file, path, weight_bytes, {room, config_.flash_mode == FlashMode::kOn});
   LogDebug(fmt::format("{}: {} of weights, {} of memory for them ({}): {}", path, FormatSize(verdict.weight_bytes),
                        FormatSize(room), Allowance().Describe(), verdict.streams ? "streams" : "fits, nothing to do"));
@@ -183,7 +190,8 @@ std::optional<uint64_t> Runtime::BeforeModelHeader(void* caller) noexcept {
   }
 }
 
-void Runtime::OnModelHeader(const FileVersion& file, const std::string& path, std::optional<uint64_t> weight_bytes, uint64_t room) noexcept {
+void Runtime::OnModelHeader(const FileVersion& file, const std::string& path, std::optional<uint64_t> weight_bytes,
+                            uint64_t room) noexcept {
   try {
     const std::lock_guard making(making_mutex_);
     t_loading_streams = Judge(file, path, weight_bytes, room).streams;
@@ -203,8 +211,10 @@ void Runtime::NoteUnmapped() noexcept {
     {
       const std::lock_guard lock(mutex_);
       if (!awaits_mapping_.exchange(false)) return;
-      message = fmt::format("{} was read into memory instead of mapped (use_mmap off, --no-mmap, or a --load-mode other than mmap), so "
-                            "none of its weights stream; leave that option out", unmapped_path_);
+      message = fmt::format(
+          "{} was read into memory instead of mapped (use_mmap off, --no-mmap, or a --load-mode other than mmap), so "
+          "none of its weights stream; leave that option out",
+          unmapped_path_);
       fatal = config_.flash_mode == FlashMode::kOn;
       said = fatal && !config_.snapshot_path.empty();
     }
@@ -245,16 +255,19 @@ void Runtime::CountModels() {
   has_mappings_ = !models_.empty();
 }
 
-void Runtime::OnMapped(const void* address, uint64_t bytes, int fd, uint64_t offset, const std::shared_ptr<const GgmlApi>& engine) noexcept {
+void Runtime::OnMapped(const void* address, uint64_t bytes, int fd, uint64_t offset,
+                       const std::shared_ptr<const GgmlApi>& engine) noexcept {
   try {
     const auto access = ConfigNow().reader == "buffered" ? SourceFile::Access::kBuffered : SourceFile::Access::kDirect;
     const auto file = models_.Mapped(address, bytes, fd, offset, access);
     const bool streams = file.ok() && *file != nullptr;
     if (!file.ok()) {
-      Note(Status(file.status().code(), file.status().message() + "; the kernel reads the model in its place, which is slower"));
+      Note(Status(file.status().code(),
+                  file.status().message() + "; the kernel reads the model in its place, which is slower"));
     } else if (streams) {
       if (!(*file)->direct() && access == SourceFile::Access::kDirect) {
-        LogWarning(fmt::format("{}: this file system has no O_DIRECT; reading through the page cache, which is slower", (*file)->path()));
+        LogWarning(fmt::format("{}: this file system has no O_DIRECT; reading through the page cache, which is slower",
+                               (*file)->path()));
       }
       const std::lock_guard making(making_mutex_);
       Publish();
@@ -274,7 +287,9 @@ void Runtime::OnMapped(const void* address, uint64_t bytes, int fd, uint64_t off
     if (by_executor) {
       models_.mappings().TakeFromKernel(address, bytes);
     } else if (streams) {
-      LogWarning(fmt::format("another llama.cpp in this process streams already: {} is read through its mapping, which is slower", (*file)->path()));
+      LogWarning(fmt::format(
+          "another llama.cpp in this process streams already: {} is read through its mapping, which is slower",
+          (*file)->path()));
     }
   } catch (const std::exception& error) {
     LogWarning(error.what());
@@ -283,7 +298,8 @@ void Runtime::OnMapped(const void* address, uint64_t bytes, int fd, uint64_t off
 
 void Runtime::OnTensor(const ggml_tensor& tensor) noexcept {
   try {
-    if (tensor.ne[2] > 1 && tensor.ne[3] == 1 && models_.mappings().Find(tensor.data, tensor.nb[3])) stacks_.Add(tensor);
+    if (tensor.ne[2] > 1 && tensor.ne[3] == 1 && models_.mappings().Find(tensor.data, tensor.nb[3]))
+      stacks_.Add(tensor);
   } catch (const std::exception& error) {
     LogWarning(error.what());
   }
@@ -311,8 +327,8 @@ bool Runtime::Streams(const void* address, uint64_t bytes) const {
   return any_streams() && models_.mappings().Streams(address, bytes);
 }
 
-ggml_backend_buffer_t Runtime::AllocateTensors(ggml_context* context, ggml_backend_buffer_type_t type, AllocateFunction allocate,
-                                               void* caller) noexcept {
+ggml_backend_buffer_t Runtime::AllocateTensors(ggml_context* context, ggml_backend_buffer_type_t type,
+                                               AllocateFunction allocate, void* caller) noexcept {
   if (!keeps_kv_) return allocate(context, type);
   try {
     std::shared_ptr<const GgmlApi> engine;
@@ -325,7 +341,8 @@ ggml_backend_buffer_t Runtime::AllocateTensors(ggml_context* context, ggml_backe
         kv_store_ = std::make_unique<KvStore>(ConfigNow(), ConfigNow().KvRam(limit), allowance, snapshot_);
       }
     }
-    if (engine == nullptr || !engine->no_kv_files.empty() || !kv_store_->IsKvCache(*engine, context, type)) return allocate(context, type);
+    if (engine == nullptr || !engine->no_kv_files.empty() || !kv_store_->IsKvCache(*engine, context, type))
+      return allocate(context, type);
     kv_in_use_ = kv_store_.get();
     const auto in_file = kv_store_->Allocate(*engine, context);
     if (!in_file.ok()) {
@@ -342,7 +359,8 @@ ggml_backend_buffer_t Runtime::AllocateTensors(ggml_context* context, ggml_backe
   }
 }
 
-void Runtime::BeforeAllocation(ggml_backend_sched_t sched, ggml_cgraph* graph, Executor::ComputeFunction compute) noexcept {
+void Runtime::BeforeAllocation(ggml_backend_sched_t sched, ggml_cgraph* graph,
+                               Executor::ComputeFunction compute) noexcept {
   try {
     const auto engine = engines_.With(compute);
     const auto executor = engine == nullptr ? nullptr : ExecutorFor(engine);
@@ -371,7 +389,8 @@ bool Runtime::UploadWhole(ggml_backend_t backend, const ggml_tensor& from, ggml_
   return bytes > kPageBytes && Upload(backend, to, from.data, 0, bytes);
 }
 
-bool Runtime::Upload(ggml_backend_t backend, ggml_tensor& to, const void* data, uint64_t offset, uint64_t bytes) noexcept {
+bool Runtime::Upload(ggml_backend_t backend, ggml_tensor& to, const void* data, uint64_t offset,
+                     uint64_t bytes) noexcept {
   try {
     const auto origin = models_.mappings().Find(data, bytes);
     if (!origin) return false;
@@ -454,7 +473,8 @@ void Runtime::ForgetScheduler(ggml_backend_sched_t sched) {
   if (executor_ != nullptr) executor_->ForgetScheduler(sched);
 }
 
-ggml_status Runtime::Compute(ggml_backend_sched_t sched, ggml_cgraph* graph, Executor::ComputeFunction compute) noexcept {
+ggml_status Runtime::Compute(ggml_backend_sched_t sched, ggml_cgraph* graph,
+                             Executor::ComputeFunction compute) noexcept {
   HostCallback host;
   {
     const std::lock_guard lock(mutex_);
@@ -463,7 +483,9 @@ ggml_status Runtime::Compute(ggml_backend_sched_t sched, ggml_cgraph* graph, Exe
   const auto engine = engines_.With(compute);
   if (engine == nullptr) return compute(sched, graph);
   if (KvStore* const store = kv_store()) {
-    return store->Compute(*engine, sched, graph, host, [&](const HostCallback& callback) { return ComputeWeights(engine, sched, graph, compute, callback); });
+    return store->Compute(*engine, sched, graph, host, [&](const HostCallback& callback) {
+      return ComputeWeights(engine, sched, graph, compute, callback);
+    });
   }
   return ComputeWeights(engine, sched, graph, compute, host);
 }
@@ -479,14 +501,15 @@ std::shared_ptr<Executor> Runtime::ExecutorFor(const std::shared_ptr<const GgmlA
   const std::lock_guard making(making_mutex_);
   if (auto executor = in_use()) return *executor;
   // It holds the engine's adapter: a thread may still compute with it when another engine has its place.
-  std::shared_ptr<Executor> executor(new Executor(*engine, ConfigNow(), *allowance_, models_.mappings(), stacks_, snapshot_),
-                                     [engine](Executor* gone) { delete gone; });
+  std::shared_ptr<Executor> executor(
+      new Executor(*engine, ConfigNow(), *allowance_, models_.mappings(), stacks_, snapshot_),
+      [engine](Executor* gone) { delete gone; });
   const std::lock_guard lock(mutex_);
   return executor_ = executor;
 }
 
-ggml_status Runtime::ComputeWeights(const std::shared_ptr<const GgmlApi>& engine, ggml_backend_sched_t sched, ggml_cgraph* graph,
-                                    Executor::ComputeFunction compute, const HostCallback& host) {
+ggml_status Runtime::ComputeWeights(const std::shared_ptr<const GgmlApi>& engine, ggml_backend_sched_t sched,
+                                    ggml_cgraph* graph, Executor::ComputeFunction compute, const HostCallback& host) {
   if (!any_streams()) return compute(sched, graph);
   std::shared_ptr<Executor> executor;
   try {

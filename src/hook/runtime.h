@@ -1,5 +1,5 @@
-// What the library knows about the process that it lives in: the configuration, the models that were loaded, and the executor of
-// those that stream.
+// What the library knows about the process that it lives in: the configuration, the models that were loaded, and the
+// executor of those that stream.
 #pragma once
 
 #include <atomic>
@@ -44,19 +44,22 @@ class Runtime {
   // Replaces the limit on weights, also while models compute.
   void SetWeightsLimit(uint64_t bytes);
 
-  // This thread is about to read the header of a file: the memory for weights, before what it allocates for that. None: nothing
-  // streams. `caller` is code of the engine, through which its functions are found.
+  // This thread is about to read the header of a file: the memory for weights, before what it allocates for that. None:
+  // nothing streams. `caller` is code of the engine, through which its functions are found.
   std::optional<uint64_t> BeforeModelHeader(void* caller) noexcept;
-  // It has read it: decides whether the model streams. `weight_bytes` of the file are what the engine made of its header; none: not known.
-  void OnModelHeader(const FileVersion& file, const std::string& path, std::optional<uint64_t> weight_bytes, uint64_t room) noexcept;
+  // It has read it: decides whether the model streams. `weight_bytes` of the file are what the engine made of its
+  // header; none: not known.
+  void OnModelHeader(const FileVersion& file, const std::string& path, std::optional<uint64_t> weight_bytes,
+                     uint64_t room) noexcept;
   // True when the model that this thread loads at present streams.
   bool loading_streams() const;
 
-  // A regular file that starts with the GGUF magic is about to be mapped by code of the engine at `caller`: the engine when it is to
-  // stream, else null.
+  // A regular file that starts with the GGUF magic is about to be mapped by code of the engine at `caller`: the engine
+  // when it is to stream, else null.
   std::shared_ptr<const GgmlApi> StreamingEngineOf(int fd, void* caller) noexcept;
   // It was mapped; `engine` is what was said before. The kernel is told not to read ahead in it when it streams.
-  void OnMapped(const void* address, uint64_t bytes, int fd, uint64_t offset, const std::shared_ptr<const GgmlApi>& engine) noexcept;
+  void OnMapped(const void* address, uint64_t bytes, int fd, uint64_t offset,
+                const std::shared_ptr<const GgmlApi>& engine) noexcept;
   // Waits for no pass: hosts unmap, and free models, while other models compute, and in the callbacks of those.
   void OnUnmap(const void* address, uint64_t bytes) noexcept;
   // A tensor got its address, which may lie in a mapping.
@@ -71,8 +74,8 @@ class Runtime {
 
   // The tensors of a context are about to be allocated; a KV cache may get a file. Null: it cannot be had.
   using AllocateFunction = ggml_backend_buffer_t (*)(ggml_context*, ggml_backend_buffer_type_t);
-  ggml_backend_buffer_t AllocateTensors(ggml_context* context, ggml_backend_buffer_type_t type, AllocateFunction allocate,
-                                        void* caller) noexcept;
+  ggml_backend_buffer_t AllocateTensors(ggml_context* context, ggml_backend_buffer_type_t type,
+                                        AllocateFunction allocate, void* caller) noexcept;
   // Null until the first KV cache for which a folder was given.
   KvStore* kv_store() const { return kv_in_use_.load(std::memory_order_acquire); }
 
@@ -80,9 +83,9 @@ class Runtime {
   void BeforeAllocation(ggml_backend_sched_t sched, ggml_cgraph* graph, Executor::ComputeFunction compute) noexcept;
   // The scheduler is about to have a weight at that address copied to a device.
   void BeforeUpload(const void* data) noexcept;
-  // The engine sets `bytes` of `to`, which lies on a device, from `data`: does it in its place, as they are read, when what `backend` (null: none) still
-  // computes has ended. False: they are not of a
-  // model that streams. After a failure outside of a pass nothing is read for, and nothing computes with, what lies in that buffer any more.
+  // The engine sets `bytes` of `to`, which lies on a device, from `data`: does it in its place, as they are read, when
+  // what `backend` (null: none) still computes has ended. False: they are not of a model that streams. After a failure
+  // outside of a pass nothing is read for, and nothing computes with, what lies in that buffer any more.
   bool Upload(ggml_backend_t backend, ggml_tensor& to, const void* data, uint64_t offset, uint64_t bytes) noexcept;
   // The same of all bytes of a tensor that are worth more than a page fault.
   bool UploadWhole(ggml_backend_t backend, const ggml_tensor& from, ggml_tensor& to) noexcept;
@@ -111,16 +114,16 @@ class Runtime {
   Runtime();
   void Leave() noexcept;
   void Use(const Config& config);
-  ggml_status ComputeWeights(const std::shared_ptr<const GgmlApi>& engine, ggml_backend_sched_t sched, ggml_cgraph* graph,
-                             Executor::ComputeFunction compute, const HostCallback& host);
-  std::shared_ptr<const GgmlApi> FindEngine(void* caller);     // needs making_mutex_
-  WeightsAllowance& Allowance();                               // needs making_mutex_
-  void Publish();                                              // needs making_mutex_
+  ggml_status ComputeWeights(const std::shared_ptr<const GgmlApi>& engine, ggml_backend_sched_t sched,
+                             ggml_cgraph* graph, Executor::ComputeFunction compute, const HostCallback& host);
+  std::shared_ptr<const GgmlApi> FindEngine(void* caller);  // needs making_mutex_
+  WeightsAllowance& Allowance();                            // needs making_mutex_
+  void Publish();                                           // needs making_mutex_
   ModelRegistry::Verdict Judge(const FileVersion& file, const std::string& path, std::optional<uint64_t> weight_bytes,
-                               uint64_t room);                 // needs making_mutex_
+                               uint64_t room);  // needs making_mutex_
   std::shared_ptr<Executor> ExecutorFor(const std::shared_ptr<const GgmlApi>& engine);
-  void CountModels();                                          // needs mutex_
-  std::shared_ptr<Executor> ChooseStreamingEngine();           // needs mutex_
+  void CountModels();                                 // needs mutex_
+  std::shared_ptr<Executor> ChooseStreamingEngine();  // needs mutex_
   Config ConfigNow() const;
   void Note(const Status& status);
 
@@ -136,26 +139,26 @@ class Runtime {
   ExpertStacks stacks_;
   Engines engines_;
   SnapshotWriter snapshot_;
-  std::atomic<bool> own_snapshot_{false};                      // its file is ours to remove
+  std::atomic<bool> own_snapshot_{false};  // its file is ours to remove
 
-  // Held while the engine is found, a model is judged and something is made that then stays. Locked before mutex_, and never where
-  // something is unmapped or freed.
+  // Held while the engine is found, a model is judged and something is made that then stays. Locked before mutex_, and
+  // never where something is unmapped or freed.
   std::mutex making_mutex_;
-  std::unique_ptr<KvStore> kv_store_;                          // guarded by making_mutex_; never reset
+  std::unique_ptr<KvStore> kv_store_;  // guarded by making_mutex_; never reset
 
   // Held for moments: nothing that waits, calls the engine or allocates much is done meanwhile.
-  mutable std::mutex mutex_;                                   // guards all below
-  Config config_;                                              // but for the limit on weights it stays what it is from the first model on
+  mutable std::mutex mutex_;  // guards all below
+  Config config_;             // but for the limit on weights it stays what it is from the first model on
   bool model_seen_ = false;
-  std::unique_ptr<WeightsAllowance> allowance_;                // from the first model on; never reset
+  std::unique_ptr<WeightsAllowance> allowance_;                              // from the first model on; never reset
   std::set<std::pair<uint32_t, std::shared_ptr<const GgmlApi>>> streaming_;  // models, and the engines that mapped them
-  std::shared_ptr<const GgmlApi> streaming_engine_;            // the one that executor_ works for; null while none streams
-  std::string unmapped_path_;                                  // of the model that awaits_mapping_
-  std::shared_ptr<Executor> executor_;                         // shared: a thread may compute with it while
-                                                               // another unloads the last model
+  std::shared_ptr<const GgmlApi> streaming_engine_;  // the one that executor_ works for; null while none streams
+  std::string unmapped_path_;                        // of the model that awaits_mapping_
+  std::shared_ptr<Executor> executor_;               // shared: a thread may compute with it while
+                                                     // another unloads the last model
   std::unordered_map<ggml_backend_sched_t, HostCallback> host_callbacks_;
   std::unordered_map<ggml_backend_sched_t, std::unique_ptr<CopyCallback>> copy_callbacks_;
-  std::map<ggml_backend_buffer_t, std::string> damaged_;       // buffers that lack weights, and why
+  std::map<ggml_backend_buffer_t, std::string> damaged_;  // buffers that lack weights, and why
 };
 
 }  // namespace headrace

@@ -1,7 +1,8 @@
-// Seam 4, devices: the functions through which weights are copied to a device. What lies in the mapping of a model that streams is read by streaming,
-// in bounded memory, instead of through page faults.
+// Seam 4, devices: the functions through which weights are copied to a device. What lies in the mapping of a model that
+// streams is read by streaming, in bounded memory, instead of through page faults.
 //
-// Three ways lead there: a model is loaded; the scheduler gives wide batches to a device and copies their weights there; the engine keeps experts on it.
+// Three ways lead there: a model is loaded; the scheduler gives wide batches to a device and copies their weights
+// there; the engine keeps experts on it.
 #include "base/size.h"
 #include "ggml-backend.h"
 #include "hook/engine_symbols.h"
@@ -16,7 +17,8 @@ using headrace::Runtime;
 // A page, or less, is not worth more than a page fault.
 bool Worth(size_t bytes) { return bytes > headrace::kPageBytes && Runtime::HasMappings(); }
 
-// The scheduler is about to copy a weight to a device. The host's own callback (libllama's copies the experts that were chosen) comes first.
+// The scheduler is about to copy a weight to a device. The host's own callback (libllama's copies the experts that were
+// chosen) comes first.
 bool OnCopy(ggml_backend_t backend, const ggml_tensor* from, ggml_tensor* to, ggml_cgraph* graph, void* host_callback) {
   Runtime& runtime = Runtime::Get();
   runtime.BeforeUpload(from->data);
@@ -29,21 +31,25 @@ bool OnCopy(ggml_backend_t backend, const ggml_tensor* from, ggml_tensor* to, gg
 
 extern "C" {
 
-// An engine that does not ask before it copies a weight would copy it through page faults: there wide batches stay on the processor. With one backend
-// nothing is copied.
-HEADRACE_SEAM ggml_backend_sched_t ggml_backend_sched_new(ggml_backend_t* backends, ggml_backend_buffer_type_t* types, int n_backends, size_t graph_size,
-                                                          bool parallel, bool op_offload) {
+// An engine that does not ask before it copies a weight would copy it through page faults: there wide batches stay on
+// the processor. With one backend nothing is copied.
+HEADRACE_SEAM ggml_backend_sched_t ggml_backend_sched_new(ggml_backend_t* backends, ggml_backend_buffer_type_t* types,
+                                                          int n_backends, size_t graph_size, bool parallel,
+                                                          bool op_offload) {
   const auto real = HEADRACE_BEHIND(ggml_backend_sched_new);
   if (real == nullptr) return nullptr;
   Runtime& runtime = Runtime::Get();
-  if (n_backends < 2 || !runtime.any_streams()) return real(backends, types, n_backends, graph_size, parallel, op_offload);
+  if (n_backends < 2 || !runtime.any_streams())
+    return real(backends, types, n_backends, graph_size, parallel, op_offload);
   const auto ask = HEADRACE_BEHIND(ggml_backend_sched_set_copy_callback);
-  const ggml_backend_sched_t sched = real(backends, types, n_backends, graph_size, parallel, op_offload && ask != nullptr);
+  const ggml_backend_sched_t sched =
+      real(backends, types, n_backends, graph_size, parallel, op_offload && ask != nullptr);
   if (sched != nullptr && ask != nullptr) ask(sched, OnCopy, runtime.KeepCopyCallback(sched, {}));
   return sched;
 }
 
-HEADRACE_SEAM void ggml_backend_sched_set_copy_callback(ggml_backend_sched_t sched, ggml_backend_sched_copy_callback callback, void* user_data) {
+HEADRACE_SEAM void ggml_backend_sched_set_copy_callback(ggml_backend_sched_t sched,
+                                                        ggml_backend_sched_copy_callback callback, void* user_data) {
   const auto real = HEADRACE_BEHIND(ggml_backend_sched_set_copy_callback);
   if (real == nullptr) return;
   Runtime& runtime = Runtime::Get();
@@ -56,7 +62,8 @@ HEADRACE_SEAM bool ggml_backend_sched_alloc_graph(ggml_backend_sched_t sched, gg
   const auto real = HEADRACE_BEHIND(ggml_backend_sched_alloc_graph);
   if (real == nullptr) return false;
   Runtime& runtime = Runtime::Get();
-  if (runtime.any_streams() && runtime.KeepsCopyCallback(sched)) runtime.BeforeAllocation(sched, graph, HEADRACE_BEHIND(ggml_backend_sched_graph_compute_async));
+  if (runtime.any_streams() && runtime.KeepsCopyCallback(sched))
+    runtime.BeforeAllocation(sched, graph, HEADRACE_BEHIND(ggml_backend_sched_graph_compute_async));
   return real(sched, graph);
 }
 
@@ -76,7 +83,8 @@ HEADRACE_SEAM void ggml_backend_tensor_set(ggml_tensor* tensor, const void* data
 }
 
 // The source may be read after it has returned, which a piece of ours would not outlive: the tensor is set at once.
-HEADRACE_SEAM void ggml_backend_tensor_set_async(ggml_backend_t backend, ggml_tensor* tensor, const void* data, size_t offset, size_t size) {
+HEADRACE_SEAM void ggml_backend_tensor_set_async(ggml_backend_t backend, ggml_tensor* tensor, const void* data,
+                                                 size_t offset, size_t size) {
   if (Worth(size) && Runtime::Get().Upload(backend, *tensor, data, offset, size)) return;
   if (const auto real = HEADRACE_BEHIND(ggml_backend_tensor_set_async)) real(backend, tensor, data, offset, size);
 }

@@ -56,7 +56,8 @@ Result<std::string> ReadAll(const std::string& path, mode_t& mode) {
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return failed();
     text.append(piece, static_cast<size_t>(count));
-    if (text.size() > kLongestFile) return Status(Code::kInvalidArgument, fmt::format("--api-key-file: {} is too long for a file of keys", path));
+    if (text.size() > kLongestFile)
+      return Status(Code::kInvalidArgument, fmt::format("--api-key-file: {} is too long for a file of keys", path));
   }
   mode = info.st_mode;
   return text;
@@ -68,7 +69,9 @@ Result<std::vector<std::string>> SplitKeys(const std::vector<std::string>& given
   std::vector<std::string> keys;
   for (const std::string& text : given) {
     const auto parts = Parts(text, ',');
-    if (parts.empty()) return Status(Code::kInvalidArgument, "--api-key is empty; write a key, or leave the option out for a server that asks for none");
+    if (parts.empty())
+      return Status(Code::kInvalidArgument,
+                    "--api-key is empty; write a key, or leave the option out for a server that asks for none");
     if (!FitsHeader(text)) return Status(Code::kInvalidArgument, "--api-key has a character that no request can carry");
     keys.insert(keys.end(), parts.begin(), parts.end());
   }
@@ -80,12 +83,15 @@ Result<std::vector<std::string>> ReadKeyFile(const std::string& path) {
   const auto text = ReadAll(path, mode);
   if (!text.ok()) return text.status();
   auto keys = Parts(*text, '\n');
-  if (keys.empty()) return Status(Code::kInvalidArgument, fmt::format("--api-key-file: there is no key in {}; write one a line", path));
+  if (keys.empty())
+    return Status(Code::kInvalidArgument, fmt::format("--api-key-file: there is no key in {}; write one a line", path));
   if (!std::all_of(keys.begin(), keys.end(), FitsHeader)) {
-    return Status(Code::kInvalidArgument, fmt::format("--api-key-file: a line of {} has a character that no request can carry", path));
+    return Status(Code::kInvalidArgument,
+                  fmt::format("--api-key-file: a line of {} has a character that no request can carry", path));
   }
   if (S_ISREG(mode) && (mode & (S_IRWXG | S_IRWXO)) != 0) {
-    LogWarning(fmt::format("{} can be read by others (mode {:03o}); chmod 600 keeps the keys yours", path, mode & 0777));
+    LogWarning(
+        fmt::format("{} can be read by others (mode {:03o}); chmod 600 keeps the keys yours", path, mode & 0777));
   }
   return keys;
 }

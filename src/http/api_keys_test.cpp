@@ -21,12 +21,13 @@ TEST(ApiKeys, OfArguments) {
 }
 
 TEST(ApiKeys, OfAFile) {
-  const cli::TemporaryTree tree;
+  const TemporaryTree tree;
   EXPECT_EQ(*ReadKeyFile(tree.File("keys", "first\r\n\n  second with blanks \n#third\nfourth,fifth")),
             (Keys{"first", "second with blanks", "#third", "fourth,fifth"}));
   EXPECT_EQ(ReadKeyFile(tree.Path("none")).status().code(), Code::kNotFound);
-  for (const std::string& path : {tree.File("empty", ""), tree.File("blank", "\n \r\n"), tree.File("binary", std::string("a\0b\n", 4)),
-                                  tree.File("large", std::string(2 << 20, 'x')), tree.Path("")}) {
+  for (const std::string& path :
+       {tree.File("empty", ""), tree.File("blank", "\n \r\n"), tree.File("binary", std::string("a\0b\n", 4)),
+        tree.File("large", std::string(2 << 20, 'x')), tree.Path("")}) {
     const auto keys = ReadKeyFile(path);
     EXPECT_FALSE(keys.ok()) << path;
     EXPECT_NE(keys.status().message().find("--api-key-file"), std::string::npos) << keys.status().message();
@@ -34,9 +35,10 @@ TEST(ApiKeys, OfAFile) {
 }
 
 TEST(ApiKeys, AFileThatOthersMayRead) {
-  const cli::TemporaryTree tree;
+  const TemporaryTree tree;
   const std::string path = tree.File("keys", "secret\n");
-  for (const auto& [mode, warned] : {std::pair{0644, true}, std::pair{0640, true}, std::pair{0600, false}, std::pair{0400, false}}) {
+  for (const auto& [mode, warned] :
+       {std::pair{0644, true}, std::pair{0640, true}, std::pair{0600, false}, std::pair{0400, false}}) {
     ASSERT_EQ(chmod(path.c_str(), static_cast<mode_t>(mode)), 0);
     testing::internal::CaptureStderr();
     RememberStandardError();

@@ -23,12 +23,12 @@ constexpr auto kIdleTime = std::chrono::seconds(75);
 constexpr auto kHeaderTime = std::chrono::seconds(10);
 constexpr auto kPauseTime = std::chrono::seconds(30);
 constexpr auto kBodyTime = std::chrono::minutes(5);
-constexpr auto kRefusedTime = std::chrono::seconds(5);   // for what a refused client still sends
-constexpr auto kSlow = std::chrono::seconds(2);          // a client that takes nothing for so long is waited for
+constexpr auto kRefusedTime = std::chrono::seconds(5);  // for what a refused client still sends
+constexpr auto kSlow = std::chrono::seconds(2);         // a client that takes nothing for so long is waited for
 constexpr uint32_t kHeaderBytes = 64 * 1024;
-constexpr uint64_t kReadersBody = 64 * kKiB;             // of a GET, which needs no key for the page
-constexpr uint64_t kDrainBytes = 4 * kMiB;               // of a refused body that are read so that the answer gets through
-constexpr int kProbeAfter = 15, kProbes = 4;             // keep-alive: s between two, and how many without an answer
+constexpr uint64_t kReadersBody = 64 * kKiB;  // of a GET, which needs no key for the page
+constexpr uint64_t kDrainBytes = 4 * kMiB;    // of a refused body that are read so that the answer gets through
+constexpr int kProbeAfter = 15, kProbes = 4;  // keep-alive: s between two, and how many without an answer
 
 using RequestParser = http::request_parser<http::string_body>;
 
@@ -38,7 +38,8 @@ void FillHead(const RequestParser& parser, Request& request) {
   request.target = std::string(message.target());
   request.version = message.version();
   request.keep_alive = message.keep_alive();
-  for (const auto& field : message) request.headers.emplace_back(std::string(field.name_string()), std::string(field.value()));
+  for (const auto& field : message)
+    request.headers.emplace_back(std::string(field.name_string()), std::string(field.value()));
 }
 
 // The client's kernel answers as long as somebody there has the connection.
@@ -51,17 +52,21 @@ void ProbeWhenSilent(int socket) {
 }
 
 Reply TooLarge(uint64_t limit) {
-  return ErrorReply(413, fmt::format("the request is larger than {}; start headrace serve with a larger --max-body", FormatSize(limit)));
+  return ErrorReply(413, fmt::format("the request is larger than {}; start headrace serve with a larger --max-body",
+                                     FormatSize(limit)));
 }
 
 // The answer to what could not be read; nullopt where nobody waits for one.
 std::optional<Reply> AnswerTo(const ErrorCode& error, bool late, uint64_t body_bytes) {
   if (late) return ErrorReply(408, "the request did not arrive in time");
   if (error == http::error::body_limit) return TooLarge(body_bytes);
-  if (error == http::error::header_limit || error == http::error::buffer_overflow) return ErrorReply(431, "the request's header is too large");
+  if (error == http::error::header_limit || error == http::error::buffer_overflow)
+    return ErrorReply(431, "the request's header is too large");
   if (error == http::error::bad_version) return ErrorReply(505, "only HTTP/1.0 and HTTP/1.1 are spoken here");
   if (error == http::error::partial_message) return ErrorReply(400, "the request ended before it was whole");
-  if (error == http::error::end_of_stream || error.category() != http::make_error_code(http::error::bad_method).category()) return std::nullopt;
+  if (error == http::error::end_of_stream ||
+      error.category() != http::make_error_code(http::error::bad_method).category())
+    return std::nullopt;
   return ErrorReply(400, fmt::format("this is no HTTP request: {}", error.message()));
 }
 
@@ -76,13 +81,16 @@ bool NamesHttp(const beast::flat_buffer& buffer) {
 std::optional<Reply> CheckHeaders(const RequestParser& parser, const Request& request) {
   if (request.CountHeaders("Host") > 1) return ErrorReply(400, "there are several Host headers");
   if (request.CountHeaders("Transfer-Encoding") > 0) {
-    if (!parser.chunked() || request.CountHeaders("Transfer-Encoding") > 1 || !EqualIgnoringCase(request.Header("Transfer-Encoding"), "chunked")) {
+    if (!parser.chunked() || request.CountHeaders("Transfer-Encoding") > 1 ||
+        !EqualIgnoringCase(request.Header("Transfer-Encoding"), "chunked")) {
       return ErrorReply(501, "the only Transfer-Encoding that is understood is chunked");
     }
-    if (request.CountHeaders("Content-Length") > 0) return ErrorReply(400, "there are both Transfer-Encoding and Content-Length");
+    if (request.CountHeaders("Content-Length") > 0)
+      return ErrorReply(400, "there are both Transfer-Encoding and Content-Length");
   }
   const std::string_view expected = request.Header("Expect");
-  if (!expected.empty() && !EqualIgnoringCase(expected, "100-continue")) return ErrorReply(417, "only 100-continue can be expected");
+  if (!expected.empty() && !EqualIgnoringCase(expected, "100-continue"))
+    return ErrorReply(417, "only 100-continue can be expected");
   return std::nullopt;
 }
 

@@ -14,18 +14,19 @@
 namespace headrace::serve {
 
 struct ConnectionRules {
-  uint64_t body_bytes = 0;                            // largest request
+  uint64_t body_bytes = 0;  // largest request
   // May look at a request before its body is read; an answer refuses it.
   std::function<std::optional<Reply>(const Request&)> check;
-  std::function<Task<>(Exchange&)> handle;            // must send an answer
+  std::function<Task<>(Exchange&)> handle;  // must send an answer
 };
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   Connection(boost::asio::ip::tcp::socket socket, const ConnectionRules& rules);
 
-  // Until the client or Finish ends it. It may be idle for 75 s; a header takes at most 10 s from its first byte, a body at most
-  // five minutes, without a pause of 30 s. What is wrong with a request is answered, as far as that gets through.
+  // Until the client or Finish ends it. It may be idle for 75 s; a header takes at most 10 s from its first byte, a
+  // body at most five minutes, without a pause of 30 s. What is wrong with a request is answered, as far as that gets
+  // through.
   Task<> Run();
 
   // What the client is waited for, least worth waiting for first.
@@ -51,7 +52,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   boost::beast::flat_buffer buffer_;
   const ConnectionRules& rules_;
   std::optional<Waiting> waiting_;
-  Exchange* exchange_ = nullptr;                      // of the request that is being answered
+  Exchange* exchange_ = nullptr;  // of the request that is being answered
   bool finishing_ = false;
 };
 

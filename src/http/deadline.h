@@ -8,11 +8,12 @@
 
 namespace headrace::serve {
 
-// While it lives: what waits on `stream` when the time is over ends with an error, and passed() says why. The connection stays
-// open, unlike with the stream's own limit, so that the client can be told.
+// While it lives: what waits on `stream` when the time is over ends with an error, and passed() says why. The
+// connection stays open, unlike with the stream's own limit, so that the client can be told.
 class Deadline {
  public:
-  Deadline(boost::beast::tcp_stream& stream, Clock::duration time) : timer_(stream.get_executor(), time), state_(std::make_shared<State>()) {
+  Deadline(boost::beast::tcp_stream& stream, Clock::duration time)
+      : timer_(stream.get_executor(), time), state_(std::make_shared<State>()) {
     timer_.async_wait([&stream, state = state_](ErrorCode error) {
       if (error || state->over) return;
       state->passed = true;
@@ -30,7 +31,7 @@ class Deadline {
     bool passed = false, over = false;
   };
   asio::steady_timer timer_;
-  const std::shared_ptr<State> state_;   // shared with the wait that is under way
+  const std::shared_ptr<State> state_;  // shared with the wait that is under way
 };
 
 }  // namespace headrace::serve

@@ -11,11 +11,14 @@ namespace http = boost::beast::http;
 
 namespace {
 constexpr auto kWriteTime = std::chrono::seconds(60);
-constexpr Millis kLook{250};   // between two looks at a client that sent something more, or its end
+constexpr Millis kLook{250};  // between two looks at a client that sent something more, or its end
 }  // namespace
 
 Exchange::Exchange(beast::tcp_stream& stream, Request request)
-    : stream_(stream), request_(std::move(request)), watch_(std::make_shared<Watch>(stream.get_executor())), keep_alive_(request_.keep_alive) {
+    : stream_(stream),
+      request_(std::move(request)),
+      watch_(std::make_shared<Watch>(stream.get_executor())),
+      keep_alive_(request_.keep_alive) {
   stream_.expires_never();
   StartWatch();
 }
@@ -91,7 +94,7 @@ Task<bool> Exchange::Begin(AnswerHead head) {
   if (head.content_length) {
     response_->content_length(*head.content_length);
   } else if (request_.version < 11) {
-    keep_alive_ = false;   // the end of the connection is the end of the answer
+    keep_alive_ = false;  // the end of the connection is the end of the answer
   } else {
     response_->chunked(true);
   }

@@ -19,12 +19,13 @@ namespace headrace::serve {
 struct AnswerHead {
   int status = 200;
   std::vector<std::pair<std::string, std::string>> headers;
-  std::optional<uint64_t> content_length;   // none: the end is told when it comes (chunks)
+  std::optional<uint64_t> content_length;  // none: the end is told when it comes (chunks)
 };
 
-// A client that goes away is noticed while nothing is written to it too; one that closed only its sending half is not gone
-// (http/peer.h). Of a client on another machine that is told apart by its kernel's answer to keep-alive probes, within about 75 s, or by
-// the first thing written to it. One that does not read for a minute is taken for gone. Lives on the loop, shorter than `stream`.
+// A client that goes away is noticed while nothing is written to it too; one that closed only its sending half is not
+// gone (http/peer.h). Of a client on another machine that is told apart by its kernel's answer to keep-alive probes,
+// within about 75 s, or by the first thing written to it. One that does not read for a minute is taken for gone. Lives
+// on the loop, shorter than `stream`.
 class Exchange {
  public:
   Exchange(boost::beast::tcp_stream& stream, Request request);
@@ -71,7 +72,7 @@ class Exchange {
 
   boost::beast::tcp_stream& stream_;
   Request request_;
-  const std::shared_ptr<Watch> watch_;   // shared with the wait that is under way
+  const std::shared_ptr<Watch> watch_;  // shared with the wait that is under way
   bool keep_alive_;
   bool begun_ = false;
   std::optional<Clock::time_point> blocked_since_;

@@ -16,7 +16,8 @@ std::string_view NameOf(std::string_view host) {
 // In a time that does not tell how much of it is right.
 bool SameKey(std::string_view a, std::string_view b) {
   unsigned difference = a.size() == b.size() ? 0 : 1;
-  for (size_t i = 0; i < a.size(); ++i) difference |= static_cast<unsigned char>(a[i]) ^ static_cast<unsigned char>(b.empty() ? 0 : b[i % b.size()]);
+  for (size_t i = 0; i < a.size(); ++i)
+    difference |= static_cast<unsigned char>(a[i]) ^ static_cast<unsigned char>(b.empty() ? 0 : b[i % b.size()]);
   return difference == 0;
 }
 
@@ -45,7 +46,8 @@ bool IsLoopbackName(std::string_view host) {
 std::optional<Reply> CheckRequest(const GuardRules& rules, const Request& request, bool is_page) {
   const std::string_view host = request.Header("Host");
   if (rules.loopback && !host.empty() && !IsLoopbackName(NameOf(host))) {
-    return ErrorReply(403, fmt::format("the host name {} is not this machine's own; use http://127.0.0.1 or http://localhost", host));
+    return ErrorReply(
+        403, fmt::format("the host name {} is not this machine's own; use http://127.0.0.1 or http://localhost", host));
   }
   const std::string_view origin = request.Header("Origin");
   if (!origin.empty() && origin != fmt::format("http://{}", host) && origin != fmt::format("https://{}", host)) {

@@ -10,13 +10,13 @@
 namespace headrace::serve {
 
 struct GuardRules {
-  bool loopback = true;             // bound to this machine alone
-  std::vector<std::string> keys;    // none: no key is asked for
+  bool loopback = true;           // bound to this machine alone
+  std::vector<std::string> keys;  // none: no key is asked for
 };
 
 // The answer to a request that may not be: 401 without a right key, 403 from another site; else nullopt.
-// `is_page`: the path is one of the page's own files. Reading them needs no key, for they hold no secrets, nor does reading
-// /health; everything else does.
+// `is_page`: the path is one of the page's own files. Reading them needs no key, for they hold no secrets, nor does
+// reading /health; everything else does.
 //
 // A browser lets any page send requests to 127.0.0.1, and lets it read the answers when the page's name was
 // made to point there (DNS rebinding). So on a loopback port the Host must be a loopback name; an Origin

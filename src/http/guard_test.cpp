@@ -20,15 +20,18 @@ int StatusOf(const GuardRules& rules, const Request& request, bool is_page = fal
 }
 
 TEST(Guard, LoopbackNames) {
-  for (const char* name : {"localhost", "LOCALHOST", "127.0.0.1", "127.1.2.3", "::1", "a.localhost"}) EXPECT_TRUE(IsLoopbackName(name)) << name;
-  for (const char* name : {"", "localhost.evil.com", "127.0.0.1.evil.com", "128.0.0.1", "evil", ".localhost", "notlocalhost"}) {
+  for (const char* name : {"localhost", "LOCALHOST", "127.0.0.1", "127.1.2.3", "::1", "a.localhost"})
+    EXPECT_TRUE(IsLoopbackName(name)) << name;
+  for (const char* name :
+       {"", "localhost.evil.com", "127.0.0.1.evil.com", "128.0.0.1", "evil", ".localhost", "notlocalhost"}) {
     EXPECT_FALSE(IsLoopbackName(name)) << name;
   }
 }
 
 TEST(Guard, HostMustBeLoopbackWhereOnlyLoopbackIsServed) {
   const GuardRules here, anywhere{false, {}};
-  for (const char* host : {"127.0.0.1:8080", "localhost", "[::1]:8080", "Localhost:1"}) EXPECT_EQ(StatusOf(here, Make({{"Host", host}})), 200) << host;
+  for (const char* host : {"127.0.0.1:8080", "localhost", "[::1]:8080", "Localhost:1"})
+    EXPECT_EQ(StatusOf(here, Make({{"Host", host}})), 200) << host;
   for (const char* host : {"evil.com", "evil.com:8080", "[::2]:8080", "[", ":"}) {
     EXPECT_EQ(StatusOf(here, Make({{"Host", host}})), 403) << host;
     EXPECT_EQ(StatusOf(anywhere, Make({{"Host", host}})), 200) << host;
@@ -39,7 +42,8 @@ TEST(Guard, HostMustBeLoopbackWhereOnlyLoopbackIsServed) {
 TEST(Guard, OriginMustBeTheHostItself) {
   const GuardRules rules;
   EXPECT_EQ(StatusOf(rules, Make({{"Host", "localhost:8080"}, {"Origin", "http://localhost:8080"}})), 200);
-  for (const char* origin : {"null", "http://localhost", "http://localhost:8081", "http://127.0.0.1:8080", "http://localhost:8080.evil.com"}) {
+  for (const char* origin : {"null", "http://localhost", "http://localhost:8081", "http://127.0.0.1:8080",
+                             "http://localhost:8080.evil.com"}) {
     EXPECT_EQ(StatusOf(rules, Make({{"Host", "localhost:8080"}, {"Origin", origin}})), 403) << origin;
     EXPECT_EQ(StatusOf(rules, Make({{"Host", "localhost:8080"}, {"Origin", origin}}, "/"), true), 403) << origin;
   }
@@ -58,7 +62,8 @@ TEST(Guard, OtherSitesMayOnlyVisitThePage) {
 
 TEST(Guard, Keys) {
   const GuardRules rules{false, {"one", "two"}};
-  for (const char* value : {"Bearer one", "bearer two"}) EXPECT_EQ(StatusOf(rules, Make({{"authorization", value}})), 200) << value;
+  for (const char* value : {"Bearer one", "bearer two"})
+    EXPECT_EQ(StatusOf(rules, Make({{"authorization", value}})), 200) << value;
   EXPECT_EQ(StatusOf(rules, Make({{"X-API-KEY", "two"}})), 200);
   for (const char* value : {"Bearer ", "Bearer three", "Bearer onetwo", "Bearer o", "one", "Basic one", ""}) {
     EXPECT_EQ(StatusOf(rules, Make({{"Authorization", value}})), 401) << value;
@@ -70,7 +75,8 @@ TEST(Guard, Keys) {
     for (const char* path : {"/", "/health", "/v1/health"}) {
       Request request = Make({}, path);
       request.method = method;
-      EXPECT_EQ(StatusOf(rules, request, path == std::string("/")), method == std::string("HEAD") ? 200 : 401) << method << path;
+      EXPECT_EQ(StatusOf(rules, request, path == std::string("/")), method == std::string("HEAD") ? 200 : 401)
+          << method << path;
     }
   }
 }

@@ -44,12 +44,18 @@ void TakeHost(Request& request) {
 
 const char* TypeOf(int status) {
   switch (status) {
-    case 401: return "authentication_error";
-    case 403: return "permission_error";
-    case 404: return "not_found_error";
-    case 409: return "conflict_error";
-    case 503: return "unavailable_error";
-    default: return status < 500 ? "invalid_request_error" : "server_error";
+    case 401:
+      return "authentication_error";
+    case 403:
+      return "permission_error";
+    case 404:
+      return "not_found_error";
+    case 409:
+      return "conflict_error";
+    case 503:
+      return "unavailable_error";
+    default:
+      return status < 500 ? "invalid_request_error" : "server_error";
   }
 }
 
@@ -63,7 +69,8 @@ std::string_view Request::Header(std::string_view name) const {
 }
 
 size_t Request::CountHeaders(std::string_view name) const {
-  return static_cast<size_t>(std::count_if(headers.begin(), headers.end(), [&](const auto& header) { return EqualIgnoringCase(header.first, name); }));
+  return static_cast<size_t>(std::count_if(headers.begin(), headers.end(),
+                                           [&](const auto& header) { return EqualIgnoringCase(header.first, name); }));
 }
 
 std::string Request::Query(const std::string& name) const {
@@ -110,17 +117,24 @@ Reply ErrorReply(int status, std::string_view message) { return JsonReply(ErrorB
 
 int HttpStatusOf(const Status& status) {
   switch (status.code()) {
-    case Code::kOk: return 200;
+    case Code::kOk:
+      return 200;
     case Code::kInvalidArgument:
     case Code::kOutOfBudget:
-    case Code::kUnsupported: return 400;
-    case Code::kPermission: return 403;
-    case Code::kNotFound: return 404;
-    case Code::kCancelled: return 503;
-    case Code::kChanged: return 409;
+    case Code::kUnsupported:
+      return 400;
+    case Code::kPermission:
+      return 403;
+    case Code::kNotFound:
+      return 404;
+    case Code::kCancelled:
+      return 503;
+    case Code::kChanged:
+      return 409;
     case Code::kCorrupt:
     case Code::kIo:
-    case Code::kInternal: break;
+    case Code::kInternal:
+      break;
   }
   return 500;
 }

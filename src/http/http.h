@@ -17,12 +17,12 @@ namespace headrace::serve {
 
 struct Request {
   std::string method;
-  std::string target;                                           // a path and a query, as they were sent
-  std::string path;                                             // decoded
-  std::map<std::string, std::string> query;                     // decoded; of repeated names the last
-  std::vector<std::pair<std::string, std::string>> headers;     // names as they were sent
+  std::string target;                                        // a path and a query, as they were sent
+  std::string path;                                          // decoded
+  std::map<std::string, std::string> query;                  // decoded; of repeated names the last
+  std::vector<std::pair<std::string, std::string>> headers;  // names as they were sent
   std::string body;
-  unsigned version = 11;                                        // of HTTP: 10 or 11
+  unsigned version = 11;  // of HTTP: 10 or 11
   bool keep_alive = true;
 
   // The header of that name in any case, "" when absent.

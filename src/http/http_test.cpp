@@ -22,8 +22,10 @@ TEST(Http, Targets) {
 }
 
 TEST(Http, TargetsWithAHost) {
-  for (const auto& [target, path] : {std::pair{"http://localhost:80/a/b?x=1#y", "/a/b?x=1"}, std::pair{"HTTP://localhost:80", "/"}, std::pair{"https://localhost:80?x=1", "/?x=1"},
-                                     std::pair{"/http://evil.example/a", "/http://evil.example/a"}}) {
+  for (const auto& [target, path] :
+       {std::pair{"http://localhost:80/a/b?x=1#y", "/a/b?x=1"}, std::pair{"HTTP://localhost:80", "/"},
+        std::pair{"https://localhost:80?x=1", "/?x=1"},
+        std::pair{"/http://evil.example/a", "/http://evil.example/a"}}) {
     Request request;
     request.target = target;
     request.headers = {{"host", "localhost:80"}};

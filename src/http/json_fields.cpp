@@ -44,7 +44,8 @@ Result<std::optional<int64_t>> WholeField(const Json& object, const char* name) 
   if (value.is_null()) return std::optional<int64_t>();
   // Some clients have no whole numbers: 128.0.
   const double number = value.is_number() ? value.get<double>() : 0.5;
-  if (number == static_cast<double>(static_cast<int64_t>(std::clamp(number, -1e15, 1e15)))) return std::optional(static_cast<int64_t>(number));
+  if (number == static_cast<double>(static_cast<int64_t>(std::clamp(number, -1e15, 1e15))))
+    return std::optional(static_cast<int64_t>(number));
   return NotUnderstood(name, "a whole number");
 }
 

@@ -15,14 +15,15 @@ namespace headrace::serve {
 namespace {
 
 using Tcp = boost::asio::ip::tcp;
-constexpr Millis kAcceptPause{50};   // while no descriptors are left
-constexpr uint64_t kDescriptorsEach = 2;   // to a client and to its model
+constexpr Millis kAcceptPause{50};        // while no descriptors are left
+constexpr uint64_t kDescriptorsEach = 2;  // to a client and to its model
 constexpr uint64_t kOtherDescriptors = kDescriptorsWanted - kDescriptorsEach * kMostConnections;
 constexpr size_t kFewest = 16;
-constexpr size_t kMostTurnedAway = 64;   // at a time; more are closed without a word
+constexpr size_t kMostTurnedAway = 64;  // at a time; more are closed without a word
 constexpr std::chrono::seconds kTurnAwayTime{2};
 
-// Who counts as one client: an IPv4 address, or the network that one IPv6 host has for itself. "" when it has left already.
+// Who counts as one client: an IPv4 address, or the network that one IPv6 host has for itself. "" when it has left
+// already.
 std::string AddressOf(const Tcp::socket& socket) {
   ErrorCode error;
   const auto address = socket.remote_endpoint(error).address();
@@ -38,8 +39,10 @@ std::string AddressOf(const Tcp::socket& socket) {
 
 std::string FullAnswer() {
   const Reply reply = ErrorReply(503, "too many requests are being answered; try again in a moment");
-  return fmt::format("HTTP/1.1 503 Service Unavailable\r\nContent-Type: {}\r\nContent-Length: {}\r\nRetry-After: 1\r\nConnection: close\r\n\r\n{}",
-                     reply.content_type, reply.body.size(), reply.body);
+  return fmt::format(
+      "HTTP/1.1 503 Service Unavailable\r\nContent-Type: {}\r\nContent-Length: {}\r\nRetry-After: 1\r\nConnection: "
+      "close\r\n\r\n{}",
+      reply.content_type, reply.body.size(), reply.body);
 }
 
 }  // namespace
@@ -53,8 +56,12 @@ Status Listener::Open(const std::string& host, uint16_t port) {
   const auto address = asio::ip::make_address(IsLoopbackName(host) && host.find_first_of(":") == std::string::npos &&
                                                       host.find_first_not_of("0123456789.") != std::string::npos
                                                   ? "127.0.0.1"
-                                                  : host, error);
-  if (error) return Status(Code::kInvalidArgument, fmt::format("--host {} is no address of this machine; write for instance 127.0.0.1 or 0.0.0.0", host));
+                                                  : host,
+                                              error);
+  if (error)
+    return Status(
+        Code::kInvalidArgument,
+        fmt::format("--host {} is no address of this machine; write for instance 127.0.0.1 or 0.0.0.0", host));
   loopback_ = address.is_loopback();
   const Tcp::endpoint endpoint(address, port);
   acceptor_.open(endpoint.protocol(), error);
@@ -62,8 +69,11 @@ Status Listener::Open(const std::string& host, uint16_t port) {
   if (!error) acceptor_.bind(endpoint, error);
   if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
   if (error == asio::error::address_in_use) {
-    return Status(Code::kIo, fmt::format("port {} of {} is taken, perhaps by another headrace serve; choose one with --port, 0 takes any "
-                                         "that is free", port, host));
+    return Status(
+        Code::kIo,
+        fmt::format("port {} of {} is taken, perhaps by another headrace serve; choose one with --port, 0 takes any "
+                    "that is free",
+                    port, host));
   }
   if (error) {
     const Code code = error == asio::error::access_denied ? Code::kPermission : Code::kInvalidArgument;
@@ -77,7 +87,8 @@ void Listener::Begin(uint64_t descriptors) {
   const uint64_t room = descriptors - std::min(descriptors, kOtherDescriptors);
   most_ = std::clamp<size_t>(room / kDescriptorsEach, kFewest, kMostConnections);
   if (most_ < kMostConnections) {
-    LogWarning(fmt::format("the limit of open files ({}) leaves room for {} connections; raise it with ulimit -n", descriptors, most_));
+    LogWarning(fmt::format("the limit of open files ({}) leaves room for {} connections; raise it with ulimit -n",
+                           descriptors, most_));
   }
   Spawn(executor_, Accept());
 }
@@ -86,11 +97,12 @@ bool Listener::CloseWaiting(const std::string& only_of) {
   std::map<std::string, size_t> counts;
   for (const auto& [connection, address] : connections_) ++counts[address];
   auto chosen = connections_.end();
-  std::tuple<size_t, int, Clock::time_point> best;   // the least is closed
+  std::tuple<size_t, int, Clock::time_point> best;  // the least is closed
   for (auto it = connections_.begin(); it != connections_.end(); ++it) {
     const auto waiting = it->first->waiting();
     if (!waiting || (!only_of.empty() && it->second != only_of)) continue;
-    const std::tuple<size_t, int, Clock::time_point> rank{most_ - std::min(most_, counts[it->second]), static_cast<int>(waiting->owed), waiting->since};
+    const std::tuple<size_t, int, Clock::time_point> rank{most_ - std::min(most_, counts[it->second]),
+                                                          static_cast<int>(waiting->owed), waiting->since};
     if (chosen != connections_.end() && rank >= best) continue;
     chosen = it;
     best = rank;
@@ -102,7 +114,8 @@ bool Listener::CloseWaiting(const std::string& only_of) {
 }
 
 bool Listener::MakeRoom(const std::string& address) {
-  const auto of_address = std::count_if(connections_.begin(), connections_.end(), [&](const auto& each) { return each.second == address; });
+  const auto of_address =
+      std::count_if(connections_.begin(), connections_.end(), [&](const auto& each) { return each.second == address; });
   if (static_cast<size_t>(of_address) >= most_ / 2) return CloseWaiting(address);
   return connections_.size() < most_ || CloseWaiting("");
 }

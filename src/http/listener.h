@@ -17,9 +17,10 @@ inline constexpr uint64_t kDescriptorsWanted = 2 * kMostConnections + 256;
 
 // Lives on the loop; `rules` outlive it and its connections.
 //
-// A client that opens connections and leaves them locks nobody out: when there is no place for a new one, a connection whose client
-// is waited for is closed for it: of the address that has most of them, and there the one that is least worth waiting for and is
-// waited for longest. Where all are being answered the new one is told so. One address has at most half of the places.
+// A client that opens connections and leaves them locks nobody out: when there is no place for a new one, a connection
+// whose client is waited for is closed for it: of the address that has most of them, and there the one that is least
+// worth waiting for and is waited for longest. Where all are being answered the new one is told so. One address has at
+// most half of the places.
 class Listener {
  public:
   Listener(const Executor& executor, const ConnectionRules& rules);
@@ -50,10 +51,10 @@ class Listener {
   uint16_t port_ = 0;
   bool loopback_ = true;
   bool draining_ = false;
-  size_t most_ = 0;                                          // connections
-  std::map<std::shared_ptr<Connection>, std::string> connections_;   // with the client's address
+  size_t most_ = 0;                                                 // connections
+  std::map<std::shared_ptr<Connection>, std::string> connections_;  // with the client's address
   size_t turning_away_ = 0;
-  Wakeup ended_;                          // one of the connections
+  Wakeup ended_;  // one of the connections
 };
 
 }  // namespace headrace::serve

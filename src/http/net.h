@@ -43,14 +43,15 @@ Task<> Sleep(Millis time);
 // looks again whether it is what it waited for.
 class Wakeup {
  public:
-  explicit Wakeup(const Executor& executor) : timer_(std::make_shared<asio::steady_timer>(executor, Clock::time_point::max())) {}
+  explicit Wakeup(const Executor& executor)
+      : timer_(std::make_shared<asio::steady_timer>(executor, Clock::time_point::max())) {}
   Task<> Wait();
   // False after `time` without an event.
   Task<bool> WaitFor(Millis time);
   void NotifyAll() { timer_->cancel(); }
 
  private:
-  std::shared_ptr<asio::steady_timer> timer_;   // never expires; shared with alarms that are under way
+  std::shared_ptr<asio::steady_timer> timer_;  // never expires; shared with alarms that are under way
 };
 
 }  // namespace headrace::serve

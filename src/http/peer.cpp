@@ -14,7 +14,7 @@
 namespace headrace::serve {
 namespace {
 
-constexpr size_t kLocalColumn = 1, kRemoteColumn = 2, kStateColumn = 3, kInodeColumn = 9;   // columns
+constexpr size_t kLocalColumn = 1, kRemoteColumn = 2, kStateColumn = 3, kInodeColumn = 9;  // columns
 
 bool IsMapped(const in6_addr& address) { return IN6_IS_ADDR_V4MAPPED(&address); }
 
@@ -43,7 +43,7 @@ std::string TableName(const sockaddr_storage& address) {
 PeerState FindPeer(std::string_view table, std::string_view client, std::string_view server) {
   // The name alone first: a table can have many thousand lines.
   for (size_t at = table.find(client); at != std::string_view::npos; at = table.find(client, at + 1)) {
-    const size_t begin = table.rfind('\n', at) + 1;   // 0 when there is none
+    const size_t begin = table.rfind('\n', at) + 1;  // 0 when there is none
     std::istringstream line{std::string(table.substr(begin, table.find('\n', at) - begin))};
     const std::vector<std::string> columns{std::istream_iterator<std::string>(line), {}};
     if (columns.size() <= kInodeColumn || columns[kLocalColumn] != client || columns[kRemoteColumn] != server) continue;

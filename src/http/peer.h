@@ -1,8 +1,9 @@
 // What the kernel knows of the program at the other end of a connection.
 //
 // A client that closes its connection and one that closes only its sending half, and still waits for its answer, look
-// the same from here: both send the same end. Asking over the connection would put bytes into it that the client does not expect.
-// But where the client runs on this machine, the kernel lists its end too, and whether a program still holds it.
+// the same from here: both send the same end. Asking over the connection would put bytes into it that the client does
+// not expect. But where the client runs on this machine, the kernel lists its end too, and whether a program still
+// holds it.
 #pragma once
 
 #include <netinet/in.h>
@@ -13,9 +14,9 @@
 namespace headrace::serve {
 
 enum class PeerState {
-  kHeld,      // by a program
-  kClosed,    // by everyone who had it
-  kUnknown,   // of another machine or another network namespace
+  kHeld,     // by a program
+  kClosed,   // by everyone who had it
+  kUnknown,  // of another machine or another network namespace
 };
 
 PeerState LookAtPeer(int socket);

@@ -11,9 +11,12 @@ namespace {
 
 constexpr const char* kTable =
     "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
-    "   0: 0100007F:BFC3 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 36954 1 0000000000000000 100 0 0 10 0\n"
-    "   1: 0100007F:BFC3 0100007F:910A 08 00000000:00000000 00:00000000 00000000     0        0 36957 1 0000000000000000 20 4 0 10 -1\n"
-    "   2: 0100007F:910A 0100007F:BFC3 05 00000000:00000000 00:00000000 00000000     0        0 36956 1 0000000000000000 20 4 0 10 -1\n"
+    "   0: 0100007F:BFC3 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 36954 1 "
+    "0000000000000000 100 0 0 10 0\n"
+    "   1: 0100007F:BFC3 0100007F:910A 08 00000000:00000000 00:00000000 00000000     0        0 36957 1 "
+    "0000000000000000 20 4 0 10 -1\n"
+    "   2: 0100007F:910A 0100007F:BFC3 05 00000000:00000000 00:00000000 00000000     0        0 36956 1 "
+    "0000000000000000 20 4 0 10 -1\n"
     "   3: 0100007F:910B 0100007F:BFC3 05 00000000:00000000 03:00001752 00000000     0        0 0 3 0000000000000000\n"
     "   4: 0100007F:910C 0100007F:BFC4 01 00000000:00000000 00:00000000 00000000     0        0 0 1\n"
     "   5: 0100007F:910D 0100007F:BFC3 05";
@@ -46,7 +49,8 @@ void ClosingHalfAndWhole(int family) {
   if (family == AF_INET6) reinterpret_cast<sockaddr_in6&>(address).sin6_addr = in6addr_loopback;
   socklen_t size = family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
   const int listener = socket(family, SOCK_STREAM, 0), client = socket(family, SOCK_STREAM, 0);
-  if (listener < 0 || bind(listener, reinterpret_cast<sockaddr*>(&address), size) != 0) GTEST_SKIP() << "no such address here";
+  if (listener < 0 || bind(listener, reinterpret_cast<sockaddr*>(&address), size) != 0)
+    GTEST_SKIP() << "no such address here";
   ASSERT_EQ(listen(listener, 1), 0);
   ASSERT_EQ(getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size), 0);
   ASSERT_EQ(connect(client, reinterpret_cast<sockaddr*>(&address), size), 0);

@@ -9,14 +9,15 @@
 namespace headrace::serve {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kTypes = {{{".html", "text/html; charset=utf-8"},
-                                                                                  {".css", "text/css; charset=utf-8"},
-                                                                                  {".js", "text/javascript; charset=utf-8"},
-                                                                                  {".mjs", "text/javascript; charset=utf-8"},
-                                                                                  {".json", "application/json"},
-                                                                                  {".svg", "image/svg+xml"},
-                                                                                  {".png", "image/png"},
-                                                                                  {".woff2", "font/woff2"}}};
+constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kTypes = {
+    {{".html", "text/html; charset=utf-8"},
+     {".css", "text/css; charset=utf-8"},
+     {".js", "text/javascript; charset=utf-8"},
+     {".mjs", "text/javascript; charset=utf-8"},
+     {".json", "application/json"},
+     {".svg", "image/svg+xml"},
+     {".png", "image/png"},
+     {".woff2", "font/woff2"}}};
 
 std::string_view TypeOf(std::string_view path) {
   for (const auto& [suffix, type] : kTypes) {
@@ -47,7 +48,8 @@ Reply ServeWebFile(const WebFile& file, const Request& request) {
   reply.headers = {{"ETag", tag},
                    {"Cache-Control", "no-cache"},
                    {"Content-Security-Policy",
-                    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; frame-ancestors 'none'; "
+                    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
+                    "frame-ancestors 'none'; "
                     "base-uri 'none'; form-action 'none'"},
                    {"X-Content-Type-Options", "nosniff"},
                    {"X-Frame-Options", "DENY"},

@@ -9,9 +9,9 @@
 namespace headrace::serve {
 
 struct WebFile {
-  std::string_view path;      // "/index.html"
+  std::string_view path;  // "/index.html"
   std::string_view content;
-  std::string_view hash;      // of the content
+  std::string_view hash;  // of the content
 };
 
 // By path; made by cmake/EmbedWeb.cmake.

@@ -25,9 +25,8 @@ bool ParseBytes(std::string_view text, uint64_t& bytes) {
 
 bool ParseErrno(std::string_view text, int& error) {
   static constexpr std::pair<std::string_view, int> kNames[] = {
-      {"EIO", EIO},       {"EINTR", EINTR},   {"EAGAIN", EAGAIN}, {"ENOMEM", ENOMEM},
-      {"EACCES", EACCES}, {"EINVAL", EINVAL}, {"ESTALE", ESTALE}, {"ETIMEDOUT", ETIMEDOUT},
-      {"ENXIO", ENXIO},   {"ENODEV", ENODEV}};
+      {"EIO", EIO},       {"EINTR", EINTR},   {"EAGAIN", EAGAIN},       {"ENOMEM", ENOMEM}, {"EACCES", EACCES},
+      {"EINVAL", EINVAL}, {"ESTALE", ESTALE}, {"ETIMEDOUT", ETIMEDOUT}, {"ENXIO", ENXIO},   {"ENODEV", ENODEV}};
   for (const auto& [name, value] : kNames) {
     if (text == name) return error = value, true;
   }
@@ -63,16 +62,16 @@ Result<FaultSpec> ParseFaultSpec(std::string_view text) {
     const std::string_view item = rest.substr(0, rest.find(','));
     const size_t equals = item.find('=');
     if (equals == item.npos || !ParseOne(item.substr(0, equals), item.substr(equals + 1), spec)) {
-      return Status(
-          Code::kInvalidArgument,
-          fmt::format("'{}' in the fault '{}' is not understood. Write for instance after=100,errno=EIO or "
-                      "range=4096-8192,times=2 or short=8K or truncated=1 or delay_us=500 or reorder=1.",
-                      item, text));
+      return Status(Code::kInvalidArgument,
+                    fmt::format("'{}' in the fault '{}' is not understood. Write for instance after=100,errno=EIO or "
+                                "range=4096-8192,times=2 or short=8K or truncated=1 or delay_us=500 or reorder=1.",
+                                item, text));
     }
     if (item.size() == rest.size()) break;
     rest.remove_prefix(item.size() + 1);
   }
-  if (spec.error == 0 && !spec.truncated && spec.short_bytes == 0 && spec.delay_us == 0 && !spec.reorder) spec.error = EIO;
+  if (spec.error == 0 && !spec.truncated && spec.short_bytes == 0 && spec.delay_us == 0 && !spec.reorder)
+    spec.error = EIO;
   return spec;
 }
 

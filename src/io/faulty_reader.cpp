@@ -50,8 +50,7 @@ class FaultyReader final : public SlotReader {
   }
 
   bool Hit(const ReadProgress& progress) {
-    const bool overlaps =
-        progress.offset() < spec_.end && progress.offset() + progress.length() > spec_.begin;
+    const bool overlaps = progress.offset() < spec_.end && progress.offset() + progress.length() > spec_.begin;
     if (spec_.direct && !progress.request().file->direct()) return false;
     if (!overlaps || matched_++ < spec_.after || hits_ >= spec_.times) return false;
     ++hits_;
@@ -93,8 +92,8 @@ class FaultyReader final : public SlotReader {
       ReadProgress& progress = slot(index);
       if (!result.status.ok()) {
         Hold(index, std::move(result.status));
-      } else if (progress.Advance(static_cast<int64_t>(std::min<uint64_t>(
-                     limits_[index], progress.request().file->size() - progress.offset())))) {
+      } else if (progress.Advance(static_cast<int64_t>(
+                     std::min<uint64_t>(limits_[index], progress.request().file->size() - progress.offset())))) {
         Hold(index, progress.status());
       } else {
         Read(index);
@@ -103,8 +102,8 @@ class FaultyReader final : public SlotReader {
   }
 
   void Hold(unsigned index, Status status) {
-    held_.push_back(
-        {index, order_++, Clock::now() + std::chrono::microseconds(late_[index] ? spec_.delay_us : 0), std::move(status)});
+    held_.push_back({index, order_++, Clock::now() + std::chrono::microseconds(late_[index] ? spec_.delay_us : 0),
+                     std::move(status)});
   }
 
   void Release() {
@@ -120,8 +119,8 @@ class FaultyReader final : public SlotReader {
 
   const std::unique_ptr<Reader> base_;
   const FaultSpec spec_;
-  std::vector<uint32_t> limits_;   // for each slot, the most bytes that the present read may return
-  std::vector<bool> late_;         // for each slot, whether its request was hit
+  std::vector<uint32_t> limits_;  // for each slot, the most bytes that the present read may return
+  std::vector<bool> late_;        // for each slot, whether its request was hit
   std::vector<Held> held_;
   std::vector<ReadResult> results_;
   uint64_t order_ = 0;

@@ -26,14 +26,15 @@ struct FaultSpec {
   uint32_t short_bytes = 0;  // if above 0, they return at most this many bytes
   uint32_t delay_us = 0;     // the results of their requests come this much later than they would
   // Every result, also of the reads that are not hit:
-  bool reorder = false;   // comes when no read is in flight, the last submitted first
+  bool reorder = false;  // comes when no read is in flight, the last submitted first
 
   friend bool operator==(const FaultSpec&, const FaultSpec&) = default;
 };
 
-// "after=100,errno=EIO", "range=4096-8192,times=2,errno=5", "short=8K", "truncated=1", "delay_us=500,reorder=1", "direct=1,errno=EINVAL": any
-// order, sizes as ParseSize takes them, the end of a range exclusive. Where neither errno, truncated, short, delay_us
-// nor reorder is given, errno is EIO. Errors: kInvalidArgument naming what is not understood.
+// "after=100,errno=EIO", "range=4096-8192,times=2,errno=5", "short=8K", "truncated=1", "delay_us=500,reorder=1",
+// "direct=1,errno=EINVAL": any order, sizes as ParseSize takes them, the end of a range exclusive. Where neither errno,
+// truncated, short, delay_us nor reorder is given, errno is EIO. Errors: kInvalidArgument naming what is not
+// understood.
 Result<FaultSpec> ParseFaultSpec(std::string_view text);
 
 // Reads with `base`, which has nothing in flight. Errors are injected under the rules for trying again, as

@@ -22,8 +22,8 @@ Status CheckRequest(const ReadRequest& request) {
   const auto invalid = [&](const char* why) {
     return Status(Code::kInvalidArgument,
                   fmt::format("{}: cannot read {} bytes at {}: {}",
-                              request.file != nullptr ? request.file->path().c_str() : "no file",
-                              request.length, request.offset, why));
+                              request.file != nullptr ? request.file->path().c_str() : "no file", request.length,
+                              request.offset, why));
   };
   if (request.file == nullptr) return invalid("no file was given");
   if (request.length == 0) return invalid("the length is zero");
@@ -74,11 +74,10 @@ bool ReadProgress::Fail(Status status) {
 }
 
 Status ReadProgress::EndedEarly(uint64_t end) const {
-  return Status(
-      Code::kIo,
-      fmt::format("{}: cannot read {} bytes at {}: the file became shorter: it ends at {}, and had "
-                  "{} bytes when it was opened",
-                  request_.file->path(), request_.length, request_.offset, end, request_.file->size()));
+  return Status(Code::kIo,
+                fmt::format("{}: cannot read {} bytes at {}: the file became shorter: it ends at {}, and had "
+                            "{} bytes when it was opened",
+                            request_.file->path(), request_.length, request_.offset, end, request_.file->size()));
 }
 
 }  // namespace headrace

@@ -46,7 +46,8 @@ void ReadService::Attach(ReadClient& client) {
 
 void ReadService::Detach(ReadClient& client) {
   std::unique_lock lock(mutex_);
-  const auto attached = std::find_if(clients_.begin(), clients_.end(), [&](const auto& each) { return each->client == &client; });
+  const auto attached =
+      std::find_if(clients_.begin(), clients_.end(), [&](const auto& each) { return each->client == &client; });
   if (attached == clients_.end()) return;
   Attached* const leaving = attached->get();
   leaving->leaving = true;
@@ -96,8 +97,10 @@ void ReadService::Ask(std::vector<ReadRequest>& requests) {
     flying += in_flight_[kind];
     for (const auto& attached : clients_) {
       ReadRequest request;
-      while (!attached->leaving && flying < kMostInFlight[kind] && attached->client->NextRead(static_cast<ReadKind>(kind), request)) {
-        const auto flight = std::find_if(flights_.begin(), flights_.end(), [](const Flight& f) { return f.owner == nullptr; });
+      while (!attached->leaving && flying < kMostInFlight[kind] &&
+             attached->client->NextRead(static_cast<ReadKind>(kind), request)) {
+        const auto flight =
+            std::find_if(flights_.begin(), flights_.end(), [](const Flight& f) { return f.owner == nullptr; });
         *flight = {attached.get(), static_cast<ReadKind>(kind), request.tag, request.length};
         request.tag = static_cast<uint64_t>(flight - flights_.begin());
         requests.push_back(request);

@@ -1,5 +1,6 @@
-// The one thread that reads model files, and its queue to the disk, for all that a process streams. What is read next is decided at the last
-// moment: whenever the disk takes another read the service asks its clients, for the most urgent kind of read first.
+// The one thread that reads model files, and its queue to the disk, for all that a process streams. What is read next
+// is decided at the last moment: whenever the disk takes another read the service asks its clients, for the most urgent
+// kind of read first.
 #pragma once
 
 #include <array>
@@ -26,12 +27,13 @@ enum class ReadKind : uint8_t {
 };
 inline constexpr size_t kReadKinds = 3;
 
-// Decides what is read. The service's thread calls it, and nothing that the service holds is needed to answer: a client has a mutex of its own, which its
-// users may hold while they call Wake, but not while they call Attach or Detach.
+// Decides what is read. The service's thread calls it, and nothing that the service holds is needed to answer: a client
+// has a mutex of its own, which its users may hold while they call Wake, but not while they call Attach or Detach.
 class ReadClient {
  public:
   virtual ~ReadClient() = default;
-  // The next read of that kind, whose destination stays the kernel's until the read has ended. False: there is none now.
+  // The next read of that kind, whose destination stays the kernel's until the read has ended. False: there is none
+  // now.
   virtual bool NextRead(ReadKind kind, ReadRequest& request) = 0;
   // These have ended, in any order, each once. Another look at what is to be read follows.
   virtual void ReadsEnded(std::span<const ReadResult> results) = 0;
@@ -40,8 +42,8 @@ class ReadClient {
 // Thread-safe.
 class ReadService {
  public:
-  // The most reads in flight of each kind and those that are more urgent: beside what somebody waits for little else is begun. (Eight reads of half a
-  // megabyte or more reach the speed of the disk; a demand may be for many single pages.)
+  // The most reads in flight of each kind and those that are more urgent: beside what somebody waits for little else is
+  // begun. (Eight reads of half a megabyte or more reach the speed of the disk; a demand may be for many single pages.)
   static constexpr std::array<unsigned, kReadKinds> kMostInFlight = {64, 8, 2};
 
   using OpenReader = std::function<Result<std::unique_ptr<Reader>>(unsigned depth)>;
@@ -73,36 +75,36 @@ class ReadService {
     ReadClient* client = nullptr;
     unsigned in_flight = 0;
     bool leaving = false;
-    std::vector<ReadResult> ended;   // scratch
+    std::vector<ReadResult> ended;  // scratch
   };
   // Its index is the tag that the reader gets.
   struct Flight {
-    Attached* owner = nullptr;       // null: there is none
+    Attached* owner = nullptr;  // null: there is none
     ReadKind kind = ReadKind::kDemand;
-    uint64_t tag = 0;                // the client's
+    uint64_t tag = 0;  // the client's
     uint32_t bytes = 0;
   };
 
   void Run();
-  void Ask(std::vector<ReadRequest>& requests);           // needs mutex_
-  void Deliver(const std::vector<ReadResult>& results);   // needs mutex_
+  void Ask(std::vector<ReadRequest>& requests);          // needs mutex_
+  void Deliver(const std::vector<ReadResult>& results);  // needs mutex_
 
   const OpenReader open_;
   std::atomic<uint64_t> bytes_read_{0}, reads_failed_{0}, reads_retried_{0};
 
-  std::mutex mutex_;                                      // held while clients are called; guards all below
-  std::condition_variable landed_;                        // reads of a client that leaves have ended
+  std::mutex mutex_;                // held while clients are called; guards all below
+  std::condition_variable landed_;  // reads of a client that leaves have ended
   std::vector<std::unique_ptr<Attached>> clients_;
   std::vector<Flight> flights_;
-  std::array<unsigned, kReadKinds> in_flight_{};          // of each kind
+  std::array<unsigned, kReadKinds> in_flight_{};  // of each kind
 
-  std::mutex wake_mutex_;                                 // the last to be taken; guards the two below
+  std::mutex wake_mutex_;  // the last to be taken; guards the two below
   std::condition_variable wake_;
   bool woken_ = false;
   bool stop_ = false;
 
-  std::unique_ptr<Reader> reader_;                        // the thread's own while it runs
-  uint64_t retried_before_ = 0;                           // by readers that are gone
+  std::unique_ptr<Reader> reader_;  // the thread's own while it runs
+  uint64_t retried_before_ = 0;     // by readers that are gone
   std::thread thread_;
 };
 

@@ -22,7 +22,9 @@ constexpr uint64_t kFileBytes = 4 * kMiB;
 // Reads pages, each into its own place, and notes what has become of them.
 class PageClient final : public ReadClient {
  public:
-  PageClient(ReadService& reads, const SourceFile& file) : reads_(reads), file_(file), memory_(kFileBytes) { reads_.Attach(*this); }
+  PageClient(ReadService& reads, const SourceFile& file) : reads_(reads), file_(file), memory_(kFileBytes) {
+    reads_.Attach(*this);
+  }
   ~PageClient() override { Leave(); }
   void Leave() {
     reads_.Detach(*this);
@@ -32,7 +34,8 @@ class PageClient final : public ReadClient {
   void Want(ReadKind kind, uint64_t first_page, uint64_t pages) {
     {
       const std::lock_guard lock(mutex_);
-      for (uint64_t page = first_page; page < first_page + pages; ++page) wanted_[static_cast<size_t>(kind)].push_back(page);
+      for (uint64_t page = first_page; page < first_page + pages; ++page)
+        wanted_[static_cast<size_t>(kind)].push_back(page);
       outstanding_ += pages;
     }
     reads_.Wake();
@@ -47,7 +50,8 @@ class PageClient final : public ReadClient {
     for (uint64_t page = first_page; page < first_page + pages; ++page) {
       EXPECT_TRUE(right_.contains(page)) << page;
     }
-    EXPECT_EQ(FirstDifference(memory_.data() + first_page * kPageBytes, first_page * kPageBytes, pages * kPageBytes), -1);
+    EXPECT_EQ(FirstDifference(memory_.data() + first_page * kPageBytes, first_page * kPageBytes, pages * kPageBytes),
+              -1);
   }
   size_t failed() {
     const std::lock_guard lock(mutex_);
@@ -148,8 +152,10 @@ TEST_F(ReadServiceTest, TheMostUrgentReadsBeginFirst) {
   gate_->Open();
   client.AwaitAll();
   const auto begun = gate_->Begun(70);
-  for (size_t i = 0; i < 40; ++i) EXPECT_LT(begun[kMost[2] + i], 40 * kPageBytes) << "demands come before all else, " << i;
-  for (size_t i = 0; i < 20; ++i) EXPECT_LT(begun[kMost[2] + 40 + i], 400 * kPageBytes) << "then what comes in order, " << i;
+  for (size_t i = 0; i < 40; ++i)
+    EXPECT_LT(begun[kMost[2] + i], 40 * kPageBytes) << "demands come before all else, " << i;
+  for (size_t i = 0; i < 20; ++i)
+    EXPECT_LT(begun[kMost[2] + 40 + i], 400 * kPageBytes) << "then what comes in order, " << i;
 }
 
 TEST_F(ReadServiceTest, AClientLeavesWhenItsReadsHaveEnded) {
@@ -200,7 +206,8 @@ TEST_F(ReadServiceTest, StopsAndStartsAgain) {
 }
 
 TEST_F(ReadServiceTest, AReaderThatCannotBeOpenedIsAnError) {
-  ReadService refused([](unsigned) -> Result<std::unique_ptr<Reader>> { return Status(Code::kUnsupported, "no reader"); });
+  ReadService refused(
+      [](unsigned) -> Result<std::unique_ptr<Reader>> { return Status(Code::kUnsupported, "no reader"); });
   EXPECT_EQ(refused.Start().message(), "no reader");
 }
 

@@ -14,8 +14,7 @@ Result<std::unique_ptr<Reader>> MakeReader(ReaderKind kind, unsigned depth) {
   }
   if (kind != ReaderKind::kPread) {
     auto reader = MakeUringReader(depth);
-    if (reader.ok() || kind == ReaderKind::kUring || reader.status().code() != Code::kUnsupported)
-      return reader;
+    if (reader.ok() || kind == ReaderKind::kUring || reader.status().code() != Code::kUnsupported) return reader;
   }
   return MakePreadReader(depth);
 }

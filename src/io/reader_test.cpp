@@ -37,12 +37,10 @@ class ReaderTest : public ::testing::TestWithParam<Variant> {
 
   void SetUp() override {
     auto reader = MakeReader(GetParam().kind, kDepth);
-    if (!reader.ok() && reader.status().code() == Code::kUnsupported)
-      GTEST_SKIP() << reader.status().message();
+    if (!reader.ok() && reader.status().code() == Code::kUnsupported) GTEST_SKIP() << reader.status().message();
     ASSERT_TRUE(reader.ok()) << reader.status().message();
     reader_ = std::move(reader).value();
-    if (GetParam().fault != nullptr)
-      reader_ = MakeFaultyReader(std::move(reader_), *ParseFaultSpec(GetParam().fault));
+    if (GetParam().fault != nullptr) reader_ = MakeFaultyReader(std::move(reader_), *ParseFaultSpec(GetParam().fault));
     Open(Path());
     if (!IsSkipped() && file_.direct() != (GetParam().access == SourceFile::Access::kDirect)) {
       GTEST_SKIP() << "no direct reads in the working directory";
@@ -92,8 +90,7 @@ TEST_P(ReaderTest, RandomRangesHoldTheContentsOfTheFile) {
     while (!free_slots.empty() && by_tag.size() < 300) {
       const uint64_t offset = AlignDown(random() % kFileBytes, kPageBytes);
       const auto length = static_cast<uint32_t>((1 + random() % (slot_bytes / kPageBytes)) * kPageBytes);
-      batch.push_back(
-          {&file_, offset, length, memory_.data() + free_slots.back() * slot_bytes, by_tag.size()});
+      batch.push_back({&file_, offset, length, memory_.data() + free_slots.back() * slot_bytes, by_tag.size()});
       by_tag.push_back(batch.back());
       free_slots.pop_back();
     }
@@ -136,8 +133,7 @@ TEST_P(ReaderTest, AsManyAsTheDepthAtOnceAndNoMore) {
   for (const ReadResult& result : results) {
     EXPECT_EQ(result.status.code(), result.tag < kDepth ? Code::kOk : Code::kInvalidArgument);
     if (!result.status.ok()) continue;
-    EXPECT_EQ(FirstDifference(memory_.data() + result.tag * 64 * kKiB, result.tag * 64 * kKiB, 64 * kKiB),
-              -1);
+    EXPECT_EQ(FirstDifference(memory_.data() + result.tag * 64 * kKiB, result.tag * 64 * kKiB, 64 * kKiB), -1);
   }
 }
 
@@ -246,8 +242,7 @@ TEST_P(ReaderTest, ReadsLeaveNoPageCacheBehind) {
   ASSERT_NE(mapped, MAP_FAILED);
   std::vector<unsigned char> resident(4 * kMiB / kPageBytes);
   ASSERT_EQ(::mincore(mapped, 4 * kMiB, resident.data()), 0);
-  EXPECT_LE(std::count_if(resident.begin(), resident.end(), [](unsigned char c) { return (c & 1) != 0; }),
-            32);
+  EXPECT_LE(std::count_if(resident.begin(), resident.end(), [](unsigned char c) { return (c & 1) != 0; }), 32);
   ::munmap(mapped, 4 * kMiB);
 }
 
@@ -261,10 +256,12 @@ TEST(UringReader, WithoutItsDescriptorNothingIsReportedBeforeTheKernelIsThrough)
   int ring = -1;
   for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
     std::error_code error;
-    if (std::filesystem::read_symlink(entry, error).string().find("[io_uring]") != std::string::npos) ring = std::stoi(entry.path().filename());
+    if (std::filesystem::read_symlink(entry, error).string().find("[io_uring]") != std::string::npos)
+      ring = std::stoi(entry.path().filename());
   }
   ASSERT_GE(ring, 0);
-  const std::unique_ptr<std::byte, decltype(&std::free)> memory(static_cast<std::byte*>(std::aligned_alloc(kPageBytes, 16 * kMiB)), &std::free);
+  const std::unique_ptr<std::byte, decltype(&std::free)> memory(
+      static_cast<std::byte*>(std::aligned_alloc(kPageBytes, 16 * kMiB)), &std::free);
   std::vector<ReadRequest> requests;
   for (unsigned i = 0; i < 16; ++i) requests.push_back({&*file, i * kMiB, kMiB, memory.get() + i * kMiB, i});
   (*reader)->Submit(requests);
@@ -289,11 +286,11 @@ INSTANTIATE_TEST_SUITE_P(Readers, ReaderTest,
                                            Variant{"Pread", ReaderKind::kPread, kDirect},
                                            Variant{"PreadBuffered", ReaderKind::kPread, kBuffered},
                                            Variant{"Faultless", ReaderKind::kAuto, kDirect, "times=0"},
-                                           Variant{"Interrupted", ReaderKind::kUring, kDirect,
-                                                   "times=500,errno=EINTR"},
+                                           Variant{"Interrupted", ReaderKind::kUring, kDirect, "times=500,errno=EINTR"},
                                            Variant{"Short", ReaderKind::kUring, kDirect, "short=20000"},
                                            Variant{"Late", ReaderKind::kPread, kDirect, "delay_us=200"},
-                                           Variant{"DirectRefusedLater", ReaderKind::kUring, kDirect, "after=1,direct=1,errno=EINVAL"},
+                                           Variant{"DirectRefusedLater", ReaderKind::kUring, kDirect,
+                                                   "after=1,direct=1,errno=EINVAL"},
                                            Variant{"OutOfOrder", ReaderKind::kUring, kDirect, "reorder=1"}),
                          [](const auto& test) { return test.param.name; });
 

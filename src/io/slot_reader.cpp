@@ -10,8 +10,7 @@ namespace headrace {
 namespace {
 
 Status Forked() {
-  return Status(Code::kUnsupported,
-                "this process was forked from the one that opened the model, and cannot stream it");
+  return Status(Code::kUnsupported, "this process was forked from the one that opened the model, and cannot stream it");
 }
 
 }  // namespace
@@ -61,8 +60,7 @@ void SlotReader::Collect(bool block, std::vector<ReadResult>& results) {
     Reap(block && finished_.empty());
   }
   in_flight_ -= static_cast<unsigned>(finished_.size());
-  results.insert(results.end(), std::make_move_iterator(finished_.begin()),
-                 std::make_move_iterator(finished_.end()));
+  results.insert(results.end(), std::make_move_iterator(finished_.begin()), std::make_move_iterator(finished_.end()));
   finished_.clear();
 }
 

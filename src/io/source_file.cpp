@@ -57,8 +57,7 @@ Result<SourceFile> SourceFile::Open(const std::string& opened, Access access, co
   if (!file.fd_.valid()) return SystemError(path, "open", errno);
   struct stat info {};
   if (::fstat(file.fd(), &info) != 0) return SystemError(path, "stat", errno);
-  if (!S_ISREG(info.st_mode))
-    return Status(Code::kInvalidArgument, fmt::format("{}: not a regular file", path));
+  if (!S_ISREG(info.st_mode)) return Status(Code::kInvalidArgument, fmt::format("{}: not a regular file", path));
   file.size_ = static_cast<uint64_t>(info.st_size);
   file.identity_ = {info.st_dev, info.st_ino};
   file.modified_ = info.st_mtim;
@@ -81,7 +80,10 @@ bool SourceFile::LeaveDirect() const {
   if (!std::atomic_ref(direct_).exchange(false)) return false;
   ::fcntl(fd(), F_SETFL, 0);
   ::posix_fadvise(fd(), 0, 0, POSIX_FADV_RANDOM);
-  LogWarning(fmt::format("{}: this file system refuses direct reads (O_DIRECT) after it had allowed them; reading through the page cache, which is slower", path_));
+  LogWarning(
+      fmt::format("{}: this file system refuses direct reads (O_DIRECT) after it had allowed them; reading through the "
+                  "page cache, which is slower",
+                  path_));
   return true;
 }
 
@@ -89,8 +91,8 @@ Status SourceFile::CheckUnchanged() const {
   struct stat info {};
   if (::fstat(fd(), &info) != 0) return SystemError(path_, "stat", errno);
   if (static_cast<uint64_t>(info.st_size) != size_) {
-    return Status(Code::kChanged, fmt::format("{}: changed while in use: it had {} bytes and has {} now",
-                                              path_, size_, info.st_size));
+    return Status(Code::kChanged,
+                  fmt::format("{}: changed while in use: it had {} bytes and has {} now", path_, size_, info.st_size));
   }
   if (info.st_mtim.tv_sec != modified_.tv_sec || info.st_mtim.tv_nsec != modified_.tv_nsec) {
     return Status(Code::kChanged, fmt::format("{}: changed while in use: it was written to", path_));

@@ -30,7 +30,8 @@ class SourceFile {
 
   // Opens a regular file read-only; never waits for the other end of a FIFO. Errors: kNotFound,
   // kPermission, kInvalidArgument (not a regular file), kIo; each names the path, or `name`, which path() then is, too.
-  static Result<SourceFile> Open(const std::string& path, Access access = Access::kDirect, const std::string& name = "");
+  static Result<SourceFile> Open(const std::string& path, Access access = Access::kDirect,
+                                 const std::string& name = "");
 
   int fd() const { return fd_.get(); }
   const std::string& path() const { return path_; }
@@ -39,7 +40,8 @@ class SourceFile {
   // False when reads go through the page cache: because asked for, because O_DIRECT was refused, or
   // because the file lies in memory (tmpfs) anyway.
   bool direct() const { return std::atomic_ref(direct_).load(std::memory_order_relaxed); }
-  // From now on reads go through the page cache, and a line says so: the file system has refused a direct read after all. False: they did already.
+  // From now on reads go through the page cache, and a line says so: the file system has refused a direct read after
+  // all. False: they did already.
   bool LeaveDirect() const;
 
   // kChanged when size or modification time are not those of Open. A file that was deleted or renamed
@@ -59,7 +61,7 @@ class SourceFile {
   uint64_t size_ = 0;
   FileIdentity identity_;
   timespec modified_{};
-  mutable bool direct_ = false;   // atomic
+  mutable bool direct_ = false;  // atomic
 };
 
 }  // namespace headrace

@@ -49,7 +49,8 @@ TEST_F(SourceFileTest, KnowsTheFile) {
 TEST_F(SourceFileTest, OpensWhatADescriptorHolds) {
   const SourceFile first = MustOpen();
   std::filesystem::remove(path_);
-  const auto again = SourceFile::Open("/proc/self/fd/" + std::to_string(first.fd()), SourceFile::Access::kDirect, "the weights");
+  const auto again =
+      SourceFile::Open("/proc/self/fd/" + std::to_string(first.fd()), SourceFile::Access::kDirect, "the weights");
   ASSERT_TRUE(again.ok()) << again.status().message();
   EXPECT_TRUE(again->identity() == first.identity());
   EXPECT_EQ(again->path(), "the weights");
@@ -97,8 +98,8 @@ TEST_F(SourceFileTest, RefusesWhatIsNoRegularFile) {
   ASSERT_LT(socket_path.size(), sizeof address.sun_path);
   std::strcpy(address.sun_path, socket_path.c_str());
   ASSERT_EQ(::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-  for (const std::string& path : {directory_ / "fifo", directory_ / "", directory_ / "socket",
-                                  std::string("/dev/zero"), path_ + '\0' + "x"}) {
+  for (const std::string& path :
+       {directory_ / "fifo", directory_ / "", directory_ / "socket", std::string("/dev/zero"), path_ + '\0' + "x"}) {
     const auto file = SourceFile::Open(path);
     ASSERT_FALSE(file.ok()) << path;
     EXPECT_EQ(file.status().code(), Code::kInvalidArgument) << file.status().message();

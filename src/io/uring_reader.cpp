@@ -59,11 +59,9 @@ class UringReader final : public SlotReader {
 
 Status UringReader::Open() {
   const auto refused = [](const char* action, int error) {
-    return Status(Code::kUnsupported,
-                  fmt::format("io_uring is not available: {}: {}", action, std::strerror(error)));
+    return Status(Code::kUnsupported, fmt::format("io_uring is not available: {}: {}", action, std::strerror(error)));
   };
-  if (const int result = ::io_uring_queue_init(depth(), &ring_, 0); result < 0)
-    return refused("setup", -result);
+  if (const int result = ::io_uring_queue_init(depth(), &ring_, 0); result < 0) return refused("setup", -result);
   open_ = true;
   ::io_uring_ring_dontfork(&ring_);
   // Some sandboxes allow the setup and refuse its use, and before Linux 5.6 there was no IORING_OP_READ. A
@@ -75,8 +73,7 @@ Status UringReader::Open() {
   }
   if (result >= 0) result = ::io_uring_peek_cqe(&ring_, &completion);
   if (result < 0) return refused("first use", -result);
-  if (completion->res != -EBADF)
-    return refused("no IORING_OP_READ", completion->res < 0 ? -completion->res : EPROTO);
+  if (completion->res != -EBADF) return refused("no IORING_OP_READ", completion->res < 0 ? -completion->res : EPROTO);
   ::io_uring_cqe_seen(&ring_, completion);
   return Status();
 }
@@ -104,8 +101,7 @@ void UringReader::Flush() {
   while (!queued_.empty()) {
     const int result = ::io_uring_submit(&ring_);
     if (result > 0) {
-      const auto taken =
-          queued_.begin() + std::min<ptrdiff_t>(result, static_cast<ptrdiff_t>(queued_.size()));
+      const auto taken = queued_.begin() + std::min<ptrdiff_t>(result, static_cast<ptrdiff_t>(queued_.size()));
       for (auto index = queued_.begin(); index != taken; ++index) kernel_has_[*index] = true;
       in_kernel_ += static_cast<unsigned>(taken - queued_.begin());
       queued_.erase(queued_.begin(), taken);
@@ -164,8 +160,9 @@ void UringReader::Complete(unsigned index, int result) {
   Finish(index, progress.status());
 }
 
-// Only when the ring itself fails, for instance because the host closed its descriptor. What the kernel has already it still reads, into memory that nobody
-// else may get before: its results come through the shared memory of the ring, which stays.
+// Only when the ring itself fails, for instance because the host closed its descriptor. What the kernel has already it
+// still reads, into memory that nobody else may get before: its results come through the shared memory of the ring,
+// which stays.
 void UringReader::GiveUp(const char* action, int error) {
   broken_ = Status(Code::kIo, fmt::format("io_uring failed: cannot {}: {}", action, std::strerror(error)));
   for (const unsigned index : queued_) Finish(index, *broken_);

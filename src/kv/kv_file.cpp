@@ -33,8 +33,9 @@ namespace {
 // Bytes that are filled before they are written out, or asked about at once.
 constexpr uint64_t kStepBytes = 4 * kMiB;
 
-constexpr const char* kRemedies = "free some space, name another folder with --kv-dir, or make the KV cache smaller: a smaller "
-                                  "context (-c), quantized keys and values (-ctk q8_0 -ctv q8_0)";
+constexpr const char* kRemedies =
+    "free some space, name another folder with --kv-dir, or make the KV cache smaller: a smaller "
+    "context (-c), quantized keys and values (-ctk q8_0 -ctv q8_0)";
 
 Status SystemError(const std::string& folder, const char* action, int error) {
   Code code = Code::kIo;
@@ -51,7 +52,8 @@ int Advise(void* address, uint64_t bytes, int advice) {
 Result<Descriptor> OpenNameless(const std::string& folder) {
   Descriptor fd = AboveStandardStreams(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC | O_EXCL, 0600));
   if (fd.valid()) return fd;
-  if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL) return SystemError(folder, "create a file for the KV cache", errno);
+  if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
+    return SystemError(folder, "create a file for the KV cache", errno);
   // Some network and stacked file systems: a name for a moment.
   std::string path = folder + "/headrace-kv-XXXXXX";
   Descriptor named = AboveStandardStreams(::mkostemp(path.data(), O_CLOEXEC));
@@ -73,11 +75,14 @@ void TurnOffCopyOnWrite(int fd) {
 Status ReserveBlocks(int fd, const std::string& folder, uint64_t bytes) {
   rlimit limit{};
   if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 && bytes > limit.rlim_cur) {  // SIGXFSZ otherwise
-    return Status(Code::kOutOfBudget, fmt::format("{}: the KV cache needs a file of {}, and this process may write files of at most {} "
-                                                  "(ulimit -f)", folder, FormatSize(bytes), FormatSize(limit.rlim_cur)));
+    return Status(Code::kOutOfBudget,
+                  fmt::format("{}: the KV cache needs a file of {}, and this process may write files of at most {} "
+                              "(ulimit -f)",
+                              folder, FormatSize(bytes), FormatSize(limit.rlim_cur)));
   }
   struct statvfs space {};
-  const uint64_t free = ::fstatvfs(fd, &space) == 0 ? static_cast<uint64_t>(space.f_bavail) * space.f_frsize : UINT64_MAX;
+  const uint64_t free =
+      ::fstatvfs(fd, &space) == 0 ? static_cast<uint64_t>(space.f_bavail) * space.f_frsize : UINT64_MAX;
   int error = free < bytes ? ENOSPC : 0;
   while (error == 0 && ::fallocate(fd, 0, 0, static_cast<off_t>(bytes)) != 0) {
     if (errno != EINTR) error = errno;
@@ -88,12 +93,15 @@ Status ReserveBlocks(int fd, const std::string& folder, uint64_t bytes) {
                                                   FormatSize(bytes), FormatSize(free), kRemedies));
   }
   if (error == EDQUOT || error == EFBIG) {
-    return Status(Code::kOutOfBudget, fmt::format("{}: cannot reserve {} for the KV cache: {}: {}", folder, FormatSize(bytes),
-                                                  std::strerror(error), kRemedies));
+    return Status(Code::kOutOfBudget, fmt::format("{}: cannot reserve {} for the KV cache: {}: {}", folder,
+                                                  FormatSize(bytes), std::strerror(error), kRemedies));
   }
   if (error == EOPNOTSUPP || error == ENOSYS || error == EINVAL) {
-    return Status(Code::kUnsupported, fmt::format("{}: this file system cannot reserve space (fallocate), so that a full disk would end the "
-                                                  "program; name a folder on another one (ext4, xfs, btrfs) with --kv-dir", folder));
+    return Status(
+        Code::kUnsupported,
+        fmt::format("{}: this file system cannot reserve space (fallocate), so that a full disk would end the "
+                    "program; name a folder on another one (ext4, xfs, btrfs) with --kv-dir",
+                    folder));
   }
   return SystemError(folder, "reserve space for the KV cache", error);
 }
@@ -103,14 +111,17 @@ Status ReserveBlocks(int fd, const std::string& folder, uint64_t bytes) {
 Status KvFile::CheckFolder(const std::string& folder) {
   struct stat info {};
   if (::stat(folder.c_str(), &info) != 0) return SystemError(folder, "use it for the KV cache", errno);
-  if (!S_ISDIR(info.st_mode)) return Status(Code::kInvalidArgument, fmt::format("{}: not a folder; --kv-dir needs one", folder));
+  if (!S_ISDIR(info.st_mode))
+    return Status(Code::kInvalidArgument, fmt::format("{}: not a folder; --kv-dir needs one", folder));
   if (::access(folder.c_str(), W_OK | X_OK) != 0) return SystemError(folder, "write into it", errno);
   struct statfs system {};
   if (::statfs(folder.c_str(), &system) != 0) return SystemError(folder, "use it for the KV cache", errno);
   const auto type = static_cast<unsigned long>(system.f_type);
   if (type == TMPFS_MAGIC || type == RAMFS_MAGIC || type == HUGETLBFS_MAGIC) {
-    return Status(Code::kUnsupported, fmt::format("{}: this file system lies in memory, so a KV cache in it saves none; name a folder on a "
-                                                  "disk with --kv-dir", folder));
+    return Status(Code::kUnsupported,
+                  fmt::format("{}: this file system lies in memory, so a KV cache in it saves none; name a folder on a "
+                              "disk with --kv-dir",
+                              folder));
   }
   return {};
 }
@@ -198,8 +209,9 @@ uint64_t KvFile::CachedBytes() const {
   for (uint64_t at = 0; at < bytes_; at += kStepBytes) {
     const uint64_t bytes = std::min(kStepBytes, bytes_ - at);
     if (::mincore(data_ + at, bytes, pages.data()) != 0) return cached;
-    cached += static_cast<uint64_t>(std::count_if(pages.begin(), pages.begin() + static_cast<ptrdiff_t>(bytes / kPageBytes),
-                                                  [](unsigned char page) { return (page & 1) != 0; }));
+    cached +=
+        static_cast<uint64_t>(std::count_if(pages.begin(), pages.begin() + static_cast<ptrdiff_t>(bytes / kPageBytes),
+                                            [](unsigned char page) { return (page & 1) != 0; }));
   }
   return cached * kPageBytes;
 }

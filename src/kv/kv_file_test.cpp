@@ -34,7 +34,8 @@ class KvFileTest : public ::testing::Test {
     return std::move(*file);
   }
   static bool AllAre(const KvFile& file, uint8_t value, const PageRange& range) {
-    return std::all_of(file.data() + range.begin, file.data() + range.end, [&](std::byte b) { return b == std::byte{value}; });
+    return std::all_of(file.data() + range.begin, file.data() + range.end,
+                       [&](std::byte b) { return b == std::byte{value}; });
   }
   const TestDirectory directory_;
   const std::string folder_ = directory_ / "";

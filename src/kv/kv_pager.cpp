@@ -129,8 +129,9 @@ Status KvPager::Plan(std::vector<KvLayer> layers, uint64_t total_bytes) {
   }
   // kept = share * pass, window * (1 - share) for the rest, both together own.
   const uint64_t own = usable - std::min(usable, others_bytes);
-  const double share =
-      own > window && pass_bytes > window ? static_cast<double>(own - window) / static_cast<double>(pass_bytes - window) : 0;
+  const double share = own > window && pass_bytes > window
+                           ? static_cast<double>(own - window) / static_cast<double>(pass_bytes - window)
+                           : 0;
   uint64_t kept_bytes = 0;
   for (KvLayer& parts : layers) {
     Layer& layer = layers_.emplace_back();
@@ -140,8 +141,8 @@ Status KvPager::Plan(std::vector<KvLayer> layers, uint64_t total_bytes) {
   }
   window_bytes_ = own - std::min(own, kept_bytes);
   // What was read ahead and is still what is needed.
-  while (begun_ < std::min(begun, pieces_.size()) && begun_ < before.size() && pieces_[begun_].file == before[begun_].file &&
-         Contains(pieces_[begun_].pages, before[begun_].pages)) {
+  while (begun_ < std::min(begun, pieces_.size()) && begun_ < before.size() &&
+         pieces_[begun_].file == before[begun_].file && Contains(pieces_[begun_].pages, before[begun_].pages)) {
     // What grew is not loaded as a whole.
     if (pieces_[begun_].pages != before[begun_].pages) loaded = std::min(loaded, begun_);
     in_window_bytes_ += pieces_[begun_++].cold_bytes;

@@ -75,16 +75,16 @@ class KvPager {
   // What is read at once.
   struct Piece {
     const KvFile* file = nullptr;
-    uint64_t tensor = 0;       // where its tensor begins in the file
+    uint64_t tensor = 0;  // where its tensor begins in the file
     PageRanges pages;
-    uint64_t cold_bytes = 0;   // of pages that do not stay
+    uint64_t cold_bytes = 0;  // of pages that do not stay
   };
 
   struct Layer {
     KvLayer parts;
     std::vector<PageRanges> kept;  // of each part: what stays
     uint64_t cold_bytes = 0;
-    size_t end = 0;                // behind its last piece
+    size_t end = 0;  // behind its last piece
   };
 
   explicit KvPager(uint64_t ram_bytes) : ram_bytes_(ram_bytes) {}
@@ -114,21 +114,21 @@ class KvPager {
   bool paging_ = false;               // not everything fits
   // While paging, of the pass; not changed while busy_.
   std::vector<Layer> layers_;
-  std::vector<Piece> pieces_;         // of all layers
-  uint64_t window_bytes_ = 0;         // for what is read ahead and not yet evicted
+  std::vector<Piece> pieces_;  // of all layers
+  uint64_t window_bytes_ = 0;  // for what is read ahead and not yet evicted
   uint64_t in_window_bytes_ = 0;
   // Counts of pieces; beyond their number they are of the next pass, which is expected to use the same ones.
-  size_t wanted_ = 0;                 // somebody waits for them, even if the window is too small
-  size_t begun_ = 0;                  // to be read
+  size_t wanted_ = 0;  // somebody waits for them, even if the window is too small
+  size_t begun_ = 0;   // to be read
   size_t loaded_ = 0;
   // Counts of layers.
   size_t released_ = 0;
   size_t evicted_ = 0;
-  bool busy_ = false;                 // the thread works, without the mutex
+  bool busy_ = false;  // the thread works, without the mutex
   bool stop_ = false;
-  Status failure_;                    // the first; stays until all files are forgotten
+  Status failure_;  // the first; stays until all files are forgotten
 
-  std::thread thread_;                // last: started when all else exists
+  std::thread thread_;  // last: started when all else exists
 };
 
 }  // namespace headrace

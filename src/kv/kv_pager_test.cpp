@@ -17,7 +17,9 @@ namespace {
 class Cache {
  public:
   Cache(const std::string& folder, size_t layers, uint64_t tensor_bytes)
-      : file_(std::move(*KvFile::Create(folder, 2 * layers * tensor_bytes))), tensor_bytes_(tensor_bytes), expected_(file_.bytes()) {}
+      : file_(std::move(*KvFile::Create(folder, 2 * layers * tensor_bytes))),
+        tensor_bytes_(tensor_bytes),
+        expected_(file_.bytes()) {}
 
   const KvFile& file() const { return file_; }
   size_t layers() const { return expected_.size() / (2 * tensor_bytes_); }
@@ -159,10 +161,12 @@ TEST_F(KvPagerTest, PassesThatEndEarly) {
 }
 
 TEST_F(KvPagerTest, WhatCannotBeReadFailsThePassAndThoseAfterIt) {
-  Cache cache(folder_, 8, 512 * kKiB), other(folder_, 8, 512 * kKiB);   // they outlive the pager, which may still write after a pass
+  Cache cache(folder_, 8, 512 * kKiB),
+      other(folder_, 8, 512 * kKiB);  // they outlive the pager, which may still write after a pass
   const auto pager = Start(2 * kMiB);
   for (int pass = 0; pass < 2; ++pass) Pass(*pager, cache, 512 * kKiB, {&cache});
-  for (size_t tensor = 0; tensor < 16; ++tensor) ASSERT_TRUE(cache.file().Evict({tensor * 512 * kKiB, (tensor + 1) * 512 * kKiB}).ok());
+  for (size_t tensor = 0; tensor < 16; ++tensor)
+    ASSERT_TRUE(cache.file().Evict({tensor * 512 * kKiB, (tensor + 1) * 512 * kKiB}).ok());
   ASSERT_TRUE(LoseHalf(cache.file()));
   Status failure;
   if (const auto paging = pager->Begin(cache.Use(512 * kKiB)); paging.ok()) {

@@ -16,7 +16,9 @@ namespace headrace {
 inline bool LoseHalf(const KvFile& file) {
   for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
     struct stat info {};
-    if (stat(entry.path().c_str(), &info) != 0 || info.st_nlink > 0 || static_cast<uint64_t>(info.st_size) != file.bytes()) continue;
+    if (stat(entry.path().c_str(), &info) != 0 || info.st_nlink > 0 ||
+        static_cast<uint64_t>(info.st_size) != file.bytes())
+      continue;
     return truncate(entry.path().c_str(), static_cast<off_t>(AlignDown(file.bytes() / 2, kPageBytes))) == 0;
   }
   return false;

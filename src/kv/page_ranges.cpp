@@ -41,7 +41,8 @@ PageRanges KeptPages(const PageRanges& ranges, double share) {
 
 bool Contains(const PageRanges& whole, const PageRanges& part) {
   return std::all_of(part.begin(), part.end(), [&](const PageRange& range) {
-    return std::any_of(whole.begin(), whole.end(), [&](const PageRange& w) { return w.begin <= range.begin && range.end <= w.end; });
+    return std::any_of(whole.begin(), whole.end(),
+                       [&](const PageRange& w) { return w.begin <= range.begin && range.end <= w.end; });
   });
 }
 

@@ -44,7 +44,8 @@ TEST(PageRanges, AddingEqualsASetOfPages) {
 
 TEST(PageRanges, TheEndOfEachRangeStays) {
   const PageRanges ranges = {{0, 100 * kPageBytes}, {200 * kPageBytes, 300 * kPageBytes}};
-  EXPECT_EQ(KeptPages(ranges, 0.25), (PageRanges{{75 * kPageBytes, 100 * kPageBytes}, {275 * kPageBytes, 300 * kPageBytes}}));
+  EXPECT_EQ(KeptPages(ranges, 0.25),
+            (PageRanges{{75 * kPageBytes, 100 * kPageBytes}, {275 * kPageBytes, 300 * kPageBytes}}));
   EXPECT_EQ(KeptPages(ranges, 1), ranges);
   EXPECT_EQ(KeptPages(ranges, 7), ranges);
   EXPECT_TRUE(KeptPages(ranges, 0).empty());

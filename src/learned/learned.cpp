@@ -8,9 +8,9 @@
 #include <fmt/format.h>
 
 #include "base/cache_directory.h"
+#include "base/json.h"
 #include "base/small_file.h"
 #include "base/text_file.h"
-#include "base/json.h"
 #include "io/source_file.h"
 #include "plan/speculation.h"
 
@@ -43,7 +43,8 @@ std::optional<LearnedPasses> ParsePasses(const Json& object) {
   for (const Json& item : *widths) {
     LearnedWidth width;
     if (!item.is_object() || !ReadNumber(item, "passes", width.passes) || !ReadNumber(item, "tokens", width.tokens) ||
-        !ReadNumber(item, "seconds", width.seconds) || !ReadTime(item, width.at) || !(width.passes > 0 && width.tokens >= 1 && width.seconds > 0)) {
+        !ReadNumber(item, "seconds", width.seconds) || !ReadTime(item, width.at) ||
+        !(width.passes > 0 && width.tokens >= 1 && width.seconds > 0)) {
       return std::nullopt;
     }
     passes.widths.push_back(width);
@@ -63,15 +64,16 @@ std::optional<LearnedDraft> ParseDraft(const Json& object) {
 
 std::optional<LearnedChoices> ParseChoices(const Json& object) {
   LearnedChoices choices;
-  if (!object.is_object() || !ReadTime(object, choices.at) || !ReadNumber(object, "choices", choices.choices) || !ReadNumber(object, "again", choices.again) ||
-      choices.again > choices.choices) {
+  if (!object.is_object() || !ReadTime(object, choices.at) || !ReadNumber(object, "choices", choices.choices) ||
+      !ReadNumber(object, "again", choices.again) || choices.again > choices.choices) {
     return std::nullopt;
   }
   return choices;
 }
 
 template <typename Entry>
-std::map<std::string, Entry> ParseEntries(const Json& document, const char* name, std::optional<Entry> (*parse)(const Json&)) {
+std::map<std::string, Entry> ParseEntries(const Json& document, const char* name,
+                                          std::optional<Entry> (*parse)(const Json&)) {
   std::map<std::string, Entry> entries;
   const auto list = document.find(name);
   if (list == document.end() || !list->is_object()) return entries;
@@ -106,7 +108,8 @@ void AddPasses(LearnedPasses& learned, const Statistics& statistics, int64_t now
 
 void AddDrafts(LearnedDraft& learned, const SpeculationRun& run, int64_t now) {
   if (run.statistics.draft_passes >= kFewestPasses && !run.statistics.disturbed()) {
-    learned.token_s = static_cast<double>(run.statistics.draft_ns) / 1e9 / static_cast<double>(run.statistics.draft_passes);
+    learned.token_s =
+        static_cast<double>(run.statistics.draft_ns) / 1e9 / static_cast<double>(run.statistics.draft_passes);
     learned.at = now;
   }
   if (run.sequences > 0) {
@@ -115,10 +118,12 @@ void AddDrafts(LearnedDraft& learned, const SpeculationRun& run, int64_t now) {
     learned.at = now;
   }
   if (run.drafted == 0 || run.draft_tokens == 0) return;
-  const double drafted = static_cast<double>(run.drafted), accepted = static_cast<double>(std::min(run.accepted, run.drafted));
+  const double drafted = static_cast<double>(run.drafted),
+               accepted = static_cast<double>(std::min(run.accepted, run.drafted));
   const double acceptance = TokenAcceptance(accepted, drafted, run.draft_tokens);
   // Of a draft the tokens up to the first refused one are judged: all that were accepted, and that one.
-  const double judged = accepted > 0 ? std::max(accepted, accepted / acceptance) : drafted / static_cast<double>(run.draft_tokens);
+  const double judged =
+      accepted > 0 ? std::max(accepted, accepted / acceptance) : drafted / static_cast<double>(run.draft_tokens);
   const double kept = learned.judged > kMostJudged ? kMostJudged / learned.judged : 1;
   learned.judged = learned.judged * kept + judged;
   learned.accepted = learned.accepted * kept + accepted;
@@ -145,7 +150,8 @@ std::optional<Keys> KeysOf(const LearnedPlace& place) {
     if (!fingerprint) return std::nullopt;
     draft = fmt::format("{:016x}", *fingerprint);
   }
-  return Keys{PassesKey(*model, place.weights_bytes, place.devices, place.engine_version), DraftKey(*model, draft), DraftKey(*model, kNgramDraft), ChoicesKey(*model)};
+  return Keys{PassesKey(*model, place.weights_bytes, place.devices, place.engine_version), DraftKey(*model, draft),
+              DraftKey(*model, kNgramDraft), ChoicesKey(*model)};
 }
 
 // How popular its experts were in earlier runs, of each file that an engine has kept it for.
@@ -153,9 +159,11 @@ std::vector<HeatTable> ReadHeat(const std::vector<std::string>& model_files) {
   std::vector<HeatTable> tables;
   for (const std::string& path : model_files) {
     const auto fingerprint = FingerprintOf(path);
-    const auto bytes = fingerprint ? ReadSmallFile(HeatPath(CacheDirectory(), *fingerprint), kMaxHeatFileBytes) : Status(Code::kNotFound, "");
+    const auto bytes = fingerprint ? ReadSmallFile(HeatPath(CacheDirectory(), *fingerprint), kMaxHeatFileBytes)
+                                   : Status(Code::kNotFound, "");
     if (!bytes.ok()) continue;
-    if (auto table = ParseHeat(*bytes); table.ok() && table->fingerprint == *fingerprint) tables.push_back(std::move(*table));
+    if (auto table = ParseHeat(*bytes); table.ok() && table->fingerprint == *fingerprint)
+      tables.push_back(std::move(*table));
   }
   return tables;
 }
@@ -185,26 +193,35 @@ std::string RenderLearned(const LearnedFile& file) {
   for (const auto& [key, entry] : file.passes) {
     Json widths = Json::array();
     for (const LearnedWidth& width : entry.widths) {
-      widths.push_back({{"passes", width.passes}, {"tokens", width.tokens}, {"seconds", width.seconds}, {"at", width.at}});
+      widths.push_back(
+          {{"passes", width.passes}, {"tokens", width.tokens}, {"seconds", width.seconds}, {"at", width.at}});
     }
     passes[key] = {{"widths", widths}};
   }
   for (const auto& [key, draft] : file.drafts) {
-    drafts[key] = {{"judged", draft.judged}, {"accepted", draft.accepted}, {"token_s", draft.token_s}, {"sequences", draft.sequences}, {"at", draft.at}};
+    drafts[key] = {{"judged", draft.judged},
+                   {"accepted", draft.accepted},
+                   {"token_s", draft.token_s},
+                   {"sequences", draft.sequences},
+                   {"at", draft.at}};
   }
-  for (const auto& [key, entry] : file.choices) choices[key] = {{"choices", entry.choices}, {"again", entry.again}, {"at", entry.at}};
+  for (const auto& [key, entry] : file.choices)
+    choices[key] = {{"choices", entry.choices}, {"again", entry.again}, {"at", entry.at}};
   const Json document = {{"version", kLearnedVersion}, {"passes", passes}, {"drafts", drafts}, {"choices", choices}};
   return document.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-std::string PassesKey(uint64_t model, uint64_t weights_bytes, std::string_view devices, std::string_view engine_version) {
-  return fmt::format("{:016x} | {} | {}{}", model, StepOf(weights_bytes), devices.empty() ? "" : fmt::format("{} | ", devices), engine_version);
+std::string PassesKey(uint64_t model, uint64_t weights_bytes, std::string_view devices,
+                      std::string_view engine_version) {
+  return fmt::format("{:016x} | {} | {}{}", model, StepOf(weights_bytes),
+                     devices.empty() ? "" : fmt::format("{} | ", devices), engine_version);
 }
 
 std::string PlacedText(const std::vector<DeviceMemory>& devices) {
   std::string text;
   for (const DeviceMemory& used : devices) {
-    if (used.weight_bytes > 0) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", used.name, StepOf(used.weight_bytes));
+    if (used.weight_bytes > 0)
+      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", used.name, StepOf(used.weight_bytes));
   }
   return text;
 }
@@ -213,10 +230,12 @@ std::string ChoicesKey(uint64_t model) { return fmt::format("{:016x}", model); }
 
 std::string DraftKey(uint64_t model, std::string_view draft) { return fmt::format("{:016x} | {}", model, draft); }
 
-void AddRun(LearnedFile& file, const std::string& passes_key, const std::string& draft_key, const SpeculationRun& run, int64_t now) {
+void AddRun(LearnedFile& file, const std::string& passes_key, const std::string& draft_key, const SpeculationRun& run,
+            int64_t now) {
   if (!run.statistics.disturbed()) AddPasses(file.passes[passes_key], run.statistics, now);
   AddDrafts(file.drafts[draft_key], run, now);
-  for (auto& [key, entry] : file.passes) std::erase_if(entry.widths, [&](const LearnedWidth& width) { return IsOld(width.at, now); });
+  for (auto& [key, entry] : file.passes)
+    std::erase_if(entry.widths, [&](const LearnedWidth& width) { return IsOld(width.at, now); });
   std::erase_if(file.passes, [&](const auto& entry) { return entry.second.widths.empty(); });
   std::erase_if(file.drafts, [&](const auto& entry) { return IsOld(entry.second.at, now); });
 }
@@ -243,7 +262,8 @@ void AddChoices(LearnedFile& file, const std::string& choices_key, const Statist
   LearnedChoices& learned = file.choices[choices_key];
   const double kept = learned.choices > kMostChoices ? kMostChoices / learned.choices : 1;
   learned.choices = learned.choices * kept + static_cast<double>(statistics.expert_neighbours);
-  learned.again = learned.again * kept + static_cast<double>(std::min(statistics.experts_again, statistics.expert_neighbours));
+  learned.again =
+      learned.again * kept + static_cast<double>(std::min(statistics.experts_again, statistics.expert_neighbours));
   learned.at = now;
 }
 
@@ -262,7 +282,8 @@ ExpertHabits HabitsOf(const LearnedChoices& choices, uint64_t token_choices, con
     }
   }
   if (layers > 0) habits.lasting = share;
-  for (size_t part = 0; layers > 0 && part < sum.size(); ++part) habits.popularity[part] += share * (sum[part] / layers - habits.popularity[part]);
+  for (size_t part = 0; layers > 0 && part < sum.size(); ++part)
+    habits.popularity[part] += share * (sum[part] / layers - habits.popularity[part]);
   habits.learned = true;
   return habits;
 }
@@ -291,8 +312,10 @@ void StoreLearned(const LearnedPlace& place, const SpeculationRun& run) {
   const std::string path = LearnedPath();
   const auto& widths = run.statistics.widths;
   const bool measured = !run.statistics.disturbed() &&
-                        std::any_of(widths.begin(), widths.end(), [](const Statistics::WidthSums& sums) { return sums.passes >= kFewestPasses; });
-  if (path.empty() || (!measured && run.drafted == 0 && !(run.sequences > 0) && run.statistics.expert_neighbours == 0)) return;
+                        std::any_of(widths.begin(), widths.end(),
+                                    [](const Statistics::WidthSums& sums) { return sums.passes >= kFewestPasses; });
+  if (path.empty() || (!measured && run.drafted == 0 && !(run.sequences > 0) && run.statistics.expert_neighbours == 0))
+    return;
   const auto keys = KeysOf(place);
   if (!keys) return;
   LearnedFile file = ReadLearned(path);

@@ -10,7 +10,8 @@ namespace {
 constexpr int64_t kNow = 1'800'000'000;
 
 // Passes of `tokens` tokens in `ms` each, and drafts of which `accepted` of `drafted` tokens were right.
-SpeculationRun RunOf(uint64_t tokens, uint64_t passes, uint64_t ms, uint64_t length = 0, uint64_t drafted = 0, uint64_t accepted = 0) {
+SpeculationRun RunOf(uint64_t tokens, uint64_t passes, uint64_t ms, uint64_t length = 0, uint64_t drafted = 0,
+                     uint64_t accepted = 0) {
   SpeculationRun run;
   run.statistics.widths[WidthIndex(tokens)] = {passes, passes * tokens, passes * ms * 1'000'000};
   run.draft_tokens = length;
@@ -80,7 +81,7 @@ TEST(Learned, DraftTokensTakeWhatTheLibraryMeasured) {
 TEST(Learned, OfADisturbedRunOnlyAcceptanceCounts) {
   LearnedFile file;
   AddRun(file, "m", "d", RunOf(1, 10, 100), kNow);
-  SpeculationRun run = RunOf(1, 10, 500, 4, 400, 200);   // 5 s
+  SpeculationRun run = RunOf(1, 10, 500, 4, 400, 200);  // 5 s
   run.statistics.draft_passes = 10;
   run.statistics.draft_ns = 1'000'000'000;
   run.statistics.disturbed_ns = static_cast<uint64_t>(6e9 * kMostDisturbed) + 1;
@@ -126,9 +127,13 @@ TEST(Learned, DamageIsAsIfNothingWereKnown) {
   LearnedFile file;
   AddRun(file, "m", "d", RunOf(1, 2, 100, 4, 100, 50), kNow);
   const std::string whole = RenderLearned(file);
-  for (size_t length = 0; length + 2 < whole.size(); length += 7) EXPECT_TRUE(ParseLearned(whole.substr(0, length)).passes.empty()) << length;
-  for (const char* text : {"[]", "{}", R"({"version":2})", R"({"version":2,"passes":[1],"drafts":{"d":{"judged":1,"accepted":2,"token_s":0,"sequences":0,"at":1}}})",
-                           R"({"version":2,"passes":{"m":{"widths":[{"passes":1,"tokens":0,"seconds":1,"at":1}]}},"drafts":{"d":{"judged":-1,"accepted":0,"token_s":0,"sequences":0,"at":1}}})"}) {
+  for (size_t length = 0; length + 2 < whole.size(); length += 7)
+    EXPECT_TRUE(ParseLearned(whole.substr(0, length)).passes.empty()) << length;
+  for (
+      const char* text :
+      {"[]", "{}", R"({"version":2})",
+       R"({"version":2,"passes":[1],"drafts":{"d":{"judged":1,"accepted":2,"token_s":0,"sequences":0,"at":1}}})",
+       R"({"version":2,"passes":{"m":{"widths":[{"passes":1,"tokens":0,"seconds":1,"at":1}]}},"drafts":{"d":{"judged":-1,"accepted":0,"token_s":0,"sequences":0,"at":1}}})"}) {
     EXPECT_TRUE(ParseLearned(text).passes.empty() && ParseLearned(text).drafts.empty()) << text;
   }
 }
@@ -142,7 +147,9 @@ TEST(Learned, NearlyTheSameMemoryIsTheSamePlace) {
 
 // A model with layers on a card must not use what was measured without it, or with others there.
 TEST(Learned, PlacementsAreKeptApart) {
-  const auto key = [](std::vector<DeviceMemory> devices) { return PassesKey(1, 1'000'000'000, PlacedText(devices), "e"); };
+  const auto key = [](std::vector<DeviceMemory> devices) {
+    return PassesKey(1, 1'000'000'000, PlacedText(devices), "e");
+  };
   const std::string none = key({}), card = key({{"Vulkan0", 5'000'000'000, 1'000, 1'000}});
   EXPECT_EQ(none, PassesKey(1, 1'000'000'000, "", "e"));
   EXPECT_NE(none, card);
@@ -159,7 +166,7 @@ std::vector<HeatTable> OnePopular() {
   auto& popularity = table.FindOrAdd(0, 32).popularity;
   popularity.assign(32, 1.0 / 31);
   popularity[3] = 1;
-  table.FindOrAdd(4096, 32);   // never used
+  table.FindOrAdd(4096, 32);  // never used
   return {table};
 }
 
@@ -192,10 +199,12 @@ TEST(Learned, AFewTokensSayLittleAboutExperts) {
 }
 
 TEST(Learned, FilesFromBeforeChoicesAreRead) {
-  const LearnedFile file = ParseLearned(R"({"version": 2, "passes": {}, "drafts": {"d": {"judged": 4, "accepted": 2, "token_s": 0, "sequences": 1, "at": 1800000000}}})");
+  const LearnedFile file = ParseLearned(
+      R"({"version": 2, "passes": {}, "drafts": {"d": {"judged": 4, "accepted": 2, "token_s": 0, "sequences": 1, "at": 1800000000}}})");
   EXPECT_EQ(file.drafts.size(), 1u);
   EXPECT_TRUE(file.choices.empty());
-  EXPECT_TRUE(ParseLearned(R"({"version": 2, "choices": {"m": {"choices": 1, "again": 2, "at": 1}}})").choices.empty()) << "more again than there are";
+  EXPECT_TRUE(ParseLearned(R"({"version": 2, "choices": {"m": {"choices": 1, "again": 2, "at": 1}}})").choices.empty())
+      << "more again than there are";
 }
 
 }  // namespace

@@ -32,11 +32,14 @@ double Since(Clock::time_point start) { return std::chrono::duration<double>(Clo
 // The next segments to read: runs from random page-aligned places.
 std::vector<Segment> RandomRuns(const SourceFile& file, uint64_t bytes) {
   std::mt19937_64 random(std::random_device{}());
-  const uint64_t pages = file.size() / kPageBytes, run_bytes = std::min(pages * kPageBytes, kRunSegments * kSegmentBytes);
+  const uint64_t pages = file.size() / kPageBytes,
+                 run_bytes = std::min(pages * kPageBytes, kRunSegments * kSegmentBytes);
   std::vector<Segment> segments;
   for (uint64_t sum = 0; sum < bytes; sum += run_bytes) {
-    const uint64_t begin = std::uniform_int_distribution<uint64_t>(0, pages - run_bytes / kPageBytes)(random) * kPageBytes;
-    for (uint64_t at = 0; at < run_bytes; at += kSegmentBytes) segments.push_back({&file, begin + at, std::min(kSegmentBytes, run_bytes - at)});
+    const uint64_t begin =
+        std::uniform_int_distribution<uint64_t>(0, pages - run_bytes / kPageBytes)(random) * kPageBytes;
+    for (uint64_t at = 0; at < run_bytes; at += kSegmentBytes)
+      segments.push_back({&file, begin + at, std::min(kSegmentBytes, run_bytes - at)});
   }
   return segments;
 }
@@ -48,7 +51,8 @@ Result<DiskSpeed> MeasureDisk(const std::string& path, SourceFile::Access access
   auto file = SourceFile::Open(path, access);
   if (!file.ok()) return file.status();
   if (file->size() < kPageBytes) {
-    return Status(Code::kInvalidArgument, fmt::format("{} is too small to measure the disk with: {}", path, FormatSize(file->size())));
+    return Status(Code::kInvalidArgument,
+                  fmt::format("{} is too small to measure the disk with: {}", path, FormatSize(file->size())));
   }
   auto ring = Region::Reserve(kRingBytes);
   if (!ring.ok()) return ring.status();
@@ -87,7 +91,8 @@ Result<DiskSpeed> MeasureDisk(const std::string& path, SourceFile::Access access
       window_bytes = 0;
     }
     if (progress) {
-      progress(std::min(1.0, std::max(seconds / limits.seconds, static_cast<double>(speed.bytes) / static_cast<double>(limits.bytes))));
+      progress(std::min(1.0, std::max(seconds / limits.seconds,
+                                      static_cast<double>(speed.bytes) / static_cast<double>(limits.bytes))));
     }
     if (seconds >= limits.seconds || speed.bytes >= limits.bytes) break;
   }

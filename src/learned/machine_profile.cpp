@@ -9,9 +9,9 @@
 #include <fmt/format.h>
 
 #include "base/cache_directory.h"
+#include "base/json.h"
 #include "base/small_file.h"
 #include "base/text_file.h"
-#include "base/json.h"
 #include "learned/machine_measure.h"
 
 namespace headrace::cli {
@@ -96,7 +96,8 @@ std::optional<ProfileEntry> LoadProfile(const std::string& path, const std::stri
   const auto it = entries.find(key);
   if (it == entries.end()) return std::nullopt;
   const int64_t age = now - it->second.measured_at;
-  if (age < 0 || age > (it->second.disturbed ? kDisturbedLifetimeSeconds : kProfileLifetimeSeconds)) return std::nullopt;
+  if (age < 0 || age > (it->second.disturbed ? kDisturbedLifetimeSeconds : kProfileLifetimeSeconds))
+    return std::nullopt;
   return it->second;
 }
 

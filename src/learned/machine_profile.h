@@ -15,11 +15,11 @@ namespace headrace::cli {
 
 struct ProfileEntry {
   double disk_bytes_per_s = 0;
-  bool direct = false;                  // measured with O_DIRECT
-  bool disturbed = false;               // while other programs used the disk or the processor: soon measured again
+  bool direct = false;     // measured with O_DIRECT
+  bool disturbed = false;  // while other programs used the disk or the processor: soon measured again
   double memory_bytes_per_s = 0;
-  double prompt_flops_per_s = 0;        // 0: unknown until `headrace bench`
-  int64_t measured_at = 0;              // seconds since 1970
+  double prompt_flops_per_s = 0;  // 0: unknown until `headrace bench`
+  int64_t measured_at = 0;        // seconds since 1970
 };
 
 // "254:0 | 0.7.0 (build 11669)": the disk of the model and the engine whose kernels were measured.
@@ -42,7 +42,8 @@ void StoreProfile(const std::string& path, const std::string& key, const Profile
 
 // The cached entry for the model's disk, or a measurement of it (0.7 s, and 0.2 s for the memory), stored.
 // `fresh` measures in any case, keeping the prompt speed that is known.
-Result<ProfileEntry> MachineProfileFor(const std::string& model_path, const std::string& engine_version, bool fresh = false);
+Result<ProfileEntry> MachineProfileFor(const std::string& model_path, const std::string& engine_version,
+                                       bool fresh = false);
 // Keeps a prompt speed that `bench` measured.
 void RememberPromptFlops(const std::string& model_path, const std::string& engine_version, double flops_per_s);
 

@@ -3,9 +3,9 @@
 #include <gtest/gtest.h>
 
 #include "base/size.h"
-#include "learned/machine_measure.h"
-#include "base/text_file.h"
 #include "base/temporary_tree.h"
+#include "base/text_file.h"
+#include "learned/machine_measure.h"
 
 namespace headrace::cli {
 namespace {
@@ -71,7 +71,8 @@ TEST(MeasureDisk, ReadsAFileOfAnySizeWithinItsLimits) {
   for (const size_t bytes : {size_t{4096}, size_t{5000}, size_t{3} << 20, size_t{9} << 20}) {
     const std::string path = tree.File("data", std::string(bytes, 'x'));
     double last = -1;
-    const auto speed = MeasureDisk(path, SourceFile::Access::kDirect, {0.2, 16 << 20}, [&](double share) { last = share; });
+    const auto speed =
+        MeasureDisk(path, SourceFile::Access::kDirect, {0.2, 16 << 20}, [&](double share) { last = share; });
     ASSERT_TRUE(speed.ok()) << speed.status().message();
     EXPECT_GT(speed->bytes_per_s, 0);
     EXPECT_GT(last, 0);

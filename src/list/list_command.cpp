@@ -5,17 +5,17 @@
 #include <cstdlib>
 #include <memory>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include "base/log.h"
 #include "base/say.h"
 #include "engine/engine_probe.h"
+#include "list/list_report.h"
+#include "models/file_names.h"
 #include "report/exit_status.h"
 #include "report/output.h"
 #include "report/progress_line.h"
-#include "list/list_report.h"
-#include "models/file_names.h"
 
 namespace headrace::list {
 namespace {
@@ -66,14 +66,17 @@ int List(const ListOptions& options) {
   settings.flash = options.flash;
   const auto config = cli::ResolveConfig(settings.flash, getenv, {});
   if (!config.ok()) return cli::Fail(config.status());
-  if (const Status found = FindEngine(options.engine, settings); !found.ok()) return cli::Fail(found.message(), cli::kExitNotFound);
+  if (const Status found = FindEngine(options.engine, settings); !found.ok())
+    return cli::Fail(found.message(), cli::kExitNotFound);
   // What a load would warn of is not asked here.
   SetLogLevel(LogLevel::kQuiet);
   ModelLibrary library(places, {});
   cli::ProgressLine progress;
   progress.Show("looking for models");
   std::vector<ModelEntry> entries = library.Scan();
-  std::erase_if(entries, [](const ModelEntry& entry) { return entry.kind == ModelKind::kProjector || IsProjectorName(entry.path); });
+  std::erase_if(entries, [](const ModelEntry& entry) {
+    return entry.kind == ModelKind::kProjector || IsProjectorName(entry.path);
+  });
   Foreseer foreseer(settings, library);
   std::vector<ListedModel> models;
   for (ModelEntry& entry : entries) {
@@ -82,7 +85,7 @@ int List(const ListOptions& options) {
     models.push_back({std::move(entry), std::move(outlook)});
   }
   progress.Show("");
-  const uint64_t limit = config->config.process_bytes;   // 0: none
+  const uint64_t limit = config->config.process_bytes;  // 0: none
   const uint64_t memory = limit != Config::kAutomatic && limit > 0 ? limit : foreseer.available().bytes;
   if (models.empty() && !options.json) {
     Say("there is no model on this machine; headrace pull hf:USER/REPOSITORY fetches one");
@@ -95,10 +98,13 @@ int List(const ListOptions& options) {
 }  // namespace
 
 void AddListCommand(CLI::App& app, cli::CommandLine& line) {
-  CLI::App* command = app.add_subcommand("list", "The models on this machine: whether each fits, and how fast it would be");
+  CLI::App* command =
+      app.add_subcommand("list", "The models on this machine: whether each fits, and how fast it would be");
   command->footer(kExamples);
   const auto options = std::make_shared<ListOptions>();
-  command->add_option("--models-dir", options->folders, "Look into this folder too; may be given several times")->type_name("DIR")->allow_extra_args(false);
+  command->add_option("--models-dir", options->folders, "Look into this folder too; may be given several times")
+      ->type_name("DIR")
+      ->allow_extra_args(false);
   command->add_flag("--json", options->json, "Machine-readable output");
   cli::AddFlashOptions(*command, options->flash);
   cli::AddEngineOption(*command, options->engine);

@@ -4,10 +4,10 @@
 
 #include "base/json.h"
 #include "base/size.h"
-#include "report/exit_status.h"
-#include "report/text_table.h"
 #include "models/file_names.h"
 #include "models/hub_names.h"
+#include "report/exit_status.h"
+#include "report/text_table.h"
 
 namespace headrace::list {
 namespace {
@@ -33,12 +33,14 @@ std::string RenderListText(const std::vector<ListedModel>& models, uint64_t memo
   table.AddRow({"NAME", "SIZE", "TYPE", "MEMORY", "TOKENS/S"});
   std::string problems;
   for (const auto& [entry, outlook] : models) {
-    table.AddRow({entry.id, FormatSize(entry.size_bytes), Type(entry), ToString(outlook.verdict), Speed(outlook.tokens_per_s)});
+    table.AddRow(
+        {entry.id, FormatSize(entry.size_bytes), Type(entry), ToString(outlook.verdict), Speed(outlook.tokens_per_s)});
     if (!outlook.reason.empty()) problems += fmt::format("{}: {}\n", entry.id, cli::OneLine(outlook.reason));
   }
   std::string text = table.Render();
   if (!problems.empty()) text += "\n" + problems;
-  return text + fmt::format("\nwith {} of memory available; tokens/s are predictions. headrace plan NAME says more.\n", FormatSize(memory_bytes));
+  return text + fmt::format("\nwith {} of memory available; tokens/s are predictions. headrace plan NAME says more.\n",
+                            FormatSize(memory_bytes));
 }
 
 std::string RenderListJson(const std::vector<ListedModel>& models, uint64_t memory_bytes) {
@@ -58,7 +60,8 @@ std::string RenderListJson(const std::vector<ListedModel>& models, uint64_t memo
                     {"tokens_per_s", NumberOrNull(outlook.tokens_per_s)},
                     {"reason", TextOrNull(outlook.reason)}});
   }
-  return Json{{"memory_bytes", memory_bytes}, {"models", list}}.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return Json{{"memory_bytes", memory_bytes}, {"models", list}}.dump(2, ' ', false, Json::error_handler_t::replace) +
+         "\n";
 }
 
 }  // namespace headrace::list

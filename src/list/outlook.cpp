@@ -17,11 +17,16 @@ Verdict VerdictOf(const Json& estimate) {
 
 const char* ToString(Verdict verdict) {
   switch (verdict) {
-    case Verdict::kFits: return "fits";
-    case Verdict::kStreams: return "streams";
-    case Verdict::kTooSmall: return "too small";
-    case Verdict::kDamaged: return "damaged";
-    case Verdict::kUnknown: return "unknown";
+    case Verdict::kFits:
+      return "fits";
+    case Verdict::kStreams:
+      return "streams";
+    case Verdict::kTooSmall:
+      return "too small";
+    case Verdict::kDamaged:
+      return "damaged";
+    case Verdict::kUnknown:
+      return "unknown";
   }
   return "";
 }
@@ -44,7 +49,8 @@ Outlook Foreseer::Foresee(const ModelEntry& entry) {
   Outlook outlook{VerdictOf(*estimate), 0, ""};
   if (outlook.verdict == Verdict::kTooSmall) outlook.reason = TextOf(*estimate, "reason");
   const Json* prediction = FindMember(*estimate, "prediction");
-  if (prediction != nullptr && entry.kind == ModelKind::kText) outlook.tokens_per_s = NumberOf(*prediction, "decode_tokens_per_s");
+  if (prediction != nullptr && entry.kind == ModelKind::kText)
+    outlook.tokens_per_s = NumberOf(*prediction, "decode_tokens_per_s");
   return outlook;
 }
 

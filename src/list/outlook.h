@@ -1,4 +1,5 @@
-// What a model on this machine can be expected to do: what `headrace serve` would decide for one request at a time if it were loaded alone.
+// What a model on this machine can be expected to do: what `headrace serve` would decide for one request at a time if
+// it were loaded alone.
 #pragma once
 
 #include <string>
@@ -16,8 +17,8 @@ const char* ToString(Verdict verdict);
 
 struct Outlook {
   Verdict verdict = Verdict::kUnknown;
-  double tokens_per_s = 0;   // 0: not known, or it writes no text
-  std::string reason;        // why it is too small, damaged or not known; "" otherwise
+  double tokens_per_s = 0;  // 0: not known, or it writes no text
+  std::string reason;       // why it is too small, damaged or not known; "" otherwise
 };
 
 struct ListedModel {
@@ -25,8 +26,8 @@ struct ListedModel {
   Outlook outlook;
 };
 
-// Lets the engine simulate its allocations, and measures the disk where it is not known yet (a second). Of a file that cannot be read
-// the outlook has the error.
+// Lets the engine simulate its allocations, and measures the disk where it is not known yet (a second). Of a file that
+// cannot be read the outlook has the error.
 class Foreseer {
  public:
   // Both outlive it.

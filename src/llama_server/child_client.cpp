@@ -8,9 +8,9 @@
 #include <fmt/format.h>
 
 #include "base/size.h"
-#include "report/exit_status.h"
 #include "http/event_reader.h"
 #include "http/http.h"
+#include "report/exit_status.h"
 
 namespace headrace::serve {
 
@@ -20,7 +20,8 @@ using Socket = asio::local::stream_protocol::socket;
 
 namespace {
 
-Task<ErrorCode> Send(Socket& socket, std::string socket_path, std::string method, std::string target, std::string body) {
+Task<ErrorCode> Send(Socket& socket, std::string socket_path, std::string method, std::string target,
+                     std::string body) {
   ErrorCode error;
   co_await socket.async_connect(asio::local::stream_protocol::endpoint(socket_path), Into(error));
   if (error) co_return error;
@@ -40,7 +41,8 @@ Status Failed(std::string_view method, std::string_view target, const ErrorCode&
 
 }  // namespace
 
-Task<Result<ChildAnswer>> AskChild(std::string socket_path, std::string method, std::string target, std::string body, Millis time) {
+Task<Result<ChildAnswer>> AskChild(std::string socket_path, std::string method, std::string target, std::string body,
+                                   Millis time) {
   const auto executor = co_await asio::this_coro::executor;
   // Shared with the alarm, which may be on its way when the answer is here.
   const auto socket = std::make_shared<Socket>(executor);
@@ -54,7 +56,8 @@ Task<Result<ChildAnswer>> AskChild(std::string socket_path, std::string method, 
   });
   const auto failed = [&](const ErrorCode& error) {
     if (!*late) return Failed(method, target, error);
-    return Status(Code::kIo, fmt::format("{} {}: no answer within {} s", method, target, std::chrono::duration<double>(time).count()));
+    return Status(Code::kIo, fmt::format("{} {}: no answer within {} s", method, target,
+                                         std::chrono::duration<double>(time).count()));
   };
   ErrorCode error = co_await Send(*socket, std::move(socket_path), method, target, std::move(body));
   if (error) co_return failed(error);
@@ -67,13 +70,14 @@ Task<Result<ChildAnswer>> AskChild(std::string socket_path, std::string method, 
   co_return ChildAnswer{static_cast<int>(parser.get().result_int()), std::move(parser.get().body())};
 }
 
-Task<Result<ChildAnswer>> StreamFromChild(std::string socket_path, std::string target, std::string body, OnEvent on_event) {
+Task<Result<ChildAnswer>> StreamFromChild(std::string socket_path, std::string target, std::string body,
+                                          OnEvent on_event) {
   Socket socket(co_await asio::this_coro::executor);
   ErrorCode error = co_await Send(socket, std::move(socket_path), "POST", target, std::move(body));
   if (error) co_return Failed("POST", target, error);
   beast::flat_buffer buffer;
   http::response_parser<http::buffer_body> parser;
-  parser.body_limit(std::numeric_limits<uint64_t>::max());   // "none" refuses every length in Boost 1.74
+  parser.body_limit(std::numeric_limits<uint64_t>::max());  // "none" refuses every length in Boost 1.74
   co_await http::async_read_header(socket, buffer, parser, Into(error));
   if (error) co_return Failed("POST", target, error);
   ChildAnswer answer{static_cast<int>(parser.get().result_int()), ""};

@@ -9,8 +9,8 @@ namespace {
 std::optional<ChildTimings> TimingsIn(const Json& json) {
   const Json* timings = FindMember(json, "timings");
   if (timings == nullptr || !timings->is_object()) return std::nullopt;
-  return ChildTimings{CountOf(*timings, "prompt_n") + CountOf(*timings, "cache_n"), CountOf(*timings, "predicted_n"), NumberOf(*timings, "prompt_ms"),
-                      NumberOf(*timings, "predicted_ms")};
+  return ChildTimings{CountOf(*timings, "prompt_n") + CountOf(*timings, "cache_n"), CountOf(*timings, "predicted_n"),
+                      NumberOf(*timings, "prompt_ms"), NumberOf(*timings, "predicted_ms")};
 }
 
 }  // namespace
@@ -32,7 +32,8 @@ ChildOutput OpenAiOutput(const Json& json) {
   const Json& choice = choices->front();
   output.end = TextOf(choice, "finish_reason");
   output.text = TextOf(choice, "text");
-  if (const Json* logprobs = FindMember(choice, "logprobs"); logprobs != nullptr) output.logprobs = MemberOrNull(*logprobs, "content");
+  if (const Json* logprobs = FindMember(choice, "logprobs"); logprobs != nullptr)
+    output.logprobs = MemberOrNull(*logprobs, "content");
   for (const char* name : {"message", "delta"}) {
     const Json* message = FindMember(choice, name);
     if (message == nullptr) continue;

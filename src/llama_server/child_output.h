@@ -10,18 +10,18 @@
 namespace headrace::serve {
 
 struct ChildTimings {
-  uint64_t prompt_tokens = 0, tokens = 0;   // read (those that were in the cache too), written
+  uint64_t prompt_tokens = 0, tokens = 0;  // read (those that were in the cache too), written
   double prompt_ms = 0, ms = 0;
 };
 
 struct ChildOutput {
   std::string text, thinking;
-  Json tool_calls;                          // OpenAI's, or pieces of them; null without
-  Json logprobs;                            // of the tokens, OpenAI's list; null without
-  std::string end;                          // why it ended: OpenAI's finish_reason; "" while it goes on
-  bool at_stop_text = false;                // it ended at one of the request's stop texts, as far as this is told
+  Json tool_calls;            // OpenAI's, or pieces of them; null without
+  Json logprobs;              // of the tokens, OpenAI's list; null without
+  std::string end;            // why it ended: OpenAI's finish_reason; "" while it goes on
+  bool at_stop_text = false;  // it ended at one of the request's stop texts, as far as this is told
   std::optional<ChildTimings> timings;
-  std::string error;                        // what went wrong, "" when nothing did
+  std::string error;  // what went wrong, "" when nothing did
 };
 
 // Of /v1/chat/completions and /v1/completions.

@@ -18,15 +18,15 @@
 #include "base/descriptor.h"
 #include "base/log.h"
 #include "base/say.h"
-#include "report/exit_status.h"
 #include "llama_server/descriptor_limit.h"
+#include "report/exit_status.h"
 
 namespace headrace::serve {
 namespace {
 
 constexpr Millis kReapTime{5000};
 constexpr int kReapTimes = 2;
-constexpr Millis kLogTime{500};          // that the rest of the log may take after the end
+constexpr Millis kLogTime{500};  // that the rest of the log may take after the end
 constexpr size_t kLongestLine = 4096;
 constexpr size_t kLongestError = 400;
 
@@ -150,7 +150,8 @@ Task<> ChildProcess::Stop(Millis grace) {
     const bool reaped = co_await WaitForEnd(kReapTime);
     if (reaped) co_return;
   }
-  LogWarning(fmt::format("{}: process {} does not end though it was killed: the kernel holds it, for a disk as a rule", spec_.label, pid_));
+  LogWarning(fmt::format("{}: process {} does not end though it was killed: the kernel holds it, for a disk as a rule",
+                         spec_.label, pid_));
 }
 
 bool ChildProcess::stopped() const {
@@ -160,7 +161,8 @@ bool ChildProcess::stopped() const {
   std::getline(file, text);
   // "PID (NAME) STATE": the name may hold anything.
   const size_t name_end = text.rfind(')');
-  return name_end != std::string::npos && name_end + 2 < text.size() && (text[name_end + 2] == 'T' || text[name_end + 2] == 't');
+  return name_end != std::string::npos && name_end + 2 < text.size() &&
+         (text[name_end + 2] == 'T' || text[name_end + 2] == 't');
 }
 
 std::string ChildProcess::DescribeEnd() const {

@@ -11,19 +11,19 @@
 #include <vector>
 
 #include "base/status.h"
-#include "process/launcher.h"
 #include "http/net.h"
+#include "process/launcher.h"
 
 namespace headrace::serve {
 
 struct ChildSpec {
-  std::string label;                     // before each of its lines in our log: the model's id
+  std::string label;  // before each of its lines in our log: the model's id
   std::string program;
   std::vector<std::string> arguments;
   cli::Environment environment;
-  bool debug = false;                    // all it writes goes to our log, not only what the library says
-  bool own_group = true;                 // Ctrl-C reaches us alone and we can drain; else it is stopped with us
-  bool streams = false;                  // the library is in it
+  bool debug = false;     // all it writes goes to our log, not only what the library says
+  bool own_group = true;  // Ctrl-C reaches us alone and we can drain; else it is stopped with us
+  bool streams = false;   // the library is in it
 };
 
 // Lives on the loop; kept alive by its own coroutines until the process has ended. It is ended when we are killed.
@@ -38,8 +38,8 @@ class ChildProcess : public std::enable_shared_from_this<ChildProcess> {
   // A signal holds it (SIGSTOP): it answers nothing.
   bool stopped() const;
 
-  // SIGTERM, and SIGKILL after `grace`, at once where it is stopped; returns when it has ended, or cannot be ended: it is in the kernel and does
-  // not come back, which a line says.
+  // SIGTERM, and SIGKILL after `grace`, at once where it is stopped; returns when it has ended, or cannot be ended: it
+  // is in the kernel and does not come back, which a line says.
   Task<> Stop(Millis grace);
   // False when it still runs after `time`.
   Task<bool> WaitForEnd(Millis time);
@@ -58,8 +58,8 @@ class ChildProcess : public std::enable_shared_from_this<ChildProcess> {
   bool Reap();
 
   ChildSpec spec_;
-  pid_t pid_ = -1;                       // -1: ended
-  int end_ = 0;                          // of waitpid
+  pid_t pid_ = -1;  // -1: ended
+  int end_ = 0;     // of waitpid
   boost::asio::signal_set ended_;
   boost::asio::posix::stream_descriptor log_;
   bool log_ended_ = false;

@@ -1,5 +1,5 @@
-// The name under which llama-server knows a model. It parts names at commas and takes blanks off their ends; such a model gets another one
-// there, and its own in the answers. Pure.
+// The name under which llama-server knows a model. It parts names at commas and takes blanks off their ends; such a
+// model gets another one there, and its own in the answers. Pure.
 #pragma once
 
 #include <string>
@@ -23,8 +23,8 @@ class NameRestorer {
   std::string Finish() { return std::move(held_); }
 
  private:
-  std::string from_, to_;   // as JSON writes them; from_ "" where both are the same
-  std::string held_;        // the end, which may be the beginning of the name
+  std::string from_, to_;  // as JSON writes them; from_ "" where both are the same
+  std::string held_;       // the end, which may be the beginning of the name
 };
 
 }  // namespace headrace::serve

@@ -17,12 +17,15 @@ TEST(EngineName, WhatLlamaServerWouldChangeGetsAnother) {
 
 TEST(EngineName, IsRestoredHoweverTheAnswerIsCut) {
   const std::string id = "Llama, \"tuned\"", name = EngineName(id);
-  const std::string answer = "data: {\"model\":\"" + name + "\",\"x\":\"" + name + " here\"}\n\ndata: {\"model\":\"" + name + "\"}\n\ndata: \"head";
-  const std::string wanted = "data: {\"model\":\"Llama, \\\"tuned\\\"\",\"x\":\"" + name + " here\"}\n\ndata: {\"model\":\"Llama, \\\"tuned\\\"\"}\n\ndata: \"head";
+  const std::string answer = "data: {\"model\":\"" + name + "\",\"x\":\"" + name + " here\"}\n\ndata: {\"model\":\"" +
+                             name + "\"}\n\ndata: \"head";
+  const std::string wanted = "data: {\"model\":\"Llama, \\\"tuned\\\"\",\"x\":\"" + name +
+                             " here\"}\n\ndata: {\"model\":\"Llama, \\\"tuned\\\"\"}\n\ndata: \"head";
   for (size_t size = 1; size <= answer.size(); ++size) {
     NameRestorer restorer(name, id);
     std::string text;
-    for (size_t at = 0; at < answer.size(); at += size) text += restorer.Feed(std::string_view(answer).substr(at, size));
+    for (size_t at = 0; at < answer.size(); at += size)
+      text += restorer.Feed(std::string_view(answer).substr(at, size));
     text += restorer.Finish();
     EXPECT_EQ(text, wanted) << size;
   }

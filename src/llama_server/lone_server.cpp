@@ -16,12 +16,15 @@ namespace {
 
 constexpr Millis kPoll{50};
 
-constexpr const char* kOptions[] = {"-m", "--model", "--host", "--port", "--api-key", "--api-key-file", "-a", "--alias", "--models-dir",
-                                    "--models-preset", "--models-max", "--reuse-port", "--api-prefix", "--ssl-key-file", "--ssl-cert-file"};
+constexpr const char* kOptions[] = {
+    "-m",           "--model",        "--host",         "--port",          "--api-key",    "--api-key-file",
+    "-a",           "--alias",        "--models-dir",   "--models-preset", "--models-max", "--reuse-port",
+    "--api-prefix", "--ssl-key-file", "--ssl-cert-file"};
 
 }  // namespace
 
-LoneServer::LoneServer(const Executor& executor, std::string socket_path) : executor_(executor), socket_path_(std::move(socket_path)) {}
+LoneServer::LoneServer(const Executor& executor, std::string socket_path)
+    : executor_(executor), socket_path_(std::move(socket_path)) {}
 
 LoneServer::~LoneServer() { unlink(socket_path_.c_str()); }
 
@@ -59,8 +62,8 @@ Task<Status> LoneServer::Start(LoneServerSpec spec, std::function<void()> on_wai
     if (stopped_) break;
     const auto statistics = ReadStatistics();
     const std::string library = statistics ? statistics->last_error : "";
-    co_return Status(Code::kInternal, fmt::format("{} could not be loaded: llama-server {}{}{}", label, process->DescribeEnd(),
-                                                  library.empty() ? "" : "; ", library));
+    co_return Status(Code::kInternal, fmt::format("{} could not be loaded: llama-server {}{}{}", label,
+                                                  process->DescribeEnd(), library.empty() ? "" : "; ", library));
   }
   co_return cancelled;
 }
@@ -72,11 +75,11 @@ Task<> LoneServer::Stop(Millis grace) {
 }
 
 std::string LoneServer::WhyNotStreaming() const {
-  if (snapshot_.path().empty()) return "";   // it works without, and nobody can tell
+  if (snapshot_.path().empty()) return "";  // it works without, and nobody can tell
   const auto statistics = ReadStatistics();
   if (statistics && statistics->streamed() && statistics->passes > 0) return "";
   if (statistics && !statistics->last_error.empty()) return statistics->last_error;
-  if (statistics && statistics->on_devices()) return "";   // the engine put all layers there
+  if (statistics && statistics->on_devices()) return "";  // the engine put all layers there
   return "llama-server computed without it; its llama.cpp may be of another kind: see `headrace doctor`";
 }
 

@@ -10,19 +10,19 @@
 
 #include "base/config.h"
 #include "base/status.h"
-#include "report/snapshot_file.h"
-#include "llama_server/child_process.h"
 #include "http/net.h"
+#include "llama_server/child_process.h"
+#include "report/snapshot_file.h"
 
 namespace headrace::serve {
 
 struct LoneServerSpec {
-  std::string label;                     // the model's name: before lines of its log, and in errors
-  std::string program;                   // llama-server
-  std::vector<std::string> arguments;    // of BuildServerArguments, with the socket's path
-  std::string library;                   // preloaded where `config` wants it
-  Config config;                         // snapshot_path is the server's own
-  bool own_group = true;                 // no signals of our terminal; see ChildSpec
+  std::string label;                   // the model's name: before lines of its log, and in errors
+  std::string program;                 // llama-server
+  std::vector<std::string> arguments;  // of BuildServerArguments, with the socket's path
+  std::string library;                 // preloaded where `config` wants it
+  Config config;                       // snapshot_path is the server's own
+  bool own_group = true;               // no signals of our terminal; see ChildSpec
 };
 
 // Lives on the loop, longer than its coroutines.
@@ -32,8 +32,8 @@ class LoneServer {
   LoneServer(const Executor& executor, std::string socket_path);
   ~LoneServer();
 
-  // Returns when it answers; `on_wait` is called about twenty times a second meanwhile. Also starts it again after its end.
-  // Errors: those of StartProcess; kInternal with how it ended and its first error; kCancelled after Stop.
+  // Returns when it answers; `on_wait` is called about twenty times a second meanwhile. Also starts it again after its
+  // end. Errors: those of StartProcess; kInternal with how it ended and its first error; kCancelled after Stop.
   Task<Status> Start(LoneServerSpec spec, std::function<void()> on_wait = {});
   // SIGTERM, and SIGKILL after `grace`; returns when it has ended. For good.
   Task<> Stop(Millis grace);

@@ -19,7 +19,8 @@ PrivateFolder::PrivateFolder() {
     if (parent == nullptr || *parent == '\0') continue;
     std::string path = std::string(parent) + "/headrace-XXXXXX";
     // llama-server parts its --host at commas.
-    if (path.size() > kLongestFolder || path.find(',') != std::string::npos || mkdtemp(path.data()) == nullptr) continue;
+    if (path.size() > kLongestFolder || path.find(',') != std::string::npos || mkdtemp(path.data()) == nullptr)
+      continue;
     path_ = path;
     return;
   }

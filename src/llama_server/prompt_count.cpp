@@ -2,27 +2,30 @@
 
 #include <fmt/format.h>
 
-#include "llama_server/child_client.h"
 #include "http/http.h"
+#include "llama_server/child_client.h"
 
 namespace headrace::serve {
 namespace {
 
 // The member `name` of the object that is the answer.
-Task<Result<Json>> Ask(std::string socket_path, const char* target, std::string body, const char* name, Json::value_t type) {
+Task<Result<Json>> Ask(std::string socket_path, const char* target, std::string body, const char* name,
+                       Json::value_t type) {
   const auto answer = co_await AskChild(std::move(socket_path), "POST", target, std::move(body), kUsualQuestion);
   if (!answer.ok()) co_return answer.status();
   if (answer->status != 200) co_return RefusalOf(answer->body);
   const Json json = JsonOrNull(answer->body);
   const Json* found = FindMember(json, name);
-  if (found == nullptr || found->type() != type) co_return Status(Code::kInternal, fmt::format("llama-server answers {} without {}", target, name));
+  if (found == nullptr || found->type() != type)
+    co_return Status(Code::kInternal, fmt::format("llama-server answers {} without {}", target, name));
   co_return *found;
 }
 
 }  // namespace
 
 Task<Result<std::string>> ChatText(std::string socket_path, std::string body) {
-  const auto prompt = co_await Ask(std::move(socket_path), "/apply-template", std::move(body), "prompt", Json::value_t::string);
+  const auto prompt =
+      co_await Ask(std::move(socket_path), "/apply-template", std::move(body), "prompt", Json::value_t::string);
   if (!prompt.ok()) co_return prompt.status();
   co_return prompt->get<std::string>();
 }
@@ -42,7 +45,7 @@ Task<Result<std::vector<std::string>>> TokenPieces(std::string socket_path, std:
   for (const Json& token : *tokens) {
     std::string& bytes = pieces.emplace_back(TextOf(token, "piece"));
     const Json* piece = FindMember(token, "piece");
-    if (piece == nullptr || !piece->is_array()) continue;   // bytes of a character that several tokens make
+    if (piece == nullptr || !piece->is_array()) continue;  // bytes of a character that several tokens make
     for (const Json& byte : *piece) bytes += static_cast<char>(byte.is_number_unsigned() ? byte.get<unsigned>() : 0);
   }
   co_return pieces;

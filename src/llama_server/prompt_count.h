@@ -17,8 +17,8 @@ Task<Result<std::string>> ChatText(std::string socket_path, std::string body);
 // Tokens of a text as a prompt, with what the engine puts before it.
 Task<Result<uint64_t>> CountTokens(std::string socket_path, std::string text);
 
-// The text token by token as the engine would print them, without what it puts before it: some vocabularies have a blank before
-// the first word. A piece may be a part of a character.
+// The text token by token as the engine would print them, without what it puts before it: some vocabularies have a
+// blank before the first word. A piece may be a part of a character.
 Task<Result<std::vector<std::string>>> TokenPieces(std::string socket_path, std::string text);
 
 }  // namespace headrace::serve

@@ -44,7 +44,8 @@ AvailableMemory FindAvailableMemory(const ReadText& read, const AddressLimits& l
     if (const auto info = ParseMeminfo(*text)) take(info->available_bytes, "free memory");
   }
   if (const auto limit = FindCgroupLimit(read)) {
-    take(limit->available_bytes(), fmt::format("cgroup v{} limit of {}", limit->version, FormatSize(limit->limit_bytes)));
+    take(limit->available_bytes(),
+         fmt::format("cgroup v{} limit of {}", limit->version, FormatSize(limit->limit_bytes)));
   }
   const ProcessMemory own = ReadProcessMemory(read).value_or(ProcessMemory());
   const auto left = [](uint64_t limit, uint64_t used) { return limit - std::min(limit, used); };

@@ -19,8 +19,9 @@ struct MemoryInfo {
 std::optional<MemoryInfo> ParseMeminfo(std::string_view text);
 
 struct AvailableMemory {
-  uint64_t bytes = 0;            // beyond what this process holds already; 0: unknown or nothing
-  std::string limited_by;        // "free memory", "cgroup v2 limit of 2.00 GiB", "address space limit (ulimit -v) of 4.00 GiB"
+  uint64_t bytes = 0;  // beyond what this process holds already; 0: unknown or nothing
+  std::string
+      limited_by;  // "free memory", "cgroup v2 limit of 2.00 GiB", "address space limit (ulimit -v) of 4.00 GiB"
   bool unknown() const { return limited_by.empty() && bytes == 0; }
 };
 // Reads small files of /proc and /sys. Thread-safe.

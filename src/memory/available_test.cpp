@@ -68,7 +68,8 @@ TEST(Available, MarginAndAutomaticLimit) {
   EXPECT_EQ(AutomaticLimit({10 * kGiB, ""}, std::nullopt), 9 * kGiB);
   ProcessMemory own;
   own.anonymous_bytes = 3 * kGiB;
-  EXPECT_EQ(AutomaticLimit({10 * kGiB, ""}, own), 13 * kGiB - 13 * kGiB / 10) << "what it holds is not available, but its own";
+  EXPECT_EQ(AutomaticLimit({10 * kGiB, ""}, own), 13 * kGiB - 13 * kGiB / 10)
+      << "what it holds is not available, but its own";
   EXPECT_EQ(HardLimit({10 * kGiB, ""}, own), 13 * kGiB - 13 * kGiB / 32);
   EXPECT_EQ(HardLimit({100 * kMiB, ""}, std::nullopt), 36 * kMiB);
   EXPECT_EQ(HardLimit({0, "free memory"}, std::nullopt), 0u);

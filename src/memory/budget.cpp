@@ -33,8 +33,8 @@ Status Reservation::Grow(uint64_t bytes) {
 
 Status Reservation::Shrink(uint64_t bytes) {
   if (bytes > bytes_) {
-    return Status(Code::kInternal, fmt::format("{}: cannot give {} back, {} are reserved", what_,
-                                               FormatSize(bytes), FormatSize(bytes_)));
+    return Status(Code::kInternal, fmt::format("{}: cannot give {} back, {} are reserved", what_, FormatSize(bytes),
+                                               FormatSize(bytes_)));
   }
   if (budget_ != nullptr) budget_->Refund(bytes);
   bytes_ -= bytes;
@@ -85,8 +85,9 @@ Status Budget::Charge(uint64_t bytes, std::string_view what) {
     used = used_bytes_;
     limit = limit_bytes_;
   }
-  return Status(Code::kOutOfBudget, fmt::format("{} needs {}, but {} of the limit of {} are in use: {} are left", what, FormatSize(bytes),
-                                                FormatSize(used), FormatSize(limit), FormatSize(left)));
+  return Status(Code::kOutOfBudget,
+                fmt::format("{} needs {}, but {} of the limit of {} are in use: {} are left", what, FormatSize(bytes),
+                            FormatSize(used), FormatSize(limit), FormatSize(left)));
 }
 
 void Budget::Refund(uint64_t bytes) {

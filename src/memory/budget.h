@@ -35,8 +35,7 @@ class Reservation {
 
  private:
   friend class Budget;
-  Reservation(Budget* budget, uint64_t bytes, std::string_view what)
-      : budget_(budget), bytes_(bytes), what_(what) {}
+  Reservation(Budget* budget, uint64_t bytes, std::string_view what) : budget_(budget), bytes_(bytes), what_(what) {}
 
   Budget* budget_ = nullptr;  // outlives this
   uint64_t bytes_ = 0;
@@ -66,7 +65,7 @@ class Budget {
   void Refund(uint64_t bytes);
 
   mutable std::mutex mutex_;
-  uint64_t limit_bytes_;       // guarded by mutex_
+  uint64_t limit_bytes_;     // guarded by mutex_
   uint64_t used_bytes_ = 0;  // guarded by mutex_
   uint64_t peak_bytes_ = 0;  // guarded by mutex_
 };

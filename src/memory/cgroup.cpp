@@ -11,7 +11,7 @@ namespace {
 // A mounted hierarchy that can hold memory limits.
 struct Hierarchy {
   int version = 0;
-  std::string root;   // the group that the mount point shows
+  std::string root;  // the group that the mount point shows
   std::string mount;
 };
 
@@ -102,7 +102,8 @@ std::optional<uint64_t> ReadLimit(const ReadText& read, const Cgroup& group) {
 }
 
 uint64_t ReadUsed(const ReadText& read, const Cgroup& group) {
-  return ReadBytes(read, group.directory + (group.version == 2 ? "/memory.current" : "/memory.usage_in_bytes")).value_or(0);
+  return ReadBytes(read, group.directory + (group.version == 2 ? "/memory.current" : "/memory.usage_in_bytes"))
+      .value_or(0);
 }
 
 }  // namespace
@@ -129,7 +130,8 @@ std::vector<Cgroup> FindCgroups(const ReadText& read) {
 std::optional<CgroupLimit> ReadCgroupLimit(const ReadText& read, const Cgroup& group, bool count_page_cache) {
   const auto limit = ReadLimit(read, group);
   if (!limit) return std::nullopt;
-  return CgroupLimit{group.version, group.directory, *limit, ReadUsed(read, group), count_page_cache ? PageCache(read, group) : 0};
+  return CgroupLimit{group.version, group.directory, *limit, ReadUsed(read, group),
+                     count_page_cache ? PageCache(read, group) : 0};
 }
 
 std::optional<CgroupLimit> FindCgroupLimit(const ReadText& read) {

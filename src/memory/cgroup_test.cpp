@@ -62,7 +62,8 @@ TEST(Cgroup, ContainerWhoseMountShowsItsOwnGroup) {
 
 TEST(Cgroup, NoneAndNonsense) {
   EXPECT_FALSE(FindCgroupLimit(TextFiles({})));
-  EXPECT_FALSE(FindCgroupLimit(TextFiles({{"/proc/self/cgroup", "::::\n\nx"}, {"/proc/self/mountinfo", "- - -\n a b - c\n"}})));
+  EXPECT_FALSE(
+      FindCgroupLimit(TextFiles({{"/proc/self/cgroup", "::::\n\nx"}, {"/proc/self/mountinfo", "- - -\n a b - c\n"}})));
 }
 
 TEST(Cgroup, UsedAboveTheLimitLeavesNothing) {

@@ -18,7 +18,8 @@ void TouchPages(std::byte* data, uint64_t bytes) {
   if (::madvise(data, bytes, MADV_POPULATE_WRITE) == 0) return;
 #endif
   // Linux before 5.14. A read may be writing there.
-  for (uint64_t at = 0; at < bytes; at += kPageBytes) std::atomic_ref(*reinterpret_cast<unsigned char*>(data + at)).fetch_or(0);
+  for (uint64_t at = 0; at < bytes; at += kPageBytes)
+    std::atomic_ref(*reinterpret_cast<unsigned char*>(data + at)).fetch_or(0);
 }
 
 }  // namespace

@@ -68,7 +68,9 @@ TEST(Headroom, ALimitThatFallsIsSeenAtTheNextPiece) {
   uint64_t limit = 600 * kMiB;
   Headroom headroom([&limit](const std::string& path) -> std::optional<std::string> {
     if (path.ends_with("limit_in_bytes")) return std::to_string(limit);
-    return TextFiles({{"/proc/self/cgroup", "4:memory:/a\n"}, {"/proc/self/mountinfo", kMounts}, {"/cg/a/memory.usage_in_bytes", "1000000"}})(path);
+    return TextFiles({{"/proc/self/cgroup", "4:memory:/a\n"},
+                      {"/proc/self/mountinfo", kMounts},
+                      {"/cg/a/memory.usage_in_bytes", "1000000"}})(path);
   });
   EXPECT_TRUE(headroom.Has(Headroom::kPieceBytes));
   limit = 33 * kMiB;

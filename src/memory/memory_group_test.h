@@ -37,8 +37,8 @@ class MemoryGroup {
     if (version1_) return Write("memory.limit_in_bytes", bytes);
     return Unreclaimable() <= bytes && Write("memory.max", bytes);
   }
-  // Lowers the limit in steps, as version 1 refuses a limit that is below what is in use; `wait` runs between them. False
-  // when it does not get there.
+  // Lowers the limit in steps, as version 1 refuses a limit that is below what is in use; `wait` runs between them.
+  // False when it does not get there.
   template <typename Wait>
   bool LowerLimit(uint64_t from, uint64_t to, Wait wait) const {
     for (uint64_t limit = from; limit > to;) {

@@ -1,5 +1,5 @@
-// Looks several times a second at what the process may use, so that memory is given back before the kernel has to kill or
-// swap, also while a pass takes long or nobody computes.
+// Looks several times a second at what the process may use, so that memory is given back before the kernel has to kill
+// or swap, also while a pass takes long or nobody computes.
 #pragma once
 
 #include <chrono>
@@ -32,8 +32,8 @@ class MemoryWatch {
   const std::function<void()> look_;
   std::mutex mutex_;
   std::condition_variable stopped_;
-  bool stop_ = false;      // guarded by mutex_
-  std::thread thread_;     // last: started when all else exists
+  bool stop_ = false;   // guarded by mutex_
+  std::thread thread_;  // last: started when all else exists
 };
 
 }  // namespace headrace

@@ -14,8 +14,8 @@ std::optional<uint64_t> ParseFullStall(std::string_view text);
 
 // What counts as available memory includes other programs' page cache, which they may need: a mapped model, a
 // database. When they get too little the kernel reads the same pages again and again, and everybody waits. So
-// while more than a tenth of the time is lost like that, an eighth more is held back each second, half at most; it is given
-// back in the same steps after ten seconds without.
+// while more than a tenth of the time is lost like that, an eighth more is held back each second, half at most; it is
+// given back in the same steps after ten seconds without.
 //
 // One thread at a time.
 class PressureBrake {
@@ -25,7 +25,7 @@ class PressureBrake {
   double Update(std::optional<uint64_t> full_stall_us, Clock::time_point now);
 
  private:
-  std::optional<uint64_t> stall_us_;      // at `since_`
+  std::optional<uint64_t> stall_us_;  // at `since_`
   Clock::time_point since_;
   Clock::time_point calm_since_;
   double held_back_ = 0;

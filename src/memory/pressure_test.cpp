@@ -10,7 +10,10 @@ namespace {
 using namespace std::chrono_literals;
 
 TEST(Pressure, ReadsTheStallOfAll) {
-  EXPECT_EQ(ParseFullStall("some avg10=0.00 avg60=0.00 avg300=0.00 total=7\nfull avg10=1.50 avg60=0.00 avg300=0.00 total=123456\n"), 123456u);
+  EXPECT_EQ(
+      ParseFullStall(
+          "some avg10=0.00 avg60=0.00 avg300=0.00 total=7\nfull avg10=1.50 avg60=0.00 avg300=0.00 total=123456\n"),
+      123456u);
   for (const char* text : {"", "some avg10=0.00 total=7\n", "full avg10=0.00\n", "full total=x\n", "full total="}) {
     EXPECT_EQ(ParseFullStall(text), std::nullopt) << text;
   }

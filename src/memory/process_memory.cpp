@@ -16,7 +16,8 @@ constexpr uint64_t kUsedStackBytes = 128 * kKiB;
 
 std::optional<uint64_t> Limit(int resource) {
   rlimit limit{};
-  if (::getrlimit(static_cast<__rlimit_resource>(resource), &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return std::nullopt;
+  if (::getrlimit(static_cast<__rlimit_resource>(resource), &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+    return std::nullopt;
   return limit.rlim_cur;
 }
 

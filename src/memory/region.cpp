@@ -46,9 +46,11 @@ Status LockError(uint64_t bytes, uint64_t locked, int error) {
   rlimit limit{};
   ::getrlimit(RLIMIT_MEMLOCK, &limit);
   const std::string beside = locked > 0 ? fmt::format(" beside {}", FormatSize(locked)) : "";
-  return Status(Code::kOutOfBudget,
-                fmt::format("cannot lock {} of memory{}: {} may be locked (ulimit -l); raise that limit, use less memory or do not lock",
-                            FormatSize(bytes), beside, FormatSize(limit.rlim_cur)));
+  return Status(
+      Code::kOutOfBudget,
+      fmt::format(
+          "cannot lock {} of memory{}: {} may be locked (ulimit -l); raise that limit, use less memory or do not lock",
+          FormatSize(bytes), beside, FormatSize(limit.rlim_cur)));
 }
 
 }  // namespace
@@ -90,7 +92,8 @@ Status Region::Lock(uint64_t begin, uint64_t end) {
   if (::mlock2(data_ + begin, end - begin, MLOCK_ONFAULT) == 0) return {};
   const int error = errno;
   for (uint64_t page = begin; page < end; page += kPageBytes) {
-    if (!committed_[page / kHugePageBytes][page % kHugePageBytes / kPageBytes]) ::mprotect(data_ + page, kPageBytes, PROT_NONE);
+    if (!committed_[page / kHugePageBytes][page % kHugePageBytes / kPageBytes])
+      ::mprotect(data_ + page, kPageBytes, PROT_NONE);
   }
   return LockError(end - begin, g_committed_bytes - (end - begin), error);
 }
@@ -114,8 +117,7 @@ Result<Region> Region::Reserve(uint64_t bytes) {
   Region region;
   std::byte* const raw = MapAnonymous(padded);
   if (raw == nullptr) return SystemError("reserve", bytes, errno);
-  const uint64_t skip =
-      AlignUp(reinterpret_cast<uintptr_t>(raw), kHugePageBytes) - reinterpret_cast<uintptr_t>(raw);
+  const uint64_t skip = AlignUp(reinterpret_cast<uintptr_t>(raw), kHugePageBytes) - reinterpret_cast<uintptr_t>(raw);
   UnmapRange(raw, skip);
   UnmapRange(raw + skip + bytes, padded - skip - bytes);
   region.data_ = raw + skip;
@@ -140,7 +142,8 @@ Status Region::Commit(uint64_t offset, uint64_t bytes) {
   const uint64_t end = AlignUp(offset + bytes, kPageBytes);
   // Counted before it is there: whoever measures the process meanwhile takes none of it for something else's.
   const Announced announced(end - begin);
-  if (::mprotect(data_ + begin, end - begin, PROT_READ | PROT_WRITE) != 0) return SystemError("commit", end - begin, errno);
+  if (::mprotect(data_ + begin, end - begin, PROT_READ | PROT_WRITE) != 0)
+    return SystemError("commit", end - begin, errno);
   if (g_locked) {
     if (const Status locked = Lock(begin, end); !locked.ok()) return locked;
   }

@@ -147,14 +147,13 @@ TEST(Region, DecommitGivesWholePagesInsideBack) {
 
 TEST(Region, RefusesHostileRanges) {
   Region region = MustReserve(kMiB);
-  for (const auto& [offset, bytes] :
-       std::initializer_list<std::pair<uint64_t, uint64_t>>{{kMiB, 1},
-                                                            {kMiB + 1, 0},
-                                                            {0, kMiB + 1},
-                                                            {1, kMiB},
-                                                            {UINT64_MAX, 1},
-                                                            {1, UINT64_MAX},
-                                                            {UINT64_MAX, UINT64_MAX}}) {
+  for (const auto& [offset, bytes] : std::initializer_list<std::pair<uint64_t, uint64_t>>{{kMiB, 1},
+                                                                                          {kMiB + 1, 0},
+                                                                                          {0, kMiB + 1},
+                                                                                          {1, kMiB},
+                                                                                          {UINT64_MAX, 1},
+                                                                                          {1, UINT64_MAX},
+                                                                                          {UINT64_MAX, UINT64_MAX}}) {
     EXPECT_EQ(region.Commit(offset, bytes).code(), Code::kInvalidArgument) << offset << " " << bytes;
   }
   EXPECT_TRUE(region.Commit(kMiB, 0).ok());
@@ -176,8 +175,7 @@ TEST(Region, ReportsWhatCannotBeReserved) {
     const auto region = Region::Reserve(bytes);
     ASSERT_FALSE(region.ok());
     EXPECT_EQ(region.status().code(), Code::kOutOfBudget);
-    EXPECT_NE(region.status().message().find("Cannot allocate memory"), std::string::npos)
-        << region.status().message();
+    EXPECT_NE(region.status().message().find("Cannot allocate memory"), std::string::npos) << region.status().message();
   }
 }
 
@@ -237,12 +235,15 @@ TEST(Region, SaysWhatMayBeLocked) {
   const int exit = ExitOfChild(
       [](Region&) {
         const rlimit limit{64 * kKiB, 64 * kKiB};
-        if (::setrlimit(RLIMIT_MEMLOCK, &limit) != 0 || (::geteuid() == 0 && ::setresuid(65534, 65534, 65534) != 0)) ::_exit(1);
+        if (::setrlimit(RLIMIT_MEMLOCK, &limit) != 0 || (::geteuid() == 0 && ::setresuid(65534, 65534, 65534) != 0))
+          ::_exit(1);
         Region::LockFromNowOn(true);
         Region region = MustReserve(kMiB);
         if (!region.Commit(0, 32 * kKiB).ok()) ::_exit(2);
         const Status refused = region.Commit(16 * kKiB, 512 * kKiB);
-        if (refused.code() != Code::kOutOfBudget || refused.message().find("64.0 KiB may be locked (ulimit -l)") == std::string::npos) ::_exit(3);
+        if (refused.code() != Code::kOutOfBudget ||
+            refused.message().find("64.0 KiB may be locked (ulimit -l)") == std::string::npos)
+          ::_exit(3);
         if (region.committed_bytes() != 32 * kKiB) ::_exit(4);
         if (!Region::MayLock(16 * kKiB).ok() || Region::MayLock(kMiB).code() != Code::kOutOfBudget) ::_exit(5);
         region.data()[31 * kKiB] = std::byte{1};

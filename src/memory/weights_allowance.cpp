@@ -11,7 +11,8 @@
 namespace headrace {
 namespace {
 
-// The measured rest is rounded up, so that small allocations do not change the plan: to 1/128 of the limit, at least this.
+// The measured rest is rounded up, so that small allocations do not change the plan: to 1/128 of the limit, at least
+// this.
 constexpr uint64_t kStepBytes = kMiB;
 
 // Beside the caches and buffers that are foretold, an engine allocates structures (graphs, hash tables, arenas of
@@ -26,10 +27,9 @@ uint64_t Left(uint64_t whole, uint64_t part) { return whole - std::min(whole, pa
 
 }  // namespace
 
-WeightsAllowance::WeightsAllowance(const Limits& limits, const AddressLimits& address_limits, ReadText read, Clock::time_point now)
-    : limits_(limits),
-      read_(std::move(read)),
-      weights_limit_(limits.weights_bytes.value_or(UINT64_MAX)) {
+WeightsAllowance::WeightsAllowance(const Limits& limits, const AddressLimits& address_limits, ReadText read,
+                                   Clock::time_point now)
+    : limits_(limits), read_(std::move(read)), weights_limit_(limits.weights_bytes.value_or(UINT64_MAX)) {
   const ProcessMemory own = ReadProcessMemory(read_).value_or(ProcessMemory());
   code_bytes_ = own.file_bytes;
   unused_bytes_ = Left(own.private_bytes, own.anonymous_bytes);
@@ -100,7 +100,8 @@ uint64_t WeightsAllowance::Bytes() const {
     const std::lock_guard lock(mutex_);
     passive = passive_bytes_;
   }
-  return std::min(limit == UINT64_MAX ? limit : Left(limit, RestBytes()), weights_limit_ == UINT64_MAX ? UINT64_MAX : Left(weights_limit_, passive));
+  return std::min(limit == UINT64_MAX ? limit : Left(limit, RestBytes()),
+                  weights_limit_ == UINT64_MAX ? UINT64_MAX : Left(weights_limit_, passive));
 }
 
 uint64_t WeightsAllowance::UsedBytes() const {
@@ -130,10 +131,11 @@ std::string WeightsAllowance::Describe() const {
   const uint64_t process = process_limit(), weights = weights_limit_;
   if (limits_.process_bytes || weights == UINT64_MAX || process < weights) {
     const bool short_of = process < most_bytes_ && !limits_.automatic;
-    text = fmt::format("{} for the process{} - {} for all but weights", FormatSize(process), short_of ? ", since no more is available" : "",
-                       FormatSize(RestBytes()));
+    text = fmt::format("{} for the process{} - {} for all but weights", FormatSize(process),
+                       short_of ? ", since no more is available" : "", FormatSize(RestBytes()));
   }
-  if (weights != UINT64_MAX) text += fmt::format("{}{} for weights", text.empty() ? "" : ", at most ", FormatSize(weights));
+  if (weights != UINT64_MAX)
+    text += fmt::format("{}{} for weights", text.empty() ? "" : ", at most ", FormatSize(weights));
   return text;
 }
 

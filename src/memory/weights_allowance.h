@@ -24,8 +24,8 @@ namespace headrace {
 // file counts with the memory meant for it. What somebody has foretold of it counts from the start; more is
 // counted when more is allocated than that and the engine's usual slack, or when it is in memory already.
 //
-// What is available changes: other processes take memory, a group's limit is lowered. Refresh looks again. A fall counts at
-// once, a rise when it has lasted for kRiseTime. The user's own limits are never exceeded.
+// What is available changes: other processes take memory, a group's limit is lowered. Refresh looks again. A fall
+// counts at once, a rise when it has lasted for kRiseTime. The user's own limits are never exceeded.
 //
 // Thread-safe.
 class WeightsAllowance {
@@ -40,12 +40,13 @@ class WeightsAllowance {
   using Clock = std::chrono::steady_clock;
 
   // Made before the first model is mapped: what the process holds then is taken for its code and structures.
-  WeightsAllowance(const Limits& limits, const AddressLimits& address_limits, ReadText read, Clock::time_point now = Clock::now());
+  WeightsAllowance(const Limits& limits, const AddressLimits& address_limits, ReadText read,
+                   Clock::time_point now = Clock::now());
 
   // For the weights of streaming models, all together, as of the last Refresh.
   uint64_t Bytes() const;
-  // When Bytes() is too little: half of what the limit leaves beside the memory that the rest really holds, for the rest does not
-  // touch all that it allocates. At most kShortBytes, with which the disk still runs at its speed.
+  // When Bytes() is too little: half of what the limit leaves beside the memory that the rest really holds, for the
+  // rest does not touch all that it allocates. At most kShortBytes, with which the disk still runs at its speed.
   static constexpr uint64_t kShortBytes = uint64_t{64} << 20;
   uint64_t BytesWhenShort() const;
   // For the whole process; UINT64_MAX: none.
@@ -67,19 +68,19 @@ class WeightsAllowance {
   uint64_t RestBytes() const;
 
   const Limits limits_;
-  uint64_t most_bytes_ = UINT64_MAX;     // for the whole process, whatever is available later
+  uint64_t most_bytes_ = UINT64_MAX;  // for the whole process, whatever is available later
   const ReadText read_;
   std::atomic<uint64_t> process_limit_{UINT64_MAX};  // UINT64_MAX: none
   std::atomic<uint64_t> weights_limit_{UINT64_MAX};
-  uint64_t code_bytes_ = 0;        // in memory when this was made
-  uint64_t unused_bytes_ = 0;      // private, but not memory when this was made: stacks, what libraries hold ready
+  uint64_t code_bytes_ = 0;          // in memory when this was made
+  uint64_t unused_bytes_ = 0;        // private, but not memory when this was made: stacks, what libraries hold ready
   uint64_t unused_stack_bytes_ = 0;  // part of that
   mutable std::mutex mutex_;
-  PressureBrake brake_;                  // guarded by mutex_
+  PressureBrake brake_;                                          // guarded by mutex_
   std::deque<std::pair<Clock::time_point, uint64_t>> ceilings_;  // of the last kRiseTime; guarded by mutex_
-  uint64_t passive_bytes_ = 0;     // guarded by mutex_
-  uint64_t passive_mapped_bytes_ = 0;  // guarded by mutex_
-  uint64_t file_cache_bytes_ = 0;  // guarded by mutex_
+  uint64_t passive_bytes_ = 0;                                   // guarded by mutex_
+  uint64_t passive_mapped_bytes_ = 0;                            // guarded by mutex_
+  uint64_t file_cache_bytes_ = 0;                                // guarded by mutex_
 };
 
 }  // namespace headrace

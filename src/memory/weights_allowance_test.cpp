@@ -18,7 +18,9 @@ namespace {
 
 constexpr uint64_t kSlack = 20 * kMiB;  // rounding, and what the test itself allocates
 
-WeightsAllowance::Limits Process(uint64_t bytes, uint64_t foretold = 0) { return {.process_bytes = bytes, .foretold_rest_bytes = foretold}; }
+WeightsAllowance::Limits Process(uint64_t bytes, uint64_t foretold = 0) {
+  return {.process_bytes = bytes, .foretold_rest_bytes = foretold};
+}
 
 TEST(WeightsAllowance, WeightsAloneAreNotMeasured) {
   WeightsAllowance allowance({.weights_bytes = kGiB}, {}, ReadTextFile);
@@ -37,7 +39,8 @@ TEST(WeightsAllowance, AllocationsCountBeforeTheyAreTouched) {
     static_cast<volatile char*>(block.get())[0] = 1;
     EXPECT_NEAR(static_cast<double>(allowance.Bytes()), static_cast<double>(before - kBlock), kSlack);
     std::memset(block.get(), 1, kBlock);
-    EXPECT_NEAR(static_cast<double>(allowance.Bytes()), static_cast<double>(before - kBlock), kSlack) << "and not twice";
+    EXPECT_NEAR(static_cast<double>(allowance.Bytes()), static_cast<double>(before - kBlock), kSlack)
+        << "and not twice";
   }
   EXPECT_NEAR(static_cast<double>(allowance.Bytes()), static_cast<double>(before), kSlack) << "given back";
 }
@@ -87,7 +90,8 @@ TEST(WeightsAllowance, WhatIsForetoldCountsFromTheStart) {
   EXPECT_EQ(WeightsAllowance(Process(2 * kGiB, kGiB), {}, ReadTextFile).Bytes(), kGiB);
   EXPECT_EQ(WeightsAllowance(Process(2 * kGiB, kGiB + 1000), {}, ReadTextFile).Bytes(), kGiB - 1000) << "to the byte";
   EXPECT_EQ(WeightsAllowance(Process(kGiB, 2 * kGiB), {}, ReadTextFile).Bytes(), 0u);
-  WeightsAllowance beside({.process_bytes = 2 * kGiB, .weights_bytes = 100 * kMiB, .foretold_rest_bytes = kGiB}, {}, ReadTextFile);
+  WeightsAllowance beside({.process_bytes = 2 * kGiB, .weights_bytes = 100 * kMiB, .foretold_rest_bytes = kGiB}, {},
+                          ReadTextFile);
   EXPECT_EQ(beside.Bytes(), 100 * kMiB) << "the tighter of both";
 }
 
@@ -112,7 +116,9 @@ class Machine {
   void SetAvailable(uint64_t bytes) {
     files_["/proc/meminfo"] = "MemTotal: 67108864 kB\nMemAvailable: " + std::to_string(bytes / kKiB) + " kB\n";
   }
-  void SetStall(uint64_t microseconds) { files_["/proc/pressure/memory"] = "full avg10=0.00 total=" + std::to_string(microseconds) + "\n"; }
+  void SetStall(uint64_t microseconds) {
+    files_["/proc/pressure/memory"] = "full avg10=0.00 total=" + std::to_string(microseconds) + "\n";
+  }
   ReadText Reader() {
     return [this](const std::string& path) { return TextFiles(files_)(path); };
   }

@@ -18,7 +18,9 @@ constexpr int kVersion = 1;
 }  // namespace
 
 DownloadState::DownloadState(uint64_t bytes, std::string tag)
-    : bytes_(bytes), piece_bytes_(std::clamp(AlignUp(bytes / kUsualPieces, kMiB), kSmallestPiece, kLargestPiece)), tag_(std::move(tag)),
+    : bytes_(bytes),
+      piece_bytes_(std::clamp(AlignUp(bytes / kUsualPieces, kMiB), kSmallestPiece, kLargestPiece)),
+      tag_(std::move(tag)),
       done_((bytes + piece_bytes_ - 1) / piece_bytes_, 0) {}
 
 DownloadState DownloadState::Load(const std::string& path, uint64_t bytes, const std::string& tag) {
@@ -26,8 +28,9 @@ DownloadState DownloadState::Load(const std::string& path, uint64_t bytes, const
   const auto text = ReadSmallFile(path, kLargestState);
   const Json json = text.ok() ? JsonOrNull(*text) : Json();
   const Json* done = FindMember(json, "done");
-  if (CountOf(json, "version") != kVersion || CountOf(json, "bytes") != bytes || TextOf(json, "tag") != tag || CountOf(json, "piece_bytes") != state.piece_bytes_ ||
-      done == nullptr || !done->is_array() || done->size() != state.done_.size()) {
+  if (CountOf(json, "version") != kVersion || CountOf(json, "bytes") != bytes || TextOf(json, "tag") != tag ||
+      CountOf(json, "piece_bytes") != state.piece_bytes_ || done == nullptr || !done->is_array() ||
+      done->size() != state.done_.size()) {
     return state;
   }
   for (size_t i = 0; i < state.done_.size(); ++i) {
@@ -39,7 +42,10 @@ DownloadState DownloadState::Load(const std::string& path, uint64_t bytes, const
 }
 
 Status DownloadState::Save(const std::string& path) const {
-  return ReplaceFile(path, Json{{"version", kVersion}, {"bytes", bytes_}, {"piece_bytes", piece_bytes_}, {"tag", tag_}, {"done", done_}}.dump(-1, ' ', false, Json::error_handler_t::replace));
+  return ReplaceFile(
+      path,
+      Json{{"version", kVersion}, {"bytes", bytes_}, {"piece_bytes", piece_bytes_}, {"tag", tag_}, {"done", done_}}
+          .dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
 HttpRange DownloadState::Missing(size_t piece) const {

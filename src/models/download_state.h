@@ -1,4 +1,5 @@
-// Which bytes of a file that is being downloaded are there, kept beside it so that an interrupted download goes on. For one thread.
+// Which bytes of a file that is being downloaded are there, kept beside it so that an interrupted download goes on. For
+// one thread.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +36,7 @@ class DownloadState {
  private:
   uint64_t bytes_, piece_bytes_;
   std::string tag_;
-  std::vector<uint64_t> done_;   // of each piece, from its beginning on
+  std::vector<uint64_t> done_;  // of each piece, from its beginning on
 };
 
 }  // namespace headrace

@@ -13,11 +13,12 @@ TEST(DownloadState, PiecesFillUp) {
   DownloadState state(20 * kMiB + 5, "v1");
   EXPECT_EQ(state.pieces(), 11u);
   EXPECT_EQ(state.Missing(10).end, 20 * kMiB + 5);
-  state.Add(0, 3 * kMiB);   // beyond the first
+  state.Add(0, 3 * kMiB);  // beyond the first
   EXPECT_EQ(state.Missing(0).begin, state.Missing(0).end);
   EXPECT_EQ(state.Missing(1).begin, 3 * kMiB);
   EXPECT_EQ(state.done_bytes(), 3 * kMiB);
-  for (size_t i = 1; i < state.pieces(); ++i) state.Add(state.Missing(i).begin, state.Missing(i).end - state.Missing(i).begin);
+  for (size_t i = 1; i < state.pieces(); ++i)
+    state.Add(state.Missing(i).begin, state.Missing(i).end - state.Missing(i).begin);
   EXPECT_TRUE(state.complete());
   EXPECT_TRUE(DownloadState(0, "").complete());
 }
@@ -33,11 +34,16 @@ TEST(DownloadState, KeptBesideTheFile) {
   EXPECT_EQ(DownloadState::Load(path, 10 * kMiB, "v2").done_bytes(), 0u) << "another version";
   EXPECT_EQ(DownloadState::Load(path, 11 * kMiB, "v1").done_bytes(), 0u);
   EXPECT_EQ(DownloadState::Load(tree.Path("none"), 10 * kMiB, "v1").done_bytes(), 0u);
-  for (const char* text : {"", "{}", R"({"version":1,"bytes":10485760,"piece_bytes":1048576,"tag":"v1","done":[1]})",
-                           R"({"version":1,"bytes":10485760,"piece_bytes":1048576,"tag":"v1","done":[-1,0,0,0,0,0,0,0,0,0]})"}) {
+  for (const char* text :
+       {"", "{}", R"({"version":1,"bytes":10485760,"piece_bytes":1048576,"tag":"v1","done":[1]})",
+        R"({"version":1,"bytes":10485760,"piece_bytes":1048576,"tag":"v1","done":[-1,0,0,0,0,0,0,0,0,0]})"}) {
     EXPECT_EQ(DownloadState::Load(tree.File("x.state", text), 10 * kMiB, "v1").done_bytes(), 0u) << text;
   }
-  const auto huge = DownloadState::Load(tree.File("x.state", R"({"version":1,"bytes":10485760,"piece_bytes":1048576,"tag":"v1","done":[99999999999,0,0,0,0,0,0,0,0,0]})"), 10 * kMiB, "v1");
+  const auto huge = DownloadState::Load(
+      tree.File(
+          "x.state",
+          R"({"version":1,"bytes":10485760,"piece_bytes":1048576,"tag":"v1","done":[99999999999,0,0,0,0,0,0,0,0,0]})"),
+      10 * kMiB, "v1");
   EXPECT_EQ(huge.done_bytes(), kMiB) << "never more than there is";
 }
 

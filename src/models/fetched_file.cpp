@@ -19,9 +19,11 @@
 namespace headrace {
 namespace {
 
-constexpr uint64_t kSpareBytes = 16 * kMiB;   // for what else is written meanwhile
+constexpr uint64_t kSpareBytes = 16 * kMiB;  // for what else is written meanwhile
 
-Status Failed(const std::string& path, const char* what) { return Status(Code::kIo, fmt::format("{}: cannot {}: {}", path, what, std::strerror(errno))); }
+Status Failed(const std::string& path, const char* what) {
+  return Status(Code::kIo, fmt::format("{}: cannot {}: {}", path, what, std::strerror(errno)));
+}
 
 uint64_t NumberIn(const std::string& text) {
   uint64_t number = 0;
@@ -68,7 +70,8 @@ Result<FetchedFile> ProbeFile(const std::string& url, const HttpAccess& access, 
   auto request = std::make_unique<HttpRequest>(std::move(wish), access);
   HEADRACE_RETURN_IF_ERROR(request->Perform(go_on));
   std::string length = request->Header("content-length");
-  if (request->code() == 403 || request->code() == 405 || request->code() == 501) {   // an address may be signed for GET alone
+  if (request->code() == 403 || request->code() == 405 ||
+      request->code() == 501) {  // an address may be signed for GET alone
     HttpWish first{url};
     first.range = HttpRange{0, 1};
     first.on_body = [&](std::string_view) { return request->code() == 206; };
@@ -81,16 +84,19 @@ Result<FetchedFile> ProbeFile(const std::string& url, const HttpAccess& access, 
   }
   if (request->code() != 200 && request->code() != 206) return RefusalStatus(*request, url);
   // What the hub says of a file that lies elsewhere.
-  const std::string linked_length = request->FirstHeader("x-linked-size"), linked_tag = Bare(request->FirstHeader("x-linked-etag"));
+  const std::string linked_length = request->FirstHeader("x-linked-size"),
+                    linked_tag = Bare(request->FirstHeader("x-linked-etag"));
   file.bytes = NumberIn(linked_length.empty() ? length : linked_length);
-  if (file.bytes == 0) return Status(Code::kUnsupported, fmt::format("{}: the server does not say how long it is", url));
+  if (file.bytes == 0)
+    return Status(Code::kUnsupported, fmt::format("{}: the server does not say how long it is", url));
   file.tag = request->Header("etag");
   if (request->Header("accept-ranges") == "none") file.ranges = false;
   if (OriginOf(url) == access.origin && IsSha256(linked_tag)) file.sha256 = linked_tag;
   return file;
 }
 
-Status Fetch(const FetchedFile& file, const HttpAccess& access, const std::function<bool(bool, uint64_t)>& on_progress) {
+Status Fetch(const FetchedFile& file, const HttpAccess& access,
+             const std::function<bool(bool, uint64_t)>& on_progress) {
   const DownloadFile download = file.Download();
   HEADRACE_RETURN_IF_ERROR(DownloadRanges(download, access, [&](uint64_t bytes) { return on_progress(false, bytes); }));
   const auto remove = [&] {
@@ -102,7 +108,10 @@ Status Fetch(const FetchedFile& file, const HttpAccess& access, const std::funct
     if (!hash.ok()) return hash.status();
     if (*hash != file.sha256) {
       remove();
-      return Status(Code::kIo, fmt::format("{}: what came has the SHA-256 {} instead of {}, and is removed; give the same command again", file.url, *hash, file.sha256));
+      return Status(
+          Code::kIo,
+          fmt::format("{}: what came has the SHA-256 {} instead of {}, and is removed; give the same command again",
+                      file.url, *hash, file.sha256));
     }
   }
   HEADRACE_RETURN_IF_ERROR(Sync(download.part, O_RDONLY));
@@ -116,7 +125,8 @@ Status CheckRoom(const std::string& folder, uint64_t bytes) {
   if (statvfs(folder.c_str(), &disk) != 0) return Failed(folder, "look at");
   const uint64_t room = uint64_t{disk.f_bavail} * disk.f_frsize, needed = bytes == 0 ? 0 : bytes + kSpareBytes;
   if (room >= needed) return {};
-  return Status(Code::kOutOfBudget, fmt::format("{} has {} free and {} are needed; make room, or set HF_HOME (for an address LLAMA_CACHE) to a folder on another disk",
+  return Status(Code::kOutOfBudget, fmt::format("{} has {} free and {} are needed; make room, or set HF_HOME (for an "
+                                                "address LLAMA_CACHE) to a folder on another disk",
                                                 folder, FormatSize(room), FormatSize(needed)));
 }
 

@@ -14,10 +14,11 @@ std::string WithoutModelSuffix(std::string path);
 // The same for the whole model: of a part of a split one without "-00001-of-00003" too.
 std::string ModelStem(const std::string& path);
 
-// Whether a file of this name (no path) is a model, or its first part: ends with ".gguf" in any letters. "._x.gguf", which macOS writes beside a file on a
-// foreign disk, is none.
+// Whether a file of this name (no path) is a model, or its first part: ends with ".gguf" in any letters. "._x.gguf",
+// which macOS writes beside a file on a foreign disk, is none.
 bool IsModelFileName(const std::string& name);
-// Projectors, importance matrices and draft heads: GGUF files that belong to a model. By llama.cpp's rule, of the name alone.
+// Projectors, importance matrices and draft heads: GGUF files that belong to a model. By llama.cpp's rule, of the name
+// alone.
 bool IsBesideModel(const std::string& path);
 bool IsProjectorName(const std::string& path);
 

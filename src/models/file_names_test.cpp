@@ -17,8 +17,10 @@ TEST(FileNames, Quantization) {
 }
 
 TEST(FileNames, WhatIsAModel) {
-  for (const char* name : {"a.gguf", "a.GGUF", "a-00001-of-00002.gguf", "a-00003-of-00002.gguf"}) EXPECT_TRUE(IsModelFileName(name)) << name;
-  for (const char* name : {"._a.gguf", "a-00002-of-00002.gguf", "a.gguf.headrace-part", "gguf", ""}) EXPECT_FALSE(IsModelFileName(name)) << name;
+  for (const char* name : {"a.gguf", "a.GGUF", "a-00001-of-00002.gguf", "a-00003-of-00002.gguf"})
+    EXPECT_TRUE(IsModelFileName(name)) << name;
+  for (const char* name : {"._a.gguf", "a-00002-of-00002.gguf", "a.gguf.headrace-part", "gguf", ""})
+    EXPECT_FALSE(IsModelFileName(name)) << name;
   EXPECT_TRUE(IsBesideModel("x/mmproj-F16.gguf"));
   EXPECT_FALSE(IsBesideModel("mmproj/a.gguf"));
   EXPECT_TRUE(IsProjectorName("a-mmproj-f16.gguf"));

@@ -7,7 +7,8 @@ namespace headrace {
 std::optional<FileStamp> StampOf(const std::string& path) {
   struct stat info {};
   if (stat(path.c_str(), &info) != 0) return std::nullopt;
-  return FileStamp{path, info.st_dev, info.st_ino, static_cast<uint64_t>(info.st_size), int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec};
+  return FileStamp{path, info.st_dev, info.st_ino, static_cast<uint64_t>(info.st_size),
+                   int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec};
 }
 
 std::string ChangedFile(const std::vector<FileStamp>& stamps) {

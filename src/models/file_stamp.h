@@ -11,7 +11,7 @@ namespace headrace {
 struct FileStamp {
   std::string path;
   uint64_t device = 0, inode = 0, size = 0;
-  int64_t modified_ns = 0;   // since 1970
+  int64_t modified_ns = 0;  // since 1970
 
   bool operator==(const FileStamp&) const = default;
 };
@@ -19,7 +19,8 @@ struct FileStamp {
 // None where there is no such file. Follows links.
 std::optional<FileStamp> StampOf(const std::string& path);
 
-// The first of them that is not what it was; "" when all are. A file that is gone is no other file: whoever has it open goes on.
+// The first of them that is not what it was; "" when all are. A file that is gone is no other file: whoever has it open
+// goes on.
 std::string ChangedFile(const std::vector<FileStamp>& stamps);
 
 }  // namespace headrace

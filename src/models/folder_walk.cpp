@@ -19,21 +19,22 @@ namespace headrace {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr size_t kDepth = 6;   // of folders in the folder, and in a version of a repository
+constexpr size_t kDepth = 6;  // of folders in the folder, and in a version of a repository
 constexpr size_t kCommitDigits = 40, kShownDigits = 8;
 constexpr uint64_t kLargestReference = 4096;
 
 std::vector<std::string> EntriesOf(const std::string& folder) {
   std::error_code error;
   std::vector<std::string> entries;
-  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) entries.push_back(it->path().filename().string());
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
+    entries.push_back(it->path().filename().string());
   std::sort(entries.begin(), entries.end());
   return entries;
 }
 
 // A repository of the hub, of which one version is being looked at.
 struct Repository {
-  std::string name;      // "USER/NAME", "" outside of one
+  std::string name;  // "USER/NAME", "" outside of one
   std::string commit;
   size_t later = 0;
 };
@@ -63,13 +64,17 @@ class Walk {
   void Look(const std::string& folder, const std::string& name, size_t depth) {
     const auto identity = FileInodeOf(folder);
     if (!identity || !seen_.insert(*identity).second) return;
-    if (const std::string repository = HubRepositoryOf(LastName(folder)); !repository.empty() && repository_.name.empty() && LookIntoRepository(folder, repository)) return;
+    if (const std::string repository = HubRepositoryOf(LastName(folder));
+        !repository.empty() && repository_.name.empty() && LookIntoRepository(folder, repository))
+      return;
     for (const std::string& entry : EntriesOf(folder)) {
       const std::string path = folder + "/" + entry;
-      struct stat itself {}, target {};
+      struct stat itself {
+      }, target{};
       if (lstat(path.c_str(), &itself) != 0 || stat(path.c_str(), &target) != 0) continue;
       const bool link = S_ISLNK(itself.st_mode);
-      if (S_ISREG(target.st_mode) && IsModelFileName(entry)) Add(path, name + entry, link, {target.st_dev, target.st_ino});
+      if (S_ISREG(target.st_mode) && IsModelFileName(entry))
+        Add(path, name + entry, link, {target.st_dev, target.st_ino});
       if (!S_ISDIR(target.st_mode) || depth == kDepth) continue;
       if (link && repository_.name.empty()) {
         links_.emplace(depth + 1, name + entry + "/", path);
@@ -107,7 +112,8 @@ class Walk {
     } else {
       way.name = repository_.name + "/" + name;
       way.later = repository_.later;
-      const std::string whole = repository_.name + "/" + stem, quantization = IsBesideModel(name) ? "" : QuantizationIn(name);
+      const std::string whole = repository_.name + "/" + stem,
+                        quantization = IsBesideModel(name) ? "" : QuantizationIn(name);
       way.short_name = quantization.empty() ? whole : repository_.name + ":" + quantization;
       way.longer = {whole, fmt::format("{}@{}/{}", repository_.name, repository_.commit.substr(0, kShownDigits), stem)};
       way.others = {whole, LastName(stem)};
@@ -124,8 +130,8 @@ class Walk {
   const std::string root_, folder_name_;
   Repository repository_;
   std::vector<Way> found_;
-  std::set<FileInode> seen_;                                    // folders
-  std::set<std::tuple<size_t, std::string, std::string>> links_;   // to folders: depth, name, path
+  std::set<FileInode> seen_;                                      // folders
+  std::set<std::tuple<size_t, std::string, std::string>> links_;  // to folders: depth, name, path
 };
 
 }  // namespace
@@ -150,7 +156,8 @@ std::string HubCommit(const std::string& repository_folder) {
     const auto text = ReadSmallFile(references + "/" + name, kLargestReference);
     if (!text.ok()) continue;
     const std::string commit = text->substr(0, text->find('\n'));
-    const bool whole = commit.size() == kCommitDigits && std::all_of(commit.begin(), commit.end(), [](unsigned char c) { return std::isxdigit(c) != 0; });
+    const bool whole = commit.size() == kCommitDigits &&
+                       std::all_of(commit.begin(), commit.end(), [](unsigned char c) { return std::isxdigit(c) != 0; });
     if (!whole) continue;
     if (name == "main") return commit;
     if (other.empty()) other = commit;

@@ -1,6 +1,8 @@
 // The model files in a folder, six folders deep.
-// - Folders that are links are looked into, each folder once, those that are no links first; a link to a folder around it leads nowhere new.
-// - A folder "models--USER--NAME" with "snapshots" in it is a repository of Hugging Face's cache: its files are called USER/NAME:QUANTIZATION, or
+// - Folders that are links are looked into, each folder once, those that are no links first; a link to a folder around
+// it leads nowhere new.
+// - A folder "models--USER--NAME" with "snapshots" in it is a repository of Hugging Face's cache: its files are called
+// USER/NAME:QUANTIZATION, or
 //   USER/NAME/FILE where the file's name tells none, first those of the version that refs/main names.
 // - Other files are called by their path in the folder.
 #pragma once

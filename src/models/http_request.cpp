@@ -11,7 +11,7 @@ namespace {
 
 constexpr int kMostRedirects = 10;
 constexpr long kConnectSeconds = 30;
-constexpr long kStallSeconds = 30, kStallBytes = 64;   // slower than so many bytes a second for so long: it is broken
+constexpr long kStallSeconds = 30, kStallBytes = 64;  // slower than so many bytes a second for so long: it is broken
 constexpr size_t kKeptOfRefusal = 4096, kMostHeaders = 256;
 constexpr const char* kProtocols = "http,https";
 
@@ -36,12 +36,15 @@ bool IsRedirect(long code) { return code == 301 || code == 302 || code == 303 ||
 std::string OriginOf(const std::string& url) {
   const std::unique_ptr<CURLU, decltype(&curl_url_cleanup)> parts(curl_url(), curl_url_cleanup);
   if (parts == nullptr || curl_url_set(parts.get(), CURLUPART_URL, url.c_str(), 0) != CURLUE_OK) return "";
-  const std::string scheme = Lowered(PartOf(parts.get(), CURLUPART_SCHEME)), host = Lowered(PartOf(parts.get(), CURLUPART_HOST));
-  if ((scheme != "http" && scheme != "https") || host.empty() || !PartOf(parts.get(), CURLUPART_USER).empty()) return "";
+  const std::string scheme = Lowered(PartOf(parts.get(), CURLUPART_SCHEME)),
+                    host = Lowered(PartOf(parts.get(), CURLUPART_HOST));
+  if ((scheme != "http" && scheme != "https") || host.empty() || !PartOf(parts.get(), CURLUPART_USER).empty())
+    return "";
   return fmt::format("{}://{}:{}", scheme, host, PartOf(parts.get(), CURLUPART_PORT, CURLU_DEFAULT_PORT));
 }
 
-HttpRequest::HttpRequest(HttpWish wish, const HttpAccess& access) : wish_(std::move(wish)), access_(access), easy_(nullptr, curl_easy_cleanup), url_(wish_.url) {
+HttpRequest::HttpRequest(HttpWish wish, const HttpAccess& access)
+    : wish_(std::move(wish)), access_(access), easy_(nullptr, curl_easy_cleanup), url_(wish_.url) {
   static const Curl curl;
   easy_.reset(curl_easy_init());
   Prepare();
@@ -55,7 +58,8 @@ void HttpRequest::Prepare() {
   curl_easy_reset(easy);
   curl_slist_free_all(lines_);
   lines_ = nullptr;
-  if (!access_.token.empty() && OriginOf(url_) == access_.origin) lines_ = curl_slist_append(lines_, ("Authorization: Bearer " + access_.token).c_str());
+  if (!access_.token.empty() && OriginOf(url_) == access_.origin)
+    lines_ = curl_slist_append(lines_, ("Authorization: Bearer " + access_.token).c_str());
   curl_easy_setopt(easy, CURLOPT_URL, url_.c_str());
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, kProtocols);
   curl_easy_setopt(easy, CURLOPT_HTTPHEADER, lines_);
@@ -65,7 +69,8 @@ void HttpRequest::Prepare() {
   curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, kStallSeconds);
   curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, kStallBytes);
   if (wish_.head) curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
-  if (wish_.range) curl_easy_setopt(easy, CURLOPT_RANGE, fmt::format("{}-{}", wish_.range->begin, wish_.range->end - 1).c_str());
+  if (wish_.range)
+    curl_easy_setopt(easy, CURLOPT_RANGE, fmt::format("{}-{}", wish_.range->begin, wish_.range->end - 1).c_str());
   curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, &HttpRequest::OnHeader);
   curl_easy_setopt(easy, CURLOPT_HEADERDATA, this);
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, &HttpRequest::OnBody);
@@ -114,7 +119,8 @@ bool HttpRequest::Ended(CURLcode code) {
   status_ = Status();
   if (code != CURLE_OK) {
     const std::string where = OriginOf(url_);
-    status_ = Status(refused_ ? Code::kCancelled : Code::kIo, fmt::format("{}: {}", where.empty() ? url_ : where, curl_easy_strerror(code)));
+    status_ = Status(refused_ ? Code::kCancelled : Code::kIo,
+                     fmt::format("{}: {}", where.empty() ? url_ : where, curl_easy_strerror(code)));
     return false;
   }
   if (!IsRedirect(code_)) return false;
@@ -122,7 +128,8 @@ bool HttpRequest::Ended(CURLcode code) {
   curl_easy_getinfo(handle(), CURLINFO_REDIRECT_URL, &next);
   const std::string target = next == nullptr ? "" : next, origin = OriginOf(target);
   if (origin.empty() || ++redirects_ > kMostRedirects) {
-    status_ = Status(Code::kIo, fmt::format("{}: it redirects {}", OriginOf(url_), origin.empty() ? "to what is no http or https URL" : "too often"));
+    status_ = Status(Code::kIo, fmt::format("{}: it redirects {}", OriginOf(url_),
+                                            origin.empty() ? "to what is no http or https URL" : "too often"));
     return false;
   }
   if (url_.starts_with("https:") && !origin.starts_with("https:")) {

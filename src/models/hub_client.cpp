@@ -19,21 +19,28 @@ constexpr size_t kVersionDigits = 40, kLongestPart = 200, kLongestPath = 1000;
 constexpr int kMostPages = 1000;
 constexpr size_t kMostFiles = 100'000;
 
-Status Explained(const HttpRequest& request, const std::string& endpoint, const std::string& repository, const HttpAccess& access) {
+Status Explained(const HttpRequest& request, const std::string& endpoint, const std::string& repository,
+                 const HttpAccess& access) {
   const std::string page = endpoint + "/" + repository;
   switch (request.code()) {
     case 401:
     case 403:
       return Status(Code::kPermission, access.token.empty()
-                                           ? fmt::format("{} is not there, or not for everybody ({}): set HF_TOKEN to a token of yours, and accept its conditions on its page", page, request.code())
-                                           : fmt::format("the token in HF_TOKEN does not open {} ({}): look at the token, and accept the conditions on that page", page, request.code()));
-    case 404: return Status(Code::kNotFound, fmt::format("{}: there is no such repository (404); look at the spelling", page));
-    default: return RefusalStatus(request, page);
+                                           ? fmt::format("{} is not there, or not for everybody ({}): set HF_TOKEN to "
+                                                         "a token of yours, and accept its conditions on its page",
+                                                         page, request.code())
+                                           : fmt::format("the token in HF_TOKEN does not open {} ({}): look at the "
+                                                         "token, and accept the conditions on that page",
+                                                         page, request.code()));
+    case 404:
+      return Status(Code::kNotFound, fmt::format("{}: there is no such repository (404); look at the spelling", page));
+    default:
+      return RefusalStatus(request, page);
   }
 }
 
-Result<Json> Ask(const std::string& url, const std::string& endpoint, const std::string& repository, const HttpAccess& access, const std::function<bool()>& go_on,
-                 std::string* next) {
+Result<Json> Ask(const std::string& url, const std::string& endpoint, const std::string& repository,
+                 const HttpAccess& access, const std::function<bool()>& go_on, std::string* next) {
   HttpRequest request({url}, access);
   HEADRACE_RETURN_IF_ERROR(request.Perform(go_on));
   if (request.code() != 200) return Explained(request, endpoint, repository, access);
@@ -72,11 +79,13 @@ bool IsSafePath(const std::string& path) {
   return path.find('\\') == std::string::npos && NameAsText(path) == path;
 }
 
-std::string HubFileUrl(const std::string& endpoint, const std::string& repository, const std::string& commit, const std::string& path) {
+std::string HubFileUrl(const std::string& endpoint, const std::string& repository, const std::string& commit,
+                       const std::string& path) {
   return fmt::format("{}/{}/resolve/{}/{}", endpoint, repository, commit, Escaped(path));
 }
 
-Result<HubListing> ListRepository(const std::string& endpoint, const std::string& repository, const HttpAccess& access, const std::function<bool()>& go_on) {
+Result<HubListing> ListRepository(const std::string& endpoint, const std::string& repository, const HttpAccess& access,
+                                  const std::function<bool()>& go_on) {
   const std::string api = fmt::format("{}/api/models/{}", endpoint, repository);
   const auto about = Ask(api + "/revision/main", endpoint, repository, access, go_on, nullptr);
   if (!about.ok()) return about.status();
@@ -93,13 +102,16 @@ Result<HubListing> ListRepository(const std::string& endpoint, const std::string
     if (!tree->is_array()) return Status(Code::kIo, url + ": the answer is no list of files");
     for (const Json& file : *tree) {
       const std::string path = TextOf(file, "path");
-      if (TextOf(file, "type") != "file" || !EndsIgnoringCase(path, ".gguf") || !IsSafePath(path) || listing.models.size() >= kMostFiles) continue;
+      if (TextOf(file, "type") != "file" || !EndsIgnoringCase(path, ".gguf") || !IsSafePath(path) ||
+          listing.models.size() >= kMostFiles)
+        continue;
       const Json* lfs = FindMember(file, "lfs");
       const std::string sha256 = lfs == nullptr ? "" : TextOf(*lfs, "oid");
       listing.models.push_back({path, CountOf(file, "size"), IsSha256(sha256) ? sha256 : ""});
     }
   }
-  std::sort(listing.models.begin(), listing.models.end(), [](const HubFile& a, const HubFile& b) { return a.path < b.path; });
+  std::sort(listing.models.begin(), listing.models.end(),
+            [](const HubFile& a, const HubFile& b) { return a.path < b.path; });
   return listing;
 }
 

@@ -50,21 +50,27 @@ std::pair<std::string, std::string> SplitTag(const std::string& repository) {
   return {repository.substr(0, first), repository.substr(last + 1)};
 }
 
-std::string HubFolderName(const std::string& repository) { return std::string(kFolderKind) + Replaced(repository, "/", "--"); }
+std::string HubFolderName(const std::string& repository) {
+  return std::string(kFolderKind) + Replaced(repository, "/", "--");
+}
 
 std::string HubRepositoryOf(const std::string& folder_name) {
   return folder_name.starts_with(kFolderKind) ? Replaced(folder_name.substr(kFolderKind.size()), "--", "/") : "";
 }
 
-std::string ChooseModelFile(const std::vector<std::string>& files, const std::string& quantization, const std::string& file) {
+std::string ChooseModelFile(const std::vector<std::string>& files, const std::string& quantization,
+                            const std::string& file) {
   const auto find = [&](const auto& holds) {
     const auto found = std::find_if(files.begin(), files.end(), holds);
     return found == files.end() ? std::string() : *found;
   };
   if (!file.empty()) return find([&](const std::string& candidate) { return Lowered(candidate) == Lowered(file); });
-  if (!quantization.empty()) return find([&](const std::string& candidate) { return IsModel(candidate) && HasQuantization(candidate, quantization); });
+  if (!quantization.empty())
+    return find(
+        [&](const std::string& candidate) { return IsModel(candidate) && HasQuantization(candidate, quantization); });
   for (const char* usual : kUsualQuantizations) {
-    const std::string found = find([&](const std::string& candidate) { return IsModel(candidate) && HasQuantization(candidate, usual); });
+    const std::string found =
+        find([&](const std::string& candidate) { return IsModel(candidate) && HasQuantization(candidate, usual); });
     if (!found.empty()) return found;
   }
   return find(IsModel);
@@ -74,13 +80,15 @@ std::vector<std::string> ProjectorFiles(const std::vector<std::string>& files, c
   std::vector<std::string> projectors;
   for (const std::string& file : files) {
     const std::string around = std::filesystem::path(file).parent_path().generic_string();
-    if (file.find("mmproj") != std::string::npos && (around.empty() || model.starts_with(around + "/"))) projectors.push_back(file);
+    if (file.find("mmproj") != std::string::npos && (around.empty() || model.starts_with(around + "/")))
+      projectors.push_back(file);
   }
   return projectors;
 }
 
 std::string Replaced(std::string text, std::string_view what, std::string_view with) {
-  for (size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += with.size()) text.replace(at, what.size(), with);
+  for (size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += with.size())
+    text.replace(at, what.size(), with);
   return text;
 }
 

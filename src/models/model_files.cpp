@@ -17,11 +17,15 @@ namespace headrace {
 namespace {
 
 // Which of the ways to a file names it.
-auto Rank(const Way& way) { return std::tuple(!way.given.empty(), way.link, std::count(way.name.begin(), way.name.end(), '/'), way.place, way.later, way.name); }
+auto Rank(const Way& way) {
+  return std::tuple(!way.given.empty(), way.link, std::count(way.name.begin(), way.name.end(), '/'), way.place,
+                    way.later, way.name);
+}
 
 // Those that go before others keep their short names.
 auto Claim(const Way& way) {
-  return std::tuple(way.given.empty(), way.place, way.later, !way.name.ends_with(".gguf"), ParseSplitName(way.name).has_value(), way.name, way.path);
+  return std::tuple(way.given.empty(), way.place, way.later, !way.name.ends_with(".gguf"),
+                    ParseSplitName(way.name).has_value(), way.name, way.path);
 }
 
 // The ways to each model, the one that names it first.
@@ -33,7 +37,8 @@ std::vector<std::vector<Way>> ByModel(std::vector<Way> ways) {
     std::sort(group.begin(), group.end(), [](const Way& a, const Way& b) { return Rank(a) < Rank(b); });
     result.push_back(std::move(group));
   }
-  std::sort(result.begin(), result.end(), [](const auto& a, const auto& b) { return Claim(a.front()) < Claim(b.front()); });
+  std::sort(result.begin(), result.end(),
+            [](const auto& a, const auto& b) { return Claim(a.front()) < Claim(b.front()); });
   return result;
 }
 
@@ -91,7 +96,7 @@ std::vector<ModelFile> FindModelFiles(const std::vector<ModelPlace>& places, con
     }
   }
   for (const std::string& file : files) ways.push_back(WayOf(file, places.size()));
-  std::map<std::string, ModelFile> models;   // by id
+  std::map<std::string, ModelFile> models;  // by id
   std::vector<const std::vector<Way>*> others;
   const auto groups = ByModel(std::move(ways));
   for (const auto& group : groups) {

@@ -19,7 +19,9 @@ class ModelFilesTest : public ::testing::Test {
     fs::create_directories(fs::path(tree_.Path(name)).parent_path());
     fs::create_symlink(target, tree_.Path(name));
   }
-  std::vector<ModelFile> Find(const std::vector<std::string>& files = {}) const { return FindModelFiles(PlacesOf({tree_.Path("lib")}), files); }
+  std::vector<ModelFile> Find(const std::vector<std::string>& files = {}) const {
+    return FindModelFiles(PlacesOf({tree_.Path("lib")}), files);
+  }
   std::vector<std::string> Ids(const std::vector<std::string>& files = {}) const {
     std::vector<std::string> ids;
     for (const ModelFile& file : Find(files)) ids.push_back(file.id);
@@ -77,7 +79,9 @@ TEST_F(ModelFilesTest, WhatIsNamedLikeAModel) {
 }
 
 TEST_F(ModelFilesTest, EachOfTwoOfOneNameIsListed) {
-  for (const char* name : {"x.gguf", "x.GGUF", "x-00001-of-00002.gguf", "x-00002-of-00002.gguf", "x-00001-of-00003.gguf"}) tree_.File(std::string("lib/") + name);
+  for (const char* name :
+       {"x.gguf", "x.GGUF", "x-00001-of-00002.gguf", "x-00002-of-00002.gguf", "x-00001-of-00003.gguf"})
+    tree_.File(std::string("lib/") + name);
   EXPECT_EQ(Ids(), Names({"x", "x-00001-of-00002", "x-00001-of-00003", "x.GGUF"}));
   EXPECT_EQ(Find()[0].path, tree_.Path("lib/x.gguf"));
   // Alone it has the short name.
@@ -133,10 +137,14 @@ TEST_F(HubFilesTest, RepositoriesNameTheirFiles) {
   Hub("ggml-org--gemma-GGUF", kNew, "mmproj-F16.gguf", "d");
   Hub("x--plain", kNew, "plain.gguf", "e");
   tree_.File("lib/models--x--empty/blobs/sha");
-  EXPECT_EQ(Ids(), Names({"ggml-org/gemma-GGUF/mmproj-F16", "ggml-org/gemma-GGUF:Q4_K_M", "ggml-org/gemma-GGUF:Q8_0", "x/plain/plain"}));
+  EXPECT_EQ(Ids(), Names({"ggml-org/gemma-GGUF/mmproj-F16", "ggml-org/gemma-GGUF:Q4_K_M", "ggml-org/gemma-GGUF:Q8_0",
+                          "x/plain/plain"}));
   const auto found = Find();
-  EXPECT_EQ(found[1].path, tree_.Path("lib/models--ggml-org--gemma-GGUF/snapshots/" + std::string(kNew) + "/gemma-Q4_K_M.gguf")) << "a part finds the others beside it";
-  EXPECT_EQ(found[1].other_names, Names({"ggml-org/gemma-GGUF/gemma-Q4_K_M", "gemma-Q4_K_M", "ggml-org/gemma-GGUF", "gemma-GGUF", "gemma-GGUF:Q4_K_M"}));
+  EXPECT_EQ(found[1].path,
+            tree_.Path("lib/models--ggml-org--gemma-GGUF/snapshots/" + std::string(kNew) + "/gemma-Q4_K_M.gguf"))
+      << "a part finds the others beside it";
+  EXPECT_EQ(found[1].other_names, Names({"ggml-org/gemma-GGUF/gemma-Q4_K_M", "gemma-Q4_K_M", "ggml-org/gemma-GGUF",
+                                         "gemma-GGUF", "gemma-GGUF:Q4_K_M"}));
 }
 
 TEST_F(HubFilesTest, TheVersionOfMainGoesFirst) {
@@ -151,8 +159,9 @@ TEST_F(HubFilesTest, TheVersionOfMainGoesFirst) {
 TEST_F(ModelFilesTest, OllamasModelsHaveTheNamesOfTheirManifests) {
   const std::string digits(64, 'a'), gone(64, 'b');
   const auto manifest = [&](const std::string& name, const std::string& digest) {
-    tree_.File("ollama/manifests/" + name, R"({"layers":[{"mediaType":"application/vnd.ollama.image.template","digest":"sha256:)" + gone +
-                                               R"("},{"mediaType":"application/vnd.ollama.image.model","digest":")" + digest + R"("}]})");
+    tree_.File("ollama/manifests/" + name,
+               R"({"layers":[{"mediaType":"application/vnd.ollama.image.template","digest":"sha256:)" + gone +
+                   R"("},{"mediaType":"application/vnd.ollama.image.model","digest":")" + digest + R"("}]})");
   };
   tree_.File("ollama/blobs/sha256-" + digits, "model");
   tree_.File("ollama/secret.gguf", "model");
@@ -171,7 +180,8 @@ TEST_F(ModelFilesTest, OllamasModelsHaveTheNamesOfTheirManifests) {
 TEST_F(ModelFilesTest, EarlierPlacesKeepTheirNames) {
   tree_.File("lib/a.gguf");
   tree_.File("more/a.gguf");
-  const auto found = FindModelFiles(PlacesOf({tree_.Path("lib"), tree_.Path("more"), tree_.Path("lib"), tree_.Path("none")}), {});
+  const auto found =
+      FindModelFiles(PlacesOf({tree_.Path("lib"), tree_.Path("more"), tree_.Path("lib"), tree_.Path("none")}), {});
   ASSERT_EQ(found.size(), 2u);
   EXPECT_EQ(found[0].path, tree_.Path("lib/a.gguf"));
   EXPECT_EQ(found[1].id, "more/a");
@@ -181,21 +191,26 @@ TEST_F(ModelFilesTest, ThePlacesOfThisMachine) {
   std::map<std::string, std::string> variables = {{"HOME", tree_.Path("home")}};
   const auto folders = [&] {
     std::vector<std::string> names;
-    for (const ModelPlace& place : MachinePlaces([&](const char* name) { return variables.contains(name) ? variables[name].c_str() : nullptr; })) {
-      if (place.folder.starts_with(tree_.Path(""))) names.push_back(place.folder.substr(tree_.Path("").size()) + (place.ollama ? " of Ollama" : ""));
+    for (const ModelPlace& place : MachinePlaces(
+             [&](const char* name) { return variables.contains(name) ? variables[name].c_str() : nullptr; })) {
+      if (place.folder.starts_with(tree_.Path("")))
+        names.push_back(place.folder.substr(tree_.Path("").size()) + (place.ollama ? " of Ollama" : ""));
     }
     return names;
   };
-  for (const char* name : {".cache/huggingface/hub", ".cache/llama.cpp", ".lmstudio/models", ".cache/lm-studio/models", ".ollama/models"}) {
+  for (const char* name : {".cache/huggingface/hub", ".cache/llama.cpp", ".lmstudio/models", ".cache/lm-studio/models",
+                           ".ollama/models"}) {
     fs::create_directories(tree_.Path("home") + "/" + name);
   }
-  EXPECT_EQ(folders(), Names({"home/.cache/huggingface/hub", "home/.cache/llama.cpp", "home/.lmstudio/models", "home/.cache/lm-studio/models", "home/.ollama/models of Ollama"}));
+  EXPECT_EQ(folders(), Names({"home/.cache/huggingface/hub", "home/.cache/llama.cpp", "home/.lmstudio/models",
+                              "home/.cache/lm-studio/models", "home/.ollama/models of Ollama"}));
   for (const char* name : {"hf/hub", "llama", "ol", "one", "two"}) fs::create_directories(tree_.Path(name));
   variables["HF_HOME"] = tree_.Path("hf");
   variables["LLAMA_CACHE"] = tree_.Path("llama");
   variables["OLLAMA_MODELS"] = tree_.Path("ol");
   variables["HEADRACE_MODELS_DIR"] = tree_.Path("one") + ":" + tree_.Path("two") + "::" + tree_.Path("none");
-  EXPECT_EQ(folders(), Names({"one", "two", "hf/hub", "llama", "home/.lmstudio/models", "home/.cache/lm-studio/models", "ol of Ollama"}));
+  EXPECT_EQ(folders(), Names({"one", "two", "hf/hub", "llama", "home/.lmstudio/models", "home/.cache/lm-studio/models",
+                              "ol of Ollama"}));
 }
 
 }  // namespace

@@ -19,7 +19,8 @@ constexpr uint32_t kMostParts = 4096;  // that are looked at for changes
 std::vector<FileStamp> StampsOf(const std::string& path) {
   std::vector<std::string> paths{path};
   const auto split = ParseSplitName(path);
-  for (uint32_t part = 2; split && part <= std::min(split->parts, kMostParts); ++part) paths.push_back(split->PathOf(part));
+  for (uint32_t part = 2; split && part <= std::min(split->parts, kMostParts); ++part)
+    paths.push_back(split->PathOf(part));
   std::vector<FileStamp> stamps;
   for (const std::string& each : paths) {
     if (const auto stamp = StampOf(each)) stamps.push_back(*stamp);
@@ -37,23 +38,31 @@ ModelKind KindOf(const Catalogue& catalogue) {
 
 const char* ToString(ModelKind kind) {
   switch (kind) {
-    case ModelKind::kText: return "text";
-    case ModelKind::kEmbedding: return "embedding";
-    case ModelKind::kReranker: return "reranker";
-    case ModelKind::kProjector: return "projector";
+    case ModelKind::kText:
+      return "text";
+    case ModelKind::kEmbedding:
+      return "embedding";
+    case ModelKind::kReranker:
+      return "reranker";
+    case ModelKind::kProjector:
+      return "projector";
   }
   return "";
 }
 
 Status ModelLibrary::CheckFolder(const std::string& folder) {
   std::error_code error;
-  if (!fs::exists(folder, error)) return Status(Code::kNotFound, fmt::format("{}: no such folder; name one that holds GGUF files", folder));
+  if (!fs::exists(folder, error))
+    return Status(Code::kNotFound, fmt::format("{}: no such folder; name one that holds GGUF files", folder));
   const fs::directory_iterator probe(folder, error);
-  if (error) return Status(Code::kInvalidArgument, fmt::format("{}: {}; name a folder that can be read", folder, error.message()));
+  if (error)
+    return Status(Code::kInvalidArgument,
+                  fmt::format("{}: {}; name a folder that can be read", folder, error.message()));
   return {};
 }
 
-ModelLibrary::ModelLibrary(std::vector<ModelPlace> places, std::vector<std::string> files) : places_(std::move(places)), files_(std::move(files)) {}
+ModelLibrary::ModelLibrary(std::vector<ModelPlace> places, std::vector<std::string> files)
+    : places_(std::move(places)), files_(std::move(files)) {}
 
 ModelEntry ModelLibrary::Describe(const ModelFile& file) {
   // Before the file is read: a change meanwhile counts as one afterwards.
@@ -106,7 +115,9 @@ std::string ModelLibrary::ProjectorBeside(const ModelEntry& model) {
   std::error_code error;
   const fs::path beside = fs::path(model.path).parent_path();
   // Of many models in one folder nobody knows which it belongs to.
-  if (std::any_of(places_.begin(), places_.end(), [&](const ModelPlace& place) { return fs::equivalent(beside, place.folder, error); })) return "";
+  if (std::any_of(places_.begin(), places_.end(),
+                  [&](const ModelPlace& place) { return fs::equivalent(beside, place.folder, error); }))
+    return "";
   std::string path;
   for (const ModelEntry& entry : Scan()) {
     if (entry.kind != ModelKind::kProjector || fs::path(entry.path).parent_path() != beside) continue;

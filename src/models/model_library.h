@@ -17,17 +17,17 @@ enum class ModelKind { kText, kEmbedding, kReranker, kProjector };
 const char* ToString(ModelKind kind);
 
 struct ModelEntry : ModelFile {
-  std::vector<FileStamp> stamps;   // of its parts, when they were read
-  uint64_t files = 0;              // parts
-  uint64_t size_bytes = 0;         // of all parts
-  int64_t modified = 0;            // seconds since 1970
+  std::vector<FileStamp> stamps;  // of its parts, when they were read
+  uint64_t files = 0;             // parts
+  uint64_t size_bytes = 0;        // of all parts
+  int64_t modified = 0;           // seconds since 1970
   std::string architecture, name, quantization;
   uint64_t parameters = 0;
-  uint64_t context_length = 0;     // the model's own, 0 unknown
+  uint64_t context_length = 0;  // the model's own, 0 unknown
   uint64_t weight_bytes = 0;
   bool has_pooling = false;
   ModelKind kind = ModelKind::kText;
-  std::string error;               // why it cannot be loaded, "" when it can
+  std::string error;  // why it cannot be loaded, "" when it can
 };
 
 // Whether it answers requests: a file that can be read and no projector.
@@ -50,12 +50,12 @@ class ModelLibrary {
   std::string ProjectorBeside(const ModelEntry& model);
 
  private:
-  ModelEntry Describe(const ModelFile& file);   // needs mutex_
+  ModelEntry Describe(const ModelFile& file);  // needs mutex_
 
   const std::vector<ModelPlace> places_;
   const std::vector<std::string> files_;
   std::mutex mutex_;
-  std::map<std::string, ModelEntry> known_;     // by path; guarded by mutex_
+  std::map<std::string, ModelEntry> known_;  // by path; guarded by mutex_
 };
 
 }  // namespace headrace

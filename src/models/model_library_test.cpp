@@ -16,7 +16,9 @@ class ModelLibraryTest : public testing::Test {
     tree_.File(name);
     ASSERT_TRUE(builder.Tensor("output.weight", kGgmlQ4_0, {256, 64}).Write(tree_.Path(name)));
   }
-  static GgufBuilder Text() { return GgufBuilder().Text("general.architecture", "llama").U32("llama.context_length", 512); }
+  static GgufBuilder Text() {
+    return GgufBuilder().Text("general.architecture", "llama").U32("llama.context_length", 512);
+  }
   static std::vector<std::string> Ids(ModelLibrary& library) {
     std::vector<std::string> ids;
     for (const ModelEntry& entry : library.Scan()) ids.push_back(entry.id);
@@ -42,7 +44,8 @@ TEST_F(ModelLibraryTest, NamesAndKinds) {
   EXPECT_EQ(library.Find("a.gguf")->context_length, 512u);
   EXPECT_FALSE(library.Find("b").ok()) << "two have this name";
   EXPECT_EQ(library.Find("y/b")->path, tree_.Path("m/y/b.gguf"));
-  for (const char* name : {"", ".", "..", "../other/z", "x/../a", "/etc/passwd", "m/a"}) EXPECT_FALSE(library.Find(name).ok()) << name;
+  for (const char* name : {"", ".", "..", "../other/z", "x/../a", "/etc/passwd", "m/a"})
+    EXPECT_FALSE(library.Find(name).ok()) << name;
   EXPECT_EQ(library.ProjectorBeside(*library.Find("x/b")), tree_.Path("m/x/eye.gguf"));
   EXPECT_EQ(library.ProjectorBeside(*library.Find("y/b")), "");
   EXPECT_EQ(library.ProjectorBeside(*library.Find("a")), "");
@@ -53,7 +56,9 @@ TEST_F(ModelLibraryTest, SplitModelsAreOneAndBrokenOnesSayWhy) {
     const std::string name = "m/s-0000" + std::to_string(part) + "-of-00002.gguf";
     tree_.File(name);
     GgufBuilder builder = part == 1 ? Text() : GgufBuilder();
-    ASSERT_TRUE(builder.Split(part, 2, 2).Tensor("blk." + std::to_string(part) + ".x.weight", kGgmlQ4_0, {256, 64}).Write(tree_.Path(name)));
+    ASSERT_TRUE(builder.Split(part, 2, 2)
+                    .Tensor("blk." + std::to_string(part) + ".x.weight", kGgmlQ4_0, {256, 64})
+                    .Write(tree_.Path(name)));
   }
   tree_.File("m/bad.gguf", "text");
   ModelLibrary library(PlacesOf({tree_.Path("m")}), {});

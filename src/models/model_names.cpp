@@ -22,7 +22,8 @@ using Matches = std::function<bool(const ModelFile&)>;
 std::string Ids(const std::vector<const ModelFile*>& models) {
   std::vector<std::string> ids;
   for (size_t i = 0; i < std::min(models.size(), kMostIds); ++i) ids.push_back(models[i]->id);
-  return fmt::format("{}{}", fmt::join(ids, ", "), models.size() > kMostIds ? fmt::format(" and {} more", models.size() - kMostIds) : "");
+  return fmt::format("{}{}", fmt::join(ids, ", "),
+                     models.size() > kMostIds ? fmt::format(" and {} more", models.size() - kMostIds) : "");
 }
 
 // "owner/name:quantization" in parts. The quantization is "" without a colon.
@@ -43,7 +44,8 @@ TaggedName SplitTagged(const std::string& text) {
 bool MeansTagged(const ModelFile& model, const TaggedName& tagged) {
   if (tagged.name.empty() || tagged.tag.empty()) return false;
   const std::string id = Lowered(model.id), last = LastName(id);
-  const std::string ways[] = {tagged.name + "-" + tagged.tag, tagged.name + "." + tagged.tag, tagged.name + ":" + tagged.tag, tagged.name + "-gguf:" + tagged.tag};
+  const std::string ways[] = {tagged.name + "-" + tagged.tag, tagged.name + "." + tagged.tag,
+                              tagged.name + ":" + tagged.tag, tagged.name + "-gguf:" + tagged.tag};
   if (std::find(std::begin(ways), std::end(ways), last) == std::end(ways)) return false;
   return tagged.owner.empty() || id.find('/') == std::string::npos || id.starts_with(tagged.owner);
 }
@@ -59,14 +61,16 @@ Result<ModelFile> FindByName(const std::vector<ModelFile>& models, const std::st
   const std::string name = given.starts_with(kHubMark) ? given.substr(kHubMark.size()) : given, stem = ModelStem(name);
   const TaggedName tagged = SplitTagged(name);
   const auto has_other = [&](const ModelFile& model, const auto& same) {
-    return std::any_of(model.other_names.begin(), model.other_names.end(), [&](const std::string& other) { return same(other, name) || same(other, stem); });
+    return std::any_of(model.other_names.begin(), model.other_names.end(),
+                       [&](const std::string& other) { return same(other, name) || same(other, stem); });
   };
   const Matches tiers[] = {[&](const ModelFile& model) { return model.id == name; },
                            [&](const ModelFile& model) { return model.id == stem; },
                            [&](const ModelFile& model) { return has_other(model, std::equal_to<>()); },
                            [&](const ModelFile& model) { return LastName(model.id) == stem; },
                            [&](const ModelFile& model) {
-                             return EqualIgnoringCase(model.id, name) || EqualIgnoringCase(LastName(model.id), stem) || has_other(model, EqualIgnoringCase);
+                             return EqualIgnoringCase(model.id, name) || EqualIgnoringCase(LastName(model.id), stem) ||
+                                    has_other(model, EqualIgnoringCase);
                            },
                            [&](const ModelFile& model) { return MeansTagged(model, tagged); }};
   for (const Matches& matches : tiers) {
@@ -75,7 +79,9 @@ Result<ModelFile> FindByName(const std::vector<ModelFile>& models, const std::st
       if (!name.empty() && matches(model)) found.push_back(&model);
     }
     if (found.size() == 1) return *found.front();
-    if (!found.empty()) return Status(Code::kInvalidArgument, fmt::format("{} is the name of several models: {}; write one of these", NameAsText(given), Ids(found)));
+    if (!found.empty())
+      return Status(Code::kInvalidArgument, fmt::format("{} is the name of several models: {}; write one of these",
+                                                        NameAsText(given), Ids(found)));
   }
   if (const std::string plain = WithoutLatest(name); plain != name && !plain.empty()) {
     auto found = FindByName(models, plain, rules);
@@ -83,7 +89,8 @@ Result<ModelFile> FindByName(const std::vector<ModelFile>& models, const std::st
   }
   std::vector<std::string> ids;
   for (const ModelFile& model : models) ids.push_back(model.id);
-  return Status(Code::kNotFound, fmt::format("there is no {} {}{}; {}", rules.what, NameAsText(given), NearestText(name, ids), rules.list));
+  return Status(Code::kNotFound, fmt::format("there is no {} {}{}; {}", rules.what, NameAsText(given),
+                                             NearestText(name, ids), rules.list));
 }
 
 }  // namespace headrace

@@ -5,10 +5,11 @@
 namespace headrace {
 namespace {
 
-const std::vector<ModelFile> kModels = {{"ggml-org/Gemma-GGUF:Q4_K_M", "/1", {"ggml-org/Gemma-GGUF", "Gemma-GGUF", "gemma-q4"}},
-                                        {"ggml-org/Gemma-GGUF:Q8_0", "/2", {"ggml-org/Gemma-GGUF", "Gemma-GGUF", "gemma-q8"}},
-                                        {"qwen3:30b", "/3", {"qwen3"}},
-                                        {"deep/folder/mistral", "/4", {}}};
+const std::vector<ModelFile> kModels = {
+    {"ggml-org/Gemma-GGUF:Q4_K_M", "/1", {"ggml-org/Gemma-GGUF", "Gemma-GGUF", "gemma-q4"}},
+    {"ggml-org/Gemma-GGUF:Q8_0", "/2", {"ggml-org/Gemma-GGUF", "Gemma-GGUF", "gemma-q8"}},
+    {"qwen3:30b", "/3", {"qwen3"}},
+    {"deep/folder/mistral", "/4", {}}};
 
 std::string PathOf(const std::string& name) {
   const auto found = FindByName(kModels, name);
@@ -37,21 +38,27 @@ TEST(ModelNames, AsOtherProgramsWriteThem) {
   EXPECT_EQ(path("Owner/Qwen3-8B-GGUF:Q4_K_M"), "/1");
   EXPECT_EQ(path("other/Qwen3-8B:Q4_K_M"), "") << "another owner";
   EXPECT_EQ(path("anyone/phi-4:q8_0"), "/2") << "nobody is said to own it";
-  for (const char* name : {"phi-4", "phi-4:", ":latest", ":q8_0", "phi-4:q4_0", "/:q8_0"}) EXPECT_EQ(path(name), "") << name;
+  for (const char* name : {"phi-4", "phi-4:", ":latest", ":q8_0", "phi-4:q4_0", "/:q8_0"})
+    EXPECT_EQ(path(name), "") << name;
 }
 
 TEST(ModelNames, SeveralOfOneNameAreListed) {
   const auto found = FindByName(kModels, "Gemma-GGUF");
   EXPECT_EQ(found.status().code(), Code::kInvalidArgument);
-  EXPECT_EQ(found.status().message(), "Gemma-GGUF is the name of several models: ggml-org/Gemma-GGUF:Q4_K_M, ggml-org/Gemma-GGUF:Q8_0; write one of these");
+  EXPECT_EQ(found.status().message(),
+            "Gemma-GGUF is the name of several models: ggml-org/Gemma-GGUF:Q4_K_M, ggml-org/Gemma-GGUF:Q8_0; write one "
+            "of these");
 }
 
 TEST(ModelNames, AnUnknownOneNamesTheNearest) {
   const auto found = FindByName(kModels, "qwen\n2:30b");
   EXPECT_EQ(found.status().code(), Code::kNotFound);
-  EXPECT_EQ(found.status().message(), "there is no model qwen%0A2:30b; there are qwen3:30b, deep/folder/mistral, ggml-org/Gemma-GGUF:Q8_0, ggml-org/Gemma-GGUF:Q4_K_M; "
-                                      "headrace list shows all");
-  for (const char* name : {"", ".", "..", "/3", "deep/folder", "deep/folder/../folder/mistral"}) EXPECT_FALSE(FindByName(kModels, name).ok()) << name;
+  EXPECT_EQ(found.status().message(),
+            "there is no model qwen%0A2:30b; there are qwen3:30b, deep/folder/mistral, ggml-org/Gemma-GGUF:Q8_0, "
+            "ggml-org/Gemma-GGUF:Q4_K_M; "
+            "headrace list shows all");
+  for (const char* name : {"", ".", "..", "/3", "deep/folder", "deep/folder/../folder/mistral"})
+    EXPECT_FALSE(FindByName(kModels, name).ok()) << name;
 }
 
 }  // namespace

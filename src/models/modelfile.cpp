@@ -18,10 +18,10 @@ constexpr double kMost = 1e9;
 // A PARAMETER of Ollama's and the engine's option for it.
 struct Parameter {
   const char* name;
-  bool whole;                       // a whole number
+  bool whole;  // a whole number
   double least, most;
   std::vector<const char*> names;
-  std::optional<double> unset = std::nullopt;   // with this value it is as if it was not there
+  std::optional<double> unset = std::nullopt;  // with this value it is as if it was not there
 };
 
 const std::vector<Parameter>& Parameters() {
@@ -54,7 +54,7 @@ const std::vector<Parameter>& Parameters() {
 // A PARAMETER that Ollama has or had, and that changes nothing here.
 struct IdleParameter {
   const char* name;
-  bool number;                      // else true or false
+  bool number;  // else true or false
   const char* why;
 };
 
@@ -82,7 +82,8 @@ std::optional<double> Number(const std::string& text, bool whole) {
   double value = 0;
   const char* const last = text.data() + text.size();
   const auto [end, error] = std::from_chars(text.data(), last, value);
-  if (error != std::errc() || end != last || !std::isfinite(value) || (whole && value != std::floor(value))) return std::nullopt;
+  if (error != std::errc() || end != last || !std::isfinite(value) || (whole && value != std::floor(value)))
+    return std::nullopt;
   return value;
 }
 
@@ -105,7 +106,8 @@ class Reader {
       if (command.keyword == keyword.name) return (this->*keyword.take)(command);
     }
     if (command.keyword.starts_with("FLASH")) {
-      return Error(command, fmt::format("there is no {}; the keywords of flash weight streaming are {}", Shown(command.keyword), Names("FLASH")));
+      return Error(command, fmt::format("there is no {}; the keywords of flash weight streaming are {}",
+                                        Shown(command.keyword), Names("FLASH")));
     }
     return Error(command, fmt::format("there is no {}; the keywords are {}", Shown(command.keyword), Names("")));
   }
@@ -126,14 +128,20 @@ class Reader {
     }
     return fmt::format("{}", fmt::join(names, ", "));
   }
-  Status Error(const Command& command, const std::string& what) const { return ModelfileError(file_, command.line, what); }
-  Status Wants(const Command& command, const std::string& expected) const {
-    return Error(command, fmt::format("{}{}{} {} is not understood; write {}", command.keyword, command.name.empty() ? "" : " ", Shown(command.name),
-                                      Shown(command.value), expected));
+  Status Error(const Command& command, const std::string& what) const {
+    return ModelfileError(file_, command.line, what);
   }
-  void Warn(const Command& command, const std::string& what) { result_.warnings.push_back(fmt::format("{}:{}: {}", file_, command.line, what)); }
+  Status Wants(const Command& command, const std::string& expected) const {
+    return Error(command,
+                 fmt::format("{}{}{} {} is not understood; write {}", command.keyword, command.name.empty() ? "" : " ",
+                             Shown(command.name), Shown(command.value), expected));
+  }
+  void Warn(const Command& command, const std::string& what) {
+    result_.warnings.push_back(fmt::format("{}:{}: {}", file_, command.line, what));
+  }
   void Forget(const std::string& name) {
-    std::erase_if(result_.settings, [&](const std::string& setting) { return setting.starts_with(name) && setting[name.size()] == ' '; });
+    std::erase_if(result_.settings,
+                  [&](const std::string& setting) { return setting.starts_with(name) && setting[name.size()] == ' '; });
   }
   // The last one of a name counts.
   void Say(const std::string& name, const std::string& value) {
@@ -145,14 +153,17 @@ class Reader {
     if (command.value.empty()) return Wants(command, "the path of a GGUF file");
     if (!result_.from.empty()) {
       // Ollama's way to name a projector.
-      Warn(command, fmt::format("the second FROM, {}, is left out: a projector is given after -- on the command line (--mmproj)", Shown(command.value)));
+      Warn(command,
+           fmt::format("the second FROM, {}, is left out: a projector is given after -- on the command line (--mmproj)",
+                       Shown(command.value)));
       return {};
     }
     result_.from = command.value;
     return {};
   }
   Status Adapter(const Command& command) {
-    if (!result_.adapter.empty()) return Error(command, "a second ADAPTER; give further ones after -- on the command line (--lora)");
+    if (!result_.adapter.empty())
+      return Error(command, "a second ADAPTER; give further ones after -- on the command line (--lora)");
     if (command.value.empty()) return Wants(command, "the path of a LoRA adapter in GGUF");
     result_.adapter = command.value;
     Say("ADAPTER", Shown(command.value));
@@ -182,7 +193,8 @@ class Reader {
     }
     for (const IdleParameter& idle : kIdleParameters) {
       if (name != idle.name) continue;
-      if (idle.number ? !Number(command.value, false) : !IsTruth(Lower(command.value))) return Wants(command, idle.number ? "a number" : "true or false");
+      if (idle.number ? !Number(command.value, false) : !IsTruth(Lower(command.value)))
+        return Wants(command, idle.number ? "a number" : "true or false");
       Warn(command, fmt::format("PARAMETER {} is left out: {}", name, idle.why));
       return {};
     }
@@ -205,13 +217,15 @@ class Reader {
     }
     std::vector<std::string> names;
     for (const Parameter& parameter : Parameters()) names.emplace_back(parameter.name);
-    return Error(command, fmt::format("there is no PARAMETER {}; known are {}, {}; other options of llama.cpp are given after -- on the command line",
+    return Error(command, fmt::format("there is no PARAMETER {}; known are {}, {}; other options of llama.cpp are "
+                                      "given after -- on the command line",
                                       Shown(command.name), fmt::join(names, ", "), kStop));
   }
 
   Status Flash(const Command& command) {
     const std::string value = Lower(command.value);
-    const bool on = value == "true" || value == "1" || value == "yes", off = value == "false" || value == "0" || value == "no";
+    const bool on = value == "true" || value == "1" || value == "yes",
+               off = value == "false" || value == "0" || value == "no";
     result_.flash_mode = on ? FlashMode::kOn : off ? FlashMode::kOff : ParseFlashMode(value);
     if (!result_.flash_mode) return Wants(command, "auto, on or off");
     Say("FLASH", ToString(*result_.flash_mode));
@@ -219,7 +233,8 @@ class Reader {
   }
   Status FlashRam(const Command& command) {
     const auto value = Number(command.value, false);
-    if (!value || *value <= 0 || *value > 1e6) return Wants(command, "the memory for weights in GiB, for instance 8 or 6.5");
+    if (!value || *value <= 0 || *value > 1e6)
+      return Wants(command, "the memory for weights in GiB, for instance 8 or 6.5");
     result_.flash_ram_gb = *value;
     Say("FLASH_RAM_GB", command.value);
     return {};
@@ -235,15 +250,20 @@ class Reader {
     return {};
   }
   Status FlashThreads(const Command& command) {
-    return Error(command, "FLASH_THREADS has no meaning here: one thread keeps the disk busy with many reads at a time (io_uring), more would not make it "
-                          "faster; the threads that compute are PARAMETER num_thread");
+    return Error(command,
+                 "FLASH_THREADS has no meaning here: one thread keeps the disk busy with many reads at a time "
+                 "(io_uring), more would not make it "
+                 "faster; the threads that compute are PARAMETER num_thread");
   }
   Status FlashPrefetch(const Command& command) {
     const auto value = Number(command.value, true);
     if (!value || *value < 0) return Wants(command, "0 or 1");
     if (*value > 1) {
-      return Error(command, "FLASH_PREFETCH_LAYERS above 1 has no meaning here: weights that every token uses are always read ahead, as many bytes as the "
-                            "disk needs, whatever layers they are of; experts can be foreseen one layer ahead (1, the default) or not (0)");
+      return Error(command,
+                   "FLASH_PREFETCH_LAYERS above 1 has no meaning here: weights that every token uses are always read "
+                   "ahead, as many bytes as the "
+                   "disk needs, whatever layers they are of; experts can be foreseen one layer ahead (1, the default) "
+                   "or not (0)");
     }
     result_.look_ahead = *value == 1;
     Say("FLASH_PREFETCH_LAYERS", command.value);
@@ -258,9 +278,12 @@ class Reader {
   }
   Status FlashEviction(const Command& command) {
     if (Lower(command.value) != "heat") {
-      return Error(command, fmt::format("FLASH_EVICTION {} does not exist: the experts that were used least of late make room (heat), which read less than any "
-                                        "other policy that was tried (docs/experts-policy.md), and what every token uses is never evicted; write heat or "
-                                        "leave it out", Shown(command.value)));
+      return Error(command, fmt::format("FLASH_EVICTION {} does not exist: the experts that were used least of late "
+                                        "make room (heat), which read less than any "
+                                        "other policy that was tried (docs/experts-policy.md), and what every token "
+                                        "uses is never evicted; write heat or "
+                                        "leave it out",
+                                        Shown(command.value)));
     }
     Say("FLASH_EVICTION", "heat");
     return {};

@@ -1,5 +1,6 @@
-// A Modelfile: which model, how it answers, and how its weights stream. The format is Ollama's (FROM, SYSTEM, PARAMETER,
-// comments, quotes, triple quotes over several lines) with the keywords FLASH and FLASH_*. Pure, for hostile input.
+// A Modelfile: which model, how it answers, and how its weights stream. The format is Ollama's (FROM, SYSTEM,
+// PARAMETER, comments, quotes, triple quotes over several lines) with the keywords FLASH and FLASH_*. Pure, for hostile
+// input.
 #pragma once
 
 #include <cstdint>
@@ -20,17 +21,17 @@ struct EngineOption {
 };
 
 struct Modelfile {
-  std::string from;                            // as written, "" when absent
-  std::string adapter;                         // LoRA, as written
-  std::string system;                          // system prompt
-  std::vector<EngineOption> options;           // of PARAMETER, in order; only stop strings come more than once
-  std::optional<FlashMode> flash_mode;         // FLASH
-  double flash_ram_gb = 0;                     // memory for weights in GiB; 0: not given
-  std::string flash_vram;                      // memory of devices: "8.000000G", "auto", "off"; "" when not given
-  std::optional<bool> look_ahead;              // FLASH_PREFETCH_LAYERS
-  uint64_t experts_used = 0;                   // FLASH_TOP_K: experts for each token; 0: the model's own
-  std::vector<std::string> settings;           // what was set, for people: "FLASH on", "temperature 0.7"
-  std::vector<std::string> warnings;           // "NAME:LINE: ..." of what is left out
+  std::string from;                     // as written, "" when absent
+  std::string adapter;                  // LoRA, as written
+  std::string system;                   // system prompt
+  std::vector<EngineOption> options;    // of PARAMETER, in order; only stop strings come more than once
+  std::optional<FlashMode> flash_mode;  // FLASH
+  double flash_ram_gb = 0;              // memory for weights in GiB; 0: not given
+  std::string flash_vram;               // memory of devices: "8.000000G", "auto", "off"; "" when not given
+  std::optional<bool> look_ahead;       // FLASH_PREFETCH_LAYERS
+  uint64_t experts_used = 0;            // FLASH_TOP_K: experts for each token; 0: the model's own
+  std::vector<std::string> settings;    // what was set, for people: "FLASH on", "temperature 0.7"
+  std::vector<std::string> warnings;    // "NAME:LINE: ..." of what is left out
 };
 
 // Errors: kInvalidArgument with `name` and the line, saying what to write instead.

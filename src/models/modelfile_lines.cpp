@@ -50,15 +50,19 @@ std::string_view TakeWord(std::string_view& text) {
 
 // A line that begins as a command does: a short value that would go on there lacks its quote.
 bool IsCommand(std::string_view line) {
-  constexpr std::string_view kBeginnings[] = {"FROM", "PARAMETER", "SYSTEM", "TEMPLATE", "ADAPTER", "LICENSE", "MESSAGE", "FLASH"};
+  constexpr std::string_view kBeginnings[] = {"FROM",    "PARAMETER", "SYSTEM",  "TEMPLATE",
+                                              "ADAPTER", "LICENSE",   "MESSAGE", "FLASH"};
   line = Trim(line);
-  return std::any_of(std::begin(kBeginnings), std::end(kBeginnings), [&](std::string_view beginning) { return line.starts_with(beginning); });
+  return std::any_of(std::begin(kBeginnings), std::end(kBeginnings),
+                     [&](std::string_view beginning) { return line.starts_with(beginning); });
 }
 
-// The value that begins with `first`; a quoted one may go on over further lines, but if it is no `long_text` not over a command.
-// False: its quote has no end.
+// The value that begins with `first`; a quoted one may go on over further lines, but if it is no `long_text` not over a
+// command. False: its quote has no end.
 bool TakeValue(std::string_view first, bool long_text, Lines& lines, std::string& value) {
-  const std::string_view quote = first.starts_with(kTriple) ? kTriple : first.starts_with('"') ? std::string_view("\"") : std::string_view();
+  const std::string_view quote = first.starts_with(kTriple) ? kTriple
+                                 : first.starts_with('"')   ? std::string_view("\"")
+                                                            : std::string_view();
   if (quote.empty()) {
     value = first;
     return true;
@@ -85,7 +89,8 @@ Status ModelfileError(const std::string& file, size_t line, const std::string& w
 Result<std::vector<ModelfileCommand>> SplitModelfile(std::string_view text, const std::string& file) {
   if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);  // byte order mark
   if (const size_t at = text.find('\0'); at != std::string_view::npos) {
-    const auto line = static_cast<size_t>(std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(at), '\n')) + 1;
+    const auto line =
+        static_cast<size_t>(std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(at), '\n')) + 1;
     return ModelfileError(file, line, "there is a NUL byte: a Modelfile is UTF-8 text");
   }
   std::vector<ModelfileCommand> commands;
@@ -104,7 +109,9 @@ Result<std::vector<ModelfileCommand>> SplitModelfile(std::string_view text, cons
       return ModelfileError(file, command.line, fmt::format("{} has no value", what));
     }
     if (!TakeValue(line, command.keyword != "PARAMETER", lines, command.value)) {
-      return ModelfileError(file, command.line, fmt::format("the quote that begins here has no end; close it with {}", line.starts_with(kTriple) ? kTriple : "\""));
+      return ModelfileError(file, command.line,
+                            fmt::format("the quote that begins here has no end; close it with {}",
+                                        line.starts_with(kTriple) ? kTriple : "\""));
     }
     commands.push_back(std::move(command));
   }

@@ -11,10 +11,10 @@
 namespace headrace::cli {
 
 struct ModelfileCommand {
-  size_t line = 0;         // where it begins, from 1
-  std::string keyword;     // upper case
-  std::string name;        // the first word after PARAMETER and MESSAGE
-  std::string value;       // without quotes and surrounding blanks
+  size_t line = 0;      // where it begins, from 1
+  std::string keyword;  // upper case
+  std::string name;     // the first word after PARAMETER and MESSAGE
+  std::string value;    // without quotes and surrounding blanks
 };
 
 // An error about one line.

@@ -22,7 +22,8 @@ void ExpectError(std::string_view text, size_t line, const std::string& part) {
   const auto file = ParseModelfile(text, "Modelfile");
   ASSERT_FALSE(file.ok()) << text;
   EXPECT_EQ(file.status().code(), Code::kInvalidArgument);
-  EXPECT_TRUE(file.status().message().starts_with("Modelfile:" + std::to_string(line) + ": ")) << file.status().message();
+  EXPECT_TRUE(file.status().message().starts_with("Modelfile:" + std::to_string(line) + ": "))
+      << file.status().message();
   EXPECT_TRUE(Has(file.status().message(), part)) << file.status().message();
 }
 
@@ -75,12 +76,14 @@ MIT
 }
 
 TEST(ParseModelfile, AnEmptyFileSetsNothing) {
-  for (const char* text : {"", "\n\n", "# only this", "\xef\xbb\xbf# with a mark", "  \t \r\n"}) EXPECT_TRUE(Parsed(text).settings.empty());
+  for (const char* text : {"", "\n\n", "# only this", "\xef\xbb\xbf# with a mark", "  \t \r\n"})
+    EXPECT_TRUE(Parsed(text).settings.empty());
 }
 
 TEST(ParseModelfile, KeywordsInAnyCaseAndWindowsLines) {
-  const Modelfile file = Parsed("\xef\xbb\xbf"
-                                "from C.gguf\r\nParameter TEMPERATURE 1\r\nflash OFF\r\nsystem \"\"\"one\r\ntwo\r\nthree\"\"\"\r\n");
+  const Modelfile file = Parsed(
+      "\xef\xbb\xbf"
+      "from C.gguf\r\nParameter TEMPERATURE 1\r\nflash OFF\r\nsystem \"\"\"one\r\ntwo\r\nthree\"\"\"\r\n");
   EXPECT_EQ(file.from, "C.gguf");
   EXPECT_EQ(ValueOf(file, "--temp"), "1");
   EXPECT_EQ(file.flash_mode, FlashMode::kOff);
@@ -111,7 +114,8 @@ TEST(ParseModelfile, TheLastOfANameCounts) {
 }
 
 TEST(ParseModelfile, UnknownNamesListTheKnownOnes) {
-  ExpectError("\nFLASH_SPEED 9", 2, "FLASH, FLASH_RAM_GB, FLASH_VRAM_GB, FLASH_THREADS, FLASH_PREFETCH_LAYERS, FLASH_TOP_K, FLASH_EVICTION");
+  ExpectError("\nFLASH_SPEED 9", 2,
+              "FLASH, FLASH_RAM_GB, FLASH_VRAM_GB, FLASH_THREADS, FLASH_PREFETCH_LAYERS, FLASH_TOP_K, FLASH_EVICTION");
   ExpectError("FLASHY on", 1, "FLASH_RAM_GB");
   ExpectError("FORM x", 1, "FROM, SYSTEM, PARAMETER");
   ExpectError("PARAMETER temprature 1", 1, "temperature, top_k");
@@ -120,7 +124,8 @@ TEST(ParseModelfile, UnknownNamesListTheKnownOnes) {
 
 TEST(ParseModelfile, ValuesThatHaveNoMeaningSayWhy) {
   ExpectError("FLASH maybe", 1, "auto, on or off");
-  for (const char* value : {"0", "-1", "8G", "nan", "inf", "1e99", "many"}) ExpectError(std::string("FLASH_RAM_GB ") + value, 1, "GiB");
+  for (const char* value : {"0", "-1", "8G", "nan", "inf", "1e99", "many"})
+    ExpectError(std::string("FLASH_RAM_GB ") + value, 1, "GiB");
   for (const char* value : {"0", "-1", "8G", "nan", "on"}) ExpectError(std::string("FLASH_VRAM_GB ") + value, 1, "GiB");
   ExpectError("FLASH_THREADS 8", 1, "PARAMETER num_thread");
   ExpectError("FLASH_PREFETCH_LAYERS 3", 1, "one layer ahead");
@@ -140,7 +145,8 @@ TEST(ParseModelfile, ValuesThatHaveNoMeaningSayWhy) {
 }
 
 TEST(ParseModelfile, WhatIsLeftOutIsSaid) {
-  const Modelfile file = Parsed("TEMPLATE \"\"\"{{ .Prompt }}\n\"\"\"\nMESSAGE user Hello\nREQUIRES 0.6\nFROM a\nFROM b");
+  const Modelfile file =
+      Parsed("TEMPLATE \"\"\"{{ .Prompt }}\n\"\"\"\nMESSAGE user Hello\nREQUIRES 0.6\nFROM a\nFROM b");
   ASSERT_EQ(file.warnings.size(), 3u);
   EXPECT_EQ(file.from, "a");
   EXPECT_TRUE(file.warnings[2].starts_with("Modelfile:6: the second FROM, b, is left out")) << file.warnings[2];
@@ -150,8 +156,9 @@ TEST(ParseModelfile, WhatIsLeftOutIsSaid) {
 
 // All that Ollama knows or knew.
 TEST(ParseModelfile, ParametersWithoutEffectAreLeftOut) {
-  for (const char* text : {"use_mmap true", "use_mmap false", "use_mlock TRUE", "low_vram 1", "f16_kv t", "numa false", "vocab_only F", "logits_all 0",
-                           "embedding_only false", "penalize_newline true", "tfs_z 1.0", "num_gqa 8", "draft_num_predict 4"}) {
+  for (const char* text : {"use_mmap true", "use_mmap false", "use_mlock TRUE", "low_vram 1", "f16_kv t", "numa false",
+                           "vocab_only F", "logits_all 0", "embedding_only false", "penalize_newline true", "tfs_z 1.0",
+                           "num_gqa 8", "draft_num_predict 4"}) {
     const Modelfile file = Parsed(std::string("PARAMETER ") + text);
     ASSERT_EQ(file.warnings.size(), 1u) << text;
     const std::string name(text, std::string_view(text).find(' '));
@@ -162,7 +169,8 @@ TEST(ParseModelfile, ParametersWithoutEffectAreLeftOut) {
 
 // Ollama's words for "as if it was not there".
 TEST(ParseModelfile, ParametersThatUnset) {
-  for (const char* text : {"PARAMETER num_gpu -1", "PARAMETER num_thread 0", "PARAMETER num_gpu 5\nPARAMETER num_gpu -1", "PARAMETER rope_frequency_base 0"}) {
+  for (const char* text : {"PARAMETER num_gpu -1", "PARAMETER num_thread 0",
+                           "PARAMETER num_gpu 5\nPARAMETER num_gpu -1", "PARAMETER rope_frequency_base 0"}) {
     const Modelfile file = Parsed(text);
     EXPECT_TRUE(file.options.empty() && file.settings.empty() && file.warnings.empty()) << text;
   }
@@ -191,9 +199,14 @@ TEST(ParseModelfile, NulAndLengthAreErrors) {
 
 // Whatever bytes come: a value or an error of one printable line, never a crash.
 TEST(ParseModelfile, HostileInput) {
-  const std::string seed = "FROM ./m.gguf\nSYSTEM \"\"\"a\nb\"\"\"\nPARAMETER temperature 0.5\nPARAMETER stop \"x\"\nFLASH on\nFLASH_RAM_GB 4\n"
-                           "FLASH_TOP_K 2\nMESSAGE user hi\n# c\n";
-  const std::string alphabet("\0\n\r\t \"#\xff\x80\x1b" "FLASHPARAMETER_0123456789.-e", 40);
+  const std::string seed =
+      "FROM ./m.gguf\nSYSTEM \"\"\"a\nb\"\"\"\nPARAMETER temperature 0.5\nPARAMETER stop \"x\"\nFLASH on\nFLASH_RAM_GB "
+      "4\n"
+      "FLASH_TOP_K 2\nMESSAGE user hi\n# c\n";
+  const std::string alphabet(
+      "\0\n\r\t \"#\xff\x80\x1b"
+      "FLASHPARAMETER_0123456789.-e",
+      40);
   std::mt19937 random(1);
   size_t errors = 0;
   for (int i = 0; i < 20'000; ++i) {
@@ -202,9 +215,14 @@ TEST(ParseModelfile, HostileInput) {
       const size_t at = random() % (text.size() + 1);
       const std::string bytes(random() % 3 == 0 ? random() % 50 : 1, alphabet[random() % alphabet.size()]);
       switch (random() % 3) {
-        case 0: text.insert(at, bytes); break;
-        case 1: text.erase(at, random() % 20); break;
-        default: text.replace(at, std::min(bytes.size(), text.size() - at), bytes);
+        case 0:
+          text.insert(at, bytes);
+          break;
+        case 1:
+          text.erase(at, random() % 20);
+          break;
+        default:
+          text.replace(at, std::min(bytes.size(), text.size() - at), bytes);
       }
     }
     const auto file = ParseModelfile(text, "m");

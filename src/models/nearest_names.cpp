@@ -13,7 +13,7 @@ namespace headrace {
 namespace {
 
 constexpr size_t kShown = 5;
-constexpr size_t kLongest = 200;   // of a name, as far as it is compared
+constexpr size_t kLongest = 200;  // of a name, as far as it is compared
 
 std::string Lower(std::string text) {
   if (text.size() > kLongest) text.resize(kLongest);

@@ -6,8 +6,8 @@
 
 namespace headrace {
 
-// At most `most` of `names`, the nearest first. Capitals, folders or an owner before the name, ".gguf" and a tag (":latest") behind it
-// make no difference; otherwise so many letters as had to be changed, added or left out.
+// At most `most` of `names`, the nearest first. Capitals, folders or an owner before the name, ".gguf" and a tag
+// (":latest") behind it make no difference; otherwise so many letters as had to be changed, added or left out.
 std::vector<std::string> NearestNames(const std::string& wanted, std::vector<std::string> names, size_t most);
 
 // For the end of a message: "; there is only A", "; the nearest of 12 are A, B and C"; "" where there is none.

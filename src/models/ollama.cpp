@@ -50,7 +50,8 @@ std::vector<Way> OllamaModels(const std::string& folder) {
   std::vector<Way> ways;
   std::error_code error;
   const fs::path root = fs::absolute(folder, error).lexically_normal(), manifests = root / "manifests";
-  for (auto it = fs::recursive_directory_iterator(manifests, error); !error && it != fs::recursive_directory_iterator(); it.increment(error)) {
+  for (auto it = fs::recursive_directory_iterator(manifests, error); !error && it != fs::recursive_directory_iterator();
+       it.increment(error)) {
     std::error_code ignored;
     if (it.depth() > 3) it.disable_recursion_pending();
     if (it.depth() != 3 || !it->is_regular_file(ignored)) continue;
@@ -59,7 +60,8 @@ std::vector<Way> OllamaModels(const std::string& folder) {
     const auto identity = blob.empty() ? std::nullopt : FileInodeOf(path);
     if (!identity) continue;
     const fs::path model = it->path().parent_path(), user = model.parent_path();
-    const std::string name = ModelName(user.parent_path().filename().string(), user.filename().string(), model.filename().string());
+    const std::string name =
+        ModelName(user.parent_path().filename().string(), user.filename().string(), model.filename().string());
     const std::string tag = it->path().filename().string();
     Way way;
     way.path = path;

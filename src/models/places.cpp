@@ -20,19 +20,22 @@ std::string Below(const Getenv& getenv, const char* variable, const char* below)
 }
 
 std::string FirstOf(std::initializer_list<std::string> folders) {
-  const auto found = std::find_if(folders.begin(), folders.end(), [](const std::string& path) { return !path.empty(); });
+  const auto found =
+      std::find_if(folders.begin(), folders.end(), [](const std::string& path) { return !path.empty(); });
   return found == folders.end() ? std::string() : *found;
 }
 
 }  // namespace
 
 std::string HubFolder(const Getenv& getenv) {
-  return FirstOf({Below(getenv, "HF_HUB_CACHE", ""), Below(getenv, "HUGGINGFACE_HUB_CACHE", ""), Below(getenv, "HF_HOME", "hub"),
-                  Below(getenv, "XDG_CACHE_HOME", "huggingface/hub"), Below(getenv, "HOME", ".cache/huggingface/hub")});
+  return FirstOf({Below(getenv, "HF_HUB_CACHE", ""), Below(getenv, "HUGGINGFACE_HUB_CACHE", ""),
+                  Below(getenv, "HF_HOME", "hub"), Below(getenv, "XDG_CACHE_HOME", "huggingface/hub"),
+                  Below(getenv, "HOME", ".cache/huggingface/hub")});
 }
 
 std::string LlamaCacheFolder(const Getenv& getenv) {
-  return FirstOf({Below(getenv, "LLAMA_CACHE", ""), Below(getenv, "XDG_CACHE_HOME", "llama.cpp"), Below(getenv, "HOME", ".cache/llama.cpp")});
+  return FirstOf({Below(getenv, "LLAMA_CACHE", ""), Below(getenv, "XDG_CACHE_HOME", "llama.cpp"),
+                  Below(getenv, "HOME", ".cache/llama.cpp")});
 }
 
 std::vector<ModelPlace> MachinePlaces(const Getenv& getenv) {

@@ -33,7 +33,9 @@ std::string ValueOf(const Getenv& getenv, const char* name) {
 Status MakeFolder(const fs::path& folder) {
   std::error_code error;
   fs::create_directories(folder, error);
-  return error ? Status(Code::kPermission, fmt::format("{}: cannot create the folder: {}", folder.string(), error.message())) : Status();
+  return error ? Status(Code::kPermission,
+                        fmt::format("{}: cannot create the folder: {}", folder.string(), error.message()))
+               : Status();
 }
 
 // A link in one step, in place of what is there.
@@ -49,7 +51,8 @@ Status PutLink(const fs::path& target, const fs::path& link) {
 
 class Pull {
  public:
-  Pull(const PullRequest& request, const Getenv& getenv, const std::string& agent, const PullEvents& events) : request_(request), getenv_(getenv), events_(events) {
+  Pull(const PullRequest& request, const Getenv& getenv, const std::string& agent, const PullEvents& events)
+      : request_(request), getenv_(getenv), events_(events) {
     access_.agent = agent;
   }
 
@@ -66,10 +69,15 @@ class Pull {
     if (endpoint_.empty()) endpoint_ = kHubAddress;
     while (endpoint_.ends_with('/')) endpoint_.pop_back();
     access_.origin = OriginOf(endpoint_);
-    if (access_.origin.empty()) return Status(Code::kInvalidArgument, fmt::format("HF_ENDPOINT is no http or https address; write one like {}", kHubAddress));
+    if (access_.origin.empty())
+      return Status(Code::kInvalidArgument,
+                    fmt::format("HF_ENDPOINT is no http or https address; write one like {}", kHubAddress));
     access_.token = ValueOf(getenv_, "HF_TOKEN");
-    const bool plain = std::all_of(access_.token.begin(), access_.token.end(), [](char c) { return c > ' ' && c < 0x7f; });
-    return plain ? Status() : Status(Code::kInvalidArgument, "HF_TOKEN has blanks, line breaks or other characters that no token has");
+    const bool plain =
+        std::all_of(access_.token.begin(), access_.token.end(), [](char c) { return c > ' ' && c < 0x7f; });
+    return plain ? Status()
+                 : Status(Code::kInvalidArgument,
+                          "HF_TOKEN has blanks, line breaks or other characters that no token has");
   }
 
   bool GoOn() { return events_.on_progress({"", false, 0, 0}); }
@@ -81,7 +89,8 @@ class Pull {
     if (!listing.ok()) return listing.status();
     const auto chosen = ChooseFiles(listing->models, source, request_.projector);
     if (!chosen.ok()) return chosen.status();
-    const fs::path repository = fs::path(hub) / HubFolderName(source.repository), snapshot = repository / "snapshots" / listing->commit;
+    const fs::path repository = fs::path(hub) / HubFolderName(source.repository),
+                   snapshot = repository / "snapshots" / listing->commit;
     std::vector<FetchedFile> files;
     for (const HubFile& file : *chosen) {
       FetchedFile fetched;
@@ -93,7 +102,8 @@ class Pull {
         if (!probed.ok()) return probed.status();
         fetched = std::move(*probed);
         // The cache calls a file by its hash.
-        if (fetched.sha256.empty()) return Status(Code::kUnsupported, fmt::format("{}: the hub gives no SHA-256 of it", fetched.url));
+        if (fetched.sha256.empty())
+          return Status(Code::kUnsupported, fmt::format("{}: the hub gives no SHA-256 of it", fetched.url));
       }
       fetched.path = (repository / "blobs" / fetched.sha256).string();
       files.push_back(std::move(fetched));
@@ -151,12 +161,15 @@ class Pull {
     }
     HEADRACE_RETURN_IF_ERROR(CheckRoom(folder, missing));
     if (!pulled.was_there) {
-      events_.say(fmt::format("{}{}, {}{} into {}", names_.front(),
-                              files.size() > 1 ? fmt::format(" and {} more", files.size() - 1) : "", FormatSize(pulled.bytes),
-                              missing < pulled.bytes ? fmt::format(", of which {} are missing,", FormatSize(missing)) : "", folder));
+      events_.say(fmt::format(
+          "{}{}, {}{} into {}", names_.front(), files.size() > 1 ? fmt::format(" and {} more", files.size() - 1) : "",
+          FormatSize(pulled.bytes),
+          missing < pulled.bytes ? fmt::format(", of which {} are missing,", FormatSize(missing)) : "", folder));
     }
     for (size_t i = 0; i < files.size(); ++i) {
-      const auto on_progress = [&](bool checking, uint64_t bytes) { return events_.on_progress({names_[i], checking, before + bytes, pulled.bytes}); };
+      const auto on_progress = [&](bool checking, uint64_t bytes) {
+        return events_.on_progress({names_[i], checking, before + bytes, pulled.bytes});
+      };
       if (!files[i].is_there()) HEADRACE_RETURN_IF_ERROR(Fetch(files[i], access_, on_progress));
       before += files[i].bytes;
     }
@@ -168,12 +181,13 @@ class Pull {
   const PullEvents& events_;
   std::string endpoint_;
   HttpAccess access_;
-  std::vector<std::string> names_;   // of the files, for people
+  std::vector<std::string> names_;  // of the files, for people
 };
 
 }  // namespace
 
-Result<PulledModel> PullModel(const PullRequest& request, const Getenv& getenv, const std::string& agent, const PullEvents& events) {
+Result<PulledModel> PullModel(const PullRequest& request, const Getenv& getenv, const std::string& agent,
+                              const PullEvents& events) {
   return Pull(request, getenv, agent, events).Run();
 }
 

@@ -10,8 +10,8 @@
 #include "base/shown.h"
 #include "base/split_name.h"
 #include "models/file_names.h"
-#include "models/hub_names.h"
 #include "models/http_request.h"
+#include "models/hub_names.h"
 
 namespace headrace {
 namespace {
@@ -35,7 +35,8 @@ std::string Choices(const std::vector<HubFile>& models) {
 
 std::string ChooseProjector(const std::vector<std::string>& projectors) {
   for (const char* type : kProjectorTypes) {
-    const auto found = std::find_if(projectors.begin(), projectors.end(), [&](const std::string& file) { return QuantizationIn(file) == type; });
+    const auto found = std::find_if(projectors.begin(), projectors.end(),
+                                    [&](const std::string& file) { return QuantizationIn(file) == type; });
     if (found != projectors.end()) return *found;
   }
   return projectors.empty() ? "" : projectors.front();
@@ -48,16 +49,23 @@ Result<PullSource> ParsePullSource(const std::string& text) {
   if (text.starts_with(kHub)) {
     std::tie(source.repository, source.quantization) = SplitTag(text.substr(kHub.size()));
     if (IsRepositoryName(source.repository)) return source;
-    return Status(Code::kInvalidArgument, fmt::format("{} names no repository; write hf:USER/NAME or hf:USER/NAME:QUANTIZATION, for instance hf:ggml-org/gemma-3-4b-it-GGUF:Q4_K_M", Shown(text)));
+    return Status(Code::kInvalidArgument,
+                  fmt::format("{} names no repository; write hf:USER/NAME or hf:USER/NAME:QUANTIZATION, for instance "
+                              "hf:ggml-org/gemma-3-4b-it-GGUF:Q4_K_M",
+                              Shown(text)));
   }
   if (OriginOf(text).empty()) {
-    return Status(Code::kInvalidArgument, fmt::format("{} is nothing to fetch; write hf:USER/NAME[:QUANTIZATION] or https://HOST/PATH/NAME.gguf", Shown(text)));
+    return Status(
+        Code::kInvalidArgument,
+        fmt::format("{} is nothing to fetch; write hf:USER/NAME[:QUANTIZATION] or https://HOST/PATH/NAME.gguf",
+                    Shown(text)));
   }
   source.url = text.substr(0, text.find('#'));
   const std::string plain = source.url.substr(0, source.url.find('?'));
   source.file = plain.substr(plain.rfind('/') + 1);
   if (!EndsIgnoringCase(source.file, ".gguf") || !IsSafePath(source.file)) {
-    return Status(Code::kInvalidArgument, fmt::format("{} is not the address of a GGUF file: its last part must end with .gguf", Shown(text)));
+    return Status(Code::kInvalidArgument,
+                  fmt::format("{} is not the address of a GGUF file: its last part must end with .gguf", Shown(text)));
   }
   return source;
 }
@@ -79,19 +87,27 @@ std::vector<PullSource> PartsOf(const PullSource& address) {
 Result<std::vector<HubFile>> ChooseFiles(const std::vector<HubFile>& models, const PullSource& source, bool projector) {
   std::vector<std::string> names;
   for (const HubFile& file : models) names.push_back(file.path);
-  const auto find = [&](const std::string& path) { return std::find_if(models.begin(), models.end(), [&](const HubFile& file) { return file.path == path; }); };
-  if (names.empty()) return Status(Code::kNotFound, fmt::format("{} has no GGUF file; look for one of the same model with GGUF in its name", source.repository));
+  const auto find = [&](const std::string& path) {
+    return std::find_if(models.begin(), models.end(), [&](const HubFile& file) { return file.path == path; });
+  };
+  if (names.empty())
+    return Status(
+        Code::kNotFound,
+        fmt::format("{} has no GGUF file; look for one of the same model with GGUF in its name", source.repository));
   const std::string model = ChooseModelFile(names, source.quantization, "");
   if (model.empty()) {
-    return Status(Code::kNotFound, fmt::format("{} has no model{}; there are {}", source.repository,
-                                               source.quantization.empty() ? "" : " of the type " + Shown(source.quantization), Choices(models)));
+    return Status(
+        Code::kNotFound,
+        fmt::format("{} has no model{}; there are {}", source.repository,
+                    source.quantization.empty() ? "" : " of the type " + Shown(source.quantization), Choices(models)));
   }
   std::vector<HubFile> chosen;
   const auto split = ParseSplitName(model);
   for (uint32_t part = 1; part <= (split ? split->parts : 1); ++part) {
     const std::string path = split ? split->PathOf(part) : model;
     const auto found = find(path);
-    if (found == models.end()) return Status(Code::kNotFound, fmt::format("{} lacks a part of this model: {}", source.repository, path));
+    if (found == models.end())
+      return Status(Code::kNotFound, fmt::format("{} lacks a part of this model: {}", source.repository, path));
     chosen.push_back(*found);
   }
   if (!projector) return chosen;

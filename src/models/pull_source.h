@@ -10,8 +10,8 @@
 namespace headrace {
 
 struct PullSource {
-  std::string repository, quantization;   // of the hub; repository is "" for an address
-  std::string url, file;                  // an address, and the name of the file there
+  std::string repository, quantization;  // of the hub; repository is "" for an address
+  std::string url, file;                 // an address, and the name of the file there
 };
 
 // "hf:USER/NAME", "hf:USER/NAME:QUANTIZATION", "https://HOST/PATH/NAME.gguf". Error: kInvalidArgument.
@@ -20,8 +20,8 @@ Result<PullSource> ParsePullSource(const std::string& text);
 // The addresses of all parts of a split model, of another one its own. With the file names.
 std::vector<PullSource> PartsOf(const PullSource& address);
 
-// What of a repository is fetched: the model as llama.cpp would choose it, all its parts, and the projector beside it. Errors: kNotFound, with what
-// there is.
+// What of a repository is fetched: the model as llama.cpp would choose it, all its parts, and the projector beside it.
+// Errors: kNotFound, with what there is.
 Result<std::vector<HubFile>> ChooseFiles(const std::vector<HubFile>& models, const PullSource& source, bool projector);
 
 }  // namespace headrace

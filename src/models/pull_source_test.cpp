@@ -25,7 +25,8 @@ TEST(PullSource, Texts) {
   const auto address = ParsePullSource("https://h.org/a/b-Q4_0.GGUF?download=true#x");
   EXPECT_EQ(address->file, "b-Q4_0.GGUF");
   EXPECT_EQ(address->url, "https://h.org/a/b-Q4_0.GGUF?download=true");
-  for (const char* text : {"", "u/m", "hf:", "hf:u", "hf:u/m/x", "hf:../x", "hf:u/..", "hf:/u/m", "hf:u//m", "ftp://h/a.gguf", "file:///a.gguf", "https://h.org/", "https://h.org/a.bin",
+  for (const char* text : {"", "u/m", "hf:", "hf:u", "hf:u/m/x", "hf:../x", "hf:u/..", "hf:/u/m", "hf:u//m",
+                           "ftp://h/a.gguf", "file:///a.gguf", "https://h.org/", "https://h.org/a.bin",
                            "https://h.org/.gguf", "https://me:pw@h.org/a.gguf", "https://h.org/a.gguf/"}) {
     EXPECT_FALSE(ParsePullSource(text).ok()) << text;
   }
@@ -40,19 +41,29 @@ TEST(PullSource, PartsOfAnAddress) {
 }
 
 TEST(PullSource, WhatOfARepositoryIsFetched) {
-  const Names there = {"m-BF16-00001-of-00002.gguf", "m-BF16-00002-of-00002.gguf", "m-Q4_K_M.gguf", "m-Q8_0.gguf", "mmproj-BF16.gguf", "mmproj-F16.gguf", "other/mmproj-F16.gguf"};
+  const Names there = {"m-BF16-00001-of-00002.gguf",
+                       "m-BF16-00002-of-00002.gguf",
+                       "m-Q4_K_M.gguf",
+                       "m-Q8_0.gguf",
+                       "mmproj-BF16.gguf",
+                       "mmproj-F16.gguf",
+                       "other/mmproj-F16.gguf"};
   EXPECT_EQ(Chosen(there, "hf:u/m"), Names({"m-Q4_K_M.gguf", "mmproj-F16.gguf"}));
   EXPECT_EQ(Chosen(there, "hf:u/m:q8_0", false), Names({"m-Q8_0.gguf"}));
   EXPECT_EQ(Chosen(there, "hf:u/m:BF16", false), Names({"m-BF16-00001-of-00002.gguf", "m-BF16-00002-of-00002.gguf"}));
   EXPECT_EQ(Chosen({"b-Q2_K.gguf", "c-Q3_K.gguf"}, "hf:u/m"), Names({"b-Q2_K.gguf"})) << "the first";
   EXPECT_EQ(Chosen(there, "hf:u/m:Q5_0"), Names({"u/m has no model of the type Q5_0; there are BF16, Q4_K_M, Q8_0"}));
-  EXPECT_EQ(Chosen({"m-00001-of-00002.gguf"}, "hf:u/m"), Names({"u/m lacks a part of this model: m-00002-of-00002.gguf"}));
+  EXPECT_EQ(Chosen({"m-00001-of-00002.gguf"}, "hf:u/m"),
+            Names({"u/m lacks a part of this model: m-00002-of-00002.gguf"}));
   EXPECT_EQ(Chosen({"mmproj-F16.gguf"}, "hf:u/m")[0].substr(0, 16), "u/m has no model");
 }
 
 TEST(HubClient, PathsThatStayInTheirFolder) {
-  for (const char* path : {"a.gguf", "a/b c.gguf", "a/\xc3\xa9.gguf", "a..b.gguf"}) EXPECT_TRUE(IsSafePath(path)) << path;
-  for (const char* path : {"", "/a", "../a", "a/../b", "a/..", ".", "a/./b", "a//b", "a/", ".hidden", "a\nb", "a\\b", "a\x7f", "\xff", "\xc2\x85"}) EXPECT_FALSE(IsSafePath(path)) << path;
+  for (const char* path : {"a.gguf", "a/b c.gguf", "a/\xc3\xa9.gguf", "a..b.gguf"})
+    EXPECT_TRUE(IsSafePath(path)) << path;
+  for (const char* path : {"", "/a", "../a", "a/../b", "a/..", ".", "a/./b", "a//b", "a/", ".hidden", "a\nb", "a\\b",
+                           "a\x7f", "\xff", "\xc2\x85"})
+    EXPECT_FALSE(IsSafePath(path)) << path;
   EXPECT_FALSE(IsSafePath(std::string("a\0b", 3)));
   EXPECT_FALSE(IsSafePath(std::string(300, 'a')));
 }
@@ -62,7 +73,9 @@ TEST(HttpRequest, Origins) {
   EXPECT_EQ(OriginOf("http://127.0.0.1:8000"), "http://127.0.0.1:8000");
   EXPECT_NE(OriginOf("https://huggingface.co"), OriginOf("http://huggingface.co"));
   EXPECT_NE(OriginOf("https://huggingface.co"), OriginOf("https://huggingface.co.evil.org"));
-  for (const char* url : {"", "huggingface.co/a", "file:///etc/passwd", "https://huggingface.co@evil.org/", "ftp://a/b"}) EXPECT_EQ(OriginOf(url), "") << url;
+  for (const char* url :
+       {"", "huggingface.co/a", "file:///etc/passwd", "https://huggingface.co@evil.org/", "ftp://a/b"})
+    EXPECT_EQ(OriginOf(url), "") << url;
 }
 
 }  // namespace

@@ -23,7 +23,9 @@ constexpr size_t kDigits = 64;
 
 Result<std::string> Sha256OfFile(const std::string& path, const std::function<bool(uint64_t)>& on_progress) {
   const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file.valid()) return Status(errno == ENOENT ? Code::kNotFound : Code::kIo, fmt::format("{}: cannot open: {}", path, std::strerror(errno)));
+  if (!file.valid())
+    return Status(errno == ENOENT ? Code::kNotFound : Code::kIo,
+                  fmt::format("{}: cannot open: {}", path, std::strerror(errno)));
   const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
   bool works = context != nullptr && EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) == 1;
   std::vector<char> piece(kPiece);
@@ -46,7 +48,8 @@ Result<std::string> Sha256OfFile(const std::string& path, const std::function<bo
 }
 
 bool IsSha256(const std::string& text) {
-  return text.size() == kDigits && std::all_of(text.begin(), text.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+  return text.size() == kDigits &&
+         std::all_of(text.begin(), text.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
 }  // namespace headrace

@@ -9,7 +9,8 @@
 
 namespace headrace {
 
-// 64 small hexadecimal digits. `on_progress` is told the bytes that were read, and returns false to stop. Errors: kNotFound, kIo, kCancelled.
+// 64 small hexadecimal digits. `on_progress` is told the bytes that were read, and returns false to stop. Errors:
+// kNotFound, kIo, kCancelled.
 Result<std::string> Sha256OfFile(const std::string& path, const std::function<bool(uint64_t)>& on_progress);
 
 // Whether `text` is such digits.

@@ -32,7 +32,9 @@ ExpertHabits::Popularity ExpertHabits::PopularityOf(std::span<const double> uses
 }
 
 ExpertDemand::ExpertDemand(uint64_t bytes, uint64_t token_bytes, const ExpertHabits& habits)
-    : bytes_(static_cast<double>(bytes)), token_bytes_(static_cast<double>(std::min(bytes, token_bytes))), lasting_(habits.lasting) {
+    : bytes_(static_cast<double>(bytes)),
+      token_bytes_(static_cast<double>(std::min(bytes, token_bytes))),
+      lasting_(habits.lasting) {
   if (bytes == 0) return;
   const double share = token_bytes_ / bytes_;
   // Nobody chooses an expert more than once: a curve from a model of more experts may be too steep for this one.

@@ -11,20 +11,26 @@ double Seconds(double amount, double per_second) { return per_second > 0 ? amoun
 
 }  // namespace
 
-PassCost::PassCost(const ResidencyPlan& plan, const MachineProfile& machine, double active_parameters, const ExpertDemand& experts)
-    : experts_(experts), cached_bytes_(static_cast<double>(plan.expert_cache_bytes)), disk_bytes_per_s_(machine.disk_bytes_per_s) {
+PassCost::PassCost(const ResidencyPlan& plan, const MachineProfile& machine, double active_parameters,
+                   const ExpertDemand& experts)
+    : experts_(experts),
+      cached_bytes_(static_cast<double>(plan.expert_cache_bytes)),
+      disk_bytes_per_s_(machine.disk_bytes_per_s) {
   const double streamed = static_cast<double>(plan.streamed_bytes);
   shared_disk_s_ = headrace::Seconds(streamed, machine.disk_bytes_per_s);
-  plain_token_s_ = headrace::Seconds(streamed + static_cast<double>(plan.resident_bytes) + experts.token_bytes(), machine.decode_bytes_per_s);
+  plain_token_s_ = headrace::Seconds(streamed + static_cast<double>(plan.resident_bytes) + experts.token_bytes(),
+                                     machine.decode_bytes_per_s);
   packed_token_s_ = headrace::Seconds(2 * active_parameters, machine.prompt_flops_per_s);
   pack_s_ = headrace::Seconds(streamed, machine.repack_bytes_per_s);
 }
 
 void PassCost::Correct(std::vector<MeasuredPass> measured) {
   std::erase_if(measured, [](const MeasuredPass& pass) { return !(pass.tokens > 0 && pass.seconds > 0); });
-  std::sort(measured.begin(), measured.end(), [](const MeasuredPass& a, const MeasuredPass& b) { return a.tokens < b.tokens; });
+  std::sort(measured.begin(), measured.end(),
+            [](const MeasuredPass& a, const MeasuredPass& b) { return a.tokens < b.tokens; });
   // A wider pass takes no less time; where it seems to, the disk was slower while the narrower ones were measured.
-  for (size_t i = measured.size(); i-- > 1;) measured[i - 1].seconds = std::min(measured[i - 1].seconds, measured[i].seconds);
+  for (size_t i = measured.size(); i-- > 1;)
+    measured[i - 1].seconds = std::min(measured[i - 1].seconds, measured[i].seconds);
   measured_ = std::move(measured);
 }
 
@@ -34,7 +40,8 @@ double PassCost::DiskSeconds(const PassTokens& pass) const {
 
 double PassCost::Predicted(const PassTokens& pass) const {
   double compute_s = plain_token_s_ * pass.tokens;
-  if (packed_token_s_ > 0) compute_s = std::min(compute_s > 0 ? compute_s : HUGE_VAL, pack_s_ + packed_token_s_ * pass.tokens);
+  if (packed_token_s_ > 0)
+    compute_s = std::min(compute_s > 0 ? compute_s : HUGE_VAL, pack_s_ + packed_token_s_ * pass.tokens);
   return std::max(DiskSeconds(pass), compute_s);
 }
 

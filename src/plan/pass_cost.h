@@ -13,18 +13,20 @@ namespace headrace {
 
 // What passes of about the same width took.
 struct MeasuredPass {
-  double tokens = 0;    // mean width
-  double seconds = 0;   // mean time
+  double tokens = 0;   // mean width
+  double seconds = 0;  // mean time
 };
 
 class PassCost {
  public:
   // pass = max(disk, computing), where
-  //   disk      = (streamed bytes + bytes of the experts that these tokens choose and that are not in memory) / disk bandwidth
-  //   computing = the cheaper of plain kernels, tokens * (weights / bandwidth of one-token kernels), and repacked
+  //   disk      = (streamed bytes + bytes of the experts that these tokens choose and that are not in memory) / disk
+  //   bandwidth computing = the cheaper of plain kernels, tokens * (weights / bandwidth of one-token kernels), and
+  //   repacked
   //               ones, streamed / repacking speed + 2 * active parameters * tokens / speed of wide products.
   // Limits that the profile does not know are left out.
-  PassCost(const ResidencyPlan& plan, const MachineProfile& machine, double active_parameters, const ExpertDemand& experts = {});
+  PassCost(const ResidencyPlan& plan, const MachineProfile& machine, double active_parameters,
+           const ExpertDemand& experts = {});
 
   // Measured passes of this model, budget and machine. Between two of them the time is interpolated, beyond them the
   // prediction is scaled by the nearest one. Those without tokens or time are ignored.
@@ -47,7 +49,7 @@ class PassCost {
   ExpertDemand experts_;
   double cached_bytes_ = 0, disk_bytes_per_s_ = 0;
   double plain_token_s_ = 0, packed_token_s_ = 0, pack_s_ = 0;
-  std::vector<MeasuredPass> measured_;             // by width
+  std::vector<MeasuredPass> measured_;  // by width
 };
 
 }  // namespace headrace

@@ -7,7 +7,8 @@ namespace headrace {
 namespace {
 
 bool HasExperts(const PlacementModel& model) {
-  return std::any_of(model.layers.begin(), model.layers.end(), [](const LayerBytes& layer) { return layer.experts > 0; });
+  return std::any_of(model.layers.begin(), model.layers.end(),
+                     [](const LayerBytes& layer) { return layer.experts > 0; });
 }
 
 // The one with most layers that fits, nullopt when none does.
@@ -20,7 +21,8 @@ std::optional<Placement> MostLayers(const PlacementModel& model, uint64_t room_b
 }
 
 // All layers, with as few parts left out as must be.
-std::optional<Placement> AllLayers(const PlacementModel& model, uint64_t room_bytes, uint64_t Placement::* left_out, bool may_leave_out) {
+std::optional<Placement> AllLayers(const PlacementModel& model, uint64_t room_bytes, uint64_t Placement::*left_out,
+                                   bool may_leave_out) {
   Placement placement;
   placement.device_layers = model.layers.size() + 1;
   for (uint64_t first = 0; first <= (may_leave_out ? model.layers.size() : 0); ++first) {
@@ -45,7 +47,7 @@ PlacedBytes BytesOf(const PlacementModel& model, const Placement& placement) {
   PlacedBytes bytes;
   const uint64_t layers = model.layers.size();
   if (OnDevice(placement, WeightPart::kOutput, 0, layers)) bytes.weights += model.output_bytes;
-  uint64_t whole = 0;   // layers whose attention is there
+  uint64_t whole = 0;  // layers whose attention is there
   for (uint64_t i = 0; i < layers; ++i) {
     const auto add = [&](WeightPart part, uint64_t of_part) {
       const bool there = OnDevice(placement, part, i, layers);
@@ -83,14 +85,17 @@ uint64_t LeastDeviceBytes(const PlacementModel& model) {
   return BytesOf(model, output).total();
 }
 
-std::optional<ExpertCacheShare> ShareWithExpertCache(const PlacementModel& model, const Placement& placement, double chosen_part) {
+std::optional<ExpertCacheShare> ShareWithExpertCache(const PlacementModel& model, const Placement& placement,
+                                                     double chosen_part) {
   constexpr double kTokens = 2;
   const uint64_t layers = model.layers.size();
-  if (placement.device_layers <= layers || placement.host_experts == 0 || placement.host_experts >= layers) return std::nullopt;
+  if (placement.device_layers <= layers || placement.host_experts == 0 || placement.host_experts >= layers)
+    return std::nullopt;
   ExpertCacheShare share{placement, 0};
   share.placement.host_experts = layers;
   share.cache_bytes = BytesOf(model, placement).total() - BytesOf(model, share.placement).total();
-  const uint64_t all = std::accumulate(model.layers.begin(), model.layers.end(), uint64_t{0}, [](uint64_t sum, const LayerBytes& layer) { return sum + layer.experts; });
+  const uint64_t all = std::accumulate(model.layers.begin(), model.layers.end(), uint64_t{0},
+                                       [](uint64_t sum, const LayerBytes& layer) { return sum + layer.experts; });
   if (static_cast<double>(share.cache_bytes) < kTokens * chosen_part * static_cast<double>(all)) return std::nullopt;
   return share;
 }

@@ -24,7 +24,9 @@ PlacementModel Dense() {
 }
 
 TEST(OnDevice, LayersAreCountedFromTheEndAndTheOutputIsOne) {
-  const auto shared = [](uint64_t device_layers, uint64_t layer) { return OnDevice({device_layers, 0, 0}, WeightPart::kShared, layer, 4); };
+  const auto shared = [](uint64_t device_layers, uint64_t layer) {
+    return OnDevice({device_layers, 0, 0}, WeightPart::kShared, layer, 4);
+  };
   EXPECT_FALSE(OnDevice({}, WeightPart::kOutput, 0, 4));
   EXPECT_TRUE(OnDevice({1, 0, 0}, WeightPart::kOutput, 0, 4));
   EXPECT_FALSE(shared(1, 3));

@@ -35,7 +35,8 @@ Prediction Predict(const ResidencyPlan& plan, const MachineProfile& machine, dou
   const double streamed = shared_streamed + all_experts - cached;
   const double disk_s = SecondsFor(streamed, machine.disk_bytes_per_s);
   const double flops = 2 * active_parameters * static_cast<double>(prompt_tokens);
-  const double compute_s = SecondsFor(flops, machine.prompt_flops_per_s) + passes * SecondsFor(shared_streamed, machine.repack_bytes_per_s);
+  const double compute_s =
+      SecondsFor(flops, machine.prompt_flops_per_s) + passes * SecondsFor(shared_streamed, machine.repack_bytes_per_s);
   if (const double prompt_s = std::max(passes * disk_s, compute_s); prompt_s > 0) {
     prediction.prompt_tokens_per_s = static_cast<double>(prompt_tokens) / prompt_s;
   }

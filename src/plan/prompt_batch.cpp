@@ -23,7 +23,8 @@ uint64_t SharedPiece(const PassCost& cost, uint64_t most_bytes, const PromptBatc
 
 }  // namespace
 
-uint64_t ChoosePromptBatch(const PassCost& cost, PromptPasses passes, uint64_t most_bytes, const PromptBatchMemory& memory) {
+uint64_t ChoosePromptBatch(const PassCost& cost, PromptPasses passes, uint64_t most_bytes,
+                           const PromptBatchMemory& memory) {
   if (passes == PromptPasses::kShared) return SharedPiece(cost, most_bytes, memory);
   uint64_t chosen = kPromptBatches.front();
   for (const uint64_t tokens : kPromptBatches) {

@@ -40,7 +40,9 @@ TEST(PromptBatch, GoesByMeasuredPasses) {
   EXPECT_EQ(Alone(cost, kMuch, Memory), 128u);
 }
 
-TEST(PromptBatch, IsTheUsualOneWhereNothingIsKnown) { EXPECT_EQ(Alone(PassCost({}, {}, 1), kMuch, Memory), kUsualPromptBatch); }
+TEST(PromptBatch, IsTheUsualOneWhereNothingIsKnown) {
+  EXPECT_EQ(Alone(PassCost({}, {}, 1), kMuch, Memory), kUsualPromptBatch);
+}
 
 PassCost Measured(std::vector<MeasuredPass> passes) {
   ResidencyPlan plan;
@@ -71,7 +73,9 @@ TEST(SharedPromptBatch, IsWideWhereItReadsMoreExpertsAnyway) {
 
 TEST(SharedPromptBatch, IsWiderThanUsualWhereTheDiskIsTheLimitAndTheMemoryIsThere) {
   const PassCost cost = Measured({{1, 1.1}, {64, 1.2}, {512, 2.0}});
-  const auto shared = [&](uint64_t most_bytes) { return ChoosePromptBatch(cost, PromptPasses::kShared, most_bytes, Memory); };
+  const auto shared = [&](uint64_t most_bytes) {
+    return ChoosePromptBatch(cost, PromptPasses::kShared, most_bytes, Memory);
+  };
   EXPECT_EQ(shared(kMuch), 2048u);
   EXPECT_EQ(shared(1'100'000), 1024u);
   EXPECT_EQ(shared(1), 512u) << "what is usual is counted already";

@@ -35,8 +35,9 @@ struct Widest {
   uint64_t read = 0, scratch = 0;
 };
 
-// Bytes that each model may keep resident: the smallest first. All of it if it has at most half the weights of the largest one,
-// for then it is a draft, which is used several times per pass of its target; else at most an even share of what is left.
+// Bytes that each model may keep resident: the smallest first. All of it if it has at most half the weights of the
+// largest one, for then it is a draft, which is used several times per pass of its target; else at most an even share
+// of what is left.
 std::vector<uint64_t> ShareAmongModels(std::span<const WeightExtent> weights, uint64_t available) {
   uint32_t models = 0;
   for (const WeightExtent& weight : weights) models = std::max(models, weight.model + 1);
@@ -108,7 +109,8 @@ uint64_t FloorBytes(std::span<const WeightExtent> weights, uint64_t column_bytes
   return kRingSegments * SpanBytes(widest.read) + AlignUp(std::max(widest.scratch, column_bytes), kPageBytes);
 }
 
-Result<ResidencyPlan> PlanResidency(std::span<const WeightExtent> weights, uint64_t budget_bytes, uint64_t column_bytes) {
+Result<ResidencyPlan> PlanResidency(std::span<const WeightExtent> weights, uint64_t budget_bytes,
+                                    uint64_t column_bytes) {
   ResidencyPlan plan;
   plan.resident_rows.assign(weights.size(), 0);
   if (weights.empty()) return plan;
@@ -129,17 +131,20 @@ Result<ResidencyPlan> PlanResidency(std::span<const WeightExtent> weights, uint6
   plan.scratch_bytes = AlignUp(sized(24, std::max(plan.segment_bytes, widest.scratch), kMaxScratchBytes), kPageBytes);
   plan.ring_bytes = AlignUp(sized(12, kRingSegments * SpanBytes(plan.segment_bytes), kMaxRingBytes), kPageBytes);
   const uint64_t columns = AlignUp(column_bytes, kPageBytes);
-  if (plan.ring_bytes + std::max(plan.scratch_bytes, columns) > budget_bytes) {  // a wide row group in a budget near the floor
+  if (plan.ring_bytes + std::max(plan.scratch_bytes, columns) >
+      budget_bytes) {  // a wide row group in a budget near the floor
     plan.segment_bytes = widest.read;
     plan.scratch_bytes = AlignUp(widest.scratch, kPageBytes);
     plan.ring_bytes = kRingSegments * SpanBytes(widest.read);
   }
   plan.scratch_bytes = std::max(plan.scratch_bytes, columns);
   if (plan.ring_bytes + plan.scratch_bytes > budget_bytes) {
-    return Status(Code::kOutOfBudget,
-                  fmt::format("{} of memory for weights is too little for this batch: its columns need {} beside {} of read-ahead; "
-                              "give more, or use smaller batches (--ubatch-size)",
-                              FormatSize(budget_bytes), FormatSize(columns), FormatSize(plan.ring_bytes)));
+    return Status(
+        Code::kOutOfBudget,
+        fmt::format(
+            "{} of memory for weights is too little for this batch: its columns need {} beside {} of read-ahead; "
+            "give more, or use smaller batches (--ubatch-size)",
+            FormatSize(budget_bytes), FormatSize(columns), FormatSize(plan.ring_bytes)));
   }
 
   const auto share = ShareAmongModels(weights, budget_bytes - plan.ring_bytes - plan.scratch_bytes);
@@ -150,7 +155,8 @@ Result<ResidencyPlan> PlanResidency(std::span<const WeightExtent> weights, uint6
     plan.resident_bytes += AlignUp(weights[i].ResidentBytes(plan.resident_rows[i]), kPageBytes);
     if (!weights[i].experts) plan.streamed_bytes += (weights[i].rows - plan.resident_rows[i]) * weights[i].row_bytes;
   }
-  const bool any_experts = std::any_of(weights.begin(), weights.end(), [](const WeightExtent& weight) { return weight.experts; });
+  const bool any_experts =
+      std::any_of(weights.begin(), weights.end(), [](const WeightExtent& weight) { return weight.experts; });
   if (any_experts) plan.expert_cache_bytes = AlignDown(budget_bytes - plan.total_bytes(), kPageBytes);
   return plan;
 }

@@ -105,7 +105,9 @@ TEST(Residency, LargerRowsInMemoryStreamMore) {
   ASSERT_TRUE(file.ok() && larger.ok());
   ExpectSound(weights, *larger, budget);
   EXPECT_GE(larger->total_bytes(), budget - kMiB);
-  const auto read = [&](const ResidencyPlan& plan) { return static_cast<double>(Total(weights) - plan.streamed_bytes); };
+  const auto read = [&](const ResidencyPlan& plan) {
+    return static_cast<double>(Total(weights) - plan.streamed_bytes);
+  };
   EXPECT_NEAR(read(*larger) / read(*file), 8.0 / 9, 0.01);
   EXPECT_EQ(PlanResidency(weights, Total(weights) + kGiB)->streamed_bytes, 0u);
   EXPECT_GT(FloorBytes(weights), FloorBytes(LlamaShape()));

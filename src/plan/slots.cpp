@@ -5,9 +5,9 @@
 namespace headrace {
 namespace {
 
-constexpr uint64_t kAllowedPart = 10;      // of a pass
+constexpr uint64_t kAllowedPart = 10;  // of a pass
 constexpr double kLossless = 0.97;
-constexpr double kSharedPass = 1.5;        // tokens, on the average of those of about one width
+constexpr double kSharedPass = 1.5;  // tokens, on the average of those of about one width
 
 }  // namespace
 

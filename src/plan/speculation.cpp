@@ -24,7 +24,8 @@ double TokenAcceptance(double accepted, double drafted, uint64_t draft_tokens) {
 }
 
 double DraftCost::Seconds(uint64_t draft_tokens) const {
-  const double pass_s = pass.Seconds({static_cast<double>(sequences * (draft_tokens + 1)), static_cast<double>(sequences)});
+  const double pass_s =
+      pass.Seconds({static_cast<double>(sequences * (draft_tokens + 1)), static_cast<double>(sequences)});
   const double draft_s = draft_tokens == 0 ? 0 : static_cast<double>(draft_tokens + 1) * draft_token_s;
   return pass_s > 0 ? pass_s + draft_s : 0;
 }

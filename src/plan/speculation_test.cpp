@@ -27,7 +27,8 @@ TEST(Speculation, FindsTheAcceptanceOfATokenFromWhatWasAcceptedOfDrafts) {
   for (const double acceptance : {0.0, 0.1, 0.5, 0.6, 0.9, 1.0}) {
     for (const uint64_t length : {1u, 3u, 7u, 31u}) {
       const double accepted = ExpectedTokens(acceptance, length) - 1;
-      EXPECT_NEAR(TokenAcceptance(1000 * accepted, 1000.0 * static_cast<double>(length), length), acceptance, 1e-9) << acceptance << ' ' << length;
+      EXPECT_NEAR(TokenAcceptance(1000 * accepted, 1000.0 * static_cast<double>(length), length), acceptance, 1e-9)
+          << acceptance << ' ' << length;
     }
   }
   EXPECT_EQ(TokenAcceptance(0, 0, 3), 0);
@@ -42,7 +43,8 @@ TEST(Speculation, TheBestLengthIsThatOfTryingAll) {
       for (const double acceptance : {0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 1.0}) {
         const uint64_t best = BestDraftLength(cost, acceptance);
         for (uint64_t length = 0; length <= 15; ++length) {
-          EXPECT_GE(cost.TokensPerSecond(acceptance, best), cost.TokensPerSecond(acceptance, length)) << acceptance << ' ' << length;
+          EXPECT_GE(cost.TokensPerSecond(acceptance, best), cost.TokensPerSecond(acceptance, length))
+              << acceptance << ' ' << length;
         }
       }
     }

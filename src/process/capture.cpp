@@ -39,8 +39,8 @@ bool Drain(int pipe, std::string& output) {
 
 }  // namespace
 
-Result<CaptureResult> Capture(const std::string& program, const std::vector<std::string>& arguments,
-                              bool merge_stderr, const Environment& environment) {
+Result<CaptureResult> Capture(const std::string& program, const std::vector<std::string>& arguments, bool merge_stderr,
+                              const Environment& environment) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) {
     return Status(Code::kIo, fmt::format("cannot prepare to start {}: {}", program, std::strerror(errno)));

@@ -11,15 +11,15 @@
 namespace headrace::cli {
 
 struct CaptureResult {
-  int exit_status = 0;                  // the program's, or 128 + signal
-  int signal = 0;                       // that ended the program, 0 when it exited
-  std::string output;                   // at most 4 MiB
-  uint64_t peak_bytes = 0;              // resident memory at its largest
+  int exit_status = 0;      // the program's, or 128 + signal
+  int signal = 0;           // that ended the program, 0 when it exited
+  std::string output;       // at most 4 MiB
+  uint64_t peak_bytes = 0;  // resident memory at its largest
 };
 
-// Runs `program arguments` without input, with standard error merged into its output or dropped. It is killed after half a
-// minute. Errors: those of StartProcess. Thread-safe; the program ends with the calling thread.
-Result<CaptureResult> Capture(const std::string& program, const std::vector<std::string>& arguments,
-                              bool merge_stderr, const Environment& environment = {});
+// Runs `program arguments` without input, with standard error merged into its output or dropped. It is killed after
+// half a minute. Errors: those of StartProcess. Thread-safe; the program ends with the calling thread.
+Result<CaptureResult> Capture(const std::string& program, const std::vector<std::string>& arguments, bool merge_stderr,
+                              const Environment& environment = {});
 
 }  // namespace headrace::cli

@@ -1,8 +1,8 @@
 #include "process/launcher.h"
 
-#include <fstream>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <fstream>
 
 #include <csignal>
 #include <cstdlib>
@@ -18,7 +18,8 @@ TEST(Environment, ReplacesAndAdds) {
             (std::vector<std::string>{"A=1", "BB=3", "ODD", "B=x=y", "C="}));
   EXPECT_EQ(MergeEnvironment(nullptr, {}), std::vector<std::string>{});
   const char* const keys[] = {"HEADRACE_API_KEY=secret", "HEADRACE_API_KEYS=x", "A=HEADRACE_API_KEY=", nullptr};
-  EXPECT_EQ(MergeEnvironment(keys, {}), (std::vector<std::string>{"HEADRACE_API_KEYS=x", "A=HEADRACE_API_KEY="})) << "the server's key is nobody else's";
+  EXPECT_EQ(MergeEnvironment(keys, {}), (std::vector<std::string>{"HEADRACE_API_KEYS=x", "A=HEADRACE_API_KEY="}))
+      << "the server's key is nobody else's";
 }
 
 TEST(Preload, KeepsWhatWasThereOnce) {

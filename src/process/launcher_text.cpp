@@ -13,14 +13,18 @@ std::string DescribeSignal(int signal, bool streams) {
     case SIGKILL:
       return "was killed (SIGKILL), most likely because memory ran out, or a cgroup's limit was reached; "
              "try a smaller --ram or a shorter context (-c), and see `headrace doctor` for the limits";
-    case SIGINT: return "was interrupted";
-    case SIGTERM: return "was asked to end (SIGTERM)";
+    case SIGINT:
+      return "was interrupted";
+    case SIGTERM:
+      return "was asked to end (SIGTERM)";
     case SIGSEGV:
     case SIGBUS:
     case SIGABRT:
     case SIGILL:
-      return fmt::format("crashed ({}){}", strsignal(signal), streams ? "; try --flash-mode off, and report it if that helps" : "");
-    default: return fmt::format("was ended by signal {} ({})", signal, strsignal(signal));
+      return fmt::format("crashed ({}){}", strsignal(signal),
+                         streams ? "; try --flash-mode off, and report it if that helps" : "");
+    default:
+      return fmt::format("was ended by signal {} ({})", signal, strsignal(signal));
   }
 }
 

@@ -30,8 +30,8 @@ std::vector<char*> Pointers(std::vector<std::string>& strings) {
 }
 
 // Never returns. Only async-signal-safe calls.
-[[noreturn]] void RunChild(const StartSpec& spec, const std::function<void()>& in_child, int failure_fd, char* const* arguments,
-                           char* const* environment, pid_t parent) {
+[[noreturn]] void RunChild(const StartSpec& spec, const std::function<void()>& in_child, int failure_fd,
+                           char* const* arguments, char* const* environment, pid_t parent) {
   prctl(PR_SET_PDEATHSIG, spec.death_signal);
   if (getppid() != parent) _exit(143);
   if (spec.own_group) setpgid(0, 0);

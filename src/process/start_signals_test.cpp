@@ -42,7 +42,8 @@ TEST(StartSignals, WhatWasIgnoredDoesNotEndUs) {
   }));
 }
 
-// Also where signals are set as some programs leave them to those whom they start: then the end of a child would never be seen.
+// Also where signals are set as some programs leave them to those whom they start: then the end of a child would never
+// be seen.
 TEST(StartSignals, AChildGetsThemAsTheyWereAtOurStart) {
   EXPECT_TRUE(InAProcess([] {
     std::signal(SIGCHLD, SIG_IGN);
@@ -56,7 +57,7 @@ TEST(StartSignals, AChildGetsThemAsTheyWereAtOurStart) {
     const std::string before = SignalsOf(ReadTextFile("/proc/self/status").value_or(""));
     TakeSignals();
     LaunchSpec spec;
-    spec.program = "/bin/cat";   // a shell has its own mind about SIGCHLD
+    spec.program = "/bin/cat";  // a shell has its own mind about SIGCHLD
     spec.arguments = {"/proc/self/status"};
     std::string output;
     spec.on_stdout = [&](std::string_view text) {

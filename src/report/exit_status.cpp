@@ -6,17 +6,20 @@ namespace headrace::cli {
 
 int ExitStatusOf(const Status& status) {
   switch (status.code()) {
-    case Code::kOk: return kExitOk;
+    case Code::kOk:
+      return kExitOk;
     case Code::kInvalidArgument:
     case Code::kNotFound:
     case Code::kPermission:
     case Code::kCorrupt:
     case Code::kOutOfBudget:
-    case Code::kUnsupported: return kExitUsage;
+    case Code::kUnsupported:
+      return kExitUsage;
     case Code::kIo:
     case Code::kChanged:
     case Code::kCancelled:
-    case Code::kInternal: break;
+    case Code::kInternal:
+      break;
   }
   return kExitFailure;
 }

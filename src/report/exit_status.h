@@ -9,11 +9,11 @@
 namespace headrace::cli {
 
 inline constexpr int kExitOk = 0;
-inline constexpr int kExitFailure = 1;         // it was tried and failed
-inline constexpr int kExitUsage = 2;           // wrong options or input: nothing was started
-inline constexpr int kExitNotExecutable = 126; // the program exists but cannot be started
-inline constexpr int kExitNotFound = 127;      // no such program, no engine
-inline constexpr int kExitSignal = 128;        // plus the number of the signal that ended the program
+inline constexpr int kExitFailure = 1;          // it was tried and failed
+inline constexpr int kExitUsage = 2;            // wrong options or input: nothing was started
+inline constexpr int kExitNotExecutable = 126;  // the program exists but cannot be started
+inline constexpr int kExitNotFound = 127;       // no such program, no engine
+inline constexpr int kExitSignal = 128;         // plus the number of the signal that ended the program
 
 // The help text that lists them.
 inline constexpr const char* kExitStatusHelp =

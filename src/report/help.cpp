@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <memory>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 namespace headrace::cli {
 namespace {
@@ -35,10 +35,12 @@ std::string ValueName(const CLI::Option& option) {
 class HelpFormatter : public CLI::Formatter {
  public:
   std::string make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const override {
-    if (mode == CLI::AppFormatMode::Sub) return make_subcommand(app);   // in the list of commands
-    std::string help = Fill(app->get_description(), kHelpColumns, 0, 0) + "\n\n" + make_usage(app, name) + make_positionals(app) + OptionGroups(app, mode);
+    if (mode == CLI::AppFormatMode::Sub) return make_subcommand(app);  // in the list of commands
+    std::string help = Fill(app->get_description(), kHelpColumns, 0, 0) + "\n\n" + make_usage(app, name) +
+                       make_positionals(app) + OptionGroups(app, mode);
     const auto more = app->get_options([](const CLI::Option* option) { return option->get_group() == kMore; });
-    if (mode == CLI::AppFormatMode::Normal && !more.empty()) help += fmt::format("\n{} --help-all shows {} more options.\n", name, more.size());
+    if (mode == CLI::AppFormatMode::Normal && !more.empty())
+      help += fmt::format("\n{} --help-all shows {} more options.\n", name, more.size());
     return help + make_subcommands(app, mode) + FillHelp(app->get_footer());
   }
 
@@ -46,7 +48,8 @@ class HelpFormatter : public CLI::Formatter {
     std::string groups;
     for (const std::string& group : app->get_groups()) {
       if (group.empty() || (group == kMore && mode == CLI::AppFormatMode::Normal)) continue;
-      const auto options = app->get_options([&](const CLI::Option* option) { return option->get_group() == group && option->nonpositional(); });
+      const auto options = app->get_options(
+          [&](const CLI::Option* option) { return option->get_group() == group && option->nonpositional(); });
       if (!options.empty()) groups += make_group(group, false, options);
     }
     return groups;
@@ -54,10 +57,13 @@ class HelpFormatter : public CLI::Formatter {
 
   std::string make_option(const CLI::Option* option, bool is_positional) const override {
     const std::string value = ValueName(*option);
-    return Entry(option->get_name(is_positional, !is_positional) + (value.empty() || is_positional ? "" : " " + value), option->get_description());
+    return Entry(option->get_name(is_positional, !is_positional) + (value.empty() || is_positional ? "" : " " + value),
+                 option->get_description());
   }
 
-  std::string make_subcommand(const CLI::App* command) const override { return Entry(command->get_name(), command->get_description()); }
+  std::string make_subcommand(const CLI::App* command) const override {
+    return Entry(command->get_name(), command->get_description());
+  }
 };
 
 }  // namespace
@@ -69,7 +75,8 @@ void SetUpHelp(CLI::App& app) {
 
 void ShowFirst(CLI::App& command, std::initializer_list<const char*> options) {
   for (CLI::Option* option : command.get_options([](const CLI::Option* any) { return any->nonpositional(); })) {
-    const bool first = std::any_of(options.begin(), options.end(), [&](const char* name) { return option->check_lname(name); });
+    const bool first =
+        std::any_of(options.begin(), options.end(), [&](const char* name) { return option->check_lname(name); });
     if (!first && option != command.get_help_ptr() && option != command.get_help_all_ptr()) option->group(kMore);
   }
 }

@@ -10,7 +10,8 @@ TEST(Help, FillsParagraphsAndLeavesExamplesAlone) {
   std::string nine;
   for (int i = 0; i < 9; ++i) nine += word + (i == 4 ? "\n" : " ");
   EXPECT_EQ(FillHelp("\n" + nine + "\n  short   example\n"),
-            "\n123456789 123456789 123456789 123456789 123456789 123456789 123456789 123456789\n123456789\n  short   example\n");
+            "\n123456789 123456789 123456789 123456789 123456789 123456789 123456789 123456789\n123456789\n  short   "
+            "example\n");
 }
 
 TEST(Help, TheCommentOfALongExampleComesBelowIt) {

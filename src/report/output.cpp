@@ -14,7 +14,7 @@
 namespace headrace::cli {
 namespace {
 
-int g_failure = 0;   // errno of the first write that failed
+int g_failure = 0;  // errno of the first write that failed
 
 }  // namespace
 
@@ -29,7 +29,8 @@ int OutputStatus(int status) {
 }
 
 int FinishOutput(int status) {
-  if (g_failure != 0 && g_failure != EPIPE) Fail(fmt::format("cannot write the result to standard output: {}", std::strerror(g_failure)), kExitFailure);
+  if (g_failure != 0 && g_failure != EPIPE)
+    Fail(fmt::format("cannot write the result to standard output: {}", std::strerror(g_failure)), kExitFailure);
   return OutputStatus(status);
 }
 

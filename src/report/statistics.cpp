@@ -16,10 +16,14 @@ double Ratio(uint64_t part, uint64_t whole) {
 
 const char* KernelName(uint32_t kernels) {
   switch (kernels) {
-    case Snapshot::kPlain: return "plain";
-    case Snapshot::kRepack: return "repacked";
-    case Snapshot::kMixed: return "mixed";
-    default: return "undecided";
+    case Snapshot::kPlain:
+      return "plain";
+    case Snapshot::kRepack:
+      return "repacked";
+    case Snapshot::kMixed:
+      return "mixed";
+    default:
+      return "undecided";
   }
 }
 
@@ -31,36 +35,45 @@ std::vector<std::string> WeightLines(const Statistics& s, bool on_devices) {
   }
   if (!s.streamed()) return {"nothing was streamed: the weights fit the budget, or flash weight streaming is off"};
   std::vector<std::string> lines;
-  lines.push_back(fmt::format("{} of {} {}weights resident, {} streamed per pass (budget {})", FormatSize(s.resident_bytes),
-                              FormatSize(s.weight_bytes - s.expert_bytes), s.expert_bytes > 0 ? "shared " : "", FormatSize(s.streamed_bytes_per_pass), FormatSize(s.budget_bytes)));
+  lines.push_back(fmt::format("{} of {} {}weights resident, {} streamed per pass (budget {})",
+                              FormatSize(s.resident_bytes), FormatSize(s.weight_bytes - s.expert_bytes),
+                              s.expert_bytes > 0 ? "shared " : "", FormatSize(s.streamed_bytes_per_pass),
+                              FormatSize(s.budget_bytes)));
   if (s.expert_bytes > 0) {
-    lines.push_back(fmt::format("experts {}, {} for those in use", FormatSize(s.expert_bytes), FormatSize(s.expert_cache_bytes)) +
-                    (s.experts_chosen == 0 ? ""
-                                           : fmt::format(": {:.0f} % of {} choices were in memory, {} read for the others",
-                                                         100 * Ratio(s.expert_hits, s.experts_chosen), s.experts_chosen,
-                                                         FormatSize(s.expert_bytes_read))));
+    lines.push_back(
+        fmt::format("experts {}, {} for those in use", FormatSize(s.expert_bytes), FormatSize(s.expert_cache_bytes)) +
+        (s.experts_chosen == 0 ? ""
+                               : fmt::format(": {:.0f} % of {} choices were in memory, {} read for the others",
+                                             100 * Ratio(s.expert_hits, s.experts_chosen), s.experts_chosen,
+                                             FormatSize(s.expert_bytes_read))));
   }
   if (s.rows_looked_up > 0 && s.row_memory_bytes > 0) {
-    lines.push_back(fmt::format("{} rows of tables looked up, {:.0f} % were in {} for them, {} read", s.rows_looked_up, 100 * Ratio(s.row_hits, s.rows_looked_up),
-                                FormatSize(s.row_memory_bytes), FormatSize(s.row_bytes_read)));
+    lines.push_back(fmt::format("{} rows of tables looked up, {:.0f} % were in {} for them, {} read", s.rows_looked_up,
+                                100 * Ratio(s.row_hits, s.rows_looked_up), FormatSize(s.row_memory_bytes),
+                                FormatSize(s.row_bytes_read)));
   }
   // Bytes per nanosecond are GB/s.
   lines.push_back(fmt::format("{} read in {} passes at {:.2f} GB/s{}, {} kernels{}", FormatSize(s.bytes_read), s.passes,
-                              Ratio(s.bytes_read, s.pass_ns), s.direct_io ? "" : " through the page cache", KernelName(s.kernels),
+                              Ratio(s.bytes_read, s.pass_ns), s.direct_io ? "" : " through the page cache",
+                              KernelName(s.kernels),
                               s.reads_retried == 0 ? "" : fmt::format(", {} reads repeated", s.reads_retried)));
   if (s.uploaded_bytes > 0) {
-    lines.push_back(fmt::format("{} copied to devices, {} of it from memory", FormatSize(s.uploaded_bytes), FormatSize(s.uploaded_from_memory_bytes)));
+    lines.push_back(fmt::format("{} copied to devices, {} of it from memory", FormatSize(s.uploaded_bytes),
+                                FormatSize(s.uploaded_from_memory_bytes)));
   }
   if (s.decode_passes > 0 && s.decode_ns > 0) {
-    lines.push_back(fmt::format("decode {:.2f} tokens/s over {} tokens, disk at {:.2f} GB/s, {:.0f} % of the time waiting for it",
-                                1e9 * Ratio(s.decode_passes, s.decode_ns), s.decode_passes, Ratio(s.decode_bytes, s.decode_ns),
-                                100 * Ratio(s.decode_wait_ns, s.decode_ns)));
+    lines.push_back(
+        fmt::format("decode {:.2f} tokens/s over {} tokens, disk at {:.2f} GB/s, {:.0f} % of the time waiting for it",
+                    1e9 * Ratio(s.decode_passes, s.decode_ns), s.decode_passes, Ratio(s.decode_bytes, s.decode_ns),
+                    100 * Ratio(s.decode_wait_ns, s.decode_ns)));
   } else {
     lines.push_back(fmt::format("{:.0f} % of the time waiting for the disk", 100 * Ratio(s.wait_ns, s.pass_ns)));
   }
   if (s.disturbed()) {
-    lines.push_back(fmt::format("other programs kept the processor or the disk busy for about {:.0f} % of the time: speeds of this run are not learned",
-                                100 * s.disturbed_share()));
+    lines.push_back(
+        fmt::format("other programs kept the processor or the disk busy for about {:.0f} % of the time: speeds of this "
+                    "run are not learned",
+                    100 * s.disturbed_share()));
   }
   return lines;
 }
@@ -139,15 +152,18 @@ double Statistics::disturbed_share() const {
 
 std::string ProgressText(const Statistics& s) {
   if (s.state != Snapshot::kLoading || s.resident_target_bytes == 0) return "";
-  return fmt::format("loading resident weights {} of {}", FormatSize(std::min(s.resident_bytes, s.resident_target_bytes)),
+  return fmt::format("loading resident weights {} of {}",
+                     FormatSize(std::min(s.resident_bytes, s.resident_target_bytes)),
                      FormatSize(s.resident_target_bytes));
 }
 
 std::vector<std::string> SummaryLines(const Statistics& s, bool on_devices) {
   std::vector<std::string> lines = WeightLines(s, on_devices);
   if (s.kv_bytes_written > 0) {
-    lines.push_back(fmt::format("KV cache in a file with {} of memory: {} computed, {} read again, {:.1f} s waiting for it", FormatSize(s.kv_ram_bytes),
-                                FormatSize(s.kv_bytes_written), FormatSize(s.kv_bytes_read), static_cast<double>(s.kv_wait_ns) / 1e9));
+    lines.push_back(
+        fmt::format("KV cache in a file with {} of memory: {} computed, {} read again, {:.1f} s waiting for it",
+                    FormatSize(s.kv_ram_bytes), FormatSize(s.kv_bytes_written), FormatSize(s.kv_bytes_read),
+                    static_cast<double>(s.kv_wait_ns) / 1e9));
   }
   return lines;
 }

@@ -23,19 +23,19 @@ struct Statistics {
   uint64_t streamed_bytes_per_pass = 0;
   uint64_t ring_bytes = 0;
   uint64_t scratch_bytes = 0;
-  uint64_t expert_bytes = 0;        // of weight_bytes
+  uint64_t expert_bytes = 0;  // of weight_bytes
   uint64_t expert_cache_bytes = 0;
   uint64_t expert_resident_bytes = 0;
   uint64_t experts_chosen = 0;
   uint64_t expert_hits = 0;
   uint64_t expert_bytes_read = 0;
-  uint64_t expert_neighbours = 0;   // choices of tokens of which the one before is known
-  uint64_t experts_again = 0;       // of those: that one's, too
-  uint64_t rows_looked_up = 0;      // of tables
+  uint64_t expert_neighbours = 0;  // choices of tokens of which the one before is known
+  uint64_t experts_again = 0;      // of those: that one's, too
+  uint64_t rows_looked_up = 0;     // of tables
   uint64_t row_hits = 0;
   uint64_t row_bytes_read = 0;
   uint64_t row_memory_bytes = 0;
-  uint64_t uploaded_bytes = 0;      // of weights, to devices: while models were loaded and in passes
+  uint64_t uploaded_bytes = 0;              // of weights, to devices: while models were loaded and in passes
   uint64_t uploaded_from_memory_bytes = 0;  // of those: were in memory
   uint64_t passes = 0;
   uint64_t bytes_read = 0;
@@ -43,7 +43,7 @@ struct Statistics {
   uint64_t reads_retried = 0;
   uint64_t pass_ns = 0;
   uint64_t wait_ns = 0;
-  uint64_t kernel_ns = 0;           // repacking included
+  uint64_t kernel_ns = 0;  // repacking included
   uint64_t repack_ns = 0;
   uint64_t own_ns = 0;
   uint64_t decode_passes = 0;
@@ -51,7 +51,7 @@ struct Statistics {
   uint64_t decode_wait_ns = 0;
   uint64_t decode_bytes = 0;
   uint64_t decode_kernel_ns = 0;
-  uint64_t decode_weight_bytes = 0; // weights multiplied, streamed or resident
+  uint64_t decode_weight_bytes = 0;  // weights multiplied, streamed or resident
   // Passes of the largest model by width, without those that loaded; and one-token passes of a draft.
   struct WidthSums {
     uint64_t passes = 0, tokens = 0, ns = 0;
@@ -59,15 +59,15 @@ struct Statistics {
   std::array<WidthSums, kWidthLimits.size()> widths{};
   uint64_t draft_passes = 0;
   uint64_t draft_ns = 0;
-  uint64_t disturbed_ns = 0;        // of the time of all these: what other programs took
-  uint64_t tokens = 0;              // of prompts, of decode, of all sequences
+  uint64_t disturbed_ns = 0;  // of the time of all these: what other programs took
+  uint64_t tokens = 0;        // of prompts, of decode, of all sequences
   uint64_t errors = 0;
   uint64_t process_id = 0;
-  uint64_t process_limit_bytes = 0; // 0: none
-  uint64_t process_bytes = 0;       // at the start of the last pass
+  uint64_t process_limit_bytes = 0;      // 0: none
+  uint64_t process_bytes = 0;            // at the start of the last pass
   uint64_t probed_disk_bytes_per_s = 0;  // 0: unknown
-  uint64_t model_device = 0;        // st_dev of the model's file
-  std::string model;                // file name
+  uint64_t model_device = 0;             // st_dev of the model's file
+  std::string model;                     // file name
   uint64_t kv_ram_bytes = 0;
   uint64_t kv_bytes_read = 0;
   uint64_t kv_bytes_written = 0;

@@ -46,7 +46,9 @@ TEST(Summary, ExpertsHaveALineOfTheirOwn) {
   const std::vector<std::string> lines = SummaryLines(s);
   ASSERT_EQ(lines.size(), 4u);
   EXPECT_EQ(lines[0], "1.00 GiB of 1.00 GiB shared weights resident, 3.00 GiB streamed per pass (budget 2.00 GiB)");
-  EXPECT_EQ(lines[1], "experts 3.00 GiB, 512 MiB for those in use: 75 % of 1000 choices were in memory, 2.00 GiB read for the others");
+  EXPECT_EQ(
+      lines[1],
+      "experts 3.00 GiB, 512 MiB for those in use: 75 % of 1000 choices were in memory, 2.00 GiB read for the others");
   s.experts_chosen = 0;
   EXPECT_EQ(SummaryLines(s)[1], "experts 3.00 GiB, 512 MiB for those in use");
 }
@@ -77,7 +79,8 @@ TEST(Summary, ARunThatOthersDisturbedSaysSo) {
 
 TEST(Summary, NothingStreamedAndNoDecode) {
   EXPECT_EQ(SummaryLines(Statistics()).size(), 1u);
-  EXPECT_EQ(SummaryLines(Statistics(), true), std::vector<std::string>{"all layers are on devices: weights were read once, while they were loaded"});
+  EXPECT_EQ(SummaryLines(Statistics(), true),
+            std::vector<std::string>{"all layers are on devices: weights were read once, while they were loaded"});
   Statistics s = Streamed();
   s.decode_passes = 0;
   s.pass_ns = 0;  // no division by zero

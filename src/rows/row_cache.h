@@ -1,7 +1,8 @@
 // Which rows of a table are in memory, and which one goes when another is needed. Knows no bytes: a row has a slot.
 //
-// Text repeats some tokens all the time and most hardly ever. So each use counts, up to kMostUses; a hand goes round the slots, takes a use away from each
-// row that it passes, and stops at one that has none left. What a long prompt uses once goes before what is used again and again.
+// Text repeats some tokens all the time and most hardly ever. So each use counts, up to kMostUses; a hand goes round
+// the slots, takes a use away from each row that it passes, and stops at one that has none left. What a long prompt
+// uses once goes before what is used again and again.
 #pragma once
 
 #include <cstdint>
@@ -39,7 +40,7 @@ class RowCache {
   struct Slot {
     uint32_t row = kNone;
     uint8_t uses = 0;
-    uint64_t pinned = 0;            // in this round
+    uint64_t pinned = 0;  // in this round
   };
 
   std::vector<Slot> slots_;

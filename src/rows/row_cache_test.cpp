@@ -78,7 +78,7 @@ TEST(RowCache, TextHitsAsOftenAsWithTheOldestGoing) {
   std::discrete_distribution<uint32_t> text(weights.begin(), weights.end());
   RowCache cache;
   cache.Grow(300);
-  std::map<uint32_t, int> last;      // the other one: when a row was used
+  std::map<uint32_t, int> last;  // the other one: when a row was used
   std::map<int, uint32_t> by_time;
   int hits = 0, others = 0;
   for (int i = 0; i < 60000; ++i) {

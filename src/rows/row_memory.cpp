@@ -9,7 +9,8 @@ namespace headrace {
 namespace {
 
 constexpr uint64_t kPart = 64;
-// Of a prompt of 2048 tokens all rows, of up to 14 KiB: each byte more would be one less for weights that every token uses.
+// Of a prompt of 2048 tokens all rows, of up to 14 KiB: each byte more would be one less for weights that every token
+// uses.
 constexpr uint64_t kMostRows = 2048, kMostBytes = 32 * kMiB;
 // From so many reads at a time on a disk gives no more of them in a second (docs/benchmarks.md).
 constexpr uint32_t kMostDepth = 64, kLeastDepth = 4;
@@ -30,7 +31,9 @@ uint64_t SlotsOfAll(std::span<const RowShape> tables) {
 }
 
 // Each table begins in a page of its own.
-uint64_t PlaceBytes(std::span<const RowShape> tables, uint64_t slots) { return slots * SlotsOfAll(tables) + tables.size() * kPageBytes; }
+uint64_t PlaceBytes(std::span<const RowShape> tables, uint64_t slots) {
+  return slots * SlotsOfAll(tables) + tables.size() * kPageBytes;
+}
 
 }  // namespace
 
@@ -41,7 +44,8 @@ uint64_t RowMemoryBytes(std::span<const RowShape> tables, uint64_t limit_bytes, 
   const uint64_t least = AlignUp(kLeastDepth * SpanOfWidest(tables) + PlaceBytes(tables, kLeastSlots), kPageBytes);
   uint64_t rows = 0;
   for (const RowShape& table : tables) rows = std::max(rows, table.rows);
-  const uint64_t most = std::max(least, std::min(kMostBytes, kMostDepth * kBufferBytes + PlaceBytes(tables, std::min(rows, kMostRows))));
+  const uint64_t most =
+      std::max(least, std::min(kMostBytes, kMostDepth * kBufferBytes + PlaceBytes(tables, std::min(rows, kMostRows))));
   const uint64_t wanted = AlignUp(std::clamp(limit_bytes / kPart, least, most), kPageBytes);
   // Near the floor every byte is needed elsewhere.
   return limit_bytes < floor_bytes || limit_bytes - floor_bytes < wanted || limit_bytes / 8 < wanted ? 0 : wanted;

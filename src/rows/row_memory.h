@@ -13,14 +13,15 @@ struct RowShape {
   friend bool operator==(const RowShape&, const RowShape&) = default;
 };
 
-// Bytes for rows out of `limit_bytes` for all weights, of which those that are multiplied need `floor_bytes` at least. 0: too little is left, the mapping
-// serves. A sixty-fourth: text repeats so few tokens that more memory gains hardly any hits, and each byte is one less for weights that every token uses.
+// Bytes for rows out of `limit_bytes` for all weights, of which those that are multiplied need `floor_bytes` at least.
+// 0: too little is left, the mapping serves. A sixty-fourth: text repeats so few tokens that more memory gains hardly
+// any hits, and each byte is one less for weights that every token uses.
 uint64_t RowMemoryBytes(std::span<const RowShape> tables, uint64_t limit_bytes, uint64_t floor_bytes);
 
 struct RowMemoryPlan {
-  uint32_t depth = 0;            // reads at a time, each with a buffer
-  uint64_t buffer_bytes = 0;     // whole pages; any row fits
-  uint64_t slots = 0;            // of each table: all are asked for rows of the same tokens
+  uint32_t depth = 0;         // reads at a time, each with a buffer
+  uint64_t buffer_bytes = 0;  // whole pages; any row fits
+  uint64_t slots = 0;         // of each table: all are asked for rows of the same tokens
 
   uint64_t buffers_bytes() const { return depth * buffer_bytes; }
 };

@@ -39,7 +39,8 @@ TEST(RowMemory, APlanFitsInItsBytesAndHasRoomForAnyRow) {
   std::mt19937_64 random(5);
   for (int round = 0; round < 1000; ++round) {
     std::vector<RowShape> tables;
-    for (uint64_t i = random() % 4 + 1; i > 0; --i) tables.push_back({1 + random() % 1000000, 1 + random() % (uint64_t{1} << (random() % 17))});
+    for (uint64_t i = random() % 4 + 1; i > 0; --i)
+      tables.push_back({1 + random() % 1000000, 1 + random() % (uint64_t{1} << (random() % 17))});
     const uint64_t limit = kMiB << (random() % 14);
     const uint64_t bytes = RowMemoryBytes(tables, limit, random() % limit);
     if (bytes == 0) continue;

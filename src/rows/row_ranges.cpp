@@ -8,7 +8,8 @@ namespace headrace {
 
 uint64_t RowSpanBytes(uint64_t row_bytes) { return AlignUp(row_bytes, kPageBytes) + kPageBytes; }
 
-std::vector<RowRead> MergeRows(std::vector<WantedRow>& rows, uint64_t row_bytes, uint64_t most_bytes, uint64_t gap_bytes) {
+std::vector<RowRead> MergeRows(std::vector<WantedRow>& rows, uint64_t row_bytes, uint64_t most_bytes,
+                               uint64_t gap_bytes) {
   std::sort(rows.begin(), rows.end(), [](const WantedRow& a, const WantedRow& b) { return a.offset < b.offset; });
   std::vector<RowRead> reads;
   for (size_t i = 0; i < rows.size(); ++i) {

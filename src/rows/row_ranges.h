@@ -24,9 +24,11 @@ struct RowRead {
 // The most bytes that a read for one row of so many bytes can take, wherever it begins.
 uint64_t RowSpanBytes(uint64_t row_bytes);
 
-// The fewest reads for rows of `row_bytes` each, which come to lie in the order of the file: rows are read together where their pages touch or are at most
-// `gap_bytes` apart, as long as that is at most `most_bytes` (RowSpanBytes or more). Where a disk takes hardly longer for two pages than for one, a page that
-// nobody wants costs less than another read.
-std::vector<RowRead> MergeRows(std::vector<WantedRow>& rows, uint64_t row_bytes, uint64_t most_bytes, uint64_t gap_bytes);
+// The fewest reads for rows of `row_bytes` each, which come to lie in the order of the file: rows are read together
+// where their pages touch or are at most `gap_bytes` apart, as long as that is at most `most_bytes` (RowSpanBytes or
+// more). Where a disk takes hardly longer for two pages than for one, a page that nobody wants costs less than another
+// read.
+std::vector<RowRead> MergeRows(std::vector<WantedRow>& rows, uint64_t row_bytes, uint64_t most_bytes,
+                               uint64_t gap_bytes);
 
 }  // namespace headrace

@@ -48,12 +48,14 @@ TEST(RowRanges, NoReadIsLongerThanABuffer) {
 TEST(RowRanges, AnyRows) {
   std::mt19937_64 random(7);
   for (int round = 0; round < 300; ++round) {
-    const uint64_t row_bytes = 1 + random() % 20000, first = random() % 9000, most = RowSpanBytes(row_bytes) + random() % 4 * kPageBytes;
+    const uint64_t row_bytes = 1 + random() % 20000, first = random() % 9000,
+                   most = RowSpanBytes(row_bytes) + random() % 4 * kPageBytes;
     const uint64_t gap = random() % 3 * kPageBytes;
     std::set<uint64_t> numbers;
     for (uint64_t i = random() % 60 + 1; i > 0; --i) numbers.insert(random() % 200);
     std::vector<WantedRow> rows;
-    for (const uint64_t number : numbers) rows.push_back({first + number * row_bytes, reinterpret_cast<std::byte*>(number)});
+    for (const uint64_t number : numbers)
+      rows.push_back({first + number * row_bytes, reinterpret_cast<std::byte*>(number)});
     std::shuffle(rows.begin(), rows.end(), random);
     const auto reads = MergeRows(rows, row_bytes, most, gap);
     ASSERT_EQ(rows.size(), numbers.size());
@@ -67,7 +69,8 @@ TEST(RowRanges, AnyRows) {
       for (; next < read.first_row + read.rows; ++next) {
         ASSERT_GE(rows[next].offset, read.offset);
         ASSERT_LE(rows[next].offset + row_bytes, read.offset + read.bytes);
-        ASSERT_EQ(rows[next].offset, first + reinterpret_cast<uint64_t>(rows[next].destination) * row_bytes) << "the destination went to another row";
+        ASSERT_EQ(rows[next].offset, first + reinterpret_cast<uint64_t>(rows[next].destination) * row_bytes)
+            << "the destination went to another row";
       }
     }
     ASSERT_EQ(next, rows.size());

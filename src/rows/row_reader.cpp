@@ -8,7 +8,10 @@
 namespace headrace {
 
 RowReader::RowReader(ReadService& reads, Region buffers, uint64_t buffer_bytes)
-    : reads_(reads), buffers_(std::move(buffers)), buffer_bytes_(buffer_bytes), flights_(buffers_.bytes() / buffer_bytes) {
+    : reads_(reads),
+      buffers_(std::move(buffers)),
+      buffer_bytes_(buffer_bytes),
+      flights_(buffers_.bytes() / buffer_bytes) {
   reads_.Attach(*this);
 }
 
@@ -34,13 +37,16 @@ Status RowReader::Wait() {
 bool RowReader::NextRead(ReadKind kind, ReadRequest& request) {
   if (kind != ReadKind::kDemand) return false;
   const std::lock_guard lock(mutex_);
-  const auto batch = std::find_if(batches_.begin(), batches_.end(), [](const Batch& b) { return b.begun < b.reads.size(); });
+  const auto batch =
+      std::find_if(batches_.begin(), batches_.end(), [](const Batch& b) { return b.begun < b.reads.size(); });
   if (batch == batches_.end()) return false;
-  const auto flight = std::find_if(flights_.begin(), flights_.end(), [](const Flight& f) { return f.batch == nullptr; });
+  const auto flight =
+      std::find_if(flights_.begin(), flights_.end(), [](const Flight& f) { return f.batch == nullptr; });
   if (flight == flights_.end()) return false;
   *flight = {&*batch, batch->reads[batch->begun++]};
   const auto index = static_cast<uint64_t>(flight - flights_.begin());
-  request = {batch->file, flight->read.offset, static_cast<uint32_t>(flight->read.bytes), buffers_.data() + index * buffer_bytes_, index};
+  request = {batch->file, flight->read.offset, static_cast<uint32_t>(flight->read.bytes),
+             buffers_.data() + index * buffer_bytes_, index};
   return true;
 }
 

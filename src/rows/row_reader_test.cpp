@@ -41,7 +41,9 @@ class RowReaderTest : public ::testing::Test {
     for (const uint64_t row : rows) wanted.push_back({kFirst + row * kRowBytes, memory_.data() + row * kRowBytes});
     reader.Begin(*file_, kRowBytes, std::move(wanted));
   }
-  bool Right(uint64_t row) const { return FirstDifference(memory_.data() + row * kRowBytes, kFirst + row * kRowBytes, kRowBytes) == -1; }
+  bool Right(uint64_t row) const {
+    return FirstDifference(memory_.data() + row * kRowBytes, kFirst + row * kRowBytes, kRowBytes) == -1;
+  }
 
   TestDirectory directory_;
   std::unique_ptr<SourceFile> file_;

@@ -8,15 +8,15 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "http/http.h"
+#include "llama_server/child_client.h"
+#include "llama_server/private_folder.h"
+#include "llama_server/prompt_count.h"
+#include "process/start_signals.h"
 #include "report/exit_status.h"
 #include "report/output.h"
 #include "report/progress_line.h"
-#include "process/start_signals.h"
 #include "run/answer_filter.h"
-#include "llama_server/child_client.h"
-#include "http/http.h"
-#include "llama_server/private_folder.h"
-#include "llama_server/prompt_count.h"
 
 namespace headrace::run {
 namespace {
@@ -25,8 +25,8 @@ using serve::Millis;
 using serve::Task;
 
 constexpr Millis kTick{100};
-constexpr Millis kGrace{5000}, kHastyGrace{300};   // for the end of the server
-constexpr Millis kFailureWait{2000};               // that a broken connection may be ahead of it
+constexpr Millis kGrace{5000}, kHastyGrace{300};  // for the end of the server
+constexpr Millis kFailureWait{2000};              // that a broken connection may be ahead of it
 
 class Answer {
  public:
@@ -40,7 +40,7 @@ class Answer {
     serve::Spawn(loop_.get_executor(), WatchSignals());
     serve::Spawn(loop_.get_executor(), ShowProgress());
     serve::Spawn(loop_.get_executor(), Work());
-    loop_.run();   // until nothing is left to wait for
+    loop_.run();  // until nothing is left to wait for
     progress_.Show("");
     if (wrote_) cli::WriteOutput(filter_.Finish());
     result_.session.statistics = server_.ReadStatistics();
@@ -97,7 +97,8 @@ class Answer {
     begin_ = Clock::now();
     const Json request = {{"prompt", text}, {"stream", true}, {"return_progress", true}, {"cache_prompt", false}};
     serve::OnEvent on_event = [this](std::string_view data) { return TakeEvent(data); };
-    const auto answer = co_await serve::StreamFromChild(server_.socket_path(), "/completion", serve::Dump(request), std::move(on_event));
+    const auto answer = co_await serve::StreamFromChild(server_.socket_path(), "/completion", serve::Dump(request),
+                                                        std::move(on_event));
     if (!refusal_.ok()) co_return refusal_;
     if (!answer.ok()) co_return answer.status();
     if (answer->status != 200) co_return serve::RefusalOf(answer->body);
@@ -108,7 +109,7 @@ class Answer {
   // False: no more is wanted.
   bool TakeEvent(std::string_view data) {
     const Json event = JsonOrNull(data);
-    if (!event.is_object()) return true;   // "[DONE]"
+    if (!event.is_object()) return true;  // "[DONE]"
     if (event.contains("error")) {
       refusal_ = serve::RefusalOf(std::string(data));
       return false;
@@ -117,8 +118,8 @@ class Answer {
     if (IsTrue(event, "stop")) {
       ended_ = true;
       if (const Json* timings = FindMember(event, "timings")) {
-        result_.counts = {CountOf(*timings, "predicted_n"), NumberOf(*timings, "predicted_ms") / 1000, CountOf(*timings, "draft_n"),
-                          CountOf(*timings, "draft_n_accepted")};
+        result_.counts = {CountOf(*timings, "predicted_n"), NumberOf(*timings, "predicted_ms") / 1000,
+                          CountOf(*timings, "draft_n"), CountOf(*timings, "draft_n_accepted")};
       }
     }
     const std::string text = TextOf(event, "content");
@@ -174,9 +175,9 @@ class Answer {
   AnswerResult result_;
   PromptState state_;
   Clock::time_point begin_ = Clock::now();
-  std::string echo_;                 // of the prompt, not written yet
-  Status refusal_;                   // in the middle of its answer
-  int signal_ = 0;                   // that ended us
+  std::string echo_;  // of the prompt, not written yet
+  Status refusal_;    // in the middle of its answer
+  int signal_ = 0;    // that ended us
   bool ended_ = false, done_ = false, wrote_ = false, output_failed_ = false;
 };
 

@@ -27,7 +27,8 @@ TEST(AnswerFilter, TakesTheEnginesEndOff) {
       {"\n\n", ""},
   };
   for (const auto& [text, expected] : cases) {
-    for (const size_t piece : {1, 2, 3, 7, 100}) EXPECT_EQ(Filter(text, piece), expected) << text << " in pieces of " << piece;
+    for (const size_t piece : {1, 2, 3, 7, 100})
+      EXPECT_EQ(Filter(text, piece), expected) << text << " in pieces of " << piece;
   }
 }
 

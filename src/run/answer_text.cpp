@@ -30,7 +30,8 @@ std::string Duration(double seconds) {
 std::string PromptText(const PromptState& state) {
   if (state.tokens == 0) return "";
   const double left = SecondsLeft(state);
-  return fmt::format("reading the prompt: {} of {} tokens{}", state.read, state.tokens, left > 0 ? fmt::format(", {} left", Duration(left)) : "");
+  return fmt::format("reading the prompt: {} of {} tokens{}", state.read, state.tokens,
+                     left > 0 ? fmt::format(", {} left", Duration(left)) : "");
 }
 
 std::string CountsText(const AnswerCounts& counts) {
@@ -38,8 +39,9 @@ std::string CountsText(const AnswerCounts& counts) {
   const uint64_t passes = counts.tokens - std::min(counts.tokens, counts.accepted);
   std::string text = fmt::format("{} tokens in {} passes", counts.tokens, passes);
   if (counts.seconds > 0) text += fmt::format(": {:.2f} tokens/s", static_cast<double>(counts.tokens) / counts.seconds);
-  return text + (counts.drafted == 0 ? "; no tokens were drafted"
-                                     : fmt::format("; {} of {} drafted tokens were accepted", counts.accepted, counts.drafted));
+  return text + (counts.drafted == 0
+                     ? "; no tokens were drafted"
+                     : fmt::format("; {} of {} drafted tokens were accepted", counts.accepted, counts.drafted));
 }
 
 }  // namespace headrace::run

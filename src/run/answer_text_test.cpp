@@ -33,7 +33,8 @@ TEST(PromptProgress, LongTimesAreMinutes) {
 }
 
 TEST(AnswerCounts, PassesAreTokensThatNoDraftGave) {
-  EXPECT_EQ(CountsText({64, 16, 60, 40}), "64 tokens in 24 passes: 4.00 tokens/s; 40 of 60 drafted tokens were accepted");
+  EXPECT_EQ(CountsText({64, 16, 60, 40}),
+            "64 tokens in 24 passes: 4.00 tokens/s; 40 of 60 drafted tokens were accepted");
   EXPECT_EQ(CountsText({4, 0, 0, 0}), "4 tokens in 4 passes; no tokens were drafted");
 }
 

@@ -19,15 +19,16 @@ namespace {
 constexpr uint64_t kMostBytes = 256 * kMiB;
 
 Status Failed(const std::string& path, int error) {
-  const Code code = error == ENOENT || error == ENOTDIR ? Code::kNotFound
-                    : error == EACCES || error == EPERM ? Code::kPermission
+  const Code code = error == ENOENT || error == ENOTDIR                          ? Code::kNotFound
+                    : error == EACCES || error == EPERM                          ? Code::kPermission
                     : error == EISDIR || error == ELOOP || error == ENAMETOOLONG ? Code::kInvalidArgument
                                                                                  : Code::kIo;
   return Status(code, fmt::format("the prompt cannot be read from {}: {}", path, std::strerror(error)));
 }
 
 Status TooLong(const std::string& path) {
-  return Status(Code::kInvalidArgument, fmt::format("the prompt in {} is longer than {}, which no context holds", path, FormatSize(kMostBytes)));
+  return Status(Code::kInvalidArgument, fmt::format("the prompt in {} is longer than {}, which no context holds", path,
+                                                    FormatSize(kMostBytes)));
 }
 
 }  // namespace
@@ -58,7 +59,8 @@ Result<PromptFile> PromptFile::Open(const std::string& path) {
     if (count < 0) return Failed(name, errno);
     if (count == 0) break;
     if ((bytes += static_cast<uint64_t>(count)) > kMostBytes) return TooLong(name);
-    if (const int error = WriteAll(file.copy_.get(), {piece, static_cast<size_t>(count)}); error != 0) return Failed(name, error);
+    if (const int error = WriteAll(file.copy_.get(), {piece, static_cast<size_t>(count)}); error != 0)
+      return Failed(name, error);
   }
   file.path_ = fmt::format("/proc/self/fd/{}", file.copy_.get());
   return file;

@@ -8,8 +8,8 @@
 
 namespace headrace::run {
 
-// A path from which the prompt can be read as often as it is needed: one that can be read only once (standard input, which "-"
-// stands for, a pipe, a terminal) is read here to its end, into memory that has a path as long as this lives.
+// A path from which the prompt can be read as often as it is needed: one that can be read only once (standard input,
+// which "-" stands for, a pipe, a terminal) is read here to its end, into memory that has a path as long as this lives.
 class PromptFile {
  public:
   // Errors: kNotFound, kPermission, kInvalidArgument (a folder, longer than any context), kIo.

@@ -23,7 +23,7 @@ std::string TextOf(const std::string& path) {
 }
 
 TEST(PromptFile, ARegularFileStaysWhereItIs) {
-  const cli::TemporaryTree tree;
+  const TemporaryTree tree;
   const std::string path = tree.File("prompt.txt", "text");
   const auto file = PromptFile::Open(path);
   ASSERT_TRUE(file.ok()) << file.status().message();
@@ -31,7 +31,7 @@ TEST(PromptFile, ARegularFileStaysWhereItIs) {
 }
 
 TEST(PromptFile, WhatCanBeReadOnceCanBeReadAgain) {
-  const cli::TemporaryTree tree;
+  const TemporaryTree tree;
   const std::string pipe = tree.Path("pipe"), text(300'000, 'x');
   ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
   std::thread writer([&] {
@@ -45,7 +45,7 @@ TEST(PromptFile, WhatCanBeReadOnceCanBeReadAgain) {
 }
 
 TEST(PromptFile, Errors) {
-  const cli::TemporaryTree tree;
+  const TemporaryTree tree;
   const auto error = [](const std::string& path) {
     const auto file = PromptFile::Open(path);
     return file.ok() ? "" : file.status().message();

@@ -25,7 +25,8 @@ std::string ProcessEscapes(std::string_view text) {
     if (known != std::string_view::npos) {
       result += kMeanings[known];
       text.remove_prefix(2);
-    } else if (text.size() >= 4 && text.starts_with("\\x") && std::from_chars(text.data() + 2, text.data() + 4, byte, 16).ptr == text.data() + 4) {
+    } else if (text.size() >= 4 && text.starts_with("\\x") &&
+               std::from_chars(text.data() + 2, text.data() + 4, byte, 16).ptr == text.data() + 4) {
       result += static_cast<char>(byte);
       text.remove_prefix(4);
     } else {
@@ -36,7 +37,8 @@ std::string ProcessEscapes(std::string_view text) {
   return result;
 }
 
-Result<std::string> PromptText(const std::optional<std::string>& prompt, const std::optional<std::string>& prompt_file, bool escapes) {
+Result<std::string> PromptText(const std::optional<std::string>& prompt, const std::optional<std::string>& prompt_file,
+                               bool escapes) {
   std::string text = prompt.value_or("");
   if (!prompt) {
     std::ifstream file(*prompt_file, std::ios::binary);

@@ -14,7 +14,7 @@ TEST(PromptText, EscapesAreThoseOfTheEngine) {
 }
 
 TEST(PromptText, FromOptionsAndFiles) {
-  cli::TemporaryTree tree;
+  TemporaryTree tree;
   EXPECT_EQ(*PromptText("a\\n", std::nullopt, true), "a\n");
   EXPECT_EQ(*PromptText("a\\n", std::nullopt, false), "a\\n");
   EXPECT_EQ(*PromptText(std::nullopt, tree.File("p", "a\\tb\n\n"), true), "a\tb\n") << "one line break less";

@@ -4,26 +4,26 @@
 #include <filesystem>
 #include <memory>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include "base/say.h"
 #include "engine/engine_probe.h"
 #include "engine/engine_variables.h"
+#include "engine/load_mode.h"
+#include "engine/session.h"
 #include "report/exit_status.h"
 #include "report/help.h"
-#include "engine/load_mode.h"
-#include "setup/model_name.h"
-#include "setup/model_setup.h"
-#include "setup/modelfile_use.h"
-#include "setup/options.h"
 #include "report/output.h"
-#include "engine/session.h"
-#include "setup/speculation.h"
 #include "run/answer.h"
 #include "run/answer_filter.h"
 #include "run/prompt_file.h"
 #include "run/run_plan.h"
+#include "setup/model_name.h"
+#include "setup/model_setup.h"
+#include "setup/modelfile_use.h"
+#include "setup/options.h"
+#include "setup/speculation.h"
 
 namespace headrace::run {
 namespace {
@@ -63,7 +63,8 @@ struct RunOptions {
 };
 
 // What the engine's program is told, whichever it will be.
-cli::RunArguments EngineWishes(const RunOptions& options, bool has_prompt, const std::vector<std::string>& rest, const cli::ModelSetup& model) {
+cli::RunArguments EngineWishes(const RunOptions& options, bool has_prompt, const std::vector<std::string>& rest,
+                               const cli::ModelSetup& model) {
   cli::RunArguments run;
   run.model = options.model;
   if (has_prompt) run.prompt = options.prompt;
@@ -71,22 +72,25 @@ cli::RunArguments EngineWishes(const RunOptions& options, bool has_prompt, const
   run.use_chat_template = model.catalogue.has_chat_template && !options.raw;
   run.model_context = model.catalogue.context_length;
   run.debug = model.config.debug;
-  const auto given = [](const std::string& text) { return text.empty() ? std::nullopt : std::optional<std::string>(text); };
-  run.settings = {given(options.tokens), given(cli::ContextText(options.context, run.model_context)), given(options.threads), given(options.seed),
-                  given(options.temperature)};
+  const auto given = [](const std::string& text) {
+    return text.empty() ? std::nullopt : std::optional<std::string>(text);
+  };
+  run.settings = {given(options.tokens), given(cli::ContextText(options.context, run.model_context)),
+                  given(options.threads), given(options.seed), given(options.temperature)};
   run.rest = rest;
   return run;
 }
 
 // One answer by llama-server.
-AnswerResult AnswerByServer(const cli::RunArguments& run, const RunPlan& plan, const cli::EngineSetup& engine, const cli::ModelSetup& model) {
+AnswerResult AnswerByServer(const cli::RunArguments& run, const RunPlan& plan, const cli::EngineSetup& engine,
+                            const cli::ModelSetup& model) {
   AnswerTask task;
   task.server.label = std::filesystem::path(run.model).filename().string();
   task.server.program = plan.program;
   task.server.arguments = plan.arguments;
   task.server.library = engine.library;
   task.server.config = model.LibraryConfig();
-  task.server.own_group = false;   // Ctrl-Z stops it too
+  task.server.own_group = false;  // Ctrl-Z stops it too
   task.prompt = plan.prompt;
   task.context = plan.context;
   task.use_chat_template = run.use_chat_template;
@@ -96,7 +100,8 @@ AnswerResult AnswerByServer(const cli::RunArguments& run, const RunPlan& plan, c
 }
 
 // A chat, or one answer, by a program that has the terminal or whose text passes through here.
-Result<cli::SessionResult> RunProgram(const cli::RunArguments& run, const RunPlan& plan, const cli::EngineSetup& engine, const cli::ModelSetup& model) {
+Result<cli::SessionResult> RunProgram(const cli::RunArguments& run, const RunPlan& plan, const cli::EngineSetup& engine,
+                                      const cli::ModelSetup& model) {
   cli::Session session;
   session.launch.program = plan.program;
   session.launch.death_signal = SIGKILL;
@@ -128,7 +133,8 @@ int Report(AnswerResult result, const RunPlan& plan, const cli::ModelSetup& mode
   if (!quiet && result.counts.tokens > 0) {
     Say(CountsText(result.counts));
   }
-  if (statistics && plan.speculation) StoreLearned(plan.place, {*statistics, draft_tokens, result.counts.drafted, result.counts.accepted});
+  if (statistics && plan.speculation)
+    StoreLearned(plan.place, {*statistics, draft_tokens, result.counts.drafted, result.counts.accepted});
   const int status = ReportEnd(result.session, model.config, std::filesystem::path(plan.program).filename().string());
   const bool said = result.session.process.signal != 0 || (statistics && !statistics->last_error.empty());
   if (result.failure.ok() || said) return status;
@@ -145,13 +151,16 @@ std::vector<std::string> Said(const RunOptions& options, const cli::RunArguments
   given(options.tokens, {"--predict"});
   given(options.threads, {"--threads"});
   given(options.temperature, {"--temp"});
-  given(options.speculation.draft + (options.speculation.mode == "off" ? "off" : ""), {"--spec-draft-model", "--spec-type", "--spec-draft-n-max"});
-  for (const cli::EngineOption& option : run.defaults) said.insert(said.end(), option.names.begin(), option.names.end());
+  given(options.speculation.draft + (options.speculation.mode == "off" ? "off" : ""),
+        {"--spec-draft-model", "--spec-type", "--spec-draft-n-max"});
+  for (const cli::EngineOption& option : run.defaults)
+    said.insert(said.end(), option.names.begin(), option.names.end());
   return said;
 }
 
 int Run(RunOptions options, bool has_prompt, const cli::CommandLine& line) {
-  if (has_prompt && !options.prompt_file.empty()) return Fail("-p and -f both give a prompt; leave one out", cli::kExitUsage);
+  if (has_prompt && !options.prompt_file.empty())
+    return Fail("-p and -f both give a prompt; leave one out", cli::kExitUsage);
   std::optional<PromptFile> prompt;
   if (!options.prompt_file.empty()) {
     auto opened = PromptFile::Open(options.prompt_file);
@@ -182,7 +191,8 @@ int Run(RunOptions options, bool has_prompt, const cli::CommandLine& line) {
   std::vector<std::string> notes = DescribeModelfile(*file, model->catalogue);
   notes.insert(notes.end(), variables.lines.begin(), variables.lines.end());
   if (run.one_answer() && !run.use_chat_template) {
-    if (!file->file.system.empty()) notes.push_back("SYSTEM is left out: a text that is continued without a chat template has no system prompt");
+    if (!file->file.system.empty())
+      notes.push_back("SYSTEM is left out: a text that is continued without a chat template has no system prompt");
   } else {
     run.system_prompt = file->file.system;
   }
@@ -208,24 +218,42 @@ void AddRunCommand(CLI::App& app, cli::CommandLine& line) {
   CLI::App* command = app.add_subcommand("run", "Chat with a model, or answer one prompt");
   command->footer(kExamples);
   const auto options = std::make_shared<RunOptions>();
-  cli::TakesModel(command->add_option("model", options->model, "GGUF file, any part of a split one, or a name of `headrace list`"))->type_name("MODEL");
-  CLI::Option* modelfile = command->add_option("--modelfile", options->modelfile, "Take the model and its settings from this file (docs/modelfile.md); a file "
-                                                                                    "named Modelfile beside the model counts by itself")
-                               ->type_name("FILE");
-  command->add_flag("--no-modelfile", options->no_modelfile, "Leave a Modelfile beside the model out")->excludes(modelfile);
-  const CLI::Option* prompt = command->add_option("-p,--prompt,prompt", options->prompt, "Prompt: print one answer and end")->type_name("TEXT");
-  command->add_option("-f,--file", options->prompt_file, "Prompt from a file, instead of -p; - is standard input")->type_name("FILE");
+  cli::TakesModel(
+      command->add_option("model", options->model, "GGUF file, any part of a split one, or a name of `headrace list`"))
+      ->type_name("MODEL");
+  CLI::Option* modelfile =
+      command
+          ->add_option("--modelfile", options->modelfile,
+                       "Take the model and its settings from this file (docs/modelfile.md); a file "
+                       "named Modelfile beside the model counts by itself")
+          ->type_name("FILE");
+  command->add_flag("--no-modelfile", options->no_modelfile, "Leave a Modelfile beside the model out")
+      ->excludes(modelfile);
+  const CLI::Option* prompt =
+      command->add_option("-p,--prompt,prompt", options->prompt, "Prompt: print one answer and end")->type_name("TEXT");
+  command->add_option("-f,--file", options->prompt_file, "Prompt from a file, instead of -p; - is standard input")
+      ->type_name("FILE");
   command->add_flag("--raw", options->raw, "Continue the prompt's text although the model has a chat template");
   command->add_flag("-q,--quiet", options->quiet, "No lines about what was decided and how it went");
-  command->add_option("-n,--predict", options->tokens, "Most tokens to generate (-1: no limit, -2: what the context holds)")
-      ->type_name("N")->check(CLI::Range(int64_t{-2}, int64_t{INT32_MAX}));
-  command->add_option("-c,--ctx-size", options->context, "Context in tokens, 0 for the model's own (default: the model's, at most 4096)")
-      ->type_name("N")->check(CLI::Range(int64_t{0}, int64_t{INT32_MAX}));
+  command
+      ->add_option("-n,--predict", options->tokens,
+                   "Most tokens to generate (-1: no limit, -2: what the context holds)")
+      ->type_name("N")
+      ->check(CLI::Range(int64_t{-2}, int64_t{INT32_MAX}));
+  command
+      ->add_option("-c,--ctx-size", options->context,
+                   "Context in tokens, 0 for the model's own (default: the model's, at most 4096)")
+      ->type_name("N")
+      ->check(CLI::Range(int64_t{0}, int64_t{INT32_MAX}));
   command->add_option("-t,--threads", options->threads, "Threads (default: llama.cpp's)")
-      ->type_name("N")->check(CLI::Range(int64_t{-1}, int64_t{65536}));
+      ->type_name("N")
+      ->check(CLI::Range(int64_t{-1}, int64_t{65536}));
   command->add_option("-s,--seed", options->seed, "Seed of the sampling (-1: another one each time)")
-      ->type_name("N")->check(CLI::Range(int64_t{-1}, int64_t{UINT32_MAX}));
-  command->add_option("--temp", options->temperature, "Temperature; 0 takes the likeliest token")->type_name("T")->check(CLI::Number);
+      ->type_name("N")
+      ->check(CLI::Range(int64_t{-1}, int64_t{UINT32_MAX}));
+  command->add_option("--temp", options->temperature, "Temperature; 0 takes the likeliest token")
+      ->type_name("T")
+      ->check(CLI::Number);
   AddSpeculationOptions(*command, options->speculation);
   cli::AddFlashOptions(*command, options->flash);
   cli::AddEngineOption(*command, options->engine);

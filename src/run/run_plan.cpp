@@ -6,14 +6,14 @@
 #include <fmt/format.h>
 
 #include "base/say.h"
-#include "setup/learned_place.h"
-#include "setup/device_choice.h"
 #include "engine/engine_memory.h"
 #include "engine/file_arguments.h"
-#include "setup/head_trial.h"
-#include "setup/model_cost.h"
 #include "run/prompt_text.h"
 #include "run/server_choice.h"
+#include "setup/device_choice.h"
+#include "setup/head_trial.h"
+#include "setup/learned_place.h"
+#include "setup/model_cost.h"
 
 namespace headrace::run {
 namespace {
@@ -30,20 +30,23 @@ struct Server {
 // kUnsupported: llama-completion has to do it.
 Result<Server> FindServer(const cli::RunArguments& run, uint64_t context, const cli::EngineSetup& engine) {
   if (run.model_context > 0 && context > run.model_context) {
-    return Status(Code::kUnsupported, fmt::format("it takes no more than the {} tokens that the model was trained with", run.model_context));
+    return Status(Code::kUnsupported, fmt::format("it takes no more than the {} tokens that the model was trained with",
+                                                  run.model_context));
   }
   auto program = cli::LocateProgram("llama-server", &engine.engine, cli::SearchPaths());
   if (!program.ok()) return program.status();
   auto known = cli::QueryOptions(*program);
   if (!known.ok()) return known.status();
-  if (const std::string why = WhyNotServer(run.rest, run.defaults, *known); !why.empty()) return Status(Code::kUnsupported, why);
+  if (const std::string why = WhyNotServer(run.rest, run.defaults, *known); !why.empty())
+    return Status(Code::kUnsupported, why);
   const bool escapes = std::find(run.rest.begin(), run.rest.end(), "--no-escape") == run.rest.end();
   auto prompt = PromptText(run.prompt, run.prompt_file, escapes);
   if (!prompt.ok()) return prompt.status();
   return Server{std::move(*program), std::move(*known), std::move(*prompt)};
 }
 
-Result<std::vector<std::string>> ServerCommand(const cli::RunArguments& run, const cli::Speculation& speculation, uint64_t batch, const cli::OptionNames& known) {
+Result<std::vector<std::string>> ServerCommand(const cli::RunArguments& run, const cli::Speculation& speculation,
+                                               uint64_t batch, const cli::OptionNames& known) {
   cli::ServerArguments server = OneAnswerArguments(run, known);
   server.speculation = speculation.options;
   server.batch_tokens = batch;
@@ -51,8 +54,9 @@ Result<std::vector<std::string>> ServerCommand(const cli::RunArguments& run, con
 }
 
 // Where the model's own head promises more than what was chosen without it, all are those with the head.
-void PreferHead(const cli::SpeculationOptions& options, const std::vector<std::string>& arguments, const cli::SpeculationInput& without,
-                const cli::EngineSetup& engine, std::optional<Result<cli::EngineSimulation>>& simulation, cli::ModelSetup& model, RunPlan& plan,
+void PreferHead(const cli::SpeculationOptions& options, const std::vector<std::string>& arguments,
+                const cli::SpeculationInput& without, const cli::EngineSetup& engine,
+                std::optional<Result<cli::EngineSimulation>>& simulation, cli::ModelSetup& model, RunPlan& plan,
                 cli::Learned& learned) {
   auto trial = TryHead(engine.engine, arguments, model, plan.place, simulation);
   if (!trial) return;
@@ -66,8 +70,8 @@ void PreferHead(const cli::SpeculationOptions& options, const std::vector<std::s
 
 }  // namespace
 
-Result<RunPlan> PlanRun(cli::RunArguments run, const cli::SpeculationOptions& speculation, const cli::EngineSetup& engine, const cli::OptionNames& known,
-                        cli::ModelSetup& model) {
+Result<RunPlan> PlanRun(cli::RunArguments run, const cli::SpeculationOptions& speculation,
+                        const cli::EngineSetup& engine, const cli::OptionNames& known, cli::ModelSetup& model) {
   RunPlan plan;
   plan.program = engine.program;
   auto arguments = BuildRunArguments(run, known);
@@ -91,11 +95,12 @@ Result<RunPlan> PlanRun(cli::RunArguments run, const cli::SpeculationOptions& sp
     arguments = BuildRunArguments(run, known);
     if (!arguments.ok()) return arguments.status();
   }
-  if (model.config.wants_library()) HEADRACE_RETURN_IF_ERROR(SettleMemory(&engine.engine, with_draft(*arguments), model, simulation));
+  if (model.config.wants_library())
+    HEADRACE_RETURN_IF_ERROR(SettleMemory(&engine.engine, with_draft(*arguments), model, simulation));
   const bool asked = speculation.uses_draft() || speculation.mode == "on";
   run.streams = model.streams();
   if (!model.passes_stream() && !asked) {
-    if (run.streams) arguments = BuildRunArguments(run, known);   // mapped
+    if (run.streams) arguments = BuildRunArguments(run, known);  // mapped
     if (!arguments.ok()) return arguments.status();
     plan.arguments = std::move(*arguments);
     return plan;
@@ -109,7 +114,8 @@ Result<RunPlan> PlanRun(cli::RunArguments run, const cli::SpeculationOptions& sp
       plan.program = server->program;
       plan.prompt = server->prompt;
     } else if (run.debug) {
-      Say(fmt::format("llama-server cannot answer: {}; {} does", found.status().message(), std::filesystem::path(plan.program).filename().string()));
+      Say(fmt::format("llama-server cannot answer: {}; {} does", found.status().message(),
+                      std::filesystem::path(plan.program).filename().string()));
     }
   }
   if (run.streams) AddDiskSpeed(run.model, engine.engine, model.config);
@@ -131,7 +137,8 @@ Result<RunPlan> PlanRun(cli::RunArguments run, const cli::SpeculationOptions& sp
     const auto cost = PassCostOf(model, plan.machine, learned);
     if (!cost.ok()) return cost.status();
     const uint64_t bytes = server ? plan.prompt.size() + run.system_prompt.size() + kTemplateTokens : 0;
-    width = ChoosePromptWidth(model, *cost, cli::WordsOf(run.defaults, run.rest), PromptPasses::kAlone, bytes, simulation->ok() ? &**simulation : nullptr);
+    width = ChoosePromptWidth(model, *cost, cli::WordsOf(run.defaults, run.rest), PromptPasses::kAlone, bytes,
+                              simulation->ok() ? &**simulation : nullptr);
     // A prompt that is read in one pass is no matter of widths.
     if (width && (bytes == 0 || *width < bytes)) model.prompt_width = *width;
   }

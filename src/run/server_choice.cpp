@@ -20,10 +20,12 @@ constexpr const char* kOther[] = {"--embedding", "--embeddings", "--rerank", "--
 
 }  // namespace
 
-std::string WhyNotServer(const std::vector<std::string>& rest, const std::vector<cli::EngineOption>& defaults, const cli::OptionNames& known) {
+std::string WhyNotServer(const std::vector<std::string>& rest, const std::vector<cli::EngineOption>& defaults,
+                         const cli::OptionNames& known) {
   for (const std::string& word : rest) {
     if (!IsOption(word)) continue;
-    const bool other = std::any_of(std::begin(kOther), std::end(kOther), [&](const char* name) { return word == name; });
+    const bool other =
+        std::any_of(std::begin(kOther), std::end(kOther), [&](const char* name) { return word == name; });
     if (other || serve::IsServersOwn(word)) return fmt::format("{} would make it do something else", word);
     if (!known.Has(word)) return fmt::format("it does not know {}", word);
   }

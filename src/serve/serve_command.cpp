@@ -6,26 +6,26 @@
 #include <filesystem>
 #include <memory>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include "base/log.h"
 #include "base/size.h"
 #include "engine/engine_probe.h"
 #include "engine/engine_variables.h"
-#include "report/exit_status.h"
-#include "report/help.h"
-#include "setup/model_name.h"
-#include "setup/model_setup.h"
 #include "gguf/catalogue.h"
 #include "http/api_keys.h"
-#include "serve/models/config_store.h"
 #include "http/guard.h"
 #include "llama_server/lone_server.h"
 #include "models/model_library.h"
 #include "models/model_names.h"
+#include "report/exit_status.h"
+#include "report/help.h"
+#include "serve/models/config_store.h"
 #include "serve/models/prompt_files.h"
 #include "serve/server.h"
+#include "setup/model_name.h"
+#include "setup/model_setup.h"
 
 namespace headrace::serve {
 namespace {
@@ -65,7 +65,9 @@ Result<std::chrono::seconds> ParseDuration(const std::string& text) {
   const std::string unit(end, text.data() + text.size());
   const uint64_t factor = unit.empty() || unit == "s" ? 1 : unit == "m" ? 60 : unit == "h" ? 3600 : 0;
   if (error != std::errc() || factor == 0 || number > 1'000'000) {
-    return Status(Code::kInvalidArgument, fmt::format("--ttl {} is not understood; write a time, for instance 30m, 2h or 90s, or 0 for never", text));
+    return Status(
+        Code::kInvalidArgument,
+        fmt::format("--ttl {} is not understood; write a time, for instance 30m, 2h or 90s, or 0 for never", text));
   }
   return std::chrono::seconds(number * factor);
 }
@@ -80,16 +82,20 @@ Status CompleteKeys(Settings& settings, const std::string& file) {
     settings.keys.insert(settings.keys.end(), more->begin(), more->end());
   }
   if (IsLoopbackName(settings.host) || !settings.keys.empty()) return {};
-  return Status(Code::kInvalidArgument, fmt::format("--host {} lets other machines in; give --api-key or --api-key-file too", settings.host));
+  return Status(Code::kInvalidArgument,
+                fmt::format("--host {} lets other machines in; give --api-key or --api-key-file too", settings.host));
 }
 
 Status CompletePrompts(ServeOptions& options, const std::vector<std::string>& rest) {
   Settings& settings = options.settings;
   if (settings.prompt_folder.empty()) {
-    return options.prompt_bytes.empty() ? Status() : Status(Code::kInvalidArgument, "--prompt-cache-max needs --prompt-cache-dir DIR");
+    return options.prompt_bytes.empty()
+               ? Status()
+               : Status(Code::kInvalidArgument, "--prompt-cache-max needs --prompt-cache-dir DIR");
   }
   if (std::find(rest.begin(), rest.end(), "--slot-save-path") != rest.end()) {
-    return Status(Code::kInvalidArgument, "--prompt-cache-dir sets llama-server's --slot-save-path; leave one of both out");
+    return Status(Code::kInvalidArgument,
+                  "--prompt-cache-dir sets llama-server's --slot-save-path; leave one of both out");
   }
   if (!options.prompt_bytes.empty()) {
     const auto bytes = ParseSize(options.prompt_bytes);
@@ -108,7 +114,8 @@ std::vector<ModelPlace> PlacesWithHub() {
   const auto getenv = [](const char* name) { return std::getenv(name); };
   auto places = MachinePlaces(getenv);
   const std::string hub = HubFolder(getenv);
-  const bool there = std::any_of(places.begin(), places.end(), [&](const ModelPlace& place) { return place.folder == hub; });
+  const bool there =
+      std::any_of(places.begin(), places.end(), [&](const ModelPlace& place) { return place.folder == hub; });
   if (!hub.empty() && !there) places.push_back({hub});
   return places;
 }
@@ -119,7 +126,8 @@ Status FindModels(const ServeOptions& options, Settings& settings) {
   settings.places = PlacesOf(options.folders);
   settings.model = options.model;
   std::error_code error;
-  const bool is_file = options.folders.empty() ? cli::IsPathOfModel(options.model) : std::filesystem::exists(options.model, error);
+  const bool is_file =
+      options.folders.empty() ? cli::IsPathOfModel(options.model) : std::filesystem::exists(options.model, error);
   if (!options.model.empty() && is_file) {
     const auto catalogue = ReadCatalogue(options.model);
     if (!catalogue.ok()) return catalogue.status();
@@ -130,7 +138,9 @@ Status FindModels(const ServeOptions& options, Settings& settings) {
   if (options.folders.empty()) settings.places = PlacesWithHub();
   const auto models = FindModelFiles(settings.places, {});
   if (models.empty() && options.folders.empty()) {
-    return Status(Code::kInvalidArgument, "there is no model on this machine; write headrace pull hf:USER/REPOSITORY, headrace serve MODEL or headrace serve --models-dir DIR");
+    return Status(Code::kInvalidArgument,
+                  "there is no model on this machine; write headrace pull hf:USER/REPOSITORY, headrace serve MODEL or "
+                  "headrace serve --models-dir DIR");
   }
   if (options.model.empty()) return {};
   const auto found = FindByName(models, options.model, {"file or model"});
@@ -143,13 +153,17 @@ Status FindModels(const ServeOptions& options, Settings& settings) {
 Status CompleteAliases(const ServeOptions& options, Settings& settings) {
   auto aliases = ParseAliases(options.aliases);
   if (!aliases.ok()) return aliases.status();
-  const std::vector<std::string> files = settings.model_file.empty() ? std::vector<std::string>() : std::vector{settings.model_file};
+  const std::vector<std::string> files =
+      settings.model_file.empty() ? std::vector<std::string>() : std::vector{settings.model_file};
   const auto models = aliases->empty() ? std::vector<ModelFile>() : FindModelFiles(settings.places, files);
   for (const NameAlias& alias : *aliases) {
     const auto meant = FindByName(models, alias.model);
-    if (!meant.ok()) return Status(meant.status().code(), fmt::format("--alias {}={}: {}", alias.name, alias.model, meant.status().message()));
+    if (!meant.ok())
+      return Status(meant.status().code(),
+                    fmt::format("--alias {}={}: {}", alias.name, alias.model, meant.status().message()));
     if (const auto hidden = FindByName(models, alias.name); hidden.ok()) {
-      return Status(Code::kInvalidArgument, fmt::format("--alias {}: {} has this name already; choose another one", alias.name, hidden->id));
+      return Status(Code::kInvalidArgument,
+                    fmt::format("--alias {}: {} has this name already; choose another one", alias.name, hidden->id));
     }
   }
   settings.aliases = std::move(*aliases);
@@ -171,14 +185,16 @@ Status Complete(ServeOptions& options, const std::vector<std::string>& rest) {
   if (!options.max_body.empty()) {
     const auto bytes = ParseSize(options.max_body);
     if (!bytes.ok()) return Status(bytes.status().code(), "--max-body: " + bytes.status().message());
-    if (*bytes == 0) return Status(Code::kInvalidArgument, "--max-body 0 lets no request through; write a size, for instance 64M");
+    if (*bytes == 0)
+      return Status(Code::kInvalidArgument, "--max-body 0 lets no request through; write a size, for instance 64M");
     settings.body_bytes = *bytes;
   }
   HEADRACE_RETURN_IF_ERROR(CompletePrompts(options, rest));
   for (const std::string& word : rest) {
     const std::string name = word.substr(0, word.find('='));
     if (!IsServersOwn(name)) continue;
-    return Status(Code::kInvalidArgument, fmt::format("{} after -- is headrace's to set; see headrace serve --help", name));
+    return Status(Code::kInvalidArgument,
+                  fmt::format("{} after -- is headrace's to set; see headrace serve --help", name));
   }
   settings.rest = rest;
   // The flash options are read for each model; what is wrong with them is said now.
@@ -208,8 +224,10 @@ int Serve(ServeOptions& options, const cli::CommandLine& line) {
   const auto chosen = cli::ChooseVariables(line.variables, settings.known, said, {});
   settings.rest.insert(settings.rest.begin(), chosen.arguments.begin(), chosen.arguments.end());
   for (const std::string& text : chosen.lines) LogWarning(text);
-  if (const auto vram = cli::ResolveConfig(settings.flash, [](const char* name) { return std::getenv(name); }, {}); vram.ok() && vram->vram.named()) {
-    const auto rooms = cli::DeviceRooms(vram->vram, cli::FindDevices(settings.engine.engine, settings.rest), settings.rest);
+  if (const auto vram = cli::ResolveConfig(settings.flash, [](const char* name) { return std::getenv(name); }, {});
+      vram.ok() && vram->vram.named()) {
+    const auto rooms =
+        cli::DeviceRooms(vram->vram, cli::FindDevices(settings.engine.engine, settings.rest), settings.rest);
     if (!rooms.ok()) return cli::Fail(rooms.status());
   }
   settings.engine_version = cli::QueryVersion(settings.engine.engine);
@@ -222,31 +240,58 @@ int Serve(ServeOptions& options, const cli::CommandLine& line) {
 }  // namespace
 
 void AddServeCommand(CLI::App& app, cli::CommandLine& line) {
-  CLI::App* command = app.add_subcommand("serve", "Serve models to programs (OpenAI's API) and to a page in the browser");
+  CLI::App* command =
+      app.add_subcommand("serve", "Serve models to programs (OpenAI's API) and to a page in the browser");
   command->footer(kExamples);
   const auto options = std::make_shared<ServeOptions>();
   Settings& settings = options->settings;
-  command->add_option("model", options->model, "GGUF file, or a name that `headrace list` shows: loaded at the start")->type_name("MODEL");
-  command->add_option("--models-dir", options->folders, "Offer the GGUF files of this folder; may be given several times (default: all that `headrace list` shows)")
-      ->type_name("DIR")->allow_extra_args(false);
-  command->add_option("--alias", options->aliases, "Another name of a model, for programs that ask for a fixed one; may be given several times")
-      ->type_name("NAME=MODEL")->allow_extra_args(false);
+  command->add_option("model", options->model, "GGUF file, or a name that `headrace list` shows: loaded at the start")
+      ->type_name("MODEL");
+  command
+      ->add_option(
+          "--models-dir", options->folders,
+          "Offer the GGUF files of this folder; may be given several times (default: all that `headrace list` shows)")
+      ->type_name("DIR")
+      ->allow_extra_args(false);
+  command
+      ->add_option("--alias", options->aliases,
+                   "Another name of a model, for programs that ask for a fixed one; may be given several times")
+      ->type_name("NAME=MODEL")
+      ->allow_extra_args(false);
   command->add_option("--host", settings.host, "Address to listen on; other than this machine's own needs --api-key")
-      ->type_name("ADDRESS")->capture_default_str();
-  command->add_option("--port", settings.port, "Port to listen on; 0 takes any that is free")->type_name("N")->capture_default_str();
-  command->add_option("--api-key", settings.keys, "Key that requests must bring; may be given several times (also HEADRACE_API_KEY)")
-      ->type_name("KEY")->envname("HEADRACE_API_KEY")->allow_extra_args(false);
+      ->type_name("ADDRESS")
+      ->capture_default_str();
+  command->add_option("--port", settings.port, "Port to listen on; 0 takes any that is free")
+      ->type_name("N")
+      ->capture_default_str();
+  command
+      ->add_option("--api-key", settings.keys,
+                   "Key that requests must bring; may be given several times (also HEADRACE_API_KEY)")
+      ->type_name("KEY")
+      ->envname("HEADRACE_API_KEY")
+      ->allow_extra_args(false);
   command->add_option("--api-key-file", options->key_file, "File of such keys, one a line")->type_name("FILE");
-  command->add_option("--ttl", options->ttl, "Unload a model after this time without requests, for instance 30m (default: never)")
+  command
+      ->add_option("--ttl", options->ttl,
+                   "Unload a model after this time without requests, for instance 30m (default: never)")
       ->type_name("TIME");
-  command->add_option("--models-max", settings.models_max, "Most models loaded at a time; the least recently used makes room")
-      ->type_name("N")->check(CLI::Range(size_t{1}, size_t{64}))->capture_default_str();
+  command
+      ->add_option("--models-max", settings.models_max,
+                   "Most models loaded at a time; the least recently used makes room")
+      ->type_name("N")
+      ->check(CLI::Range(size_t{1}, size_t{64}))
+      ->capture_default_str();
   command->add_option("--max-body", options->max_body, "Largest request (default 64M)")->type_name("SIZE");
-  command->add_option("--prompt-cache-dir", settings.prompt_folder, "Folder where prompts that were read outlive a model's process")
+  command
+      ->add_option("--prompt-cache-dir", settings.prompt_folder,
+                   "Folder where prompts that were read outlive a model's process")
       ->type_name("DIR");
-  command->add_option("--prompt-cache-max", options->prompt_bytes, "Most that they may take there; the oldest go (default 2G)")
+  command
+      ->add_option("--prompt-cache-max", options->prompt_bytes,
+                   "Most that they may take there; the oldest go (default 2G)")
       ->type_name("SIZE");
-  command->add_flag("--no-modelfile", settings.no_modelfile, "Leave the Modelfiles beside models out (docs/modelfile.md)");
+  command->add_flag("--no-modelfile", settings.no_modelfile,
+                    "Leave the Modelfiles beside models out (docs/modelfile.md)");
   cli::AddFlashOptions(*command, settings.flash);
   cli::AddQuietOption(*command);
   cli::AddEngineOption(*command, options->engine);

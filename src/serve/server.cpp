@@ -13,14 +13,14 @@
 #include "base/log.h"
 #include "base/say.h"
 #include "base/standard_streams.h"
-#include "process/start_signals.h"
-#include "serve/models/config_store.h"
-#include "llama_server/descriptor_limit.h"
-#include "serve/api/dispatcher.h"
 #include "http/guard.h"
 #include "http/listener.h"
-#include "llama_server/private_folder.h"
 #include "http/web_files.h"
+#include "llama_server/descriptor_limit.h"
+#include "llama_server/private_folder.h"
+#include "process/start_signals.h"
+#include "serve/api/dispatcher.h"
+#include "serve/models/config_store.h"
 
 namespace headrace::serve {
 namespace {
@@ -30,23 +30,31 @@ constexpr Millis kDrainTime{60'000};
 class Server {
  public:
   Server(const Settings& settings, const std::string& socket_folder)
-      : settings_(settings), library_(settings.places, Files(settings)), store_(settings.config_path),
+      : settings_(settings),
+        library_(settings.places, Files(settings)),
+        store_(settings.config_path),
         manager_(loop_.get_executor(), worker_, settings, library_, store_, socket_folder),
-        models_(loop_.get_executor(), worker_, settings, store_, manager_), stats_(manager_),
-        ollama_(loop_.get_executor(), settings, manager_), lm_studio_(settings, manager_), dispatcher_(manager_, models_, stats_, ollama_, lm_studio_),
+        models_(loop_.get_executor(), worker_, settings, store_, manager_),
+        stats_(manager_),
+        ollama_(loop_.get_executor(), settings, manager_),
+        lm_studio_(settings, manager_),
+        dispatcher_(manager_, models_, stats_, ollama_, lm_studio_),
         listener_(loop_.get_executor(), rules_) {}
 
   Status Run() {
     HEADRACE_RETURN_IF_ERROR(listener_.Open(settings_.host, settings_.port));
     guard_ = {listener_.loopback(), settings_.keys};
     rules_.body_bytes = settings_.body_bytes;
-    rules_.check = [this](const Request& request) { return CheckRequest(guard_, request, FindWebFile(request.path) != nullptr); };
+    rules_.check = [this](const Request& request) {
+      return CheckRequest(guard_, request, FindWebFile(request.path) != nullptr);
+    };
     rules_.handle = [this](Exchange& exchange) { return dispatcher_.Handle(exchange); };
     listener_.Begin(RaiseDescriptorLimit(kDescriptorsWanted));
     manager_.Begin();
     const bool v6 = settings_.host.find(':') != std::string::npos;
     // For who waits for it; the server does its work without that too.
-    WriteAll(STDOUT_FILENO, fmt::format("headrace: listening on http://{}{}{}:{}\n", v6 ? "[" : "", settings_.host, v6 ? "]" : "", listener_.port()));
+    WriteAll(STDOUT_FILENO, fmt::format("headrace: listening on http://{}{}{}:{}\n", v6 ? "[" : "", settings_.host,
+                                        v6 ? "]" : "", listener_.port()));
     if (const auto known = store_.Find(""); !known.ok()) LogWarning(known.status().message());
     Spawn(loop_.get_executor(), WaitForSignal());
     if (!settings_.model.empty()) Spawn(loop_.get_executor(), LoadFirst());
@@ -101,7 +109,7 @@ class Server {
   const Settings& settings_;
   Status status_;
   asio::io_context loop_{1};
-  asio::thread_pool worker_{1};   // reads headers and measures disks, one thing after the other
+  asio::thread_pool worker_{1};  // reads headers and measures disks, one thing after the other
   ModelLibrary library_;
   ConfigStore store_;
   GuardRules guard_;

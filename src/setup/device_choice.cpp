@@ -9,20 +9,22 @@
 
 #include "base/say.h"
 #include "base/size.h"
-#include "setup/device_weights.h"
 #include "report/progress_line.h"
+#include "setup/device_weights.h"
 
 namespace headrace::cli {
 namespace {
 
 constexpr std::initializer_list<const char*> kDraft = {"-md", "--model-draft", "--spec-draft-model"};
-constexpr std::initializer_list<const char*> kDraftLayers = {"-ngld", "--gpu-layers-draft", "--n-gpu-layers-draft", "--spec-draft-ngl"};
+constexpr std::initializer_list<const char*> kDraftLayers = {"-ngld", "--gpu-layers-draft", "--n-gpu-layers-draft",
+                                                             "--spec-draft-ngl"};
 constexpr std::initializer_list<const char*> kBatch = {"-b", "--batch-size"};
 constexpr std::initializer_list<const char*> kPiece = {"-ub", "--ubatch-size"};
 constexpr std::initializer_list<const char*> kExpertCache = {"--moe-cache-mib"};
 
-// Tokens of a prompt's pass where devices compute it and weights stream: the disk is read once for all of them. 135 and 254 tokens/s were measured
-// with 2048 and 4096 (a mixture of 20 GiB, nothing of it in memory). The widest is taken where what it needs is little of the devices' memory.
+// Tokens of a prompt's pass where devices compute it and weights stream: the disk is read once for all of them. 135 and
+// 254 tokens/s were measured with 2048 and 4096 (a mixture of 20 GiB, nothing of it in memory). The widest is taken
+// where what it needs is little of the devices' memory.
 constexpr uint64_t kWidest = 4096;
 constexpr uint64_t kWide = 2048;
 constexpr uint64_t kWidestPart = 16;
@@ -44,17 +46,27 @@ std::string NamesOf(const std::vector<Device>& devices) {
 }
 
 std::string DescribeRoom(const VramLimit& limit, uint64_t room_bytes) {
-  return limit.mode == VramLimit::Mode::kSize ? fmt::format("{} ({})", FormatSize(room_bytes), limit.origin)
-                                              : fmt::format("{} that are free there, less {} of each ({})", FormatSize(room_bytes), FormatSize(kDeviceMargin * kMiB), limit.origin);
+  return limit.mode == VramLimit::Mode::kSize
+             ? fmt::format("{} ({})", FormatSize(room_bytes), limit.origin)
+             : fmt::format("{} that are free there, less {} of each ({})", FormatSize(room_bytes),
+                           FormatSize(kDeviceMargin * kMiB), limit.origin);
 }
 
 std::string DescribePlacement(const Placement& placement, uint64_t layers) {
   const bool all = placement.device_layers > layers;
-  std::string text = all ? "all layers" : placement.device_layers == 1 ? "what comes after the last layer" : fmt::format("the last {} of {} layers", placement.device_layers - 1, layers);
+  std::string text = all ? "all layers"
+                     : placement.device_layers == 1
+                         ? "what comes after the last layer"
+                         : fmt::format("the last {} of {} layers", placement.device_layers - 1, layers);
   if (!all && placement.host_experts >= layers) return text + " without experts";
-  if (placement.host_experts > 0) text += placement.host_experts >= layers ? " but for experts" : fmt::format(" but for the experts of the first {}", placement.host_experts);
+  if (placement.host_experts > 0)
+    text += placement.host_experts >= layers
+                ? " but for experts"
+                : fmt::format(" but for the experts of the first {}", placement.host_experts);
   if (placement.host_ffn > 0) {
-    text += placement.host_ffn >= layers ? " but for feed-forward weights" : fmt::format(" but for the feed-forward weights of the first {}", placement.host_ffn);
+    text += placement.host_ffn >= layers
+                ? " but for feed-forward weights"
+                : fmt::format(" but for the feed-forward weights of the first {}", placement.host_ffn);
   }
   return text;
 }
@@ -97,7 +109,11 @@ void KeepUsed(ModelSetup& model) {
 class Chooser {
  public:
   Chooser(const OptionNames& known, const ModelSetup& model, Result<EngineSimulation>& simulation)
-      : devices_(model.devices), rooms_(model.device_choice.room_bytes), layers_(model.catalogue.layers), simulation_(simulation), sizes_(PlacementModelOf(model.catalogue)) {
+      : devices_(model.devices),
+        rooms_(model.device_choice.room_bytes),
+        layers_(model.catalogue.layers),
+        simulation_(simulation),
+        sizes_(PlacementModelOf(model.catalogue)) {
     sizes_.moves_experts = Knows(known, kHostExpertsOption);
     sizes_.moves_ffn = Knows(known, kHostFfnOption);
   }
@@ -121,7 +137,9 @@ class Chooser {
   }
 
   // By our own arithmetic.
-  std::optional<Placement> Choose(uint64_t buffers) const { return ChoosePlacement(sizes_, Sum(rooms_) - std::min(Sum(rooms_), buffers)); }
+  std::optional<Placement> Choose(uint64_t buffers) const {
+    return ChoosePlacement(sizes_, Sum(rooms_) - std::min(Sum(rooms_), buffers));
+  }
   uint64_t WeightBytes(const Placement& placement) const { return BytesOf(sizes_, placement).weights; }
 
   // By the engine's: no device has more than its room. kOutOfBudget with what is needed at least.
@@ -132,9 +150,10 @@ class Chooser {
       const uint64_t over = Over(told->devices);
       if (over == 0) return placement;
       // Where layers are divided it needs more.
-      buffers = std::max(buffers, std::accumulate(told->devices.begin(), told->devices.end(), uint64_t{0}, [](uint64_t sum, const DeviceMemory& used) {
-        return sum + used.compute_bytes + used.context_bytes;
-      }));
+      buffers = std::max(buffers, std::accumulate(told->devices.begin(), told->devices.end(), uint64_t{0},
+                                                  [](uint64_t sum, const DeviceMemory& used) {
+                                                    return sum + used.compute_bytes + used.context_bytes;
+                                                  }));
       const uint64_t bytes = BytesOf(sizes_, placement).total();
       const auto smaller = ChoosePlacement(sizes_, bytes - std::min(bytes, over));
       if (!smaller) break;
@@ -146,21 +165,27 @@ class Chooser {
   Status TooLittle(uint64_t buffers) {
     const uint64_t output = LeastDeviceBytes(sizes_);
     least_bytes_ = output + buffers;
-    return Status(Code::kOutOfBudget, fmt::format("what comes after the last layer ({}) and what is computed with ({}) need at least {} there", FormatSize(output), FormatSize(buffers),
-                                                  FormatSize(output + buffers)));
+    return Status(
+        Code::kOutOfBudget,
+        fmt::format("what comes after the last layer ({}) and what is computed with ({}) need at least {} there",
+                    FormatSize(output), FormatSize(buffers), FormatSize(output + buffers)));
   }
 
   // 0: not known yet.
   uint64_t least_bytes() const { return least_bytes_; }
 
-  // A cache of experts in use decodes faster than whole layers: 32 and 20 tokens/s on an H100, a mixture of 20.7 GiB, 7 GiB there (docs/device-benchmarks.md).
+  // A cache of experts in use decodes faster than whole layers: 32 and 20 tokens/s on an H100, a mixture of 20.7 GiB, 7
+  // GiB there (docs/device-benchmarks.md).
   std::optional<ExpertCacheShare> WithExpertCache(const Placement& placement, const Catalogue& catalogue) const {
     if (catalogue.experts == 0) return std::nullopt;
-    const auto share = ShareWithExpertCache(sizes_, placement, static_cast<double>(catalogue.experts_used) / static_cast<double>(catalogue.experts));
+    const auto share = ShareWithExpertCache(
+        sizes_, placement, static_cast<double>(catalogue.experts_used) / static_cast<double>(catalogue.experts));
     return share && share->cache_bytes >= kMiB ? share : std::nullopt;
   }
 
-  bool IsAll(const Placement& placement) const { return placement.device_layers > layers_ && placement.host_experts == 0 && placement.host_ffn == 0; }
+  bool IsAll(const Placement& placement) const {
+    return placement.device_layers > layers_ && placement.host_experts == 0 && placement.host_ffn == 0;
+  }
 
  private:
   Result<EngineMemory> Simulate(const Placement& placement, uint64_t batch_tokens) {
@@ -219,7 +244,9 @@ Result<Choice> ChooseAll(const std::vector<std::string>& arguments, const ModelS
       if (model.weights.token_column_bytes * tokens > limit / part) continue;
       const auto wider = chooser.Buffers(tokens);
       const auto placement = wider.ok() ? chooser.Choose(*wider) : std::nullopt;
-      if (!placement || chooser.WeightBytes(*usual) > chooser.WeightBytes(*placement) + Sum(model.device_choice.room_bytes) / part) continue;
+      if (!placement ||
+          chooser.WeightBytes(*usual) > chooser.WeightBytes(*placement) + Sum(model.device_choice.room_bytes) / part)
+        continue;
       choice = {*placement, tokens};
       buffers = wider;
       break;
@@ -232,15 +259,20 @@ Result<Choice> ChooseAll(const std::vector<std::string>& arguments, const ModelS
 }
 
 Status Explain(const Status& status, const ModelSetup& model) {
-  return Status(status.code(), fmt::format("{} {} is too little: {}; give more, smaller batches (-- -ub 256) or a shorter context (-c), or {} off", model.vram.origin,
-                                           FormatSize(model.vram.bytes), status.message(), model.vram.origin));
+  return Status(
+      status.code(),
+      fmt::format(
+          "{} {} is too little: {}; give more, smaller batches (-- -ub 256) or a shorter context (-c), or {} off",
+          model.vram.origin, FormatSize(model.vram.bytes), status.message(), model.vram.origin));
 }
 
 // Fills in model.devices and model.device_choice.
-Result<std::vector<EngineOption>> Choose(const std::vector<Device>& devices, const OptionNames& known, const std::vector<std::string>& arguments,
-                                         ModelSetup& model, Result<EngineSimulation>& simulation) {
+Result<std::vector<EngineOption>> Choose(const std::vector<Device>& devices, const OptionNames& known,
+                                         const std::vector<std::string>& arguments, ModelSetup& model,
+                                         Result<EngineSimulation>& simulation) {
   model.devices.clear();
-  std::copy_if(devices.begin(), devices.end(), std::back_inserter(model.devices), [&](const Device& device) { return MayUse(arguments, device.name); });
+  std::copy_if(devices.begin(), devices.end(), std::back_inserter(model.devices),
+               [&](const Device& device) { return MayUse(arguments, device.name); });
   DeviceChoice& choice = model.device_choice;
   choice = {};
   for (const Device& device : model.devices) choice.free_bytes += device.free_bytes;
@@ -250,8 +282,12 @@ Result<std::vector<EngineOption>> Choose(const std::vector<Device>& devices, con
   choice.room_bytes = std::move(*rooms);
   TakeFromRooms(OptionNumber(arguments, kExpertCache) * kMiB + ProjectorBytes(arguments), choice.room_bytes);
   if (PlacesWeights(arguments)) {
-    if (model.vram.named()) choice.reason = fmt::format("{} is left out: other options say already what goes on devices", model.vram.origin);
-    if (LetsEnginePlace(arguments)) choice.reason = "what goes on devices is the engine's to decide (--fit on): it is not foretold, and memory is planned for all weights";
+    if (model.vram.named())
+      choice.reason = fmt::format("{} is left out: other options say already what goes on devices", model.vram.origin);
+    if (LetsEnginePlace(arguments))
+      choice.reason =
+          "what goes on devices is the engine's to decide (--fit on): it is not foretold, and memory is planned for "
+          "all weights";
     if (OptionValue(arguments, kDevicesOption) == "none") model.devices.clear();
     return std::vector<EngineOption>();
   }
@@ -262,29 +298,41 @@ Result<std::vector<EngineOption>> Choose(const std::vector<Device>& devices, con
   };
   if (model.vram.mode == VramLimit::Mode::kOff) return none("");
   if (Sum(choice.room_bytes) == 0) {
-    const bool shared = std::all_of(model.devices.begin(), model.devices.end(), [](const Device& device) { return device.shares_memory; });
-    return none(shared ? fmt::format("{} has no memory but the machine's, and is left out; --vram SIZE uses it all the same", NamesOf(model.devices))
-                       : fmt::format("{} has less than {} free, and is left out", NamesOf(model.devices), FormatSize(kDeviceMargin * kMiB)));
+    const bool shared = std::all_of(model.devices.begin(), model.devices.end(),
+                                    [](const Device& device) { return device.shares_memory; });
+    return none(
+        shared ? fmt::format("{} has no memory but the machine's, and is left out; --vram SIZE uses it all the same",
+                             NamesOf(model.devices))
+               : fmt::format("{} has less than {} free, and is left out", NamesOf(model.devices),
+                             FormatSize(kDeviceMargin * kMiB)));
   }
   // Only what may be used.
-  if (std::any_of(choice.room_bytes.begin(), choice.room_bytes.end(), [](uint64_t room) { return room == 0; })) KeepUsed(model);
+  if (std::any_of(choice.room_bytes.begin(), choice.room_bytes.end(), [](uint64_t room) { return room == 0; }))
+    KeepUsed(model);
   if (!simulation.ok() || model.catalogue.layers == 0) {
-    if (model.vram.named()) return simulation.ok() ? Status(Code::kUnsupported, "the model's header says no number of layers: give -- -ngl N") : simulation.status();
-    return none(fmt::format("{}: what a model takes there is not known, so nothing is put there; -- -ngl N does", NamesOf(model.devices)));
+    if (model.vram.named())
+      return simulation.ok() ? Status(Code::kUnsupported, "the model's header says no number of layers: give -- -ngl N")
+                             : simulation.status();
+    return none(fmt::format("{}: what a model takes there is not known, so nothing is put there; -- -ngl N does",
+                            NamesOf(model.devices)));
   }
   Chooser chooser(known, model, simulation);
   auto chosen = ChooseAll(arguments, model, chooser);
   choice.least_bytes = chooser.least_bytes();
   if (!chosen.ok()) {
-    if (model.vram.named()) return chosen.status().code() == Code::kOutOfBudget ? Explain(chosen.status(), model) : chosen.status();
+    if (model.vram.named())
+      return chosen.status().code() == Code::kOutOfBudget ? Explain(chosen.status(), model) : chosen.status();
     return none(fmt::format("{} is left out: {}", NamesOf(model.devices), chosen.status().message()));
   }
-  const auto share = Knows(known, kExpertCache) && !OptionValue(arguments, kExpertCache) ? chooser.WithExpertCache(chosen->placement, model.catalogue) : std::nullopt;
+  const auto share = Knows(known, kExpertCache) && !OptionValue(arguments, kExpertCache)
+                         ? chooser.WithExpertCache(chosen->placement, model.catalogue)
+                         : std::nullopt;
   choice.placement = share ? share->placement : chosen->placement;
   choice.expert_cache_bytes = share ? AlignDown(share->cache_bytes, kMiB) : 0;
   choice.batch_tokens = chosen->batch_tokens;
   std::vector<EngineOption> options = PlacementOptions(*choice.placement);
-  if (choice.expert_cache_bytes > 0) options.push_back({kExpertCache, std::to_string(choice.expert_cache_bytes / kMiB)});
+  if (choice.expert_cache_bytes > 0)
+    options.push_back({kExpertCache, std::to_string(choice.expert_cache_bytes / kMiB)});
   if (choice.batch_tokens > 0) {
     options.push_back({kBatch, std::to_string(choice.batch_tokens)});
     options.push_back({kPiece, std::to_string(choice.batch_tokens)});
@@ -311,8 +359,9 @@ std::vector<std::string> WordsOf(const std::vector<EngineOption>& options, const
   return words;
 }
 
-Result<std::vector<EngineOption>> ChooseDevices(const std::vector<Device>& devices, const OptionNames& known, const std::vector<std::string>& arguments,
-                                                ModelSetup& model, Result<EngineSimulation>& simulation) {
+Result<std::vector<EngineOption>> ChooseDevices(const std::vector<Device>& devices, const OptionNames& known,
+                                                const std::vector<std::string>& arguments, ModelSetup& model,
+                                                Result<EngineSimulation>& simulation) {
   auto options = Choose(devices, known, arguments, model, simulation);
   if (!options.ok()) return options;
   std::vector<std::string> all = arguments;
@@ -321,7 +370,8 @@ Result<std::vector<EngineOption>> ChooseDevices(const std::vector<Device>& devic
   return options;
 }
 
-Result<std::vector<EngineOption>> ChooseDevices(const Engine* engine, const OptionNames& known, const std::vector<std::string>& arguments, ModelSetup& model,
+Result<std::vector<EngineOption>> ChooseDevices(const Engine* engine, const OptionNames& known,
+                                                const std::vector<std::string>& arguments, ModelSetup& model,
                                                 std::optional<Result<EngineSimulation>>& simulation) {
   std::vector<Device> devices;
   if (engine != nullptr && MayHaveDevices(*engine, arguments)) {
@@ -350,12 +400,16 @@ std::string DescribeDevices(const ModelSetup& model) {
   std::string text;
   for (const DeviceMemory& used : model.memory.engine->devices) {
     // The engine's simulation counts its cache of experts with the context.
-    text += fmt::format("{}{} has {} of weights, {} {}, buffers {}", text.empty() ? "" : "; ", used.name, FormatSize(used.weight_bytes),
-                        choice.expert_cache_bytes > 0 ? "KV cache and experts in use" : "KV cache", FormatSize(used.context_bytes), FormatSize(used.compute_bytes));
+    text += fmt::format("{}{} has {} of weights, {} {}, buffers {}", text.empty() ? "" : "; ", used.name,
+                        FormatSize(used.weight_bytes),
+                        choice.expert_cache_bytes > 0 ? "KV cache and experts in use" : "KV cache",
+                        FormatSize(used.context_bytes), FormatSize(used.compute_bytes));
   }
   if (choice.placement) {
-    text += fmt::format(": {}, within {}", DescribePlacement(*choice.placement, model.catalogue.layers), DescribeRoom(model.vram, Sum(choice.room_bytes)));
-    if (choice.expert_cache_bytes > 0) text += fmt::format("; the engine keeps experts in use there, at most {}", FormatSize(choice.expert_cache_bytes));
+    text += fmt::format(": {}, within {}", DescribePlacement(*choice.placement, model.catalogue.layers),
+                        DescribeRoom(model.vram, Sum(choice.room_bytes)));
+    if (choice.expert_cache_bytes > 0)
+      text += fmt::format("; the engine keeps experts in use there, at most {}", FormatSize(choice.expert_cache_bytes));
     if (choice.batch_tokens > 0) text += fmt::format("; prompts go there {} tokens at a time", choice.batch_tokens);
   } else {
     text += ", as the engine's options say";

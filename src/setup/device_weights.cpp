@@ -19,7 +19,8 @@ constexpr std::initializer_list<const char*> kOverride = {"-ot", "--override-ten
 constexpr std::initializer_list<const char*> kFit = {"-fit", "--fit"};
 constexpr std::initializer_list<const char*> kAllExperts = {"-cmoe", "--cpu-moe"};
 // What divides layers among devices says nothing about what is left to the processor.
-constexpr std::initializer_list<const char*> kPlacing[] = {kLayersOption, kHostExpertsOption, kHostFfnOption, kOverride};
+constexpr std::initializer_list<const char*> kPlacing[] = {kLayersOption, kHostExpertsOption, kHostFfnOption,
+                                                           kOverride};
 
 bool Contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
 bool ContainsAny(std::string_view text, std::initializer_list<const char*> parts) {
@@ -27,11 +28,13 @@ bool ContainsAny(std::string_view text, std::initializer_list<const char*> parts
 }
 
 bool Given(const std::vector<std::string>& arguments, std::initializer_list<const char*> names) {
-  return std::any_of(names.begin(), names.end(), [&](const char* name) { return std::find(arguments.begin(), arguments.end(), name) != arguments.end(); });
+  return std::any_of(names.begin(), names.end(), [&](const char* name) {
+    return std::find(arguments.begin(), arguments.end(), name) != arguments.end();
+  });
 }
 
 // "pattern=buffer type", of which a list has several.
-using Override = std::pair<std::regex, bool>;   // true: onto a device
+using Override = std::pair<std::regex, bool>;  // true: onto a device
 
 std::vector<Override> OverridesIn(const std::vector<std::string>& arguments) {
   std::vector<Override> overrides;
@@ -46,7 +49,8 @@ std::vector<Override> OverridesIn(const std::vector<std::string>& arguments) {
       const std::string_view type = field.substr(equals + 1);
       // A pattern that is none is the engine's to refuse.
       try {
-        overrides.emplace_back(std::regex(std::string(field.substr(0, equals))), type != "CPU" && !type.ends_with("_Host"));
+        overrides.emplace_back(std::regex(std::string(field.substr(0, equals))),
+                               type != "CPU" && !type.ends_with("_Host"));
       } catch (const std::regex_error&) {
       }
     }
@@ -59,29 +63,35 @@ uint64_t LayersOf(const std::vector<std::string>& arguments) {
   if (!text) return UINT64_MAX / 2;
   uint64_t layers = 0;
   const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), layers);
-  return error == std::errc() && end == text->data() + text->size() ? std::min(layers, UINT64_MAX / 2) : UINT64_MAX / 2;   // auto, all, -1
+  return error == std::errc() && end == text->data() + text->size() ? std::min(layers, UINT64_MAX / 2)
+                                                                    : UINT64_MAX / 2;  // auto, all, -1
 }
 
 }  // namespace
 
 WeightPart PartOf(const TensorEntry& tensor) {
   const std::string& name = tensor.name;
-  if (tensor.layer < 0) return ContainsAny(name, {"_embd.", "token_types"}) && !Contains(name, "_norm") ? WeightPart::kInput : WeightPart::kOutput;
+  if (tensor.layer < 0)
+    return ContainsAny(name, {"_embd.", "token_types"}) && !Contains(name, "_norm") ? WeightPart::kInput
+                                                                                    : WeightPart::kOutput;
   // As the engine's own patterns say.
-  if (ContainsAny(name, {".ffn_up_exps", ".ffn_down_exps", ".ffn_gate_exps", ".ffn_gate_up_exps", ".ffn_up_chexps", ".ffn_down_chexps", ".ffn_gate_chexps",
-                         ".ffn_gate_up_chexps"})) {
+  if (ContainsAny(name, {".ffn_up_exps", ".ffn_down_exps", ".ffn_gate_exps", ".ffn_gate_up_exps", ".ffn_up_chexps",
+                         ".ffn_down_chexps", ".ffn_gate_chexps", ".ffn_gate_up_chexps"})) {
     return WeightPart::kExperts;
   }
   return ContainsAny(name, {".ffn_up.", ".ffn_down.", ".ffn_gate."}) ? WeightPart::kFfn : WeightPart::kShared;
 }
 
 bool HasTiedOutput(const Catalogue& catalogue) {
-  return std::none_of(catalogue.tensors.begin(), catalogue.tensors.end(), [](const TensorEntry& tensor) { return tensor.name == kOutput; });
+  return std::none_of(catalogue.tensors.begin(), catalogue.tensors.end(),
+                      [](const TensorEntry& tensor) { return tensor.name == kOutput; });
 }
 
 bool PlacesWeights(const std::vector<std::string>& arguments) {
-  if (Given(arguments, kAllExperts) || OptionValue(arguments, kDevicesOption) == "none" || LetsEnginePlace(arguments)) return true;
-  return std::any_of(std::begin(kPlacing), std::end(kPlacing), [&](const auto& names) { return OptionValue(arguments, names).has_value(); });
+  if (Given(arguments, kAllExperts) || OptionValue(arguments, kDevicesOption) == "none" || LetsEnginePlace(arguments))
+    return true;
+  return std::any_of(std::begin(kPlacing), std::end(kPlacing),
+                     [&](const auto& names) { return OptionValue(arguments, names).has_value(); });
 }
 
 bool LetsEnginePlace(const std::vector<std::string>& arguments) {
@@ -120,7 +130,9 @@ PlacementModel PlacementModelOf(const Catalogue& catalogue) {
     if (part == WeightPart::kOutput || (tied && tensor.name == kTokenEmbedding)) model.output_bytes += tensor.bytes;
     if (tensor.layer < 0 || static_cast<uint64_t>(tensor.layer) >= catalogue.layers) continue;
     LayerBytes& layer = model.layers[static_cast<size_t>(tensor.layer)];
-    (part == WeightPart::kExperts ? layer.experts : part == WeightPart::kFfn ? layer.ffn : layer.shared) += tensor.bytes;
+    (part == WeightPart::kExperts ? layer.experts
+     : part == WeightPart::kFfn   ? layer.ffn
+                                  : layer.shared) += tensor.bytes;
   }
   return model;
 }

@@ -20,19 +20,20 @@ inline constexpr std::initializer_list<const char*> kDevicesOption = {"-dev", "-
 
 // What a tensor is to the options that place weights.
 WeightPart PartOf(const TensorEntry& tensor);
-// A model without output.weight multiplies with its token embedding: where the output is on a device that has a copy of it.
+// A model without output.weight multiplies with its token embedding: where the output is on a device that has a copy of
+// it.
 bool HasTiedOutput(const Catalogue& catalogue);
 
-// Options that say which weights go to devices, or that let the engine decide it: whoever gives one of them decides. Which devices there are (-dev,
-// but for none), and how they share layers, does not.
+// Options that say which weights go to devices, or that let the engine decide it: whoever gives one of them decides.
+// Which devices there are (-dev, but for none), and how they share layers, does not.
 bool PlacesWeights(const std::vector<std::string>& arguments);
 // --fit on: the engine decides when it loads.
 bool LetsEnginePlace(const std::vector<std::string>& arguments);
 // Of `devices` (names), those that -dev leaves.
 bool MayUse(const std::vector<std::string>& arguments, const std::string& device);
 
-// Whether a tensor is on a device for a program with these arguments where there are devices: as -ngl, -cmoe, -ncmoe, -ncffn, -ot and -dev
-// none say. Without any of them the engine puts all layers there.
+// Whether a tensor is on a device for a program with these arguments where there are devices: as -ngl, -cmoe, -ncmoe,
+// -ncffn, -ot and -dev none say. Without any of them the engine puts all layers there.
 using OnDeviceTest = std::function<bool(const TensorEntry&)>;
 OnDeviceTest OnDeviceBy(const std::vector<std::string>& arguments, const Catalogue& catalogue);
 

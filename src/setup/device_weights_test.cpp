@@ -26,7 +26,11 @@ Catalogue Mixture(bool tied = false) {
   if (!tied) catalogue.tensors.push_back(Tensor("output.weight", 3000));
   for (int i = 0; i < 2; ++i) {
     const std::string layer = "blk." + std::to_string(i);
-    for (const auto& [name, bytes] : {std::pair{".attn_q.weight", 10u}, {".ffn_gate_inp.weight", 20u}, {".ffn_up_shexp.weight", 30u}, {".ffn_up_exps.weight", 400u}, {".ffn_gate_up_chexps.weight", 500u}}) {
+    for (const auto& [name, bytes] : {std::pair{".attn_q.weight", 10u},
+                                      {".ffn_gate_inp.weight", 20u},
+                                      {".ffn_up_shexp.weight", 30u},
+                                      {".ffn_up_exps.weight", 400u},
+                                      {".ffn_gate_up_chexps.weight", 500u}}) {
       catalogue.tensors.push_back(Tensor(layer + name, bytes));
     }
   }
@@ -49,10 +53,23 @@ TEST(PartOf, FollowsTheEnginesPatterns) {
 }
 
 TEST(PlacesWeights, WhoeverSaysWhatGoesThereDecides) {
-  for (const Arguments& words : {Arguments{"-ngl", "3"}, {"--n-gpu-layers", "all"}, {"-cmoe"}, {"-ncmoe", "2"}, {"-ncffn", "2"}, {"-ot", "exps=CPU"}, {"-dev", "none"}, {"-fit", "on"}}) {
+  for (const Arguments& words : {Arguments{"-ngl", "3"},
+                                 {"--n-gpu-layers", "all"},
+                                 {"-cmoe"},
+                                 {"-ncmoe", "2"},
+                                 {"-ncffn", "2"},
+                                 {"-ot", "exps=CPU"},
+                                 {"-dev", "none"},
+                                 {"-fit", "on"}}) {
     EXPECT_TRUE(PlacesWeights(words)) << words[0];
   }
-  for (const Arguments& words : {Arguments{}, {"-fit", "off"}, {"--fit", "off"}, {"-dev", "CUDA0"}, {"-ts", "1,1"}, {"-m", "-ngl"}, {"-fitt", "512"}}) {
+  for (const Arguments& words : {Arguments{},
+                                 {"-fit", "off"},
+                                 {"--fit", "off"},
+                                 {"-dev", "CUDA0"},
+                                 {"-ts", "1,1"},
+                                 {"-m", "-ngl"},
+                                 {"-fitt", "512"}}) {
     EXPECT_FALSE(PlacesWeights(words)) << (words.empty() ? "" : words[0]);
   }
   EXPECT_TRUE(LetsEnginePlace({"--fit", "on"}));
@@ -74,11 +91,13 @@ void Expect(const Arguments& arguments, uint64_t device_bytes, uint64_t dense, u
   EXPECT_EQ(weights.device_bytes, device_bytes) << words;
   EXPECT_EQ(weights.managed_bytes, dense) << words;
   EXPECT_EQ(weights.expert_bytes, experts) << words;
-  EXPECT_EQ(weights.device_bytes + weights.managed_bytes + weights.expert_bytes + weights.other_bytes, catalogue.weight_bytes()) << words;
+  EXPECT_EQ(weights.device_bytes + weights.managed_bytes + weights.expert_bytes + weights.other_bytes,
+            catalogue.weight_bytes())
+      << words;
 }
 
 TEST(OnDeviceBy, TheProcessorHasTheRest) {
-  Expect({}, 4922, 0, 0);   // all layers, as the engine does
+  Expect({}, 4922, 0, 0);  // all layers, as the engine does
   Expect({"-ngl", "auto"}, 4922, 0, 0);
   Expect({"-ngl", "0"}, 0, 3120, 1800);
   Expect({"-ngl", "1"}, 3002, 120, 1800);
@@ -88,7 +107,7 @@ TEST(OnDeviceBy, TheProcessorHasTheRest) {
   Expect({"-dev", "none"}, 0, 3120, 1800);
   Expect({"-ngl", "99", "-ot", "blk\\.1\\.ffn_.*_exps=CPU,output\\.weight=CPU"}, 4922 - 3000 - 400, 3000, 400);
   Expect({"-ngl", "0", "-ot", "attn_q=CUDA0"}, 20, 3100, 1800);
-  Expect({"-ngl", "0", "-ot", "(=CPU"}, 0, 3120, 1800);   // which the engine refuses
+  Expect({"-ngl", "0", "-ot", "(=CPU"}, 0, 3120, 1800);  // which the engine refuses
 }
 
 // Its copy on a device leaves the table where it is, to be looked up.

@@ -35,8 +35,10 @@ std::string TextOrNone(const fs::path& path, uint64_t most_bytes) {
 std::vector<std::string> GgufFiles(const fs::path& folder) {
   std::vector<std::string> files;
   std::error_code error;
-  for (auto at = fs::recursive_directory_iterator(folder, error); !error && at != fs::recursive_directory_iterator(); at.increment(error)) {
-    if (at->path().extension() == ".gguf" && IsRegularFile(at->path())) files.push_back(at->path().lexically_relative(folder).generic_string());
+  for (auto at = fs::recursive_directory_iterator(folder, error); !error && at != fs::recursive_directory_iterator();
+       at.increment(error)) {
+    if (at->path().extension() == ".gguf" && IsRegularFile(at->path()))
+      files.push_back(at->path().lexically_relative(folder).generic_string());
   }
   return files;
 }
@@ -69,7 +71,8 @@ std::string DownloadCache::Snapshot(const std::string& name) const {
   return commit.empty() ? "" : (repository / "snapshots" / commit).string();
 }
 
-std::optional<CachedModel> DownloadCache::FindInHub(const std::string& name, const std::string& quantization, const std::string& file) const {
+std::optional<CachedModel> DownloadCache::FindInHub(const std::string& name, const std::string& quantization,
+                                                    const std::string& file) const {
   const std::string folder = Snapshot(name);
   if (folder.empty()) return std::nullopt;
   const std::vector<std::string> files = GgufFiles(folder);
@@ -78,10 +81,14 @@ std::optional<CachedModel> DownloadCache::FindInHub(const std::string& name, con
   return CachedModel{(fs::path(folder) / model).string(), LargestProjector(folder, files, model)};
 }
 
-std::optional<CachedModel> DownloadCache::FindByManifest(const std::string& name, const std::string& quantization, const std::string& file) const {
+std::optional<CachedModel> DownloadCache::FindByManifest(const std::string& name, const std::string& quantization,
+                                                         const std::string& file) const {
   if (own_.empty() || !IsRepositoryName(name)) return std::nullopt;
-  const auto kept = [&](const std::string& in_repository) { return FindOwn(Replaced(name + "_" + in_repository, "/", "_")); };
-  const fs::path path = fs::path(own_) / fmt::format("manifest={}={}.json", Replaced(name, "/", "="), quantization.empty() ? "latest" : quantization);
+  const auto kept = [&](const std::string& in_repository) {
+    return FindOwn(Replaced(name + "_" + in_repository, "/", "_"));
+  };
+  const fs::path path = fs::path(own_) / fmt::format("manifest={}={}.json", Replaced(name, "/", "="),
+                                                     quantization.empty() ? "latest" : quantization);
   const Json manifest = JsonOrNull(TextOrNone(path, kLargestManifest));
   const auto named = [&](const char* member) {
     const Json* object = FindMember(manifest, member);
@@ -119,7 +126,8 @@ std::optional<std::string> DownloadCache::FindDockerModel(const std::string& nam
   const size_t colon = name.find(':');
   std::string repository = name.substr(0, colon);
   if (repository.find('/') == std::string::npos) repository = "ai/" + repository;
-  return FindOwn(fmt::format("{}_{}.gguf", Replaced(repository, "/", "_"), colon == std::string::npos ? "latest" : name.substr(colon + 1)));
+  return FindOwn(fmt::format("{}_{}.gguf", Replaced(repository, "/", "_"),
+                             colon == std::string::npos ? "latest" : name.substr(colon + 1)));
 }
 
 }  // namespace headrace::cli

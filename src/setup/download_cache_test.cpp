@@ -22,7 +22,8 @@ class DownloadCacheTest : public testing::Test {
   // A file of USER/NAME in Hugging Face's layout.
   std::string HubFile(const std::string& file, const std::string& content = "GGUF") {
     tree_.File("home/.cache/huggingface/hub/models--user--name/refs/main", kCommit);
-    return tree_.File(std::string("home/.cache/huggingface/hub/models--user--name/snapshots/") + kCommit + "/" + file, content);
+    return tree_.File(std::string("home/.cache/huggingface/hub/models--user--name/snapshots/") + kCommit + "/" + file,
+                      content);
   }
   std::string Model(const std::string& repository, const std::string& file = "") {
     const auto found = Cache().FindRepository(repository, file);
@@ -34,7 +35,8 @@ class DownloadCacheTest : public testing::Test {
 };
 
 TEST_F(DownloadCacheTest, TheQuantizationThatWasAskedForElseTheUsualOne) {
-  const std::string small = HubFile("m-Q4_0.gguf"), usual = HubFile("m-Q4_K_M.gguf"), deep = HubFile("BF16/m-BF16-00001-of-00002.gguf");
+  const std::string small = HubFile("m-Q4_0.gguf"), usual = HubFile("m-Q4_K_M.gguf"),
+                    deep = HubFile("BF16/m-BF16-00001-of-00002.gguf");
   HubFile("BF16/m-BF16-00002-of-00002.gguf");
   HubFile("README.md");
   EXPECT_EQ(Model("user/name:Q4_0"), small);
@@ -66,7 +68,8 @@ TEST_F(DownloadCacheTest, OnlyTheFirstPartIsAModel) {
     EXPECT_EQ(Model("user/name:Q8_0"), "") << later;
     std::filesystem::remove(path);
   }
-  for (const char* whole : {"m-Q8_0-00001-of-00003.gguf", "m-Q8_0-00002-of-00001.gguf", "m-Q8_0-00002-of-0000x.gguf", "m-Q8_0-0002-of-00003.gguf"}) {
+  for (const char* whole : {"m-Q8_0-00001-of-00003.gguf", "m-Q8_0-00002-of-00001.gguf", "m-Q8_0-00002-of-0000x.gguf",
+                            "m-Q8_0-0002-of-00003.gguf"}) {
     const std::string path = HubFile(whole);
     EXPECT_EQ(Model("user/name:Q8_0"), path);
     std::filesystem::remove(path);
@@ -83,7 +86,8 @@ TEST_F(DownloadCacheTest, AnUnfinishedDownloadIsNotFound) {
 
 TEST_F(DownloadCacheTest, NamesThatLeadElsewhereAreNone) {
   HubFile("m-Q4_0.gguf");
-  for (const char* name : {"", "user", "user/", "/name", "../name", "user/..", "user/name/more", "user//name", "us er/name", "user/name/../../x:Q4_0"}) {
+  for (const char* name : {"", "user", "user/", "/name", "../name", "user/..", "user/name/more", "user//name",
+                           "us er/name", "user/name/../../x:Q4_0"}) {
     EXPECT_EQ(Model(name), "") << name;
     EXPECT_FALSE(Cache().HasPreset(name)) << name;
   }
@@ -93,13 +97,15 @@ TEST_F(DownloadCacheTest, NamesThatLeadElsewhereAreNone) {
 
 TEST_F(DownloadCacheTest, FoldersByTheirVariables) {
   HubFile("m-Q4_0.gguf");
-  for (const auto& [variable, folder] : {std::pair{"XDG_CACHE_HOME", "xdg/huggingface/hub"}, std::pair{"HF_HOME", "hf/hub"}, std::pair{"HUGGINGFACE_HUB_CACHE", "old"},
+  for (const auto& [variable, folder] : {std::pair{"XDG_CACHE_HOME", "xdg/huggingface/hub"},
+                                         std::pair{"HF_HOME", "hf/hub"}, std::pair{"HUGGINGFACE_HUB_CACHE", "old"},
                                          std::pair{"HF_HUB_CACHE", "hub"}, std::pair{"LLAMA_CACHE", "llama"}}) {
     std::string base = folder;
     variables_[variable] = tree_.Path(base.substr(0, base.find('/')));
     EXPECT_EQ(Model("user/name"), "") << variable << " goes before those behind it";
     std::filesystem::create_directories(tree_.Path(base));
-    std::filesystem::copy(tree_.Path("home/.cache/huggingface/hub"), tree_.Path(base), std::filesystem::copy_options::recursive);
+    std::filesystem::copy(tree_.Path("home/.cache/huggingface/hub"), tree_.Path(base),
+                          std::filesystem::copy_options::recursive);
     EXPECT_TRUE(Model("user/name").starts_with(tree_.Path(base))) << variable;
   }
 }
@@ -112,9 +118,11 @@ TEST_F(DownloadCacheTest, ARepositoryCanBringAPreset) {
 
 TEST_F(DownloadCacheTest, OlderReleasesKeptAManifest) {
   const std::string cache = "home/.cache/llama.cpp/";
-  tree_.File(cache + "manifest=user=name=latest.json", R"({"ggufFile": {"rfilename": "sub/m.gguf"}, "mmprojFile": {"rfilename": "mmproj.gguf"}})");
+  tree_.File(cache + "manifest=user=name=latest.json",
+             R"({"ggufFile": {"rfilename": "sub/m.gguf"}, "mmprojFile": {"rfilename": "mmproj.gguf"}})");
   EXPECT_EQ(Model("user/name"), "") << "not there yet";
-  const std::string model = tree_.File(cache + "user_name_sub_m.gguf"), projector = tree_.File(cache + "user_name_mmproj.gguf");
+  const std::string model = tree_.File(cache + "user_name_sub_m.gguf"),
+                    projector = tree_.File(cache + "user_name_mmproj.gguf");
   const auto found = Cache().FindRepository("user/name", "");
   ASSERT_TRUE(found);
   EXPECT_EQ(found->path, model);
@@ -128,7 +136,8 @@ TEST_F(DownloadCacheTest, OlderReleasesKeptAManifest) {
 }
 
 TEST_F(DownloadCacheTest, UrlsAndDockersModels) {
-  const std::string model = tree_.File("home/.cache/llama.cpp/m.gguf"), docker = tree_.File("home/.cache/llama.cpp/ai_gemma3_latest.gguf");
+  const std::string model = tree_.File("home/.cache/llama.cpp/m.gguf"),
+                    docker = tree_.File("home/.cache/llama.cpp/ai_gemma3_latest.gguf");
   EXPECT_EQ(Cache().FindUrl("https://host/folder/m.gguf?download=true#x"), model);
   EXPECT_EQ(Cache().FindUrl("https://host/folder/other.gguf"), std::nullopt);
   EXPECT_EQ(Cache().FindDockerModel("gemma3"), docker);

@@ -13,7 +13,8 @@ namespace headrace::cli {
 namespace {
 
 // Heads that were trained for one model and use its activations: general.architecture and the engine's name.
-constexpr std::pair<const char*, const char*> kHeads[] = {{"eagle3", "draft-eagle3"}, {"dflash", "draft-dflash"}, {"dspark", "draft-dspark"}};
+constexpr std::pair<const char*, const char*> kHeads[] = {
+    {"eagle3", "draft-eagle3"}, {"dflash", "draft-dflash"}, {"dspark", "draft-dspark"}};
 
 std::string TypeOf(const std::string& architecture) {
   for (const auto& [name, type] : kHeads) {
@@ -29,18 +30,21 @@ Result<Draft> CheckDraft(const ModelSetup& target, const std::string& path) {
     return Status(Code::kInvalidArgument, fmt::format("{} cannot draft for {}: {}", path, target.path, why));
   };
   std::error_code ignored;
-  if (std::filesystem::equivalent(path, target.path, ignored)) return refuse("it is the same file; name a smaller model with the same vocabulary");
+  if (std::filesystem::equivalent(path, target.path, ignored))
+    return refuse("it is the same file; name a smaller model with the same vocabulary");
   const auto catalogue = ReadCatalogue(path);
   if (!catalogue.ok()) return catalogue.status();
   Draft draft{path, catalogue->architecture, TypeOf(catalogue->architecture), catalogue->weight_bytes()};
   const std::string& first = catalogue->files.empty() ? path : catalogue->files.front().path;
   const std::string& target_first = target.catalogue.files.empty() ? target.path : target.catalogue.files.front().path;
-  if (std::filesystem::equivalent(first, target_first, ignored)) return refuse("it is the same model; name a smaller one with the same vocabulary");
+  if (std::filesystem::equivalent(first, target_first, ignored))
+    return refuse("it is the same model; name a smaller one with the same vocabulary");
   if (catalogue->layers == 0 || catalogue->architecture == "clip") return refuse("it is no language model");
   if (catalogue->pooling > 0) return refuse("it makes embeddings and writes no text");
   if (draft.weight_bytes >= target.catalogue.weight_bytes()) {
-    return refuse(fmt::format("with {} of weights it is not smaller than {}; a draft has to be much faster than what it drafts for",
-                              FormatSize(draft.weight_bytes), FormatSize(target.catalogue.weight_bytes())));
+    return refuse(fmt::format(
+        "with {} of weights it is not smaller than {}; a draft has to be much faster than what it drafts for",
+        FormatSize(draft.weight_bytes), FormatSize(target.catalogue.weight_bytes())));
   }
   // Their own, shortened vocabularies are the engine's business.
   if (IsUntested(draft.type)) return draft;

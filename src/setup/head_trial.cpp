@@ -1,5 +1,5 @@
-#include "setup/learned_place.h"
 #include "setup/head_trial.h"
+#include "setup/learned_place.h"
 
 #include "engine/draft_head.h"
 
@@ -12,7 +12,8 @@ SpeculationInput HeadTrial::Input(const SpeculationInput& without) const {
   return input;
 }
 
-std::optional<HeadTrial> TryHead(const Engine& engine, const std::vector<std::string>& arguments, const ModelSetup& model, const LearnedPlace& place,
+std::optional<HeadTrial> TryHead(const Engine& engine, const std::vector<std::string>& arguments,
+                                 const ModelSetup& model, const LearnedPlace& place,
                                  std::optional<Result<EngineSimulation>>& simulation) {
   HeadTrial trial{model, place, {}};
   std::vector<std::string> words = arguments;

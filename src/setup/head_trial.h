@@ -1,4 +1,5 @@
-// What a model would be with its own draft head: its memory settled anew, and what earlier runs with the head have shown.
+// What a model would be with its own draft head: its memory settled anew, and what earlier runs with the head have
+// shown.
 #pragma once
 
 #include <optional>
@@ -20,9 +21,11 @@ struct HeadTrial {
   SpeculationInput Input(const SpeculationInput& without) const;
 };
 
-// `model` is settled for `arguments` with `simulation`, `place` is what was learned without the head. Nullopt where the memory is too little for it: then
-// the simulation is as before. The smallest memory that works, and that in which nothing streams, stay those without it: no head is used there.
-std::optional<HeadTrial> TryHead(const Engine& engine, const std::vector<std::string>& arguments, const ModelSetup& model, const LearnedPlace& place,
+// `model` is settled for `arguments` with `simulation`, `place` is what was learned without the head. Nullopt where the
+// memory is too little for it: then the simulation is as before. The smallest memory that works, and that in which
+// nothing streams, stay those without it: no head is used there.
+std::optional<HeadTrial> TryHead(const Engine& engine, const std::vector<std::string>& arguments,
+                                 const ModelSetup& model, const LearnedPlace& place,
                                  std::optional<Result<EngineSimulation>>& simulation);
 // The head is not used after all.
 void LeaveHead(const std::vector<std::string>& arguments, std::optional<Result<EngineSimulation>>& simulation);

@@ -16,11 +16,11 @@ namespace headrace::cli {
 
 struct MemoryLimits {
   FlashMode flash_mode = FlashMode::kAuto;
-  uint64_t process_bytes = 0;   // for the whole process, 0: no limit
-  uint64_t weights_bytes = 0;   // for weights alone, 0: what the process's limit leaves
-  std::string process_origin;   // "--ram"
-  std::string weights_origin;   // "--weights-ram"
-  uint64_t kv_bytes = 0;        // for KV caches, where larger ones live in files; 0: none does
+  uint64_t process_bytes = 0;  // for the whole process, 0: no limit
+  uint64_t weights_bytes = 0;  // for weights alone, 0: what the process's limit leaves
+  std::string process_origin;  // "--ram"
+  std::string weights_origin;  // "--weights-ram"
+  uint64_t kv_bytes = 0;       // for KV caches, where larger ones live in files; 0: none does
 };
 
 // What streaming itself takes beside its weights: the library's code, its threads, the disk's queues.
@@ -30,9 +30,9 @@ inline constexpr uint64_t kLoadingBytes = 8 * kMiB;
 
 struct MemoryBudget {
   bool streams = false;
-  uint64_t weight_bytes = 0;           // of all models: what has to be in memory, or streams
-  uint64_t device_weight_bytes = 0;    // beside these on devices
-  bool loads_only = false;             // no weight is multiplied on the processor: what streams does so while it is loaded
+  uint64_t weight_bytes = 0;         // of all models: what has to be in memory, or streams
+  uint64_t device_weight_bytes = 0;  // beside these on devices
+  bool loads_only = false;  // no weight is multiplied on the processor: what streams does so while it is loaded
   uint64_t weights_budget_bytes = 0;   // for them; weight_bytes when they do not stream
   std::optional<EngineMemory> engine;  // none: not foretold
   uint64_t least_bytes = 0;            // the smallest limit on the process that works, by streaming
@@ -43,13 +43,14 @@ struct MemoryBudget {
   uint64_t peak_bytes() const { return rest_bytes() + weights_budget_bytes; }
 };
 
-// `weight_bytes` of the model, without a draft's, but with what is on devices: loading reads that too, and streams it where not all of it has
-// room in memory. Never fails: FindShortage judges the result.
+// `weight_bytes` of the model, without a draft's, but with what is on devices: loading reads that too, and streams it
+// where not all of it has room in memory. Never fails: FindShortage judges the result.
 MemoryBudget DivideMemory(const MemoryLimits& limits, const ModelWeights& weights, uint64_t weight_bytes,
                           const std::optional<EngineMemory>& engine);
 
-// With a folder for KV caches: at most limits.kv_bytes of them are in memory. `model_layers`: 0 when unknown. kOutOfBudget when
-// one layer's keys and values alone are certainly larger; the library, which knows them, checks again.
+// With a folder for KV caches: at most limits.kv_bytes of them are in memory. `model_layers`: 0 when unknown.
+// kOutOfBudget when one layer's keys and values alone are certainly larger; the library, which knows them, checks
+// again.
 Status PutContextInFile(const MemoryLimits& limits, uint64_t model_layers, EngineMemory& engine);
 
 // "KV cache 1.00 GiB, buffers 132 MiB, engine 24.0 MiB". The budget has an engine.
@@ -62,21 +63,22 @@ using TryArguments = std::function<std::optional<EngineMemory>(const std::vector
 
 // What would work where the budget is too small, each for itself; 0 and false: would not help, or is not known.
 struct Remedies {
-  uint64_t process_bytes = 0;     // at least so much for the process
-  uint64_t weights_bytes = 0;     // or for weights
-  uint64_t context_tokens = 0;    // a shorter context
-  bool quantized_cache = false;   // a KV cache of q8_0
-  bool narrow_batches = false;    // -ub 64
-  bool no_draft = false;          // without the draft model
+  uint64_t process_bytes = 0;    // at least so much for the process
+  uint64_t weights_bytes = 0;    // or for weights
+  uint64_t context_tokens = 0;   // a shorter context
+  bool quantized_cache = false;  // a KV cache of q8_0
+  bool narrow_batches = false;   // -ub 64
+  bool no_draft = false;         // without the draft model
 };
 
 struct Shortage {
-  std::string arithmetic;         // "100 MiB (--ram) is too little: ..."
+  std::string arithmetic;  // "100 MiB (--ram) is too little: ..."
   Remedies remedies;
 };
 // Nullopt when the budget is enough. `context_tokens` is what `engine` was simulated for.
-std::optional<Shortage> FindShortage(const MemoryBudget& budget, const MemoryLimits& limits, const ModelWeights& weights,
-                                     uint64_t context_tokens, const TryArguments& try_arguments);
+std::optional<Shortage> FindShortage(const MemoryBudget& budget, const MemoryLimits& limits,
+                                     const ModelWeights& weights, uint64_t context_tokens,
+                                     const TryArguments& try_arguments);
 // The arithmetic and the remedies as options of the command.
 std::string DescribeShortage(const Shortage& shortage);
 

@@ -26,7 +26,9 @@ EngineMemory Engine(uint64_t context_bytes) {
   return engine;
 }
 
-MemoryLimits Process(uint64_t bytes, FlashMode mode = FlashMode::kAuto) { return {mode, bytes, 0, "--ram", "--weights-ram"}; }
+MemoryLimits Process(uint64_t bytes, FlashMode mode = FlashMode::kAuto) {
+  return {mode, bytes, 0, "--ram", "--weights-ram"};
+}
 
 MemoryBudget Divide(const MemoryLimits& limits, const EngineMemory& engine = Engine(30 * kMiB)) {
   return DivideMemory(limits, Weights(), kWeightBytes, engine);
@@ -53,14 +55,17 @@ TEST(DivideMemory, StreamsExactlyWhenWeightsAndRestDoNotFit) {
 
 TEST(DivideMemory, BothLimitsHold) {
   EXPECT_EQ(Divide({FlashMode::kAuto, 300 * kMiB, 150 * kMiB, "", ""}).weights_budget_bytes, 150 * kMiB);
-  EXPECT_EQ(Divide({FlashMode::kAuto, 200 * kMiB, 150 * kMiB, "", ""}).weights_budget_bytes, 100 * kMiB - kStreamingBytes);
+  EXPECT_EQ(Divide({FlashMode::kAuto, 200 * kMiB, 150 * kMiB, "", ""}).weights_budget_bytes,
+            100 * kMiB - kStreamingBytes);
 }
 
 // Half of the weights is on devices.
 TEST(DivideMemory, WhatIsOnDevicesNeedsNoMemoryButItsLoadingDoes) {
   ModelWeights weights = Weights();
   weights.device_bytes = 256 * kMiB;
-  const auto divide = [&](uint64_t bytes) { return DivideMemory(Process(bytes), weights, 2 * kWeightBytes, Engine(30 * kMiB)); };
+  const auto divide = [&](uint64_t bytes) {
+    return DivideMemory(Process(bytes), weights, 2 * kWeightBytes, Engine(30 * kMiB));
+  };
   MemoryBudget budget = divide(400 * kMiB);
   EXPECT_TRUE(budget.streams) << "as a whole it has no room";
   EXPECT_EQ(budget.weight_bytes, kWeightBytes);
@@ -85,14 +90,23 @@ TEST(DivideMemory, AModelThatIsOnDevicesAsAWholeStreamsWhileItLoads) {
   // What is loaded goes through memory.
   const uint64_t least = 70 * kMiB + kStreamingBytes + kLoadingBytes;
   EXPECT_EQ(budget.least_bytes, least);
-  const auto shortage = [&](uint64_t bytes) { return FindShortage(DivideMemory(Process(bytes), weights, 510 * kMiB, Engine(0)), Process(bytes), weights, 0, nullptr); };
+  const auto shortage = [&](uint64_t bytes) {
+    return FindShortage(DivideMemory(Process(bytes), weights, 510 * kMiB, Engine(0)), Process(bytes), weights, 0,
+                        nullptr);
+  };
   EXPECT_FALSE(shortage(least));
   ASSERT_TRUE(shortage(least - 1));
-  EXPECT_NE(DescribeShortage(*shortage(least - 1)).find("8.00 MiB through which weights of devices are loaded, KV cache 0 B"), std::string::npos) << DescribeShortage(*shortage(least - 1));
+  EXPECT_NE(
+      DescribeShortage(*shortage(least - 1)).find("8.00 MiB through which weights of devices are loaded, KV cache 0 B"),
+      std::string::npos)
+      << DescribeShortage(*shortage(least - 1));
   const MemoryLimits few{FlashMode::kAuto, 300 * kMiB, kMiB, "--ram", "--weights-ram"};
-  EXPECT_FALSE(FindShortage(DivideMemory(few, weights, 510 * kMiB, Engine(0)), few, weights, 0, nullptr)) << "a limit on weights is for those that stay";
+  EXPECT_FALSE(FindShortage(DivideMemory(few, weights, 510 * kMiB, Engine(0)), few, weights, 0, nullptr))
+      << "a limit on weights is for those that stay";
   const std::string text = DescribeDecision(budget, Process(300 * kMiB));
-  EXPECT_NE(text.find("all layers are on devices: their 500 MiB stream while they are loaded, nothing does afterwards"), std::string::npos) << text;
+  EXPECT_NE(text.find("all layers are on devices: their 500 MiB stream while they are loaded, nothing does afterwards"),
+            std::string::npos)
+      << text;
 }
 
 TEST(DivideMemory, DraftAndProjectorCount) {
@@ -117,7 +131,8 @@ TEST(PutContextInFile, MemoryForKvCachesBoundsTheirPart) {
   EXPECT_EQ(engine.context_file_bytes, 400 * kMiB);
   const MemoryBudget budget = Divide(limits, engine);
   EXPECT_EQ(budget.weights_budget_bytes, 170 * kMiB - kStreamingBytes);
-  EXPECT_NE(DescribeRest(budget).find("KV cache 60.0 MiB (in memory; 400 MiB in a file), "), std::string::npos) << DescribeRest(budget);
+  EXPECT_NE(DescribeRest(budget).find("KV cache 60.0 MiB (in memory; 400 MiB in a file), "), std::string::npos)
+      << DescribeRest(budget);
 }
 
 TEST(PutContextInFile, OneLayerMustFit) {
@@ -154,13 +169,17 @@ TEST(FindShortage, SaysTheArithmeticAndOnlyRemediesThatWork) {
   EXPECT_FALSE(shortage->remedies.quantized_cache || shortage->remedies.narrow_batches);
   const std::string text = DescribeShortage(*shortage);
   EXPECT_NE(text.find("110 MiB (--ram) is too little: 4.01 MiB for weights at least"), std::string::npos) << text;
-  EXPECT_NE(text.find("KV cache 400 MiB, buffers 50.0 MiB, engine 20.0 MiB, streaming 3.00 MiB = 477 MiB"), std::string::npos) << text;
+  EXPECT_NE(text.find("KV cache 400 MiB, buffers 50.0 MiB, engine 20.0 MiB, streaming 3.00 MiB = 477 MiB"),
+            std::string::npos)
+      << text;
   EXPECT_NE(text.find("give at least --ram 478M"), std::string::npos) << text;
   EXPECT_NE(text.find("-c 512"), std::string::npos) << text;
   EXPECT_EQ(text.find("quantized"), std::string::npos) << "it would not be enough: " << text;
   EXPECT_EQ(text.find("-ub"), std::string::npos) << text;
-  EXPECT_FALSE(FindShortage(Divide(Process(478 * kMiB), Engine(400 * kMiB)), Process(478 * kMiB), Weights(), 8192, proportional));
-  EXPECT_TRUE(FindShortage(Divide(Process(477 * kMiB), Engine(400 * kMiB)), Process(477 * kMiB), Weights(), 8192, proportional));
+  EXPECT_FALSE(FindShortage(Divide(Process(478 * kMiB), Engine(400 * kMiB)), Process(478 * kMiB), Weights(), 8192,
+                            proportional));
+  EXPECT_TRUE(FindShortage(Divide(Process(477 * kMiB), Engine(400 * kMiB)), Process(477 * kMiB), Weights(), 8192,
+                           proportional));
 }
 
 TEST(FindShortage, NamesADraftThatDoesNotFit) {
@@ -168,7 +187,8 @@ TEST(FindShortage, NamesADraftThatDoesNotFit) {
   engine.draft_weight_bytes = 40 * kMiB;
   engine.draft_rest_bytes = 20 * kMiB;
   const auto shortage = [&](uint64_t bytes) {
-    return FindShortage(Divide(Process(bytes), engine), Process(bytes), Weights(), 8192, [&](const auto&) { return std::optional(engine); });
+    return FindShortage(Divide(Process(bytes), engine), Process(bytes), Weights(), 8192,
+                        [&](const auto&) { return std::optional(engine); });
   };
   // The rest, the smallest ring and the draft.
   const uint64_t least = Divide(Process(kMiB), engine).least_bytes;

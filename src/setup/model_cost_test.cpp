@@ -10,7 +10,8 @@ namespace {
 constexpr MachineProfile kMachine{1e9, 2e10, 1e12, 0};
 
 // The widest that costs allow, for nobody tells what it takes.
-std::optional<uint64_t> Width(const ModelSetup& model, const MachineProfile& machine, const std::vector<std::string>& rest = {}, uint64_t text_bytes = 0) {
+std::optional<uint64_t> Width(const ModelSetup& model, const MachineProfile& machine,
+                              const std::vector<std::string>& rest = {}, uint64_t text_bytes = 0) {
   return ChoosePromptWidth(model, *PassCostOf(model, machine, {}), rest, PromptPasses::kAlone, text_bytes, nullptr);
 }
 
@@ -52,7 +53,8 @@ TEST(ModelCost, APromptIsAsWideAsTheDiskAsksFor) {
 
 TEST(ModelCost, ThePersonIsToldWhatAWiderPassCosts) {
   const ModelSetup model = TestModel(32 * kMiB);
-  EXPECT_NE(DescribePromptWidth(model, 2048).find("2048 tokens in a pass"), std::string::npos) << DescribePromptWidth(model, 2048);
+  EXPECT_NE(DescribePromptWidth(model, 2048).find("2048 tokens in a pass"), std::string::npos)
+      << DescribePromptWidth(model, 2048);
   EXPECT_EQ(DescribePromptWidth(model, 512), "") << "as without us";
   EXPECT_EQ(DescribePromptWidth(model, 0), "");
 }
@@ -63,13 +65,16 @@ TEST(ModelCost, PopularExpertsAreReadLessOften) {
   for (WeightExtent& extent : model.weights.extents) extent.experts = true;
   model.weights.expert_bytes = 64 * kMiB;
   model.weights.active_expert_bytes = 4 * kMiB;
-  const auto decode = [&](const ExpertHabits& habits) { return PredictionOf(model, {1e9, 0, 0, 0}, 1, habits)->decode_tokens_per_s; };
+  const auto decode = [&](const ExpertHabits& habits) {
+    return PredictionOf(model, {1e9, 0, 0, 0}, 1, habits)->decode_tokens_per_s;
+  };
   ExpertHabits even;
   even.popularity.fill(1.0 / ExpertHabits::kParts);
   EXPECT_GT(decode({}), 1.2 * decode(even));
   Learned learned;
   learned.experts = even;
-  EXPECT_GT(PassCostOf(model, {1e9, 0, 0, 0}, learned)->DiskSeconds(1), PassCostOf(model, {1e9, 0, 0, 0}, {})->DiskSeconds(1));
+  EXPECT_GT(PassCostOf(model, {1e9, 0, 0, 0}, learned)->DiskSeconds(1),
+            PassCostOf(model, {1e9, 0, 0, 0}, {})->DiskSeconds(1));
 }
 
 TEST(ModelCost, TheFirstTokenComesEarlierWithWiderPasses) {

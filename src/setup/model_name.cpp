@@ -20,7 +20,8 @@ constexpr std::string_view kModelOptions[] = {"-m", "--model", "-md", "--model-d
 
 bool IsPathOfModel(const std::string& text) {
   std::error_code error;
-  return text.starts_with('/') || text.starts_with("./") || text.starts_with("../") || EndsIgnoringCase(text, ".gguf") || std::filesystem::exists(text, error);
+  return text.starts_with('/') || text.starts_with("./") || text.starts_with("../") ||
+         EndsIgnoringCase(text, ".gguf") || std::filesystem::exists(text, error);
 }
 
 Result<std::string> ResolveModel(const std::string& text) {
@@ -48,7 +49,8 @@ CLI::Option* TakesModel(CLI::Option* option) {
 
 std::vector<std::string> WithModelPaths(std::vector<std::string> arguments) {
   for (size_t i = 0; i + 1 < arguments.size(); ++i) {
-    if (std::find(std::begin(kModelOptions), std::end(kModelOptions), arguments[i]) == std::end(kModelOptions)) continue;
+    if (std::find(std::begin(kModelOptions), std::end(kModelOptions), arguments[i]) == std::end(kModelOptions))
+      continue;
     if (auto path = ResolveModel(arguments[i + 1]); path.ok()) arguments[i + 1] = std::move(*path);
   }
   return arguments;

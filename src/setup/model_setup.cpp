@@ -8,15 +8,15 @@
 
 #include "base/say.h"
 #include "base/size.h"
-#include "setup/device_choice.h"
-#include "setup/model_cost.h"
-#include "setup/device_weights.h"
 #include "engine/draft_head.h"
 #include "engine/engine_probe.h"
 #include "engine/engine_verdict.h"
 #include "learned/machine_profile.h"
-#include "report/progress_line.h"
 #include "memory/region.h"
+#include "report/progress_line.h"
+#include "setup/device_choice.h"
+#include "setup/device_weights.h"
+#include "setup/model_cost.h"
 
 namespace headrace::cli {
 
@@ -24,8 +24,10 @@ Result<ModelSetup> PrepareModel(const std::string& path, const FlashOptions& opt
   return PrepareModel(path, options, FindAvailableMemory(ReadTextFile, ReadAddressLimits()));
 }
 
-Result<ModelSetup> PrepareModel(const std::string& path, const FlashOptions& options, const AvailableMemory& available) {
-  auto resolved = ResolveConfig(options, [](const char* name) { return std::getenv(name); }, available);
+Result<ModelSetup> PrepareModel(const std::string& path, const FlashOptions& options,
+                                const AvailableMemory& available) {
+  auto resolved = ResolveConfig(
+      options, [](const char* name) { return std::getenv(name); }, available);
   if (!resolved.ok()) return resolved.status();
   auto catalogue = ReadCatalogue(path);
   if (!catalogue.ok()) return catalogue.status();
@@ -71,7 +73,8 @@ Status SettleMemory(const Engine* engine, const std::vector<std::string>& argume
   if (simulation && simulation->ok()) {
     (*simulation)->SetArguments(arguments);
   } else {
-    simulation = engine == nullptr ? Status(Code::kNotFound, "no engine was found") : EngineSimulation::Prepare(*engine, arguments);
+    simulation = engine == nullptr ? Status(Code::kNotFound, "no engine was found")
+                                   : EngineSimulation::Prepare(*engine, arguments);
   }
   const Status enough = SettleMemory(*simulation, arguments, model);
   progress.Show("");
@@ -86,7 +89,8 @@ namespace {
 // What devices take of the machine's memory.
 void CountSharedDevices(const std::vector<Device>& devices, EngineMemory& memory) {
   for (const DeviceMemory& used : memory.devices) {
-    const auto device = std::find_if(devices.begin(), devices.end(), [&](const Device& candidate) { return candidate.name == used.name; });
+    const auto device = std::find_if(devices.begin(), devices.end(),
+                                     [&](const Device& candidate) { return candidate.name == used.name; });
     if (device != devices.end() && device->shares_memory) memory.shared_device_bytes += used.total_bytes();
   }
 }
@@ -104,10 +108,12 @@ void SelectWeightsBy(const std::vector<std::string>& arguments, ModelSetup& mode
   model.weights.batch_tokens = batch_tokens;
 }
 
-Status SettleMemory(Result<EngineSimulation>& simulation, const std::vector<std::string>& arguments, ModelSetup& model) {
+Status SettleMemory(Result<EngineSimulation>& simulation, const std::vector<std::string>& arguments,
+                    ModelSetup& model) {
   HEADRACE_RETURN_IF_ERROR(CheckPromptCache(arguments, model.limits));
   if (const auto batch = OptionValue(arguments, {"-ub", "--ubatch-size"})) {
-    if (const uint64_t tokens = std::strtoull(batch->c_str(), nullptr, 10); tokens > 0) model.weights.batch_tokens = tokens;
+    if (const uint64_t tokens = std::strtoull(batch->c_str(), nullptr, 10); tokens > 0)
+      model.weights.batch_tokens = tokens;
   }
   SelectWeightsBy(arguments, model);
   std::optional<EngineMemory> foretold;
@@ -146,7 +152,9 @@ Status SettleMemory(Result<EngineSimulation>& simulation, const std::vector<std:
 Status CheckPromptCache(const std::vector<std::string>& arguments, const MemoryLimits& limits) {
   const auto cache = OptionValue(arguments, kPromptCacheOptions);
   if (!cache || !cache->starts_with('-') || limits.process_bytes == 0) return {};
-  return Status(Code::kInvalidArgument, fmt::format("--cache-ram {} lets the prompt cache grow without end; write how many MiB it may have", *cache));
+  return Status(
+      Code::kInvalidArgument,
+      fmt::format("--cache-ram {} lets the prompt cache grow without end; write how many MiB it may have", *cache));
 }
 
 Result<EngineSetup> PrepareEngine(const std::string& engine_option, std::initializer_list<const char*> programs,
@@ -166,8 +174,10 @@ Result<EngineSetup> PrepareEngine(const std::string& engine_option, std::initial
       break;
     }
     if (missing.ok()) {
-      missing = Status(Code::kNotFound, fmt::format("the llama.cpp in {} has no {}; run `headrace engine install` or name "
-                                                    "another with --engine DIR", setup.engine.bin_dir, name));
+      missing =
+          Status(Code::kNotFound, fmt::format("the llama.cpp in {} has no {}; run `headrace engine install` or name "
+                                              "another with --engine DIR",
+                                              setup.engine.bin_dir, name));
     }
   }
   if (setup.program.empty()) return missing;
@@ -176,7 +186,9 @@ Result<EngineSetup> PrepareEngine(const std::string& engine_option, std::initial
     if (!library.ok()) return library.status();
     setup.library = std::move(*library);
     if (const auto verdict = LoadVerdict(setup.engine, setup.library); verdict && !verdict->same) {
-      SayError(fmt::format("warning: the llama.cpp in {} gave other results with streamed weights when `headrace engine check` compared them ({})",
+      SayError(
+          fmt::format("warning: the llama.cpp in {} gave other results with streamed weights when `headrace engine "
+                      "check` compared them ({})",
                       setup.engine.bin_dir, DescribeVerdict(verdict)));
     }
   }
@@ -197,10 +209,14 @@ void AddDiskSpeed(const std::string& model_path, const Engine& engine, Config& c
 }
 
 std::string DescribeUnknownTypes(const Catalogue& catalogue) {
-  const auto count = std::count_if(catalogue.tensors.begin(), catalogue.tensors.end(), [](const TensorEntry& tensor) { return !tensor.type_known(); });
+  const auto count = std::count_if(catalogue.tensors.begin(), catalogue.tensors.end(),
+                                   [](const TensorEntry& tensor) { return !tensor.type_known(); });
   if (count == 0) return "";
-  return fmt::format("{} of {} tensors have types that this headrace does not know ({}): each counts with all bytes up to the next one, which may be a few more "
-                     "than it has", count, catalogue.tensors.size(), fmt::join(catalogue.unknown_types(), ", "));
+  return fmt::format(
+      "{} of {} tensors have types that this headrace does not know ({}): each counts with all bytes up to the next "
+      "one, which may be a few more "
+      "than it has",
+      count, catalogue.tensors.size(), fmt::join(catalogue.unknown_types(), ", "));
 }
 
 void SayDecision(const ModelSetup& model) {
@@ -212,8 +228,8 @@ void SayDecision(const ModelSetup& model) {
 
 void DebugEngine(const EngineSetup& engine, const std::vector<std::string>& arguments, const Config& config) {
   if (!config.debug) return;
-  Say(fmt::format("engine from {}, library {}, disk {:.2f} GB/s", engine.engine.origin, engine.library.empty() ? "not loaded" : engine.library,
-                  config.disk_bytes_per_s / 1e9));
+  Say(fmt::format("engine from {}, library {}, disk {:.2f} GB/s", engine.engine.origin,
+                  engine.library.empty() ? "not loaded" : engine.library, config.disk_bytes_per_s / 1e9));
   Say(fmt::format("{} {}", engine.program, fmt::join(arguments, " ")));
 }
 

@@ -20,19 +20,24 @@ constexpr std::initializer_list<const char*> kUrl = {"-mu", "--model-url"};
 constexpr std::initializer_list<const char*> kDocker = {"-dr", "--docker-repo"};
 constexpr std::initializer_list<const char*> kDraftRepository = {"--spec-draft-hf", "-hfd", "-hfrd", "--hf-repo-draft"};
 constexpr std::initializer_list<const char*> kProjectorUrl = {"-mmu", "--mmproj-url"};
-constexpr std::initializer_list<const char*> kProjectorSaid = {"-mm", "--mmproj", "-mmu", "--mmproj-url", "--no-mmproj", "--no-mmproj-auto"};
+constexpr std::initializer_list<const char*> kProjectorSaid = {"-mm",          "--mmproj",    "-mmu",
+                                                               "--mmproj-url", "--no-mmproj", "--no-mmproj-auto"};
 // The program says something and ends.
-constexpr std::initializer_list<const char*> kAnswers = {"-h", "--help", "--usage", "--version", "--license", "-cl", "--cache-list", "--list-devices", "--completion-bash"};
+constexpr std::initializer_list<const char*> kAnswers = {
+    "-h", "--help", "--usage", "--version", "--license", "-cl", "--cache-list", "--list-devices", "--completion-bash"};
 
 bool HasAny(const Words& arguments, std::initializer_list<const char*> names) {
-  return std::any_of(arguments.begin(), arguments.end(), [&](const std::string& word) { return std::find(names.begin(), names.end(), word) != names.end(); });
+  return std::any_of(arguments.begin(), arguments.end(), [&](const std::string& word) {
+    return std::find(names.begin(), names.end(), word) != names.end();
+  });
 }
 
 std::string NotHere(const std::string& name) { return fmt::format("{} is not downloaded yet", OneLine(name)); }
 
 class Finder {
  public:
-  Finder(ProgramKind kind, const Words& arguments, const DownloadCache& cache) : kind_(kind), arguments_(arguments), cache_(cache) {}
+  Finder(ProgramKind kind, const Words& arguments, const DownloadCache& cache)
+      : kind_(kind), arguments_(arguments), cache_(cache) {}
 
   ModelSource Find() {
     const auto docker = Value(kDocker), repository = Value(kRepository), url = Value(kUrl);
@@ -48,7 +53,8 @@ class Finder {
       if (kind_ == ProgramKind::kServer && found_.model.empty()) Route("it loads models when it is asked for them");
     }
     if (!found_.router) TakeOthers();
-    if (found_.downloaded && found_.unknown.empty()) found_.model = OptionValue(found_.arguments, kModelNames).value_or(found_.model);
+    if (found_.downloaded && found_.unknown.empty())
+      found_.model = OptionValue(found_.arguments, kModelNames).value_or(found_.model);
     if (!found_.unknown.empty()) found_.model.clear();
     return found_;
   }
@@ -71,10 +77,12 @@ class Finder {
     }
   }
   void TakeRepository(const std::string& name) {
-    if (kind_ == ProgramKind::kServer && cache_.HasPreset(name)) return Route(fmt::format("{} has settings for models of its own", OneLine(name)));
+    if (kind_ == ProgramKind::kServer && cache_.HasPreset(name))
+      return Route(fmt::format("{} has settings for models of its own", OneLine(name)));
     const auto cached = cache_.FindRepository(name, Value(kRepositoryFile).value_or(""));
     Take("-m", name, cached ? std::optional(cached->path) : std::nullopt);
-    if (cached && !cached->projector.empty() && !HasAny(arguments_, kProjectorSaid)) found_.arguments.insert(found_.arguments.end(), {"-mm", cached->projector});
+    if (cached && !cached->projector.empty() && !HasAny(arguments_, kProjectorSaid))
+      found_.arguments.insert(found_.arguments.end(), {"-mm", cached->projector});
   }
   // With a path it is downloaded there.
   void TakeUrl(const std::string& url) {

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "setup/download_cache.h"
 #include "engine/engine_program.h"
+#include "setup/download_cache.h"
 
 namespace headrace::cli {
 
@@ -14,7 +14,7 @@ struct ModelSource {
   std::vector<std::string> arguments;  // that name the downloaded files, to be put behind the others
   bool downloaded = false;             // by llama.cpp, which may take a newer file than this
   bool router = false;                 // a server that starts a process for each model that it is asked for
-  std::string unknown;                 // why what it will load is not known, "" when it is, or when nothing will be loaded
+  std::string unknown;  // why what it will load is not known, "" when it is, or when nothing will be loaded
 };
 
 // `arguments` are all that count, with the options that variables stand for first, in OptionName's spelling.

@@ -11,14 +11,17 @@ using Words = std::vector<std::string>;
 
 class ModelSourceTest : public testing::Test {
  protected:
-  static std::string Snapshot(const std::string& name) { return "models--user--" + name + "/snapshots/0123456789abcdef0123456789abcdef01234567/"; }
+  static std::string Snapshot(const std::string& name) {
+    return "models--user--" + name + "/snapshots/0123456789abcdef0123456789abcdef01234567/";
+  }
   std::string HubFile(const std::string& name, const std::string& file) {
     tree_.File("models--user--" + name + "/refs/main", "0123456789abcdef0123456789abcdef01234567");
     return tree_.File(Snapshot(name) + file, "GGUF");
   }
   ModelSource Find(const Words& arguments, ProgramKind kind = ProgramKind::kServer) const {
     const std::string root = tree_.Path("");
-    const DownloadCache cache([&](const char* name) { return name == std::string("LLAMA_CACHE") ? root.c_str() : nullptr; });
+    const DownloadCache cache(
+        [&](const char* name) { return name == std::string("LLAMA_CACHE") ? root.c_str() : nullptr; });
     return FindModelSource(kind, arguments, cache);
   }
 
@@ -45,8 +48,13 @@ TEST_F(ModelSourceTest, ARepositoryWithItsProjector) {
 
 TEST_F(ModelSourceTest, WhatIsNotHereIsNotKnown) {
   const std::string model = HubFile("name", "m-Q4_0.gguf");
-  for (const Words& arguments : {Words{"-hf", "user/other"}, {"-hf", "user/name:Q8_0"}, {"-mu", "https://host/x.gguf"}, {"-mu", "https://host/x.gguf", "-m", "absent"},
-                                 {"-dr", "gemma3"}, {"-hf", "user/name", "-hfd", "user/draft"}, {"-m", model, "-mmu", "https://host/mmproj.gguf"}}) {
+  for (const Words& arguments : {Words{"-hf", "user/other"},
+                                 {"-hf", "user/name:Q8_0"},
+                                 {"-mu", "https://host/x.gguf"},
+                                 {"-mu", "https://host/x.gguf", "-m", "absent"},
+                                 {"-dr", "gemma3"},
+                                 {"-hf", "user/name", "-hfd", "user/draft"},
+                                 {"-m", model, "-mmu", "https://host/mmproj.gguf"}}) {
     const ModelSource source = Find(arguments);
     EXPECT_EQ(source.model, "");
     EXPECT_TRUE(source.unknown.ends_with("is not downloaded yet")) << arguments[1] << ": " << source.unknown;
@@ -62,7 +70,8 @@ TEST_F(ModelSourceTest, ADraftAndFilesOfUrls) {
 }
 
 TEST_F(ModelSourceTest, AServerWithoutAModelIsARouter) {
-  for (const Words& arguments : {Words{}, {"--models-dir", "d"}, {"--models-preset", "p.ini"}, {"-hf", "user/several"}}) {
+  for (const Words& arguments :
+       {Words{}, {"--models-dir", "d"}, {"--models-preset", "p.ini"}, {"-hf", "user/several"}}) {
     HubFile("several", "preset.ini");
     const ModelSource source = Find(arguments);
     EXPECT_TRUE(source.router);

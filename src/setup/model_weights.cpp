@@ -39,9 +39,10 @@ ModelWeights SelectWeights(const Catalogue& catalogue, const OnDeviceTest& on_de
   // The table of tokens is looked up where it lies; a copy of it may be the output on a device.
   const bool tied = HasTiedOutput(catalogue) && !on_device(OutputTensor());
   const TensorEntry* output = nullptr;
-  const double share = catalogue.experts == 0 ? 0
-                                              : static_cast<double>(std::min(catalogue.experts_used, catalogue.experts)) /
-                                                    static_cast<double>(catalogue.experts);
+  const double share = catalogue.experts == 0
+                           ? 0
+                           : static_cast<double>(std::min(catalogue.experts_used, catalogue.experts)) /
+                                 static_cast<double>(catalogue.experts);
   const auto add = [&](const TensorEntry& tensor, bool by_model, bool by_head) {
     const WeightExtent extent{tensor.rows(), tensor.row_bytes(), by_head ? 1u : 0u, tensor.is_expert()};
     result.extents.push_back(extent);
@@ -52,7 +53,8 @@ ModelWeights SelectWeights(const Catalogue& catalogue, const OnDeviceTest& on_de
     if (by_head) result.head_token_bytes += active;
     if (by_head) (extent.experts ? result.head_expert_bytes : result.head_kept_bytes) += active;
     // Its activations and the results of one row group (exec/expert_product.h).
-    if (extent.experts) result.token_column_bytes = std::max(result.token_column_bytes, (tensor.shape[0] + kRowGroup) * sizeof(float));
+    if (extent.experts)
+      result.token_column_bytes = std::max(result.token_column_bytes, (tensor.shape[0] + kRowGroup) * sizeof(float));
     const uint64_t group = std::min(kRowGroup, extent.rows) * extent.row_bytes;
     if (group > result.widest_group_bytes) {
       result.widest_group_bytes = group;
@@ -61,7 +63,8 @@ ModelWeights SelectWeights(const Catalogue& catalogue, const OnDeviceTest& on_de
   };
   for (const TensorEntry& tensor : catalogue.tensors) {
     // Also one that is multiplied, too.
-    if (PartOf(tensor) == WeightPart::kInput && IsMatrix(tensor)) result.tables.push_back({tensor.rows(), tensor.row_bytes()});
+    if (PartOf(tensor) == WeightPart::kInput && IsMatrix(tensor))
+      result.tables.push_back({tensor.rows(), tensor.row_bytes()});
     const bool of_head = IsOfHead(catalogue, tensor);
     if (of_head) result.head_bytes += tensor.bytes;
     if (on_device(tensor)) {

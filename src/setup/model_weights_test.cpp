@@ -16,9 +16,9 @@ TensorEntry Tensor(const std::string& name, std::array<uint64_t, 4> shape, uint6
 Catalogue Dense() {
   Catalogue catalogue;
   catalogue.tensors = {
-      Tensor("token_embd.weight", {256, 1000, 1, 1}),  Tensor("output.weight", {256, 1000, 1, 1}),
-      Tensor("blk.0.attn_norm.weight", {256, 1, 1, 1}), Tensor("blk.0.attn_q.weight", {256, 256, 1, 1}),
-      Tensor("blk.0.attn_q.bias", {256, 1, 1, 1}),      Tensor("blk.0.ffn_down.weight", {1024, 256, 1, 1}),
+      Tensor("token_embd.weight", {256, 1000, 1, 1}),    Tensor("output.weight", {256, 1000, 1, 1}),
+      Tensor("blk.0.attn_norm.weight", {256, 1, 1, 1}),  Tensor("blk.0.attn_q.weight", {256, 256, 1, 1}),
+      Tensor("blk.0.attn_q.bias", {256, 1, 1, 1}),       Tensor("blk.0.ffn_down.weight", {1024, 256, 1, 1}),
       Tensor("blk.0.ssm_conv1d.weight", {4, 256, 1, 1}),
   };
   return catalogue;
@@ -75,8 +75,9 @@ Catalogue WithHead() {
   catalogue.layers = 2;
   catalogue.head_blocks = 1;
   for (TensorEntry& tensor : catalogue.tensors) tensor.layer = tensor.name.starts_with("blk.") ? 0 : -1;
-  for (TensorEntry tensor : {Tensor("blk.1.attn_q.weight", {256, 256, 1, 1}), Tensor("blk.1.ffn_up_exps.weight", {256, 64, 8, 1}),
-                             Tensor("blk.1.nextn.eh_proj.weight", {512, 256, 1, 1}), Tensor("blk.1.nextn.enorm.weight", {256, 1, 1, 1})}) {
+  for (TensorEntry tensor :
+       {Tensor("blk.1.attn_q.weight", {256, 256, 1, 1}), Tensor("blk.1.ffn_up_exps.weight", {256, 64, 8, 1}),
+        Tensor("blk.1.nextn.eh_proj.weight", {512, 256, 1, 1}), Tensor("blk.1.nextn.enorm.weight", {256, 1, 1, 1})}) {
     tensor.layer = 1;
     catalogue.tensors.push_back(tensor);
   }
@@ -110,11 +111,14 @@ TEST(SelectWeights, AHeadThatDraftsIsASmallModelBesideAndSharesTheOutput) {
   EXPECT_DOUBLE_EQ(weights.active_parameters, plain.active_parameters) << "a pass of the model does not compute it";
   EXPECT_EQ(weights.active_expert_bytes, 0u);
   // With memory for a part of the model the head has all of its own.
-  const auto plan = PlanResidency(weights.extents, weights.floor_bytes() + weights.head_kept_bytes + weights.managed_bytes / 4, 0);
+  const auto plan =
+      PlanResidency(weights.extents, weights.floor_bytes() + weights.head_kept_bytes + weights.managed_bytes / 4, 0);
   ASSERT_TRUE(plan.ok()) << plan.status().message();
   for (size_t i = 0; i < weights.extents.size(); ++i) {
     const WeightExtent& extent = weights.extents[i];
-    if (extent.model == 1 && !extent.experts) EXPECT_EQ(plan->resident_rows[i], extent.rows) << i;
+    if (extent.model == 1 && !extent.experts) {
+      EXPECT_EQ(plan->resident_rows[i], extent.rows) << i;
+    }
   }
   EXPECT_GT(plan->streamed_bytes, 0u);
   Catalogue own_output = WithHead();

@@ -6,17 +6,18 @@
 #include <vector>
 
 #include "base/status.h"
+#include "gguf/catalogue.h"
 #include "models/modelfile.h"
 #include "setup/options.h"
-#include "gguf/catalogue.h"
 
 namespace headrace::cli {
 
 struct ModelfileUse {
-  std::string model;                  // path of the GGUF file
-  std::string path;                   // of the Modelfile, "" when none counts
-  std::string adapter;                // path of the LoRA adapter, "" for none
-  std::string left_out;               // a line for the user: why one beside the model does not count; "" for none, and for another model's
+  std::string model;    // path of the GGUF file
+  std::string path;     // of the Modelfile, "" when none counts
+  std::string adapter;  // path of the LoRA adapter, "" for none
+  std::string
+      left_out;  // a line for the user: why one beside the model does not count; "" for none, and for another model's
   Modelfile file;
 };
 

@@ -26,7 +26,8 @@ TEST_F(FindModelfileTest, FromNamesTheModelBesideIt) {
   EXPECT_EQ(FindModelfile("other.gguf", file, true)->model, "other.gguf") << "the command line wins";
   EXPECT_TRUE(Has(ErrorOf("", tree_.File("A", "FROM llama3:8b\n")), "is no file"));
   EXPECT_TRUE(Has(ErrorOf("", tree_.File("B", "FLASH on\n")), "no FROM line"));
-  EXPECT_TRUE(Has(ErrorOf("", tree_.File("C", "FROM sub/m.gguf\nADAPTER none.gguf\n")), "ADAPTER none.gguf is no file"));
+  EXPECT_TRUE(
+      Has(ErrorOf("", tree_.File("C", "FROM sub/m.gguf\nADAPTER none.gguf\n")), "ADAPTER none.gguf is no file"));
   EXPECT_TRUE(Has(ErrorOf("", ""), "a model is needed"));
   EXPECT_NE(ErrorOf("", tree_.Path("absent")), "");
 }

@@ -2,8 +2,8 @@
 
 #include <tuple>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include "base/say.h"
 #include "base/size.h"
@@ -19,8 +19,9 @@ Status Invalid(const char* option, const std::string& value, const char* expecte
 // --kv-dir and its sizes. `limits` are those of `config`.
 Status ResolveKv(const FlashOptions& options, const AvailableMemory& available, Config& config, MemoryLimits& limits) {
   if (!options.kv_dir.empty()) config.kv_dir = options.kv_dir;
-  for (const auto& [name, text, bytes] : {std::tuple{"--kv-ram", &options.kv_ram, &config.kv_ram_bytes},
-                                          std::tuple{"--kv-disk-max", &options.kv_disk_max, &config.kv_disk_max_bytes}}) {
+  for (const auto& [name, text, bytes] :
+       {std::tuple{"--kv-ram", &options.kv_ram, &config.kv_ram_bytes},
+        std::tuple{"--kv-disk-max", &options.kv_disk_max, &config.kv_disk_max_bytes}}) {
     if (text->empty()) continue;
     const auto parsed = ParseRam(name, *text, false);
     if (!parsed.ok()) return parsed.status();
@@ -28,10 +29,13 @@ Status ResolveKv(const FlashOptions& options, const AvailableMemory& available, 
   }
   if (config.kv_dir.empty()) {
     if (config.kv_ram_bytes + config.kv_disk_max_bytes == 0) return {};
-    return Status(Code::kInvalidArgument, "--kv-ram and --kv-disk-max are for a KV cache in a file; name a folder on a disk for it with --kv-dir");
+    return Status(
+        Code::kInvalidArgument,
+        "--kv-ram and --kv-disk-max are for a KV cache in a file; name a folder on a disk for it with --kv-dir");
   }
   HEADRACE_RETURN_IF_ERROR(KvFile::CheckFolder(config.kv_dir));
-  config.kv_ram_bytes = config.KvRam(limits.process_bytes > 0 ? limits.process_bytes : AutomaticLimit(available, std::nullopt));
+  config.kv_ram_bytes =
+      config.KvRam(limits.process_bytes > 0 ? limits.process_bytes : AutomaticLimit(available, std::nullopt));
   limits.kv_bytes = config.kv_ram_bytes;
   return {};
 }
@@ -39,38 +43,56 @@ Status ResolveKv(const FlashOptions& options, const AvailableMemory& available, 
 }  // namespace
 
 void AddFlashOptions(CLI::App& command, FlashOptions& options) {
-  command.add_option("--ram", options.ram,
-                     "Memory for the whole process, for instance 8G or 512MiB; auto (the default) is all that is available within "
-                     "the limits of cgroups and ulimit, less a tenth (also HEADRACE_RAM)")
+  command
+      .add_option(
+          "--ram", options.ram,
+          "Memory for the whole process, for instance 8G or 512MiB; auto (the default) is all that is available within "
+          "the limits of cgroups and ulimit, less a tenth (also HEADRACE_RAM)")
       ->type_name("SIZE|auto");
-  command.add_option("--weights-ram", options.weights_ram,
-                     "Memory for weights alone (default: what --ram leaves beside all else; also HEADRACE_WEIGHTS_RAM)")
+  command
+      .add_option("--weights-ram", options.weights_ram,
+                  "Memory for weights alone (default: what --ram leaves beside all else; also HEADRACE_WEIGHTS_RAM)")
       ->type_name("SIZE");
-  command.add_option("--vram", options.vram,
-                     "Memory of graphics cards and other devices of llama.cpp, all together, for instance 8G; auto (the default) is what is free there, "
-                     "less 1 GiB of each; off uses none. What does not fit there goes to --ram and the disk (also HEADRACE_VRAM)")
+  command
+      .add_option(
+          "--vram", options.vram,
+          "Memory of graphics cards and other devices of llama.cpp, all together, for instance 8G; auto (the default) "
+          "is what is free there, "
+          "less 1 GiB of each; off uses none. What does not fit there goes to --ram and the disk (also HEADRACE_VRAM)")
       ->type_name("SIZE|auto|off");
-  command.add_option("--flash-mode", options.flash_mode,
-                     "Flash weight streaming: auto streams a model that does not fit in --ram, on every model, off none (default auto)")
+  command
+      .add_option("--flash-mode", options.flash_mode,
+                  "Flash weight streaming: auto streams a model that does not fit in --ram, on every model, off none "
+                  "(default auto)")
       ->type_name("auto|on|off");
-  command.add_option("--kernels", options.kernels,
-                     "Kernels for weights: plain gives the bits of llama.cpp --repack 0, repack those of --repack 1, auto the "
-                     "faster (default auto)")
+  command
+      .add_option(
+          "--kernels", options.kernels,
+          "Kernels for weights: plain gives the bits of llama.cpp --repack 0, repack those of --repack 1, auto the "
+          "faster (default auto)")
       ->type_name("auto|plain|repack");
-  command.add_option("--kv-dir", options.kv_dir,
-                     "Folder on a disk for a KV cache that is larger than --kv-ram (default: it stays in memory; also HEADRACE_KV_DIR)")
+  command
+      .add_option("--kv-dir", options.kv_dir,
+                  "Folder on a disk for a KV cache that is larger than --kv-ram (default: it stays in memory; also "
+                  "HEADRACE_KV_DIR)")
       ->type_name("DIR");
-  command.add_option("--kv-ram", options.kv_ram,
-                     "With --kv-dir: memory for the KV cache, a part of --ram, for instance 2G (default: a quarter of --ram)")
+  command
+      .add_option(
+          "--kv-ram", options.kv_ram,
+          "With --kv-dir: memory for the KV cache, a part of --ram, for instance 2G (default: a quarter of --ram)")
       ->type_name("SIZE");
-  command.add_option("--kv-disk-max", options.kv_disk_max, "With --kv-dir: most that the KV cache may take of the disk (default: what is free)")
+  command
+      .add_option("--kv-disk-max", options.kv_disk_max,
+                  "With --kv-dir: most that the KV cache may take of the disk (default: what is free)")
       ->type_name("SIZE");
-  command.add_flag("--lock", options.lock, "Lock the memory of weights, so that it is never swapped (also HEADRACE_LOCK=1)");
+  command.add_flag("--lock", options.lock,
+                   "Lock the memory of weights, so that it is never swapped (also HEADRACE_LOCK=1)");
   command.add_flag("--debug", options.debug, "Say what was decided, and let the engine log");
 }
 
 void AddQuietOption(CLI::App& command) {
-  command.add_flag_callback("-q,--quiet", LeaveOutNotes, "No lines about what was decided and how it went; errors stay");
+  command.add_flag_callback("-q,--quiet", LeaveOutNotes,
+                            "No lines about what was decided and how it went; errors stay");
 }
 
 void AddEngineOption(CLI::App& command, std::string& engine) {
@@ -79,7 +101,8 @@ void AddEngineOption(CLI::App& command, std::string& engine) {
       ->envname("HEADRACE_ENGINE");
 }
 
-Result<ResolvedConfig> ResolveConfig(const FlashOptions& options, const Getenv& getenv, const AvailableMemory& available) {
+Result<ResolvedConfig> ResolveConfig(const FlashOptions& options, const Getenv& getenv,
+                                     const AvailableMemory& available) {
   // A variable that an option overrides is not read at all: its value may be wrong.
   const auto visible = [&](const char* name) -> const char* {
     const std::string variable = name;
@@ -133,12 +156,13 @@ Result<ResolvedConfig> ResolveConfig(const FlashOptions& options, const Getenv& 
     limits.process_bytes = AutomaticLimit(available, std::nullopt);
     limits.process_origin = available.limited_by.empty()
                                 ? "auto: the system does not tell its memory"
-                                : fmt::format("auto: {} of {}, less {}", FormatSize(available.bytes), available.limited_by,
-                                              FormatSize(MarginBytes(available.bytes)));
+                                : fmt::format("auto: {} of {}, less {}", FormatSize(available.bytes),
+                                              available.limited_by, FormatSize(MarginBytes(available.bytes)));
   }
   const char* vram_variable = getenv("HEADRACE_VRAM");
   if (!options.vram.empty() || (vram_variable != nullptr && *vram_variable != '\0')) {
-    const auto vram = options.vram.empty() ? ParseVram("HEADRACE_VRAM", vram_variable) : ParseVram("--vram", options.vram);
+    const auto vram =
+        options.vram.empty() ? ParseVram("HEADRACE_VRAM", vram_variable) : ParseVram("--vram", options.vram);
     if (!vram.ok()) return vram.status();
     resolved.vram = *vram;
   }

@@ -52,8 +52,10 @@ TEST(ResolveConfig, MemoryForWeightsAloneIsTheOnlyLimit) {
 }
 
 TEST(ResolveConfig, EnvironmentThenOptions) {
-  const std::map<std::string, std::string> variables = {
-      {"HEADRACE_RAM", "1G"}, {"HEADRACE_FLASH_MODE", "on"}, {"HEADRACE_KERNELS", "plain"}, {"HEADRACE_SNAPSHOT", "/tmp/foreign"}};
+  const std::map<std::string, std::string> variables = {{"HEADRACE_RAM", "1G"},
+                                                        {"HEADRACE_FLASH_MODE", "on"},
+                                                        {"HEADRACE_KERNELS", "plain"},
+                                                        {"HEADRACE_SNAPSHOT", "/tmp/foreign"}};
   auto resolved = Resolve({}, variables);
   ASSERT_TRUE(resolved.ok());
   EXPECT_EQ(resolved->config.process_bytes, kGiB);
@@ -101,9 +103,12 @@ TEST(ResolveConfig, KvCacheInAFile) {
 }
 
 TEST(ResolveConfig, NamesTheWrongOption) {
-  const std::pair<FlashOptions, const char*> cases[] = {
-      {{"lots"}, "--ram"}, {{"0"}, "--ram"}, {{"-1G"}, "--ram"}, {{"1G", "auto"}, "--weights-ram"},
-      {{"1G", "", "maybe"}, "--flash-mode"}, {{"1G", "", "on", "fast"}, "--kernels"}};
+  const std::pair<FlashOptions, const char*> cases[] = {{{"lots"}, "--ram"},
+                                                        {{"0"}, "--ram"},
+                                                        {{"-1G"}, "--ram"},
+                                                        {{"1G", "auto"}, "--weights-ram"},
+                                                        {{"1G", "", "maybe"}, "--flash-mode"},
+                                                        {{"1G", "", "on", "fast"}, "--kernels"}};
   for (const auto& [options, name] : cases) {
     const auto resolved = Resolve(options);
     ASSERT_FALSE(resolved.ok()) << name;
@@ -119,7 +124,8 @@ TEST(ResolveConfig, MemoryOfDevices) {
   EXPECT_EQ(Resolve(options, {{"HEADRACE_VRAM", "4G"}})->vram.origin, "HEADRACE_VRAM");
   EXPECT_EQ(Resolve(options, {{"HEADRACE_VRAM", ""}})->vram.mode, VramLimit::Mode::kAuto);
   options.vram = "off";
-  EXPECT_EQ(Resolve(options, {{"HEADRACE_VRAM", "much"}})->vram.mode, VramLimit::Mode::kOff) << "a variable that an option overrides is not read";
+  EXPECT_EQ(Resolve(options, {{"HEADRACE_VRAM", "much"}})->vram.mode, VramLimit::Mode::kOff)
+      << "a variable that an option overrides is not read";
   options.vram = "much";
   const auto wrong = Resolve(options);
   ASSERT_FALSE(wrong.ok());

@@ -7,22 +7,22 @@
 #include <nlohmann/json.hpp>
 
 #include "learned/machine_profile.h"
-#include "setup/model_setup.h"
-#include "setup/speculation_report.h"
 #include "plan/prediction.h"
 #include "plan/residency.h"
+#include "setup/model_setup.h"
+#include "setup/speculation_report.h"
 
 namespace headrace::cli {
 
 struct PlanReport {
   ModelSetup model;
-  ResidencyPlan plan;                     // everything resident when the model does not stream
-  uint64_t smallest_budget_bytes = 0;     // FloorBytes
-  std::optional<ProfileEntry> machine;    // none when it could not be measured
+  ResidencyPlan plan;                   // everything resident when the model does not stream
+  uint64_t smallest_budget_bytes = 0;   // FloorBytes
+  std::optional<ProfileEntry> machine;  // none when it could not be measured
   Prediction prediction;
   uint64_t prompt_tokens = 0;
-  std::string context_tokens;             // as asked for
-  ExpertHabits experts;                   // what the prediction goes by
+  std::string context_tokens;                    // as asked for
+  ExpertHabits experts;                          // what the prediction goes by
   std::optional<SpeculationReport> speculation;  // none: nothing is said about it
 };
 

@@ -16,7 +16,7 @@ constexpr const char* kCheckpointVariable = "LLAMA_ARG_CTX_CHECKPOINTS";
 constexpr const char* kPromptCacheVariable = "LLAMA_ARG_CACHE_RAM";
 constexpr const char* kModelsVariable = "LLAMA_ARG_MODELS_MAX";
 constexpr std::initializer_list<const char*> kModelsOptions = {"--models-max"};
-constexpr uint64_t kServerModels = 4;           // llama-server's own number
+constexpr uint64_t kServerModels = 4;  // llama-server's own number
 // Of a server that computes nothing itself, beside the code that it shares with its children. Measured.
 constexpr uint64_t kRouterBytes = 8 * kMiB;
 
@@ -35,10 +35,11 @@ std::vector<std::string> LeastServerArguments(const std::vector<std::string>& ar
   return all;
 }
 
-Status SettleServer(const Engine& engine, const std::vector<std::string>& arguments, ModelSetup& model, Environment& environment,
-                    std::optional<Result<EngineSimulation>>& simulation) {
+Status SettleServer(const Engine& engine, const std::vector<std::string>& arguments, ModelSetup& model,
+                    Environment& environment, std::optional<Result<EngineSimulation>>& simulation) {
   std::vector<std::string> all = LeastServerArguments(arguments);
-  const bool own_checkpoints = OptionValue(arguments, kCheckpointOptions).has_value(), own_cache = OptionValue(arguments, kPromptCacheOptions).has_value();
+  const bool own_checkpoints = OptionValue(arguments, kCheckpointOptions).has_value(),
+             own_cache = OptionValue(arguments, kPromptCacheOptions).has_value();
   HEADRACE_RETURN_IF_ERROR(SettleMemory(&engine, all, model, simulation));
   const uint64_t limit = model.limits.process_bytes;
   const auto left = [&]() -> uint64_t {
@@ -48,7 +49,9 @@ Status SettleServer(const Engine& engine, const std::vector<std::string>& argume
   const auto set = [&](const char* variable, const char* option, uint64_t value, uint64_t usual) {
     Set(environment, variable, value);
     if (value < usual) {
-      Say(fmt::format("{} {} instead of the server's own {}: weights and the rest need the memory; give the option to have more", option, value, usual));
+      Say(fmt::format(
+          "{} {} instead of the server's own {}: weights and the rest need the memory; give the option to have more",
+          option, value, usual));
     }
     all.insert(all.end(), {option, std::to_string(value)});
     return SettleMemory(&engine, all, model, simulation);
@@ -61,11 +64,13 @@ Status SettleServer(const Engine& engine, const std::vector<std::string>& argume
   }
   if (own_cache) return {};
   const uint64_t one_state = model.memory.engine ? model.memory.engine->context_bytes : 0;
-  return set(kPromptCacheVariable, "--cache-ram", std::min(kServerPromptCache, (left() - std::min(left(), one_state)) / kMiB), kServerPromptCache);
+  return set(kPromptCacheVariable, "--cache-ram",
+             std::min(kServerPromptCache, (left() - std::min(left(), one_state)) / kMiB), kServerPromptCache);
 }
 
-Result<std::vector<std::string>> SettleUnknownServer(bool router, const std::vector<std::string>& arguments, const MemoryLimits& limits,
-                                                     Environment& environment, Config& config) {
+Result<std::vector<std::string>> SettleUnknownServer(bool router, const std::vector<std::string>& arguments,
+                                                     const MemoryLimits& limits, Environment& environment,
+                                                     Config& config) {
   HEADRACE_RETURN_IF_ERROR(CheckPromptCache(arguments, limits));
   std::vector<std::string> lines;
   std::string less;
@@ -76,7 +81,9 @@ Result<std::vector<std::string>> SettleUnknownServer(bool router, const std::vec
   };
   leave_out(kCheckpointOptions, kCheckpointVariable, "--ctx-checkpoints");
   leave_out(kPromptCacheOptions, kPromptCacheVariable, "--cache-ram");
-  if (!less.empty()) lines.push_back(less + " instead of the server's own: weights and the rest may need the memory; give the options to have more");
+  if (!less.empty())
+    lines.push_back(
+        less + " instead of the server's own: weights and the rest may need the memory; give the options to have more");
   // What is available is found out by each process, and followed.
   const bool whole = config.process_bytes > 0 && config.process_bytes != Config::kAutomatic;
   if (!router || (!whole && config.weights_bytes == 0)) return lines;
@@ -85,12 +92,17 @@ Result<std::vector<std::string>> SettleUnknownServer(bool router, const std::vec
   if (const auto asked = OptionValue(arguments, kModelsOptions)) {
     models = OptionNumber(arguments, kModelsOptions);
     if (models == 0) {
-      return Status(Code::kInvalidArgument, fmt::format("--models-max {} lets any number of models share {}; write how many may be loaded at a time", OneLine(*asked),
-                                                        DescribeLimit(limits)));
+      return Status(
+          Code::kInvalidArgument,
+          fmt::format("--models-max {} lets any number of models share {}; write how many may be loaded at a time",
+                      OneLine(*asked), DescribeLimit(limits)));
     }
   } else {
     Set(environment, kModelsVariable, models);
-    lines.push_back(fmt::format("--models-max 1 instead of the server's own {}: models share the memory; give the option to have more, each with its part", kServerModels));
+    lines.push_back(
+        fmt::format("--models-max 1 instead of the server's own {}: models share the memory; give the option to have "
+                    "more, each with its part",
+                    kServerModels));
   }
   // 0 would be no limit.
   const auto part = [&](uint64_t bytes) { return bytes == 0 ? 0 : std::max<uint64_t>(bytes / models, 1); };
@@ -99,15 +111,18 @@ Result<std::vector<std::string>> SettleUnknownServer(bool router, const std::vec
   config.kv_ram_bytes = part(config.kv_ram_bytes);
   config.kv_disk_max_bytes = part(config.kv_disk_max_bytes);
   if (models > 1) {
-    lines.push_back(fmt::format("--models-max {}: each model's process has {}", models,
-                                whole ? FormatSize(config.process_bytes) : FormatSize(config.weights_bytes) + " for weights"));
+    lines.push_back(
+        fmt::format("--models-max {}: each model's process has {}", models,
+                    whole ? FormatSize(config.process_bytes) : FormatSize(config.weights_bytes) + " for weights"));
   }
   return lines;
 }
 
 std::string DescribeLimit(const MemoryLimits& limits) {
   if (limits.process_bytes > 0) return fmt::format("{} ({})", FormatSize(limits.process_bytes), limits.process_origin);
-  return limits.weights_bytes > 0 ? fmt::format("{} for weights ({})", FormatSize(limits.weights_bytes), limits.weights_origin) : "the memory";
+  return limits.weights_bytes > 0
+             ? fmt::format("{} for weights ({})", FormatSize(limits.weights_bytes), limits.weights_origin)
+             : "the memory";
 }
 
 }  // namespace headrace::cli

@@ -14,7 +14,8 @@ struct Settled {
   size_t lines = 0;
 };
 
-Settled Settle(bool router, const Words& arguments, uint64_t process_bytes, uint64_t weights_bytes = 0, Environment environment = {}) {
+Settled Settle(bool router, const Words& arguments, uint64_t process_bytes, uint64_t weights_bytes = 0,
+               Environment environment = {}) {
   Settled settled;
   settled.environment = std::move(environment);
   settled.config.process_bytes = process_bytes;
@@ -58,7 +59,8 @@ TEST(UnknownServer, ModelsOfARouterShareTheLimits) {
   EXPECT_EQ(three.config.weights_bytes, 200u);
   EXPECT_EQ(three.config.kv_ram_bytes, 100u);
   EXPECT_GE(Settle(true, {}, 1).config.process_bytes, 1u) << "0 would be no limit";
-  for (const char* models : {"0", "-1", "many"}) EXPECT_EQ(Settle(true, {"--models-max", models}, kGiB).status.code(), Code::kInvalidArgument) << models;
+  for (const char* models : {"0", "-1", "many"})
+    EXPECT_EQ(Settle(true, {"--models-max", models}, kGiB).status.code(), Code::kInvalidArgument) << models;
 }
 
 TEST(UnknownServer, WhatIsAvailableIsFoundOutByEachModelsProcess) {

@@ -4,8 +4,8 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include "engine/draft_head.h"
 #include "engine/engine_memory.h"
@@ -18,11 +18,13 @@ namespace {
 // So many tokens must be there again for those behind them to be proposed. Compared in docs/architecture.md.
 constexpr uint64_t kLookupTokens = 2;
 
-// A draft's token takes about so many times what memory alone would take for its weights: they are small products, taken over one by
-// one. Seen with a model of 160 M parameters (docs/benchmarks.md); the library measures it from the first run on.
+// A draft's token takes about so many times what memory alone would take for its weights: they are small products,
+// taken over one by one. Seen with a model of 160 M parameters (docs/benchmarks.md); the library measures it from the
+// first run on.
 constexpr double kDraftSlowdown = 3;
 
-constexpr const char* kUserOptions[] = {"-md", "--model-draft", "--spec-draft-model", "-hfd", "-hfrd", "--hf-repo-draft", "--spec-draft-hf"};
+constexpr const char* kUserOptions[] = {"-md",   "--model-draft",   "--spec-draft-model", "-hfd",
+                                        "-hfrd", "--hf-repo-draft", "--spec-draft-hf"};
 
 bool KnowsAll(const OptionNames& known, const std::vector<EngineOption>& options) {
   if (known.empty()) return true;
@@ -38,8 +40,10 @@ std::vector<EngineOption> NgramOptions(uint64_t tokens) {
           {{"--spec-ngram-simple-size-m"}, std::to_string(tokens)}};
 }
 
-std::vector<EngineOption> DraftOptions(const std::string& path, const std::string& type, uint64_t tokens, const OptionNames& known) {
-  std::vector<EngineOption> options = {{{"-md", "--model-draft"}, path}, {{"--spec-draft-n-max", "--draft-max"}, std::to_string(tokens)}};
+std::vector<EngineOption> DraftOptions(const std::string& path, const std::string& type, uint64_t tokens,
+                                       const OptionNames& known) {
+  std::vector<EngineOption> options = {{{"-md", "--model-draft"}, path},
+                                       {{"--spec-draft-n-max", "--draft-max"}, std::to_string(tokens)}};
   // Newer releases draft only when told how.
   if (known.empty() || known.Has("--spec-type")) options.push_back({{"--spec-type"}, type});
   return options;
@@ -48,7 +52,7 @@ std::vector<EngineOption> DraftOptions(const std::string& path, const std::strin
 struct Length {
   uint64_t tokens = 0;
   double acceptance = 0;
-  bool heavy = false;   // drafts that would cost much if nothing were accepted
+  bool heavy = false;  // drafts that would cost much if nothing were accepted
 };
 
 Length ChooseLength(const DraftCost& cost, const Learned& learned, bool computed, bool named) {
@@ -59,20 +63,25 @@ Length ChooseLength(const DraftCost& cost, const Learned& learned, bool computed
   }
   if (!computed) return {free, kAssumedAcceptance};
   const uint64_t best = BestDraftLength(cost, kAssumedAcceptance);
-  return {free > 0 ? std::min(best, free) : named ? best : std::min<uint64_t>(best, 1), kAssumedAcceptance, free == 0 && best > 0};
+  return {free > 0 ? std::min(best, free)
+          : named  ? best
+                   : std::min<uint64_t>(best, 1),
+          kAssumedAcceptance, free == 0 && best > 0};
 }
 
 // Of the experts that a head uses those are read which are not in memory: as many of them as of all.
 double HeadReadSeconds(const ModelSetup& model, const MachineProfile& machine) {
   const auto plan = model.Plan();
   if (!plan.ok() || model.weights.head_expert_bytes == 0 || !(machine.disk_bytes_per_s > 0)) return 0;
-  const double cached = std::min(1.0, static_cast<double>(plan->expert_cache_bytes) / static_cast<double>(model.weights.expert_bytes));
+  const double cached =
+      std::min(1.0, static_cast<double>(plan->expert_cache_bytes) / static_cast<double>(model.weights.expert_bytes));
   return (1 - cached) * static_cast<double>(model.weights.head_expert_bytes) / machine.disk_bytes_per_s;
 }
 
 std::string Gain(const Speculation& chosen) {
   if (!(chosen.tokens_per_s > 0)) return "";
-  return fmt::format("; {:.2f} tokens/s expected if {:.0f} % of its tokens are right{}, {:.2f} without", chosen.tokens_per_s, 100 * chosen.acceptance,
+  return fmt::format("; {:.2f} tokens/s expected if {:.0f} % of its tokens are right{}, {:.2f} without",
+                     chosen.tokens_per_s, 100 * chosen.acceptance,
                      chosen.acceptance_learned ? ", as in earlier runs" : "", chosen.plain_tokens_per_s);
 }
 
@@ -87,48 +96,63 @@ std::optional<SpeculationMode> ParseSpeculationMode(const std::string& text) {
 
 const char* ToString(SpeculationMode mode) {
   switch (mode) {
-    case SpeculationMode::kAuto: return "auto";
-    case SpeculationMode::kOn: return "on";
-    case SpeculationMode::kOff: return "off";
+    case SpeculationMode::kAuto:
+      return "auto";
+    case SpeculationMode::kOn:
+      return "on";
+    case SpeculationMode::kOff:
+      return "off";
   }
   return "";
 }
 
 const char* ToString(SpeculationKind kind) {
   switch (kind) {
-    case SpeculationKind::kNone: return "none";
-    case SpeculationKind::kNgram: return "ngram";
-    case SpeculationKind::kDraft: return "draft";
-    case SpeculationKind::kHead: return "head";
-    case SpeculationKind::kUser: return "user";
+    case SpeculationKind::kNone:
+      return "none";
+    case SpeculationKind::kNgram:
+      return "ngram";
+    case SpeculationKind::kDraft:
+      return "draft";
+    case SpeculationKind::kHead:
+      return "head";
+    case SpeculationKind::kUser:
+      return "user";
   }
   return "";
 }
 
 void AddSpeculationOptions(CLI::App& command, SpeculationOptions& options) {
   TakesModel(command.add_option("--draft", options.draft,
-                     "Draft model: GGUF file of a small model with the same vocabulary. It stays in memory, within --ram, and proposes the tokens "
-                     "that a pass over the streamed weights judges together"))
+                                "Draft model: GGUF file of a small model with the same vocabulary. It stays in memory, "
+                                "within --ram, and proposes the tokens "
+                                "that a pass over the streamed weights judges together"))
       ->type_name("MODEL");
-  command.add_option("--speculate", options.mode,
-                     "Speculative decoding: auto uses --draft when given, else while weights stream the model's own draft head, or what followed the "
-                     "same words before, on also where that is not expected to pay, off never (default auto)")
+  command
+      .add_option("--speculate", options.mode,
+                  "Speculative decoding: auto uses --draft when given, else while weights stream the model's own draft "
+                  "head, or what followed the "
+                  "same words before, on also where that is not expected to pay, off never (default auto)")
       ->type_name("auto|on|off");
-  command.add_option("--draft-tokens", options.draft_tokens, "Length of every draft (default: from measured costs and what earlier runs saw accepted)")
+  command
+      .add_option("--draft-tokens", options.draft_tokens,
+                  "Length of every draft (default: from measured costs and what earlier runs saw accepted)")
       ->type_name("N")
       ->check(CLI::Range(uint64_t{1}, kMostDraftTokens));
 }
 
 bool UserSpeculates(const std::vector<std::string>& rest) {
   return std::any_of(rest.begin(), rest.end(), [](const std::string& argument) {
-    return argument.starts_with("--spec-") || std::find(std::begin(kUserOptions), std::end(kUserOptions), argument) != std::end(kUserOptions);
+    return argument.starts_with("--spec-") ||
+           std::find(std::begin(kUserOptions), std::end(kUserOptions), argument) != std::end(kUserOptions);
   });
 }
 
 uint64_t MostDraftTokens(const std::vector<std::string>& rest, const std::vector<EngineOption>& file, uint64_t slots) {
   auto batch = OptionValue(rest, {"-b", "--batch-size"});
   for (const EngineOption& option : file) {
-    if (!batch && std::find(option.names.begin(), option.names.end(), std::string_view("-b")) != option.names.end()) batch = option.value;
+    if (!batch && std::find(option.names.begin(), option.names.end(), std::string_view("-b")) != option.names.end())
+      batch = option.value;
   }
   if (!batch) return UINT64_MAX;
   const uint64_t tokens = std::strtoull(batch->c_str(), nullptr, 10) / std::max<uint64_t>(1, slots);
@@ -140,27 +164,33 @@ std::vector<std::string> DraftArguments(const SpeculationOptions& options, const
   return {"-md", options.draft};
 }
 
-bool MayUseHead(const SpeculationOptions& options, const std::vector<std::string>& rest, const ModelSetup& model, const Engine* engine,
-                const OptionNames& known, std::string& why_not) {
+bool MayUseHead(const SpeculationOptions& options, const std::vector<std::string>& rest, const ModelSetup& model,
+                const Engine* engine, const OptionNames& known, std::string& why_not) {
   const auto mode = ParseSpeculationMode(options.mode);
-  if (!mode || *mode == SpeculationMode::kOff || !options.draft.empty() || UserSpeculates(rest) || model.catalogue.head_blocks == 0) return false;
+  if (!mode || *mode == SpeculationMode::kOff || !options.draft.empty() || UserSpeculates(rest) ||
+      model.catalogue.head_blocks == 0)
+    return false;
   if (engine == nullptr || (!model.passes_stream() && *mode == SpeculationMode::kAuto)) return false;
   why_not = WhyNoHead(model.catalogue, *engine, known);
   return why_not.empty();
 }
 
 bool HeadFits(const ModelSetup& model) {
-  return model.weights.uses_head && (!model.streams() || model.memory.weights_budget_bytes >= model.weights.floor_bytes() + model.weights.head_kept_bytes);
+  return model.weights.uses_head &&
+         (!model.streams() ||
+          model.memory.weights_budget_bytes >= model.weights.floor_bytes() + model.weights.head_kept_bytes);
 }
 
 bool HeadPays(const SpeculationOptions& options, const Speculation& with_head, const Speculation& without) {
   if (with_head.kind != SpeculationKind::kHead) return false;
   if (!(with_head.tokens_per_s > 0)) return true;
-  if (without.kind == SpeculationKind::kNgram && without.acceptance_learned) return with_head.tokens_per_s >= without.tokens_per_s;
+  if (without.kind == SpeculationKind::kNgram && without.acceptance_learned)
+    return with_head.tokens_per_s >= without.tokens_per_s;
   return options.mode == "on" || options.draft_tokens > 0 || with_head.tokens_per_s >= without.plain_tokens_per_s;
 }
 
-DraftCost DraftCostOf(const ModelSetup& model, const MachineProfile& machine, const Learned& learned, bool computed, uint64_t sequences) {
+DraftCost DraftCostOf(const ModelSetup& model, const MachineProfile& machine, const Learned& learned, bool computed,
+                      uint64_t sequences) {
   const auto pass = PassCostOf(model, machine, learned);
   DraftCost cost{pass.ok() ? *pass : PassCost({}, {}, 0)};
   cost.sequences = std::max<uint64_t>(1, sequences);
@@ -171,14 +201,19 @@ DraftCost DraftCostOf(const ModelSetup& model, const MachineProfile& machine, co
   if (!computed) return cost;
   cost.draft_token_s = learned.draft_token_s;
   if (cost.draft_token_s > 0 || !(machine.decode_bytes_per_s > 0)) return cost;
-  const uint64_t bytes = model.weights.uses_head ? model.weights.head_token_bytes : model.memory.engine ? model.memory.engine->draft_weight_bytes : 0;
-  cost.draft_token_s = kDraftSlowdown * static_cast<double>(bytes) / machine.decode_bytes_per_s + HeadReadSeconds(model, machine);
+  const uint64_t bytes = model.weights.uses_head ? model.weights.head_token_bytes
+                         : model.memory.engine   ? model.memory.engine->draft_weight_bytes
+                                                 : 0;
+  cost.draft_token_s =
+      kDraftSlowdown * static_cast<double>(bytes) / machine.decode_bytes_per_s + HeadReadSeconds(model, machine);
   return cost;
 }
 
 Result<Speculation> ChooseSpeculation(const SpeculationOptions& options, const SpeculationInput& input) {
   const auto mode = ParseSpeculationMode(options.mode);
-  if (!mode) return Status(Code::kInvalidArgument, fmt::format("--speculate {} is not understood; write auto, on or off", options.mode));
+  if (!mode)
+    return Status(Code::kInvalidArgument,
+                  fmt::format("--speculate {} is not understood; write auto, on or off", options.mode));
   Speculation chosen;
   if (UserSpeculates(input.rest)) {
     chosen.kind = SpeculationKind::kUser;
@@ -189,8 +224,11 @@ Result<Speculation> ChooseSpeculation(const SpeculationOptions& options, const S
     chosen.line = "speculation: off, as --speculate says";
     return chosen;
   }
-  const bool draft_model = !options.draft.empty(), head = !draft_model && input.head, computed = draft_model || head, streams = input.model.passes_stream();
-  const std::string drafter = draft_model ? std::filesystem::path(options.draft).filename().string() : head ? "the model's own head" : "what came before";
+  const bool draft_model = !options.draft.empty(), head = !draft_model && input.head, computed = draft_model || head,
+             streams = input.model.passes_stream();
+  const std::string drafter = draft_model ? std::filesystem::path(options.draft).filename().string()
+                              : head      ? "the model's own head"
+                                          : "what came before";
   if (!draft_model && !streams && *mode == SpeculationMode::kAuto) {
     chosen.line = "speculation: none, for nothing streams";
     return chosen;
@@ -202,11 +240,16 @@ Result<Speculation> ChooseSpeculation(const SpeculationOptions& options, const S
   if (options.draft_tokens > 0) length.tokens = options.draft_tokens;
   if (*mode == SpeculationMode::kOn) length.tokens = std::max<uint64_t>(1, length.tokens);
   if (options.draft_tokens > input.most_draft_tokens) {
-    return Status(Code::kInvalidArgument, fmt::format("drafts of {} tokens are too long for the batch that is set (-b, num_batch): with all requests "
-                                                      "that run at a time it holds {}", options.draft_tokens, input.most_draft_tokens));
+    return Status(
+        Code::kInvalidArgument,
+        fmt::format("drafts of {} tokens are too long for the batch that is set (-b, num_batch): with all requests "
+                    "that run at a time it holds {}",
+                    options.draft_tokens, input.most_draft_tokens));
   }
   if (length.tokens > 0 && input.most_draft_tokens == 0) {
-    chosen.line = "speculation: none, for the batch that is set (-b, num_batch) holds no drafts of all requests that run at a time";
+    chosen.line =
+        "speculation: none, for the batch that is set (-b, num_batch) holds no drafts of all requests that run at a "
+        "time";
     return chosen;
   }
   length.tokens = std::min(length.tokens, input.most_draft_tokens);
@@ -214,23 +257,33 @@ Result<Speculation> ChooseSpeculation(const SpeculationOptions& options, const S
   chosen.acceptance_learned = input.learned.acceptance_known;
   chosen.plain_tokens_per_s = cost_known ? cost.TokensPerSecond(0, 0) : 0;
   if (length.tokens == 0) {
-    chosen.line = computed ? fmt::format("speculation: none: with {} a token would take longer than without", drafter)
-                  : input.sequences > 1
-                      ? fmt::format("speculation: none, for drafts of {} requests at a time would take longer than they can save", input.sequences)
-                      : "speculation: none, for a pass of two tokens takes longer than one of one";
+    chosen.line =
+        computed ? fmt::format("speculation: none: with {} a token would take longer than without", drafter)
+        : input.sequences > 1
+            ? fmt::format("speculation: none, for drafts of {} requests at a time would take longer than they can save",
+                          input.sequences)
+            : "speculation: none, for a pass of two tokens takes longer than one of one";
     return chosen;
   }
-  if (draft_model && IsUntested(input.draft_type) && !input.known.empty() && !input.known.Has("--spec-type=" + input.draft_type)) {
-    return Status(Code::kUnsupported, fmt::format("{} needs a llama.cpp that knows --spec-type {}; this one does not: leave it out or install another "
-                                                  "release with `headrace engine install`", options.draft, input.draft_type));
+  if (draft_model && IsUntested(input.draft_type) && !input.known.empty() &&
+      !input.known.Has("--spec-type=" + input.draft_type)) {
+    return Status(
+        Code::kUnsupported,
+        fmt::format(
+            "{} needs a llama.cpp that knows --spec-type {}; this one does not: leave it out or install another "
+            "release with `headrace engine install`",
+            options.draft, input.draft_type));
   }
   chosen.options = draft_model ? DraftOptions(options.draft, input.draft_type, length.tokens, input.known)
                    : head      ? HeadOptions(length.tokens)
                                : NgramOptions(length.tokens);
   if (!KnowsAll(input.known, chosen.options)) {
     if (draft_model || *mode == SpeculationMode::kOn) {
-      return Status(Code::kUnsupported, fmt::format("this llama.cpp cannot {}; leave it out or install another release with `headrace engine install`",
-                                                    draft_model ? "use a draft model (--draft)" : "repeat what came before (--speculate on)"));
+      return Status(
+          Code::kUnsupported,
+          fmt::format(
+              "this llama.cpp cannot {}; leave it out or install another release with `headrace engine install`",
+              draft_model ? "use a draft model (--draft)" : "repeat what came before (--speculate on)"));
     }
     chosen.options.clear();
     chosen.line = "speculation: none, for this llama.cpp has no n-gram drafts";
@@ -241,17 +294,24 @@ Result<Speculation> ChooseSpeculation(const SpeculationOptions& options, const S
   chosen.tokens_per_s = cost_known ? cost.TokensPerSecond(chosen.acceptance, length.tokens) : 0;
   std::string why = "as --draft-tokens says";
   if (options.draft_tokens == 0 && !cost_known) {
-    why = streams ? "the engine's default, for this machine's speed is not known" : "the engine's default, for nothing streams";
+    why = streams ? "the engine's default, for this machine's speed is not known"
+                  : "the engine's default, for nothing streams";
   } else if (options.draft_tokens == 0) {
-    why = fmt::format("a pass of {} takes {:.2f} of {}{}", cost.sequences * (length.tokens + 1), cost.Seconds(length.tokens) / cost.Seconds(0),
-                      cost.sequences == 1 ? "one token's time" : fmt::format("{} tokens', for so many requests at a time", cost.sequences),
+    why = fmt::format("a pass of {} takes {:.2f} of {}{}", cost.sequences * (length.tokens + 1),
+                      cost.Seconds(length.tokens) / cost.Seconds(0),
+                      cost.sequences == 1 ? "one token's time"
+                                          : fmt::format("{} tokens', for so many requests at a time", cost.sequences),
                       cost.pass.measured() ? "" : " (predicted)");
   }
-  if (draft_model && IsUntested(input.draft_type)) why += fmt::format("; {} drafts were never tested with headrace", input.draft_type);
-  if (length.heavy) why += fmt::format("; {} is heavy: if none of its tokens were right, all would take so much longer", drafter);
-  chosen.line = fmt::format("speculation: {} {} {} token{} at a time: {}{}", drafter, computed ? "drafts" : "proposes", length.tokens,
-                            length.tokens == 1 ? "" : "s", why, computed || chosen.acceptance_learned ? Gain(chosen) : "");
-  if (*mode == SpeculationMode::kOn && !input.why_no_head.empty()) chosen.line += fmt::format("; the model's own head does not draft: {}", input.why_no_head);
+  if (draft_model && IsUntested(input.draft_type))
+    why += fmt::format("; {} drafts were never tested with headrace", input.draft_type);
+  if (length.heavy)
+    why += fmt::format("; {} is heavy: if none of its tokens were right, all would take so much longer", drafter);
+  chosen.line = fmt::format("speculation: {} {} {} token{} at a time: {}{}", drafter, computed ? "drafts" : "proposes",
+                            length.tokens, length.tokens == 1 ? "" : "s", why,
+                            computed || chosen.acceptance_learned ? Gain(chosen) : "");
+  if (*mode == SpeculationMode::kOn && !input.why_no_head.empty())
+    chosen.line += fmt::format("; the model's own head does not draft: {}", input.why_no_head);
   return chosen;
 }
 

@@ -18,7 +18,8 @@ Result<SpeculationReport> MakeSpeculationReport(const SpeculationOptions& option
   SpeculationReport report;
   report.chosen = std::move(*chosen);
   report.learned = input.learned;
-  const DraftCost cost = DraftCostOf(input.model, input.machine, input.learned, options.uses_draft() || input.head, input.sequences);
+  const DraftCost cost =
+      DraftCostOf(input.model, input.machine, input.learned, options.uses_draft() || input.head, input.sequences);
   report.draft_token_s = cost.draft_token_s;
   const double plain = cost.TokensPerSecond(0, 0);
   if (!input.model.passes_stream() || !(plain > 0) || report.chosen.kind == SpeculationKind::kUser) return report;
@@ -38,17 +39,25 @@ std::string RenderSpeculationText(const SpeculationReport& report) {
   TextTable table({Align::kRight, Align::kRight, Align::kRight, Align::kRight, Align::kRight});
   table.AddRow({"right", "draft", "tokens/pass", "tokens/s", "gain"});
   for (const SpeculationRow& row : report.rows) {
-    table.AddRow({fmt::format("{:.0f} %", 100 * row.acceptance), row.draft_tokens == 0 ? "none" : fmt::format("{}", row.draft_tokens),
-                  fmt::format("{:.2f}", row.tokens_per_pass), fmt::format("{:.2f}", row.tokens_per_s), fmt::format("{:.2f}x", row.gain)});
+    table.AddRow({fmt::format("{:.0f} %", 100 * row.acceptance),
+                  row.draft_tokens == 0 ? "none" : fmt::format("{}", row.draft_tokens),
+                  fmt::format("{:.2f}", row.tokens_per_pass), fmt::format("{:.2f}", row.tokens_per_s),
+                  fmt::format("{:.2f}x", row.gain)});
   }
   text += table.Render();
   text += fmt::format("right: drafted tokens that the model would have chosen too, if those before were; {}\n",
-                      report.learned.acceptance_known ? fmt::format("{:.0f} % in earlier runs", 100 * report.learned.acceptance) : "no run has shown yet how many");
+                      report.learned.acceptance_known
+                          ? fmt::format("{:.0f} % in earlier runs", 100 * report.learned.acceptance)
+                          : "no run has shown yet how many");
   text += fmt::format("draft: the length that is best then; {}\n",
-                      report.free_tokens == 0 ? "none is free" : fmt::format("up to {} cost next to nothing when none is right", report.free_tokens));
-  text += report.learned.passes.empty() ? "predicted from the speed of the disk and the processor\n" : "from passes that were measured in earlier runs\n";
+                      report.free_tokens == 0
+                          ? "none is free"
+                          : fmt::format("up to {} cost next to nothing when none is right", report.free_tokens));
+  text += report.learned.passes.empty() ? "predicted from the speed of the disk and the processor\n"
+                                        : "from passes that were measured in earlier runs\n";
   if (report.draft_token_s > 0) {
-    text += fmt::format("a token of the draft takes {:.1f} ms{}\n", 1000 * report.draft_token_s, report.learned.draft_token_s > 0 ? "" : ", predicted");
+    text += fmt::format("a token of the draft takes {:.1f} ms{}\n", 1000 * report.draft_token_s,
+                        report.learned.draft_token_s > 0 ? "" : ", predicted");
   }
   return text;
 }

@@ -19,8 +19,10 @@ ModelSetup Model(uint64_t budget, uint64_t draft_bytes = 0) {
 }
 
 OptionNames Known() {
-  return ParseHelp("-md, --model-draft FNAME\n--spec-type none,draft-simple,draft-mtp,ngram-simple\n--spec-draft-n-max N\n--spec-ngram-simple-size-n N\n"
-                   "--spec-ngram-simple-size-m N\n");
+  return ParseHelp(
+      "-md, --model-draft FNAME\n--spec-type none,draft-simple,draft-mtp,ngram-simple\n--spec-draft-n-max "
+      "N\n--spec-ngram-simple-size-n N\n"
+      "--spec-ngram-simple-size-m N\n");
 }
 
 class ChooseSpeculationTest : public testing::Test {
@@ -57,7 +59,8 @@ TEST_F(ChooseSpeculationTest, NgramsAsLongAsTheyAreFree) {
   EXPECT_EQ(Value(chosen, "--spec-ngram-simple-size-m"), std::to_string(chosen.draft_tokens));
   EXPECT_EQ(chosen.tokens_per_s > 0, true);
   const Speculation short_one = Choose({.draft_tokens = 1});
-  EXPECT_EQ(Value(short_one, "--spec-ngram-simple-size-n"), "1") << "a draft shorter than what was looked up is dropped by the engine";
+  EXPECT_EQ(Value(short_one, "--spec-ngram-simple-size-n"), "1")
+      << "a draft shorter than what was looked up is dropped by the engine";
 }
 
 TEST_F(ChooseSpeculationTest, NothingWhereNothingStreamsOrItWasSwitchedOff) {
@@ -66,7 +69,8 @@ TEST_F(ChooseSpeculationTest, NothingWhereNothingStreamsOrItWasSwitchedOff) {
   const SpeculationInput fitting{fitting_, input_.machine, known_, {}, {}};
   EXPECT_EQ(ChooseSpeculation({}, fitting)->kind, SpeculationKind::kNone);
   EXPECT_EQ(ChooseSpeculation({.mode = "on"}, fitting)->kind, SpeculationKind::kNgram);
-  EXPECT_EQ(ChooseSpeculation({.draft = "d.gguf"}, fitting)->kind, SpeculationKind::kDraft) << "it was asked for by name";
+  EXPECT_EQ(ChooseSpeculation({.draft = "d.gguf"}, fitting)->kind, SpeculationKind::kDraft)
+      << "it was asked for by name";
   EXPECT_FALSE(ChooseSpeculation({.mode = "sometimes"}, input_).ok());
 }
 
@@ -77,7 +81,8 @@ TEST_F(ChooseSpeculationTest, TheProcessorIsTheLimit) {
 }
 
 TEST_F(ChooseSpeculationTest, TheUsersOwnOptionsGoBefore) {
-  for (const std::vector<std::string>& rest : {std::vector<std::string>{"--spec-type", "ngram-mod"}, {"-md", "x.gguf"}}) {
+  for (const std::vector<std::string>& rest :
+       {std::vector<std::string>{"--spec-type", "ngram-mod"}, {"-md", "x.gguf"}}) {
     input_.rest = rest;
     const Speculation chosen = Choose({.draft = "d.gguf"});
     EXPECT_EQ(chosen.kind, SpeculationKind::kUser);
@@ -99,7 +104,7 @@ TEST_F(ChooseSpeculationTest, ADraftModelIsLimitedToWhatIsFreeUntilItsAcceptance
   EXPECT_EQ(first.draft_tokens, std::min(FreeDraftLength(cost), BestDraftLength(cost, kAssumedAcceptance)));
   draft_input_.learned.acceptance_known = true;
   draft_input_.learned.acceptance = 0.95;
-  draft_input_.learned.passes = {{4, cost.pass.Seconds(4)}};   // as predicted: longer drafts may be tried
+  draft_input_.learned.passes = {{4, cost.pass.Seconds(4)}};  // as predicted: longer drafts may be tried
   const DraftCost measured = DraftCostOf(drafted_, draft_input_.machine, draft_input_.learned, true);
   const Speculation later = choose();
   EXPECT_EQ(later.draft_tokens, BestDraftLength(measured, 0.95));
@@ -115,7 +120,8 @@ TEST_F(ChooseSpeculationTest, AHeavyDraftIsUsedAndSaid) {
   EXPECT_GT(chosen->draft_tokens, 0u);
   EXPECT_TRUE(Has(chosen->line, "heavy")) << chosen->line;
   draft_input_.learned.draft_token_s = 1;
-  EXPECT_EQ(ChooseSpeculation({.draft = "d.gguf"}, draft_input_)->kind, SpeculationKind::kNone) << "a token of it takes longer than a pass";
+  EXPECT_EQ(ChooseSpeculation({.draft = "d.gguf"}, draft_input_)->kind, SpeculationKind::kNone)
+      << "a token of it takes longer than a pass";
 }
 
 TEST_F(ChooseSpeculationTest, NgramsNeverGetLessThanTheFreeLength) {
@@ -170,7 +176,8 @@ TEST_F(ChooseSpeculationTest, AnEngineThatCannot) {
   EXPECT_EQ(ChooseSpeculation({.mode = "on"}, input).status().code(), Code::kUnsupported);
   EXPECT_EQ(ChooseSpeculation({.draft = "d.gguf"}, input).status().code(), Code::kUnsupported);
   draft_input_.draft_type = "draft-eagle3";
-  EXPECT_EQ(ChooseSpeculation({.draft = "d.gguf"}, draft_input_).status().code(), Code::kUnsupported) << "its --spec-type has no such value";
+  EXPECT_EQ(ChooseSpeculation({.draft = "d.gguf"}, draft_input_).status().code(), Code::kUnsupported)
+      << "its --spec-type has no such value";
 }
 
 TEST_F(ChooseSpeculationTest, TheReportHasARowForEachAcceptance) {
@@ -196,7 +203,8 @@ ModelSetup ModelWithHead(uint64_t budget) {
   setup.catalogue.head_blocks = 1;
   TensorEntry& head = setup.catalogue.tensors.back();
   head.name = "blk." + std::to_string(head.layer) + ".nextn.eh_proj.weight";
-  setup.weights = SelectWeights(setup.catalogue, [](const TensorEntry&) { return false; }, true);
+  setup.weights = SelectWeights(
+      setup.catalogue, [](const TensorEntry&) { return false; }, true);
   return setup;
 }
 
@@ -223,7 +231,8 @@ TEST_F(ChooseSpeculationTest, TheModelsOwnHeadDrafts) {
   input.learned.acceptance_known = true;
   input.learned.acceptance = 0.9;
   input.learned.passes = {{4, cost.pass.Seconds(4)}};
-  EXPECT_EQ(ChooseSpeculation({}, input)->draft_tokens, BestDraftLength(DraftCostOf(model, input.machine, input.learned, true), 0.9));
+  EXPECT_EQ(ChooseSpeculation({}, input)->draft_tokens,
+            BestDraftLength(DraftCostOf(model, input.machine, input.learned, true), 0.9));
 }
 
 TEST_F(ChooseSpeculationTest, AHeadPaysWhereItPromisesMore) {
@@ -258,7 +267,8 @@ TEST_F(ChooseSpeculationTest, AHeadNeedsMemoryForItsWeights) {
 TEST_F(ChooseSpeculationTest, WhyAHeadIsNotUsedIsSaidToWhoAsked) {
   input_.why_no_head = "this llama.cpp cannot";
   EXPECT_FALSE(Has(Choose().line, "own head")) << Choose().line;
-  EXPECT_TRUE(Has(Choose({.mode = "on"}).line, "the model's own head does not draft: this llama.cpp cannot")) << Choose({.mode = "on"}).line;
+  EXPECT_TRUE(Has(Choose({.mode = "on"}).line, "the model's own head does not draft: this llama.cpp cannot"))
+      << Choose({.mode = "on"}).line;
 }
 
 }  // namespace

@@ -10,7 +10,8 @@
 namespace headrace::cli {
 
 // 64 MiB of weights, eight matrices; `budget` bytes for them (--weights-ram).
-inline ModelSetup TestModel(uint64_t budget, FlashMode mode = FlashMode::kAuto, const std::optional<EngineMemory>& engine = std::nullopt) {
+inline ModelSetup TestModel(uint64_t budget, FlashMode mode = FlashMode::kAuto,
+                            const std::optional<EngineMemory>& engine = std::nullopt) {
   ModelSetup setup;
   setup.path = "m.gguf";
   setup.catalogue.architecture = "llama";

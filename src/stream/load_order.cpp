@@ -8,7 +8,9 @@ size_t LastAlike(const std::vector<FileRange>& asked) {
   if (asked.size() < 4) return 0;
   const FileRange &last = asked.back(), &before = asked[asked.size() - 2];
   for (size_t i = asked.size() - 2; i > 0; --i) {
-    if (asked[i].bytes == last.bytes && asked[i - 1].bytes == before.bytes && asked[i].offset - asked[i - 1].offset == last.offset - before.offset) return i;
+    if (asked[i].bytes == last.bytes && asked[i - 1].bytes == before.bytes &&
+        asked[i].offset - asked[i - 1].offset == last.offset - before.offset)
+      return i;
   }
   return 0;
 }

@@ -1,5 +1,5 @@
-// In which order a model's tensors are loaded, guessed from those before: layers repeat themselves, and within one the order is not that of the file (llama.cpp
-// asks for gate, down, up where files have gate, up, down). Pure.
+// In which order a model's tensors are loaded, guessed from those before: layers repeat themselves, and within one the
+// order is not that of the file (llama.cpp asks for gate, down, up where files have gate, up, down). Pure.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +18,8 @@ class LoadOrder {
   // It was asked for.
   void Add(const FileRange& range) { asked_.push_back(range); }
   void Clear() { asked_.clear(); }
-  // What will follow, up to so many bytes of a file: what followed the last time that two ranges of these sizes stood so to each other. Nothing
-  // when there was no such time.
+  // What will follow, up to so many bytes of a file: what followed the last time that two ranges of these sizes stood
+  // so to each other. Nothing when there was no such time.
   std::vector<FileRange> Next(uint64_t bytes, uint64_t file_bytes) const;
 
  private:

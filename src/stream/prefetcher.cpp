@@ -150,7 +150,8 @@ bool Prefetcher::AdmitSegment() {
   }
   const uint64_t end = entry.position + entry.span;
   if (end > ring_.bytes()) return false;
-  const bool touched = end <= touched_ || headroom_ == nullptr || headroom_->Touch(ring_.data() + touched_, end - touched_);
+  const bool touched =
+      end <= touched_ || headroom_ == nullptr || headroom_->Touch(ring_.data() + touched_, end - touched_);
   if (!touched && !entries_.empty()) return false;
   touched_ = std::max(touched_, end);
   entry.chunks = static_cast<uint32_t>((entry.span + kChunkBytes - 1) / kChunkBytes);

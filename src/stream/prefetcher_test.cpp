@@ -96,7 +96,8 @@ class RoomFor final : public Headroom {
 TEST_F(PrefetcherTest, WithoutHeadroomTheRingStaysSmall) {
   RoomFor room(kMiB);
   auto prefetcher = Start(4 * kMiB, &room);
-  const std::vector<Segment> pass = {At(0, 600 * kKiB), At(kMiB, 600 * kKiB), At(2 * kMiB, 600 * kKiB), At(3 * kMiB, 600 * kKiB)};
+  const std::vector<Segment> pass = {At(0, 600 * kKiB), At(kMiB, 600 * kKiB), At(2 * kMiB, 600 * kKiB),
+                                     At(3 * kMiB, 600 * kKiB)};
   const uint8_t* first = nullptr;
   for (int i = 0; i < 3; ++i) {
     prefetcher->Announce(pass, pass);

@@ -30,7 +30,8 @@ Status RangeCopy::Open() {
   return {};
 }
 
-Status RangeCopy::TakeAll(const std::shared_ptr<const SourceFile>& file, const FileRange& range, std::span<const FileRange> next, const Take& take) {
+Status RangeCopy::TakeAll(const std::shared_ptr<const SourceFile>& file, const FileRange& range,
+                          std::span<const FileRange> next, const Take& take) {
   if (file != file_) ring_->Reset();
   file_ = file;
   std::vector<Segment> pieces;
@@ -53,13 +54,15 @@ Status RangeCopy::TakeAll(const std::shared_ptr<const SourceFile>& file, const F
   return {};
 }
 
-Status RangeCopy::Copy(const std::shared_ptr<const SourceFile>& file, uint64_t offset, uint64_t bytes, const Take& take) {
+Status RangeCopy::Copy(const std::shared_ptr<const SourceFile>& file, uint64_t offset, uint64_t bytes,
+                       const Take& take) {
   const std::lock_guard lock(mutex_);
   HEADRACE_RETURN_IF_ERROR(Open());
   return TakeAll(file, {offset, bytes}, {}, take);
 }
 
-Status RangeCopy::CopyAndReadOn(const std::shared_ptr<const SourceFile>& file, uint64_t offset, uint64_t bytes, const Take& take) {
+Status RangeCopy::CopyAndReadOn(const std::shared_ptr<const SourceFile>& file, uint64_t offset, uint64_t bytes,
+                                const Take& take) {
   const std::lock_guard lock(mutex_);
   HEADRACE_RETURN_IF_ERROR(Open());
   if (file != file_) order_.Clear();

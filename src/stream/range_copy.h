@@ -1,5 +1,5 @@
-// Ranges of files handed on piece by piece, each while the disk reads the next: for bytes that go somewhere else at once, as weights to a device do.
-// Knows nothing of tensors.
+// Ranges of files handed on piece by piece, each while the disk reads the next: for bytes that go somewhere else at
+// once, as weights to a device do. Knows nothing of tensors.
 #pragma once
 
 #include <atomic>
@@ -31,10 +31,13 @@ class RangeCopy {
 
   // Takes bytes at an offset in the range; they are no longer there when it returns.
   using Take = std::function<void(const uint8_t* data, uint64_t offset, uint64_t bytes)>;
-  // Hands [offset, offset + bytes) of the file on, in order. Errors: the read's, those of the memory that is needed; less was taken then.
+  // Hands [offset, offset + bytes) of the file on, in order. Errors: the read's, those of the memory that is needed;
+  // less was taken then.
   Status Copy(const std::shared_ptr<const SourceFile>& file, uint64_t offset, uint64_t bytes, const Take& take);
-  // The same for the tensors of a model that is loaded: what will probably be asked for next (LoadOrder) is read meanwhile.
-  Status CopyAndReadOn(const std::shared_ptr<const SourceFile>& file, uint64_t offset, uint64_t bytes, const Take& take);
+  // The same for the tensors of a model that is loaded: what will probably be asked for next (LoadOrder) is read
+  // meanwhile.
+  Status CopyAndReadOn(const std::shared_ptr<const SourceFile>& file, uint64_t offset, uint64_t bytes,
+                       const Take& take);
 
   // Gives the memory back, unless a range was copied since this was called last.
   void CloseIfIdle();
@@ -44,18 +47,19 @@ class RangeCopy {
   uint64_t memory_bytes() const { return open_ ? kRingBytes : 0; }
 
  private:
-  Status Open();                                    // needs mutex_
+  Status Open();  // needs mutex_
   // Takes a range, while those after it are read as far as the ring goes.
-  Status TakeAll(const std::shared_ptr<const SourceFile>& file, const FileRange& range, std::span<const FileRange> next, const Take& take);  // needs mutex_
+  Status TakeAll(const std::shared_ptr<const SourceFile>& file, const FileRange& range, std::span<const FileRange> next,
+                 const Take& take);  // needs mutex_
 
   ReadService& reads_;
   Headroom& headroom_;
   std::atomic<bool> open_{false}, used_{false};
 
-  std::mutex mutex_;                                // guards all below
+  std::mutex mutex_;  // guards all below
   std::unique_ptr<Prefetcher> ring_;
-  std::shared_ptr<const SourceFile> file_;          // of what was copied last
-  LoadOrder order_;                                 // of that file
+  std::shared_ptr<const SourceFile> file_;  // of what was copied last
+  LoadOrder order_;                         // of that file
 };
 
 }  // namespace headrace

@@ -48,7 +48,8 @@ class RangeCopyTest : public ::testing::Test {
       EXPECT_LE(count, RangeCopy::kPieceBytes);
       copied.insert(copied.end(), data, data + count);
     };
-    const Status status = reads_on ? copies.CopyAndReadOn(file_, offset, bytes, take) : copies.Copy(file_, offset, bytes, take);
+    const Status status =
+        reads_on ? copies.CopyAndReadOn(file_, offset, bytes, take) : copies.Copy(file_, offset, bytes, take);
     EXPECT_TRUE(status.ok()) << status.message();
     return copied;
   }
@@ -90,7 +91,8 @@ TEST_F(RangeCopyTest, WhatFollowsInAnyOrderIsReadOnce) {
   }
   copies.Close();
   // Besides: whole pages, and the layer that was expected after the last one.
-  EXPECT_LE(reads_.bytes_read(), copied + ranges * 2 * kPageBytes + kLayer + 4 * kPageBytes) << "something was read twice";
+  EXPECT_LE(reads_.bytes_read(), copied + ranges * 2 * kPageBytes + kLayer + 4 * kPageBytes)
+      << "something was read twice";
 }
 
 TEST_F(RangeCopyTest, NothingIsReadAheadOfASingleRange) {
@@ -122,10 +124,11 @@ TEST_F(RangeCopyTest, AReadThatFailsIsAnErrorAndTheNextCopyIsRight) {
   });
   RangeCopy copies(reads, headroom_);
   uint64_t taken = 0;
-  const Status failed = copies.CopyAndReadOn(file_, 0, 20 * kMiB, [&](const uint8_t* data, uint64_t at, uint64_t bytes) {
-    EXPECT_EQ(std::memcmp(data, &content_[at], bytes), 0);
-    taken += bytes;
-  });
+  const Status failed =
+      copies.CopyAndReadOn(file_, 0, 20 * kMiB, [&](const uint8_t* data, uint64_t at, uint64_t bytes) {
+        EXPECT_EQ(std::memcmp(data, &content_[at], bytes), 0);
+        taken += bytes;
+      });
   EXPECT_EQ(failed.code(), Code::kIo) << failed.message();
   EXPECT_EQ(taken, 8 * kMiB);
   ExpectCopied(copies, 9 * kMiB, 20 * kMiB);

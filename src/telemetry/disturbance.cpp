@@ -21,27 +21,32 @@
 namespace headrace {
 namespace {
 
-constexpr uint64_t kSectorBytes = 512;   // of these counters, whatever the disk's own are
+constexpr uint64_t kSectorBytes = 512;  // of these counters, whatever the disk's own are
 
 struct FolderCloser {
   void operator()(DIR* folder) const { closedir(folder); }
 };
 
-// How long processors ran for others than this process since the system started, what the host of a virtual machine took among it.
+// How long processors ran for others than this process since the system started, what the host of a virtual machine
+// took among it.
 std::optional<uint64_t> OthersRanNs() {
   const auto text = ReadTextFile("/proc/stat");
   uint64_t user = 0, nice = 0, system = 0, irq = 0, softirq = 0, steal = 0;
-  if (!text || std::sscanf(text->c_str(), "cpu %lu %lu %lu %*u %*u %lu %lu %lu", &user, &nice, &system, &irq, &softirq, &steal) != 6) return std::nullopt;
+  if (!text || std::sscanf(text->c_str(), "cpu %lu %lu %lu %*u %*u %lu %lu %lu", &user, &nice, &system, &irq, &softirq,
+                           &steal) != 6)
+    return std::nullopt;
   timespec own{};
   if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &own) != 0) return std::nullopt;
-  const uint64_t all = (user + nice + system + irq + softirq + steal) * (1'000'000'000 / static_cast<uint64_t>(sysconf(_SC_CLK_TCK)));
+  const uint64_t all =
+      (user + nice + system + irq + softirq + steal) * (1'000'000'000 / static_cast<uint64_t>(sysconf(_SC_CLK_TCK)));
   const uint64_t own_ns = static_cast<uint64_t>(own.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(own.tv_nsec);
   return all - std::min(all, own_ns);
 }
 
 // Read and written since the system started. A partition or mapped device has its own.
 std::optional<uint64_t> MovedBytes(uint64_t device) {
-  const auto text = ReadTextFile(fmt::format("/sys/dev/block/{}:{}/stat", gnu_dev_major(device), gnu_dev_minor(device)));
+  const auto text =
+      ReadTextFile(fmt::format("/sys/dev/block/{}:{}/stat", gnu_dev_major(device), gnu_dev_minor(device)));
   uint64_t read = 0, written = 0;
   if (!text || std::sscanf(text->c_str(), "%*u %*u %lu %*u %*u %*u %lu", &read, &written) != 2) return std::nullopt;
   return (read + written) * kSectorBytes;
@@ -85,7 +90,8 @@ uint64_t Disturbance::TakeThreads() {
 uint64_t Disturbance::TakeDisk(const OwnDisk& disk) {
   const auto moved = disk.device != 0 && disk.bytes_per_s > 0 ? MovedBytes(disk.device) : std::nullopt;
   const bool same = moved && device_ == disk.device;
-  const uint64_t all = same ? *moved - std::min(*moved, moved_bytes_) : 0, own = disk.bytes - std::min(disk.bytes, own_bytes_);
+  const uint64_t all = same ? *moved - std::min(*moved, moved_bytes_) : 0,
+                 own = disk.bytes - std::min(disk.bytes, own_bytes_);
   device_ = moved ? disk.device : 0;
   moved_bytes_ = moved.value_or(0);
   own_bytes_ = disk.bytes;

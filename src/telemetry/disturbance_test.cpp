@@ -62,15 +62,19 @@ TEST(Disturbance, TheDisksBytesOfOthersCountAndOwnOnesDoNot) {
   struct stat info {};
   ASSERT_EQ(fstat(file, &info), 0);
   std::error_code error;
-  const std::string counters = "/sys/dev/block/" + std::to_string(major(info.st_dev)) + ":" + std::to_string(minor(info.st_dev)) + "/stat";
+  const std::string counters =
+      "/sys/dev/block/" + std::to_string(major(info.st_dev)) + ":" + std::to_string(minor(info.st_dev)) + "/stat";
   const bool told = std::filesystem::exists(counters, error);
   // A byte takes a second: no thread waits as long.
-  const auto taken = [&](Disturbance& disturbance, uint64_t own) { return disturbance.Take({info.st_dev, 1, own}) / 1'000'000'000; };
+  const auto taken = [&](Disturbance& disturbance, uint64_t own) {
+    return disturbance.Take({info.st_dev, 1, own}) / 1'000'000'000;
+  };
   constexpr uint64_t kBytes = 1 << 20;
   Disturbance others, own;
   EXPECT_EQ(taken(others, 0) + taken(own, 0), 0u);
   const std::string text(kBytes, 'x');
-  const bool written = ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && ::fsync(file) == 0;
+  const bool written =
+      ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && ::fsync(file) == 0;
   ::close(file);
   ::unlink(path);
   ASSERT_TRUE(written);

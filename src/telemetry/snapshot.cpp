@@ -63,7 +63,9 @@ Status SnapshotWriter::MapFile(const std::string& path) {
   const auto failed = [&](const char* what) {
     return Status(Code::kIo, fmt::format("cannot {} the statistics file {}: {}", what, name, std::strerror(errno)));
   };
-  const auto open = [&](int flags) { return AboveStandardStreams(::open(name.c_str(), O_RDWR | O_CLOEXEC | flags, 0600)); };
+  const auto open = [&](int flags) {
+    return AboveStandardStreams(::open(name.c_str(), O_RDWR | O_CLOEXEC | flags, 0600));
+  };
   Descriptor fd = open(O_CREAT);
   if (!fd.valid()) return failed("create");
   struct flock lock {};
@@ -96,7 +98,9 @@ Result<SnapshotView> SnapshotView::Open(const std::string& path) {
   // Not a fifo that waits for a writer, not a link to anywhere.
   const Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW));
   if (!fd.valid()) {
-    const Code code = errno == EACCES || errno == EPERM ? Code::kPermission : errno == ELOOP ? Code::kCorrupt : Code::kNotFound;
+    const Code code = errno == EACCES || errno == EPERM ? Code::kPermission
+                      : errno == ELOOP                  ? Code::kCorrupt
+                                                        : Code::kNotFound;
     return Status(code, fmt::format("cannot open {}: {}", path, std::strerror(errno)));
   }
   struct stat info {};
@@ -105,13 +109,19 @@ Result<SnapshotView> SnapshotView::Open(const std::string& path) {
   SnapshotView view;
   view.snapshot_ = std::make_unique<Snapshot>();
   view.snapshot_->magic = 0;
-  const ssize_t count = !readable || !S_ISREG(info.st_mode) ? 0 : ::pread(fd.get(), static_cast<void*>(view.snapshot_.get()), sizeof(Snapshot), 0);
+  const ssize_t count = !readable || !S_ISREG(info.st_mode)
+                            ? 0
+                            : ::pread(fd.get(), static_cast<void*>(view.snapshot_.get()), sizeof(Snapshot), 0);
   // The first fields of every version.
-  if (count >= static_cast<ssize_t>(offsetof(Snapshot, process_id)) && view->magic == Snapshot::kMagic && view->version != Snapshot::kVersion) {
-    return Status(Code::kUnsupported, fmt::format("{} is of another version of headrace ({}, this one reads {})", path, view->version, Snapshot::kVersion));
+  if (count >= static_cast<ssize_t>(offsetof(Snapshot, process_id)) && view->magic == Snapshot::kMagic &&
+      view->version != Snapshot::kVersion) {
+    return Status(Code::kUnsupported, fmt::format("{} is of another version of headrace ({}, this one reads {})", path,
+                                                  view->version, Snapshot::kVersion));
   }
-  if (info.st_size == static_cast<off_t>(sizeof(Snapshot)) && view->magic == 0) return Status(Code::kNotFound, path + " is still empty");
-  if (count != static_cast<ssize_t>(sizeof(Snapshot)) || info.st_size != count || view->magic != Snapshot::kMagic || view->bytes != sizeof(Snapshot)) {
+  if (info.st_size == static_cast<off_t>(sizeof(Snapshot)) && view->magic == 0)
+    return Status(Code::kNotFound, path + " is still empty");
+  if (count != static_cast<ssize_t>(sizeof(Snapshot)) || info.st_size != count || view->magic != Snapshot::kMagic ||
+      view->bytes != sizeof(Snapshot)) {
     return Status(Code::kCorrupt, path + " holds no statistics of headrace");
   }
   view.snapshot_->model[sizeof view.snapshot_->model - 1] = '\0';

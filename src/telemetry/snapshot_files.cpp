@@ -52,7 +52,8 @@ std::vector<std::string> SnapshotFolders() {
   std::vector<std::string> folders;
   const char* temporary = std::getenv("TMPDIR");
   for (const char* folder : {"/dev/shm", temporary, "/tmp"}) {
-    if (folder != nullptr && *folder != '\0' && std::find(folders.begin(), folders.end(), folder) == folders.end()) folders.emplace_back(folder);
+    if (folder != nullptr && *folder != '\0' && std::find(folders.begin(), folders.end(), folder) == folders.end())
+      folders.emplace_back(folder);
   }
   return folders;
 }
@@ -67,7 +68,8 @@ Result<std::string> CreateSnapshotFile() {
     if (file.valid()) ::unlink(path.c_str());
     why += fmt::format("{}{}: {}", why.empty() ? "" : "; ", folder, std::strerror(error));
   }
-  return Status(Code::kIo, fmt::format("there are no statistics of this run, for no file can be made for them ({})", why));
+  return Status(Code::kIo,
+                fmt::format("there are no statistics of this run, for no file can be made for them ({})", why));
 }
 
 int ReserveSnapshot(int fd) {
@@ -91,7 +93,8 @@ std::vector<std::string> FindSnapshotFiles(const std::vector<std::string>& folde
 std::vector<std::string> SnapshotFilesOf(const std::string& path) {
   std::vector<std::string> paths = {path};
   const fs::path whole(path);
-  for (std::string& other : FilesThatBegin(whole.parent_path().string(), whole.filename().string() + ".")) paths.push_back(std::move(other));
+  for (std::string& other : FilesThatBegin(whole.parent_path().string(), whole.filename().string() + "."))
+    paths.push_back(std::move(other));
   return paths;
 }
 

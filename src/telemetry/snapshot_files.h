@@ -13,12 +13,12 @@ namespace headrace {
 // /dev/shm, else $TMPDIR, else /tmp.
 std::vector<std::string> SnapshotFolders();
 
-// An empty one of this process, readable by this user alone, whose disk space or memory is reserved. Error: kIo, naming what is wrong
-// with each folder.
+// An empty one of this process, readable by this user alone, whose disk space or memory is reserved. Error: kIo, naming
+// what is wrong with each folder.
 Result<std::string> CreateSnapshotFile();
 
-// Takes the space of a snapshot in the open file, so that nothing can fail when it is written through a mapping: where a file
-// system is full that would end the process (SIGBUS). What the file holds stays. 0, or an errno.
+// Takes the space of a snapshot in the open file, so that nothing can fail when it is written through a mapping: where
+// a file system is full that would end the process (SIGBUS). What the file holds stays. 0, or an errno.
 int ReserveSnapshot(int fd);
 
 // All in those folders, whoever made them, by name. What is in them may be anything.

@@ -34,7 +34,9 @@ class SnapshotFilesTest : public ::testing::Test {
     ::waitpid(gone_, nullptr, 0);
   }
   void TearDown() override { fs::remove_all(folder_); }
-  std::string PathOf(pid_t owner, const std::string& end = "abcdef") const { return folder_ + "/headrace-" + std::to_string(owner) + "-" + end; }
+  std::string PathOf(pid_t owner, const std::string& end = "abcdef") const {
+    return folder_ + "/headrace-" + std::to_string(owner) + "-" + end;
+  }
   static void Write(const std::string& path) {
     SnapshotWriter writer;
     ASSERT_TRUE(writer.MapFile(path).ok());
@@ -44,12 +46,14 @@ class SnapshotFilesTest : public ::testing::Test {
   pid_t gone_ = 0;
 };
 
-// Runs `check` in a child that sees file systems of its own, each of 64 KiB and full, in these folders. None where that is not allowed.
+// Runs `check` in a child that sees file systems of its own, each of 64 KiB and full, in these folders. None where that
+// is not allowed.
 std::optional<bool> WithFullFolders(const std::vector<std::string>& folders, const std::function<bool()>& check) {
   constexpr int kWrong = 1, kCannot = 2;
   const pid_t child = ::fork();
   if (child == 0) {
-    if (::unshare(CLONE_NEWNS) != 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) ::_exit(kCannot);
+    if (::unshare(CLONE_NEWNS) != 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
+      ::_exit(kCannot);
     for (const std::string& folder : folders) {
       if (::mount("none", folder.c_str(), "tmpfs", 0, "size=64k") != 0) ::_exit(kCannot);
       std::ofstream(folder + "/fill") << std::string(128 << 10, 'x');
@@ -59,7 +63,7 @@ std::optional<bool> WithFullFolders(const std::vector<std::string>& folders, con
   int status = 0;
   ::waitpid(child, &status, 0);
   if (WIFEXITED(status) && WEXITSTATUS(status) == kCannot) return std::nullopt;
-  return WIFEXITED(status) && WEXITSTATUS(status) == 0;   // a signal is wrong, too
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;  // a signal is wrong, too
 }
 
 TEST_F(SnapshotFilesTest, AFullFolderIsPassedOver) {
@@ -68,20 +72,22 @@ TEST_F(SnapshotFilesTest, AFullFolderIsPassedOver) {
     ::setenv("TMPDIR", folder_.c_str(), 1);
     SnapshotWriter writer;
     const auto path = CreateSnapshotFile();
-    return path.ok() && path->starts_with(folder_ + "/headrace-") && writer.MapFile(*path).ok() && FindSnapshotFiles({"/dev/shm"}).empty();
+    return path.ok() && path->starts_with(folder_ + "/headrace-") && writer.MapFile(*path).ok() &&
+           FindSnapshotFiles({"/dev/shm"}).empty();
   });
   if (!next) GTEST_SKIP() << "cannot mount a file system here";
   EXPECT_TRUE(*next);
   const auto none = WithFullFolders({"/dev/shm", "/tmp"}, [] {
     ::setenv("TMPDIR", "/dev/shm", 1);
     const auto path = CreateSnapshotFile();
-    return !path.ok() && path.status().message().find("No space left on device") != std::string::npos && FindSnapshotFiles({"/dev/shm", "/tmp"}).empty();
+    return !path.ok() && path.status().message().find("No space left on device") != std::string::npos &&
+           FindSnapshotFiles({"/dev/shm", "/tmp"}).empty();
   });
   EXPECT_EQ(none, true);
   const auto named = WithFullFolders({folder_ + "/full"}, [&] {
     SnapshotWriter writer;
     const Status mapped = writer.MapFile(folder_ + "/full/named");
-    writer->passes = 1;   // in memory of its own
+    writer->passes = 1;  // in memory of its own
     return mapped.code() == Code::kIo;
   });
   EXPECT_EQ(named, true);
@@ -100,10 +106,12 @@ TEST_F(SnapshotFilesTest, ACreatedFileIsFoundAndOursAlone) {
 }
 
 TEST_F(SnapshotFilesTest, FindsByNameOnly) {
-  for (const std::string& name : {PathOf(1), PathOf(1) + ".77", folder_ + "/headrace-x", folder_ + "/headrace-12", folder_ + "/headrace--1-abc", folder_ + "/other"}) {
+  for (const std::string& name : {PathOf(1), PathOf(1) + ".77", folder_ + "/headrace-x", folder_ + "/headrace-12",
+                                  folder_ + "/headrace--1-abc", folder_ + "/other"}) {
     std::ofstream(name) << "x";
   }
-  EXPECT_EQ(FindSnapshotFiles({folder_, folder_ + "/absent"}), (std::vector<std::string>{PathOf(1), PathOf(1) + ".77"}));
+  EXPECT_EQ(FindSnapshotFiles({folder_, folder_ + "/absent"}),
+            (std::vector<std::string>{PathOf(1), PathOf(1) + ".77"}));
   EXPECT_EQ(SnapshotFilesOf(PathOf(1)), (std::vector<std::string>{PathOf(1), PathOf(1) + ".77"}));
 }
 

@@ -48,7 +48,8 @@ Processes ReadProcesses(const std::vector<std::string>& more_files) {
       const Code code = view.status().code();
       if (code == Code::kPermission) ++unreadable;
       if (code == Code::kNotFound) RemoveIfAbandoned(path);
-      if (code == Code::kUnsupported || code == Code::kCorrupt) processes.notes.push_back("ignored: " + Printable(view.status().message()));
+      if (code == Code::kUnsupported || code == Code::kCorrupt)
+        processes.notes.push_back("ignored: " + Printable(view.status().message()));
       continue;
     }
     if (!view->alive()) {
@@ -61,17 +62,20 @@ Processes ReadProcesses(const std::vector<std::string>& more_files) {
     process.statistics.last_error = Printable(process.statistics.last_error);
     process.pid = static_cast<pid_t>(process.statistics.process_id);
     if (!IsOf(process.pid, view->user())) {
-      processes.notes.push_back(fmt::format("ignored: {} names process {}, which is another user's or runs elsewhere (a container?)", Printable(path),
-                                            process.pid));
+      processes.notes.push_back(
+          fmt::format("ignored: {} names process {}, which is another user's or runs elsewhere (a container?)",
+                      Printable(path), process.pid));
       continue;
     }
     process.program = ProgramOf(process.pid);
     processes.list.push_back(std::move(process));
   }
   if (unreadable > 0) {
-    processes.notes.push_back(fmt::format("{} of other users not shown: only they and root may read {}", unreadable, unreadable == 1 ? "it" : "them"));
+    processes.notes.push_back(fmt::format("{} of other users not shown: only they and root may read {}", unreadable,
+                                          unreadable == 1 ? "it" : "them"));
   }
-  std::stable_sort(processes.list.begin(), processes.list.end(), [](const Process& a, const Process& b) { return a.pid < b.pid; });
+  std::stable_sort(processes.list.begin(), processes.list.end(),
+                   [](const Process& a, const Process& b) { return a.pid < b.pid; });
   return processes;
 }
 

@@ -12,12 +12,12 @@ namespace headrace::top {
 
 struct Process {
   pid_t pid = 0;
-  std::string program;          // file name of what runs
+  std::string program;  // file name of what runs
   cli::Statistics statistics;
 };
 
 struct Processes {
-  std::vector<Process> list;    // by pid
+  std::vector<Process> list;       // by pid
   std::vector<std::string> notes;  // files that were left out, and why: one line each
 };
 

@@ -12,7 +12,9 @@ uint64_t Added(uint64_t before, uint64_t now) { return now >= before ? now - bef
 
 double Ratio(double part, double whole) { return whole > 0 ? part / whole : 0; }
 
-double Share(uint64_t part, uint64_t whole) { return std::min(1.0, Ratio(static_cast<double>(part), static_cast<double>(whole))); }
+double Share(uint64_t part, uint64_t whole) {
+  return std::min(1.0, Ratio(static_cast<double>(part), static_cast<double>(whole)));
+}
 
 }  // namespace
 
@@ -37,7 +39,8 @@ Rates RatesOf(const std::deque<Sample>& samples) {
   if (const uint64_t chosen = Added(before.experts_chosen, now.experts_chosen); chosen > 0) {
     rates.hit_rate = Share(Added(before.expert_hits, now.expert_hits), chosen);
   }
-  rates.memory_bytes_per_s = 1e9 * Ratio(static_cast<double>(now.decode_weight_bytes), static_cast<double>(now.decode_kernel_ns));
+  rates.memory_bytes_per_s =
+      1e9 * Ratio(static_cast<double>(now.decode_weight_bytes), static_cast<double>(now.decode_kernel_ns));
 
   // The youngest reading that is enough passes away, or the oldest.
   const Sample* from = &previous;

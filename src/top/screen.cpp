@@ -56,7 +56,7 @@ void Draw(const View& view) {
 }
 
 struct Place {
-  pid_t pid = 0;          // of the selected process
+  pid_t pid = 0;  // of the selected process
   size_t selected = 0;
   bool details = false;
   size_t scroll = 0;
@@ -65,7 +65,8 @@ struct Place {
 // The selection stays with its process while others come and go.
 void Follow(const Picture& picture, Place& place) {
   const auto& rows = picture.rows;
-  const auto same = std::find_if(rows.begin(), rows.end(), [&](const Row& row) { return row.process.pid == place.pid; });
+  const auto same =
+      std::find_if(rows.begin(), rows.end(), [&](const Row& row) { return row.process.pid == place.pid; });
   if (same != rows.end()) {
     place.selected = static_cast<size_t>(same - rows.begin());
   } else {
@@ -99,7 +100,9 @@ Status ShowScreen(Watch& watch, double interval_s) {
   const Terminal terminal;
   if (!terminal.ok()) {
     const char* name = std::getenv("TERM");
-    return Status(Code::kUnsupported, fmt::format("cannot draw on this terminal (TERM={}); headrace top --once prints text", name == nullptr ? "" : name));
+    return Status(Code::kUnsupported,
+                  fmt::format("cannot draw on this terminal (TERM={}); headrace top --once prints text",
+                              name == nullptr ? "" : name));
   }
   const auto interval = std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(interval_s));
   Place place;
@@ -109,7 +112,8 @@ Status ShowScreen(Watch& watch, double interval_s) {
   for (;;) {
     Follow(picture, place);
     const auto width = static_cast<size_t>(std::max(COLS, 1)), height = static_cast<size_t>(std::max(LINES, 1));
-    Draw(place.details ? DetailView(picture.rows[place.selected], place.scroll, width, height) : TableView(picture, place.selected, width, height));
+    Draw(place.details ? DetailView(picture.rows[place.selected], place.scroll, width, height)
+                       : TableView(picture, place.selected, width, height));
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(next - Clock::now());
     timeout(static_cast<int>(std::max<int64_t>(left.count(), 0)));
     const int key = getch();

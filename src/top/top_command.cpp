@@ -10,8 +10,8 @@
 #include <thread>
 #include <vector>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include "report/exit_status.h"
 #include "report/output.h"
@@ -68,14 +68,18 @@ int Top(const TopOptions& options, bool interval_given) {
 }  // namespace
 
 void AddTopCommand(CLI::App& app, cli::CommandLine& line) {
-  CLI::App* command = app.add_subcommand("top", "Show every process that streams weights, live: speed, disk, memory, what limits it");
+  CLI::App* command =
+      app.add_subcommand("top", "Show every process that streams weights, live: speed, disk, memory, what limits it");
   command->footer(kExamples);
   const auto options = std::make_shared<TopOptions>();
   command->add_flag("--json", options->json, "JSON instead of a screen or text");
   command->add_flag("--once", options->once, "Look once and end, also on a terminal");
-  const CLI::Option* interval = command->add_option("--interval", options->interval_s, "Seconds between two looks (default 1); with --json go on until Ctrl-C")
-                                    ->type_name("SECONDS")
-                                    ->check(CLI::Range(0.1, 3600.0));
+  const CLI::Option* interval =
+      command
+          ->add_option("--interval", options->interval_s,
+                       "Seconds between two looks (default 1); with --json go on until Ctrl-C")
+          ->type_name("SECONDS")
+          ->check(CLI::Range(0.1, 3600.0));
   command->add_option("files", options->files, "Statistics files elsewhere (HEADRACE_SNAPSHOT)")->type_name("FILE");
   command->callback([options, interval, &line] {
     line.action = [options, interval] { return Top(*options, interval->count() > 0); };

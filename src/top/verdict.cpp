@@ -24,7 +24,9 @@ constexpr uint64_t kUsualMemory = 4 * kGiB;
 
 double Double(uint64_t value) { return static_cast<double>(value); }
 
-uint64_t AbsentExperts(const cli::Statistics& s) { return s.expert_bytes - std::min(s.expert_bytes, s.expert_cache_bytes); }
+uint64_t AbsentExperts(const cli::Statistics& s) {
+  return s.expert_bytes - std::min(s.expert_bytes, s.expert_cache_bytes);
+}
 
 std::string DiskAdvice(const cli::Statistics& s, const Rates& rates, const Machine& machine) {
   const uint64_t absent = s.streamed_bytes_per_pass + AbsentExperts(s);
@@ -40,8 +42,8 @@ std::string DiskAdvice(const cli::Statistics& s, const Rates& rates, const Machi
     advice = "a draft model: more tokens for the same passes; or a faster disk";
   }
   if (machine.disk_bytes_per_s > 0 && rates.pass_disk_bytes_per_s < kBusyDiskShare * machine.disk_bytes_per_s) {
-    advice += fmt::format("; the disk gives {:.2f} of its {:.2f} GB/s: does something else use it?", rates.pass_disk_bytes_per_s / 1e9,
-                          machine.disk_bytes_per_s / 1e9);
+    advice += fmt::format("; the disk gives {:.2f} of its {:.2f} GB/s: does something else use it?",
+                          rates.pass_disk_bytes_per_s / 1e9, machine.disk_bytes_per_s / 1e9);
   }
   return advice;
 }
@@ -50,12 +52,18 @@ std::string DiskAdvice(const cli::Statistics& s, const Rates& rates, const Machi
 
 const char* ToString(Limit limit) {
   switch (limit) {
-    case Limit::kPassive: return "passive";
-    case Limit::kLoading: return "loading";
-    case Limit::kIdle: return "idle";
-    case Limit::kDisk: return "disk-bound";
-    case Limit::kMemory: return "memory-bound";
-    case Limit::kCompute: return "compute-bound";
+    case Limit::kPassive:
+      return "passive";
+    case Limit::kLoading:
+      return "loading";
+    case Limit::kIdle:
+      return "idle";
+    case Limit::kDisk:
+      return "disk-bound";
+    case Limit::kMemory:
+      return "memory-bound";
+    case Limit::kCompute:
+      return "compute-bound";
   }
   return "";
 }
@@ -68,13 +76,15 @@ double SpeedUp(const cli::Statistics& s, const Rates& rates, uint64_t more_bytes
   const double expert_reads = s.passes > 0 ? Double(s.expert_bytes_read) / Double(s.passes) : 0;
   const double before = Double(s.streamed_bytes_per_pass) + expert_reads;
   if (before <= 0) return 1;
-  const double after = Double(s.streamed_bytes_per_pass - shared) + (absent > 0 ? expert_reads * (1 - Double(experts) / Double(absent)) : expert_reads);
+  const double after = Double(s.streamed_bytes_per_pass - shared) +
+                       (absent > 0 ? expert_reads * (1 - Double(experts) / Double(absent)) : expert_reads);
   return 1 / std::max({after / before, 1 - rates.wait_share, 0.01});
 }
 
 Verdict Judge(const cli::Statistics& s, const Rates& rates, const Machine& machine) {
   if (s.on_devices()) return {Limit::kPassive, "nothing streams: all layers are on devices"};
-  if (!s.streamed() || s.state == Snapshot::kPassive) return {Limit::kPassive, "nothing streams: its weights fit, or none are loaded"};
+  if (!s.streamed() || s.state == Snapshot::kPassive)
+    return {Limit::kPassive, "nothing streams: its weights fit, or none are loaded"};
   if (s.state == Snapshot::kLoading) return {Limit::kLoading, cli::ProgressText(s)};
   if (rates.busy_share < kIdleShare) return {Limit::kIdle, ""};
   if (rates.wait_share >= kDiskShare) return {Limit::kDisk, DiskAdvice(s, rates, machine)};
@@ -82,9 +92,10 @@ Verdict Judge(const cli::Statistics& s, const Rates& rates, const Machine& machi
       rates.memory_bytes_per_s >= kMemoryShare * machine.memory_bytes_per_s) {
     return {Limit::kMemory, "a smaller quantization: kernels wait for memory, not for the disk or the processor"};
   }
-  return {Limit::kCompute, rates.engine_share > rates.kernel_share
-                               ? "a shorter context or more threads: most of the time goes to the engine's own operations"
-                               : "more threads or a faster processor: the disk keeps up, more memory would not help"};
+  return {Limit::kCompute,
+          rates.engine_share > rates.kernel_share
+              ? "a shorter context or more threads: most of the time goes to the engine's own operations"
+              : "more threads or a faster processor: the disk keeps up, more memory would not help"};
 }
 
 }  // namespace headrace::top

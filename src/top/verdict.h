@@ -17,18 +17,18 @@ struct Machine {
 };
 
 enum class Limit {
-  kPassive,   // nothing streams
-  kLoading,   // the resident weights are on their way
-  kIdle,      // no pass runs
-  kDisk,      // passes wait for the disk
-  kMemory,    // the disk keeps up; kernels consume weights as fast as memory delivers them
-  kCompute,   // the disk keeps up
+  kPassive,  // nothing streams
+  kLoading,  // the resident weights are on their way
+  kIdle,     // no pass runs
+  kDisk,     // passes wait for the disk
+  kMemory,   // the disk keeps up; kernels consume weights as fast as memory delivers them
+  kCompute,  // the disk keeps up
 };
 const char* ToString(Limit limit);
 
 struct Verdict {
   Limit limit = Limit::kIdle;
-  std::string advice;             // one line, "" when there is none
+  std::string advice;  // one line, "" when there is none
 };
 
 Verdict Judge(const cli::Statistics& statistics, const Rates& rates, const Machine& machine);

@@ -11,14 +11,15 @@
 namespace headrace::top {
 namespace {
 
-constexpr const char* kNothing = "no process streams weights now; one that does: headrace run model.gguf --flash-mode on";
+constexpr const char* kNothing =
+    "no process streams weights now; one that does: headrace run model.gguf --flash-mode on";
 constexpr const char* kTableKeys = "q quit  arrows select  Enter details";
 constexpr const char* kDetailKeys = "q quit  arrows scroll  Enter back";
 
 struct Column {
   std::string title;
   bool left = false;
-  int rank = 0;                      // the highest goes first when there is no room
+  int rank = 0;  // the highest goes first when there is no room
   std::vector<std::string> cells;
   size_t width = 0;
 };
@@ -27,12 +28,17 @@ std::string Percent(double share) { return fmt::format("{:.0f}", 100 * share); }
 
 std::string Speed(double bytes_per_s) { return fmt::format("{:.2f}", bytes_per_s / 1e9); }
 
-std::string PerSecond(const std::optional<double>& rate) { return rate ? fmt::format("{:.{}f}", *rate, *rate < 10 ? 2 : 1) : "..."; }
+std::string PerSecond(const std::optional<double>& rate) {
+  return rate ? fmt::format("{:.{}f}", *rate, *rate < 10 ? 2 : 1) : "...";
+}
 
-std::string OfWhole(const std::string& part, const std::string& whole) { return whole.empty() ? part : part + "/" + whole; }
+std::string OfWhole(const std::string& part, const std::string& whole) {
+  return whole.empty() ? part : part + "/" + whole;
+}
 
 std::string Disk(const Row& row) {
-  return OfWhole(Speed(row.rates.disk_bytes_per_s), row.machine.disk_bytes_per_s > 0 ? Speed(row.machine.disk_bytes_per_s) : "");
+  return OfWhole(Speed(row.rates.disk_bytes_per_s),
+                 row.machine.disk_bytes_per_s > 0 ? Speed(row.machine.disk_bytes_per_s) : "");
 }
 
 std::string Memory(const cli::Statistics& s) {
@@ -54,10 +60,11 @@ std::string Cut(std::string text, size_t width) {
 }
 
 std::vector<Column> Columns(const Picture& picture) {
-  std::vector<Column> columns = {{"PID", false, 1, {}},         {"MODEL", true, 0, {}},       {"LIMITED BY", true, 2, {}},
-                                 {"TOK/S", false, 3, {}},       {"DISK GB/S", false, 4, {}},  {"WAIT/KERN/OWN %", false, 6, {}},
-                                 {"RESIDENT", false, 8, {}},    {"PER PASS", false, 7, {}},   {"HIT %", false, 9, {}},
-                                 {"MEMORY", false, 5, {}},      {"ERR/RETRY", false, 10, {}}, {"PROGRAM", true, 11, {}}};
+  std::vector<Column> columns = {
+      {"PID", false, 1, {}},      {"MODEL", true, 0, {}},       {"LIMITED BY", true, 2, {}},
+      {"TOK/S", false, 3, {}},    {"DISK GB/S", false, 4, {}},  {"WAIT/KERN/OWN %", false, 6, {}},
+      {"RESIDENT", false, 8, {}}, {"PER PASS", false, 7, {}},   {"HIT %", false, 9, {}},
+      {"MEMORY", false, 5, {}},   {"ERR/RETRY", false, 10, {}}, {"PROGRAM", true, 11, {}}};
   for (const Row& row : picture.rows) {
     const cli::Statistics& s = row.process.statistics;
     const std::vector<std::string> cells = {std::to_string(row.process.pid),
@@ -103,7 +110,8 @@ void Fit(std::vector<Column>& columns, size_t width) {
       }
     }
     if (columns.size() <= 2) return;
-    columns.erase(std::max_element(columns.begin(), columns.end(), [](const Column& a, const Column& b) { return a.rank < b.rank; }));
+    columns.erase(std::max_element(columns.begin(), columns.end(),
+                                   [](const Column& a, const Column& b) { return a.rank < b.rank; }));
     model = &*std::find_if(columns.begin(), columns.end(), [](const Column& column) { return column.rank == 0; });
   }
 }
@@ -124,7 +132,8 @@ std::string Line(const std::vector<Column>& columns, const std::function<std::st
 std::string Heading(const Picture& picture) {
   double disk = 0;
   for (const Row& row : picture.rows) disk += row.rates.disk_bytes_per_s;
-  return fmt::format("headrace top: {} process{}, {} GB/s from disk", picture.rows.size(), picture.rows.size() == 1 ? "" : "es", Speed(disk));
+  return fmt::format("headrace top: {} process{}, {} GB/s from disk", picture.rows.size(),
+                     picture.rows.size() == 1 ? "" : "es", Speed(disk));
 }
 
 std::string Advice(const Row& row) {
@@ -166,25 +175,36 @@ std::vector<std::pair<std::string, std::string>> Details(const Row& row) {
       {"limited by", ToString(row.verdict.limit)},
       {"would help", row.verdict.advice.empty() ? "-" : row.verdict.advice},
       {"speed", fmt::format("{} tokens/s, {} passes/s", PerSecond(r.tokens_per_s), PerSecond(r.passes_per_s))},
-      {"disk", fmt::format("{} GB/s now, {} probed", Speed(r.disk_bytes_per_s), row.machine.disk_bytes_per_s > 0 ? Speed(row.machine.disk_bytes_per_s) + " GB/s" : "not")},
-      {"time in passes", fmt::format("{} % waiting for the disk, {} in kernels, {} own, {} engine; busy {} % of the time", Percent(r.wait_share),
-                                     Percent(r.kernel_share), Percent(r.own_share), Percent(r.engine_share), Percent(r.busy_share))},
-      {"resident", fmt::format("{} of {}", FormatSize(s.resident_bytes), FormatSize(s.weight_bytes - std::min(s.weight_bytes, s.expert_bytes)))},
+      {"disk", fmt::format("{} GB/s now, {} probed", Speed(r.disk_bytes_per_s),
+                           row.machine.disk_bytes_per_s > 0 ? Speed(row.machine.disk_bytes_per_s) + " GB/s" : "not")},
+      {"time in passes",
+       fmt::format("{} % waiting for the disk, {} in kernels, {} own, {} engine; busy {} % of the time",
+                   Percent(r.wait_share), Percent(r.kernel_share), Percent(r.own_share), Percent(r.engine_share),
+                   Percent(r.busy_share))},
+      {"resident", fmt::format("{} of {}", FormatSize(s.resident_bytes),
+                               FormatSize(s.weight_bytes - std::min(s.weight_bytes, s.expert_bytes)))},
       {"streamed", fmt::format("{} per pass", FormatSize(s.streamed_bytes_per_pass))}};
   if (s.expert_bytes > 0) {
-    lines.emplace_back("experts", fmt::format("{} of {} in memory, room for {}; {} % of choices hit", FormatSize(s.expert_resident_bytes), FormatSize(s.expert_bytes),
-                                              FormatSize(s.expert_cache_bytes), r.hit_rate ? Percent(*r.hit_rate) : "-"));
+    lines.emplace_back("experts",
+                       fmt::format("{} of {} in memory, room for {}; {} % of choices hit",
+                                   FormatSize(s.expert_resident_bytes), FormatSize(s.expert_bytes),
+                                   FormatSize(s.expert_cache_bytes), r.hit_rate ? Percent(*r.hit_rate) : "-"));
   }
   if (s.uploaded_bytes > 0) {
-    lines.emplace_back("to devices", fmt::format("{} GB/s now; {} copied since the start, {} of it from memory", Speed(r.upload_bytes_per_s), FormatSize(s.uploaded_bytes),
+    lines.emplace_back("to devices", fmt::format("{} GB/s now; {} copied since the start, {} of it from memory",
+                                                 Speed(r.upload_bytes_per_s), FormatSize(s.uploaded_bytes),
                                                  FormatSize(s.uploaded_from_memory_bytes)));
   }
-  lines.emplace_back("memory", fmt::format("{}{}; {} for weights", FormatSize(s.process_bytes),
-                                           s.process_limit_bytes > 0 ? " of " + FormatSize(s.process_limit_bytes) + " used" : " used, no limit",
-                                           FormatSize(s.budget_bytes)));
-  lines.emplace_back("since the start", fmt::format("{} passes, {} tokens, {} read", s.passes, s.tokens, FormatSize(s.bytes_read)));
-  lines.emplace_back("errors", fmt::format("{}, {} reads failed, {} repeated{}", s.errors, s.reads_failed, s.reads_retried,
-                                           s.last_error.empty() ? "" : "; the first: " + s.last_error));
+  lines.emplace_back(
+      "memory",
+      fmt::format("{}{}; {} for weights", FormatSize(s.process_bytes),
+                  s.process_limit_bytes > 0 ? " of " + FormatSize(s.process_limit_bytes) + " used" : " used, no limit",
+                  FormatSize(s.budget_bytes)));
+  lines.emplace_back("since the start",
+                     fmt::format("{} passes, {} tokens, {} read", s.passes, s.tokens, FormatSize(s.bytes_read)));
+  lines.emplace_back("errors",
+                     fmt::format("{}, {} reads failed, {} repeated{}", s.errors, s.reads_failed, s.reads_retried,
+                                 s.last_error.empty() ? "" : "; the first: " + s.last_error));
   return lines;
 }
 
@@ -200,7 +220,9 @@ View TableView(const Picture& picture, size_t selected, size_t width, size_t hei
     Wrap(Advice(picture.rows[selected]), width, 3, below);
   }
   if (!picture.notes.empty()) {
-    below.push_back(picture.notes.size() == 1 ? picture.notes.front() : fmt::format("{} (and {} more)", picture.notes.front(), picture.notes.size() - 1));
+    below.push_back(picture.notes.size() == 1
+                        ? picture.notes.front()
+                        : fmt::format("{} (and {} more)", picture.notes.front(), picture.notes.size() - 1));
   }
   if (!picture.rows.empty()) {
     std::vector<Column> columns = Columns(picture);
@@ -239,10 +261,12 @@ std::string RenderText(const Picture& picture) {
   } else {
     const std::vector<Column> columns = Columns(picture);
     text = Line(columns, [](const Column& column) { return column.title; }) + "\n";
-    for (size_t i = 0; i < picture.rows.size(); ++i) text += Line(columns, [i](const Column& column) { return column.cells[i]; }) + "\n";
+    for (size_t i = 0; i < picture.rows.size(); ++i)
+      text += Line(columns, [i](const Column& column) { return column.cells[i]; }) + "\n";
     for (const Row& row : picture.rows) {
       text += Advice(row) + "\n";
-      if (!row.process.statistics.last_error.empty()) text += fmt::format("{} error: {}\n", row.process.pid, row.process.statistics.last_error);
+      if (!row.process.statistics.last_error.empty())
+        text += fmt::format("{} error: {}\n", row.process.pid, row.process.statistics.last_error);
     }
   }
   for (const std::string& note : picture.notes) text += note + "\n";

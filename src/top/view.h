@@ -14,8 +14,8 @@ struct View {
   int selected = -1;               // the line of the selected process, -1: none
 };
 
-// One row for each process, `selected` among them, with its advice, notes and keys below. Columns that do not fit are left
-// out, the least important first.
+// One row for each process, `selected` among them, with its advice, notes and keys below. Columns that do not fit are
+// left out, the least important first.
 View TableView(const Picture& picture, size_t selected, size_t width, size_t height);
 // Everything about one process, from its line `first` on.
 View DetailView(const Row& row, size_t first, size_t width, size_t height);

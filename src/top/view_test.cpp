@@ -21,7 +21,8 @@ Row MakeRow(pid_t pid) {
   row.rates.tokens_per_s = 1.94;
   row.rates.wait_share = 0.62;
   row.machine.disk_bytes_per_s = 2.4e9;
-  row.verdict = {Limit::kDisk, "4.00 GiB more memory, which is free: 1.7 times as fast; a second half of the line that is long"};
+  row.verdict = {Limit::kDisk,
+                 "4.00 GiB more memory, which is free: 1.7 times as fast; a second half of the line that is long"};
   return row;
 }
 
@@ -69,7 +70,8 @@ TEST(TableView, ASmallScreenKeepsWhatMatters) {
 
 TEST(TableView, AWideScreenHasAllColumns) {
   const std::string text = Joined(TableView(Many(1), 0, 250, 24));
-  for (const char* part : {"a-model-with-a-rather-long-name-q4_k_m.gguf", "0.00/2.40", "62/0/0", "4.00 GiB/5.00 GiB", "0/3", "llama-server"}) {
+  for (const char* part : {"a-model-with-a-rather-long-name-q4_k_m.gguf", "0.00/2.40", "62/0/0", "4.00 GiB/5.00 GiB",
+                           "0/3", "llama-server"}) {
     EXPECT_TRUE(Has(text, part)) << part << "\n" << text;
   }
 }
@@ -90,7 +92,8 @@ TEST(DetailView, SaysWhatIsCopiedToDevices) {
   row.process.statistics.uploaded_bytes = 3 * kGiB;
   row.process.statistics.uploaded_from_memory_bytes = kGiB;
   row.rates.upload_bytes_per_s = 5e9;
-  EXPECT_TRUE(Has(Joined(DetailView(row, 0, 120, 40)), "5.00 GB/s now; 3.00 GiB copied since the start, 1.00 GiB of it from memory"));
+  EXPECT_TRUE(Has(Joined(DetailView(row, 0, 120, 40)),
+                  "5.00 GB/s now; 3.00 GiB copied since the start, 1.00 GiB of it from memory"));
 }
 
 TEST(RenderText, HasRowsAdviceAndNotes) {
@@ -98,7 +101,8 @@ TEST(RenderText, HasRowsAdviceAndNotes) {
   picture.notes = {"ignored: x"};
   picture.rows[1].process.statistics.last_error = "the disk failed";
   const std::string text = RenderText(picture);
-  for (const char* part : {"PID", "1000", "1001 llama-server: disk-bound; 4.00 GiB more memory", "1001 error: the disk failed", "\nignored: x\n"}) {
+  for (const char* part : {"PID", "1000", "1001 llama-server: disk-bound; 4.00 GiB more memory",
+                           "1001 error: the disk failed", "\nignored: x\n"}) {
     EXPECT_TRUE(Has(text, part)) << part << "\n" << text;
   }
 }

@@ -21,7 +21,7 @@ struct Row {
 };
 
 struct Picture {
-  std::vector<Row> rows;             // by pid
+  std::vector<Row> rows;  // by pid
   std::vector<std::string> notes;
 };
 

@@ -151,7 +151,8 @@ TEST_F(BatchFailures, ReadsThatFailForAWhile) {
 TEST_F(BatchFailures, AFullDisk) {
   const std::string disk = tree_.Path("disk");
   fs::create_directory(disk);
-  if (geteuid() != 0 || mount("none", disk.c_str(), "tmpfs", 0, "size=64K") != 0) GTEST_SKIP() << "needs root to mount a file system";
+  if (geteuid() != 0 || mount("none", disk.c_str(), "tmpfs", 0, "size=64K") != 0)
+    GTEST_SKIP() << "needs root to mount a file system";
   // Room for a few results.
   std::ofstream(disk + "/rest", std::ios::binary) << std::string(56 << 10, 'x');
   const std::string results = disk + "/results.jsonl";
@@ -197,8 +198,10 @@ TEST_F(BatchFailures, RequestsThatEndTheEngine) {
   EXPECT_FALSE(Has(outcome.err, "try --flash-mode off")) << "nothing streamed: " << outcome.err;
   const auto results = ResultsById();
   ASSERT_EQ(results.size(), 6u);
-  for (const char* id : {"k0", "k1"}) EXPECT_EQ(results.at(id)["error"]["code"], "engine_crashed") << results.at(id).dump();
-  for (const char* id : {"r0", "r1", "r2", "r3"}) EXPECT_EQ(results.at(id)["response"]["status_code"], 200) << results.at(id).dump();
+  for (const char* id : {"k0", "k1"})
+    EXPECT_EQ(results.at(id)["error"]["code"], "engine_crashed") << results.at(id).dump();
+  for (const char* id : {"r0", "r1", "r2", "r3"})
+    EXPECT_EQ(results.at(id)["response"]["status_code"], 200) << results.at(id).dump();
 }
 
 }  // namespace

@@ -12,7 +12,8 @@
 namespace headrace::batch {
 namespace {
 
-constexpr std::array<const char*, 6> kPrompts = {"It is a truth", "He was", "She had never", "Mr. Darcy", "The evening", "I am"};
+constexpr std::array<const char*, 6> kPrompts = {"It is a truth", "He was",      "She had never",
+                                                 "Mr. Darcy",     "The evening", "I am"};
 
 }  // namespace
 
@@ -20,12 +21,14 @@ Json BatchTest::Completion(const std::string& custom_id, const std::string& prom
   return {{"custom_id", custom_id},
           {"method", "POST"},
           {"url", "/v1/completions"},
-          {"body", {{"prompt", prompt}, {"max_tokens", tokens}, {"temperature", 0}, {"ignore_eos", true}, {"model", "any"}}}};
+          {"body",
+           {{"prompt", prompt}, {"max_tokens", tokens}, {"temperature", 0}, {"ignore_eos", true}, {"model", "any"}}}};
 }
 
 std::string BatchTest::Completions(int count, int tokens) {
   std::string text;
-  for (int i = 0; i < count; ++i) text += Completion(fmt::format("r{}", i), kPrompts[static_cast<size_t>(i) % kPrompts.size()], tokens).dump() + "\n";
+  for (int i = 0; i < count; ++i)
+    text += Completion(fmt::format("r{}", i), kPrompts[static_cast<size_t>(i) % kPrompts.size()], tokens).dump() + "\n";
   return text;
 }
 
@@ -67,7 +70,8 @@ std::map<std::string, std::string> BatchTest::Texts() const {
     EXPECT_TRUE(result["error"].is_null()) << result;
     const Json response = result["response"];
     EXPECT_EQ(response.value("status_code", 0), 200) << result;
-    texts[id] = response.value("status_code", 0) == 200 ? response["body"]["choices"][0]["text"].get<std::string>() : "";
+    texts[id] =
+        response.value("status_code", 0) == 200 ? response["body"]["choices"][0]["text"].get<std::string>() : "";
   }
   return texts;
 }

@@ -35,8 +35,8 @@ class BatchTest : public cli::CommandTest {
   std::map<std::string, Json> ResultsById() const;
   // The text of each completion, by custom_id; a failure where it is no answer.
   std::map<std::string, std::string> Texts() const;
-  // All `count` are answered, and as their prompts want it. The engine's kernels round differently by the width of a pass and the
-  // place in the KV cache, so greedy texts part after a while: only their beginnings are compared.
+  // All `count` are answered, and as their prompts want it. The engine's kernels round differently by the width of a
+  // pass and the place in the KV cache, so greedy texts part after a while: only their beginnings are compared.
   void ExpectAllAnswered(size_t count) const;
   static std::string Beginning(const std::string& text) { return text.substr(0, 12); }
   size_t Lines() const;

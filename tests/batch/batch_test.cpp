@@ -23,7 +23,8 @@ TEST_F(Batches, TextsAreThoseOfRequestsOneByOne) {
   ASSERT_EQ(Batch(stock).status, 0);
   const auto expected = Texts();
   ExpectAllAnswered(6);
-  const auto alone = Batch({"--overwrite", "--flash-mode", "on", "--kernels", "plain", "--weights-ram", "4M", "--slots", "1"});
+  const auto alone =
+      Batch({"--overwrite", "--flash-mode", "on", "--kernels", "plain", "--weights-ram", "4M", "--slots", "1"});
   ASSERT_EQ(alone.status, 0) << alone.err;
   EXPECT_EQ(Texts(), expected) << "streamed, bit for bit";
   const auto together = Batch({"--overwrite", "--flash-mode", "on", "--weights-ram", "4M", "--slots", "4"});
@@ -39,14 +40,18 @@ TEST_F(Batches, TextsAreThoseOfRequestsOneByOne) {
 }
 
 TEST_F(Batches, EveryLineHasItsResult) {
-  const std::string chat = R"({"custom_id": "chat", "url": "/v1/chat/completions", "body": {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 4}})";
-  const std::string embedding = R"({"custom_id": "vector", "method": "POST", "url": "/v1/embeddings", "body": {"input": ["Hello there", "I am"]}})";
+  const std::string chat =
+      R"({"custom_id": "chat", "url": "/v1/chat/completions", "body": {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 4}})";
+  const std::string embedding =
+      R"({"custom_id": "vector", "method": "POST", "url": "/v1/embeddings", "body": {"input": ["Hello there", "I am"]}})";
   const std::string wrong = R"({"custom_id": "wrong", "url": "/v1/completions", "body": {"prompt": 12}})";
-  const std::string deep = R"({"custom_id": "deep", "url": "/v1/completions", "body": {"prompt": )" + std::string(5000, '[') + std::string(5000, ']') + "}}";
+  const std::string deep = R"({"custom_id": "deep", "url": "/v1/completions", "body": {"prompt": )" +
+                           std::string(5000, '[') + std::string(5000, ']') + "}}";
   std::string words;
   for (int i = 0; i < 3000; ++i) words += "It is a truth ";
-  WriteRequests(Completion("first", "It is", 4).dump() + "\r\n{bad\n\n" + Completion("first", "He was", 4).dump() + "\n" + chat + "\n" + embedding + "\n" + wrong +
-                "\n" + deep + "\n\"\xff\xfe\"\n" + Completion("long", words, 4).dump() + "\n" + Completion("last", "He was", 4).dump());
+  WriteRequests(Completion("first", "It is", 4).dump() + "\r\n{bad\n\n" + Completion("first", "He was", 4).dump() +
+                "\n" + chat + "\n" + embedding + "\n" + wrong + "\n" + deep + "\n\"\xff\xfe\"\n" +
+                Completion("long", words, 4).dump() + "\n" + Completion("last", "He was", 4).dump());
   const auto outcome = Batch();
   ASSERT_EQ(outcome.status, 0) << outcome.err;
   EXPECT_TRUE(Has(outcome.err, "6 failed")) << outcome.err;
@@ -138,7 +143,8 @@ TEST_F(Batches, WrongUseIsSaidBeforeAnythingStarts) {
   ExpectError({"batch", Model(), requests, "--", "-np", "4"}, 2, "-np after -- is headrace's to set");
   ExpectError({"batch", "/nowhere.gguf", requests}, 2, "/nowhere.gguf");
   ExpectError({"batch", Model(), requests, "--engine", "/nowhere"}, 127, "/nowhere");
-  tree_.File("results.jsonl", R"({"id":"batch_req_1","custom_id":"of another","response":null,"error":null})" "\n");
+  tree_.File("results.jsonl", R"({"id":"batch_req_1","custom_id":"of another","response":null,"error":null})"
+                              "\n");
   ExpectError({"batch", Model(), requests}, 2, "results of other requests");
   EXPECT_TRUE(Has(ResultsText(), "of another"));
 }

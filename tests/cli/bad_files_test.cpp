@@ -1,4 +1,5 @@
-// Files that are no models: an error at once, whichever command and wherever the file is named. Nothing waits for a pipe.
+// Files that are no models: an error at once, whichever command and wherever the file is named. Nothing waits for a
+// pipe.
 #include <sys/stat.h>
 
 #include <filesystem>
@@ -26,14 +27,17 @@ class BadFiles : public CommandTest {
       fs::permissions(path, fs::perms(0600));
       fs::resize_file(path, bytes);
     }
-    for (const char* name : {"pipe", "folder", "empty", "dangling", "loop", "cut-4", "cut-3000", "cut-5000000"}) files_.push_back(tree_.Path(std::string(name) + ".gguf"));
+    for (const char* name : {"pipe", "folder", "empty", "dangling", "loop", "cut-4", "cut-3000", "cut-5000000"})
+      files_.push_back(tree_.Path(std::string(name) + ".gguf"));
     for (const char* path : {"/dev/null", "/dev/zero", "/proc/self/mem"}) files_.emplace_back(path);
   }
   std::vector<std::string> files_;
 };
 
 TEST_F(BadFiles, AsTheModel) {
-  const std::string requests = tree_.File("q.jsonl", R"({"custom_id":"r","method":"POST","url":"/v1/completions","body":{"prompt":"It is","max_tokens":4}})" "\n");
+  const std::string requests = tree_.File(
+      "q.jsonl", R"({"custom_id":"r","method":"POST","url":"/v1/completions","body":{"prompt":"It is","max_tokens":4}})"
+                 "\n");
   for (const std::string& file : files_) {
     ExpectError({"run", file, "-p", "hi", "-n", "2"}, 2, file);
     ExpectError({"run", file, "-p", "hi", "-n", "2", "--flash-mode", "off"}, 2, file);
@@ -52,13 +56,16 @@ TEST_F(BadFiles, BesideTheModel) {
     for (const char* option : {"-md", "--lora", "--control-vector"}) {
       ExpectError({"plan", Model(), "--", option, file}, 2, std::string(option) + ": " + file);
       ExpectError({"run", Model(), "-p", "hi", "--", option, file}, 2, std::string(option) + ": " + file);
-      ExpectError({"run", Model(), "-p", "hi", "--flash-mode", "off", "--", option, file}, 2, std::string(option) + ": " + file);
+      ExpectError({"run", Model(), "-p", "hi", "--flash-mode", "off", "--", option, file}, 2,
+                  std::string(option) + ": " + file);
       ExpectError({"exec", "--", "llama-server", "-m", Model(), option, file}, 2, std::string(option) + ": " + file);
     }
     ExpectError({"exec", "--", "llama-server", "-m", Model(), "--mmproj", file}, 2, file);
   }
   for (const char* name : {"empty.gguf", "cut-3000.gguf"}) {
-    ExpectError({"run", Model(), "-p", "hi", "--modelfile", tree_.File("My", std::string("ADAPTER ") + name + "\n"), "-q"}, 2, name);
+    ExpectError(
+        {"run", Model(), "-p", "hi", "--modelfile", tree_.File("My", std::string("ADAPTER ") + name + "\n"), "-q"}, 2,
+        name);
   }
 }
 

@@ -1,5 +1,5 @@
-// What the engine loads and keeps beside the model counts before it starts, wherever it was asked for: after --, in a Modelfile, in
-// the environment.
+// What the engine loads and keeps beside the model counts before it starts, wherever it was asked for: after --, in a
+// Modelfile, in the environment.
 #include <filesystem>
 
 #include <nlohmann/json.hpp>
@@ -56,18 +56,22 @@ TEST_F(BesideTheModel, AdaptersAndControlVectorsCount) {
   EXPECT_GE(one, bytes);
   EXPECT_LE(one, bytes + 16 * kMiB);
   EXPECT_EQ(Bytes({"--", "--lora", adapter + "," + adapter}, "adapter_bytes"), 2 * one);
-  EXPECT_EQ(Bytes({"--", "--lora-scaled", adapter + ":0.5", "--control-vector", vector}, "adapter_bytes"), one + (Bytes({"--", "--control-vector", vector}, "adapter_bytes")));
+  EXPECT_EQ(Bytes({"--", "--lora-scaled", adapter + ":0.5", "--control-vector", vector}, "adapter_bytes"),
+            one + (Bytes({"--", "--control-vector", vector}, "adapter_bytes")));
   EXPECT_GE(Bytes({"--", "--control-vector", vector}, "adapter_bytes"), small);
 }
 
 // The peak of a run in the least memory that was foretold for it.
 TEST_F(BesideTheModel, ARunWithAnAdapterKeepsToItsMemory) {
-  const std::string adapter = Adapter(5000);   // 68 MiB
+  const std::string adapter = Adapter(5000);  // 68 MiB
   const Words options = {"-c", "512", "--flash-mode", "on"}, lora = {"--", "--lora", adapter, "-ub", "64"};
   const uint64_t least = Bytes(Joined(options, lora), "least_bytes");
   ASSERT_GT(least, 70 * kMiB);
   const uint64_t limit = (least / kMiB + 4) * kMiB;
-  const Words run = Joined(Joined({"run", Model(), "--raw", "-p", "It is", "-n", "4", "--temp", "0", "--ram", std::to_string(limit)}, options), lora);
+  const Words run =
+      Joined(Joined({"run", Model(), "--raw", "-p", "It is", "-n", "4", "--temp", "0", "--ram", std::to_string(limit)},
+                    options),
+             lora);
   RunningCommand command = Start(run);
   PeakOfChildren peak(command.pid());
   const Outcome outcome = command.Finish();
@@ -75,7 +79,8 @@ TEST_F(BesideTheModel, ARunWithAnAdapterKeepsToItsMemory) {
   EXPECT_LE(peak.Finish(), limit) << outcome.err;
   EXPECT_TRUE(Has(outcome.err, "adapters 97.")) << outcome.err;
   // And too little is refused, with the reason.
-  const Outcome refused = Run(Joined(Joined({"run", Model(), "--raw", "-p", "It is", "-n", "4", "--ram", "70M"}, options), lora));
+  const Outcome refused =
+      Run(Joined(Joined({"run", Model(), "--raw", "-p", "It is", "-n", "4", "--ram", "70M"}, options), lora));
   EXPECT_EQ(refused.status, 2) << refused.err;
   EXPECT_TRUE(Has(refused.err, "adapters 97.")) << refused.err;
 }
@@ -95,7 +100,9 @@ TEST_F(BesideTheModel, VariablesCountAsTheirOptions) {
   environment_["LLAMA_ARG_PORT"] = "1";
   environment_["LLAMA_ARG_DRAFT_MAX"] = "3";
   EXPECT_LT(Bytes({}, "context_bytes"), usual);
-  EXPECT_TRUE(Has(said_, "--ctx-size 512 (LLAMA_ARG_CTX_SIZE)") && Has(said_, "left out of the environment: LLAMA_ARG_")) << said_;
+  EXPECT_TRUE(Has(said_, "--ctx-size 512 (LLAMA_ARG_CTX_SIZE)") &&
+              Has(said_, "left out of the environment: LLAMA_ARG_"))
+      << said_;
   EXPECT_EQ(Bytes({"-c", "2048"}, "context_bytes"), usual) << "an option goes before it";
   environment_["LLAMA_ARG_SPEC_DRAFT_MODEL"] = std::string(HEADRACE_SOURCE_DIR) + "/models/austen-draft-f16.gguf";
   EXPECT_GT(Bytes({}, "weight_bytes"), std::filesystem::file_size(Model()));
@@ -114,11 +121,13 @@ TEST_F(BesideTheModel, ATableThatCannotBeHadIsExplained) {
 
 // What is left in the environment must neither move the server elsewhere nor end it.
 TEST_F(BesideTheModel, ARunIsNotLedAstray) {
-  const Words run = {"run", Model(), "--raw", "-p", "It is a truth", "-n", "8", "--temp", "0", "--flash-mode", "on", "--weights-ram", "4M"};
+  const Words run = {"run",    Model(), "--raw",        "-p", "It is a truth", "-n", "8",
+                     "--temp", "0",     "--flash-mode", "on", "--weights-ram", "4M"};
   const Outcome plain = Run(run);
   ASSERT_EQ(plain.status, 0) << plain.err;
-  for (const char* variable : {"LLAMA_ARG_HOST", "LLAMA_ARG_PORT", "LLAMA_API_KEY", "LLAMA_ARG_MODEL", "LLAMA_ARG_N_PARALLEL", "LLAMA_ARG_EMBEDDINGS",
-                               "LLAMA_ARG_LOG_JSONL", "LLAMA_ARG_DRAFT_MAX", "LLAMA_ARG_HF_REPO", "LLAMA_ARG_API_PREFIX"}) {
+  for (const char* variable : {"LLAMA_ARG_HOST", "LLAMA_ARG_PORT", "LLAMA_API_KEY", "LLAMA_ARG_MODEL",
+                               "LLAMA_ARG_N_PARALLEL", "LLAMA_ARG_EMBEDDINGS", "LLAMA_ARG_LOG_JSONL",
+                               "LLAMA_ARG_DRAFT_MAX", "LLAMA_ARG_HF_REPO", "LLAMA_ARG_API_PREFIX"}) {
     environment_[variable] = "1";
   }
   const Outcome outcome = Run(run);
@@ -138,7 +147,8 @@ TEST_F(BesideTheModel, AProgramOfItsOwnKeepsItsVariablesAndTheyCount) {
 }
 
 TEST_F(BesideTheModel, APromptCacheWithoutEndIsRefused) {
-  const Outcome outcome = Run({"exec", "--ram", "1G", "--", "llama-server", "-m", Model(), "--port", "1", "--cache-ram", "-1"});
+  const Outcome outcome =
+      Run({"exec", "--ram", "1G", "--", "llama-server", "-m", Model(), "--port", "1", "--cache-ram", "-1"});
   EXPECT_EQ(outcome.status, 2) << outcome.err;
   EXPECT_TRUE(Has(outcome.err, "without end")) << outcome.err;
 }

@@ -24,7 +24,8 @@ class Cli : public CommandTest {
 
 TEST_F(Cli, HelpOfEveryCommandHasExamples) {
   EXPECT_TRUE(Has(Run({"--help"}).out, "Exit status"));
-  for (const char* command : {"run", "exec", "plan", "bench", "list", "pull", "doctor", "engine", "completion", "manual"}) {
+  for (const char* command :
+       {"run", "exec", "plan", "bench", "list", "pull", "doctor", "engine", "completion", "manual"}) {
     const Outcome outcome = Run({command, "--help"});
     EXPECT_EQ(outcome.status, 0) << command;
     EXPECT_TRUE(Has(outcome.out, "Examples:")) << command;
@@ -34,12 +35,14 @@ TEST_F(Cli, HelpOfEveryCommandHasExamples) {
 }
 
 TEST_F(Cli, HelpFitsATerminalAndHasWhatMattersFirst) {
-  for (const char* command : {"run", "serve", "batch", "exec", "plan", "bench", "top", "doctor", "engine", "list", "pull", "completion", "manual"}) {
+  for (const char* command : {"run", "serve", "batch", "exec", "plan", "bench", "top", "doctor", "engine", "list",
+                              "pull", "completion", "manual"}) {
     for (const char* how : {"--help", "--help-all"}) {
       const Outcome outcome = Run({command, how});
       EXPECT_EQ(outcome.status, 0) << command;
       std::istringstream lines(outcome.out);
-      for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80u) << command << " " << how << ": " << line;
+      for (std::string line; std::getline(lines, line);)
+        EXPECT_LE(line.size(), 80u) << command << " " << how << ": " << line;
     }
   }
   EXPECT_FALSE(Has(Run({"run", "--help"}).out, "--kv-dir DIR"));
@@ -52,7 +55,9 @@ TEST_F(Cli, OptionsComeFromAFile) {
     more.insert(more.begin(), {"plan", Model(), "--json"});
     return Run(more).out;
   };
-  const std::string file = tree_.File("home/.config/headrace/config.toml", "weights-ram = \"5M\"\nflash-mode = \"on\"\nmodels-dir = \"/m\"\n[run]\nflash-mode = \"off\"\n");
+  const std::string file =
+      tree_.File("home/.config/headrace/config.toml",
+                 "weights-ram = \"5M\"\nflash-mode = \"on\"\nmodels-dir = \"/m\"\n[run]\nflash-mode = \"off\"\n");
   EXPECT_TRUE(Has(plan({}), "5242880"));
   EXPECT_FALSE(Has(plan({"--weights-ram", "6M"}), "5242880")) << "the command line goes before";
   environment_["HEADRACE_WEIGHTS_RAM"] = "7M";
@@ -113,7 +118,8 @@ TEST_F(Cli, BadOptions) {
 }
 
 TEST_F(Cli, ABudgetTooSmallSaysTheArithmeticAndWhatWorks) {
-  for (const char* command : {"run", "plan", "bench"}) ExpectError({command, Model(), "--weights-ram", "4K"}, 2, "give at least --weights-ram ");
+  for (const char* command : {"run", "plan", "bench"})
+    ExpectError({command, Model(), "--weights-ram", "4K"}, 2, "give at least --weights-ram ");
   const std::string message = Run({"plan", Model(), "--weights-ram", "4K"}).err;
   const std::string key = "--weights-ram ";
   std::string size = message.substr(message.rfind(key) + key.size());
@@ -148,7 +154,8 @@ TEST_F(Cli, ExecGivesTheProgramsStatus) {
 
 TEST_F(Cli, ExecSetsUpThatChildAlone) {
   environment_["LD_PRELOAD"] = "libm.so.6";
-  Outcome outcome = Run({"exec", "--weights-ram", "3M", "--", "sh", "-c", "echo \"$LD_PRELOAD $HEADRACE_WEIGHTS_RAM $HEADRACE_FLASH_MODE\""});
+  Outcome outcome = Run({"exec", "--weights-ram", "3M", "--", "sh", "-c",
+                         "echo \"$LD_PRELOAD $HEADRACE_WEIGHTS_RAM $HEADRACE_FLASH_MODE\""});
   EXPECT_TRUE(Has(outcome.out, "libheadrace.so")) << outcome.out;
   EXPECT_TRUE(Has(outcome.out, ":libm.so.6 3145728 auto")) << outcome.out;
   outcome = Run({"exec", "--flash-mode", "off", "--", "sh", "-c", "echo \"$LD_PRELOAD\""});

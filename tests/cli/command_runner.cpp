@@ -39,7 +39,9 @@ void CommandTest::SetUp() {
     const std::string text = *entry;
     const size_t equals = text.find('=');
     const std::string name = text.substr(0, equals);
-    if (equals == std::string::npos || name.starts_with("HEADRACE_") || name.starts_with("XDG_") || name == "LD_PRELOAD") continue;
+    if (equals == std::string::npos || name.starts_with("HEADRACE_") || name.starts_with("XDG_") ||
+        name == "LD_PRELOAD")
+      continue;
     environment_[name] = text.substr(equals + 1);
   }
   environment_["HOME"] = tree_.Path("home");
@@ -71,7 +73,8 @@ void CommandTest::ExpectError(const std::vector<std::string>& arguments, int sta
   EXPECT_NE(outcome.err.find(part), std::string::npos) << words << outcome.err;
 }
 
-ExecArguments::ExecArguments(std::vector<std::string> words, const std::map<std::string, std::string>& environment) : texts_(std::move(words)) {
+ExecArguments::ExecArguments(std::vector<std::string> words, const std::map<std::string, std::string>& environment)
+    : texts_(std::move(words)) {
   const size_t count = texts_.size();
   for (const auto& [name, value] : environment) texts_.push_back(name + "=" + value);
   for (size_t i = 0; i < texts_.size(); ++i) (i < count ? words_ : variables_).push_back(texts_[i].data());
@@ -79,7 +82,8 @@ ExecArguments::ExecArguments(std::vector<std::string> words, const std::map<std:
   variables_.push_back(nullptr);
 }
 
-RunningCommand::RunningCommand(const std::vector<std::string>& words, const std::map<std::string, std::string>& environment) {
+RunningCommand::RunningCommand(const std::vector<std::string>& words,
+                               const std::map<std::string, std::string>& environment) {
   ExecArguments arguments(words, environment);
   int out[2], err[2];
   if (pipe2(out, O_CLOEXEC) != 0 || pipe2(err, O_CLOEXEC) != 0) return;
@@ -102,7 +106,8 @@ RunningCommand::RunningCommand(const std::vector<std::string>& words, const std:
   err_ = err[0];
   err_reader_ = std::thread([this] {
     char buffer[4096];
-    for (ssize_t count = 0; (count = read(err_, buffer, sizeof buffer)) > 0;) err_text_.append(buffer, static_cast<size_t>(count));
+    for (ssize_t count = 0; (count = read(err_, buffer, sizeof buffer)) > 0;)
+      err_text_.append(buffer, static_cast<size_t>(count));
   });
 }
 
@@ -152,7 +157,8 @@ std::vector<pid_t> RunningCommand::Children() const {
 Outcome RunningCommand::Finish() {
   Outcome outcome;
   char buffer[4096];
-  for (ssize_t count = 0; (count = read(out_, buffer, sizeof buffer)) > 0;) seen_.append(buffer, static_cast<size_t>(count));
+  for (ssize_t count = 0; (count = read(out_, buffer, sizeof buffer)) > 0;)
+    seen_.append(buffer, static_cast<size_t>(count));
   int status = 0;
   waitpid(pid_, &status, 0);
   pid_ = -1;

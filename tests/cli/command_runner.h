@@ -19,7 +19,7 @@
 namespace headrace::cli {
 
 struct Outcome {
-  int status = -1;         // as a shell shows it
+  int status = -1;  // as a shell shows it
   std::string out, err;
 };
 
@@ -27,8 +27,8 @@ bool Has(const std::string& text, const std::string& part);
 // Asks until `holds`, at most a minute.
 bool Eventually(const std::function<bool()>& holds);
 
-// llama-completion 0.7.0 now and then loses the last tokens of an answer, with or without headrace: one of both texts may end
-// earlier, but for its line break.
+// llama-completion 0.7.0 now and then loses the last tokens of an answer, with or without headrace: one of both texts
+// may end earlier, but for its line break.
 testing::AssertionResult SameText(std::string a, std::string b);
 
 // Words and variables as execve takes them: copied before a fork, used after it.

@@ -1,5 +1,5 @@
-// Models that carry a draft head in their own file, with the real engine. The model is generated: how often its head is right says nothing about
-// published ones.
+// Models that carry a draft head in their own file, with the real engine. The model is generated: how often its head is
+// right says nothing about published ones.
 #include <nlohmann/json.hpp>
 
 #include "children_memory.h"
@@ -17,11 +17,13 @@ class DraftHead : public CommandTest {
     ASSERT_EQ(Run({"engine"}).status, 0) << "no llama.cpp in " << HEADRACE_ENGINE_PREFIX;
     ASSERT_FALSE(std::string(HEADRACE_MAKE_MODEL).empty()) << "headrace-make-model was not built";
     // Of several seeds the one whose text repeats itself least.
-    const Outcome made = Shell(std::string(HEADRACE_MAKE_MODEL) + " --preset head-tiny --seed 13 --quiet " + model_ + " 2>&1");
+    const Outcome made =
+        Shell(std::string(HEADRACE_MAKE_MODEL) + " --preset head-tiny --seed 13 --quiet " + model_ + " 2>&1");
     ASSERT_EQ(made.status, 0) << made.out;
   }
   Outcome Generate(const std::vector<std::string>& options, const std::vector<std::string>& engine = {}) {
-    std::vector<std::string> arguments = {"run", model_, "-p", "Once upon a time", "-n", "40", "--temp", "0", "--raw", "-c", "512", "--kernels", "plain"};
+    std::vector<std::string> arguments = {"run",   model_, "-p",  "Once upon a time", "-n",   "40", "--temp", "0",
+                                          "--raw", "-c",   "512", "--kernels",        "plain"};
     arguments.insert(arguments.end(), options.begin(), options.end());
     arguments.insert(arguments.end(), {"--", "--ignore-eos"});
     arguments.insert(arguments.end(), engine.begin(), engine.end());
@@ -66,7 +68,8 @@ TEST_F(DraftHead, TheTextIsThatOfGreedyDecoding) {
 }
 
 TEST_F(DraftHead, PlanCountsWhatItTakes) {
-  const Json with = Plan({"--weights-ram", "6M", "--draft-tokens", "3"}), without = Plan({"--weights-ram", "6M", "--speculate", "off"});
+  const Json with = Plan({"--weights-ram", "6M", "--draft-tokens", "3"}),
+             without = Plan({"--weights-ram", "6M", "--speculate", "off"});
   EXPECT_EQ(with["speculation"]["kind"], "head") << with["speculation"].dump();
   EXPECT_EQ(without["speculation"]["kind"], "none");
   const Json &head = with["draft_head"], &unused = without["draft_head"];
@@ -76,10 +79,13 @@ TEST_F(DraftHead, PlanCountsWhatItTakes) {
   EXPECT_EQ(head["weight_bytes"], unused["weight_bytes"]);
   EXPECT_GT(head["kept_bytes"].get<uint64_t>(), 0u);
   // Keys and values of one block for 512 tokens: two heads of 64, halves.
-  EXPECT_EQ(with["memory"]["context_bytes"].get<uint64_t>() - without["memory"]["context_bytes"].get<uint64_t>(), 512u * 2 * 2 * 2 * 64);
+  EXPECT_EQ(with["memory"]["context_bytes"].get<uint64_t>() - without["memory"]["context_bytes"].get<uint64_t>(),
+            512u * 2 * 2 * 2 * 64);
   EXPECT_GT(with["memory"]["compute_bytes"], without["memory"]["compute_bytes"]);
-  EXPECT_NEAR(with["memory"]["least_bytes"].get<double>(), without["memory"]["least_bytes"].get<double>(), 1 << 20) << "with little memory there is no head";
-  EXPECT_GT(with["model"]["expert_bytes"], without["model"]["expert_bytes"]) << "the head's are cached among the others";
+  EXPECT_NEAR(with["memory"]["least_bytes"].get<double>(), without["memory"]["least_bytes"].get<double>(), 1 << 20)
+      << "with little memory there is no head";
+  EXPECT_GT(with["model"]["expert_bytes"], without["model"]["expert_bytes"])
+      << "the head's are cached among the others";
   const Outcome text = Run({"plan", model_, "--weights-ram", "6M", "--draft-tokens", "3"});
   EXPECT_TRUE(Has(text.out, "\ndraft head ")) << text.out;
   EXPECT_TRUE(Has(text.out, "speculation: the model's own head drafts 3 tokens at a time")) << text.out;
@@ -97,7 +103,8 @@ TEST_F(DraftHead, IsLeftOutWhereTheMemoryIsTooLittleForIt) {
 TEST_F(DraftHead, TakesNoMoreMemoryThanIsForetold) {
   // A pass is as wide in both: otherwise what was measured between them may change it.
   const std::vector<std::string> options = {"-c", "2048", "--weights-ram", "6M", "--draft-tokens", "3"};
-  std::vector<std::string> planned = {"plan", model_, "--json"}, arguments = {"run", model_, "-n", "48", "--temp", "0", "--raw", "-f"};
+  std::vector<std::string> planned = {"plan", model_, "--json"},
+                           arguments = {"run", model_, "-n", "48", "--temp", "0", "--raw", "-f"};
   planned.insert(planned.end(), options.begin(), options.end());
   planned.insert(planned.end(), {"--", "--batch-size", "128", "--ubatch-size", "128"});
   const Outcome plan = Run(planned);

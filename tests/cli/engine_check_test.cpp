@@ -1,4 +1,5 @@
-// headrace engine check: with the real engine, with one that computes otherwise when it streams, and with one whose weights cannot be read.
+// headrace engine check: with the real engine, with one that computes otherwise when it streams, and with one whose
+// weights cannot be read.
 #include <filesystem>
 
 #include "command_runner.h"
@@ -20,10 +21,12 @@ class EngineCheckTest : public CommandTest {
     const fs::path real = fs::path(HEADRACE_ENGINE_PREFIX) / "usr", made = tree_.Path("engine");
     fs::create_directories(made / "bin");
     for (const auto& entry : fs::directory_iterator(real / "bin")) {
-      if (entry.path().filename() != "llama-server") fs::create_symlink(fs::absolute(entry.path()), made / "bin" / entry.path().filename());
+      if (entry.path().filename() != "llama-server")
+        fs::create_symlink(fs::absolute(entry.path()), made / "bin" / entry.path().filename());
     }
     fs::create_symlink(fs::absolute(real / "lib"), made / "lib");
-    tree_.File("engine/bin/llama-server", "#!/bin/sh\nREAL=" + fs::absolute(real / "bin/llama-server").string() + "\n" + server + "\n", true);
+    tree_.File("engine/bin/llama-server",
+               "#!/bin/sh\nREAL=" + fs::absolute(real / "bin/llama-server").string() + "\n" + server + "\n", true);
     return made.string();
   }
 };
@@ -39,7 +42,8 @@ TEST_F(EngineCheckTest, ProvesTheEngineAndKeepsTheVerdict) {
 }
 
 TEST_F(EngineCheckTest, OtherResultsAreSaidWheneverSomethingStreams) {
-  const std::string engine = EngineWith("[ -z \"$LD_PRELOAD\" ] || set -- \"$@\" --rope-freq-scale 0.5\nexec \"$REAL\" \"$@\"");
+  const std::string engine =
+      EngineWith("[ -z \"$LD_PRELOAD\" ] || set -- \"$@\" --rope-freq-scale 0.5\nexec \"$REAL\" \"$@\"");
   const Outcome check = Run({"engine", "check", "--engine", engine});
   EXPECT_EQ(check.status, 1) << check.out;
   EXPECT_TRUE(Has(check.err, "0 of 4 the same")) << check.err;
@@ -47,13 +51,16 @@ TEST_F(EngineCheckTest, OtherResultsAreSaidWheneverSomethingStreams) {
   const Outcome doctor = Run({"doctor", Model(), "--engine", engine});
   EXPECT_EQ(doctor.status, 1);
   EXPECT_TRUE(Has(doctor.out, "other results")) << doctor.out;
-  const Outcome run = Run({"run", Model(), "--engine", engine, "--raw", "-p", "a", "-n", "2", "--weights-ram", "5M", "--flash-mode", "on"});
+  const Outcome run = Run(
+      {"run", Model(), "--engine", engine, "--raw", "-p", "a", "-n", "2", "--weights-ram", "5M", "--flash-mode", "on"});
   EXPECT_TRUE(Has(run.err, "warning: the llama.cpp in ")) << run.err;
-  EXPECT_FALSE(Has(Run({"run", Model(), "--engine", engine, "--raw", "-p", "a", "-n", "2", "--flash-mode", "off"}).err, "warning:"));
+  EXPECT_FALSE(Has(Run({"run", Model(), "--engine", engine, "--raw", "-p", "a", "-n", "2", "--flash-mode", "off"}).err,
+                   "warning:"));
 }
 
 TEST_F(EngineCheckTest, AnEngineThatFailsIsNotJudged) {
-  const std::string engine = EngineWith("[ -z \"$LD_PRELOAD\" ] || { echo no memory today >&2; exit 1; }\nexec \"$REAL\" \"$@\"");
+  const std::string engine =
+      EngineWith("[ -z \"$LD_PRELOAD\" ] || { echo no memory today >&2; exit 1; }\nexec \"$REAL\" \"$@\"");
   const Outcome check = Run({"engine", "check", "--engine", engine});
   EXPECT_EQ(check.status, 1) << check.out;
   EXPECT_TRUE(Has(check.err, "0 of 4 the same")) << check.err;

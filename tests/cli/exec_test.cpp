@@ -22,8 +22,9 @@ class ExecTest : public CommandTest {
   void SetUp() override {
     CommandTest::SetUp();
     if (Run({"engine"}).status != 0) GTEST_SKIP() << "no llama.cpp in " << HEADRACE_ENGINE_PREFIX;
-    environment_["HF_ENDPOINT"] = environment_["MODEL_ENDPOINT"] = "http://127.0.0.1:1/";   // nothing is downloaded
-    for (const char* name : {"HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "LLAMA_CACHE"}) environment_.erase(name);
+    environment_["HF_ENDPOINT"] = environment_["MODEL_ENDPOINT"] = "http://127.0.0.1:1/";  // nothing is downloaded
+    for (const char* name : {"HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "LLAMA_CACHE"})
+      environment_.erase(name);
   }
   // The model as if llama.cpp had downloaded it from kRepository.
   void Download() {
@@ -81,12 +82,16 @@ TEST_F(ExecTest, AModelThatWasDownloadedIsForetold) {
 TEST_F(ExecTest, AModelThatIsNotHereIsLeftToTheLibrary) {
   const Outcome outcome = Exec({"--ram", "1G"}, Completion({"-hf", kRepository, "--offline", "--load-mode", "dio"}));
   EXPECT_NE(outcome.status, 0) << "the program's own error";
-  EXPECT_TRUE(Has(outcome.err, "llama-completion: someone/austen-GGUF is not downloaded yet, so what it will allocate is not foretold")) << outcome.err;
+  EXPECT_TRUE(
+      Has(outcome.err,
+          "llama-completion: someone/austen-GGUF is not downloaded yet, so what it will allocate is not foretold"))
+      << outcome.err;
   EXPECT_TRUE(Has(outcome.err, "1.00 GiB (--ram)")) << outcome.err;
   EXPECT_TRUE(Has(outcome.err, "--load-mode dio is left out")) << outcome.err;
 
   Download();
-  const Outcome draft = Exec(kStreaming, Completion({"-hf", kRepository, "--spec-draft-hf", "someone/draft", "--help"}));
+  const Outcome draft =
+      Exec(kStreaming, Completion({"-hf", kRepository, "--spec-draft-hf", "someone/draft", "--help"}));
   EXPECT_FALSE(Has(draft.err, "not foretold")) << "a program that only answers loads nothing: " << draft.err;
   fs::resize_file(tree_.Path("home/.cache/huggingface/hub/models--someone--austen-GGUF/blobs/0123"), 100'000);
   const Outcome part = Exec({"--ram", "1G"}, Completion({"-hf", kRepository, "--offline"}));
@@ -97,18 +102,21 @@ TEST_F(ExecTest, OlderSpellingsAreMappedToo) {
   for (const char* word : {"--no-mmap", "--mlock", "-dio", "--direct-io"}) {
     const Outcome outcome = Exec(kStreaming, Completion({"-m", Model(), word}));
     EXPECT_EQ(outcome.status, 0) << outcome.err;
-    EXPECT_TRUE(Has(outcome.err, std::string(word) + " is left out") && Has(outcome.err, "streamed per pass")) << outcome.err;
+    EXPECT_TRUE(Has(outcome.err, std::string(word) + " is left out") && Has(outcome.err, "streamed per pass"))
+        << outcome.err;
   }
   for (const char* variable : {"LLAMA_ARG_NO_MMAP", "LLAMA_ARG_MLOCK", "LLAMA_ARG_DIO"}) {
     environment_[variable] = "1";
     const Outcome outcome = Exec(kStreaming, Completion({"-m", Model()}));
-    EXPECT_TRUE(Has(outcome.err, std::string(variable) + "=1 is left out") && Has(outcome.err, "streamed per pass")) << outcome.err;
+    EXPECT_TRUE(Has(outcome.err, std::string(variable) + "=1 is left out") && Has(outcome.err, "streamed per pass"))
+        << outcome.err;
     environment_.erase(variable);
   }
 }
 
 TEST_F(ExecTest, EveryMeasurementOfBenchStreams) {
-  const Outcome outcome = Exec({"--weights-ram", "6M"}, {"llama-bench", "-m", Model(), "-p", "4", "-n", "1", "-r", "1", "-lm", "none,mmap"});
+  const Outcome outcome = Exec({"--weights-ram", "6M"},
+                               {"llama-bench", "-m", Model(), "-p", "4", "-n", "1", "-r", "1", "-lm", "none,mmap"});
   EXPECT_EQ(outcome.status, 0) << outcome.err;
   EXPECT_TRUE(Has(outcome.err, "-lm none,mmap is left out") && Has(outcome.err, "streamed per pass")) << outcome.err;
 }
@@ -174,7 +182,8 @@ TEST_F(OneForAll, ForetellsForItself) {
   environment_["HEADRACE_LIBRARY"] = (fs::path(HEADRACE_COMMAND).parent_path() / "libheadrace.so").string();
   environment_["HEADRACE"] = tree_.Path("alone/headrace");
   environment_["MODEL"] = Model();
-  ExpectForetold(Shell("\"$HEADRACE\" exec --stats --ram 36M -- llama completion -m \"$MODEL\" -p 'It is' -n 2 -no-cnv -c 256"));
+  ExpectForetold(
+      Shell("\"$HEADRACE\" exec --stats --ram 36M -- llama completion -m \"$MODEL\" -p 'It is' -n 2 -no-cnv -c 256"));
 }
 
 TEST_F(OneForAll, OtherWordsAreItsOwn) {
@@ -202,7 +211,9 @@ class ServerTest : public ExecTest {
     return client.Read();
   }
   int Complete(const std::string& model) {
-    return Ask("POST", "/v1/completions", nlohmann::json{{"model", model}, {"prompt", "It is"}, {"max_tokens", 2}}.dump()).status;
+    return Ask("POST", "/v1/completions",
+               nlohmann::json{{"model", model}, {"prompt", "It is"}, {"max_tokens", 2}}.dump())
+        .status;
   }
   Outcome End() {
     server_->SignalCommand(SIGTERM);
@@ -211,7 +222,8 @@ class ServerTest : public ExecTest {
   std::string ModelsFolder() {
     fs::create_directories(tree_.Path("models"));
     for (const char* name : {"austen-dense-q4_0", "austen-moe-q4_0"}) {
-      fs::create_symlink(std::string(HEADRACE_SOURCE_DIR) + "/models/" + name + ".gguf", tree_.Path(std::string("models/") + name + ".gguf"));
+      fs::create_symlink(std::string(HEADRACE_SOURCE_DIR) + "/models/" + name + ".gguf",
+                         tree_.Path(std::string("models/") + name + ".gguf"));
     }
     return tree_.Path("models");
   }
@@ -225,7 +237,9 @@ TEST_F(ServerTest, OfTheOneForAll) {
   Serve({"--ram", "46M"}, {"llama", "serve", "-m", Model(), "-c", "256", "-ub", "512", "-lm", "mlock"});
   EXPECT_EQ(Complete("any"), 200);
   const Outcome outcome = End();
-  EXPECT_TRUE(Has(outcome.err, "weights stream, ") && Has(outcome.err, "-lm mlock is left out") && Has(outcome.err, "streamed per pass")) << outcome.err;
+  EXPECT_TRUE(Has(outcome.err, "weights stream, ") && Has(outcome.err, "-lm mlock is left out") &&
+              Has(outcome.err, "streamed per pass"))
+      << outcome.err;
 }
 
 TEST_F(ServerTest, OfSeveralModels) {
@@ -234,7 +248,9 @@ TEST_F(ServerTest, OfSeveralModels) {
   for (const char* model : {"austen-dense-q4_0", "austen-moe-q4_0"}) EXPECT_EQ(Complete(model), 200) << model;
   EXPECT_EQ(server_->Children().size(), 1u);
   const Outcome outcome = End();
-  EXPECT_TRUE(Has(outcome.err, "llama-server: it loads models when it is asked for them, so what it will allocate is not foretold")) << outcome.err;
+  EXPECT_TRUE(Has(outcome.err,
+                  "llama-server: it loads models when it is asked for them, so what it will allocate is not foretold"))
+      << outcome.err;
   EXPECT_TRUE(Has(outcome.err, "--models-max 1 instead of the server's own")) << outcome.err;
   EXPECT_TRUE(Has(outcome.err, "load-mode = none in " + preset + " is left out")) << outcome.err;
   EXPECT_TRUE(Has(outcome.err, "streamed per pass")) << outcome.err;

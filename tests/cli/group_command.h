@@ -25,11 +25,15 @@ class GroupTest : public CommandTest {
   // A model of random weights, kept for other tests; of so many layers, or the preset's when 0.
   std::string Generated(const std::string& preset, int layers = 0) {
     const std::string size = layers == 0 ? "" : " --layers " + std::to_string(layers);
-    const std::string path = std::string(HEADRACE_TEST_CACHE) + "/" + preset + (layers == 0 ? "" : "-" + std::to_string(layers)) + ".gguf";
+    const std::string path =
+        std::string(HEADRACE_TEST_CACHE) + "/" + preset + (layers == 0 ? "" : "-" + std::to_string(layers)) + ".gguf";
     std::filesystem::create_directories(HEADRACE_TEST_CACHE);
     if (!std::filesystem::exists(path)) {
       const std::string part = path + "." + std::to_string(getpid());
-      EXPECT_EQ(Shell(HEADRACE_MAKE_MODEL " --quiet --force --preset " + preset + size + " " + part + " && mv " + part + " " + path).status, 0);
+      EXPECT_EQ(Shell(HEADRACE_MAKE_MODEL " --quiet --force --preset " + preset + size + " " + part + " && mv " + part +
+                      " " + path)
+                    .status,
+                0);
     }
     return path;
   }

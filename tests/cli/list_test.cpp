@@ -19,7 +19,8 @@ class ListTest : public CommandTest {
     CommandTest::SetUp();
     Copy("austen-moe-q4_0.gguf", "home/.ollama/models/blobs/sha256-" + std::string(64, 'a'));
     tree_.File("home/.ollama/models/manifests/registry.ollama.ai/library/qwen3/30b",
-               R"({"layers":[{"mediaType":"application/vnd.ollama.image.model","digest":"sha256:)" + std::string(64, 'a') + R"("}]})");
+               R"({"layers":[{"mediaType":"application/vnd.ollama.image.model","digest":"sha256:)" +
+                   std::string(64, 'a') + R"("}]})");
     for (const char* type : {"Q4_0", "Q8_0"}) {
       const std::string folder = "home/.cache/huggingface/hub/models--ggml-org--austen-GGUF";
       Copy("austen-dense-q4_0.gguf", folder + "/blobs/" + type);
@@ -34,7 +35,8 @@ class ListTest : public CommandTest {
   }
   void Copy(const std::string& model, const std::string& to) {
     tree_.File(to);
-    fs::copy_file(std::string(HEADRACE_SOURCE_DIR) + "/models/" + model, tree_.Path(to), fs::copy_options::overwrite_existing);
+    fs::copy_file(std::string(HEADRACE_SOURCE_DIR) + "/models/" + model, tree_.Path(to),
+                  fs::copy_options::overwrite_existing);
   }
   // By name.
   std::map<std::string, Json> Listed(std::vector<std::string> more = {}) {
@@ -55,7 +57,8 @@ TEST_F(ListTest, EveryModelOfThisMachine) {
   auto models = Listed();
   std::vector<std::string> names;
   for (const auto& [name, unused] : models) names.push_back(name);
-  EXPECT_EQ(names, (std::vector<std::string>{"ggml-org/austen-GGUF:Q4_0", "ggml-org/austen-GGUF:Q8_0", "qwen3:30b", "someone/broken/broken", "someone/small/small"}));
+  EXPECT_EQ(names, (std::vector<std::string>{"ggml-org/austen-GGUF:Q4_0", "ggml-org/austen-GGUF:Q8_0", "qwen3:30b",
+                                             "someone/broken/broken", "someone/small/small"}));
   const Json& dense = models["ggml-org/austen-GGUF:Q4_0"];
   EXPECT_EQ(dense["verdict"], "fits");
   EXPECT_EQ(dense["type"], "Q4_0");
@@ -76,7 +79,8 @@ TEST_F(ListTest, WhatTheMemoryAllows) {
   EXPECT_EQ(too_small["ggml-org/austen-GGUF:Q4_0"]["verdict"], "too_small");
   EXPECT_TRUE(Has(too_small["ggml-org/austen-GGUF:Q4_0"]["reason"], "too little"));
   const Json plan = Json::parse(Run({"plan", "qwen3:30b", "--json"}).out);
-  EXPECT_EQ(plan["prediction"]["decode_tokens_per_s"], Listed()["qwen3:30b"]["tokens_per_s"]) << "as headrace plan says";
+  EXPECT_EQ(plan["prediction"]["decode_tokens_per_s"], Listed()["qwen3:30b"]["tokens_per_s"])
+      << "as headrace plan says";
 }
 
 TEST_F(ListTest, FoldersThatAreNamed) {
@@ -105,15 +109,19 @@ TEST_F(ListTest, NamesWorkWhereAFileDoes) {
     arguments.insert(arguments.end(), rest.begin(), rest.end());
     return Run(arguments);
   };
-  const Outcome by_name = run("qwen3:30b"), by_path = run(std::string(HEADRACE_SOURCE_DIR) + "/models/austen-moe-q4_0.gguf");
+  const Outcome by_name = run("qwen3:30b"),
+                by_path = run(std::string(HEADRACE_SOURCE_DIR) + "/models/austen-moe-q4_0.gguf");
   EXPECT_EQ(by_name.status, 0) << by_name.err;
   EXPECT_TRUE(SameText(by_name.out, by_path.out));
   EXPECT_TRUE(Has(Run({"plan", "austen-GGUF:Q8_0"}).out, "austen-Q8_0.gguf"));
   const Outcome exec = Run({"exec", "--", "llama-completion", "-m", "qwen3:30b", "-p", "Emma", "-n", "2", "-no-cnv"});
   EXPECT_EQ(exec.status, 0) << exec.err;
-  const Outcome draft = Run({"plan", "austen-GGUF:Q4_0", "--draft", "small", "--weights-ram", "10M", "--flash-mode", "on"});
+  const Outcome draft =
+      Run({"plan", "austen-GGUF:Q4_0", "--draft", "small", "--weights-ram", "10M", "--flash-mode", "on"});
   EXPECT_EQ(draft.status, 0) << draft.err;
-  tree_.File("requests.jsonl", R"({"custom_id":"1","method":"POST","url":"/v1/completions","body":{"prompt":"Emma","max_tokens":2}})" "\n");
+  tree_.File("requests.jsonl",
+             R"({"custom_id":"1","method":"POST","url":"/v1/completions","body":{"prompt":"Emma","max_tokens":2}})"
+             "\n");
   EXPECT_EQ(Run({"batch", "qwen3", tree_.Path("requests.jsonl"), "-o", tree_.Path("results.jsonl")}).status, 0);
 }
 
@@ -137,8 +145,9 @@ TEST_F(ListTest, ServeOffersThemAll) {
   std::vector<std::string> ids;
   const Json list = Json::parse(ask("GET", "/api/v1/models", "").body);
   for (const Json& model : list["models"]) ids.push_back(model["id"]);
-  EXPECT_EQ(ids, (std::vector<std::string>{"ggml-org/austen-GGUF:Q4_0", "ggml-org/austen-GGUF:Q8_0", "qwen3:30b", "someone/broken/broken", "someone/small/mmproj-small",
-                                           "someone/small/small"}));
+  EXPECT_EQ(ids,
+            (std::vector<std::string>{"ggml-org/austen-GGUF:Q4_0", "ggml-org/austen-GGUF:Q8_0", "qwen3:30b",
+                                      "someone/broken/broken", "someone/small/mmproj-small", "someone/small/small"}));
   const auto answer = ask("POST", "/v1/completions", R"({"model":"qwen3:30b","prompt":"Emma","max_tokens":2})");
   EXPECT_EQ(answer.status, 200) << answer.body;
   const auto several = ask("POST", "/v1/completions", R"({"model":"austen-GGUF","prompt":"Emma","max_tokens":2})");
@@ -149,7 +158,8 @@ TEST_F(ListTest, ServeOffersThemAll) {
 }
 
 TEST_F(ListTest, NamesThatMeanNothingOrTooMuch) {
-  ExpectError({"run", "austen-GGUF", "-p", "x"}, 2, "several models: ggml-org/austen-GGUF:Q4_0, ggml-org/austen-GGUF:Q8_0");
+  ExpectError({"run", "austen-GGUF", "-p", "x"}, 2,
+              "several models: ggml-org/austen-GGUF:Q4_0, ggml-org/austen-GGUF:Q8_0");
   ExpectError({"plan", "qwen3:3b"}, 2, "qwen3:30b");
   ExpectError({"bench", "nothing"}, 2, "no file or model nothing");
   ExpectError({"plan", "mmproj-small"}, 2, "no file or model");

@@ -1,4 +1,5 @@
-// Ways of loading that would copy the weights into memory: they stream all the same, or it is said that they do not and why.
+// Ways of loading that would copy the weights into memory: they stream all the same, or it is said that they do not and
+// why.
 #include "command_runner.h"
 
 namespace headrace::cli {
@@ -19,7 +20,8 @@ class LoadModes : public CommandTest {
 
 TEST_F(LoadModes, RunStreamsAllTheSame) {
   for (const char* mode : {"none", "dio", "mlock"}) {
-    const std::vector<std::string> run = {"run", Model(), "-p", "It is", "--raw", "-n", "2", "--flash-mode", "on", "--weights-ram", "4M"};
+    const std::vector<std::string> run = {"run", Model(),        "-p", "It is",         "--raw", "-n",
+                                          "2",   "--flash-mode", "on", "--weights-ram", "4M"};
     auto words = run;
     words.insert(words.end(), {"--", "--load-mode", mode});
     ExpectStreamed(Run(words), mode);
@@ -32,14 +34,16 @@ TEST_F(LoadModes, RunStreamsAllTheSame) {
 TEST_F(LoadModes, ExecStreamsAllTheSame) {
   for (const char* limit : {"--weights-ram 4M --flash-mode on", "--ram 35M"}) {
     environment_["MODEL"] = Model();
-    const std::string command = std::string("$HEADRACE exec --stats ") + limit + " -- llama-completion -m $MODEL -p hi -n 2 -no-cnv -c 256 ";
+    const std::string command =
+        std::string("$HEADRACE exec --stats ") + limit + " -- llama-completion -m $MODEL -p hi -n 2 -no-cnv -c 256 ";
     ExpectStreamed(Shell(command + "-lm none"), "none");
     ExpectStreamed(Shell("export LLAMA_ARG_LOAD_MODE=dio; " + command), "dio");
   }
 }
 
 TEST_F(LoadModes, AModelThatFitsIsLoadedAsAskedFor) {
-  const Outcome outcome = Run({"run", Model(), "-p", "It is", "--raw", "-n", "2", "--ram", "4G", "--", "--load-mode", "none"});
+  const Outcome outcome =
+      Run({"run", Model(), "-p", "It is", "--raw", "-n", "2", "--ram", "4G", "--", "--load-mode", "none"});
   EXPECT_EQ(outcome.status, 0) << outcome.err;
   EXPECT_FALSE(Has(outcome.err, "left out")) << outcome.err;
 }
@@ -47,7 +51,10 @@ TEST_F(LoadModes, AModelThatFitsIsLoadedAsAskedFor) {
 // A program whose arguments nobody understands: the library sees that the model was never mapped.
 TEST_F(LoadModes, AProgramThatReadsTheModelIsTold) {
   environment_["MODEL"] = Model();
-  const std::string program = tree_.File("program", "#!/bin/sh\nexec " HEADRACE_ENGINE_PREFIX "/usr/bin/llama-completion -m $MODEL -p hi -n 2 -no-cnv --load-mode none\n", true);
+  const std::string program = tree_.File("program",
+                                         "#!/bin/sh\nexec " HEADRACE_ENGINE_PREFIX
+                                         "/usr/bin/llama-completion -m $MODEL -p hi -n 2 -no-cnv --load-mode none\n",
+                                         true);
   const Outcome outcome = Run({"exec", "--flash-mode", "on", "--weights-ram", "4M", "--", program});
   EXPECT_EQ(outcome.status, 1) << outcome.err;
   EXPECT_TRUE(Has(outcome.err, "was read into memory instead of mapped")) << outcome.err;

@@ -1,5 +1,5 @@
-// The budget follows what there is while a model generates: real memory cgroups whose limits move, other processes that take
-// memory. The text stays that of an undisturbed run, and the kernel never has to kill.
+// The budget follows what there is while a model generates: real memory cgroups whose limits move, other processes that
+// take memory. The text stays that of an undisturbed run, and the kernel never has to kill.
 #include <sys/mman.h>
 #include <sys/swap.h>
 #include <sys/wait.h>
@@ -67,8 +67,8 @@ class Hog {
 
 struct Size {
   const char* preset;
-  int layers;           // 0: the preset's
-  uint64_t high, low;   // limits of the group
+  int layers;          // 0: the preset's
+  uint64_t high, low;  // limits of the group
   const char* tokens;
   friend void PrintTo(const Size& size, std::ostream* out) { *out << size.preset; }
 };
@@ -76,7 +76,8 @@ struct Size {
 class MemoryFollows : public GroupTest, public testing::WithParamInterface<Size> {
  protected:
   std::vector<std::string> Generate(const std::string& model, const char* tokens, std::vector<std::string> more) {
-    std::vector<std::string> arguments = {"run", model, "-p", "It is a truth", "-n", tokens, "-c", "512", "--temp", "0", "--raw", "--kernels", "plain"};
+    std::vector<std::string> arguments = {"run", model,    "-p", "It is a truth", "-n",        tokens, "-c",
+                                          "512", "--temp", "0",  "--raw",         "--kernels", "plain"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return arguments;
   }
@@ -89,7 +90,8 @@ TEST_P(MemoryFollows, ALimitThatFallsAndRisesAgain) {
   if (!group.usable()) GTEST_SKIP() << "cannot make a memory cgroup here";
   RunningCommand command = StartIn(group, Generate(model, tokens, {}));
   const auto memory = [&] { return MemoryOfChildren(command.pid()); };
-  ASSERT_TRUE(Await(command, [&] { return memory() > high / 2; })) << "the model fills what there is\n" << command.Finish().err;
+  ASSERT_TRUE(Await(command, [&] { return memory() > high / 2; })) << "the model fills what there is\n"
+                                                                   << command.Finish().err;
   // Each step leaves the watch the time for a look (memory/memory_watch.h).
   const auto step = [&] {
     usleep(250'000);
@@ -106,7 +108,8 @@ TEST_P(MemoryFollows, ALimitThatFallsAndRisesAgain) {
   EXPECT_TRUE(SameText(streamed.out, Run(Generate(model, tokens, {"--flash-mode", "on", "--weights-ram", "5G"})).out));
 }
 
-// Memory fills at several GB/s; the limit comes down to just above what is in use in one go, then by what is given back.
+// Memory fills at several GB/s; the limit comes down to just above what is in use in one go, then by what is given
+// back.
 class MemoryFills : public MemoryFollows {};
 
 TEST_P(MemoryFills, WhileItsLimitFalls) {
@@ -154,7 +157,8 @@ TEST_P(MemoryFollows, AProcessThatTakesMemory) {
 class SwapFile {
  public:
   explicit SwapFile(const std::string& path) : path_(path) {
-    const std::string make = "dd if=/dev/zero of=" + path + " bs=1M count=512 2>/dev/null && chmod 600 " + path + " && mkswap " + path + " >/dev/null";
+    const std::string make = "dd if=/dev/zero of=" + path + " bs=1M count=512 2>/dev/null && chmod 600 " + path +
+                             " && mkswap " + path + " >/dev/null";
     usable_ = std::system(make.c_str()) == 0 && swapon(path.c_str(), 0) == 0;
   }
   ~SwapFile() {
@@ -170,8 +174,8 @@ class SwapFile {
 
 class SlowMemoryFollows : public GroupTest {};
 
-// With swap the kernel accepts a limit that is far below what is in use. What it swaps out of the weights is given up: what stays
-// in swap is the engine's own, of which it needs little.
+// With swap the kernel accepts a limit that is far below what is in use. What it swaps out of the weights is given up:
+// what stays in swap is the engine's own, of which it needs little.
 TEST_F(SlowMemoryFollows, WeightsAreNotSwapped) {
   const SwapFile swap(tree_.Path("swap"));
   if (!swap.usable()) GTEST_SKIP() << "no swap can be added here";
@@ -179,13 +183,15 @@ TEST_F(SlowMemoryFollows, WeightsAreNotSwapped) {
   MemoryGroup group(600 * kMiB);
   if (!group.usable()) GTEST_SKIP() << "cannot make a memory cgroup here";
   const auto generate = [&](const char* limit, const char* size) {
-    return std::vector<std::string>{"run", model, "-p", "It is a truth", "-n", "150", "--temp", "0", "--raw", "--kernels", "plain", limit, size};
+    return std::vector<std::string>{"run", model,   "-p",        "It is a truth", "-n",  "150", "--temp",
+                                    "0",   "--raw", "--kernels", "plain",         limit, size};
   };
   RunningCommand command = StartIn(group, generate("--ram", "auto"));
   const auto memory = [&] { return MemoryOfChildren(command.pid()); };
   ASSERT_TRUE(Await(command, [&] { return memory() > 300 * kMiB; })) << command.Finish().err;
   ASSERT_TRUE(group.SetLimit(300 * kMiB));
-  EXPECT_TRUE(Await(command, [&] { return memory() + SwappedOfChildren(command.pid()) < 250 * kMiB; })) << "most of the weights are in neither";
+  EXPECT_TRUE(Await(command, [&] { return memory() + SwappedOfChildren(command.pid()) < 250 * kMiB; }))
+      << "most of the weights are in neither";
   const uint64_t swapped = SwappedOfChildren(command.pid());
   EXPECT_LT(swapped, 120 * kMiB);
   const Outcome streamed = command.Finish();
@@ -198,10 +204,11 @@ std::string NameOf(const testing::TestParamInfo<Size>& info) {
   return info.param.layers > 0 ? "mixture" : std::string(info.param.preset) == "mid" ? "mid" : "large";
 }
 
-INSTANTIATE_TEST_SUITE_P(Short, MemoryFollows,
-                         testing::Values(Size{"mid", 0, 600 * kMiB, 250 * kMiB, "160"}), NameOf);
+INSTANTIATE_TEST_SUITE_P(Short, MemoryFollows, testing::Values(Size{"mid", 0, 600 * kMiB, 250 * kMiB, "160"}), NameOf);
 INSTANTIATE_TEST_SUITE_P(Short, MemoryFills,
-                         testing::Values(Size{"mid", 0, 600 * kMiB, 250 * kMiB, "4"}, Size{"moe-5g", 2, 600 * kMiB, 250 * kMiB, "40"}), NameOf);
+                         testing::Values(Size{"mid", 0, 600 * kMiB, 250 * kMiB, "4"},
+                                         Size{"moe-5g", 2, 600 * kMiB, 250 * kMiB, "40"}),
+                         NameOf);
 INSTANTIATE_TEST_SUITE_P(Slow, MemoryFollows, testing::Values(Size{"llama-4g", 0, 3 * kGiB, kGiB, "100"}), NameOf);
 
 }  // namespace

@@ -1,5 +1,5 @@
-// A model of 4 GB in memory cgroups that are much smaller: it finishes, the kernel never has to kill, and `headrace plan` has
-// said before what is then used.
+// A model of 4 GB in memory cgroups that are much smaller: it finishes, the kernel never has to kill, and `headrace
+// plan` has said before what is then used.
 #include <nlohmann/json.hpp>
 
 #include "base/size.h"
@@ -12,7 +12,9 @@ namespace {
 struct Limit {
   uint64_t bytes;
   uint64_t context;
-  friend void PrintTo(const Limit& limit, std::ostream* out) { *out << FormatSize(limit.bytes) << " with " << limit.context << " tokens"; }
+  friend void PrintTo(const Limit& limit, std::ostream* out) {
+    *out << FormatSize(limit.bytes) << " with " << limit.context << " tokens";
+  }
 };
 
 class MemoryLimits : public GroupTest, public testing::WithParamInterface<Limit> {};
@@ -23,7 +25,9 @@ TEST_P(MemoryLimits, AreKept) {
   // 106 tokens a sentence. The short context is filled; filling the long one would take the better part of an hour.
   std::string prompt;
   for (int i = 0; i < 4; ++i) {
-    prompt += "It is a truth universally acknowledged, that a single man in possession of a good fortune, must be in want of a wife. ";
+    prompt +=
+        "It is a truth universally acknowledged, that a single man in possession of a good fortune, must be in want of "
+        "a wife. ";
   }
   const std::vector<std::string> engine = {"-ub", "128"};
   const auto with = [&](std::vector<std::string> arguments, const std::vector<std::string>& more) {
@@ -36,7 +40,8 @@ TEST_P(MemoryLimits, AreKept) {
   MemoryGroup group(limit);
   if (!group.usable()) GTEST_SKIP() << "cannot make a memory cgroup here";
   const Outcome planned = StartIn(group, with({"plan", model, "--json"}, {})).Finish();
-  const std::vector<std::string> run = {"run", model, "-f", tree_.File("prompt.txt", prompt), "-n", "4", "--raw", "--temp", "0"};
+  const std::vector<std::string> run = {"run",   model,    "-f", tree_.File("prompt.txt", prompt), "-n", "4",
+                                        "--raw", "--temp", "0"};
   if (context == 8192 && limit < kGiB + 200 * kMiB) {
     // The KV cache alone has 1 GiB. The error says what would work.
     EXPECT_NE(planned.status, 0);
@@ -68,9 +73,12 @@ TEST_P(MemoryLimits, AreKept) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Slow, MemoryLimits,
-                         testing::Values(Limit{3 * kGiB, 512}, Limit{2 * kGiB, 512}, Limit{kGiB, 512}, Limit{717 * kMiB, 512},
-                                         Limit{3 * kGiB, 8192}, Limit{2 * kGiB, 8192}, Limit{kGiB, 8192}, Limit{717 * kMiB, 8192}),
-                         [](const auto& limit) { return std::to_string(limit.param.bytes / kMiB) + "_" + std::to_string(limit.param.context); });
+                         testing::Values(Limit{3 * kGiB, 512}, Limit{2 * kGiB, 512}, Limit{kGiB, 512},
+                                         Limit{717 * kMiB, 512}, Limit{3 * kGiB, 8192}, Limit{2 * kGiB, 8192},
+                                         Limit{kGiB, 8192}, Limit{717 * kMiB, 8192}),
+                         [](const auto& limit) {
+                           return std::to_string(limit.param.bytes / kMiB) + "_" + std::to_string(limit.param.context);
+                         });
 
 }  // namespace
 }  // namespace headrace::cli

@@ -13,11 +13,13 @@ namespace {
 
 struct Case {
   std::string name;
-  std::string model;     // "" for the generated one
+  std::string model;  // "" for the generated one
   uint64_t context = 0;
   bool streams = true;
   std::string kv_ram = "";  // "": the KV cache stays in memory
-  friend void PrintTo(const Case& test, std::ostream* out) { *out << test.model << " with " << test.context << " tokens"; }
+  friend void PrintTo(const Case& test, std::ostream* out) {
+    *out << test.model << " with " << test.context << " tokens";
+  }
 };
 
 class MemoryTest : public CommandTest {
@@ -33,16 +35,20 @@ class MemoryTest : public CommandTest {
   std::string Prompt(uint64_t context, uint64_t tokens_of_sentence) {
     std::string text;
     for (uint64_t i = 0; i < (context - 20) / tokens_of_sentence; ++i) {
-      text += "It is a truth universally acknowledged, that a single man in possession of a good fortune, must be in want of a wife. ";
+      text +=
+          "It is a truth universally acknowledged, that a single man in possession of a good fortune, must be in want "
+          "of a wife. ";
     }
     return tree_.File("prompt.txt", text);
   }
 
   // What both commands are told. `ram` is of bytes.
   static std::vector<std::string> Options(const Case& test, uint64_t ram) {
-    std::vector<std::string> options = {"--ram", std::to_string(ram / kKiB) + "K", "--flash-mode", test.streams ? "on" : "auto",
-                                        "-c", std::to_string(test.context)};
-    if (!test.kv_ram.empty()) options.insert(options.end(), {"--kv-dir", HEADRACE_TEST_FOLDER, "--kv-ram", test.kv_ram});
+    std::vector<std::string> options = {"--ram",        std::to_string(ram / kKiB) + "K",
+                                        "--flash-mode", test.streams ? "on" : "auto",
+                                        "-c",           std::to_string(test.context)};
+    if (!test.kv_ram.empty())
+      options.insert(options.end(), {"--kv-dir", HEADRACE_TEST_FOLDER, "--kv-ram", test.kv_ram});
     options.insert(options.end(), {"--", "-ub", "128"});
     return options;
   }
@@ -77,7 +83,8 @@ TEST_P(MemoryPrediction, WithinFivePercent) {
   };
   const std::vector<std::string> plan_arguments = {"plan", model, "--json"};
   const std::string prompt = Prompt(test.context, test.model.empty() ? 106 : 30);
-  // What streams gets a little more than the least, and room for some experts: how much that is depends on the processor and the engine.
+  // What streams gets a little more than the least, and room for some experts: how much that is depends on the
+  // processor and the engine.
   uint64_t ram = kGiB;
   if (test.streams) ram = Plan(with(plan_arguments, ram))["memory"]["least_bytes"].get<uint64_t>() + 3 * kMiB;
   const auto plan = Plan(with(plan_arguments, ram));
@@ -90,7 +97,8 @@ TEST_P(MemoryPrediction, WithinFivePercent) {
   const bool streamed = outcome.err.find("streamed per pass") != std::string::npos;
   EXPECT_EQ(plan["streams"].get<bool>(), test.streams);
   EXPECT_EQ(streamed, test.streams) << outcome.err;
-  EXPECT_EQ(outcome.err.find("KV cache in a file") != std::string::npos, plan["memory"]["context_file_bytes"].get<uint64_t>() > 0);
+  EXPECT_EQ(outcome.err.find("KV cache in a file") != std::string::npos,
+            plan["memory"]["context_file_bytes"].get<uint64_t>() > 0);
   ExpectForetold(plan, measured, outcome.err);
 }
 
@@ -100,8 +108,10 @@ TEST_F(MemoryTest, ThreadsCount) {
   const auto engine_kib = [&](const char* option, const char* threads) {
     double least = 0;
     for (int i = 0; i < 4; ++i) {
-      const double once =
-          Plan({"plan", Bundled("austen-dense-q4_0.gguf"), "--json", "--ram", "1G", "--", "-t", "2", option, threads})["memory"]["engine_bytes"].get<double>() / kKiB;
+      const double once = Plan({"plan", Bundled("austen-dense-q4_0.gguf"), "--json", "--ram", "1G", "--", "-t", "2",
+                                option, threads})["memory"]["engine_bytes"]
+                              .get<double>() /
+                          kKiB;
       least = i == 0 ? once : std::min(least, once);
     }
     return least;
@@ -114,12 +124,15 @@ TEST_F(MemoryTest, ThreadsCount) {
 std::string NameOf(const testing::TestParamInfo<Case>& info) { return info.param.name; }
 
 INSTANTIATE_TEST_SUITE_P(Short, MemoryPrediction,
-                         testing::Values(Case{"dense", "austen-dense-q4_0.gguf", 512}, Case{"moe", "austen-moe-q4_0.gguf", 512}, Case{"generated", "", 512},
+                         testing::Values(Case{"dense", "austen-dense-q4_0.gguf", 512},
+                                         Case{"moe", "austen-moe-q4_0.gguf", 512}, Case{"generated", "", 512},
                                          Case{"dense_that_fits", "austen-dense-q4_0.gguf", 512, false},
-                                         Case{"kv_in_a_file", "austen-dense-q4_0.gguf", 2048, true, "3M"}), NameOf);
+                                         Case{"kv_in_a_file", "austen-dense-q4_0.gguf", 2048, true, "3M"}),
+                         NameOf);
 INSTANTIATE_TEST_SUITE_P(Slow, MemoryPrediction,
-                         testing::Values(Case{"dense", "austen-dense-q4_0.gguf", 8192}, Case{"moe", "austen-moe-q4_0.gguf", 8192},
-                                         Case{"generated", "", 8192}), NameOf);
+                         testing::Values(Case{"dense", "austen-dense-q4_0.gguf", 8192},
+                                         Case{"moe", "austen-moe-q4_0.gguf", 8192}, Case{"generated", "", 8192}),
+                         NameOf);
 
 }  // namespace
 }  // namespace headrace::cli

@@ -1,5 +1,5 @@
-// A model with tensors of types that this headrace does not know, as a newer llama.cpp may have them: every command works with it, and says which sizes are
-// not exactly known.
+// A model with tensors of types that this headrace does not know, as a newer llama.cpp may have them: every command
+// works with it, and says which sizes are not exactly known.
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -34,7 +34,8 @@ class NewerTypes : public CommandTest {
     if (Run({"engine"}).status != 0) GTEST_SKIP() << "no llama.cpp in " << HEADRACE_ENGINE_PREFIX;
     std::ifstream file(Model(), std::ios::binary);
     std::string bytes(std::istreambuf_iterator<char>(file), {});
-    ASSERT_TRUE(SetType(bytes, "blk.0.ffn_norm.weight", kNewerType) && SetType(bytes, "blk.1.ffn_up.weight", kNewerType));
+    ASSERT_TRUE(SetType(bytes, "blk.0.ffn_norm.weight", kNewerType) &&
+                SetType(bytes, "blk.1.ffn_up.weight", kNewerType));
     newer_ = tree_.File("newer.gguf", bytes);
   }
   // An engine that knows the types: what it opens is the model as it was.
@@ -44,8 +45,9 @@ class NewerTypes : public CommandTest {
       const fs::path program = fs::path(HEADRACE_ENGINE_PREFIX) / "usr/bin" / name;
       if (!fs::exists(program)) continue;
       tree_.File(std::string("engine/bin/") + name,
-                 "#!/bin/sh\nfor word; do shift; [ \"$word\" = '" + newer_ + "' ] && word='" + Model() + "'; set -- \"$@\" \"$word\"; done\nexec '" +
-                     program.string() + "' \"$@\"\n", true);
+                 "#!/bin/sh\nfor word; do shift; [ \"$word\" = '" + newer_ + "' ] && word='" + Model() +
+                     "'; set -- \"$@\" \"$word\"; done\nexec '" + program.string() + "' \"$@\"\n",
+                 true);
     }
     environment_["HEADRACE_ENGINE"] = tree_.Path("engine");
   }
@@ -68,7 +70,8 @@ TEST_F(NewerTypes, PlanRunAndExec) {
   const Outcome plan = Run({"plan", newer_, "--ram", "37M", "-c", "256"});
   EXPECT_EQ(plan.status, 0) << plan.err;
   EXPECT_TRUE(Has(plan.out, kSaid) && Has(plan.out, "weights stream, ") && Has(plan.out, "KV cache")) << plan.out;
-  const Outcome json = Run({"plan", newer_, "--ram", "37M", "-c", "256", "--json"}), known = Run({"plan", Model(), "--ram", "37M", "-c", "256", "--json"});
+  const Outcome json = Run({"plan", newer_, "--ram", "37M", "-c", "256", "--json"}),
+                known = Run({"plan", Model(), "--ram", "37M", "-c", "256", "--json"});
   ASSERT_TRUE(json.status == 0 && known.status == 0) << json.err << known.err;
   const auto model = nlohmann::json::parse(json.out)["model"], other = nlohmann::json::parse(known.out)["model"];
   EXPECT_EQ(model["unknown_types"], nlohmann::json({"type 43"}));
@@ -84,14 +87,18 @@ TEST_F(NewerTypes, PlanRunAndExec) {
   EXPECT_TRUE(Has(answer.err, kSaid) && Has(answer.err, "weights stream, ")) << answer.err;
   EXPECT_TRUE(SameText(answer.out, Run(stock).out));
 
-  const Outcome exec = Run({"exec", "--stats", "--ram", "36M", "--", "llama-completion", "-m", newer_, "-p", "It is", "-n", "2", "-no-cnv", "-c", "256"});
+  const Outcome exec = Run({"exec", "--stats", "--ram", "36M", "--", "llama-completion", "-m", newer_, "-p", "It is",
+                            "-n", "2", "-no-cnv", "-c", "256"});
   EXPECT_EQ(exec.status, 0) << exec.err;
-  EXPECT_TRUE(Has(exec.err, kSaid) && Has(exec.err, "KV cache 1.00 MiB") && Has(exec.err, "streamed per pass")) << exec.err;
+  EXPECT_TRUE(Has(exec.err, kSaid) && Has(exec.err, "KV cache 1.00 MiB") && Has(exec.err, "streamed per pass"))
+      << exec.err;
 }
 
 TEST_F(NewerTypes, BatchAndServe) {
   UseNewerEngine();
-  const std::string requests = tree_.File("q.jsonl", R"({"custom_id":"r","method":"POST","url":"/v1/completions","body":{"prompt":"It is","max_tokens":4}})" "\n");
+  const std::string requests = tree_.File(
+      "q.jsonl", R"({"custom_id":"r","method":"POST","url":"/v1/completions","body":{"prompt":"It is","max_tokens":4}})"
+                 "\n");
   const Outcome batch = Run({"batch", newer_, requests, "-o", tree_.Path("o.jsonl"), "--ram", "60M"});
   EXPECT_EQ(batch.status, 0) << batch.err;
   EXPECT_TRUE(Has(batch.err, kSaid)) << batch.err;

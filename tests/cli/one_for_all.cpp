@@ -1,5 +1,5 @@
-// llama.cpp's one program for all (`llama serve`, `llama cli`, ...), which not every package has: its main function, over the engine's
-// own programs, which are libraries.
+// llama.cpp's one program for all (`llama serve`, `llama cli`, ...), which not every package has: its main function,
+// over the engine's own programs, which are libraries.
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -17,8 +17,11 @@ struct Command {
   int (*run)(int, char**);
 };
 
-constexpr Command kCommands[] = {
-    {"serve", llama_server}, {"cli", llama_cli}, {"completion", llama_completion}, {"bench", llama_bench}, {"fit-params", llama_fit_params}};
+constexpr Command kCommands[] = {{"serve", llama_server},
+                                 {"cli", llama_cli},
+                                 {"completion", llama_completion},
+                                 {"bench", llama_bench},
+                                 {"fit-params", llama_fit_params}};
 
 }  // namespace
 

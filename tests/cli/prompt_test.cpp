@@ -18,7 +18,9 @@ class Prompts : public CommandTest {
   }
   // `words` after the model, through a shell; by llama-server and by llama-completion.
   Outcome Answer(const std::string& before, bool streams, const std::string& words) {
-    return Shell(before + "$HEADRACE run $MODEL " + (streams ? "--flash-mode on --weights-ram 4M" : "--flash-mode off") + " --raw -n 4 --temp 0 -q " + words);
+    return Shell(before + "$HEADRACE run $MODEL " +
+                 (streams ? "--flash-mode on --weights-ram 4M" : "--flash-mode off") + " --raw -n 4 --temp 0 -q " +
+                 words);
   }
 };
 
@@ -27,7 +29,9 @@ TEST_F(Prompts, FromStandardInputAndPipes) {
     const Outcome plain = Answer("", streams, "-f $PROMPT");
     ASSERT_EQ(plain.status, 0) << plain.err;
     ASSERT_TRUE(plain.out.starts_with("It is a truth ")) << plain.out;
-    for (const auto& [before, file] : {std::pair{"cat $PROMPT | ", "-f -"}, {"cat $PROMPT | ", "-f /dev/stdin"}, {"", "-f - <$PROMPT"},
+    for (const auto& [before, file] : {std::pair{"cat $PROMPT | ", "-f -"},
+                                       {"cat $PROMPT | ", "-f /dev/stdin"},
+                                       {"", "-f - <$PROMPT"},
                                        {"cat $PROMPT | { exec 7<&0; ", "-f /dev/fd/7; }"}}) {
       const Outcome outcome = Answer(before, streams, file);
       EXPECT_EQ(outcome.status, 0) << before << file << outcome.err;
@@ -37,7 +41,9 @@ TEST_F(Prompts, FromStandardInputAndPipes) {
 }
 
 TEST_F(Prompts, FilesThatCannotBeRead) {
-  for (const auto& [file, reason] : {std::pair{tree_.Path("absent"), "No such file"}, {tree_.Path(""), "Is a directory"}, {std::string("/dev/zero"), "longer than 256 MiB"}}) {
+  for (const auto& [file, reason] : {std::pair{tree_.Path("absent"), "No such file"},
+                                     {tree_.Path(""), "Is a directory"},
+                                     {std::string("/dev/zero"), "longer than 256 MiB"}}) {
     ExpectError({"run", Model(), "-f", file}, 2, reason);
     ExpectError({"run", Model(), "-f", file, "--flash-mode", "on", "--weights-ram", "4M"}, 2, reason);
   }
@@ -46,7 +52,8 @@ TEST_F(Prompts, FilesThatCannotBeRead) {
 TEST_F(Prompts, OneOfThreeMegabytesGetsTheUsualLine) {
   std::string text;
   while (text.size() < 3'000'000) text += "It is a truth universally acknowledged\n";
-  const Outcome outcome = Run({"run", Model(), "-f", tree_.File("long.txt", text), "--raw", "-n", "1", "--weights-ram", "4M", "--flash-mode", "on"});
+  const Outcome outcome = Run({"run", Model(), "-f", tree_.File("long.txt", text), "--raw", "-n", "1", "--weights-ram",
+                               "4M", "--flash-mode", "on"});
   EXPECT_EQ(outcome.status, 1);
   EXPECT_TRUE(Has(outcome.err, "exceeds the available context size")) << outcome.err;
   EXPECT_EQ(outcome.out, "");
@@ -73,7 +80,8 @@ TEST_F(Prompts, NumbersThatAreNone) {
 }
 
 TEST_F(Prompts, AContextOfZeroIsTheModelsOwn) {
-  const Outcome run = Run({"run", Model(), "-p", "It is", "--raw", "-n", "2", "-c", "0", "--flash-mode", "on", "--weights-ram", "4M"});
+  const Outcome run =
+      Run({"run", Model(), "-p", "It is", "--raw", "-n", "2", "-c", "0", "--flash-mode", "on", "--weights-ram", "4M"});
   EXPECT_EQ(run.status, 0) << run.err;
   const Outcome zero = Run({"plan", Model(), "-c", "0"});
   EXPECT_EQ(zero.status, 0) << zero.err;
@@ -84,9 +92,13 @@ TEST_F(Prompts, AContextOfZeroIsTheModelsOwn) {
 // llama-server would take no more than what the model was trained with.
 TEST_F(Prompts, LongerThanTheModelWasTrainedWith) {
   std::string text;
-  for (int i = 0; i < 90; ++i) text += "It is a truth universally acknowledged, that a single man in possession of a good fortune, must be in want of a wife. ";
+  for (int i = 0; i < 90; ++i)
+    text +=
+        "It is a truth universally acknowledged, that a single man in possession of a good fortune, must be in want of "
+        "a wife. ";
   tree_.File("prompt.txt", text);
-  const Outcome plain = Answer("", false, "-f $PROMPT -c 4096 -- -ub 512"), streamed = Answer("", true, "-f $PROMPT -c 4096 -- -ub 512");
+  const Outcome plain = Answer("", false, "-f $PROMPT -c 4096 -- -ub 512"),
+                streamed = Answer("", true, "-f $PROMPT -c 4096 -- -ub 512");
   ASSERT_EQ(plain.status, 0) << plain.err;
   ASSERT_EQ(streamed.status, 0) << streamed.err;
   EXPECT_GT(plain.out.size(), text.size());
@@ -94,10 +106,12 @@ TEST_F(Prompts, LongerThanTheModelWasTrainedWith) {
 }
 
 TEST_F(Prompts, NamesOfFiles) {
-  for (const std::string name : {"with, comma.gguf", "with \"quotes\".gguf", "mit Umläuten ü.gguf", "-dash.gguf", "no\xff\xfetext.gguf"}) {
+  for (const std::string name :
+       {"with, comma.gguf", "with \"quotes\".gguf", "mit Umläuten ü.gguf", "-dash.gguf", "no\xff\xfetext.gguf"}) {
     const std::string path = tree_.Path(name);
     std::filesystem::create_symlink(Model(), path);
-    const Outcome run = Run({"run", path, "-p", "It is", "--raw", "-n", "2", "--flash-mode", "on", "--weights-ram", "4M"});
+    const Outcome run =
+        Run({"run", path, "-p", "It is", "--raw", "-n", "2", "--flash-mode", "on", "--weights-ram", "4M"});
     EXPECT_EQ(run.status, 0) << name << run.err;
     const Outcome plan = Run({"plan", path, "--json"});
     EXPECT_TRUE(nlohmann::json::parse(plan.out, nullptr, false).is_object()) << name << plan.err << plan.out;

@@ -18,8 +18,8 @@ using Clock = std::chrono::steady_clock;
 
 }  // namespace
 
-PseudoTerminal::PseudoTerminal(const std::vector<std::string>& words, std::map<std::string, std::string> environment, unsigned short columns,
-                               unsigned short lines) {
+PseudoTerminal::PseudoTerminal(const std::vector<std::string>& words, std::map<std::string, std::string> environment,
+                               unsigned short columns, unsigned short lines) {
   environment.try_emplace("TERM", "xterm");
   environment.erase("LINES");
   environment.erase("COLUMNS");
@@ -58,7 +58,9 @@ bool PseudoTerminal::WaitFor(const std::string& text) {
   return true;
 }
 
-void PseudoTerminal::Type(const std::string& keys) { [[maybe_unused]] const ssize_t count = write(terminal_, keys.data(), keys.size()); }
+void PseudoTerminal::Type(const std::string& keys) {
+  [[maybe_unused]] const ssize_t count = write(terminal_, keys.data(), keys.size());
+}
 
 void PseudoTerminal::Resize(unsigned short columns, unsigned short lines) {
   const winsize size{lines, columns, 0, 0};

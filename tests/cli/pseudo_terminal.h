@@ -11,8 +11,8 @@ namespace headrace::cli {
 
 class PseudoTerminal {
  public:
-  PseudoTerminal(const std::vector<std::string>& words, std::map<std::string, std::string> environment, unsigned short columns,
-                 unsigned short lines);
+  PseudoTerminal(const std::vector<std::string>& words, std::map<std::string, std::string> environment,
+                 unsigned short columns, unsigned short lines);
   ~PseudoTerminal();
   PseudoTerminal(const PseudoTerminal&) = delete;
   PseudoTerminal& operator=(const PseudoTerminal&) = delete;

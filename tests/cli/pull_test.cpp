@@ -28,7 +28,8 @@ std::map<std::string, std::string> OwnEnvironment() {
   std::map<std::string, std::string> variables;
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string text = *entry;
-    if (const size_t equals = text.find('='); equals != std::string::npos) variables[text.substr(0, equals)] = text.substr(equals + 1);
+    if (const size_t equals = text.find('='); equals != std::string::npos)
+      variables[text.substr(0, equals)] = text.substr(equals + 1);
   }
   return variables;
 }
@@ -39,10 +40,14 @@ class PullTest : public CommandTest {
 
   void SetUp() override {
     CommandTest::SetUp();
-    Repository("u/austen-GGUF", {{"austen-Q8_0.gguf", Draft()}, {"austen-Q4_K_M.gguf", Model()}, {"README.md", Draft()}});
+    Repository("u/austen-GGUF",
+               {{"austen-Q8_0.gguf", Draft()}, {"austen-Q4_K_M.gguf", Model()}, {"README.md", Draft()}});
     WriteConfiguration();
     server_ = std::make_unique<RunningCommand>(
-        std::vector<std::string>{"/usr/bin/env", "python3", std::string(HEADRACE_SOURCE_DIR) + "/tests/cli/hub_server.py", tree_.Path("server.json"), tree_.Path("log")}, OwnEnvironment());
+        std::vector<std::string>{"/usr/bin/env", "python3",
+                                 std::string(HEADRACE_SOURCE_DIR) + "/tests/cli/hub_server.py",
+                                 tree_.Path("server.json"), tree_.Path("log")},
+        OwnEnvironment());
     ASSERT_TRUE(server_->WaitForOutput("."));
     std::istringstream words(server_->output());
     std::string word;
@@ -77,16 +82,21 @@ class PullTest : public CommandTest {
     return requests;
   }
   std::string Hub(const std::string& name) const { return tree_.Path("home/.cache/huggingface/hub/models--" + name); }
-  std::string Snapshot(const std::string& name, const std::string& file) const { return Hub(name) + "/snapshots/" + kCommit + "/" + file; }
+  std::string Snapshot(const std::string& name, const std::string& file) const {
+    return Hub(name) + "/snapshots/" + kCommit + "/" + file;
+  }
   std::string Austen() const { return Snapshot("u--austen-GGUF", "austen-Q4_K_M.gguf"); }
   // Files in the folder, of any depth, whose name ends like this.
   size_t Count(const std::string& folder, const std::string& end) const {
     size_t count = 0;
     std::error_code error;
-    for (fs::recursive_directory_iterator it(folder, error), last; !error && it != last; it.increment(error)) count += it->path().string().ends_with(end);
+    for (fs::recursive_directory_iterator it(folder, error), last; !error && it != last; it.increment(error))
+      count += it->path().string().ends_with(end);
     return count;
   }
-  std::string Address(const std::string& path) const { return "http://127.0.0.2:" + std::to_string(files_port_) + path; }
+  std::string Address(const std::string& path) const {
+    return "http://127.0.0.2:" + std::to_string(files_port_) + path;
+  }
 
   Json configuration_ = Json::object();
   std::unique_ptr<RunningCommand> server_;
@@ -108,7 +118,10 @@ TEST_F(PullTest, IntoTheHubsCacheWhereOthersFindIt) {
   EXPECT_GT(ranges, 4u) << "several ranges";
   EXPECT_TRUE(Has(Run({"plan", "u/austen-GGUF"}).out, "austen-dense"));
   // llama.cpp's own name for it.
-  EXPECT_EQ(Run({"exec", "--", "llama-completion", "-hf", "u/austen-GGUF", "--offline", "-p", "Emma", "-n", "2", "-no-cnv"}).status, 0);
+  EXPECT_EQ(
+      Run({"exec", "--", "llama-completion", "-hf", "u/austen-GGUF", "--offline", "-p", "Emma", "-n", "2", "-no-cnv"})
+          .status,
+      0);
   const size_t before = Requests().size();
   const Outcome again = Run({"pull", "hf:u/austen-GGUF:q4_k_m"});
   EXPECT_EQ(again.status, 0);
@@ -220,11 +233,15 @@ TEST_F(PullTest, WhatIsNotThere) {
 }
 
 TEST_F(PullTest, AllPartsAndTheProjectorBesideThem) {
-  Repository("u/split-GGUF", {{"Q4_0/m-Q4_0-00001-of-00002.gguf", Model()}, {"Q4_0/m-Q4_0-00002-of-00002.gguf", Draft()}, {"mmproj-F32.gguf", Model()}, {"mmproj-F16.gguf", Draft()}});
+  Repository("u/split-GGUF", {{"Q4_0/m-Q4_0-00001-of-00002.gguf", Model()},
+                              {"Q4_0/m-Q4_0-00002-of-00002.gguf", Draft()},
+                              {"mmproj-F32.gguf", Model()},
+                              {"mmproj-F16.gguf", Draft()}});
   Repository("u/half-GGUF", {{"m-00001-of-00002.gguf", Model()}});
   WriteConfiguration();
   ASSERT_EQ(Run({"pull", "hf:u/split-GGUF"}).status, 0);
-  for (const char* file : {"Q4_0/m-Q4_0-00001-of-00002.gguf", "Q4_0/m-Q4_0-00002-of-00002.gguf", "mmproj-F16.gguf"}) EXPECT_TRUE(fs::exists(Snapshot("u--split-GGUF", file))) << file;
+  for (const char* file : {"Q4_0/m-Q4_0-00001-of-00002.gguf", "Q4_0/m-Q4_0-00002-of-00002.gguf", "mmproj-F16.gguf"})
+    EXPECT_TRUE(fs::exists(Snapshot("u--split-GGUF", file))) << file;
   EXPECT_FALSE(fs::exists(Snapshot("u--split-GGUF", "mmproj-F32.gguf")));
   ExpectError({"pull", "hf:u/half-GGUF"}, 2, "lacks a part");
   fs::remove_all(Hub("u--split-GGUF"));
@@ -233,8 +250,11 @@ TEST_F(PullTest, AllPartsAndTheProjectorBesideThem) {
 }
 
 TEST_F(PullTest, NamesFromTheNetworkStayInTheFolder) {
-  Repository("u/evil-GGUF", {{"../../../../escaped-Q4_K_M.gguf", Model()}, {"/tmp/escaped-Q4_K_M.gguf", Model()}, {"a/./b-Q4_K_M.gguf", Model()},
-                             {"line\nbreak-Q4_K_M.gguf", Model()}, {"back\\slash-Q4_K_M.gguf", Model()}});
+  Repository("u/evil-GGUF", {{"../../../../escaped-Q4_K_M.gguf", Model()},
+                             {"/tmp/escaped-Q4_K_M.gguf", Model()},
+                             {"a/./b-Q4_K_M.gguf", Model()},
+                             {"line\nbreak-Q4_K_M.gguf", Model()},
+                             {"back\\slash-Q4_K_M.gguf", Model()}});
   WriteConfiguration();
   ExpectError({"pull", "hf:u/evil-GGUF"}, 2, "no GGUF file");
   EXPECT_EQ(Count(tree_.Path("home"), ".gguf"), 0u);
@@ -265,7 +285,8 @@ TEST_F(PullTest, AnAddress) {
 TEST_F(PullTest, ADiskThatIsFull) {
   if (geteuid() != 0) GTEST_SKIP() << "cannot mount a file system here: not root";
   fs::create_directories(tree_.Path("disk"));
-  if (mount("none", tree_.Path("disk").c_str(), "tmpfs", 0, "size=40m") != 0) GTEST_SKIP() << "cannot mount a file system here";
+  if (mount("none", tree_.Path("disk").c_str(), "tmpfs", 0, "size=40m") != 0)
+    GTEST_SKIP() << "cannot mount a file system here";
   struct Unmount {
     std::string path;
     ~Unmount() { umount2(path.c_str(), MNT_DETACH); }
@@ -288,7 +309,8 @@ TEST_F(PullTest, ADiskThatIsFull) {
   fs::remove(tree_.Path("disk/other"));
   Set("delay", 0);
   EXPECT_EQ(Run({"pull", "hf:u/austen-GGUF"}).status, 0);
-  EXPECT_EQ(Content(tree_.Path("disk/hub/models--u--austen-GGUF/snapshots/") + kCommit + "/austen-Q4_K_M.gguf"), Content(Model()));
+  EXPECT_EQ(Content(tree_.Path("disk/hub/models--u--austen-GGUF/snapshots/") + kCommit + "/austen-Q4_K_M.gguf"),
+            Content(Model()));
 }
 
 }  // namespace

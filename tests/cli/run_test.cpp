@@ -68,7 +68,8 @@ TEST_F(RunCommand, StreamedTextEqualsUnstreamedText) {
     for (std::string line; std::getline(lines, line); ++count) EXPECT_TRUE(line.starts_with("headrace: ")) << line;
     // Tests that run beside this one disturb it at times, which is said.
     EXPECT_EQ(count, Has(streamed.err, "other programs kept") ? 8 : 7) << streamed.err;
-    EXPECT_TRUE(streamed.err.starts_with("headrace: weights stream, as --flash-mode on says: 11.1 MiB of weights")) << streamed.err;
+    EXPECT_TRUE(streamed.err.starts_with("headrace: weights stream, as --flash-mode on says: 11.1 MiB of weights"))
+        << streamed.err;
     EXPECT_TRUE(Has(streamed.err, "streamed per pass")) << streamed.err;
     EXPECT_TRUE(Has(streamed.err, "tokens/s")) << streamed.err;
     EXPECT_TRUE(Has(streamed.err, "headrace: speculation: ")) << streamed.err;
@@ -79,7 +80,8 @@ TEST_F(RunCommand, StreamedTextEqualsUnstreamedText) {
 TEST_F(RunCommand, ADraftModelChangesNoText) {
   const std::vector<std::string> streaming = {"--flash-mode", "on", "--weights-ram", "9M", "--kernels", "plain"};
   auto with_draft = streaming;
-  with_draft.insert(with_draft.end(), {"--draft", std::string(HEADRACE_SOURCE_DIR) + "/models/austen-draft-f16.gguf", "--draft-tokens", "3"});
+  with_draft.insert(with_draft.end(), {"--draft", std::string(HEADRACE_SOURCE_DIR) + "/models/austen-draft-f16.gguf",
+                                       "--draft-tokens", "3"});
   const Outcome plain = Generate(streaming), drafted = Generate(with_draft);
   ASSERT_EQ(drafted.status, 0) << drafted.err;
   EXPECT_EQ(drafted.out, plain.out);
@@ -90,9 +92,11 @@ TEST_F(RunCommand, ADraftModelChangesNoText) {
 // The width shows in the buffers of the computation.
 TEST_F(RunCommand, PlanForetellsWithTheWidthOfAPromptsPasses) {
   std::string text;
-  for (int i = 0; i < 24; ++i) text += "It is a truth universally acknowledged, that a single man must be in want of a wife, and so on. ";
+  for (int i = 0; i < 24; ++i)
+    text += "It is a truth universally acknowledged, that a single man must be in want of a wife, and so on. ";
   const std::vector<std::string> streaming = {"--flash-mode", "on", "--weights-ram", "4M"};
-  std::vector<std::string> words = {"run", Model(), "-f", tree_.File("prompt.txt", text), "-n", "1", "--raw", "--debug"};
+  std::vector<std::string> words = {"run", Model(), "-f",    tree_.File("prompt.txt", text),
+                                    "-n",  "1",     "--raw", "--debug"};
   words.insert(words.end(), streaming.begin(), streaming.end());
   const Outcome run = Run(words);
   ASSERT_EQ(run.status, 0) << run.err;
@@ -127,7 +131,9 @@ TEST_F(RunCommand, ExpertsThatWereChosenAreKnownInTheNextRun) {
   const auto& choices = learned["choices"].front();
   EXPECT_GT(choices["again"].get<double>(), 0);
   EXPECT_LT(choices["again"].get<double>(), choices["choices"].get<double>());
-  if (const std::string text = plan(); Has(text, "experts are")) EXPECT_TRUE(Has(text, "if experts are as popular as in earlier runs")) << text;
+  if (const std::string text = plan(); Has(text, "experts are")) {
+    EXPECT_TRUE(Has(text, "if experts are as popular as in earlier runs")) << text;
+  }
 }
 
 // One that llama-server has not.
@@ -137,7 +143,9 @@ TEST_F(RunCommand, AnOptionOfLlamaCompletionIsLeftToIt) {
   own.insert(own.end(), {"--debug", "--", "--no-display-prompt"});
   const Outcome server = Generate(streaming), completion = Generate(own);
   ASSERT_EQ(completion.status, 0) << completion.err;
-  EXPECT_TRUE(Has(completion.err, "llama-server cannot answer: it does not know --no-display-prompt; llama-completion does")) << completion.err;
+  EXPECT_TRUE(
+      Has(completion.err, "llama-server cannot answer: it does not know --no-display-prompt; llama-completion does"))
+      << completion.err;
   EXPECT_TRUE(SameText("It is a truth" + completion.out, server.out)) << completion.out << server.out;
 }
 
@@ -160,7 +168,8 @@ TEST_F(RunCommand, APromptThatIsTooLongIsRefused) {
 
 // The context of 512 tokens needs 3 MiB in 6 layers.
 TEST_F(RunCommand, KvCacheInAFile) {
-  std::vector<std::string> options = {"-c", "512", "--kernels", "repack", "--kv-ram", "600K", "--kv-dir", Folder(), "--flash-mode", "off"};
+  std::vector<std::string> options = {"-c",   "512",      "--kernels", "repack",       "--kv-ram",
+                                      "600K", "--kv-dir", Folder(),    "--flash-mode", "off"};
   const Outcome stock = Generate({"-c", "512", "--flash-mode", "off"});
   const Outcome alone = Generate(options);
   options.back() = "on";
@@ -194,7 +203,8 @@ using SlowRunCommand = RunCommand;
 // llama-completion's own file for a prompt, with weights that stream and a KV cache in a file.
 TEST_F(SlowRunCommand, PromptCachesOfTheEngine) {
   const std::string cache = Folder() + "/prompt.cache";
-  const std::vector<std::string> streaming = {"-c", "512", "--kernels", "repack", "--kv-ram", "600K", "--kv-dir", Folder(), "--flash-mode", "on", "--weights-ram", "4M"};
+  const std::vector<std::string> streaming = {"-c",       "512",    "--kernels",    "repack", "--kv-ram",      "600K",
+                                              "--kv-dir", Folder(), "--flash-mode", "on",     "--weights-ram", "4M"};
   const std::vector<std::string> file = {"--", "--prompt-cache", cache, "--prompt-cache-all"};
   auto options = streaming;
   options.insert(options.end(), file.begin(), file.end());
@@ -211,7 +221,8 @@ TEST_F(SlowRunCommand, PromptCachesOfTheEngine) {
 }
 
 TEST_F(RunCommand, ThePromptMayFollowTheModel) {
-  const std::vector<std::string> settings = {"--raw", "-n", "8", "--temp", "0", "--weights-ram", "4M", "--flash-mode", "on", "--quiet"};
+  const std::vector<std::string> settings = {"--raw", "-n",           "8",  "--temp", "0", "--weights-ram",
+                                             "4M",    "--flash-mode", "on", "--quiet"};
   const auto answer = [&](std::vector<std::string> words) {
     words.insert(words.end(), settings.begin(), settings.end());
     return Run(words).out;
@@ -222,7 +233,21 @@ TEST_F(RunCommand, ThePromptMayFollowTheModel) {
 }
 
 TEST_F(RunCommand, ExecSaysNothingWhenItIsToBeQuiet) {
-  const std::vector<std::string> words = {"--weights-ram", "4M", "--flash-mode", "on", "--stats", "--", "llama-bench", "-m", Model(), "-p", "0", "-n", "1", "-r", "1"};
+  const std::vector<std::string> words = {"--weights-ram",
+                                          "4M",
+                                          "--flash-mode",
+                                          "on",
+                                          "--stats",
+                                          "--",
+                                          "llama-bench",
+                                          "-m",
+                                          Model(),
+                                          "-p",
+                                          "0",
+                                          "-n",
+                                          "1",
+                                          "-r",
+                                          "1"};
   std::vector<std::string> loud = words, quiet = words;
   loud.insert(loud.begin(), "exec");
   quiet.insert(quiet.begin(), {"exec", "--quiet"});
@@ -240,7 +265,8 @@ TEST_F(RunCommand, QuietAndAutoWithAModelThatFits) {
 }
 
 TEST_F(RunCommand, ChatTemplatePrintsTheAnswerAlone) {
-  const Outcome outcome = Run({"run", Model(), "-p", "It is a truth", "-n", "8", "--temp", "0", "--weights-ram", "4M", "-q"});
+  const Outcome outcome =
+      Run({"run", Model(), "-p", "It is a truth", "-n", "8", "--temp", "0", "--weights-ram", "4M", "-q"});
   ASSERT_EQ(outcome.status, 0) << outcome.err;
   EXPECT_FALSE(Has(outcome.out, "It is a truth")) << outcome.out;
   EXPECT_GT(outcome.out.size(), 8u);
@@ -261,13 +287,15 @@ TEST_F(RunCommand, TheEnginesOwnErrorsAndStatusComeThrough) {
 TEST_F(RunCommand, DebugSaysWhatWasDecided) {
   const Outcome outcome = Generate({"--weights-ram", "4M", "--debug"});
   EXPECT_EQ(outcome.status, 0);
-  for (const char* part : {"exceed 4.00 MiB for weights (--weights-ram); weights get 4.00 MiB", "llama-server -m", "--load-mode mmap"}) {
+  for (const char* part :
+       {"exceed 4.00 MiB for weights (--weights-ram); weights get 4.00 MiB", "llama-server -m", "--load-mode mmap"}) {
     EXPECT_TRUE(Has(outcome.err, part)) << part << "\n" << outcome.err;
   }
 }
 
 TEST_F(RunCommand, PromptFromAFile) {
-  const Outcome outcome = Run({"run", Model(), "-f", tree_.File("prompt.txt", "It is a truth"), "-n", "4", "--raw", "-q"});
+  const Outcome outcome =
+      Run({"run", Model(), "-f", tree_.File("prompt.txt", "It is a truth"), "-n", "4", "--raw", "-q"});
   EXPECT_EQ(outcome.status, 0) << outcome.err;
   EXPECT_TRUE(outcome.out.starts_with("It is a truth")) << outcome.out;
 }
@@ -275,7 +303,8 @@ TEST_F(RunCommand, PromptFromAFile) {
 TEST_F(RunCommand, CtrlCEndsTheGeneration) {
   for (const int signal : {SIGINT, SIGTERM}) {
     environment_["XDG_RUNTIME_DIR"] = Folder();
-    RunningCommand command = Start({"run", Model(), "-p", "It is a truth", "-n", "-1", "--temp", "0", "--raw", "--weights-ram", "4M", "--", "--ignore-eos", "--context-shift"});
+    RunningCommand command = Start({"run", Model(), "-p", "It is a truth", "-n", "-1", "--temp", "0", "--raw",
+                                    "--weights-ram", "4M", "--", "--ignore-eos", "--context-shift"});
     ASSERT_TRUE(command.WaitForOutput("It is a truth "));
     signal == SIGINT ? command.SignalGroup(signal) : command.SignalCommand(signal);
     EXPECT_EQ(command.Finish().status, 128 + signal);
@@ -284,13 +313,15 @@ TEST_F(RunCommand, CtrlCEndsTheGeneration) {
 }
 
 TEST_F(RunCommand, AClosedPipeEndsIt) {
-  const Outcome outcome = Shell("\"$HEADRACE\" run '" + Model() + "' -p 'It is a truth' -n -1 --raw --weights-ram 4M -q -- --ignore-eos --context-shift | head -c 13");
+  const Outcome outcome =
+      Shell("\"$HEADRACE\" run '" + Model() +
+            "' -p 'It is a truth' -n -1 --raw --weights-ram 4M -q -- --ignore-eos --context-shift | head -c 13");
   EXPECT_EQ(outcome.out, "It is a truth");
 }
 
 TEST_F(RunCommand, ExecFindsTheEnginesPrograms) {
-  const Outcome outcome = Run({"exec", "--weights-ram", "4M", "--stats", "--", "llama-completion", "-m", Model(), "-p", "It is a truth", "-n", "4",
-                               "-no-cnv", "--temp", "0"});
+  const Outcome outcome = Run({"exec", "--weights-ram", "4M", "--stats", "--", "llama-completion", "-m", Model(), "-p",
+                               "It is a truth", "-n", "4", "-no-cnv", "--temp", "0"});
   EXPECT_EQ(outcome.status, 0) << outcome.err;
   EXPECT_TRUE(outcome.out.starts_with("It is a truth")) << outcome.out;
   EXPECT_TRUE(Has(outcome.err, "streamed per pass")) << outcome.err;

@@ -11,7 +11,8 @@ class Signals : public CommandTest {
  protected:
   // A program that says where its snapshot is, and that it runs.
   static std::vector<std::string> Sleeper(const std::string& traps) {
-    return {"exec", "--", "sh", "-c", traps + "echo \"snapshot=$HEADRACE_SNAPSHOT=\"; echo ready; while :; do sleep 0.1; done"};
+    return {"exec", "--", "sh", "-c",
+            traps + "echo \"snapshot=$HEADRACE_SNAPSHOT=\"; echo ready; while :; do sleep 0.1; done"};
   }
   static std::string SnapshotPath(const Outcome& outcome) {
     const size_t begin = outcome.out.find("snapshot=") + 9;

@@ -69,7 +69,8 @@ TEST_F(SpeculationCommand, AnotherVocabularyNamesBothModels) {
 }
 
 TEST_F(SpeculationCommand, ADraftThatDoesNotFitIsNamed) {
-  ExpectError({"plan", Model(), "--weights-ram", "4M", "--draft", Draft()}, 2, "6.63 MiB for the draft model, which stays in memory");
+  ExpectError({"plan", Model(), "--weights-ram", "4M", "--draft", Draft()}, 2,
+              "6.63 MiB for the draft model, which stays in memory");
   ExpectError({"plan", Model(), "--weights-ram", "4M", "--draft", Draft()}, 2, "leave the draft model out");
   EXPECT_EQ(Run({"plan", Model(), "--weights-ram", "4M", "--draft", Draft(), "--speculate", "off"}).status, 0);
 }

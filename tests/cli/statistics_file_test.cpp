@@ -22,8 +22,10 @@ class StatisticsFile : public CommandTest {
     environment_["SCRIPT"] = script + " done; exec $HEADRACE " + command;
     return Shell("exec unshare -m sh -c \"$SCRIPT\"");
   }
-  static constexpr const char* kRun = "run $MODEL --flash-mode on --weights-ram 4M --raw -p 'It is a truth' -n 4 --temp 0";
-  static constexpr const char* kExec = "exec --flash-mode on --weights-ram 4M -- llama-completion -m $MODEL -p 'It is a truth' -n 4 --temp 0 -no-cnv";
+  static constexpr const char* kRun =
+      "run $MODEL --flash-mode on --weights-ram 4M --raw -p 'It is a truth' -n 4 --temp 0";
+  static constexpr const char* kExec =
+      "exec --flash-mode on --weights-ram 4M -- llama-completion -m $MODEL -p 'It is a truth' -n 4 --temp 0 -no-cnv";
 };
 
 TEST_F(StatisticsFile, AnotherFolderIsTaken) {

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
-#include <fstream>
 #include <filesystem>
+#include <fstream>
 #include <sstream>
 
 #include <nlohmann/json.hpp>
@@ -32,8 +32,8 @@ class TopCommand : public CommandTest {
   }
   // Until some passes have ended, so that there is something to see.
   RunningCommand StartRun() {
-    return Start({"run", Model(), "-p", "It is a truth", "-n", "-1", "--temp", "0", "--raw", "--flash-mode", "on", "--weights-ram", "4M", "-q", "-t", "1",
-                  "--", "--ignore-eos", "--context-shift"});
+    return Start({"run", Model(), "-p", "It is a truth", "-n", "-1", "--temp", "0", "--raw", "--flash-mode", "on",
+                  "--weights-ram", "4M", "-q", "-t", "1", "--", "--ignore-eos", "--context-shift"});
   }
   std::vector<Json> Look() {
     const Outcome outcome = Run({"top", "--json"});
@@ -71,12 +71,12 @@ class TopCommand : public CommandTest {
     if (process.empty()) return;
     EXPECT_EQ(process["model"], "austen-dense-q4_0.gguf");
     EXPECT_EQ(process["program"], program);
-    for (const char* key : {"streamed_bytes_per_pass", "resident_target_bytes", "bytes_read", "passes", "pass_ns", "kernel_ns", "own_ns", "process_bytes",
-                            "weights_budget_bytes"}) {
+    for (const char* key : {"streamed_bytes_per_pass", "resident_target_bytes", "bytes_read", "passes", "pass_ns",
+                            "kernel_ns", "own_ns", "process_bytes", "weights_budget_bytes"}) {
       EXPECT_GT(process[key], 0) << key;
     }
-    const double shares = process["wait_share"].get<double>() + process["kernel_share"].get<double>() + process["own_share"].get<double>() +
-                          process["engine_share"].get<double>();
+    const double shares = process["wait_share"].get<double>() + process["kernel_share"].get<double>() +
+                          process["own_share"].get<double>() + process["engine_share"].get<double>();
     EXPECT_GT(shares, 0.9) << process;
     EXPECT_LT(shares, 1.1) << process;
     EXPECT_EQ(process["errors"], 0);
@@ -98,7 +98,8 @@ TEST_F(TopCommand, SeesARunAndForgetsIt) {
   RunningCommand command = StartRun();
   ExpectStreams(WaitForOne(command.pid()), "llama-server");
   const std::string text = Run({"top", "--once"}).out;
-  for (const char* part : {"PID", "LIMITED BY", "austen-dense-q4_0.gguf", "llama-server: "}) EXPECT_TRUE(Has(text, part)) << part << "\n" << text;
+  for (const char* part : {"PID", "LIMITED BY", "austen-dense-q4_0.gguf", "llama-server: "})
+    EXPECT_TRUE(Has(text, part)) << part << "\n" << text;
   command.SignalGroup(SIGINT);
   EXPECT_EQ(command.Finish().status, 130);
   EXPECT_TRUE(LookBelow(command.pid()).empty());
@@ -114,7 +115,8 @@ TEST_F(TopCommand, SeesAPreloadedProgramThatNobodyStarted) {
   const auto more = Endless();
   words.insert(words.end(), more.begin(), more.end());
   auto killed = std::make_unique<RunningCommand>(words, environment_);
-  for (const char* name : {"LD_PRELOAD", "HEADRACE_FLASH_MODE", "HEADRACE_WEIGHTS_RAM", "HEADRACE_REMEMBER"}) environment_.erase(name);
+  for (const char* name : {"LD_PRELOAD", "HEADRACE_FLASH_MODE", "HEADRACE_WEIGHTS_RAM", "HEADRACE_REMEMBER"})
+    environment_.erase(name);
   const pid_t pid = killed->pid();
   ExpectStreams(WaitForOne(pid), "llama-completion");
   EXPECT_EQ(Leftovers(pid).size(), 1u);
@@ -127,12 +129,16 @@ TEST_F(TopCommand, SeesAPreloadedProgramThatNobodyStarted) {
 TEST_F(TopCommand, SeesBothProgramsOfOneExec) {
   std::string line;
   for (const std::string& word : Endless()) line += " '" + word + "'";
-  const std::string program = std::string(HEADRACE_ENGINE_PREFIX) + "/usr/bin/llama-completion -m '" + Model() + "'" + line + " > /dev/null";
-  RunningCommand command = Start({"exec", "--flash-mode", "on", "--weights-ram", "4M", "--", "/bin/sh", "-c", program + " & " + program + " & wait"});
+  const std::string program =
+      std::string(HEADRACE_ENGINE_PREFIX) + "/usr/bin/llama-completion -m '" + Model() + "'" + line + " > /dev/null";
+  RunningCommand command = Start({"exec", "--flash-mode", "on", "--weights-ram", "4M", "--", "/bin/sh", "-c",
+                                  program + " & " + program + " & wait"});
   size_t most = 0;
   for (const auto limit = Clock::now() + std::chrono::seconds(60); most < 2 && Clock::now() < limit; usleep(50'000)) {
     const auto all = Look();
-    most = static_cast<size_t>(std::count_if(all.begin(), all.end(), [&](const Json& process) { return getpgid(process["pid"].get<pid_t>()) == command.pid(); }));
+    most = static_cast<size_t>(std::count_if(all.begin(), all.end(), [&](const Json& process) {
+      return getpgid(process["pid"].get<pid_t>()) == command.pid();
+    }));
   }
   EXPECT_EQ(most, 2u);
   command.SignalGroup(SIGTERM);
@@ -154,7 +160,8 @@ TEST_F(TopCommand, FilesThatAreNoSnapshotsAreNamedAndKept) {
   const uint64_t magic = 0x3145434152444148;
   const uint32_t old[] = {2, 1000};
   std::ofstream older(mine + "older", std::ios::binary);
-  older.write(reinterpret_cast<const char*>(&magic), sizeof magic).write(reinterpret_cast<const char*>(old), sizeof old);
+  older.write(reinterpret_cast<const char*>(&magic), sizeof magic)
+      .write(reinterpret_cast<const char*>(old), sizeof old);
   older << std::string(984, 'x');
   older.close();
   mkfifo((mine + "fifo").c_str(), 0600);
@@ -181,7 +188,8 @@ TEST_F(TopCommand, TheScreenShowsItAndQuits) {
   RunningCommand command = StartRun();
   WaitForOne(command.pid());
   PseudoTerminal terminal({HEADRACE_COMMAND, "top", "--interval", "0.2"}, environment_, 200, 24);
-  for (const char* part : {"headrace top: ", "WAIT/KERN/OWN %", "austen-dense-q4_0.gguf", "q quit"}) EXPECT_TRUE(terminal.WaitFor(part)) << terminal.drawn();
+  for (const char* part : {"headrace top: ", "WAIT/KERN/OWN %", "austen-dense-q4_0.gguf", "q quit"})
+    EXPECT_TRUE(terminal.WaitFor(part)) << terminal.drawn();
   terminal.Forget();
   terminal.Type("\r");
   EXPECT_TRUE(terminal.WaitFor("time in passes")) << terminal.drawn();

@@ -41,8 +41,10 @@ std::vector<std::string> Environment(const std::map<std::string, std::string>& a
   // Threads that spin while others hold the cores turn seconds into minutes on a busy machine.
   // An abort of the engine's must end the child, not start a debugger on it.
   // What is kept between runs is never the user's own, nor another test's.
-  std::map<std::string, std::string> variables = {{"OMP_WAIT_POLICY", "passive"}, {"GGML_NO_BACKTRACE", "1"},
-                                                  {"XDG_CACHE_HOME", WorkDirectory() + "/cache"}, {"XDG_CONFIG_HOME", WorkDirectory() + "/config"}};
+  std::map<std::string, std::string> variables = {{"OMP_WAIT_POLICY", "passive"},
+                                                  {"GGML_NO_BACKTRACE", "1"},
+                                                  {"XDG_CACHE_HOME", WorkDirectory() + "/cache"},
+                                                  {"XDG_CONFIG_HOME", WorkDirectory() + "/config"}};
   for (const char* name : {"PATH", "HOME", "TMPDIR", "LANG"}) {
     if (const char* value = getenv(name)) variables[name] = value;
   }

@@ -1,4 +1,5 @@
-// Preloaded: counts the threads that a process starts, and adds a line with their number to the file that COUNT_THREADS names when it ends.
+// Preloaded: counts the threads that a process starts, and adds a line with their number to the file that COUNT_THREADS
+// names when it ends.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <pthread.h>

@@ -34,8 +34,10 @@ Device BackendDevice(const char* name) {
 Device VulkanDevice() {
   Device device = BackendDevice("vulkan");
   const std::string driver = FileIn("/usr/share/vulkan/icd.d", "lvp_icd", ".json");
-  if (driver.empty() && device.missing.empty()) device.missing = "no software Vulkan device: install mesa-vulkan-drivers";
-  device.environment.insert({{"VK_DRIVER_FILES", driver}, {"GGML_VK_VISIBLE_DEVICES", "0"},
+  if (driver.empty() && device.missing.empty())
+    device.missing = "no software Vulkan device: install mesa-vulkan-drivers";
+  device.environment.insert({{"VK_DRIVER_FILES", driver},
+                             {"GGML_VK_VISIBLE_DEVICES", "0"},
                              // What it compiles is kept for the next process.
                              {"MESA_SHADER_CACHE_DIR", std::string(HEADRACE_TEST_CACHE) + "/shaders"}});
   return device;

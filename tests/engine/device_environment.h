@@ -1,5 +1,6 @@
-// The engine with another device than the processor, as scripts/install-devices.sh installs them: what the environment of a run must hold, and
-// why there is no such device here. For tests that know where those are (HEADRACE_DEVICES) and have a folder to keep things in (HEADRACE_TEST_CACHE).
+// The engine with another device than the processor, as scripts/install-devices.sh installs them: what the environment
+// of a run must hold, and why there is no such device here. For tests that know where those are (HEADRACE_DEVICES) and
+// have a folder to keep things in (HEADRACE_TEST_CACHE).
 #pragma once
 
 #include <map>

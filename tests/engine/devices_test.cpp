@@ -1,5 +1,6 @@
-// Devices beside the processor: a Vulkan device in software, BLAS, and a device of an RPC server. With the same placement every logit is stock
-// llama.cpp's, bit for bit (--repack 0 and --kernels plain), and what stays on the processor streams.
+// Devices beside the processor: a Vulkan device in software, BLAS, and a device of an RPC server. With the same
+// placement every logit is stock llama.cpp's, bit for bit (--repack 0 and --kernels plain), and what stays on the
+// processor streams.
 #include "rpc_child.h"
 
 #include <gtest/gtest.h>
@@ -13,7 +14,8 @@ namespace {
 
 const std::string kDense = "austen-dense-q4_0.gguf";
 const std::string kExperts = "austen-moe-q4_0.gguf";
-const std::string kTied = "tied";  // a small model with Q4_0 layers and one table of another type that is embedding and output
+const std::string kTied =
+    "tied";  // a small model with Q4_0 layers and one table of another type that is embedding and output
 
 constexpr const char* kAllLayers = "99";
 constexpr const char* kAllExperts = "_exps";
@@ -28,7 +30,8 @@ struct Placement {
 
 std::ostream& operator<<(std::ostream& out, const Placement& placement) { return out << placement.name; }
 
-// The software device takes 0.1 s for a token of a prompt, more with experts: batches are narrow, and go to the device from 4 columns on instead of 32.
+// The software device takes 0.1 s for a token of a prompt, more with experts: batches are narrow, and go to the device
+// from 4 columns on instead of 32.
 const std::map<std::string, std::string> kNarrowOffload = {{"GGML_OP_OFFLOAD_MIN_BATCH", "4"}};
 
 std::string PathOf(const std::string& model) {
@@ -83,27 +86,44 @@ TEST_P(Vulkan, EqualsStock) {
 
 INSTANTIATE_TEST_SUITE_P(
     Placed, Vulkan,
-    ::testing::Values(
-        Placement{"dense_half_of_the_layers", kDense, {"--gpu-layers", "3"}, true, true},
-        Placement{"dense_half_without_op_offload", kDense, {"--gpu-layers", "3", "--op-offload", "0"}},
-        Placement{"dense_no_layer", kDense, {}, true, true},
-        Placement{"dense_all_layers", kDense, {"--gpu-layers", kAllLayers}, false},
-        Placement{"tied_half_of_the_layers", kTied, {"--gpu-layers", "2"}, true, true},
-        Placement{"tied_no_layer", kTied, {}, true, true},
-        Placement{"tied_all_layers", kTied, {"--gpu-layers", kAllLayers}, false},
-        Placement{"experts_half_of_the_layers", kExperts, {"--gpu-layers", "3"}, true, true},
-        Placement{"experts_on_the_processor", kExperts, {"--gpu-layers", kAllLayers, "--on-processor", kAllExperts}, true, true},
-        Placement{"experts_on_the_processor_without_op_offload", kExperts, {"--gpu-layers", kAllLayers, "--on-processor", kAllExperts, "--op-offload", "0"}},
-        Placement{"experts_of_three_layers_on_the_processor", kExperts, {"--gpu-layers", kAllLayers, "--on-processor", "blk\\.[0-2]\\..*_exps"}, true, true},
-        Placement{"experts_in_the_engines_cache", kExperts, {"--gpu-layers", kAllLayers, "--on-processor", kAllExperts, "--moe-cache-kib", "4096"}, false, true},
-        Placement{"experts_in_a_small_cache", kExperts, {"--gpu-layers", kAllLayers, "--on-processor", kAllExperts, "--moe-cache-kib", "1024"}, false, true}),
+    ::testing::Values(Placement{"dense_half_of_the_layers", kDense, {"--gpu-layers", "3"}, true, true},
+                      Placement{"dense_half_without_op_offload", kDense, {"--gpu-layers", "3", "--op-offload", "0"}},
+                      Placement{"dense_no_layer", kDense, {}, true, true},
+                      Placement{"dense_all_layers", kDense, {"--gpu-layers", kAllLayers}, false},
+                      Placement{"tied_half_of_the_layers", kTied, {"--gpu-layers", "2"}, true, true},
+                      Placement{"tied_no_layer", kTied, {}, true, true},
+                      Placement{"tied_all_layers", kTied, {"--gpu-layers", kAllLayers}, false},
+                      Placement{"experts_half_of_the_layers", kExperts, {"--gpu-layers", "3"}, true, true},
+                      Placement{"experts_on_the_processor",
+                                kExperts,
+                                {"--gpu-layers", kAllLayers, "--on-processor", kAllExperts},
+                                true,
+                                true},
+                      Placement{"experts_on_the_processor_without_op_offload",
+                                kExperts,
+                                {"--gpu-layers", kAllLayers, "--on-processor", kAllExperts, "--op-offload", "0"}},
+                      Placement{"experts_of_three_layers_on_the_processor",
+                                kExperts,
+                                {"--gpu-layers", kAllLayers, "--on-processor", "blk\\.[0-2]\\..*_exps"},
+                                true,
+                                true},
+                      Placement{"experts_in_the_engines_cache",
+                                kExperts,
+                                {"--gpu-layers", kAllLayers, "--on-processor", kAllExperts, "--moe-cache-kib", "4096"},
+                                false,
+                                true},
+                      Placement{"experts_in_a_small_cache",
+                                kExperts,
+                                {"--gpu-layers", kAllLayers, "--on-processor", kAllExperts, "--moe-cache-kib", "1024"},
+                                false,
+                                true}),
     [](const auto& placement) { return std::string(placement.param.name); });
 
 // The device computes the routers: copies of them say which experts the next layer will choose.
 TEST(VulkanRouters, AreLookedAtAhead) {
   const Device device = VulkanDevice();
   HEADRACE_NEEDS(device);
-  constexpr uint64_t kBudget = 4 * kMiB;   // in which some experts must be read for each token
+  constexpr uint64_t kBudget = 4 * kMiB;  // in which some experts must be read for each token
   constexpr int kLayers = 6, kChosen = 4;
   Work work = WorkOf({"", kExperts, {"--gpu-layers", kAllLayers, "--on-processor", kAllExperts}}, device);
   work.prompts = {1};
@@ -112,8 +132,10 @@ TEST(VulkanRouters, AreLookedAtAhead) {
   ASSERT_TRUE(run.child.Ok()) << run.child.Describe();
   EXPECT_TRUE(SameBytes(RunStock(work), run));
   // The first layer of a pass has none before it.
-  EXPECT_NE(run.child.err.find(" of " + std::to_string((kLayers - 1) * kChosen) + " foreseen"), std::string::npos) << run.child.err;
-  EXPECT_EQ(run.child.err.find("; 0 of " + std::to_string((kLayers - 1) * kChosen) + " foreseen"), std::string::npos) << run.child.err;
+  EXPECT_NE(run.child.err.find(" of " + std::to_string((kLayers - 1) * kChosen) + " foreseen"), std::string::npos)
+      << run.child.err;
+  EXPECT_EQ(run.child.err.find("; 0 of " + std::to_string((kLayers - 1) * kChosen) + " foreseen"), std::string::npos)
+      << run.child.err;
 }
 
 class VulkanFails : public ::testing::Test {
@@ -131,11 +153,13 @@ class VulkanFails : public ::testing::Test {
 };
 
 TEST_F(VulkanFails, WhenWeightsCannotBeReadWhileTheModelIsLoaded) {
-  ExpectCleanFailure({"", kDense, {"--gpu-layers", kAllLayers}}, "after=2,errno=EIO", "weights are missing on a device");
+  ExpectCleanFailure({"", kDense, {"--gpu-layers", kAllLayers}}, "after=2,errno=EIO",
+                     "weights are missing on a device");
 }
 
 TEST_F(VulkanFails, WhenTheFileEndsWhileTheModelIsLoaded) {
-  ExpectCleanFailure({"", kDense, {"--gpu-layers", kAllLayers}}, "after=2,truncated=1", "weights are missing on a device");
+  ExpectCleanFailure({"", kDense, {"--gpu-layers", kAllLayers}}, "after=2,truncated=1",
+                     "weights are missing on a device");
 }
 
 // The first pass is narrow, and all the processor's.
@@ -144,7 +168,8 @@ TEST_F(VulkanFails, WhenWeightsCannotBeReadForAWideBatch) {
   ExpectCleanFailure({"", kExperts, {}}, "after=150,errno=EIO", "austen-moe-q4_0.gguf");
 }
 
-// BLAS takes products of 32 and more columns. While weights stream the processor's backend computes them: the bits are those of an engine without BLAS.
+// BLAS takes products of 32 and more columns. While weights stream the processor's backend computes them: the bits are
+// those of an engine without BLAS.
 class Blas : public ::testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(Models, Blas, ::testing::Values(kDense, kTied, kExperts), [](const auto& model) {
   return model.param == kDense ? "dense" : model.param == kTied ? "tied" : "experts";
@@ -163,7 +188,8 @@ TEST_P(Blas, LeavesWhatStreamsToTheProcessor) {
     SCOPED_TRACE(::testing::Message() << "budget " << budget);
     const EngineRun run = RunStreamed(work, budget);
     EXPECT_TRUE(SameBytes(without, run));
-    EXPECT_TRUE(budget < FileBytes(work.model) ? ReallyStreamed(run, budget, work.Passes()) : ReallyManaged(run, budget, work.Passes()));
+    EXPECT_TRUE(budget < FileBytes(work.model) ? ReallyStreamed(run, budget, work.Passes())
+                                               : ReallyManaged(run, budget, work.Passes()));
     EXPECT_EQ(run.child.err, "");
   }
 }
@@ -185,8 +211,11 @@ INSTANTIATE_TEST_SUITE_P(Placed, Rpc,
                                            Placement{"dense_all_layers", kDense, {"--gpu-layers", kAllLayers}, false},
                                            Placement{"tied_half_of_the_layers", kTied, {"--gpu-layers", "2"}},
                                            Placement{"experts_half_of_the_layers", kExperts, {"--gpu-layers", "3"}},
-                                           Placement{"experts_all_layers", kExperts, {"--gpu-layers", kAllLayers}, false},
-                                           Placement{"experts_on_the_processor", kExperts, {"--gpu-layers", kAllLayers, "--on-processor", kAllExperts}}),
+                                           Placement{
+                                               "experts_all_layers", kExperts, {"--gpu-layers", kAllLayers}, false},
+                                           Placement{"experts_on_the_processor",
+                                                     kExperts,
+                                                     {"--gpu-layers", kAllLayers, "--on-processor", kAllExperts}}),
                          [](const auto& placement) { return std::string(placement.param.name); });
 
 }  // namespace

@@ -23,11 +23,11 @@ static void* OpenLibrary(const char* name) {
 }
 
 /* Declares a local pointer of the same name to a function of the engine. */
-#define LOAD(library, function)                                          \
+#define LOAD(library, function)                                                          \
   __typeof__(&function) p_##function = (__typeof__(&function))dlsym(library, #function); \
-  if (p_##function == NULL) {                                            \
-    fprintf(stderr, "no function %s\n", #function);                      \
-    return 1;                                                            \
+  if (p_##function == NULL) {                                                            \
+    fprintf(stderr, "no function %s\n", #function);                                      \
+    return 1;                                                                            \
   }
 
 static void Write(FILE* file, const char* text, const float* values, uint64_t count) {

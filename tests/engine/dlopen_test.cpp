@@ -69,7 +69,12 @@ TEST(Dlopen, Python) {
   ASSERT_FALSE(python.empty()) << "python3 is not installed";
   const std::string out = Out("python");
   std::vector<std::string> command = UnderEngineLoader(python);
-  if (!RunChild([&] { auto c = command; c.insert(c.end(), {"-S", "-c", "import ctypes"}); return c; }()).Ok()) {
+  if (!RunChild([&] {
+         auto c = command;
+         c.insert(c.end(), {"-S", "-c", "import ctypes"});
+         return c;
+       }())
+           .Ok()) {
     GTEST_SKIP() << "this python3 does not run under the engine's loader";
   }
   command.insert(command.end(), {"-S", "-c",
@@ -84,7 +89,12 @@ TEST(Dlopen, Node) {
   ASSERT_FALSE(node.empty()) << "Node.js is not installed";
   const std::string out = Out("node");
   std::vector<std::string> command = UnderEngineLoader(node);
-  if (!RunChild([&] { auto c = command; c.insert(c.end(), {"-e", "0"}); return c; }()).Ok()) {
+  if (!RunChild([&] {
+         auto c = command;
+         c.insert(c.end(), {"-e", "0"});
+         return c;
+       }())
+           .Ok()) {
     GTEST_SKIP() << "this Node.js does not run under the engine's loader";
   }
   command.insert(command.end(), {"-e", "process.dlopen({exports: {}}, process.argv[1])", HEADRACE_DLOPEN_ADDON});

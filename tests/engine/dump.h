@@ -20,7 +20,9 @@ inline constexpr size_t kLabelBytes = 64;
 class DumpWriter {
  public:
   // Ends the program with a line when the file cannot be written: a dump that is short must not compare.
-  explicit DumpWriter(const std::string& path) : path_(path), file_(std::fopen(path.c_str(), "wb")) { Check(file_ != nullptr); }
+  explicit DumpWriter(const std::string& path) : path_(path), file_(std::fopen(path.c_str(), "wb")) {
+    Check(file_ != nullptr);
+  }
   DumpWriter(const DumpWriter&) = delete;
   DumpWriter& operator=(const DumpWriter&) = delete;
   ~DumpWriter() { Check(std::fclose(file_) == 0); }
@@ -82,8 +84,8 @@ inline std::string DumpDifference(const std::string& expected, const std::string
       float a = 0, b = 0;
       std::memcpy(&a, expected.data() + at + 4 * first, 4);
       std::memcpy(&b, actual.data() + at + 4 * first, 4);
-      text << "record '" << label << "': " << different << " of " << count << " floats differ, the first at "
-           << first << ": " << a << " became " << b;
+      text << "record '" << label << "': " << different << " of " << count << " floats differ, the first at " << first
+           << ": " << a << " became " << b;
       return text.str();
     }
     at += bytes;

@@ -19,9 +19,10 @@ using ::testing::AssertionSuccess;
 std::vector<std::string> Arguments(const Work& work) {
   std::string prompts;
   for (const int prompt : work.prompts) prompts.append(prompts.empty() ? "" : ",").append(std::to_string(prompt));
-  std::vector<std::string> arguments = {HEADRACE_LOGITS_DUMP, "--model", work.model, "--repack", work.repack ? "1" : "0",
-                                        "--threads", std::to_string(work.threads), "--prompts", prompts,
-                                        "--decode", std::to_string(work.decode), "--ubatch", std::to_string(work.ubatch)};
+  std::vector<std::string> arguments = {
+      HEADRACE_LOGITS_DUMP,         "--model",   work.model, "--repack", work.repack ? "1" : "0",     "--threads",
+      std::to_string(work.threads), "--prompts", prompts,    "--decode", std::to_string(work.decode), "--ubatch",
+      std::to_string(work.ubatch)};
   arguments.insert(arguments.end(), work.more.begin(), work.more.end());
   return arguments;
 }
@@ -29,11 +30,11 @@ std::vector<std::string> Arguments(const Work& work) {
 std::string CountersOf(const Snapshot& s) {
   std::ostringstream text;
   text << "state " << s.state << ", models " << s.models << ", budget " << s.budget_bytes << ", weights "
-       << s.weight_bytes << ", resident " << s.resident_bytes << " of " << s.resident_target_bytes << ", streamed a pass "
-       << s.streamed_bytes_per_pass << ", ring " << s.ring_bytes << ", scratch " << s.scratch_bytes << ", experts "
-       << s.expert_resident_bytes << " in " << s.expert_cache_bytes << " of " << s.expert_bytes << ", hits " << s.expert_hits << " of "
-       << s.experts_chosen << ", passes "
-       << s.passes << ", read " << s.bytes_read << ", last error '" << s.last_error << "'";
+       << s.weight_bytes << ", resident " << s.resident_bytes << " of " << s.resident_target_bytes
+       << ", streamed a pass " << s.streamed_bytes_per_pass << ", ring " << s.ring_bytes << ", scratch "
+       << s.scratch_bytes << ", experts " << s.expert_resident_bytes << " in " << s.expert_cache_bytes << " of "
+       << s.expert_bytes << ", hits " << s.expert_hits << " of " << s.experts_chosen << ", passes " << s.passes
+       << ", read " << s.bytes_read << ", last error '" << s.last_error << "'";
   return text.str();
 }
 
@@ -58,7 +59,8 @@ std::map<std::string, std::string> StreamingEnvironment(uint64_t budget_bytes, b
           {"HEADRACE_REMEMBER", "0"}};  // a run must not depend on those before, nor write into the user's folders
 }
 
-std::map<std::string, std::string> WithChangedCalls(std::map<std::string, std::string> environment, const std::string& name, const std::string& value) {
+std::map<std::string, std::string> WithChangedCalls(std::map<std::string, std::string> environment,
+                                                    const std::string& name, const std::string& value) {
   environment["LD_PRELOAD"].append(" ").append(HEADRACE_LIBRARY_CALLS);
   environment[name] = value;
   return environment;
@@ -71,7 +73,8 @@ EngineRun RunDumper(std::vector<std::string> arguments, std::map<std::string, st
   const std::string dump = stem + ".dump";
   const std::string snapshot = stem + ".snapshot";
   arguments.insert(arguments.end(), {"--out", dump});
-  if (environment.count("HEADRACE_WEIGHTS_RAM") + environment.count("HEADRACE_KV_DIR") > 0) environment.emplace("HEADRACE_SNAPSHOT", snapshot);
+  if (environment.count("HEADRACE_WEIGHTS_RAM") + environment.count("HEADRACE_KV_DIR") > 0)
+    environment.emplace("HEADRACE_SNAPSHOT", snapshot);
   ChildOptions options;
   options.environment = std::move(environment);
   options.timeout = timeout;
@@ -131,9 +134,12 @@ AssertionResult FailedCleanly(const EngineRun& stock, const EngineRun& run) {
   if (child.timed_out || child.signal != 0 || child.exit_code != 1) {
     return AssertionFailure() << "not a clean failure\n" << child.Describe();
   }
-  if (Lines(child.err, "headrace: ").empty()) return AssertionFailure() << "headrace said nothing\n" << child.Describe();
-  if (Lines(child.err, "headrace: ").size() > 3) return AssertionFailure() << "headrace said too much\n" << child.Describe();
-  if (!stock.dump.starts_with(run.dump)) return AssertionFailure() << "wrong outputs before it failed\n" << child.Describe();
+  if (Lines(child.err, "headrace: ").empty())
+    return AssertionFailure() << "headrace said nothing\n" << child.Describe();
+  if (Lines(child.err, "headrace: ").size() > 3)
+    return AssertionFailure() << "headrace said too much\n" << child.Describe();
+  if (!stock.dump.starts_with(run.dump))
+    return AssertionFailure() << "wrong outputs before it failed\n" << child.Describe();
   return AssertionSuccess();
 }
 
@@ -144,8 +150,10 @@ AssertionResult ReallyManaged(const EngineRun& run, uint64_t budget_bytes, uint6
   if (s.weight_bytes == 0) return fail("no weights are managed");
   if (s.passes < passes) return fail("fewer passes than the program made");
   // A layout of resident rows may need more memory than the file's, which is read.
-  if (s.bytes_read < std::min(s.resident_bytes.load(), s.weight_bytes - s.expert_bytes)) return fail("less was read than is resident");
-  if (s.resident_bytes + s.ring_bytes + s.scratch_bytes + s.expert_cache_bytes + s.row_memory_bytes > budget_bytes) return fail("more memory than the budget");
+  if (s.bytes_read < std::min(s.resident_bytes.load(), s.weight_bytes - s.expert_bytes))
+    return fail("less was read than is resident");
+  if (s.resident_bytes + s.ring_bytes + s.scratch_bytes + s.expert_cache_bytes + s.row_memory_bytes > budget_bytes)
+    return fail("more memory than the budget");
   if (s.budget_bytes > budget_bytes) return fail("a larger budget than was given");
   if (s.wait_ns + s.kernel_ns + s.own_ns > s.pass_ns) return fail("the parts of the time are more than the whole");
   if (s.tokens < s.passes || s.process_bytes == 0 || s.model_device == 0) return fail("statistics are missing");
@@ -156,7 +164,8 @@ AssertionResult ReallyStreamed(const EngineRun& run, uint64_t budget_bytes, uint
   if (const AssertionResult managed = ReallyManaged(run, budget_bytes, passes); !managed) return managed;
   const Snapshot& s = **run.snapshot;
   // Experts are never all resident by the plan: what is in their cache was read as they were chosen.
-  if (s.streamed_bytes_per_pass == 0 && s.expert_bytes == 0) return AssertionFailure() << "nothing is streamed: " << CountersOf(s);
+  if (s.streamed_bytes_per_pass == 0 && s.expert_bytes == 0)
+    return AssertionFailure() << "nothing is streamed: " << CountersOf(s);
   if (s.bytes_read < passes * s.streamed_bytes_per_pass) {
     return AssertionFailure() << "less was read than " << passes << " passes stream: " << CountersOf(s);
   }

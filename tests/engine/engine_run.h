@@ -21,12 +21,12 @@ std::string LibraryPath();
 // What one run computes. The arguments are those of logits_dump.
 struct Work {
   std::string model;
-  bool repack = false;       // stock: --repack; streamed: HEADRACE_KERNELS
+  bool repack = false;  // stock: --repack; streamed: HEADRACE_KERNELS
   int threads = 2;
   std::vector<int> prompts = {1, 7, 64, 600};
   int decode = 2;
   int ubatch = 512;
-  std::vector<std::string> more;  // further arguments
+  std::vector<std::string> more;                   // further arguments
   std::map<std::string, std::string> environment;  // of both runs
   std::chrono::seconds timeout{120};
 
@@ -43,7 +43,8 @@ struct EngineRun {
 std::map<std::string, std::string> StreamingEnvironment(uint64_t budget_bytes, bool repack);
 
 // Such a run with a change of the library's own calls (library_calls.c).
-std::map<std::string, std::string> WithChangedCalls(std::map<std::string, std::string> environment, const std::string& name, const std::string& value);
+std::map<std::string, std::string> WithChangedCalls(std::map<std::string, std::string> environment,
+                                                    const std::string& name, const std::string& value);
 
 // cgroup_procs: a cgroup that the child enters, or "".
 EngineRun RunStock(const Work& work, const std::string& cgroup_procs = "");

@@ -22,12 +22,14 @@ struct Case {
 };
 
 std::ostream& operator<<(std::ostream& out, const Case& test) {
-  return out << test.source << " as " << (*test.type != '\0' ? test.type : "it is") << (test.repack ? ", repacked" : ", plain");
+  return out << test.source << " as " << (*test.type != '\0' ? test.type : "it is")
+             << (test.repack ? ", repacked" : ", plain");
 }
 
 std::string CaseName(const ::testing::TestParamInfo<Case>& info) {
   const std::string type = *info.param.type != '\0' ? info.param.type : "bundled";
-  return std::string(info.param.source == kDense ? "dense_" : "draft_") + type + (info.param.repack ? "_repack" : "_plain");
+  return std::string(info.param.source == kDense ? "dense_" : "draft_") + type +
+         (info.param.repack ? "_repack" : "_plain");
 }
 
 class Exactness : public ::testing::TestWithParam<Case> {
@@ -96,13 +98,13 @@ INSTANTIATE_TEST_SUITE_P(Types, Exactness,
                                                             "MXFP4_MOE"})),
                          CaseName);
 // Every other type, on a larger source: its tensors are several tiles.
-INSTANTIATE_TEST_SUITE_P(Slow, Exactness,
-                         ::testing::ValuesIn(Cases(kDense, {"F32", "F16", "BF16", "Q8_0", "Q6_K", "Q5_K_S", "Q4_K_S",
-                                                            "Q4_K_M", "Q3_K_S", "Q2_K", "Q5_1", "Q5_0", "Q4_1", "Q2_0",
-                                                            "Q1_0", "IQ4_NL", "IQ4_XS", "IQ3_S", "IQ3_XXS", "IQ2_S",
-                                                            "IQ2_XS", "IQ2_XXS", "IQ2_M", "IQ1_M", "IQ1_S", "TQ1_0",
-                                                            "TQ2_0", "MXFP4_MOE"})),
-                         CaseName);
+INSTANTIATE_TEST_SUITE_P(
+    Slow, Exactness,
+    ::testing::ValuesIn(Cases(kDense, {"F32",     "F16",    "BF16",   "Q8_0",  "Q6_K",    "Q5_K_S", "Q4_K_S",
+                                       "Q4_K_M",  "Q3_K_S", "Q2_K",   "Q5_1",  "Q5_0",    "Q4_1",   "Q2_0",
+                                       "Q1_0",    "IQ4_NL", "IQ4_XS", "IQ3_S", "IQ3_XXS", "IQ2_S",  "IQ2_XS",
+                                       "IQ2_XXS", "IQ2_M",  "IQ1_M",  "IQ1_S", "TQ1_0",   "TQ2_0",  "MXFP4_MOE"})),
+    CaseName);
 
 class ExactnessOf : public ::testing::TestWithParam<bool> {
  protected:

@@ -23,7 +23,8 @@ Work ExpertWork(bool repack) {
 }
 
 class Experts : public ::testing::TestWithParam<bool> {};
-INSTANTIATE_TEST_SUITE_P(Kernels, Experts, ::testing::Bool(), [](const auto& kernels) { return kernels.param ? "repack" : "plain"; });
+INSTANTIATE_TEST_SUITE_P(Kernels, Experts, ::testing::Bool(),
+                         [](const auto& kernels) { return kernels.param ? "repack" : "plain"; });
 
 TEST_P(Experts, EqualStock) {
   for (const int threads : {1, 2, 3}) {
@@ -41,7 +42,9 @@ TEST_P(Experts, EqualStock) {
 // All types that the shapes allow, budgets from the smallest that works (no cache: experts stream as their router
 // chooses them) to everything, and enough tokens for the cache to give experts up.
 class ExpertTypes : public ::testing::TestWithParam<std::tuple<const char*, bool>> {};
-INSTANTIATE_TEST_SUITE_P(Types, ExpertTypes, ::testing::Combine(::testing::Values("", "Q8_0", "Q4_K_S", "MXFP4_MOE", "F16"), ::testing::Bool()),
+INSTANTIATE_TEST_SUITE_P(Types, ExpertTypes,
+                         ::testing::Combine(::testing::Values("", "Q8_0", "Q4_K_S", "MXFP4_MOE", "F16"),
+                                            ::testing::Bool()),
                          [](const auto& test) {
                            const std::string type = std::get<0>(test.param);
                            return (type.empty() ? "bundled" : type) + (std::get<1>(test.param) ? "_repack" : "_plain");
@@ -60,7 +63,8 @@ TEST_P(ExpertTypes, EqualStock) {
   const uint64_t floor = FloorBudget(work), file = FileBytes(work.model);
   ASSERT_GT(floor, 0u);
   bool gave_up = false, no_cache = false;
-  for (const uint64_t budget : std::set<uint64_t>{floor, std::max(floor, file / 4), file / 3, file / 2, file * 3 / 4, 2 * file + 64 * kMiB}) {
+  for (const uint64_t budget :
+       std::set<uint64_t>{floor, std::max(floor, file / 4), file / 3, file / 2, file * 3 / 4, 2 * file + 64 * kMiB}) {
     SCOPED_TRACE(::testing::Message() << "budget " << budget);
     const EngineRun run = RunStreamed(work, budget);
     EXPECT_TRUE(SameBytes(stock, run));
@@ -71,7 +75,8 @@ TEST_P(ExpertTypes, EqualStock) {
     EXPECT_LE(s.expert_hits, s.experts_chosen);
     gave_up |= s.expert_hits > 0 && s.expert_bytes_read > 2 * s.expert_cache_bytes;
     no_cache |= s.experts_chosen == 0;
-    EXPECT_TRUE(budget < 2 * file || s.expert_bytes_read <= s.expert_bytes + s.expert_bytes / 4) << "read more than once";
+    EXPECT_TRUE(budget < 2 * file || s.expert_bytes_read <= s.expert_bytes + s.expert_bytes / 4)
+        << "read more than once";
   }
   EXPECT_TRUE(gave_up) << "no budget made the cache give experts up";
   EXPECT_TRUE(no_cache) << "no budget was too small for a cache";
@@ -135,7 +140,8 @@ TEST(ExpertForesight, IsMostlyRightAndChangesNoBit) {
     EXPECT_TRUE(SameBytes(stock, run));
     uint64_t right = 0, foreseen = 0;
     const std::regex line("read; ([0-9]+) of ([0-9]+) foreseen");
-    for (std::sregex_iterator it(run.child.err.begin(), run.child.err.end(), line); it != std::sregex_iterator(); ++it) {
+    for (std::sregex_iterator it(run.child.err.begin(), run.child.err.end(), line); it != std::sregex_iterator();
+         ++it) {
       right += std::stoul((*it)[1]);
       foreseen += std::stoul((*it)[2]);
     }
@@ -149,7 +155,8 @@ TEST(ExpertForesight, IsMostlyRightAndChangesNoBit) {
 }
 
 TEST(ExpertKernels, EvalCallbackSeesEqualProducts) {
-  const std::vector<std::string> scenario = {HEADRACE_HOST_SCENARIOS, "callback", "--model", kExperts, "--nodes", "products"};
+  const std::vector<std::string> scenario = {
+      HEADRACE_HOST_SCENARIOS, "callback", "--model", kExperts, "--nodes", "products"};
   const EngineRun stock = RunDumper(scenario, {});
   const EngineRun run = RunDumper(scenario, StreamingEnvironment(FileBytes(kExperts) / 12, false));
   EXPECT_TRUE(SameBytes(stock, run));

@@ -110,7 +110,8 @@ TEST_P(Faults, ShortAndSlowAndReorderedReads) {
 TEST_P(Faults, BadSpotAmongExperts) {
   const std::string model = BundledModel("austen-moe-q4_0.gguf");
   const EngineRun stock = Rounds(model, "none", {});
-  for (const char* fault : {"range=6M-6200K,errno=EIO", "after=60,errno=EIO", "after=40,times=1,errno=EIO", "short=4K,reorder=1"}) {
+  for (const char* fault :
+       {"range=6M-6200K,errno=EIO", "after=60,errno=EIO", "after=40,times=1,errno=EIO", "short=4K,reorder=1"}) {
     SCOPED_TRACE(fault);
     auto environment = StreamingEnvironment(kBudget, false);
     environment["HEADRACE_FAULT"] = fault;
@@ -119,7 +120,8 @@ TEST_P(Faults, BadSpotAmongExperts) {
     EXPECT_TRUE(run.child.Ok()) << run.child.Describe();
     EXPECT_EQ(DumpNotWithin(stock.dump, run.dump), "") << run.child.Describe();
     ExpectOneLineEach(run, "austen-moe-q4_0.gguf");
-    const bool recovers = std::string(fault).find("times") != std::string::npos || std::string(fault).find("EIO") == std::string::npos;
+    const bool recovers =
+        std::string(fault).find("times") != std::string::npos || std::string(fault).find("EIO") == std::string::npos;
     EXPECT_EQ(Rounds(run, "0") == 4, recovers) << run.child.Describe();
   }
 }
@@ -135,13 +137,16 @@ TEST(OneFault, DirectReadsThatAreRefusedLater) {
   }
 }
 
-// Layers that keep a state in place (no KV cache): a pass that fails between two of them leaves all as they were, and the same token can be tried again.
+// Layers that keep a state in place (no KV cache): a pass that fails between two of them leaves all as they were, and
+// the same token can be tried again.
 TEST(OneFault, APassThatFailedLeavesRecurrentStatesAsTheyWere) {
   std::string error;
   std::string model;
-  for (const std::string& path : ArchitectureModels(&error)) model = path.ends_with("/mamba2-dense.gguf") ? path : model;
+  for (const std::string& path : ArchitectureModels(&error))
+    model = path.ends_with("/mamba2-dense.gguf") ? path : model;
   ASSERT_NE(model, "") << error;
-  const std::vector<std::string> scenario = {HEADRACE_HOST_SCENARIOS, "retry", "--model", model, "--prompt", "7", "--decode", "6"};
+  const std::vector<std::string> scenario = {
+      HEADRACE_HOST_SCENARIOS, "retry", "--model", model, "--prompt", "7", "--decode", "6"};
   const EngineRun stock = RunDumper(scenario, {});
   auto environment = StreamingEnvironment(256 * kMiB, false);
   const EngineRun resident = RunDumper(scenario, environment);
@@ -214,8 +219,9 @@ TEST(Budgets, NotANumber) {
   work.prompts = {7};
   const EngineRun stock = RunStock(work);
   const std::vector<std::pair<std::string, std::string>> wrong = {
-      {"HEADRACE_WEIGHTS_RAM", "lots"},        {"HEADRACE_WEIGHTS_RAM", "-1"},         {"HEADRACE_WEIGHTS_RAM", "0"},
-      {"HEADRACE_WEIGHTS_RAM", "99999999999999999999"}, {"HEADRACE_FLASH_MODE", "maybe"}, {"HEADRACE_KERNELS", "fast"},
+      {"HEADRACE_WEIGHTS_RAM", "lots"}, {"HEADRACE_WEIGHTS_RAM", "-1"},
+      {"HEADRACE_WEIGHTS_RAM", "0"},    {"HEADRACE_WEIGHTS_RAM", "99999999999999999999"},
+      {"HEADRACE_FLASH_MODE", "maybe"}, {"HEADRACE_KERNELS", "fast"},
       {"HEADRACE_READER", "tape"}};
   for (const auto& [name, value] : wrong) {
     SCOPED_TRACE(name + "=" + value);

@@ -1,5 +1,5 @@
-// Every read of a run goes wrong once, one run for each: the outputs are stock's, or the run fails with a line that says why. What the
-// suites named Slow* do for each read, the others do for a few that are spread over the run.
+// Every read of a run goes wrong once, one run for each: the outputs are stock's, or the run fails with a line that
+// says why. What the suites named Slow* do for each read, the others do for a few that are spread over the run.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -16,12 +16,13 @@ enum class End { kRight, kFailed };
 
 struct Fault {
   const char* name;
-  const char* spec;   // of one read, which is tried three times
+  const char* spec;  // of one read, which is tried three times
   End end;
 };
-constexpr Fault kFaults[] = {{"Once", "times=1,errno=EIO", End::kRight},     {"ForGood", "times=3,errno=EIO", End::kFailed},
-                             {"Gone", "times=3,errno=ENODEV", End::kFailed}, {"Short", "times=1,short=4K", End::kRight},
-                             {"Truncated", "times=1,truncated=1", End::kFailed}, {"Late", "times=1,delay_us=100000", End::kRight}};
+constexpr Fault kFaults[] = {
+    {"Once", "times=1,errno=EIO", End::kRight},         {"ForGood", "times=3,errno=EIO", End::kFailed},
+    {"Gone", "times=3,errno=ENODEV", End::kFailed},     {"Short", "times=1,short=4K", End::kRight},
+    {"Truncated", "times=1,truncated=1", End::kFailed}, {"Late", "times=1,delay_us=100000", End::kRight}};
 
 struct Sweep {
   const char* name;
@@ -81,7 +82,8 @@ class FaultSweep : public ::testing::TestWithParam<Sweep> {
     } else {
       EXPECT_TRUE(FailedCleanly(stock_, run));
       EXPECT_EQ(Lines(run.child.err, "headrace: ").size(), 1u) << run.child.Describe();
-      EXPECT_EQ(Lines(run.child.err, GetParam().model).size(), 1u) << "the line does not name the file\n" << run.child.Describe();
+      EXPECT_EQ(Lines(run.child.err, GetParam().model).size(), 1u) << "the line does not name the file\n"
+                                                                   << run.child.Describe();
     }
   }
 
@@ -90,10 +92,13 @@ class FaultSweep : public ::testing::TestWithParam<Sweep> {
   mutable uint64_t unneeded_ = 0;
 };
 
-std::string NameOf(const ::testing::TestParamInfo<Sweep>& sweep) { return std::string(sweep.param.name) + sweep.param.fault.name; }
+std::string NameOf(const ::testing::TestParamInfo<Sweep>& sweep) {
+  return std::string(sweep.param.name) + sweep.param.fault.name;
+}
 
 TEST_P(FaultSweep, SomeReads) {
-  // The first, and some that are further and further apart; the last ones lie behind the end of the run, which changes nothing.
+  // The first, and some that are further and further apart; the last ones lie behind the end of the run, which changes
+  // nothing.
   uint64_t checked = 0;
   for (const uint64_t read : {0, 1, 5, 17, 40}) {
     Check(read);
@@ -109,7 +114,8 @@ TEST_P(SlowFaultSweep, EveryRead) {
   ASSERT_GT(reads, 20u);
   RecordProperty("reads", static_cast<int>(reads));
   for (uint64_t read = 0; read < reads; ++read) Check(read);
-  std::printf("%llu reads, of which %llu were not needed\n", static_cast<unsigned long long>(reads), static_cast<unsigned long long>(unneeded_));
+  std::printf("%llu reads, of which %llu were not needed\n", static_cast<unsigned long long>(reads),
+              static_cast<unsigned long long>(unneeded_));
   EXPECT_LT(unneeded_, reads / 2);
 }
 INSTANTIATE_TEST_SUITE_P(SlowFaults, SlowFaultSweep, ::testing::ValuesIn(Sweeps()), NameOf);

@@ -1,10 +1,12 @@
 // Hosts that compute graphs of their own with the weights of a model that llama.cpp has loaded.
 //
 //   graph_scenarios SCENARIO --model A.gguf --out FILE [--columns N]
-//     order    two products; while the graph is computed, two of its nodes change places, as the scheduler of another engine might have them: with
-//              --swap inputs by the host's eval callback, with --swap products by a node of the host's own, with --swap none not at all. The order is
-//              valid all the same. Says "status S"
-//     experts  products with every second expert of a layer: a weight that is no plain stack of matrices. Says what the kernel does in the model's
+//     order    two products; while the graph is computed, two of its nodes change places, as the scheduler of another
+//     engine might have them: with
+//              --swap inputs by the host's eval callback, with --swap products by a node of the host's own, with --swap
+//              none not at all. The order is valid all the same. Says "status S"
+//     experts  products with every second expert of a layer: a weight that is no plain stack of matrices. Says what the
+//     kernel does in the model's
 //              mapping before and after
 #include <cstring>
 #include <map>
@@ -26,7 +28,8 @@ Weights FindWeights(llama_model* model) {
   Weights weights;
   SessionOptions options;
   options.cb_eval = [](ggml_tensor* node, bool, void* found) {
-    if (node->src[0] != nullptr && node->src[0]->op == GGML_OP_NONE) (*static_cast<Weights*>(found))[node->src[0]->name] = node->src[0];
+    if (node->src[0] != nullptr && node->src[0]->op == GGML_OP_NONE)
+      (*static_cast<Weights*>(found))[node->src[0]->name] = node->src[0];
     return false;
   };
   options.cb_eval_data = &weights;
@@ -113,7 +116,7 @@ void Order(const Weights& weights, const std::string& swap, int columns, DumpWri
   ggml_set_input(input);
   ggml_tensor* const begin = own.Add(ggml_map_custom1(
       context, input,
-      [](ggml_tensor* to, const ggml_tensor* from, int thread, int, void* self) {   // ggml has all threads call it
+      [](ggml_tensor* to, const ggml_tensor* from, int thread, int, void* self) {  // ggml has all threads call it
         if (thread > 0) return;
         std::memcpy(to->data, from->data, ggml_nbytes(from));
         if (self != nullptr) static_cast<Swapping*>(self)->Swap();
@@ -130,11 +133,14 @@ void Order(const Weights& weights, const std::string& swap, int columns, DumpWri
   if (swap == "inputs") std::tie(swapping.a, swapping.b) = std::pair{own.PlaceOf(half), own.PlaceOf(twice)};
   if (swap == "products") std::tie(swapping.a, swapping.b) = std::pair{own.PlaceOf(first), own.PlaceOf(second)};
   if (swap == "inputs") {
-    ggml_backend_sched_set_eval_callback(own.sched(), [](ggml_tensor* node, bool ask, void* self) {
-      auto* const mine = static_cast<Swapping*>(self);
-      if (ask && node == mine->begin) mine->Swap();
-      return false;
-    }, &swapping);
+    ggml_backend_sched_set_eval_callback(
+        own.sched(),
+        [](ggml_tensor* node, bool ask, void* self) {
+          auto* const mine = static_cast<Swapping*>(self);
+          if (ask && node == mine->begin) mine->Swap();
+          return false;
+        },
+        &swapping);
   }
   const ggml_status status = ggml_backend_sched_graph_compute(own.sched(), own.graph());
   std::printf("status %d\n", status);
@@ -150,7 +156,8 @@ void Experts(const Weights& weights, int columns, DumpWriter& dump) {
   ggml_tensor* const chosen = ggml_new_tensor_2d(context, GGML_TYPE_I32, 2, columns);
   ggml_set_input(input);
   ggml_set_input(chosen);
-  ggml_tensor* const even = ggml_view_3d(context, all, all->ne[0], all->ne[1], all->ne[2] / 2, all->nb[1], 2 * all->nb[2], 0);
+  ggml_tensor* const even =
+      ggml_view_3d(context, all, all->ne[0], all->ne[1], all->ne[2] / 2, all->nb[1], 2 * all->nb[2], 0);
   ggml_tensor* const product = own.Add(ggml_mul_mat_id(context, even, input, chosen));
   own.Allocate();
   Fill(input);

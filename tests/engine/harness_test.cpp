@@ -74,7 +74,8 @@ TEST(Harness, NoticesHowChildrenEnd) {
   EXPECT_TRUE(RunChild({"sleep", "30"}, options).timed_out);
   EXPECT_EQ(RunChild({"/nonexistent/program"}).exit_code, 127);
   const ChildResult folders = RunChild({"sh", "-c", "echo $XDG_CACHE_HOME; echo $XDG_CONFIG_HOME"});
-  EXPECT_EQ(Lines(folders.out, WorkDirectory() + "/").size(), 2u) << "a test keeps nothing in the user's folders: " << folders.Describe();
+  EXPECT_EQ(Lines(folders.out, WorkDirectory() + "/").size(), 2u)
+      << "a test keeps nothing in the user's folders: " << folders.Describe();
   const ChildResult talks = RunChild({"sh", "-c", "echo out; echo err >&2"});
   EXPECT_EQ(talks.out, "out\n");
   EXPECT_EQ(talks.err, "err\n");

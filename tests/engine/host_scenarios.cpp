@@ -1,27 +1,32 @@
 // What host programs do beside one prompt after another. Each scenario writes a dump, so that stock llama.cpp
 // and a preloaded run can be compared.
 //
-//   host_scenarios SCENARIO --model A.gguf --out FILE [--second B.gguf] [--repack 0|1] [--threads N] [--sequences N] ...
+//   host_scenarios SCENARIO --model A.gguf --out FILE [--second B.gguf] [--repack 0|1] [--threads N] [--sequences N]
+//   ...
 //     alternate   two models (--second) or two contexts of one, decoding in turn
 //     parallel    the same, each in a thread of its own
-//     reload      load, compute, free; twice over both models. With headrace: what streams and what does not is told of each moment
-//     rewrite     load, compute, free; then the file of the model gets the bytes of --second, by --change inplace, anew (removed and made
+//     reload      load, compute, free; twice over both models. With headrace: what streams and what does not is told of
+//     each moment rewrite     load, compute, free; then the file of the model gets the bytes of --second, by --change
+//     inplace, anew (removed and made
 //                 again) or moved; and the same again. Says "streams 0" or "streams 1" of both with headrace
-//     pointer     load from an open file that has no name any more (--change delete), or that of another file (--change replace)
-//     free        a prompt, in whose eval callback another model (--second), which has computed before, is freed: --how callback, thread
-//                 (by a thread that the callback waits for), munmap (by a thread, while the callback unmaps memory of its own), set (the
-//                 same, while it sets the budget), other (the callback frees it and loads and computes with --third, where it lay)
+//     pointer     load from an open file that has no name any more (--change delete), or that of another file (--change
+//     replace) free        a prompt, in whose eval callback another model (--second), which has computed before, is
+//     freed: --how callback, thread
+//                 (by a thread that the callback waits for), munmap (by a thread, while the callback unmaps memory of
+//                 its own), set (the same, while it sets the budget), other (the callback frees it and loads and
+//                 computes with --third, where it lay)
 //     advice      load, compute; says what the kernel does in the model's mapping (AdviceInModels)
 //     errors      failures of all kinds, one after the other, each with what headrace_last_error says
 //     cycles      load, compute, free, --rounds times; says what the process holds after each
 //     resize      prompts and tokens in --rounds, while a thread changes headrace's budget again and again, between
 //                 --least and --most KiB; nothing changes without headrace
-//     together    a target (--model), a draft (--second), two contexts of the target and one for embeddings, in turn; says the
+//     together    a target (--model), a draft (--second), two contexts of the target and one for embeddings, in turn;
+//     says the
 //                 most that the process held, without pages of models
 //     callback    an eval callback that asks for --nodes all|some|products|none and hashes what it sees
-//     abort       an abort callback that fires in the middle of the second of three prompts, with --at 0 of the first; dumps the others
-//     retry       one prompt and --decode tokens; a call that fails is made once more, and its code said
-//     rounds      --rounds N prompts; before round --at the model file is changed: --change truncate,
+//     abort       an abort callback that fires in the middle of the second of three prompts, with --at 0 of the first;
+//     dumps the others retry       one prompt and --decode tokens; a call that fails is made once more, and its code
+//     said rounds      --rounds N prompts; before round --at the model file is changed: --change truncate,
 //                 overwrite, delete, replace or none. Says "round I code C" and goes on after an error.
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -133,11 +138,13 @@ void Reload(const Setup& setup) {
     for (const std::string& path : {setup.model, setup.second.empty() ? setup.model : setup.second}) {
       {
         const Model model = LoadModel(path, setup.repack);
-        if (const auto stats = Statistics(); stats && stats->streaming != 1) Die("a model was loaded, and %d stream", stats->streaming);
+        if (const auto stats = Statistics(); stats && stats->streaming != 1)
+          Die("a model was loaded, and %d stream", stats->streaming);
         Session session(model.get(), setup.session);
         Compute(session, setup, dump, "round " + std::to_string(round));
       }
-      if (const auto stats = Statistics(); stats && stats->streaming != 0) Die("the model was freed, and %d stream", stats->streaming);
+      if (const auto stats = Statistics(); stats && stats->streaming != 0)
+        Die("the model was freed, and %d stream", stats->streaming);
     }
   }
 }
@@ -227,8 +234,8 @@ void Free(Setup setup, const std::string& how, const std::string& third) {
   // What was in memory of the freed model is given back, at the end of that pass at the latest.
   const auto after = Statistics();
   if (after && after->weight_bytes != before->weight_bytes) {
-    Die("%llu bytes of weights are managed, %llu were before the second model", static_cast<unsigned long long>(after->weight_bytes),
-        static_cast<unsigned long long>(before->weight_bytes));
+    Die("%llu bytes of weights are managed, %llu were before the second model",
+        static_cast<unsigned long long>(after->weight_bytes), static_cast<unsigned long long>(before->weight_bytes));
   }
   if (other) Compute(*std::make_unique<Session>(other.get(), setup.session, 2), setup, dump, "other");
 }
@@ -276,8 +283,8 @@ void SayHoldings(int round) {
   malloc_trim(0);  // what is freed and kept for later is nobody's
   long size = 0, resident = 0, shared = 0;
   std::ifstream("/proc/self/statm") >> size >> resident >> shared;
-  std::printf("round %d: %td descriptors, %td threads, %td mappings, %ld KiB\n", round, entries("/proc/self/fd"), entries("/proc/self/task"),
-              mappings, (resident - shared) * 4);
+  std::printf("round %d: %td descriptors, %td threads, %td mappings, %ld KiB\n", round, entries("/proc/self/fd"),
+              entries("/proc/self/task"), mappings, (resident - shared) * 4);
 }
 
 void Cycles(const Setup& setup, int rounds) {
@@ -313,7 +320,8 @@ void Resize(const Setup& setup, int rounds, int least_kib, int most_kib) {
   }
   done = true;
   changer.join();
-  if (set != nullptr && changes < 10) Die("the budget changed %llu times only", static_cast<unsigned long long>(changes));
+  if (set != nullptr && changes < 10)
+    Die("the budget changed %llu times only", static_cast<unsigned long long>(changes));
 }
 
 // Anonymous memory and code; model files are mapped and can be dropped.
@@ -457,11 +465,13 @@ void ChangeFile(const std::string& path, const std::string& change) {
   } else if (change == "overwrite") {
     const std::string noise(static_cast<size_t>(info.st_size / 4), '\x3c');
     const int fd = open(path.c_str(), O_WRONLY);
-    ok = pwrite(fd, noise.data(), noise.size(), info.st_size / 2) == static_cast<ssize_t>(noise.size()) && fsync(fd) == 0;
+    ok = pwrite(fd, noise.data(), noise.size(), info.st_size / 2) == static_cast<ssize_t>(noise.size()) &&
+         fsync(fd) == 0;
     close(fd);
   } else if (change == "delete" || change == "replace") {
     ok = unlink(path.c_str()) == 0;
-    if (change == "replace") std::ofstream(path, std::ios::binary) << std::string(static_cast<size_t>(info.st_size), 'x');
+    if (change == "replace")
+      std::ofstream(path, std::ios::binary) << std::string(static_cast<size_t>(info.st_size), 'x');
   } else if (change != "none") {
     Die("unknown change %s", change.c_str());
   }
@@ -490,10 +500,16 @@ void Rounds(const Setup& setup, int rounds, int at, const std::string& change) {
 int main(int argc, char** argv) {
   if (argc < 2) Die("host_scenarios SCENARIO --model A.gguf --out FILE ...");
   const std::string scenario = argv[1];
-  const Options options(argc, argv, 2, {"--model", "--second", "--out", "--repack", "--threads", "--prompt", "--decode",
-                                        "--nodes", "--sequences", "--rounds", "--at", "--change", "--least", "--most", "--how", "--third"});
-  Setup setup{options.Text("--model", ""), options.Text("--second", ""), options.Text("--out", "/dev/null"),
-              options.Int("--repack", 0) != 0, options.Int("--prompt", 20), options.Int("--decode", 6), {}};
+  const Options options(argc, argv, 2,
+                        {"--model", "--second", "--out", "--repack", "--threads", "--prompt", "--decode", "--nodes",
+                         "--sequences", "--rounds", "--at", "--change", "--least", "--most", "--how", "--third"});
+  Setup setup{options.Text("--model", ""),
+              options.Text("--second", ""),
+              options.Text("--out", "/dev/null"),
+              options.Int("--repack", 0) != 0,
+              options.Int("--prompt", 20),
+              options.Int("--decode", 6),
+              {}};
   setup.session.threads = options.Int("--threads", 2);
   setup.session.context_tokens = 512;
   setup.session.sequences = options.Int("--sequences", 1);

@@ -50,8 +50,8 @@ TEST_P(Hosts, UnloadAndReload) { Compare({"reload", "--model", kDense, "--second
 
 // Descriptors, threads, mappings and memory are after 100 models what they were after ten.
 TEST_P(Hosts, LoadsAndUnloadsLeaveNothingBehind) {
-  const EngineRun run = RunDumper({HEADRACE_HOST_SCENARIOS, "cycles", "--model", Repack() ? kExperts : kDense, "--rounds", "100", "--decode", "2", "--repack",
-                                   Repack() ? "1" : "0"},
+  const EngineRun run = RunDumper({HEADRACE_HOST_SCENARIOS, "cycles", "--model", Repack() ? kExperts : kDense,
+                                   "--rounds", "100", "--decode", "2", "--repack", Repack() ? "1" : "0"},
                                   StreamingEnvironment(6u << 20, Repack()));
   ASSERT_TRUE(run.child.Ok()) << run.child.Describe();
   struct Holdings {
@@ -61,8 +61,10 @@ TEST_P(Hosts, LoadsAndUnloadsLeaveNothingBehind) {
   std::vector<Holdings> rounds;
   for (const std::string& line : Lines(run.child.out)) {
     Holdings& now = rounds.emplace_back();
-    ASSERT_EQ(std::sscanf(line.c_str(), "round %d: %d descriptors, %d threads, %d mappings, %ld KiB", &now.round, &now.descriptors,
-                          &now.threads, &now.mappings, &now.kib), 5) << line;
+    ASSERT_EQ(std::sscanf(line.c_str(), "round %d: %d descriptors, %d threads, %d mappings, %ld KiB", &now.round,
+                          &now.descriptors, &now.threads, &now.mappings, &now.kib),
+              5)
+        << line;
   }
   ASSERT_EQ(rounds.size(), 100u);
   EXPECT_EQ(rounds[99].descriptors, rounds[9].descriptors);
@@ -78,7 +80,9 @@ TEST_P(Hosts, EvalCallbackThatWantsEverything) {
 
 TEST_P(Hosts, EvalCallbackThatWantsSome) { Compare({"callback", "--model", kDense, "--nodes", "some"}, 6u << 20); }
 
-TEST_P(Hosts, EvalCallbackThatWantsProducts) { Compare({"callback", "--model", kDense, "--nodes", "products"}, 6u << 20); }
+TEST_P(Hosts, EvalCallbackThatWantsProducts) {
+  Compare({"callback", "--model", kDense, "--nodes", "products"}, 6u << 20);
+}
 
 TEST_P(Hosts, EvalCallbackThatWantsNothing) { Compare({"callback", "--model", kDense, "--nodes", "none"}, 6u << 20); }
 
@@ -96,20 +100,22 @@ TEST_P(Hosts, AbortCallbackInTheFirstPass) {
 
 // A draft in memory reads nothing: what was read ahead for its target's next pass stays.
 TEST_P(Hosts, ADraftInMemoryLeavesTheReadAheadOfItsTarget) {
-  const EngineRun run = RunDumper({HEADRACE_HOST_SCENARIOS, "alternate", "--model", kDense, "--second", kDraft, "--decode", "30", "--repack", Repack() ? "1" : "0"},
+  const EngineRun run = RunDumper({HEADRACE_HOST_SCENARIOS, "alternate", "--model", kDense, "--second", kDraft,
+                                   "--decode", "30", "--repack", Repack() ? "1" : "0"},
                                   StreamingEnvironment(16u << 20, Repack()));
   ASSERT_TRUE(run.child.Ok()) << run.child.Describe();
   ASSERT_TRUE(run.snapshot);
   const Snapshot& now = **run.snapshot;
   ASSERT_GT(now.streamed_bytes_per_pass, 0u);
   // Half of the passes at most are the target's, and each of them reads what streams once.
-  EXPECT_LT(now.bytes_read, now.passes / 2 * now.streamed_bytes_per_pass) << now.passes << " passes, ring " << now.ring_bytes;
+  EXPECT_LT(now.bytes_read, now.passes / 2 * now.streamed_bytes_per_pass)
+      << now.passes << " passes, ring " << now.ring_bytes;
 }
 
 // A budget that holds everything: the library computes from resident weights alone.
 TEST_P(Hosts, EverythingResidentInThreads) {
-  std::vector<std::string> scenario = {HEADRACE_HOST_SCENARIOS, "parallel", "--model", kDense, "--second", kDraft,
-                                       "--repack", Repack() ? "1" : "0"};
+  std::vector<std::string> scenario = {
+      HEADRACE_HOST_SCENARIOS, "parallel", "--model", kDense, "--second", kDraft, "--repack", Repack() ? "1" : "0"};
   const EngineRun stock = RunDumper(scenario, {});
   const EngineRun run = RunDumper(scenario, StreamingEnvironment(256u << 20, Repack()));
   EXPECT_TRUE(SameBytes(stock, run));

@@ -17,7 +17,8 @@ namespace {
 namespace fs = std::filesystem;
 
 // 6 MiB of keys and values.
-const std::vector<std::string> kScenario = {HEADRACE_KV_SCENARIOS, "prompt", "--model", BundledModel("austen-dense-q4_0.gguf")};
+const std::vector<std::string> kScenario = {HEADRACE_KV_SCENARIOS, "prompt", "--model",
+                                            BundledModel("austen-dense-q4_0.gguf")};
 
 EngineRun RunIn(const std::string& folder, const std::map<std::string, std::string>& more = {}) {
   std::map<std::string, std::string> environment = more;
@@ -36,7 +37,8 @@ void ExpectRefused(const EngineRun& run, const std::vector<std::string>& words) 
   EXPECT_EQ(run.dump, "");
   const auto lines = Lines(run.child.err, "headrace: ");
   ASSERT_EQ(lines.size(), 1u) << run.child.Describe();
-  for (const std::string& word : words) EXPECT_NE(lines[0].find(word), std::string::npos) << word << " is not in: " << lines[0];
+  for (const std::string& word : words)
+    EXPECT_NE(lines[0].find(word), std::string::npos) << word << " is not in: " << lines[0];
   ASSERT_TRUE(run.snapshot);
   EXPECT_NE((*run.snapshot)->last_error[0], '\0');
 }
@@ -53,7 +55,8 @@ TEST(KvRefused, FoldersThatCannotBeUsed) {
 TEST(KvRefused, FileSystemsInMemory) { ExpectRefused(RunIn("/dev/shm"), {"/dev/shm", "lies in memory"}); }
 
 TEST(KvRefused, LimitsThatAreTooSmall) {
-  ExpectRefused(RunIn(WorkDirectory(), {{"HEADRACE_KV_DISK_MAX", "5M"}}), {"6.00 MiB", "5.00 MiB", "--kv-disk-max", "-ctk q8_0"});
+  ExpectRefused(RunIn(WorkDirectory(), {{"HEADRACE_KV_DISK_MAX", "5M"}}),
+                {"6.00 MiB", "5.00 MiB", "--kv-disk-max", "-ctk q8_0"});
   ExpectRefused(RunIn(WorkDirectory(), {{"HEADRACE_KV_RAM", "900K"}}), {"900 KiB", "1.00 MiB", "--kv-ram"});
   EXPECT_TRUE(SameBytes(Stock(), RunIn(WorkDirectory(), {{"HEADRACE_KV_DISK_MAX", "6M"}})));
 }

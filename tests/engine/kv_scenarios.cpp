@@ -1,6 +1,6 @@
 // What hosts do with a KV cache, on a context of a size that is asked for. Only a few outputs are dumped, so that the
-// KV cache is most of the memory. With HEADRACE_TEST_FILL_DISK a file of that name takes all that is left of its disk when the
-// context exists.
+// KV cache is most of the memory. With HEADRACE_TEST_FILL_DISK a file of that name takes all that is left of its disk
+// when the context exists.
 //
 //   kv_scenarios SCENARIO --model A.gguf --out FILE [--context N] [--prompt N] [--batch N] [--decode N] [--sequences N]
 //                [--cache-type f16|f32|q8_0] [--flash-attention 0|1] [--unified 0|1] ...
@@ -10,7 +10,8 @@
 //     save        the same, then the first sequence is saved in the file --state
 //     load        loads it from there and continues
 //     copy        the same, then all --sequences become the first one (--unified 0)
-//     others      a prompt of one context, in whose eval callback a second one is freed and a third one is cleared: --how callback, or
+//     others      a prompt of one context, in whose eval callback a second one is freed and a third one is cleared:
+//     --how callback, or
 //                 thread (by a thread that the callback waits for); then more of the first and of the third
 #include <fcntl.h>
 #include <unistd.h>
@@ -94,8 +95,10 @@ void FillDisk(const char* path) {
 int main(int argc, char** argv) {
   if (argc < 2) Die("kv_scenarios SCENARIO --model A.gguf --out FILE ...");
   const std::string scenario = argv[1];
-  const Options options(argc, argv, 2, {"--model", "--out", "--context", "--prompt", "--batch", "--decode", "--sequences",
-                                        "--cache-type", "--flash-attention", "--unified", "--threads", "--rounds", "--state", "--how"});
+  const Options options(
+      argc, argv, 2,
+      {"--model", "--out", "--context", "--prompt", "--batch", "--decode", "--sequences", "--cache-type",
+       "--flash-attention", "--unified", "--threads", "--rounds", "--state", "--how"});
   SessionOptions session_options;
   session_options.context_tokens = options.Int("--context", 1024);
   session_options.sequences = options.Int("--sequences", 1);

@@ -41,16 +41,19 @@ uint64_t MostCached(const EngineRun& run) {
   if (!run.snapshot) return ::testing::AssertionFailure() << "no telemetry snapshot\n" << run.child.Describe();
   const Snapshot& s = **run.snapshot;
   const uint64_t cached = MostCached(run);
-  const bool paged = s.kv_ram_bytes == ram_bytes && s.kv_bytes_read > ram_bytes && cached > ram_bytes / 4 && cached <= ram_bytes;
+  const bool paged =
+      s.kv_ram_bytes == ram_bytes && s.kv_bytes_read > ram_bytes && cached > ram_bytes / 4 && cached <= ram_bytes;
   if (paged && s.last_error[0] == '\0') return ::testing::AssertionSuccess();
-  return ::testing::AssertionFailure() << "memory " << s.kv_ram_bytes << ", at most " << cached << " cached, " << s.kv_bytes_read
-                                       << " read, " << s.kv_bytes_written << " written, error '" << s.last_error << "'";
+  return ::testing::AssertionFailure() << "memory " << s.kv_ram_bytes << ", at most " << cached << " cached, "
+                                       << s.kv_bytes_read << " read, " << s.kv_bytes_written << " written, error '"
+                                       << s.last_error << "'";
 }
 
 class KvCache : public ::testing::Test {
  protected:
   // Runs the scenario with the cache in memory and in a file.
-  EngineRun Compare(std::vector<std::string> scenario, uint64_t ram_bytes, std::map<std::string, std::string> more = {}) {
+  EngineRun Compare(std::vector<std::string> scenario, uint64_t ram_bytes,
+                    std::map<std::string, std::string> more = {}) {
     const EngineRun stock = RunDumper(scenario, {});
     auto environment = KvEnvironment(ram_bytes);
     environment.merge(more);
@@ -181,8 +184,8 @@ TEST_F(KvCache, ThatFitsStaysInMemory) {
 // 72 MiB of keys and values with less than a quarter of it as memory, in a group whose limit stock exceeds.
 TEST_F(SlowKvCache, FourTimesItsMemoryInAMemoryGroup) {
   if (geteuid() != 0) GTEST_SKIP() << "needs root to make a memory cgroup";
-  const auto scenario = Scenario("prompt", {"--cache-type", "f32", "--unified", "0", "--sequences", "8", "--batch", "64",
-                                            "--context", "6144", "--prompt", "760"});
+  const auto scenario = Scenario("prompt", {"--cache-type", "f32", "--unified", "0", "--sequences", "8", "--batch",
+                                            "64", "--context", "6144", "--prompt", "760"});
   constexpr uint64_t kCacheBytes = 6144ull * 6 * 2048, kQuarter = 16 * kMiB;
   static_assert(kCacheBytes > 4 * kQuarter);
   const auto in = [&](const MemoryGroup& group, std::map<std::string, std::string> environment) {

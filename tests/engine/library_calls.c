@@ -1,5 +1,6 @@
 // Preloaded behind libheadrace: changes what its own calls of libc return, and nobody else's.
-//   LIBRARY_SEES_NOISE=BYTES   what it reads of a file's beginning by pread is noise from the fifth byte on, so many bytes: as if a header
+//   LIBRARY_SEES_NOISE=BYTES   what it reads of a file's beginning by pread is noise from the fifth byte on, so many
+//   bytes: as if a header
 //                              had a form, and tensors types, that nobody knows yet
 //   LIBRARY_OPENS_NO_MODEL=1   it may not open a model file again, as a process that has given up rights may not
 #define _GNU_SOURCE
@@ -29,8 +30,12 @@ static ssize_t read_at(int fd, void* buffer, size_t bytes, off_t offset, void* c
   return got;
 }
 
-ssize_t pread(int fd, void* buffer, size_t bytes, off_t offset) { return read_at(fd, buffer, bytes, offset, __builtin_return_address(0)); }
-ssize_t pread64(int fd, void* buffer, size_t bytes, off_t offset) { return read_at(fd, buffer, bytes, offset, __builtin_return_address(0)); }
+ssize_t pread(int fd, void* buffer, size_t bytes, off_t offset) {
+  return read_at(fd, buffer, bytes, offset, __builtin_return_address(0));
+}
+ssize_t pread64(int fd, void* buffer, size_t bytes, off_t offset) {
+  return read_at(fd, buffer, bytes, offset, __builtin_return_address(0));
+}
 
 static int open_file(const char* path, int flags, mode_t mode, void* caller) {
   if (getenv("LIBRARY_OPENS_NO_MODEL") != NULL && by_library(caller)) {
@@ -50,13 +55,13 @@ static int open_file(const char* path, int flags, mode_t mode, void* caller) {
   return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
 }
 
-#define MODE_OF(flags)                          \
-  mode_t mode = 0;                              \
-  if ((flags & (O_CREAT | O_TMPFILE)) != 0) {   \
-    va_list arguments;                          \
-    va_start(arguments, flags);                 \
-    mode = va_arg(arguments, mode_t);           \
-    va_end(arguments);                          \
+#define MODE_OF(flags)                        \
+  mode_t mode = 0;                            \
+  if ((flags & (O_CREAT | O_TMPFILE)) != 0) { \
+    va_list arguments;                        \
+    va_start(arguments, flags);               \
+    mode = va_arg(arguments, mode_t);         \
+    va_end(arguments);                        \
   }
 
 int open(const char* path, int flags, ...) {

@@ -56,9 +56,11 @@ std::string AdviceInModels() {
 }
 
 void StartEngine() {
-  llama_log_set([](ggml_log_level level, const char* text, void*) {
-    if (level == GGML_LOG_LEVEL_ERROR) std::fputs(text, stderr);
-  }, nullptr);
+  llama_log_set(
+      [](ggml_log_level level, const char* text, void*) {
+        if (level == GGML_LOG_LEVEL_ERROR) std::fputs(text, stderr);
+      },
+      nullptr);
   // A prefix keeps its CPU variants in a folder that the engine does not know; an installed one finds its own.
   if (HEADRACE_ENGINE_BACKENDS[0] != '\0') {
     ggml_backend_load_all_from_path(HEADRACE_ENGINE_BACKENDS);
@@ -71,14 +73,16 @@ void StartEngine() {
 void AddRpcServer(const std::string& endpoint) {
   ggml_backend_reg_t rpc = ggml_backend_reg_by_name("RPC");
   if (rpc == nullptr) Die("the engine has no RPC backend");
-  const auto add = reinterpret_cast<ggml_backend_reg_t (*)(const char*)>(ggml_backend_reg_get_proc_address(rpc, "ggml_backend_rpc_add_server"));
+  const auto add = reinterpret_cast<ggml_backend_reg_t (*)(const char*)>(
+      ggml_backend_reg_get_proc_address(rpc, "ggml_backend_rpc_add_server"));
   ggml_backend_reg_t server = add != nullptr ? add(endpoint.c_str()) : nullptr;
   if (server == nullptr) Die("no RPC server at %s", endpoint.c_str());
   ggml_backend_register(server);
 }
 
 Model LoadModel(const std::string& path, bool repack, int gpu_layers, const std::string& on_processor) {
-  const llama_model_tensor_buft_override overrides[] = {{on_processor.c_str(), ggml_backend_cpu_buffer_type()}, {nullptr, nullptr}};
+  const llama_model_tensor_buft_override overrides[] = {{on_processor.c_str(), ggml_backend_cpu_buffer_type()},
+                                                        {nullptr, nullptr}};
   llama_model_params params = llama_model_default_params();
   params.use_extra_bufts = repack;
   params.n_gpu_layers = gpu_layers;
@@ -154,7 +158,8 @@ void Session::Restore(const std::vector<uint8_t>& state) {
 void Session::SaveFile(const std::string& path) {
   // Only the number of the tokens matters here: they are the positions.
   const std::vector<llama_token> tokens(static_cast<size_t>(past_));
-  if (llama_state_seq_save_file(context_.get(), path.c_str(), 0, tokens.data(), tokens.size()) == 0) Die("cannot save %s", path.c_str());
+  if (llama_state_seq_save_file(context_.get(), path.c_str(), 0, tokens.data(), tokens.size()) == 0)
+    Die("cannot save %s", path.c_str());
 }
 
 void Session::LoadFile(const std::string& path) {
@@ -232,7 +237,8 @@ std::vector<Session::Output> Session::Outputs() {
     }
   }
   if (options_.mean_pooling) {
-    for (int s = 0; s < sequences_; ++s) outputs.push_back({"pooled", llama_get_embeddings_seq(context_.get(), s), width});
+    for (int s = 0; s < sequences_; ++s)
+      outputs.push_back({"pooled", llama_get_embeddings_seq(context_.get(), s), width});
   } else if (outputs.empty() || options_.embeddings) {
     outputs.push_back({"embeddings", llama_get_embeddings(context_.get()), count * width});
   }

@@ -27,7 +27,8 @@ class Options {
   std::vector<std::pair<std::string, std::string>> values_;
 };
 
-// What the kernel does in the mappings of model files: "reads ahead", "does not read ahead", or "reads ahead in part". There is one.
+// What the kernel does in the mappings of model files: "reads ahead", "does not read ahead", or "reads ahead in part".
+// There is one.
 std::string AdviceInModels();
 
 // Loads the engine's CPU backends, and the one that GGML_BACKEND_PATH names; silences its log below errors.
@@ -44,8 +45,8 @@ struct FreeContext {
 };
 using Model = std::unique_ptr<llama_model, FreeModel>;
 
-// repack: what --repack 0 and 1 of the engine's programs set. gpu_layers: --n-gpu-layers. on_processor: tensors whose name matches stay on the
-// processor all the same, as with --override-tensor PATTERN=CPU; "" for none.
+// repack: what --repack 0 and 1 of the engine's programs set. gpu_layers: --n-gpu-layers. on_processor: tensors whose
+// name matches stay on the processor all the same, as with --override-tensor PATTERN=CPU; "" for none.
 Model LoadModel(const std::string& path, bool repack, int gpu_layers = 0, const std::string& on_processor = "");
 
 struct SessionOptions {
@@ -54,12 +55,12 @@ struct SessionOptions {
   int threads = 2;
   int sequences = 1;
   bool embeddings = false;
-  bool mean_pooling = false;  // with embeddings: one vector for a sequence
-  bool unified = true;        // one pool of KV cells for all sequences
+  bool mean_pooling = false;             // with embeddings: one vector for a sequence
+  bool unified = true;                   // one pool of KV cells for all sequences
   ggml_type cache_type = GGML_TYPE_F16;  // of keys and values
   bool flash_attention = true;           // else values are stored transposed
-  bool op_offload = true;                // wide products with weights on the processor are computed by a device, where there is one
-  size_t moe_cache_bytes = 0;            // of the engine's own cache of experts on a device
+  bool op_offload = true;  // wide products with weights on the processor are computed by a device, where there is one
+  size_t moe_cache_bytes = 0;  // of the engine's own cache of experts on a device
   ggml_backend_sched_eval_callback cb_eval = nullptr;
   void* cb_eval_data = nullptr;
   ggml_abort_callback abort = nullptr;
@@ -78,7 +79,8 @@ class Session {
   int Prompt(int count);
   // One llama_decode of the tokens that the last outputs make most probable, one for each sequence.
   int Step();
-  // Once more what has failed, at the position that the engine's memory is at, as programs do that leave positions to the engine.
+  // Once more what has failed, at the position that the engine's memory is at, as programs do that leave positions to
+  // the engine.
   int Retry();
 
   // Takes `count` positions from `keep` on out of every sequence and moves the later ones up.
@@ -117,10 +119,10 @@ class Session {
   uint64_t random_ = 0;
   std::unique_ptr<llama_context, FreeContext> context_;
   std::vector<llama_token> last_;  // tokens of the last call
-  int past_ = 0;        // positions in every sequence
+  int past_ = 0;                   // positions in every sequence
   int saved_past_ = 0;
-  int outputs_ = 0;     // of the last call
-  int sequences_ = 1;   // that the outputs belong to
+  int outputs_ = 0;    // of the last call
+  int sequences_ = 1;  // that the outputs belong to
 };
 
 }  // namespace headrace::testing

@@ -1,5 +1,5 @@
-// Models as they come and go: freed while another one computes, replaced by other files of the same name, without a name, with
-// headers that the library cannot know.
+// Models as they come and go: freed while another one computes, replaced by other files of the same name, without a
+// name, with headers that the library cannot know.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -41,8 +41,18 @@ TEST_P(Freed, HangsNobodyAndGivesItsMemoryBack) {
   const std::string third = WorkDirectory() + "/other-weights.gguf";
   std::ofstream(third, std::ios::binary) << bytes;
   for (const bool repack : {false, true}) {
-    const std::vector<std::string> scenario = {HEADRACE_HOST_SCENARIOS, "free", "--model", kDense, "--second", kDraft, "--third", third,
-                                               "--how", GetParam(), "--repack", repack ? "1" : "0"};
+    const std::vector<std::string> scenario = {HEADRACE_HOST_SCENARIOS,
+                                               "free",
+                                               "--model",
+                                               kDense,
+                                               "--second",
+                                               kDraft,
+                                               "--third",
+                                               third,
+                                               "--how",
+                                               GetParam(),
+                                               "--repack",
+                                               repack ? "1" : "0"};
     const EngineRun stock = RunDumper(scenario, {});
     const EngineRun run = RunDumper(scenario, StreamingEnvironment(9 * kMiB, repack), std::chrono::seconds(60));
     EXPECT_TRUE(SameBytes(stock, run));
@@ -52,15 +62,24 @@ TEST_P(Freed, HangsNobodyAndGivesItsMemoryBack) {
 }
 
 class Rewritten : public ::testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(Files, Rewritten, ::testing::Values("inplace", "anew", "moved"), [](const auto& change) { return std::string(change.param); });
+INSTANTIATE_TEST_SUITE_P(Files, Rewritten, ::testing::Values("inplace", "anew", "moved"),
+                         [](const auto& change) { return std::string(change.param); });
 
 // What fits is replaced by what does not, and the other way round.
 TEST_P(Rewritten, AreJudgedAnew) {
   auto environment = StreamingEnvironment(8 * kMiB, false);
   environment["HEADRACE_FLASH_MODE"] = "auto";
-  for (const auto& [first, second, said] : {std::tuple{kDraft, kDense, "streams 0\nstreams 1\n"}, {kDense, kDraft, "streams 1\nstreams 0\n"}}) {
+  for (const auto& [first, second, said] :
+       {std::tuple{kDraft, kDense, "streams 0\nstreams 1\n"}, {kDense, kDraft, "streams 1\nstreams 0\n"}}) {
     const auto scenario = [&, &first = first, &second = second] {
-      return std::vector<std::string>{HEADRACE_HOST_SCENARIOS, "rewrite", "--model", CopyOf(first, "rewritten"), "--second", second, "--change", GetParam()};
+      return std::vector<std::string>{HEADRACE_HOST_SCENARIOS,
+                                      "rewrite",
+                                      "--model",
+                                      CopyOf(first, "rewritten"),
+                                      "--second",
+                                      second,
+                                      "--change",
+                                      GetParam()};
     };
     const EngineRun stock = RunDumper(scenario(), {});
     const EngineRun run = RunDumper(scenario(), environment);
@@ -75,7 +94,9 @@ TEST(OpenFile, StreamsWithoutItsName) {
   for (const char* change : {"delete", "replace"}) {
     for (const bool repack : {false, true}) {
       const auto scenario = [&] {
-        return std::vector<std::string>{HEADRACE_HOST_SCENARIOS, "pointer", "--model", CopyOf(kDense, "nameless"), "--change", change, "--repack", repack ? "1" : "0"};
+        return std::vector<std::string>{
+            HEADRACE_HOST_SCENARIOS, "pointer", "--model", CopyOf(kDense, "nameless"), "--change", change, "--repack",
+            repack ? "1" : "0"};
       };
       const EngineRun stock = RunDumper(scenario(), {});
       const EngineRun run = RunDumper(scenario(), StreamingEnvironment(kBudget, repack));
@@ -89,9 +110,11 @@ TEST(OpenFile, StreamsWithoutItsName) {
 // A part is no model: none streams any more when all parts are unmapped.
 TEST(SplitModels, AreOneModel) {
   const std::string prefix = WorkDirectory() + "/parts";
-  const ChildResult split = RunChild({EngineProgram("llama-gguf-split"), "--split", "--split-max-size", "3M", kDense, prefix});
+  const ChildResult split =
+      RunChild({EngineProgram("llama-gguf-split"), "--split", "--split-max-size", "3M", kDense, prefix});
   ASSERT_TRUE(split.Ok()) << split.Describe();
-  const std::vector<std::string> scenario = {HEADRACE_HOST_SCENARIOS, "reload", "--model", prefix + "-00001-of-00005.gguf"};
+  const std::vector<std::string> scenario = {HEADRACE_HOST_SCENARIOS, "reload", "--model",
+                                             prefix + "-00001-of-00005.gguf"};
   const EngineRun stock = RunDumper(scenario, {});
   const EngineRun run = RunDumper(scenario, StreamingEnvironment(kBudget, false));
   EXPECT_TRUE(SameBytes(stock, run));
@@ -103,7 +126,8 @@ TEST(SplitModels, AreOneModel) {
 // Whether the weights fit is decided by the weights: neither the header nor a part's own size counts.
 TEST(SplitModels, AreJudgedAsAWhole) {
   const std::string prefix = WorkDirectory() + "/whole";
-  const ChildResult split = RunChild({EngineProgram("llama-gguf-split"), "--split", "--split-max-size", "3M", kDense, prefix});
+  const ChildResult split =
+      RunChild({EngineProgram("llama-gguf-split"), "--split", "--split-max-size", "3M", kDense, prefix});
   ASSERT_TRUE(split.Ok()) << split.Describe();
   uint64_t weights = 0;
   for (const std::string& model : {kDense, prefix + "-00001-of-00005.gguf"}) {
@@ -131,7 +155,8 @@ TEST(UnknownHeaders, AreStreamedAllTheSame) {
   work.model = kDense;
   work.prompts = {1, 20};
   for (const char* mode : {"on", "auto"}) {
-    auto environment = WithChangedCalls(StreamingEnvironment(kBudget, false), "LIBRARY_SEES_NOISE", std::to_string(kHeaderBytes));
+    auto environment =
+        WithChangedCalls(StreamingEnvironment(kBudget, false), "LIBRARY_SEES_NOISE", std::to_string(kHeaderBytes));
     environment["HEADRACE_FLASH_MODE"] = mode;
     environment["HEADRACE_READER"] = "pread";
     const EngineRun run = RunStreamed(work, kBudget, environment);
@@ -160,8 +185,11 @@ TEST(LastError, IsTheLast) {
 TEST(FullSharedMemory, EndsNobody) {
   if (geteuid() != 0) GTEST_SKIP() << "needs root to mount a file system";
   const std::string dump = WorkDirectory() + "/full.dump";
-  const std::string script = "for f in /dev/shm /tmp; do mount -t tmpfs -o size=64k none $f && ! cat /dev/zero >$f/fill 2>/dev/null || exit 99; done; "
-                             "LD_PRELOAD=" + LibraryPath() + " exec " + HEADRACE_HOST_SCENARIOS + " rounds --model " + kDense;
+  const std::string script =
+      "for f in /dev/shm /tmp; do mount -t tmpfs -o size=64k none $f && ! cat /dev/zero >$f/fill 2>/dev/null || exit "
+      "99; done; "
+      "LD_PRELOAD=" +
+      LibraryPath() + " exec " + HEADRACE_HOST_SCENARIOS + " rounds --model " + kDense;
   ChildOptions options;
   options.environment = StreamingEnvironment(kBudget, false);
   options.environment.erase("LD_PRELOAD");

@@ -5,8 +5,8 @@
 //               [--op-offload 0|1] [--moe-cache-kib N] [--rpc HOST:PORT]
 //
 // Standard output says "tasks N": the threads of the process before the model is freed.
-#include <sys/types.h>
 #include <dirent.h>
+#include <sys/types.h>
 
 #include "llama_host.h"
 
@@ -26,16 +26,18 @@ int CountTasks() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const Options options(argc, argv, 1, {"--model", "--out", "--repack", "--prompts", "--decode", "--threads",
-                                        "--ubatch", "--sequences", "--embeddings", "--gpu-layers", "--on-processor", "--op-offload",
-                                        "--moe-cache-kib", "--rpc"});
+  const Options options(
+      argc, argv, 1,
+      {"--model", "--out", "--repack", "--prompts", "--decode", "--threads", "--ubatch", "--sequences", "--embeddings",
+       "--gpu-layers", "--on-processor", "--op-offload", "--moe-cache-kib", "--rpc"});
   const std::vector<int> prompts = options.Ints("--prompts", "1,7,64");
   const int decode = options.Int("--decode", 3);
   const std::string embeddings = options.Text("--embeddings", "none");
 
   StartEngine();
   if (const std::string endpoint = options.Text("--rpc", ""); !endpoint.empty()) AddRpcServer(endpoint);
-  const Model model = LoadModel(options.Text("--model", ""), options.Int("--repack", 0) != 0, options.Int("--gpu-layers", 0), options.Text("--on-processor", ""));
+  const Model model = LoadModel(options.Text("--model", ""), options.Int("--repack", 0) != 0,
+                                options.Int("--gpu-layers", 0), options.Text("--on-processor", ""));
   SessionOptions session_options;
   session_options.threads = options.Int("--threads", 2);
   session_options.ubatch = options.Int("--ubatch", 512);
@@ -59,7 +61,8 @@ int main(int argc, char** argv) {
     session.Dump(dump, label);
     if (!llama_model_has_decoder(model.get()) || session_options.mean_pooling) continue;
     for (int step = 0; step < decode; ++step) {
-      if (const int code = session.Step(); code != 0) Die("%s, decode step %d: llama returned %d", label.c_str(), step, code);
+      if (const int code = session.Step(); code != 0)
+        Die("%s, decode step %d: llama returned %d", label.c_str(), step, code);
       session.Dump(dump, label + " step " + std::to_string(step));
     }
   }

@@ -53,20 +53,24 @@ bool Fresh(const std::string& path, const std::string& source) {
   return !error && made >= fs::last_write_time(source, error) && !error;
 }
 
-bool NeedsImportance(const std::string& type) { return type.starts_with("IQ1") || type.starts_with("IQ2") || type == "IQ3_XXS"; }
+bool NeedsImportance(const std::string& type) {
+  return type.starts_with("IQ1") || type.starts_with("IQ2") || type == "IQ3_XXS";
+}
 
 ModelFile Importance(const std::string& source) {
   const std::string path = std::string(kCache) + "/" + source + ".imatrix.gguf";
   if (Fresh(path, BundledModel(source))) return {path, ""};
-  const ChildResult run = RunEngine({EngineProgram("llama-imatrix"), "-m", BundledModel(source), "-f", BundledModel("train.py"),
-                                     "-c", "64", "--chunks", "20", "-t", "2", "-o", path + ".part"});
+  const ChildResult run =
+      RunEngine({EngineProgram("llama-imatrix"), "-m", BundledModel(source), "-f", BundledModel("train.py"), "-c", "64",
+                 "--chunks", "20", "-t", "2", "-o", path + ".part"});
   if (!run.Ok()) return {"", run.Describe()};
   fs::rename(path + ".part", path);
   return {path, ""};
 }
 
 ModelFile Quantize(const std::string& source, const std::string& type, bool pure) {
-  const std::string path = std::string(kCache) + "/" + fs::path(source).filename().string() + "." + type + (pure ? "" : ".mixed") + ".gguf";
+  const std::string path =
+      std::string(kCache) + "/" + fs::path(source).filename().string() + "." + type + (pure ? "" : ".mixed") + ".gguf";
   const Descriptor lock = LockCache();
   if (Fresh(path, BundledModel(source))) return {path, ""};
   std::vector<std::string> arguments = {EngineProgram("llama-quantize"), "--allow-requantize"};
@@ -76,8 +80,8 @@ ModelFile Quantize(const std::string& source, const std::string& type, bool pure
     const ModelFile matrix = Importance(source);
     if (matrix.path.empty()) return matrix;
     // The matrix has entries for the layers only.
-    arguments.insert(arguments.end(), {"--imatrix", matrix.path, "--token-embedding-type", "q8_0",
-                                       "--output-tensor-type", "q8_0"});
+    arguments.insert(arguments.end(),
+                     {"--imatrix", matrix.path, "--token-embedding-type", "q8_0", "--output-tensor-type", "q8_0"});
   }
   arguments.insert(arguments.end(), {BundledModel(source), path + ".part", type});
   const ChildResult run = RunEngine(arguments);

@@ -1,5 +1,5 @@
-// The llama.cpp that people have: releases of two years, prebuilt in the npm package node-llama-cpp, with headrace preloaded
-// into Node.js. scripts/install-node-packages.sh puts them side by side.
+// The llama.cpp that people have: releases of two years, prebuilt in the npm package node-llama-cpp, with headrace
+// preloaded into Node.js. scripts/install-node-packages.sh puts them side by side.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -20,21 +20,24 @@ constexpr uint64_t kBudget = 6u << 20;
 constexpr uint64_t kPasses = 20;
 
 struct Release {
-  const char* version;             // of the npm package
-  const char* llama;               // what it brings
+  const char* version;  // of the npm package
+  const char* llama;    // what it brings
   bool knows_qwen3 = true;
-  bool repacks_experts = true;     // else stock llama.cpp ends with a failed assertion (llama.cpp's issue 11476)
+  bool repacks_experts = true;  // else stock llama.cpp ends with a failed assertion (llama.cpp's issue 11476)
 };
 std::ostream& operator<<(std::ostream& out, const Release& release) { return out << release.llama; }
 
-constexpr Release kReleases[] = {{"3.22.1", "v0.5.0"}, {"3.18.1", "b8390"}, {"3.14.2", "b6845"}, {"3.6.0", "b4753", false, false}};
+constexpr Release kReleases[] = {
+    {"3.22.1", "v0.5.0"}, {"3.18.1", "b8390"}, {"3.14.2", "b6845"}, {"3.6.0", "b4753", false, false}};
 
 // Where the installation script has put a release; skips the test when it has not.
-std::string FolderOf(const Release& release) { return std::string(HEADRACE_NODE_FOLDER "/llama-").append(release.version); }
-#define HEADRACE_NEEDS(release)                                                                  \
-  ASSERT_TRUE(RunChild({"node", "-e", "0"}).Ok()) << "Node.js is not installed";                 \
-  if (!std::filesystem::exists(FolderOf(release) + "/installed")) {                              \
-    GTEST_SKIP() << "no " << FolderOf(release) << ": run scripts/install-node-packages.sh";      \
+std::string FolderOf(const Release& release) {
+  return std::string(HEADRACE_NODE_FOLDER "/llama-").append(release.version);
+}
+#define HEADRACE_NEEDS(release)                                                             \
+  ASSERT_TRUE(RunChild({"node", "-e", "0"}).Ok()) << "Node.js is not installed";            \
+  if (!std::filesystem::exists(FolderOf(release) + "/installed")) {                         \
+    GTEST_SKIP() << "no " << FolderOf(release) << ": run scripts/install-node-packages.sh"; \
   }
 
 EngineRun RunNode(const std::string& model, const std::string& keep, const std::vector<std::string>& folders,
@@ -44,7 +47,8 @@ EngineRun RunNode(const std::string& model, const std::string& keep, const std::
   if (environment.count("HEADRACE_FLASH_MODE") > 0) environment["HEADRACE_SNAPSHOT"] = snapshot;
   ChildOptions options;
   options.environment = std::move(environment);
-  std::vector<std::string> command = {"node", std::string(HEADRACE_ENGINE_TESTS) + "/node_engine.mjs", model, threads, keep};
+  std::vector<std::string> command = {"node", std::string(HEADRACE_ENGINE_TESTS) + "/node_engine.mjs", model, threads,
+                                      keep};
   command.insert(command.end(), folders.begin(), folders.end());
   EngineRun run;
   run.child = RunChild(command, options);
@@ -92,7 +96,8 @@ TEST_P(NodeEngines, Mixture) {
   std::string model = BundledModel("austen-moe-q4_0.gguf");
   if (!GetParam().knows_qwen3) {
     const std::string older = WorkDirectory() + "/older.gguf";
-    const ChildResult made = RunChild({"python3", std::string(HEADRACE_ENGINE_TESTS) + "/older_mixture.py", model, older});
+    const ChildResult made =
+        RunChild({"python3", std::string(HEADRACE_ENGINE_TESTS) + "/older_mixture.py", model, older});
     ASSERT_TRUE(made.Ok()) << made.Describe();
     model = older;
   }
@@ -119,8 +124,8 @@ TEST_P(NodeEngines, KvCacheInAFile) {
   }
 }
 
-// Two releases in one process. Their libggml-base has the same name, by which the loader would give the second the first one's: a copy
-// of the second gets a name of its own.
+// Two releases in one process. Their libggml-base has the same name, by which the loader would give the second the
+// first one's: a copy of the second gets a name of its own.
 class TwoNodeEngines : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -131,16 +136,19 @@ class TwoNodeEngines : public ::testing::Test {
     fs::remove_all(copy);
     fs::create_directories(copy);
     for (const auto& entry : fs::directory_iterator(FolderOf(kReleases[3]))) {
-      fs::copy(entry.path(), copy / entry.path().filename(), fs::copy_options::recursive | fs::copy_options::copy_symlinks);
+      fs::copy(entry.path(), copy / entry.path().filename(),
+               fs::copy_options::recursive | fs::copy_options::copy_symlinks);
     }
     const fs::path binaries = copy / "node_modules/@node-llama-cpp/linux-x64/bins/linux-x64";
     fs::rename(binaries / "libggml-base.so", binaries / "libggml-base-second.so");
     std::vector<std::string> rename = {"patchelf", "--replace-needed", "libggml-base.so", "libggml-base-second.so"};
     for (const auto& entry : fs::directory_iterator(binaries)) {
-      if (entry.path().extension() == ".so" || entry.path().extension() == ".node") rename.push_back(entry.path().string());
+      if (entry.path().extension() == ".so" || entry.path().extension() == ".node")
+        rename.push_back(entry.path().string());
     }
     ASSERT_TRUE(RunChild(rename).Ok());
-    const ChildResult named = RunChild({"patchelf", "--set-soname", "libggml-base-second.so", (binaries / "libggml-base-second.so").string()});
+    const ChildResult named = RunChild(
+        {"patchelf", "--set-soname", "libggml-base-second.so", (binaries / "libggml-base-second.so").string()});
     ASSERT_TRUE(named.Ok()) << named.Describe();
     folders_ = {FolderOf(kReleases[0]), copy.string()};
   }
@@ -199,7 +207,9 @@ TEST_P(NodeTeams, AreAsManyAsStocks) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, NodeTeams, ::testing::Values("austen-dense-q4_0.gguf", "austen-moe-q4_0.gguf"),
-                         [](const auto& test) { return std::string(test.param).find("moe") != std::string::npos ? "Mixture" : "Dense"; });
+                         [](const auto& test) {
+                           return std::string(test.param).find("moe") != std::string::npos ? "Mixture" : "Dense";
+                         });
 
 INSTANTIATE_TEST_SUITE_P(Releases, NodeEngines, ::testing::ValuesIn(kReleases), [](const auto& test) {
   std::string name = test.param.llama;

@@ -25,7 +25,8 @@ std::vector<Setting> Settings() {
           {"process_budget_above_model", {{"HEADRACE_RAM", "1G"}}},
           {"process_budget_auto", {{"HEADRACE_RAM", "auto"}}},
           {"budget_above_model", {{"HEADRACE_WEIGHTS_RAM", "1G"}}},
-          {"auto_with_budget_above_model", {{"HEADRACE_FLASH_MODE", "auto"}, {"HEADRACE_WEIGHTS_RAM", "1G"}, {"HEADRACE_KERNELS", "plain"}}},
+          {"auto_with_budget_above_model",
+           {{"HEADRACE_FLASH_MODE", "auto"}, {"HEADRACE_WEIGHTS_RAM", "1G"}, {"HEADRACE_KERNELS", "plain"}}},
           {"other_variables_alone", {{"HEADRACE_KERNELS", "plain"}, {"HEADRACE_READER", "uring"}}}};
 }
 
@@ -38,8 +39,9 @@ TEST_P(Passive, EngineRunsAsWithoutIt) {
   work.prompts = {1, 20};
   work.repack = repack;
   const EngineRun stock = RunStock(work);
-  std::vector<std::string> arguments = {HEADRACE_LOGITS_DUMP, "--model", work.model, "--repack", repack ? "1" : "0",
-                                        "--prompts", "1,20", "--decode", std::to_string(work.decode)};
+  std::vector<std::string> arguments = {HEADRACE_LOGITS_DUMP,       "--model",   work.model, "--repack",
+                                        repack ? "1" : "0",         "--prompts", "1,20",     "--decode",
+                                        std::to_string(work.decode)};
   Environment environment = setting.environment;
   environment["LD_PRELOAD"] = LibraryPath();
   const EngineRun run = RunDumper(arguments, environment);
@@ -52,8 +54,7 @@ TEST_P(Passive, EngineRunsAsWithoutIt) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Settings, Passive,
-                         ::testing::Combine(::testing::ValuesIn(Settings()), ::testing::Bool()),
+INSTANTIATE_TEST_SUITE_P(Settings, Passive, ::testing::Combine(::testing::ValuesIn(Settings()), ::testing::Bool()),
                          [](const auto& setting) {
                            return std::string(std::get<0>(setting.param).name) +
                                   (std::get<1>(setting.param) ? "_repack" : "_plain");
@@ -70,8 +71,10 @@ TEST_P(OtherPrograms, RunUnchanged) {
       {"sh", "-c", "echo a | cat; exit 3"},
       {"cmp", model, model},
       {"grep", "-c", "tokenizer", model},
-      {"python3", "-c", "import mmap; f=open('" + model + "','rb'); m=mmap.mmap(f.fileno(),0,prot=mmap.PROT_READ); "
-                        "print(m[:4], sum(m[::4096]))"},
+      {"python3", "-c",
+       "import mmap; f=open('" + model +
+           "','rb'); m=mmap.mmap(f.fileno(),0,prot=mmap.PROT_READ); "
+           "print(m[:4], sum(m[::4096]))"},
       {"node", "-p", "require('fs').readFileSync('" + model + "').length"}};
   for (const auto& program : programs) {
     const ChildResult without = RunChild(program);

@@ -1,5 +1,5 @@
-/* Preloaded into stock llama.cpp, it hides the repacked kernels: what --repack 0 does for llama.cpp's own programs, for hosts and
- * releases without such an option. */
+/* Preloaded into stock llama.cpp, it hides the repacked kernels: what --repack 0 does for llama.cpp's own programs, for
+ * hosts and releases without such an option. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stddef.h>

@@ -116,7 +116,8 @@ TEST_F(Remember, NothingIsWrittenWhenSwitchedOffOrPassive) {
 TEST_F(Remember, WithoutAFolderOneLineSaysSo) {
   const uint64_t half = FileBytes(work_.model) / 2;
   const EngineRun stock = RunStock(work_);
-  for (const auto& [cache, home] : {std::pair("", ""), {"relative", ""}, {"/proc/nowhere", ""}, {"", "/proc/nowhere"}}) {
+  for (const auto& [cache, home] :
+       {std::pair("", ""), {"relative", ""}, {"/proc/nowhere", ""}, {"", "/proc/nowhere"}}) {
     const EngineRun run = Run(half, {{"XDG_CACHE_HOME", cache}, {"HOME", home}});
     EXPECT_TRUE(SameBytes(stock, run));
     EXPECT_EQ(Lines(run.child.err, "not kept for the next run").size(), 1u) << run.child.Describe();

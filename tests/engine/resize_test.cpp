@@ -15,8 +15,16 @@ class Resizes : public ::testing::TestWithParam<bool> {
 
   // Weights of some 11 MiB in budgets from `least` to `most` KiB, changed every 3 ms by a thread of the host.
   void Compare(const std::string& model, int least_kib, int most_kib, std::vector<std::string> more = {}) {
-    std::vector<std::string> scenario = {HEADRACE_HOST_SCENARIOS, "resize", "--model", BundledModel(model), "--repack", Repack(),
-                                         "--least", std::to_string(least_kib), "--most", std::to_string(most_kib)};
+    std::vector<std::string> scenario = {HEADRACE_HOST_SCENARIOS,
+                                         "resize",
+                                         "--model",
+                                         BundledModel(model),
+                                         "--repack",
+                                         Repack(),
+                                         "--least",
+                                         std::to_string(least_kib),
+                                         "--most",
+                                         std::to_string(most_kib)};
     scenario.insert(scenario.end(), more.begin(), more.end());
     const EngineRun stock = RunDumper(scenario, {});
     auto environment = StreamingEnvironment(uint64_t(most_kib) << 10, GetParam());
@@ -35,10 +43,17 @@ TEST_P(Resizes, Dense) { Compare("austen-dense-q4_0.gguf", 2048, 14 * 1024, {"--
 
 TEST_P(Resizes, Experts) { Compare("austen-moe-q4_0.gguf", 3072, 14 * 1024, {"--prompt", "40"}); }
 
-// Everything that a process has at once, and a limit on the whole of it. Each context takes some of it from the weights.
+// Everything that a process has at once, and a limit on the whole of it. Each context takes some of it from the
+// weights.
 TEST_P(Resizes, ADraftTwoContextsAndEmbeddingsInOneBudget) {
-  const std::vector<std::string> scenario = {HEADRACE_HOST_SCENARIOS, "together", "--model", BundledModel("austen-dense-q4_0.gguf"),
-                                             "--second", BundledModel("austen-draft-f16.gguf"), "--repack", Repack()};
+  const std::vector<std::string> scenario = {HEADRACE_HOST_SCENARIOS,
+                                             "together",
+                                             "--model",
+                                             BundledModel("austen-dense-q4_0.gguf"),
+                                             "--second",
+                                             BundledModel("austen-draft-f16.gguf"),
+                                             "--repack",
+                                             Repack()};
   const auto held = [](const EngineRun& run) {
     long kib = 0;
     EXPECT_EQ(std::sscanf(run.child.out.c_str(), "held %ld KiB", &kib), 1) << run.child.Describe();

@@ -1,5 +1,5 @@
-// Rows of tables that are looked up by token: a model whose second table, with embeddings for each layer, is most of its file. Every logit is stock's, and
-// the counters prove that the rows came through the reader.
+// Rows of tables that are looked up by token: a model whose second table, with embeddings for each layer, is most of
+// its file. Every logit is stock's, and the counters prove that the rows came through the reader.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -15,7 +15,7 @@
 namespace headrace::testing {
 namespace {
 
-constexpr uint64_t kTables = 2;       // of tokens, and of layers
+constexpr uint64_t kTables = 2;  // of tokens, and of layers
 // The second one begins behind the first: 32768 rows of 272 bytes, and a header.
 constexpr const char* kAllOfTheTable = "range=10M-42M";
 
@@ -25,7 +25,8 @@ ModelFile TableModel(int layers) {
   if (FileBytes(path) > 0) return {path, ""};
   if (access(HEADRACE_MAKE_MODEL, X_OK) != 0) return {"", "headrace-make-model is not built (HEADRACE_BENCH)"};
   const std::string part = path + "." + std::to_string(getpid());
-  const ChildResult run = RunChild({HEADRACE_MAKE_MODEL, "--preset", "rows-tiny", "--type", "q8_0", "--layers", std::to_string(layers), "--quiet", "--force", part});
+  const ChildResult run = RunChild({HEADRACE_MAKE_MODEL, "--preset", "rows-tiny", "--type", "q8_0", "--layers",
+                                    std::to_string(layers), "--quiet", "--force", part});
   if (!run.Ok()) return {"", run.Describe()};
   return rename(part.c_str(), path.c_str()) == 0 ? ModelFile{path, ""} : ModelFile{"", "cannot rename " + part};
 }
@@ -41,7 +42,8 @@ class Tables : public ::testing::TestWithParam<bool> {
     work_.decode = 3;
   }
   uint64_t Tokens() const {
-    return static_cast<uint64_t>(std::accumulate(work_.prompts.begin(), work_.prompts.end(), 0)) + work_.prompts.size() * static_cast<uint64_t>(work_.decode);
+    return static_cast<uint64_t>(std::accumulate(work_.prompts.begin(), work_.prompts.end(), 0)) +
+           work_.prompts.size() * static_cast<uint64_t>(work_.decode);
   }
   // What the scenario says and dumps is stock's.
   EngineRun Compare(std::vector<std::string> scenario, uint64_t budget) {
@@ -59,9 +61,11 @@ class Tables : public ::testing::TestWithParam<bool> {
   Work work_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Kernels, Tables, ::testing::Bool(), [](const auto& kernels) { return kernels.param ? "repack" : "plain"; });
+INSTANTIATE_TEST_SUITE_P(Kernels, Tables, ::testing::Bool(),
+                         [](const auto& kernels) { return kernels.param ? "repack" : "plain"; });
 
-// Narrow passes are computed within the engine's graph, wide ones between its pieces; with the smallest budget a prompt's rows do not fit at once.
+// Narrow passes are computed within the engine's graph, wide ones between its pieces; with the smallest budget a
+// prompt's rows do not fit at once.
 TEST_P(Tables, EqualStockAndComeThroughTheReader) {
   const EngineRun stock = RunStock(work_);
   for (const uint64_t budget : {3 * kMiB, 12 * kMiB, 200 * kMiB}) {
@@ -128,13 +132,24 @@ TEST_P(Tables, AnAbortedPassAndTwoContexts) {
 TEST_P(Tables, AModelBesideThatGoes) {
   const std::string other = BundledModel("austen-dense-q4_0.gguf");
   Compare({"alternate", "--second", other}, 8 * kMiB);
-  const std::vector<std::string> scenario = {HEADRACE_HOST_SCENARIOS, "reload", "--model", work_.model, "--second", other, "--repack", GetParam() ? "1" : "0"};
+  const std::vector<std::string> scenario = {
+      HEADRACE_HOST_SCENARIOS, "reload", "--model", work_.model, "--second", other, "--repack", GetParam() ? "1" : "0"};
   EXPECT_TRUE(SameBytes(RunDumper(scenario, {}), RunDumper(scenario, StreamingEnvironment(8 * kMiB, GetParam()))));
 }
 
 TEST_P(Tables, TheBudgetChanges) {
-  const std::vector<std::string> scenario = {HEADRACE_HOST_SCENARIOS, "resize", "--model", work_.model, "--repack", GetParam() ? "1" : "0",
-                                             "--least", "2048", "--most", "16384", "--prompt", "30"};
+  const std::vector<std::string> scenario = {HEADRACE_HOST_SCENARIOS,
+                                             "resize",
+                                             "--model",
+                                             work_.model,
+                                             "--repack",
+                                             GetParam() ? "1" : "0",
+                                             "--least",
+                                             "2048",
+                                             "--most",
+                                             "16384",
+                                             "--prompt",
+                                             "30"};
   const EngineRun run = RunDumper(scenario, StreamingEnvironment(16 * kMiB, GetParam()));
   EXPECT_TRUE(SameBytes(RunDumper(scenario, {}), run));
   ASSERT_TRUE(run.snapshot);
@@ -155,7 +170,8 @@ TEST_P(Tables, AReadThatFailsFailsThePass) {
 
 TEST_P(Tables, SlowShortAndReorderedReads) {
   const EngineRun stock = RunStock(work_);
-  for (const char* fault : {"short=4K", "reorder=1", "range=10M-42M,delay_us=1000", "range=10M-42M,times=1,errno=EIO"}) {
+  for (const char* fault :
+       {"short=4K", "reorder=1", "range=10M-42M,delay_us=1000", "range=10M-42M,times=1,errno=EIO"}) {
     SCOPED_TRACE(fault);
     EXPECT_TRUE(SameBytes(stock, Faulty(fault)));
   }
@@ -163,11 +179,12 @@ TEST_P(Tables, SlowShortAndReorderedReads) {
 
 // Reads that fail for a while: the pass fails, and the same tokens computed again are right.
 TEST_P(Tables, APassThatFailedCanBeTriedAgain) {
-  const std::vector<std::string> scenario = {HEADRACE_HOST_SCENARIOS, "retry", "--model", work_.model, "--repack", GetParam() ? "1" : "0",
-                                             "--prompt", "7", "--decode", "6"};
+  const std::vector<std::string> scenario = {HEADRACE_HOST_SCENARIOS, "retry",    "--model", work_.model, "--repack",
+                                             GetParam() ? "1" : "0",  "--prompt", "7",       "--decode",  "6"};
   const EngineRun stock = RunDumper(scenario, {});
   size_t failed = 0;
-  // Each read is tried three times, and what could not be foreseen is read again. The prompt's rows are seven reads, each token's after it one.
+  // Each read is tried three times, and what could not be foreseen is read again. The prompt's rows are seven reads,
+  // each token's after it one.
   for (int after = 0; after < 12; ++after) {
     auto environment = StreamingEnvironment(6 * kMiB, GetParam());
     environment["HEADRACE_FAULT"] = std::string(kAllOfTheTable) + ",errno=EIO,times=6,after=" + std::to_string(after);
@@ -182,8 +199,10 @@ TEST_P(Tables, AChangedFileFailsThePass) {
   for (const char* change : {"truncate", "overwrite"}) {
     const std::string path = WorkDirectory() + "/changed.gguf";
     ASSERT_TRUE(RunChild({"cp", work_.model, path}).Ok());
-    const EngineRun stock = RunDumper({HEADRACE_HOST_SCENARIOS, "rounds", "--model", work_.model, "--change", "none"}, {});
-    const EngineRun run = RunDumper({HEADRACE_HOST_SCENARIOS, "rounds", "--model", path, "--change", change}, StreamingEnvironment(6 * kMiB, false));
+    const EngineRun stock =
+        RunDumper({HEADRACE_HOST_SCENARIOS, "rounds", "--model", work_.model, "--change", "none"}, {});
+    const EngineRun run = RunDumper({HEADRACE_HOST_SCENARIOS, "rounds", "--model", path, "--change", change},
+                                    StreamingEnvironment(6 * kMiB, false));
     EXPECT_TRUE(run.child.Ok()) << run.child.Describe();
     EXPECT_EQ(Lines(run.child.out, " code 0").size(), 1u) << run.child.Describe();
     EXPECT_EQ(DumpNotWithin(stock.dump, run.dump), "") << change;
@@ -194,7 +213,8 @@ TEST_P(Tables, AChangedFileFailsThePass) {
 TEST_P(Tables, OfPositions) {
   std::string error;
   work_.model.clear();
-  for (const std::string& path : ArchitectureModels(&error)) work_.model = path.ends_with("/gpt2-dense.gguf") ? path : work_.model;
+  for (const std::string& path : ArchitectureModels(&error))
+    work_.model = path.ends_with("/gpt2-dense.gguf") ? path : work_.model;
   ASSERT_NE(work_.model, "") << error;
   work_.prompts = {1, 33};
   const EngineRun run = RunStreamed(work_, 64 * kMiB);
@@ -205,7 +225,8 @@ TEST_P(Tables, OfPositions) {
 }
 
 class TablesInAGroup : public ::testing::TestWithParam<bool> {};
-INSTANTIATE_TEST_SUITE_P(Slow, TablesInAGroup, ::testing::Bool(), [](const auto& kernels) { return kernels.param ? "repack" : "plain"; });
+INSTANTIATE_TEST_SUITE_P(Slow, TablesInAGroup, ::testing::Bool(),
+                         [](const auto& kernels) { return kernels.param ? "repack" : "plain"; });
 
 // A table larger than the memory of the process.
 TEST_P(TablesInAGroup, TableLargerThanTheLimit) {

@@ -18,12 +18,14 @@ class RpcServer {
   RpcServer& operator=(const RpcServer&) = delete;
   ~RpcServer();
 
-  const std::string& endpoint() const { return endpoint_; }  // "127.0.0.1:PORT", "" when it did not start: then error() says why
+  const std::string& endpoint() const {
+    return endpoint_;
+  }  // "127.0.0.1:PORT", "" when it did not start: then error() says why
   const std::string& error() const { return error_; }
 
  private:
   std::string endpoint_, error_;
-  Descriptor input_;   // the server ends when it is closed
+  Descriptor input_;  // the server ends when it is closed
   Descriptor output_;
   pid_t process_ = -1;
 };

@@ -1,10 +1,10 @@
-// The engine's RPC server on a free port of this machine, with the processor as its device. Says "rpc_server: port N" when it listens, and ends with its standard
-// input, or with its parent.
+// The engine's RPC server on a free port of this machine, with the processor as its device. Says "rpc_server: port N"
+// when it listens, and ends with its standard input, or with its parent.
 //
 //   rpc_server [--threads N]
+#include <netinet/in.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <netinet/in.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -26,7 +26,8 @@ int ListeningPort() {
     sockaddr_in address{};
     socklen_t address_size = sizeof address;
     if (getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens != 0 &&
-        getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &address_size) == 0 && address.sin_family == AF_INET) {
+        getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &address_size) == 0 &&
+        address.sin_family == AF_INET) {
       return ntohs(address.sin_port);
     }
   }

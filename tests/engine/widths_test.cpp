@@ -24,10 +24,11 @@ EngineRun RunWith(std::vector<std::string> scenario, uint64_t budget, const std:
   return RunDumper(scenario, environment);
 }
 
-// 6 tokens of the target, and 12 of the draft between them. Passes that fill memory count nowhere: each model's prompt, and the
-// first one of the target after the draft has taken some of its memory.
+// 6 tokens of the target, and 12 of the draft between them. Passes that fill memory count nowhere: each model's prompt,
+// and the first one of the target after the draft has taken some of its memory.
 TEST(Widths, ADraftsPassesAreNotItsTargets) {
-  const EngineRun run = RunWith({"alternate", "--model", kDense, "--second", kDraft, "--decode", "6"}, 9u << 20, "plain");
+  const EngineRun run =
+      RunWith({"alternate", "--model", kDense, "--second", kDraft, "--decode", "6"}, 9u << 20, "plain");
   ASSERT_TRUE(run.child.Ok()) << run.child.Describe();
   ASSERT_TRUE(run.snapshot);
   const Snapshot& s = **run.snapshot;
@@ -41,12 +42,15 @@ TEST(Widths, ADraftsPassesAreNotItsTargets) {
   for (size_t i = 1; i < s.widths.size(); ++i) EXPECT_EQ(s.widths[i].passes, 0u) << kWidthLimits[i];
 }
 
-// Nobody can learn what tokens take from the first ones, which fill the experts' cache. With room for all experts those that no token chose stay free.
+// Nobody can learn what tokens take from the first ones, which fill the experts' cache. With room for all experts those
+// that no token chose stay free.
 TEST(Widths, PassesThatFillTheExpertsCacheDoNotCount) {
-  const EngineRun run = RunWith({"rounds", "--model", kExperts, "--prompt", "1", "--rounds", "1", "--decode", "30"}, 30u << 20, "plain");
+  const EngineRun run =
+      RunWith({"rounds", "--model", kExperts, "--prompt", "1", "--rounds", "1", "--decode", "30"}, 30u << 20, "plain");
   ASSERT_TRUE(run.child.Ok()) << run.child.Describe();
   ASSERT_TRUE(run.snapshot);
-  const uint64_t all = Lines(run.child.err, "experts were in memory").size(), reading_none = Lines(run.child.err, "experts were in memory, 0 B read").size();
+  const uint64_t all = Lines(run.child.err, "experts were in memory").size(),
+                 reading_none = Lines(run.child.err, "experts were in memory, 0 B read").size();
   EXPECT_GT(all, reading_none + 3) << run.child.err;
   EXPECT_GT(reading_none, 3u) << run.child.err;
   EXPECT_EQ((**run.snapshot).widths[0].passes, reading_none) << run.child.err;
@@ -55,7 +59,8 @@ TEST(Widths, PassesThatFillTheExpertsCacheDoNotCount) {
 // The tokens of several sequences that the engine decodes together are one pass.
 TEST(Widths, SequencesOfABatchShareItsPasses) {
   const EngineRun run =
-      RunWith({"rounds", "--model", kDense, "--sequences", "6", "--prompt", "5", "--rounds", "3", "--decode", "4"}, 6u << 20, "plain");
+      RunWith({"rounds", "--model", kDense, "--sequences", "6", "--prompt", "5", "--rounds", "3", "--decode", "4"},
+              6u << 20, "plain");
   ASSERT_TRUE(run.child.Ok()) << run.child.Describe();
   ASSERT_TRUE(run.snapshot);
   const Snapshot& s = **run.snapshot;
@@ -64,7 +69,8 @@ TEST(Widths, SequencesOfABatchShareItsPasses) {
   const Snapshot::WidthSums& six = s.widths[WidthIndex(6)];
   EXPECT_EQ(six.passes, 3u * 4);
   EXPECT_EQ(six.tokens, 6u * 3 * 4);
-  EXPECT_LE(s.bytes_read, s.resident_bytes + 16 * s.streamed_bytes_per_pass) << "each pass reads once, and one is read ahead";
+  EXPECT_LE(s.bytes_read, s.resident_bytes + 16 * s.streamed_bytes_per_pass)
+      << "each pass reads once, and one is read ahead";
 }
 
 // Whoever learns from the times of these passes must know when others slowed them down.
@@ -78,7 +84,8 @@ TEST(Widths, WhatOtherProgramsTookIsCounted) {
       }
     });
   }
-  const EngineRun run = RunWith({"rounds", "--model", kDense, "--prompt", "5", "--rounds", "3", "--decode", "20"}, 6u << 20, "plain");
+  const EngineRun run =
+      RunWith({"rounds", "--model", kDense, "--prompt", "5", "--rounds", "3", "--decode", "20"}, 6u << 20, "plain");
   stop = true;
   for (std::thread& other : others) other.join();
   ASSERT_TRUE(run.child.Ok()) << run.child.Describe();
@@ -93,7 +100,8 @@ TEST(Widths, WhatOtherProgramsTookIsCounted) {
 // What a type's kernels cost is measured once, and decides for the whole run: the same tokens give the same bits.
 TEST(Widths, KernelsAreChosenOnce) {
   for (const char* prompt : {"3", "12", "100"}) {
-    const EngineRun run = RunWith({"rounds", "--model", kDense, "--prompt", prompt, "--rounds", "3", "--decode", "3"}, 6u << 20, "auto");
+    const EngineRun run =
+        RunWith({"rounds", "--model", kDense, "--prompt", prompt, "--rounds", "3", "--decode", "3"}, 6u << 20, "auto");
     ASSERT_TRUE(run.child.Ok()) << run.child.Describe();
     EXPECT_TRUE(ReallyStreamed(run, 6u << 20, 12));
     EXPECT_EQ(Lines(run.child.err, "headrace: q4_0: streamed rows are repacked").size(), 1u) << run.child.err;

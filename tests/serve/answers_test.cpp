@@ -9,7 +9,10 @@ namespace {
 class Answers : public ServeTest {
  protected:
   Answer Chat(const Json& more = Json::object()) {
-    Json body = {{"model", kDense}, {"messages", {{{"role", "user"}, {"content", "It is a truth"}}}}, {"max_tokens", 12}, {"temperature", 0}};
+    Json body = {{"model", kDense},
+                 {"messages", {{{"role", "user"}, {"content", "It is a truth"}}}},
+                 {"max_tokens", 12},
+                 {"temperature", 0}};
     body.update(more);
     return Post("/v1/chat/completions", body);
   }
@@ -27,7 +30,8 @@ TEST_F(Answers, EveryKind) {
 
   const std::string text = Complete(kDense, 12).body["choices"][0]["text"];
   const std::string stop = text.substr(text.find(' ', 4) + 1, 4);
-  answer = Post("/v1/completions", {{"prompt", "It is a truth"}, {"max_tokens", 12}, {"temperature", 0}, {"stop", {stop}}});
+  answer =
+      Post("/v1/completions", {{"prompt", "It is a truth"}, {"max_tokens", 12}, {"temperature", 0}, {"stop", {stop}}});
   EXPECT_EQ(answer.body["choices"][0]["finish_reason"], "stop") << answer.text;
   EXPECT_FALSE(Has(answer.body["choices"][0]["text"], stop)) << answer.text;
 
@@ -39,12 +43,15 @@ TEST_F(Answers, EveryKind) {
   const std::string content = answer.body["choices"][0]["message"]["content"];
   EXPECT_TRUE(content == "\"yes\"" || content == "\"no\"") << answer.text;
 
-  const Json tool = {{"type", "function"}, {"function", {{"name", "look"}, {"parameters", {{"type", "object"}, {"properties", Json::object()}}}}}};
+  const Json tool = {
+      {"type", "function"},
+      {"function", {{"name", "look"}, {"parameters", {{"type", "object"}, {"properties", Json::object()}}}}}};
   // The bundled model has never seen a tool: that they are taken is all it can show.
   EXPECT_EQ(Chat({{"tools", {tool}}}).status, 200);
   EXPECT_GE(Chat({{"tools", "none"}}).status, 400) << "llama-server looks at them";
 
-  answer = Post("/v1/messages", {{"model", kDense}, {"max_tokens", 5}, {"messages", {{{"role", "user"}, {"content", "It is"}}}}});
+  answer = Post("/v1/messages",
+                {{"model", kDense}, {"max_tokens", 5}, {"messages", {{{"role", "user"}, {"content", "It is"}}}}});
   EXPECT_EQ(answer.body["type"], "message") << answer.text;
 
   EXPECT_EQ(Post("/tokenize", {{"content", "It is"}}).body["tokens"].size(), 2u);
@@ -72,7 +79,8 @@ TEST_F(Answers, StreamedWeightsGiveTheTextOfUnstreamedOnes) {
 TEST_F(Answers, EventsArriveWhileTheAnswerIsMade) {
   ASSERT_TRUE(StartServer({"--models-dir", Models(), "--flash-mode", "on", "--weights-ram", "2M"}));
   HttpClient client(port_);
-  const Json body = {{"model", kDense}, {"prompt", "It is"}, {"max_tokens", 1000}, {"stream", true}, {"ignore_eos", true}};
+  const Json body = {
+      {"model", kDense}, {"prompt", "It is"}, {"max_tokens", 1000}, {"stream", true}, {"ignore_eos", true}};
   ASSERT_TRUE(client.Send("POST", "/v1/completions", body.dump()));
   const HttpResponse head = client.ReadHead();
   EXPECT_EQ(head.status, 200);

@@ -48,20 +48,25 @@ TEST_F(Api, ModelsAndTheirNames) {
 
 TEST_F(Api, EstimateHasTheNumbersOfPlan) {
   ASSERT_TRUE(StartServer());
-  const Json estimate = Get(std::string("/api/v1/models/estimate?model=") + kDense + "&flash_mode=on&flash_ram_gb=0.00390625").body;
+  const Json estimate =
+      Get(std::string("/api/v1/models/estimate?model=") + kDense + "&flash_mode=on&flash_ram_gb=0.00390625").body;
   EXPECT_TRUE(estimate["fits"].get<bool>()) << estimate.dump();
   EXPECT_EQ(estimate["verdict"], "streams");
-  const std::string pool = estimate["sharing"]["pool_tokens"].dump(), batch = estimate["sharing"]["batch_tokens"].dump(), slots = estimate["sharing"]["slots"].dump();
-  const cli::Outcome plan = Run({"plan", CommandTest::Model(), "-c", pool, "--flash-mode", "on", "--weights-ram", "4M", "--json", "--", "-b", batch, "-ub", batch, "-np", slots, "-kvu"});
+  const std::string pool = estimate["sharing"]["pool_tokens"].dump(),
+                    batch = estimate["sharing"]["batch_tokens"].dump(), slots = estimate["sharing"]["slots"].dump();
+  const cli::Outcome plan = Run({"plan", CommandTest::Model(), "-c", pool, "--flash-mode", "on", "--weights-ram", "4M",
+                                 "--json", "--", "-b", batch, "-ub", batch, "-np", slots, "-kvu"});
   const Json expected = Json::parse(plan.out, nullptr, false);
-  for (const char* key : {"plan", "streams", "budget_bytes", "smallest_budget_bytes", "model"}) EXPECT_EQ(estimate[key], expected[key]) << key;
+  for (const char* key : {"plan", "streams", "budget_bytes", "smallest_budget_bytes", "model"})
+    EXPECT_EQ(estimate[key], expected[key]) << key;
   // What the simulation itself used at its peak varies by a few pages.
   for (const char* key : {"weight_bytes", "weights_budget_bytes", "context_bytes", "compute_bytes"}) {
     EXPECT_EQ(estimate["memory"][key], expected["memory"][key]) << key;
     EXPECT_GT(estimate["memory"][key].get<uint64_t>(), 0u) << key;
   }
   EXPECT_GT(estimate["prediction"]["decode_tokens_per_s"].get<double>(), 0);
-  const Json small = Get(std::string("/api/v1/models/estimate?model=") + kDense + "&flash_mode=on&flash_ram_gb=0.00001").body;
+  const Json small =
+      Get(std::string("/api/v1/models/estimate?model=") + kDense + "&flash_mode=on&flash_ram_gb=0.00001").body;
   EXPECT_FALSE(small["fits"].get<bool>()) << small.dump();
   EXPECT_EQ(small["smallest_budget_bytes"], expected["smallest_budget_bytes"]);
   EXPECT_EQ(small["verdict"], "too_small");
@@ -141,7 +146,10 @@ TEST_F(Api, StatisticsAsEventsAndMetrics) {
   ASSERT_EQ(Complete(kDense).status, 200);
   ASSERT_TRUE(client.ReadUntil("\"read_bytes_per_s\"")) << client.body();
   const std::string metrics = Get("/metrics").text;
-  EXPECT_TRUE(Has(metrics, "# TYPE headrace_flash_read_bytes_total counter\nheadrace_flash_read_bytes_total{model=\"austen-dense-q4_0\"} ")) << metrics;
+  EXPECT_TRUE(Has(
+      metrics,
+      "# TYPE headrace_flash_read_bytes_total counter\nheadrace_flash_read_bytes_total{model=\"austen-dense-q4_0\"} "))
+      << metrics;
   EXPECT_TRUE(Has(metrics, "headrace_model_loaded{model=\"austen-dense-q4_0\"} 1\n"));
   EXPECT_EQ(Get("/api/v1/flash/stats?interval_ms=often").status, 400);
 }
@@ -151,7 +159,8 @@ TEST_F(Api, ThePage) {
   Answer answer = Get("/");
   EXPECT_EQ(answer.headers["content-type"], "text/html; charset=utf-8");
   EXPECT_EQ(answer.text, Content(std::string(HEADRACE_SOURCE_DIR) + "/web/index.html"));
-  EXPECT_TRUE(Has(answer.headers["content-security-policy"], "default-src 'none'; script-src 'self'; style-src 'self'"));
+  EXPECT_TRUE(
+      Has(answer.headers["content-security-policy"], "default-src 'none'; script-src 'self'; style-src 'self'"));
   EXPECT_EQ(Ask("GET", "/", "", {{"If-None-Match", answer.headers["etag"]}}).status, 304);
   EXPECT_EQ(Get("/../../etc/passwd").status, 404);
   EXPECT_EQ(Get("/%2e%2e/%2e%2e/etc/passwd").status, 404);
@@ -167,15 +176,17 @@ TEST_F(Api, BadRequests) {
     EXPECT_EQ(Ask("POST", path, std::string(50'000, '[')).status, 400) << path;
     EXPECT_EQ(Ask("POST", path, Json{{"model", "none"}}.dump()).status, 404) << path;
     EXPECT_EQ(Ask("POST", path, Json{{"model", 7}}.dump()).status, 400) << path;
-    for (const char* name : {"../models/austen-dense-q4_0", "/etc/passwd", "../../../../etc/passwd", "a/../austen-dense-q4_0", "..", "."}) {
+    for (const char* name : {"../models/austen-dense-q4_0", "/etc/passwd", "../../../../etc/passwd",
+                             "a/../austen-dense-q4_0", "..", "."}) {
       EXPECT_EQ(Ask("POST", path, Json{{"model", name}}.dump()).status, 404) << path << " " << name;
     }
     const Answer answer = Ask("POST", path, "{\"model\": \"" + std::string(200'000, 'x') + "\"}");
     EXPECT_EQ(answer.status, 413) << path;
     EXPECT_TRUE(Has(answer.Error(), "--max-body")) << answer.text;
   }
-  const std::pair<const char*, Json> wrong[] = {{"flash_mode", "maybe"}, {"flash_ram_gb", -1}, {"flash_ram_gb", "4G"}, {"context_length", 0.5},
-                                                {"kv_cache_type", "q9"}, {"slots", 0}, {"colour", "red"}, {"remember", 1}};
+  const std::pair<const char*, Json> wrong[] = {
+      {"flash_mode", "maybe"}, {"flash_ram_gb", -1}, {"flash_ram_gb", "4G"}, {"context_length", 0.5},
+      {"kv_cache_type", "q9"}, {"slots", 0},         {"colour", "red"},      {"remember", 1}};
   for (const auto& [key, value] : wrong) {
     const Answer answer = Load({{"model", kDense}, {key, value}});
     EXPECT_EQ(answer.status, 400) << answer.text;

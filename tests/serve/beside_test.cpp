@@ -24,7 +24,9 @@ class BesideTheModel : public ServeTest {
 };
 
 TEST_F(BesideTheModel, ModelfileSetsWhatTheRequestDoesNot) {
-  ASSERT_TRUE(StartWith("SYSTEM Be brief.\nPARAMETER temperature 0.25\nPARAMETER num_ctx 512\nFLASH on\nFLASH_RAM_GB 0.004\nTEMPLATE x\n"));
+  ASSERT_TRUE(
+      StartWith("SYSTEM Be brief.\nPARAMETER temperature 0.25\nPARAMETER num_ctx 512\nFLASH on\nFLASH_RAM_GB "
+                "0.004\nTEMPLATE x\n"));
   Answer answer = Load({{"model", kDense}});
   ASSERT_EQ(answer.status, 200) << answer.text;
   EXPECT_TRUE(answer.body["decision"]["streams"].get<bool>()) << answer.text;
@@ -91,13 +93,15 @@ TEST_F(BesideTheModel, TopSeesWhatIsLoaded) {
   EXPECT_TRUE(seen().is_null());
   EXPECT_EQ(EndServer().status, 0);
   for (const auto& file : std::filesystem::directory_iterator("/dev/shm")) {
-    EXPECT_FALSE(file.path().filename().string().starts_with("headrace-" + std::to_string(server_->id()) + "-")) << "left behind: " << file.path();
+    EXPECT_FALSE(file.path().filename().string().starts_with("headrace-" + std::to_string(server_->id()) + "-"))
+        << "left behind: " << file.path();
   }
 }
 
 TEST_F(BesideTheModel, KvCacheInAFile) {
   std::filesystem::create_directory(tree_.Path("kv"));
-  ASSERT_TRUE(StartServer({"--models-dir", Models(), "--kv-dir", tree_.Path("kv"), "--kv-ram", "6M", "--weights-ram", "4M", "--lock"}));
+  ASSERT_TRUE(StartServer(
+      {"--models-dir", Models(), "--kv-dir", tree_.Path("kv"), "--kv-ram", "6M", "--weights-ram", "4M", "--lock"}));
   const std::string before = Complete(kDense, 16).text;
   const Json flash = Flash(kDense);
   ASSERT_TRUE(flash.is_object());

@@ -1,4 +1,5 @@
-// Context checkpoints of recurrent models: llama-server keeps 32 for each slot, 8 MiB each here, and --ram is the whole process.
+// Context checkpoints of recurrent models: llama-server keeps 32 for each slot, 8 MiB each here, and --ram is the whole
+// process.
 #include <filesystem>
 #include <thread>
 
@@ -28,7 +29,9 @@ class Checkpoints : public ServeTest {
         std::string text = "I am " + std::to_string(client);
         for (int turn = 0; turn < turns; ++turn) {
           text += " say " + std::to_string(turn);
-          const Answer answer = Post("/v1/completions", {{"model", kRecurrent}, {"prompt", text}, {"max_tokens", 1}, {"ignore_eos", true}, {"temperature", 0}});
+          const Answer answer = Post(
+              "/v1/completions",
+              {{"model", kRecurrent}, {"prompt", text}, {"max_tokens", 1}, {"ignore_eos", true}, {"temperature", 0}});
           EXPECT_EQ(answer.status, 200) << answer.text;
         }
       });
@@ -83,7 +86,9 @@ TEST_F(Checkpoints, InTheEnvironmentCountToo) {
   EXPECT_NEAR(Decision()["checkpoint_bytes"].get<double>(), 6 * 8.2 * kMiB, 2.0 * kMiB);
   const cli::Outcome end = EndServer();
   EXPECT_TRUE(Has(end.err, "--ctx-checkpoints 3 (LLAMA_ARG_CTX_CHECKPOINTS)")) << end.err;
-  EXPECT_TRUE(Has(end.err, "left out of the environment: LLAMA_API_KEY, LLAMA_ARG_HOST, LLAMA_ARG_PORT: headrace sets that itself")) << end.err;
+  EXPECT_TRUE(Has(
+      end.err, "left out of the environment: LLAMA_API_KEY, LLAMA_ARG_HOST, LLAMA_ARG_PORT: headrace sets that itself"))
+      << end.err;
 }
 
 TEST_F(Checkpoints, OfAModelWithoutStatesCostNothing) {

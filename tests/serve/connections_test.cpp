@@ -12,9 +12,13 @@ namespace {
 class Connections : public ServeTest {
  protected:
   static std::string Completion(int tokens, bool stream) {
-    return Json{{"model", kDense}, {"prompt", "It is"}, {"max_tokens", tokens}, {"stream", stream}, {"ignore_eos", true}}.dump();
+    return Json{
+        {"model", kDense}, {"prompt", "It is"}, {"max_tokens", tokens}, {"stream", stream}, {"ignore_eos", true}}
+        .dump();
   }
-  std::vector<std::string> Streaming() { return {"--models-dir", Models(), "--flash-mode", "on", "--weights-ram", "2M"}; }
+  std::vector<std::string> Streaming() {
+    return {"--models-dir", Models(), "--flash-mode", "on", "--weights-ram", "2M"};
+  }
 };
 
 TEST_F(Connections, AHalfClosedClientGetsItsAnswer) {
@@ -28,7 +32,8 @@ TEST_F(Connections, AHalfClosedClientGetsItsAnswer) {
     return answer;
   };
   EXPECT_EQ(ask("POST", "/v1/completions", Completion(1, false)).status, 200) << "the model was loaded meanwhile";
-  for (const char* target : {"/health", "/v1/models", "/api/v1/models", "/", "/props", "/metrics", "/api/v1/flash/stats?once=1"}) {
+  for (const char* target :
+       {"/health", "/v1/models", "/api/v1/models", "/", "/props", "/metrics", "/api/v1/flash/stats?once=1"}) {
     EXPECT_EQ(ask("GET", target).status, 200) << target;
   }
   EXPECT_EQ(ask("GET", "/nothing").status, 404);
@@ -49,7 +54,8 @@ TEST_F(Connections, AClientThatClosesAltogetherEndsItsWork) {
     // What it sent ahead hides nothing.
     if (pipelined) client.Send("GET", "/health");
     client.CloseSending();
-    ASSERT_TRUE(Eventually([&] { return Flash(kDense)["decode_tokens"].get<int>() > before + 3; })) << "half closed is not gone";
+    ASSERT_TRUE(Eventually([&] { return Flash(kDense)["decode_tokens"].get<int>() > before + 3; }))
+        << "half closed is not gone";
     EXPECT_EQ(Model(kDense)["loaded"]["requests"], 1);
     client.Close();
     EXPECT_TRUE(Eventually([&] { return Model(kDense)["loaded"]["requests"] == 0; }));
@@ -65,7 +71,8 @@ TEST_F(Connections, ManyThatAreLeftLockNobodyOut) {
   ASSERT_TRUE(stream.ReadHead().status == 200 && stream.ReadUntil("data: "));
   // More than one address may have.
   std::vector<std::unique_ptr<HttpClient>> left;
-  const char* beginnings[] = {"", "GET / HTTP/1.1\r\nHost: localhost\r\nX: ", "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"};
+  const char* beginnings[] = {"", "GET / HTTP/1.1\r\nHost: localhost\r\nX: ",
+                              "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"};
   for (size_t i = 0; i < 700; ++i) {
     left.push_back(std::make_unique<HttpClient>(port_));
     ASSERT_TRUE(left.back()->connected());

@@ -1,4 +1,5 @@
-// Models on a device that is computed in software (scripts/install-devices.sh): what the server says beforehand, and what it does.
+// Models on a device that is computed in software (scripts/install-devices.sh): what the server says beforehand, and
+// what it does.
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -38,17 +39,24 @@ class Devices : public ServeTest {
     return (static_cast<double>(least) + mib * kMiB) / kGiB;
   }
   static uint64_t Bytes(const Json& number) { return number.is_number() ? number.get<uint64_t>() : 0; }
-  static uint64_t Held(const Json& device) { return Bytes(device["weight_bytes"]) + Bytes(device["context_bytes"]) + Bytes(device["compute_bytes"]); }
+  static uint64_t Held(const Json& device) {
+    return Bytes(device["weight_bytes"]) + Bytes(device["context_bytes"]) + Bytes(device["compute_bytes"]);
+  }
 
-  // The engine's programs, of which the one that lists devices says that they have as much free as FREE (in MiB) in the folder says.
+  // The engine's programs, of which the one that lists devices says that they have as much free as FREE (in MiB) in the
+  // folder says.
   std::string EngineWithFree() {
     const std::string folder = tree_.Path("engine");
     const std::filesystem::path from = std::string(HEADRACE_ENGINE_PREFIX) + "/usr/bin", to = folder;
     std::filesystem::create_directories(to);
     for (const auto& entry : std::filesystem::directory_iterator(from)) {
-      if (entry.path().filename() != "llama-bench") std::filesystem::create_symlink(entry.path(), to / entry.path().filename());
+      if (entry.path().filename() != "llama-bench")
+        std::filesystem::create_symlink(entry.path(), to / entry.path().filename());
     }
-    tree_.File("engine/llama-bench", "#!/bin/sh\n'" + (from / "llama-bench").string() + "' \"$@\" | sed \"s/ [0-9]* MiB free/ $(cat '" + folder + "/FREE') MiB free/\"\n", true);
+    tree_.File("engine/llama-bench",
+               "#!/bin/sh\n'" + (from / "llama-bench").string() + "' \"$@\" | sed \"s/ [0-9]* MiB free/ $(cat '" +
+                   folder + "/FREE') MiB free/\"\n",
+               true);
     return folder;
   }
   static void SetFree(const std::string& folder, int mib) { std::ofstream(folder + "/FREE") << mib; }
@@ -74,11 +82,14 @@ TEST_F(Devices, TheEstimateSaysWhatIsOnDeviceInMemoryAndOnDisk) {
     EXPECT_LE(Bytes(json["vram"]["least_bytes"]), Bytes(json["vram"]["limit_bytes"]));
     EXPECT_LE(Held(json["devices"][0]), Bytes(json["vram"]["limit_bytes"]));
     const uint64_t there = Bytes(json["memory"]["device_weight_bytes"]), disk = Bytes(json["plan"]["disk_bytes"]);
-    const uint64_t kept = Bytes(json["vram"]["expert_cache_bytes"]);  // by the engine, of experts that are in memory or on disk, too
+    const uint64_t kept =
+        Bytes(json["vram"]["expert_cache_bytes"]);  // by the engine, of experts that are in memory or on disk, too
     EXPECT_GT(there + kept, 0u);
     EXPECT_GE(there + kept, before);
-    EXPECT_EQ(there + disk + Bytes(json["plan"]["resident_bytes"]) + Bytes(json["plan"]["expert_cache_bytes"]) + Bytes(json["model"]["mapped_bytes"]),
-              Bytes(json["model"]["weight_bytes"])) << json.dump();
+    EXPECT_EQ(there + disk + Bytes(json["plan"]["resident_bytes"]) + Bytes(json["plan"]["expert_cache_bytes"]) +
+                  Bytes(json["model"]["mapped_bytes"]),
+              Bytes(json["model"]["weight_bytes"]))
+        << json.dump();
     before = there + kept;
   }
 }
@@ -88,21 +99,24 @@ TEST_F(Devices, WhatCannotBeIsAnAnswerWithRemediesThatWork) {
   const Json little = Estimate("&vram_gb=0.001");
   EXPECT_FALSE(little["fits"].get<bool>());
   EXPECT_EQ(little["verdict"], "too_small");
-  EXPECT_TRUE(Has(little["reason"], "vram_gb 1.02 MiB is too little: what comes after the last layer (")) << little["reason"];
+  EXPECT_TRUE(Has(little["reason"], "vram_gb 1.02 MiB is too little: what comes after the last layer ("))
+      << little["reason"];
   EXPECT_EQ(little["devices_problem"], little["reason"]);
   ASSERT_EQ(little["remedies"].size(), 3u) << little["remedies"];
   for (const Json& remedy : little["remedies"]) {
     const Json& value = remedy["vram_gb"];
     const Json better = Estimate("&vram_gb=" + (value.is_string() ? value.get<std::string>() : value.dump()));
     EXPECT_TRUE(better["fits"].get<bool>()) << remedy << better["reason"];
-    EXPECT_EQ(better["devices"].empty(), value.is_string()) << "this device is used by itself only where a size is given";
+    EXPECT_EQ(better["devices"].empty(), value.is_string())
+        << "this device is used by itself only where a size is given";
   }
   const Json much = Estimate("&vram_gb=1000");
   EXPECT_FALSE(much["fits"].get<bool>());
   EXPECT_TRUE(Has(much["reason"], " is more than is free on Vulkan0: ")) << much["reason"];
 
   ASSERT_EQ(LoadOnto("off").status, 200);
-  for (const auto& [value, text] : std::map<double, std::string>{{0.001, "is too little"}, {1000, "is more than is free"}}) {
+  for (const auto& [value, text] :
+       std::map<double, std::string>{{0.001, "is too little"}, {1000, "is more than is free"}}) {
     const Answer answer = LoadOnto(value);
     EXPECT_EQ(answer.status, 400) << answer.text;
     EXPECT_TRUE(Has(answer.Error(), text) && Has(answer.Error(), R"(this would work: {"vram_gb":)")) << answer.Error();
@@ -110,7 +124,8 @@ TEST_F(Devices, WhatCannotBeIsAnAnswerWithRemediesThatWork) {
   for (const Json& value : {Json("much"), Json(0), Json(-1), Json(true), Json::array()}) {
     const Answer answer = LoadOnto(value);
     EXPECT_EQ(answer.status, 400) << value;
-    EXPECT_TRUE(Has(answer.Error(), "vram_gb is not understood: write a number of GiB above zero, \"auto\" or \"off\"")) << answer.Error();
+    EXPECT_TRUE(Has(answer.Error(), "vram_gb is not understood: write a number of GiB above zero, \"auto\" or \"off\""))
+        << answer.Error();
   }
   EXPECT_EQ(Model(kMoe)["state"], "loaded") << "what cannot be loaded ends nothing";
 }
@@ -158,12 +173,12 @@ TEST_F(Devices, TheyAreLookedAtAgainForEachLoad) {
   ASSERT_TRUE(StartServer({"--models-dir", Models(), "--engine", folder}));
   ASSERT_EQ(LoadOnto(0.03).status, 200);
   EXPECT_EQ(Get("/api/v1/models").body["memory"]["devices"][0]["free_bytes"], 2000 * kMiB);
-  SetFree(folder, 10);   // another program came
+  SetFree(folder, 10);  // another program came
   const Answer refused = LoadOnto(0.05, Json::object(), kDense);
   EXPECT_EQ(refused.status, 400) << refused.text;
   EXPECT_TRUE(Has(refused.Error(), "is more than is free on Vulkan0: ")) << refused.Error();
   EXPECT_EQ(Model(kMoe)["state"], "loaded");
-  SetFree(folder, 1000);   // and went
+  SetFree(folder, 1000);  // and went
   EXPECT_EQ(LoadOnto(0.05, Json::object(), kDense).status, 200);
 }
 
@@ -184,7 +199,7 @@ class NoDevices : public ServeTest {
  protected:
   void SetUp() override {
     ServeTest::SetUp();
-    environment_.erase("GGML_BACKEND_PATH");   // of whoever runs the tests
+    environment_.erase("GGML_BACKEND_PATH");  // of whoever runs the tests
   }
 };
 
@@ -197,8 +212,10 @@ TEST_F(NoDevices, ASizeIsAnErrorAndTheOthersMeanNothing) {
   EXPECT_TRUE(estimate["vram"]["free_bytes"].is_null());
   const Answer refused = Load({{"model", kDense}, {"vram_gb", 8}});
   EXPECT_EQ(refused.status, 400);
-  EXPECT_TRUE(Has(refused.Error(), "has no device here") && Has(refused.Error(), R"({"vram_gb":"auto"})")) << refused.Error();
-  for (const char* value : {"auto", "off"}) EXPECT_EQ(Load({{"model", kDense}, {"vram_gb", value}}).status, 200) << value;
+  EXPECT_TRUE(Has(refused.Error(), "has no device here") && Has(refused.Error(), R"({"vram_gb":"auto"})"))
+      << refused.Error();
+  for (const char* value : {"auto", "off"})
+    EXPECT_EQ(Load({{"model", kDense}, {"vram_gb", value}}).status, 200) << value;
   EXPECT_TRUE(Get("/api/v1/models").body["memory"]["devices"].empty());
 }
 

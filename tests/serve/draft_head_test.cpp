@@ -16,11 +16,14 @@ class ServeDraftHead : public ServeTest {
     ServeTest::SetUp();
     ASSERT_FALSE(std::string(HEADRACE_MAKE_MODEL).empty()) << "headrace-make-model was not built";
     fs::create_directories(folder_);
-    const cli::Outcome made = Shell(std::string(HEADRACE_MAKE_MODEL) + " --preset head-tiny --seed 13 --quiet " + folder_ + "/head.gguf 2>&1");
+    const cli::Outcome made = Shell(std::string(HEADRACE_MAKE_MODEL) + " --preset head-tiny --seed 13 --quiet " +
+                                    folder_ + "/head.gguf 2>&1");
     ASSERT_EQ(made.status, 0) << made.out;
   }
   Answer Text(const std::string& prompt) {
-    return Post("/completion", {{"prompt", prompt}, {"n_predict", 32}, {"temperature", 0}, {"ignore_eos", true}, {"return_tokens", true}});
+    return Post(
+        "/completion",
+        {{"prompt", prompt}, {"n_predict", 32}, {"temperature", 0}, {"ignore_eos", true}, {"return_tokens", true}});
   }
   static Json Config(const Json& more) {
     Json config = {{"model", "head"}, {"flash_mode", "on"}, {"flash_ram_gb", 0.006}, {"context_length", 512}};
@@ -55,12 +58,14 @@ TEST_F(ServeDraftHead, DraftsByItselfAndTheTextsStay) {
   EXPECT_GT(accepted, 0);
   // What was seen is kept as the head's.
   EXPECT_EQ(Post("/api/v1/models/unload", {{"model", "head"}}).status, 200);
-  const std::string cache = environment_.count("XDG_CACHE_HOME") > 0 ? environment_["XDG_CACHE_HOME"] : environment_["HOME"] + "/.cache";
+  const std::string cache =
+      environment_.count("XDG_CACHE_HOME") > 0 ? environment_["XDG_CACHE_HOME"] : environment_["HOME"] + "/.cache";
   std::ifstream file(cache + "/headrace/speculation.json");
   const Json learned = Json::parse(file, nullptr, false);
   ASSERT_TRUE(learned.is_object());
   double judged = 0;
-  for (const auto& [key, draft] : learned["drafts"].items()) judged += key.ends_with("| head") ? draft.value("judged", 0.0) : 0;
+  for (const auto& [key, draft] : learned["drafts"].items())
+    judged += key.ends_with("| head") ? draft.value("judged", 0.0) : 0;
   EXPECT_GT(judged, 0) << learned.dump();
 }
 
@@ -85,9 +90,11 @@ TEST_F(ServeDraftHead, LogProbabilitiesAreRight) {
   ASSERT_TRUE(StartServer({"--models-dir", folder_, "--kernels", "plain"}));
   ASSERT_EQ(Load(Config({{"slots", 1}, {"draft_tokens", 3}})).status, 200);
   ASSERT_EQ(Model("head")["loaded"]["speculation"]["kind"], "head");
-  const Answer answer = Post("/v1/completions", {{"prompt", "Once upon a time"}, {"max_tokens", 8}, {"temperature", 0}, {"logprobs", 2}});
+  const Answer answer =
+      Post("/v1/completions", {{"prompt", "Once upon a time"}, {"max_tokens", 8}, {"temperature", 0}, {"logprobs", 2}});
   ASSERT_EQ(answer.status, 200) << answer.text;
-  for (const Json& token : answer.body["choices"][0]["logprobs"]["content"]) EXPECT_LT(token["logprob"], 0.0) << token.dump();
+  for (const Json& token : answer.body["choices"][0]["logprobs"]["content"])
+    EXPECT_LT(token["logprob"], 0.0) << token.dump();
   EXPECT_EQ(Model("head")["loaded"]["speculation"]["kind"], "none");
 }
 

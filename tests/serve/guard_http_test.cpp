@@ -14,10 +14,11 @@ TEST_F(Guard, PagesOfOtherSitesMayNeitherLoadNorRead) {
   ASSERT_TRUE(StartServer());
   const std::string load = Json{{"model", kDense}}.dump();
   const std::string host = "127.0.0.1:" + std::to_string(port_);
-  for (const HttpHeaders& headers : {HttpHeaders{{"Host", host}, {"Origin", "http://evil.example"}}, HttpHeaders{{"Host", host}, {"Origin", "null"}},
-                                     HttpHeaders{{"Host", host}, {"Origin", "http://127.0.0.1:1"}}, HttpHeaders{{"Host", "evil.example"}},
-                                     HttpHeaders{{"Host", host}, {"Sec-Fetch-Site", "cross-site"}},
-                                     HttpHeaders{{"Host", host}, {"Sec-Fetch-Site", "same-site"}}}) {
+  for (const HttpHeaders& headers :
+       {HttpHeaders{{"Host", host}, {"Origin", "http://evil.example"}}, HttpHeaders{{"Host", host}, {"Origin", "null"}},
+        HttpHeaders{{"Host", host}, {"Origin", "http://127.0.0.1:1"}}, HttpHeaders{{"Host", "evil.example"}},
+        HttpHeaders{{"Host", host}, {"Sec-Fetch-Site", "cross-site"}},
+        HttpHeaders{{"Host", host}, {"Sec-Fetch-Site", "same-site"}}}) {
     Answer answer = Ask("POST", "/api/v1/models/load", load, headers);
     EXPECT_EQ(answer.status, 403) << answer.text;
     EXPECT_EQ(Ask("POST", "/v1/chat/completions", load, headers).status, 403);
@@ -28,9 +29,15 @@ TEST_F(Guard, PagesOfOtherSitesMayNeitherLoadNorRead) {
   }
   EXPECT_TRUE(Children().empty());
   // The page itself, a plain visit of it from a link elsewhere, and programs.
-  EXPECT_EQ(Ask("POST", "/api/v1/models/load", load, {{"Host", host}, {"Origin", "http://" + host}, {"Sec-Fetch-Site", "same-origin"}}).status, 200);
-  EXPECT_EQ(Ask("GET", "/", "", {{"Host", host}, {"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Mode", "navigate"}}).status, 200);
-  const Answer answer = Ask("POST", "/v1/completions", Json{{"prompt", "It"}, {"max_tokens", 1}}.dump(), {{"Host", host}, {"Origin", "http://" + host}});
+  EXPECT_EQ(Ask("POST", "/api/v1/models/load", load,
+                {{"Host", host}, {"Origin", "http://" + host}, {"Sec-Fetch-Site", "same-origin"}})
+                .status,
+            200);
+  EXPECT_EQ(
+      Ask("GET", "/", "", {{"Host", host}, {"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Mode", "navigate"}}).status,
+      200);
+  const Answer answer = Ask("POST", "/v1/completions", Json{{"prompt", "It"}, {"max_tokens", 1}}.dump(),
+                            {{"Host", host}, {"Origin", "http://" + host}});
   EXPECT_EQ(answer.status, 200);
   for (const auto& [name, value] : answer.headers) EXPECT_FALSE(name.starts_with("access-control-")) << name;
 }
@@ -55,13 +62,17 @@ TEST_F(Guard, OnlyReadingThePageNeedsNoKey) {
   const std::string body = Json{{"model", kDense}, {"prompt", "It"}, {"max_tokens", 1}}.dump();
   for (const char* path : {"/", "/index.html", "/health", "/v1/health"}) {
     for (const char* method : {"GET", "HEAD"}) EXPECT_EQ(Ask(method, path).status, 200) << method << path;
-    for (const char* method : {"POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY"}) EXPECT_EQ(Ask(method, path, body).status, 401) << method << path;
+    for (const char* method : {"POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY"})
+      EXPECT_EQ(Ask(method, path, body).status, 401) << method << path;
     EXPECT_EQ(Ask("POST", path, body, {{"Authorization", "Bearer S"}}).status, 405) << path;
   }
-  for (const char* path : {"//v1/models", "/index.html/../v1/models", "/./v1/models", "/%2e/v1/models", "/v1%2fmodels", "/health/../v1/models", "/health/",
-                           "/props", "/%70rops", "/metrics", "/slots", "/V1/models", "/api/v1/models/", "/v1/models?x=/index.html", "/v1/completions",
-                           "http://127.0.0.1/v1/models", "http://127.0.0.1/v1/models?/index.html", "/v1/models#/index.html", "/index.html%23/../props"}) {
-    for (const char* method : {"GET", "POST", "HEAD"}) EXPECT_EQ(Ask(method, path, method == std::string("POST") ? body : "").status, 401) << method << path;
+  for (const char* path :
+       {"//v1/models", "/index.html/../v1/models", "/./v1/models", "/%2e/v1/models", "/v1%2fmodels",
+        "/health/../v1/models", "/health/", "/props", "/%70rops", "/metrics", "/slots", "/V1/models", "/api/v1/models/",
+        "/v1/models?x=/index.html", "/v1/completions", "http://127.0.0.1/v1/models",
+        "http://127.0.0.1/v1/models?/index.html", "/v1/models#/index.html", "/index.html%23/../props"}) {
+    for (const char* method : {"GET", "POST", "HEAD"})
+      EXPECT_EQ(Ask(method, path, method == std::string("POST") ? body : "").status, 401) << method << path;
   }
   EXPECT_EQ(Get(std::string("/?model=") + kDense).status, 200);
   // Refused before the body is there, and none is kept for the page.
@@ -74,11 +85,14 @@ TEST_F(Guard, OnlyReadingThePageNeedsNoKey) {
 }
 
 TEST_F(Guard, KeysOfOptionsAndFiles) {
-  environment_["HEADRACE_API_KEY"] = "unused";   // the options go before it
+  environment_["HEADRACE_API_KEY"] = "unused";  // the options go before it
   const std::string file = tree_.File("keys", "of a file\n");
   std::filesystem::permissions(file, std::filesystem::perms(0600));
-  ASSERT_TRUE(StartServer({"--models-dir", Models(), "--api-key-file", file, "--debug", "--api-key", "one", "--api-key", "two", kDense}));
-  const auto status = [&](const std::string& key) { return Ask("GET", "/api/v1/models", "", {{"X-Api-Key", key}}).status; };
+  ASSERT_TRUE(StartServer(
+      {"--models-dir", Models(), "--api-key-file", file, "--debug", "--api-key", "one", "--api-key", "two", kDense}));
+  const auto status = [&](const std::string& key) {
+    return Ask("GET", "/api/v1/models", "", {{"X-Api-Key", key}}).status;
+  };
   for (const char* key : {"one", "two", "of a file"}) EXPECT_EQ(status(key), 200) << key;
   EXPECT_EQ(status(kDense), 401) << "it is the model";
   EXPECT_EQ(status("unused"), 401);
@@ -121,7 +135,9 @@ TEST_F(Guard, SlowClientsDelayNobody) {
   for (int i = 0; i < 40; ++i) {
     slow.push_back(std::make_unique<HttpClient>(port_));
     // Some stop within the header, some within the body.
-    slow.back()->SendRaw(i % 2 == 0 ? "POST /v1/completions HTTP/1.1\r\nHo" : "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{");
+    slow.back()->SendRaw(i % 2 == 0
+                             ? "POST /v1/completions HTTP/1.1\r\nHo"
+                             : "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{");
   }
   // One that does not read its answer.
   HttpClient deaf(port_);

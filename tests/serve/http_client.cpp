@@ -56,7 +56,8 @@ bool HttpClient::SendRaw(const std::string& bytes) {
   return true;
 }
 
-bool HttpClient::Send(const std::string& method, const std::string& target, const std::string& body, HttpHeaders headers) {
+bool HttpClient::Send(const std::string& method, const std::string& target, const std::string& body,
+                      HttpHeaders headers) {
   only_head_ = method == "HEAD";
   headers.emplace("Host", "127.0.0.1");
   if (!body.empty()) headers.emplace("Content-Type", "application/json");
@@ -90,7 +91,8 @@ HttpResponse HttpClient::ReadHead() {
     const size_t colon = line.find(':');
     if (colon == std::string::npos) continue;
     std::string name = line.substr(0, colon), value = line.substr(colon + 1);
-    std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    std::transform(name.begin(), name.end(), name.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     value.erase(0, value.find_first_not_of(' '));
     value.erase(value.find_last_not_of(" \r") + 1);
     response.headers[name] = value;
@@ -121,7 +123,7 @@ std::string HttpClient::ReadPiece() {
         return "";
       }
       buffer_.erase(0, end + 2);
-      left_ += 2;   // the line break behind the chunk
+      left_ += 2;  // the line break behind the chunk
     }
     if (buffer_.empty() && !Fill()) {
       complete_ = until_close_;

@@ -8,8 +8,8 @@
 namespace headrace::serve {
 
 struct HttpResponse {
-  int status = 0;                               // 0: no answer
-  std::map<std::string, std::string> headers;   // names in small letters
+  int status = 0;                              // 0: no answer
+  std::map<std::string, std::string> headers;  // names in small letters
   std::string body;
 };
 
@@ -32,7 +32,8 @@ class HttpClient {
   // No more will be sent; what the server sends is still read.
   void CloseSending();
   // With Host and Content-Length unless `headers` sets them.
-  bool Send(const std::string& method, const std::string& target, const std::string& body = "", HttpHeaders headers = {});
+  bool Send(const std::string& method, const std::string& target, const std::string& body = "",
+            HttpHeaders headers = {});
 
   // True when the server has closed the connection, or has sent something that nobody read yet.
   bool HasNews() const;
@@ -53,12 +54,12 @@ class HttpClient {
   bool Fill();
 
   int fd_ = -1;
-  std::string buffer_;                          // not yet decoded
+  std::string buffer_;  // not yet decoded
   std::string body_;
-  bool only_head_ = false;                      // an answer to HEAD has no body
+  bool only_head_ = false;  // an answer to HEAD has no body
   bool chunked_ = false;
   bool until_close_ = false;
-  uint64_t left_ = 0;                           // of the body, or of the chunk
+  uint64_t left_ = 0;  // of the body, or of the chunk
   bool complete_ = false;
 };
 

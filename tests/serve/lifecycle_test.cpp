@@ -12,7 +12,8 @@ namespace {
 class Lifecycle : public ServeTest {
  protected:
   static std::string Endless(const std::string& model, bool stream = true) {
-    return Json{{"model", model}, {"prompt", "It is"}, {"max_tokens", 1500}, {"stream", stream}, {"ignore_eos", true}}.dump();
+    return Json{{"model", model}, {"prompt", "It is"}, {"max_tokens", 1500}, {"stream", stream}, {"ignore_eos", true}}
+        .dump();
   }
 };
 
@@ -34,7 +35,9 @@ TEST_F(Lifecycle, TheLeastRecentlyUsedMakesRoom) {
 TEST_F(Lifecycle, ABusyModelFinishesBeforeItMakesRoom) {
   ASSERT_TRUE(StartServer());
   HttpClient client(port_);
-  client.Send("POST", "/v1/completions", Json{{"model", kDense}, {"prompt", "It is"}, {"max_tokens", 200}, {"stream", true}, {"ignore_eos", true}}.dump());
+  client.Send(
+      "POST", "/v1/completions",
+      Json{{"model", kDense}, {"prompt", "It is"}, {"max_tokens", 200}, {"stream", true}, {"ignore_eos", true}}.dump());
   ASSERT_TRUE(client.ReadHead().status == 200 && client.ReadUntil("data: "));
   EXPECT_EQ(Complete(kMoe, 1).status, 200);
   EXPECT_TRUE(client.ReadUntil("[DONE]")) << "nothing was cut off";
@@ -114,7 +117,8 @@ TEST_F(Lifecycle, AModelThatCannotBeLoadedSaysWhy) {
   // Sound headers, but no llama.cpp knows the architecture.
   std::ifstream source(CommandTest::Model(), std::ios::binary);
   std::string bytes{std::istreambuf_iterator<char>(source), {}};
-  for (size_t at = bytes.find("llama"); at != std::string::npos && at < 8192; at = bytes.find("llama", at)) bytes.replace(at, 5, "lhama");
+  for (size_t at = bytes.find("llama"); at != std::string::npos && at < 8192; at = bytes.find("llama", at))
+    bytes.replace(at, 5, "lhama");
   tree_.File("models/odd.gguf", bytes);
   ASSERT_TRUE(StartServer({"--models-dir", tree_.Path("models")}));
   const Answer answer = Complete("odd");
@@ -130,7 +134,9 @@ TEST_F(Lifecycle, TheEndWaitsForAnswersAndLeavesNothing) {
   environment_["XDG_RUNTIME_DIR"] = sockets;
   ASSERT_TRUE(StartServer());
   HttpClient client(port_), idle(port_);
-  client.Send("POST", "/v1/completions", Json{{"model", kDense}, {"prompt", "It is"}, {"max_tokens", 300}, {"stream", true}, {"ignore_eos", true}}.dump());
+  client.Send(
+      "POST", "/v1/completions",
+      Json{{"model", kDense}, {"prompt", "It is"}, {"max_tokens", 300}, {"stream", true}, {"ignore_eos", true}}.dump());
   ASSERT_TRUE(client.ReadHead().status == 200 && client.ReadUntil("data: "));
   const auto children = Children();
   server_->SignalCommand(SIGTERM);
@@ -200,7 +206,10 @@ TEST_F(Lifecycle, ARequestThatEndsTheEngineIsKnown) {
   ASSERT_EQ(Complete(kDraft).status, 200);
   // llama-server 0.7.0 reads grammars by calls in calls, until its stack is used up.
   constexpr size_t kDeep = 100'000;
-  const Json killer = {{"model", kDraft}, {"prompt", "It is"}, {"max_tokens", 2}, {"grammar", "root ::= " + std::string(kDeep, '(') + "\"a\"" + std::string(kDeep, ')')}};
+  const Json killer = {{"model", kDraft},
+                       {"prompt", "It is"},
+                       {"max_tokens", 2},
+                       {"grammar", "root ::= " + std::string(kDeep, '(') + "\"a\"" + std::string(kDeep, ')')}};
   Answer answer;
   int ends = 0;
   const bool refused = Eventually([&] {
@@ -224,9 +233,16 @@ TEST_F(Lifecycle, ARequestThatEndsTheEngineIsKnown) {
 TEST_F(Lifecycle, WhatIsRememberedAndGoneIsLeftOut) {
   const std::string folder = tree_.Path("lib");
   tree_.File("lib/placeholder");
-  for (const char* id : {kDense, kDraft}) std::filesystem::copy_file(Models() + "/" + id + ".gguf", folder + "/" + id + ".gguf");
+  for (const char* id : {kDense, kDraft})
+    std::filesystem::copy_file(Models() + "/" + id + ".gguf", folder + "/" + id + ".gguf");
   ASSERT_TRUE(StartServer({"--models-dir", folder}));
-  ASSERT_EQ(Load({{"model", kDense}, {"flash_mode", true}, {"flash_ram_gb", 0.012}, {"draft_model", kDraft}, {"context_length", 512}}).status, 200);
+  ASSERT_EQ(Load({{"model", kDense},
+                  {"flash_mode", true},
+                  {"flash_ram_gb", 0.012},
+                  {"draft_model", kDraft},
+                  {"context_length", 512}})
+                .status,
+            200);
   EndServer();
   // The other model is none of this server's.
   ASSERT_TRUE(StartServer({folder + "/" + kDense + ".gguf"}));
@@ -237,7 +253,9 @@ TEST_F(Lifecycle, WhatIsRememberedAndGoneIsLeftOut) {
   const auto outcome = EndServer();
   EXPECT_EQ(outcome.status, 0);
   EXPECT_TRUE(Has(outcome.err, "without the draft_model that ")) << outcome.err;
-  EXPECT_TRUE(Has(outcome.err, "/headrace/models.json remembers for it: there is no draft model " + std::string(kDraft))) << outcome.err;
+  EXPECT_TRUE(
+      Has(outcome.err, "/headrace/models.json remembers for it: there is no draft model " + std::string(kDraft)))
+      << outcome.err;
   // Where it is there it counts again.
   ASSERT_TRUE(StartServer({"--models-dir", folder}));
   ASSERT_EQ(Complete(kDense, 1).status, 200);

@@ -41,7 +41,10 @@ TEST_F(LmStudioApi, ListsModels) {
 
 TEST_F(LmStudioApi, AnswersWithStatistics) {
   ASSERT_TRUE(StartServer());
-  const Json talk = {{"model", kDense}, {"messages", {{{"role", "user"}, {"content", "It is a truth"}}}}, {"max_tokens", 6}, {"temperature", 0}};
+  const Json talk = {{"model", kDense},
+                     {"messages", {{{"role", "user"}, {"content", "It is a truth"}}}},
+                     {"max_tokens", 6},
+                     {"temperature", 0}};
   Answer answer = Post("/api/v0/chat/completions", talk);
   ASSERT_EQ(answer.status, 200) << answer.text;
   ExpectStats(answer.body, "maxPredictedTokensReached");
@@ -60,7 +63,10 @@ TEST_F(LmStudioApi, AnswersWithStatistics) {
   Json last;
   for (size_t at = answer.text.find("data: {"); at != std::string::npos; at = answer.text.find("data: {", at + 1)) {
     last = Json::parse(answer.text.substr(at + 6, answer.text.find('\n', at) - at - 6));
-    if (!last["choices"].empty()) pieces += last["choices"][0]["delta"].contains("content") && last["choices"][0]["delta"]["content"].is_string() ? last["choices"][0]["delta"]["content"].get<std::string>() : "";
+    if (!last["choices"].empty())
+      pieces += last["choices"][0]["delta"].contains("content") && last["choices"][0]["delta"]["content"].is_string()
+                    ? last["choices"][0]["delta"]["content"].get<std::string>()
+                    : "";
   }
   EXPECT_EQ(pieces, text);
   ExpectStats(last, "maxPredictedTokensReached");

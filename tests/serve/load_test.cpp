@@ -25,28 +25,34 @@ class ManyClients : public ServeTest {
       HttpClient client(port_);
       switch (i % 5) {
         case 0:
-        case 1: {   // a whole stream
-          client.Send("POST", "/v1/completions", Json{{"model", kDense}, {"prompt", prompt}, {"max_tokens", 8}, {"stream", true}, {"ignore_eos", true}}.dump());
+        case 1: {  // a whole stream
+          client.Send(
+              "POST", "/v1/completions",
+              Json{{"model", kDense}, {"prompt", prompt}, {"max_tokens", 8}, {"stream", true}, {"ignore_eos", true}}
+                  .dump());
           EXPECT_EQ(client.ReadHead().status, 200);
           EXPECT_TRUE(client.ReadUntil("[DONE]")) << client.body();
           break;
         }
-        case 2: {   // two requests on one connection
+        case 2: {  // two requests on one connection
           for (int k = 0; k < 2; ++k) {
-            client.Send("POST", "/v1/completions", Json{{"model", kDense}, {"prompt", prompt}, {"max_tokens", 4}, {"ignore_eos", true}}.dump());
+            client.Send("POST", "/v1/completions",
+                        Json{{"model", kDense}, {"prompt", prompt}, {"max_tokens", 4}, {"ignore_eos", true}}.dump());
             const HttpResponse answer = client.Read();
             EXPECT_EQ(answer.status, 200) << answer.body;
             EXPECT_EQ(Json::parse(answer.body)["usage"]["completion_tokens"], 4) << answer.body;
           }
           break;
         }
-        case 3: {   // one that leaves
-          client.Send("POST", "/v1/completions", Json{{"model", kDense}, {"prompt", prompt}, {"max_tokens", 500}, {"stream", true}}.dump());
+        case 3: {  // one that leaves
+          client.Send("POST", "/v1/completions",
+                      Json{{"model", kDense}, {"prompt", prompt}, {"max_tokens", 500}, {"stream", true}}.dump());
           EXPECT_EQ(client.ReadHead().status, 200);
           client.ReadPiece();
           break;
         }
-        default: EXPECT_EQ(Get(i % 2 == 0 ? "/api/v1/models" : "/metrics").status, 200);
+        default:
+          EXPECT_EQ(Get(i % 2 == 0 ? "/api/v1/models" : "/metrics").status, 200);
       }
       ++done_;
     }
@@ -65,7 +71,8 @@ class ManyClients : public ServeTest {
     EXPECT_TRUE(Eventually([&] { return Model(kDense)["loaded"]["requests"] == 0; }));
     EXPECT_EQ(Children(), children) << "the model's process lived through it";
     EXPECT_EQ(Model(kDense)["loaded"]["restarts"], 0);
-    EXPECT_TRUE(Eventually([&] { return Descriptors() <= before; })) << Descriptors() << " descriptors, " << before << " before";
+    EXPECT_TRUE(Eventually([&] { return Descriptors() <= before; }))
+        << Descriptors() << " descriptors, " << before << " before";
     EXPECT_EQ(EndServer().status, 0);
   }
 

@@ -10,13 +10,16 @@ namespace {
 
 class Memory : public ServeTest {
  protected:
-  Json Estimate(const std::string& model, const std::string& more = "") { return Get("/api/v1/models/estimate?model=" + model + more).body; }
+  Json Estimate(const std::string& model, const std::string& more = "") {
+    return Get("/api/v1/models/estimate?model=" + model + more).body;
+  }
   uint64_t Granted() { return Get("/api/v1/models").body["memory"]["granted_bytes"].get<uint64_t>(); }
 
   static std::map<std::string, std::string> Environment(pid_t process) {
     std::ifstream file("/proc/" + std::to_string(process) + "/environ", std::ios::binary);
     std::map<std::string, std::string> variables;
-    for (std::string entry; std::getline(file, entry, '\0');) variables[entry.substr(0, entry.find('='))] = entry.substr(entry.find('=') + 1);
+    for (std::string entry; std::getline(file, entry, '\0');)
+      variables[entry.substr(0, entry.find('='))] = entry.substr(entry.find('=') + 1);
     return variables;
   }
 };

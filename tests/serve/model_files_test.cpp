@@ -82,14 +82,18 @@ TEST_F(ServedFiles, OneThatIsGoneIsAnsweredFromAsLongAsItIsLoaded) {
 }
 
 TEST_F(ServedFiles, NamesThatTheEngineWouldTakeApart) {
-  for (const char* id : {"Llama, tuned", " blank ", "a\"b", "sub/a,b"}) Copy(kDraft, std::string("lib/") + id + ".gguf");
+  for (const char* id : {"Llama, tuned", " blank ", "a\"b", "sub/a,b"})
+    Copy(kDraft, std::string("lib/") + id + ".gguf");
   ASSERT_TRUE(Start());
   for (const char* id : {"Llama, tuned", " blank ", "a\"b", "sub/a,b"}) {
     const Answer answer = Complete(id, 2);
     ASSERT_EQ(answer.status, 200) << answer.text;
     EXPECT_EQ(answer.body["model"], id);
     HttpClient client(port_);
-    client.Send("POST", "/v1/chat/completions", Json{{"model", id}, {"messages", {{{"role", "user"}, {"content", "Hi"}}}}, {"max_tokens", 3}, {"stream", true}}.dump());
+    client.Send(
+        "POST", "/v1/chat/completions",
+        Json{{"model", id}, {"messages", {{{"role", "user"}, {"content", "Hi"}}}}, {"max_tokens", 3}, {"stream", true}}
+            .dump());
     EXPECT_EQ(client.ReadHead().status, 200);
     EXPECT_TRUE(client.ReadUntil("[DONE]")) << client.body();
     EXPECT_TRUE(Has(client.body(), "\"model\":" + Json(id).dump())) << client.body();
@@ -131,8 +135,9 @@ TEST_F(ServedFiles, TheFileOfTheCommandLineHidesNoneOfTheFolder) {
 TEST_F(ServedFiles, AnUnknownNameIsToldTheNearest) {
   ASSERT_TRUE(StartServer({"--models-dir", Models()}));
   for (const char* name : {"AUSTEN-DENCE-Q4_0", "org/austen-dense-q4_1", "austen-dense-q4_1:latest", "gpt-4o"}) {
-    for (const Answer& answer : {Complete(name), Load({{"model", name}}), Get(std::string("/api/v1/models/estimate?model=") + name),
-                                 Get(std::string("/v1/models/") + name), Post("/api/v1/models/unload", {{"model", name}})}) {
+    for (const Answer& answer :
+         {Complete(name), Load({{"model", name}}), Get(std::string("/api/v1/models/estimate?model=") + name),
+          Get(std::string("/v1/models/") + name), Post("/api/v1/models/unload", {{"model", name}})}) {
       EXPECT_EQ(answer.status, 404) << answer.text;
       EXPECT_TRUE(Has(answer.Error(), kDense)) << answer.text;
     }

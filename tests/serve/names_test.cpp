@@ -16,7 +16,10 @@ class ServedNames : public ServeTest {
 TEST_F(ServedNames, OfOneModelOnTheCommandLineAreAdvice) {
   ASSERT_TRUE(StartServer({CommandTest::Model()}));
   for (const char* name : {"gpt-4o", "qwen3:30b", "none"}) EXPECT_EQ(Answering(name), kDense) << name;
-  EXPECT_EQ(Post("/api/generate", {{"model", "llama3.2"}, {"prompt", "It"}, {"stream", false}, {"options", {{"num_predict", 1}}}}).status, 200);
+  EXPECT_EQ(Post("/api/generate",
+                 {{"model", "llama3.2"}, {"prompt", "It"}, {"stream", false}, {"options", {{"num_predict", 1}}}})
+                .status,
+            200);
   EXPECT_EQ(Post("/api/v0/completions", {{"model", "llama3.2"}, {"prompt", "It"}, {"max_tokens", 1}}).status, 200);
   EXPECT_EQ(Post("/api/show", {{"model", "llama3.2"}}).status, 200);
   EXPECT_EQ(Load({{"model", "gpt-4o"}}).status, 404) << "our own API means what it says";
@@ -28,14 +31,16 @@ TEST_F(ServedNames, OfSeveralModelsAreExact) {
   const Answer unknown = Complete("austen-dence");
   EXPECT_EQ(unknown.status, 404);
   EXPECT_TRUE(Has(unknown.Error(), kDense)) << unknown.text;
-  for (const char* name : {"Austen-DENSE-q4_0", "austen-dense-q4_0:latest", "acme/Austen-Dense-GGUF:Q4_0", "austen-dense:q4_0", "hf:acme/austen-dense:Q4_0"}) {
+  for (const char* name : {"Austen-DENSE-q4_0", "austen-dense-q4_0:latest", "acme/Austen-Dense-GGUF:Q4_0",
+                           "austen-dense:q4_0", "hf:acme/austen-dense:Q4_0"}) {
     EXPECT_EQ(Answering(name), kDense) << name;
   }
   EXPECT_EQ(Answering("austen-dense:q8_0"), "") << "another type is another model";
 }
 
 TEST_F(ServedNames, Aliases) {
-  ASSERT_TRUE(StartServer({"--models-dir", Models(), "--alias", "gpt-4o=austen-dense:q4_0", "--alias", std::string("small=") + kMoe}));
+  ASSERT_TRUE(StartServer(
+      {"--models-dir", Models(), "--alias", "gpt-4o=austen-dense:q4_0", "--alias", std::string("small=") + kMoe}));
   EXPECT_EQ(Answering("GPT-4o"), kDense);
   EXPECT_EQ(Answering("gpt-4o:latest"), kDense);
   EXPECT_EQ(Answering("small"), kMoe);
@@ -50,7 +55,9 @@ TEST_F(ServedNames, WrongAliases) {
   ExpectError({"serve", "--models-dir", Models(), "--alias", "gpt-4o"}, 2, "NAME=MODEL");
   ExpectError({"serve", "--models-dir", Models(), "--alias", "gpt-4o=austen-dence"}, 2, kDense);
   ExpectError({"serve", "--models-dir", Models(), "--alias", std::string(kDense) + "=" + kMoe}, 2, "this name already");
-  ExpectError({"serve", "--models-dir", Models(), "--alias", std::string("a=") + kMoe, "--alias", std::string("A=") + kDense}, 2, "twice");
+  ExpectError(
+      {"serve", "--models-dir", Models(), "--alias", std::string("a=") + kMoe, "--alias", std::string("A=") + kDense},
+      2, "twice");
 }
 
 }  // namespace

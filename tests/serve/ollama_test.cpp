@@ -11,7 +11,10 @@ namespace {
 class OllamaApi : public ServeTest {
  protected:
   static Json Chat(const Json& more = Json::object()) {
-    Json body = {{"model", kDense}, {"messages", {{{"role", "user"}, {"content", "It is a truth"}}}}, {"options", {{"num_predict", 6}, {"temperature", 0}}}, {"stream", false}};
+    Json body = {{"model", kDense},
+                 {"messages", {{{"role", "user"}, {"content", "It is a truth"}}}},
+                 {"options", {{"num_predict", 6}, {"temperature", 0}}},
+                 {"stream", false}};
     body.update(more);
     return body;
   }
@@ -29,7 +32,8 @@ class OllamaApi : public ServeTest {
 TEST_F(OllamaApi, ItsClientTalksToTheServer) {
   const std::string modules = HEADRACE_NODE_MODULES;
   ASSERT_EQ(Shell("command -v node").status, 0) << "node is not installed";
-  if (!std::filesystem::exists(modules + "/ollama")) GTEST_SKIP() << "no " << modules << "/ollama: run scripts/install-node-packages.sh";
+  if (!std::filesystem::exists(modules + "/ollama"))
+    GTEST_SKIP() << "no " << modules << "/ollama: run scripts/install-node-packages.sh";
   ASSERT_TRUE(StartServer());
   environment_["NODE_MODULES"] = modules;
   environment_["HOST"] = "http://127.0.0.1:" + std::to_string(port_);
@@ -44,8 +48,10 @@ TEST_F(OllamaApi, IsThere) {
   EXPECT_EQ(Ask("HEAD", "/api/version").status, 200);
   EXPECT_FALSE(Get("/api/version").body.value("version", "").empty());
   EXPECT_EQ(Get("/api/v1/models").status, 200) << "our own stays";
-  for (const char* path : {"/api/tags", "/api/ps", "/api/version"}) EXPECT_EQ(Ask("POST", path, "{}").status, 405) << path;
-  for (const char* path : {"/api/chat", "/api/generate", "/api/show", "/api/embed", "/api/embeddings"}) EXPECT_EQ(Get(path).status, 405) << path;
+  for (const char* path : {"/api/tags", "/api/ps", "/api/version"})
+    EXPECT_EQ(Ask("POST", path, "{}").status, 405) << path;
+  for (const char* path : {"/api/chat", "/api/generate", "/api/show", "/api/embed", "/api/embeddings"})
+    EXPECT_EQ(Get(path).status, 405) << path;
   EXPECT_TRUE(Children().empty()) << "looking loads nothing";
 }
 
@@ -75,10 +81,18 @@ TEST_F(OllamaApi, StreamsUnlessItIsToldNotTo) {
 
 TEST_F(OllamaApi, ToolsAreCalled) {
   ASSERT_TRUE(StartServer());
-  const Json tool = {{"type", "function"}, {"function", {{"name", "look"}, {"description", "Looks"}, {"parameters", {{"type", "object"}, {"properties", {{"at", {{"enum", {"sea", "sky"}}}}}}, {"required", {"at"}}}}}}};
+  const Json tool = {
+      {"type", "function"},
+      {"function",
+       {{"name", "look"},
+        {"description", "Looks"},
+        {"parameters",
+         {{"type", "object"}, {"properties", {{"at", {{"enum", {"sea", "sky"}}}}}}, {"required", {"at"}}}}}}};
   // The bundled model has never seen a tool: what was said of an earlier call is understood, and an answer comes.
   const Json talk = {{{"role", "user"}, {"content", "Look"}},
-                     {{"role", "assistant"}, {"content", ""}, {"tool_calls", {{{"function", {{"name", "look"}, {"arguments", {{"at", "sea"}}}}}}}}},
+                     {{"role", "assistant"},
+                      {"content", ""},
+                      {"tool_calls", {{{"function", {{"name", "look"}, {"arguments", {{"at", "sea"}}}}}}}}},
                      {{"role", "tool"}, {"tool_name", "look"}, {"content", "blue"}}};
   for (const bool stream : {true, false}) {
     const Answer answer = Post("/api/chat", Chat({{"messages", talk}, {"tools", {tool}}, {"stream", stream}}));
@@ -86,7 +100,9 @@ TEST_F(OllamaApi, ToolsAreCalled) {
     EXPECT_TRUE(Lines(answer.text).back()["done"]) << answer.text;
   }
   EXPECT_EQ(Post("/api/chat", Chat({{"tools", "none"}})).status, 400);
-  EXPECT_EQ(Post("/api/chat", Chat({{"messages", {{{"role", "assistant"}, {"tool_calls", {{{"name", "look"}}}}}}}})).status, 400);
+  EXPECT_EQ(
+      Post("/api/chat", Chat({{"messages", {{{"role", "assistant"}, {"tool_calls", {{{"name", "look"}}}}}}}})).status,
+      400);
 }
 
 TEST_F(OllamaApi, WhatIsWrongIsSaid) {
@@ -102,9 +118,20 @@ TEST_F(OllamaApi, WhatIsWrongIsSaid) {
     EXPECT_EQ(unknown.status, 404) << path;
     EXPECT_TRUE(Has(unknown.body["error"], kDense)) << unknown.text;
   }
-  const Json wrong[] = {{{"stream", "yes"}}, {{"messages", "x"}}, {{"messages", {7}}}, {{"messages", {{{"content", "x"}}}}}, {{"options", 7}}, {{"options", {{"num_predict", "x"}}}},
-                        {{"options", {{"num_predict", 1.5}}}}, {{"options", {{"num_ctx", 0}}}}, {{"options", {{"stop", 7}}}}, {{"options", {{"flash_mode", "maybe"}}}},
-                        {{"options", {{"flash_ram_gb", -1}}}}, {{"format", 7}}, {{"think", 7}}, {{"keep_alive", true}},
+  const Json wrong[] = {{{"stream", "yes"}},
+                        {{"messages", "x"}},
+                        {{"messages", {7}}},
+                        {{"messages", {{{"content", "x"}}}}},
+                        {{"options", 7}},
+                        {{"options", {{"num_predict", "x"}}}},
+                        {{"options", {{"num_predict", 1.5}}}},
+                        {{"options", {{"num_ctx", 0}}}},
+                        {{"options", {{"stop", 7}}}},
+                        {{"options", {{"flash_mode", "maybe"}}}},
+                        {{"options", {{"flash_ram_gb", -1}}}},
+                        {{"format", 7}},
+                        {{"think", 7}},
+                        {{"keep_alive", true}},
                         {{"messages", {{{"role", "user"}, {"content", "x"}, {"images", "x"}}}}}};
   for (const Json& each : wrong) {
     const Answer answer = Post("/api/chat", Chat(each));
@@ -127,7 +154,11 @@ TEST_F(OllamaApi, WhatIsWrongIsSaid) {
 
 TEST_F(OllamaApi, OptionsSayHowTheModelIsLoaded) {
   ASSERT_TRUE(StartServer());
-  ASSERT_EQ(Post("/api/chat", Chat({{"options", {{"num_predict", 2}, {"flash_mode", "on"}, {"flash_ram_gb", 0.004}, {"num_ctx", 512}}}})).status, 200);
+  ASSERT_EQ(
+      Post("/api/chat",
+           Chat({{"options", {{"num_predict", 2}, {"flash_mode", "on"}, {"flash_ram_gb", 0.004}, {"num_ctx", 512}}}}))
+          .status,
+      200);
   EXPECT_TRUE(Flash(kDense).is_object());
   EXPECT_EQ(Model(kDense)["loaded"]["configuration"]["context_length"], 512);
   EXPECT_GT(BytesRead(kDense), 0u);
@@ -148,7 +179,10 @@ class OllamaPull : public OllamaApi {
     OllamaApi::SetUp();
     Configure(0);
     hub_ = std::make_unique<cli::RunningCommand>(
-        std::vector<std::string>{"/usr/bin/env", "python3", std::string(HEADRACE_SOURCE_DIR) + "/tests/cli/hub_server.py", tree_.Path("hub.json"), tree_.Path("log")}, std::map<std::string, std::string>());
+        std::vector<std::string>{"/usr/bin/env", "python3",
+                                 std::string(HEADRACE_SOURCE_DIR) + "/tests/cli/hub_server.py", tree_.Path("hub.json"),
+                                 tree_.Path("log")},
+        std::map<std::string, std::string>());
     ASSERT_TRUE(hub_->WaitForOutput("."));
     std::istringstream words(hub_->output());
     std::string port;
@@ -165,7 +199,8 @@ class OllamaPull : public OllamaApi {
   // `delay`: seconds before each 64 KiB.
   void Configure(double delay) {
     Json configuration = {{"delay", delay}};
-    configuration["repositories"]["u/austen-GGUF"] = {{"commit", std::string(40, 'a')}, {"files", {{"austen-Q4_0.gguf", {{"source", CommandTest::Model()}}}}}};
+    configuration["repositories"]["u/austen-GGUF"] = {
+        {"commit", std::string(40, 'a')}, {"files", {{"austen-Q4_0.gguf", {{"source", CommandTest::Model()}}}}}};
     tree_.File("hub.json", configuration.dump());
   }
 
@@ -189,8 +224,13 @@ TEST_F(OllamaPull, AModelCanBeAskedAtOnce) {
     before = line["completed"];
   }
   EXPECT_GT(before, 0u) << answer.text;
-  EXPECT_EQ(Post("/api/generate", {{"model", "hf:u/austen-GGUF"}, {"prompt", "It"}, {"stream", false}, {"options", {{"num_predict", 1}}}}).status, 200);
-  EXPECT_EQ(Post("/api/pull", {{"name", "hf.co/u/austen-GGUF"}, {"stream", false}}).body, Json({{"status", "success"}})) << "it is there";
+  EXPECT_EQ(
+      Post("/api/generate",
+           {{"model", "hf:u/austen-GGUF"}, {"prompt", "It"}, {"stream", false}, {"options", {{"num_predict", 1}}}})
+          .status,
+      200);
+  EXPECT_EQ(Post("/api/pull", {{"name", "hf.co/u/austen-GGUF"}, {"stream", false}}).body, Json({{"status", "success"}}))
+      << "it is there";
 }
 
 TEST_F(OllamaPull, AClientThatGoesAwayStopsIt) {
@@ -230,7 +270,8 @@ TEST_F(OllamaPull, WhatIsWrongIsSaid) {
   EXPECT_TRUE(Lines(Post("/api/pull", {{"model", "u/none-GGUF"}}).text).back().contains("error"));
   EXPECT_EQ(EndServer().status, 0);
   ASSERT_TRUE(StartServer());
-  EXPECT_TRUE(Has(Post("/api/pull", {{"model", "u/austen-GGUF"}}).body["error"], "--models-dir")) << "what is not offered is not fetched";
+  EXPECT_TRUE(Has(Post("/api/pull", {{"model", "u/austen-GGUF"}}).body["error"], "--models-dir"))
+      << "what is not offered is not fetched";
 }
 
 TEST_F(OllamaApi, KeepAliveUnloads) {

@@ -11,7 +11,8 @@ class OpenAiClient : public ServeTest {};
 TEST_F(OpenAiClient, TalksToTheServer) {
   const std::string modules = HEADRACE_NODE_MODULES;
   ASSERT_EQ(Shell("command -v node").status, 0) << "node is not installed";
-  if (!std::filesystem::exists(modules + "/openai")) GTEST_SKIP() << "no " << modules << "/openai: run scripts/install-node-packages.sh";
+  if (!std::filesystem::exists(modules + "/openai"))
+    GTEST_SKIP() << "no " << modules << "/openai: run scripts/install-node-packages.sh";
   environment_["HEADRACE_API_KEY"] = "secret";
   ASSERT_TRUE(StartServer({"--models-dir", Models(), "--flash-mode", "on", "--weights-ram", "4M"}));
   environment_["NODE_MODULES"] = modules;

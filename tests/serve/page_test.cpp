@@ -28,7 +28,8 @@ void Page::Use(const std::string& script, const std::vector<std::string>& argume
   ASSERT_TRUE(StartServer(arguments));
   environment_["NODE_MODULES"] = modules;
   environment_["BASE_URL"] = "http://127.0.0.1:" + std::to_string(port_);
-  const cli::Outcome outcome = Shell("timeout 280 node '" + std::string(HEADRACE_SOURCE_DIR) + "/tests/serve/" + script + "'");
+  const cli::Outcome outcome =
+      Shell("timeout 280 node '" + std::string(HEADRACE_SOURCE_DIR) + "/tests/serve/" + script + "'");
   EXPECT_EQ(outcome.status, 0) << outcome.out << outcome.err;
   EXPECT_TRUE(Has(outcome.out, "all right")) << outcome.out;
 }

@@ -21,12 +21,15 @@ class PromptCacheTest : public ServeTest {
     folder_ = tree_.Path("prompts");
   }
   bool Start(std::vector<std::string> more = {}) {
-    std::vector<std::string> arguments = {"--models-dir", Models(), "--flash-mode", "on", "--weights-ram", "6M", "--kernels", "plain"};
+    std::vector<std::string> arguments = {"--models-dir",  Models(), "--flash-mode", "on",
+                                          "--weights-ram", "6M",     "--kernels",    "plain"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return StartServer(arguments);
   }
   bool StartKeeping() { return Start({"--prompt-cache-dir", folder_}); }
-  Answer AskBook() { return Post("/completion", {{"model", kDense}, {"prompt", book_}, {"n_predict", 16}, {"temperature", 0}}); }
+  Answer AskBook() {
+    return Post("/completion", {{"model", kDense}, {"prompt", book_}, {"n_predict", 16}, {"temperature", 0}});
+  }
   std::vector<fs::path> Files() const {
     std::vector<fs::path> files;
     std::error_code error;
@@ -81,8 +84,10 @@ TEST_F(PromptCacheTest, ARestartReadsALongPromptFromItsFile) {
 
 TEST_F(PromptCacheTest, AFullDiskLosesOnlyThePrompt) {
   fs::create_directories(folder_);
-  if (mount("none", folder_.c_str(), "tmpfs", 0, "size=64k,mode=700") != 0) GTEST_SKIP() << "may not mount a small file system";
-  const std::unique_ptr<std::string, void (*)(std::string*)> mounted(&folder_, [](std::string* folder) { umount2(folder->c_str(), MNT_DETACH); });
+  if (mount("none", folder_.c_str(), "tmpfs", 0, "size=64k,mode=700") != 0)
+    GTEST_SKIP() << "may not mount a small file system";
+  const std::unique_ptr<std::string, void (*)(std::string*)> mounted(
+      &folder_, [](std::string* folder) { umount2(folder->c_str(), MNT_DETACH); });
   ASSERT_TRUE(StartKeeping());
   ASSERT_EQ(AskBook().status, 200);
   EXPECT_EQ(Post("/api/v1/models/unload", {{"model", kDense}}).status, 200);
@@ -109,7 +114,10 @@ TEST_F(PromptCacheTest, IsBoundedAndNothingIsWrittenUnasked) {
 void WriteAdapter(const std::string& path, uint32_t seed) {
   constexpr uint64_t kWidth = 512, kRank = 4;
   GgufBuilder builder;
-  builder.Text("general.architecture", "llama").Text("general.type", "adapter").Text("adapter.type", "lora").F32("adapter.lora.alpha", 64);
+  builder.Text("general.architecture", "llama")
+      .Text("general.type", "adapter")
+      .Text("adapter.type", "lora")
+      .F32("adapter.lora.alpha", 64);
   for (const char* layer : {"blk.0.", "blk.1."}) {
     builder.Tensor(std::string(layer) + "attn_q.weight.lora_a", kGgmlF32, {kWidth, kRank});
     builder.Tensor(std::string(layer) + "attn_q.weight.lora_b", kGgmlF32, {kRank, kWidth});
@@ -122,7 +130,8 @@ void WriteAdapter(const std::string& path, uint32_t seed) {
   }
   std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
   file.seekp(static_cast<std::streamoff>(builder.DataOffset()));
-  file.write(reinterpret_cast<const char*>(numbers.data()), static_cast<std::streamsize>(numbers.size() * sizeof(float)));
+  file.write(reinterpret_cast<const char*>(numbers.data()),
+             static_cast<std::streamsize>(numbers.size() * sizeof(float)));
 }
 
 TEST_F(PromptCacheTest, WhatAnotherAdapterShapedIsNotUsed) {
@@ -150,7 +159,8 @@ TEST_F(PromptCacheTest, WhatAnotherAdapterShapedIsNotUsed) {
   EXPECT_EQ(Files().size(), 1u);
   ASSERT_TRUE(start(folder_, "1"));
   const Answer same = ask();
-  // The last token of a prompt that was kept is computed alone: where two words are about equally likely the rest can part.
+  // The last token of a prompt that was kept is computed alone: where two words are about equally likely the rest can
+  // part.
   EXPECT_EQ(same.body["content"].get<std::string>().substr(0, 16), texts[0].substr(0, 16));
   WriteAdapter(adapter, 2);
   ASSERT_TRUE(start(folder_, "1"));
@@ -166,13 +176,17 @@ TEST_F(PromptCacheTest, WhatARequestsOwnScaleShapedIsNotKept) {
   const std::string adapter = tree_.File("tuned.gguf");
   WriteAdapter(adapter, 1);
   ASSERT_TRUE(Start({"--prompt-cache-dir", folder_, "--", "--lora", adapter}));
-  ASSERT_EQ(Post("/completion", {{"model", kDense}, {"prompt", book_}, {"n_predict", 4}, {"lora", {{{"id", 0}, {"scale", 0.25}}}}}).status, 200);
+  ASSERT_EQ(Post("/completion",
+                 {{"model", kDense}, {"prompt", book_}, {"n_predict", 4}, {"lora", {{{"id", 0}, {"scale", 0.25}}}}})
+                .status,
+            200);
   EXPECT_EQ(EndServer().status, 0);
   EXPECT_TRUE(Files().empty());
   // Nor what was computed after all of them got other scales.
   ASSERT_TRUE(Start({"--prompt-cache-dir", folder_, "--", "--lora", adapter}));
   ASSERT_EQ(Load({{"model", kDense}}).status, 200);
-  ASSERT_EQ(Post("/lora-adapters?model=" + std::string(kDense), Json::array({{{"id", 0}, {"scale", 0.25}}})).status, 200);
+  ASSERT_EQ(Post("/lora-adapters?model=" + std::string(kDense), Json::array({{{"id", 0}, {"scale", 0.25}}})).status,
+            200);
   ASSERT_EQ(AskBook().status, 200);
   EXPECT_EQ(EndServer().status, 0);
   EXPECT_TRUE(Files().empty());
@@ -182,7 +196,10 @@ TEST_F(PromptCacheTest, AnotherFileOfTheSameNameIsAnotherModel) {
   tree_.File("lib/placeholder");
   const std::string path = tree_.Path(std::string("lib/") + kDense + ".gguf");
   fs::copy_file(CommandTest::Model(), path);
-  const auto start = [&] { return StartServer({"--models-dir", tree_.Path("lib"), "--flash-mode", "on", "--weights-ram", "6M", "--prompt-cache-dir", folder_}); };
+  const auto start = [&] {
+    return StartServer({"--models-dir", tree_.Path("lib"), "--flash-mode", "on", "--weights-ram", "6M",
+                        "--prompt-cache-dir", folder_});
+  };
   ASSERT_TRUE(start());
   ASSERT_EQ(AskBook().status, 200);
   EndServer();

@@ -1,5 +1,5 @@
-// A model whose process crashed is started again by what there is then, not by what its first load saw; and those who ask meanwhile
-// are told when.
+// A model whose process crashed is started again by what there is then, not by what its first load saw; and those who
+// ask meanwhile are told when.
 #include <csignal>
 #include <filesystem>
 #include <thread>
@@ -16,7 +16,8 @@ class Restart : public ServeTest {
   // A folder with one model.
   std::string Folder() {
     std::filesystem::create_directories(tree_.Path("models"));
-    std::filesystem::copy_file(Models() + "/" + kDense + ".gguf", tree_.Path("models/" + std::string(kDense) + ".gguf"));
+    std::filesystem::copy_file(Models() + "/" + kDense + ".gguf",
+                               tree_.Path("models/" + std::string(kDense) + ".gguf"));
     return tree_.Path("models");
   }
   bool Crash() {

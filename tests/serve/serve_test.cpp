@@ -10,7 +10,8 @@ void ServeTest::SetUp() {
   CommandTest::SetUp();
   // Threads that spin while they wait for each other make busy machines slow.
   environment_["OMP_WAIT_POLICY"] = "passive";
-  ASSERT_TRUE(std::filesystem::exists(std::string(HEADRACE_ENGINE_PREFIX) + "/usr/bin/llama-server") || Run({"engine"}).status == 0)
+  ASSERT_TRUE(std::filesystem::exists(std::string(HEADRACE_ENGINE_PREFIX) + "/usr/bin/llama-server") ||
+              Run({"engine"}).status == 0)
       << "no llama.cpp in " << HEADRACE_ENGINE_PREFIX;
 }
 
@@ -48,7 +49,8 @@ cli::Outcome ServeTest::EndServer() {
   return server_->Finish();
 }
 
-Answer ServeTest::Ask(const std::string& method, const std::string& target, const std::string& body, const HttpHeaders& headers) {
+Answer ServeTest::Ask(const std::string& method, const std::string& target, const std::string& body,
+                      const HttpHeaders& headers) {
   HttpClient client(port_);
   client.Send(method, target, body, headers);
   const HttpResponse response = client.Read();
@@ -56,7 +58,8 @@ Answer ServeTest::Ask(const std::string& method, const std::string& target, cons
 }
 
 Answer ServeTest::Complete(const std::string& model, int tokens) {
-  return Post("/v1/completions", {{"model", model}, {"prompt", "It is a truth"}, {"max_tokens", tokens}, {"temperature", 0}});
+  return Post("/v1/completions",
+              {{"model", model}, {"prompt", "It is a truth"}, {"max_tokens", tokens}, {"temperature", 0}});
 }
 
 Json ServeTest::Model(const std::string& id) {

@@ -23,11 +23,13 @@ inline constexpr const char* kDraft = "austen-draft-f16";
 
 struct Answer {
   int status = 0;
-  Json body;               // discarded when it is no JSON
+  Json body;  // discarded when it is no JSON
   std::string text;
   std::map<std::string, std::string> headers;
 
-  std::string Error() const { return body.is_object() && body.contains("error") ? body["error"].value("message", "") : ""; }
+  std::string Error() const {
+    return body.is_object() && body.contains("error") ? body["error"].value("message", "") : "";
+  }
 };
 
 class ServeTest : public cli::CommandTest {
@@ -43,7 +45,8 @@ class ServeTest : public cli::CommandTest {
 
   static std::string Models() { return std::string(HEADRACE_SOURCE_DIR) + "/models"; }
 
-  Answer Ask(const std::string& method, const std::string& target, const std::string& body = "", const HttpHeaders& headers = {});
+  Answer Ask(const std::string& method, const std::string& target, const std::string& body = "",
+             const HttpHeaders& headers = {});
   Answer Get(const std::string& target) { return Ask("GET", target); }
   Answer Post(const std::string& target, const Json& body) { return Ask("POST", target, body.dump()); }
   Answer Load(Json body) { return Post("/api/v1/models/load", body); }
@@ -60,7 +63,7 @@ class ServeTest : public cli::CommandTest {
   // Processes that the server started.
   std::vector<pid_t> Children() const { return server_->Children(); }
 
-  std::string group_;      // file of a memory cgroup that lists its processes: the server starts there; "" for none
+  std::string group_;  // file of a memory cgroup that lists its processes: the server starts there; "" for none
   uint16_t port_ = 0;
   std::unique_ptr<cli::RunningCommand> server_;
 };

@@ -6,10 +6,12 @@
 namespace headrace::serve {
 namespace {
 
-const char* const kBeginnings[] = {"It is a truth", "She had never", "Mr. Darcy looked at", "The morning was", "Emma could not", "In the evening"};
+const char* const kBeginnings[] = {"It is a truth",   "She had never",  "Mr. Darcy looked at",
+                                   "The morning was", "Emma could not", "In the evening"};
 
 Json Request(size_t which, int tokens) {
-  return {{"model", kDense}, {"prompt", kBeginnings[which]}, {"n_predict", tokens}, {"temperature", 0}, {"ignore_eos", true}, {"cache_prompt", false}};
+  return {{"model", kDense},  {"prompt", kBeginnings[which]}, {"n_predict", tokens},
+          {"temperature", 0}, {"ignore_eos", true},           {"cache_prompt", false}};
 }
 
 class Sharing : public ServeTest {
@@ -23,7 +25,8 @@ class Sharing : public ServeTest {
   std::vector<Answer> Together(const std::vector<Json>& requests) {
     std::vector<Answer> answers(requests.size());
     std::vector<std::thread> clients;
-    for (size_t i = 0; i < requests.size(); ++i) clients.emplace_back([&, i] { answers[i] = Post("/completion", requests[i]); });
+    for (size_t i = 0; i < requests.size(); ++i)
+      clients.emplace_back([&, i] { answers[i] = Post("/completion", requests[i]); });
     for (std::thread& client : clients) client.join();
     return answers;
   }
@@ -80,7 +83,8 @@ TEST_F(Sharing, ThePassesAreAsWideAsTheUserSays) {
   ASSERT_EQ(Post("/completion", request).status, 200);
   uint64_t widest = 0;
   const Json flash = Flash(kDense);
-  for (const Json& width : flash["widths"]) widest = std::max(widest, width["tokens"].get<uint64_t>() / width["passes"].get<uint64_t>());
+  for (const Json& width : flash["widths"])
+    widest = std::max(widest, width["tokens"].get<uint64_t>() / width["passes"].get<uint64_t>());
   EXPECT_EQ(widest, 64u);
 }
 
@@ -99,7 +103,8 @@ TEST_F(Sharing, OneSlotReadsPromptsAsRunDoes) {
   ASSERT_EQ(Post("/completion", request).status, 200);
   uint64_t widest = 0;
   const Json flash = Flash(kDense);
-  for (const Json& sums : flash["widths"]) widest = std::max(widest, sums["tokens"].get<uint64_t>() / sums["passes"].get<uint64_t>());
+  for (const Json& sums : flash["widths"])
+    widest = std::max(widest, sums["tokens"].get<uint64_t>() / sums["passes"].get<uint64_t>());
   EXPECT_LE(widest, width.get<uint64_t>());
   EXPECT_GE(widest, std::min<uint64_t>(width.get<uint64_t>(), 512)) << flash["widths"];
 }
@@ -124,7 +129,7 @@ TEST_F(Sharing, NobodyIsBrokenOffWhenTheKvCacheIsShort) {
 
 // llama-server aborts when its batch does not hold what it sampled and drafted for all requests.
 TEST_F(Sharing, TheBatchHoldsTheDraftsOfAllRequests) {
-  ASSERT_TRUE(Start({"--", "-c", "2048"}));   // all at a time
+  ASSERT_TRUE(Start({"--", "-c", "2048"}));  // all at a time
   const Answer load = Load({{"model", kDense}, {"context_length", 512}, {"slots", 16}, {"draft_tokens", 7}});
   ASSERT_EQ(load.status, 200) << load.text;
   ASSERT_LT(load.body["sharing"]["batch_tokens"], 16 * 8) << "too wide to tell";

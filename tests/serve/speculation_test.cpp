@@ -1,4 +1,5 @@
-// Speculative decoding behind the server: the text stays, passes become fewer, and what was seen is known the next time.
+// Speculative decoding behind the server: the text stays, passes become fewer, and what was seen is known the next
+// time.
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -14,11 +15,14 @@ class ServeSpeculation : public ServeTest {
  protected:
   // Greedy, and a text that repeats itself: the bundled model does not by itself.
   Answer Text() {
-    return Post("/completion", {{"prompt", "Elizabeth and Mr. Darcy. Elizabeth and Mr. Darcy. Elizabeth and"}, {"n_predict", 48}, {"temperature", 0},
-                                 {"grammar", R"(root ::= (" Mr. Darcy and Elizabeth were in the room.")+)"}});
+    return Post("/completion", {{"prompt", "Elizabeth and Mr. Darcy. Elizabeth and Mr. Darcy. Elizabeth and"},
+                                {"n_predict", 48},
+                                {"temperature", 0},
+                                {"grammar", R"(root ::= (" Mr. Darcy and Elizabeth were in the room.")+)"}});
   }
   std::string LearnedFile() {
-    const std::string cache = environment_.count("XDG_CACHE_HOME") > 0 ? environment_["XDG_CACHE_HOME"] : environment_["HOME"] + "/.cache";
+    const std::string cache =
+        environment_.count("XDG_CACHE_HOME") > 0 ? environment_["XDG_CACHE_HOME"] : environment_["HOME"] + "/.cache";
     return cache + "/headrace/speculation.json";
   }
 };
@@ -26,8 +30,9 @@ class ServeSpeculation : public ServeTest {
 TEST_F(ServeSpeculation, TheTextIsThatOfGreedyDecodingAndTheNextLoadKnowsWhatWasSeen) {
   ASSERT_TRUE(StartServer({"--models-dir", Models(), "--kernels", "plain"}));
   std::string greedy;
-  bool measured = false;   // by a run that no other program disturbed
-  for (const Json& more : {Json{{"speculate", "off"}}, Json{{"speculate", "auto"}, {"draft_tokens", 3}}, Json{{"draft_model", kDraft}, {"draft_tokens", 3}}}) {
+  bool measured = false;  // by a run that no other program disturbed
+  for (const Json& more : {Json{{"speculate", "off"}}, Json{{"speculate", "auto"}, {"draft_tokens", 3}},
+                           Json{{"draft_model", kDraft}, {"draft_tokens", 3}}}) {
     Json config = {{"model", kDense}, {"flash_mode", "on"}, {"flash_ram_gb", 0.0098}, {"slots", 1}};
     config.update(more);
     const Answer loaded = Load(config);
@@ -60,7 +65,8 @@ TEST_F(ServeSpeculation, TheTextIsThatOfGreedyDecodingAndTheNextLoadKnowsWhatWas
     }
   }
   // Without a length of the user's the choice is made from what was seen.
-  const Json estimate = Get(std::string("/api/v1/models/estimate?model=") + kDense + "&draft_tokens=null").body["speculation"];
+  const Json estimate =
+      Get(std::string("/api/v1/models/estimate?model=") + kDense + "&draft_tokens=null").body["speculation"];
   EXPECT_EQ(estimate["passes_measured"].get<bool>(), measured) << estimate.dump();
   EXPECT_FALSE(estimate["acceptance"].is_null()) << estimate.dump();
 }
@@ -68,7 +74,9 @@ TEST_F(ServeSpeculation, TheTextIsThatOfGreedyDecodingAndTheNextLoadKnowsWhatWas
 // Whoever ends the server need not unload what it has loaded.
 TEST_F(ServeSpeculation, AServerThatEndsKeepsWhatItSaw) {
   ASSERT_TRUE(StartServer({"--models-dir", Models(), "--kernels", "plain"}));
-  ASSERT_EQ(Load({{"model", kDense}, {"flash_mode", "on"}, {"flash_ram_gb", 0.0098}, {"slots", 1}, {"draft_tokens", 3}}).status, 200);
+  ASSERT_EQ(Load({{"model", kDense}, {"flash_mode", "on"}, {"flash_ram_gb", 0.0098}, {"slots", 1}, {"draft_tokens", 3}})
+                .status,
+            200);
   EXPECT_GT(Text().body["timings"].value("draft_n", 0), 0);
   EXPECT_FALSE(fs::exists(LearnedFile()));
   EXPECT_EQ(EndServer().status, 0);
@@ -80,7 +88,8 @@ TEST_F(ServeSpeculation, AServerThatEndsKeepsWhatItSaw) {
 
 // The drafts of all are judged in the same passes; the next load knows how many requests there were.
 TEST_F(ServeSpeculation, RequestsAtATimeAreCounted) {
-  ASSERT_TRUE(StartServer({"--models-dir", Models(), "--kernels", "plain", "--flash-mode", "on", "--weights-ram", "9M"}));
+  ASSERT_TRUE(
+      StartServer({"--models-dir", Models(), "--kernels", "plain", "--flash-mode", "on", "--weights-ram", "9M"}));
   ASSERT_EQ(Load({{"model", kDense}, {"slots", 4}, {"context_length", 512}, {"draft_tokens", 3}}).status, 200);
   std::vector<std::thread> clients;
   for (int i = 0; i < 4; ++i) clients.emplace_back([&] { EXPECT_EQ(Text().status, 200); });
@@ -88,7 +97,8 @@ TEST_F(ServeSpeculation, RequestsAtATimeAreCounted) {
   uint64_t widest = 0;
   const Json flash = Flash(kDense);
   for (const Json& width : flash["widths"]) {
-    if (width["passes"] > 1) widest = std::max(widest, width["tokens"].get<uint64_t>() / width["passes"].get<uint64_t>());
+    if (width["passes"] > 1)
+      widest = std::max(widest, width["tokens"].get<uint64_t>() / width["passes"].get<uint64_t>());
   }
   EXPECT_GT(widest, 4u);
   EXPECT_EQ(Post("/api/v1/models/unload", {{"model", kDense}}).status, 200);
@@ -105,7 +115,8 @@ TEST_F(ServeSpeculation, DraftsThatCannotBeAreRefusedBeforeAnythingStarts) {
   const Answer larger = Load({{"model", kDraft}, {"draft_model", kDense}});
   EXPECT_EQ(larger.status, 400) << larger.text;
   EXPECT_TRUE(Has(larger.Error(), "not smaller")) << larger.text;
-  const Answer large = Load({{"model", kDense}, {"flash_mode", "on"}, {"flash_ram_gb", 0.004}, {"draft_model", kDraft}});
+  const Answer large =
+      Load({{"model", kDense}, {"flash_mode", "on"}, {"flash_ram_gb", 0.004}, {"draft_model", kDraft}});
   EXPECT_NE(large.status, 200);
   EXPECT_TRUE(Has(large.Error(), "6.63 MiB for the draft model")) << large.text;
   EXPECT_TRUE(Has(large.Error(), R"({"draft_model":""})")) << large.text;
@@ -120,8 +131,14 @@ TEST_F(ServeSpeculation, LogProbabilitiesAreRightOrRefused) {
     all.update(more);
     return Load(all);
   };
-  const Json text = {{"prompt", "Elizabeth and Mr. Darcy. Elizabeth and Mr. Darcy. Elizabeth and"}, {"max_tokens", 24}, {"temperature", 0}, {"logprobs", 2}};
-  const Json chat = {{"messages", {{{"role", "user"}, {"content", "Hi"}}}}, {"max_tokens", 8}, {"logprobs", true}, {"top_logprobs", 2}};
+  const Json text = {{"prompt", "Elizabeth and Mr. Darcy. Elizabeth and Mr. Darcy. Elizabeth and"},
+                     {"max_tokens", 24},
+                     {"temperature", 0},
+                     {"logprobs", 2}};
+  const Json chat = {{"messages", {{{"role", "user"}, {"content", "Hi"}}}},
+                     {"max_tokens", 8},
+                     {"logprobs", true},
+                     {"top_logprobs", 2}};
   const auto expect_right = [](const Answer& answer) {
     ASSERT_EQ(answer.status, 200) << answer.text;
     for (const Json& token : answer.body["choices"][0]["logprobs"]["content"]) {
@@ -130,7 +147,8 @@ TEST_F(ServeSpeculation, LogProbabilitiesAreRightOrRefused) {
     }
   };
   // Asked for: refused with what would help.
-  for (const Json& more : {Json{{"draft_model", kDraft}, {"draft_tokens", 3}}, Json{{"draft_model", nullptr}, {"speculate", "on"}, {"draft_tokens", 3}}}) {
+  for (const Json& more : {Json{{"draft_model", kDraft}, {"draft_tokens", 3}},
+                           Json{{"draft_model", nullptr}, {"speculate", "on"}, {"draft_tokens", 3}}}) {
     ASSERT_EQ(load(more).status, 200);
     for (const Answer& answer : {Post("/v1/completions", text), Post("/v1/chat/completions", chat),
                                  Post("/completion", {{"prompt", "It is"}, {"n_predict", 4}, {"n_probs", 2}})}) {

@@ -12,11 +12,16 @@ class Started : public ServeTest {
   // So many tokens that the engine's log fills a pipe several times.
   void ExpectAnswers() {
     for (int i = 0; i < 60; ++i) {
-      const Answer answer = Post("/v1/completions", {{"prompt", "It is a truth " + std::to_string(i)}, {"max_tokens", 10}, {"ignore_eos", true}, {"cache_prompt", false}});
+      const Answer answer = Post("/v1/completions", {{"prompt", "It is a truth " + std::to_string(i)},
+                                                     {"max_tokens", 10},
+                                                     {"ignore_eos", true},
+                                                     {"cache_prompt", false}});
       ASSERT_EQ(answer.status, 200) << i << answer.text;
     }
   }
-  static std::vector<std::string> Streaming() { return {CommandTest::Model(), "--flash-mode", "on", "--weights-ram", "4M", "--debug"}; }
+  static std::vector<std::string> Streaming() {
+    return {CommandTest::Model(), "--flash-mode", "on", "--weights-ram", "4M", "--debug"};
+  }
 };
 
 TEST_F(Started, IgnoredSignalsStayIgnored) {

@@ -21,7 +21,8 @@ class WaysOfLoading : public ServeTest {
     ASSERT_TRUE(flash.is_object()) << id;
     EXPECT_GT(flash["bytes_read"].get<uint64_t>(), before) << flash.dump();
     EXPECT_LE(flash["resident_bytes"].get<uint64_t>() + flash["expert_resident_bytes"].get<uint64_t>() +
-                  flash["ring_bytes"].get<uint64_t>() + flash["scratch_bytes"].get<uint64_t>(), flash["budget_bytes"].get<uint64_t>());
+                  flash["ring_bytes"].get<uint64_t>() + flash["scratch_bytes"].get<uint64_t>(),
+              flash["budget_bytes"].get<uint64_t>());
     EXPECT_TRUE(flash["last_error"].is_null()) << flash.dump();
   }
   void ExpectLoadedStreaming(Json body) {
@@ -30,7 +31,9 @@ class WaysOfLoading : public ServeTest {
     const Answer answer = Load(body);
     ASSERT_EQ(answer.status, 200) << answer.text;
     EXPECT_TRUE(answer.body["decision"]["streams"].get<bool>()) << answer.text;
-    EXPECT_GT(answer.body["decision"]["streamed_bytes_per_pass"].get<uint64_t>() + answer.body["decision"]["expert_cache_bytes"].get<uint64_t>(), 0u);
+    EXPECT_GT(answer.body["decision"]["streamed_bytes_per_pass"].get<uint64_t>() +
+                  answer.body["decision"]["expert_cache_bytes"].get<uint64_t>(),
+              0u);
     EXPECT_EQ(answer.body["configuration"]["flash_mode"], "on");
   }
 };
@@ -52,7 +55,9 @@ TEST_F(WaysOfLoading, FirstRequestToAModelNotYetLoaded) {
 
 TEST_F(WaysOfLoading, TheModelOfTheCommandLine) {
   ASSERT_TRUE(StartServer({CommandTest::Model(), "--flash-mode", "on", "--weights-ram", "4M"}));
-  ExpectStreamed(kDense, [&] { EXPECT_EQ(Post("/v1/completions", {{"prompt", "It is"}, {"max_tokens", 4}}).status, 200); });
+  ExpectStreamed(kDense, [&] {
+    EXPECT_EQ(Post("/v1/completions", {{"prompt", "It is"}, {"max_tokens", 4}}).status, 200);
+  });
 }
 
 TEST_F(WaysOfLoading, SeveralSlots) {
@@ -68,7 +73,11 @@ TEST_F(WaysOfLoading, SeveralSlots) {
 
 TEST_F(WaysOfLoading, Draft) {
   ASSERT_TRUE(StartServer());
-  ExpectLoadedStreaming({{"model", kDense}, {"draft_model", kDraft}, {"kv_cache_type", "q8_0"}, {"flash_ram_gb", 0.0098}, {"draft_tokens", 3}});
+  ExpectLoadedStreaming({{"model", kDense},
+                         {"draft_model", kDraft},
+                         {"kv_cache_type", "q8_0"},
+                         {"flash_ram_gb", 0.0098},
+                         {"draft_tokens", 3}});
   ExpectStreamed(kDense, [&] {
     const Answer answer = Post("/completion", {{"prompt", "It is a truth"}, {"n_predict", 16}, {"temperature", 0}});
     EXPECT_GT(answer.body["timings"].value("draft_n", 0), 0) << answer.text;
@@ -95,7 +104,11 @@ TEST_F(WaysOfLoading, EmbeddingsAsLongAsTheContext) {
   for (int i = 0; i < 300; ++i) input += "It is a truth ";
   const auto embed = [&] { return Post("/v1/embeddings", {{"model", kDense}, {"input", input}}); };
   for (const char* mode : {"on", "off"}) {
-    const Answer loaded = Load({{"model", kDense}, {"embedding", true}, {"context_length", 2048}, {"flash_mode", mode}, {"flash_ram_gb", mode == std::string("on") ? Json(0.004) : Json()}});
+    const Answer loaded = Load({{"model", kDense},
+                                {"embedding", true},
+                                {"context_length", 2048},
+                                {"flash_mode", mode},
+                                {"flash_ram_gb", mode == std::string("on") ? Json(0.004) : Json()}});
     ASSERT_EQ(loaded.status, 200) << loaded.text;
     const Answer answer = embed();
     ASSERT_EQ(answer.status, 200) << answer.text;
@@ -104,7 +117,9 @@ TEST_F(WaysOfLoading, EmbeddingsAsLongAsTheContext) {
   }
   // Such wide passes are in the plan.
   const auto compute = [&](const char* context) {
-    return Get(std::string("/api/v1/models/estimate?model=") + kDense + "&embedding=true&context_length=" + context).body["memory"].value("compute_bytes", uint64_t{0});
+    return Get(std::string("/api/v1/models/estimate?model=") + kDense + "&embedding=true&context_length=" + context)
+        .body["memory"]
+        .value("compute_bytes", uint64_t{0});
   };
   EXPECT_GT(compute("2048"), 2 * compute("512"));
   ASSERT_EQ(Load({{"model", kDense}, {"embedding", true}, {"context_length", 512}}).status, 200);
@@ -117,8 +132,12 @@ TEST_F(WaysOfLoading, Projector) {
   GgufBuilder builder;
   builder.Text("general.architecture", "clip").Text("general.type", "mmproj").U32("general.file_type", 0);
   builder.Bool("clip.has_vision_encoder", true).Text("clip.projector_type", "mlp").Bool("clip.use_gelu", true);
-  builder.U32("clip.vision.image_size", 28).U32("clip.vision.patch_size", 14).U32("clip.vision.embedding_length", kWidth);
-  builder.U32("clip.vision.feed_forward_length", kFeedForward).U32("clip.vision.projection_dim", kText).U32("clip.vision.block_count", 2);
+  builder.U32("clip.vision.image_size", 28)
+      .U32("clip.vision.patch_size", 14)
+      .U32("clip.vision.embedding_length", kWidth);
+  builder.U32("clip.vision.feed_forward_length", kFeedForward)
+      .U32("clip.vision.projection_dim", kText)
+      .U32("clip.vision.block_count", 2);
   builder.U32("clip.vision.attention.head_count", 2).F32("clip.vision.attention.layer_norm_epsilon", 1e-5f);
   const float half[] = {0.5f, 0.5f, 0.5f};
   const std::string halves(reinterpret_cast<const char*>(half), sizeof half);
@@ -161,10 +180,15 @@ TEST_F(WaysOfLoading, Projector) {
   ExpectLoadedStreaming({{"model", id}});
   EXPECT_TRUE(Has(Model(id)["loaded"]["configuration"]["projector"], "mmproj")) << "found beside the model";
   ExpectStreamed(id, [&] {
-    const std::string image = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+    const std::string image =
+        "data:image/"
+        "png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
     // Text last: llama-server 0.7.0 aborts on a prompt that ends with an image.
-    const Json content = {{{"type", "image_url"}, {"image_url", {{"url", image}}}}, {{"type", "text"}, {"text", "It is"}}};
-    const Answer answer = Post("/v1/chat/completions", {{"model", id}, {"max_tokens", 4}, {"messages", {{{"role", "user"}, {"content", content}}}}});
+    const Json content = {{{"type", "image_url"}, {"image_url", {{"url", image}}}},
+                          {{"type", "text"}, {"text", "It is"}}};
+    const Answer answer =
+        Post("/v1/chat/completions",
+             {{"model", id}, {"max_tokens", 4}, {"messages", {{{"role", "user"}, {"content", content}}}}});
     EXPECT_EQ(answer.status, 200) << answer.text;
   });
 }
@@ -175,13 +199,16 @@ TEST_F(WaysOfLoading, AnotherLoadModeStreamsAllTheSame) {
 }
 
 // llama.cpp's programs, of which llama-server runs without the library.
-std::string EngineOutOfReach(const cli::TemporaryTree& tree) {
-  const std::filesystem::path real = std::string(HEADRACE_ENGINE_PREFIX) + "/usr/bin", bin = tree.Path("engine/usr/bin");
+std::string EngineOutOfReach(const TemporaryTree& tree) {
+  const std::filesystem::path real = std::string(HEADRACE_ENGINE_PREFIX) + "/usr/bin",
+                              bin = tree.Path("engine/usr/bin");
   std::filesystem::create_directories(bin);
   for (const auto& program : std::filesystem::directory_iterator(real)) {
-    if (program.path().filename() != "llama-server") std::filesystem::create_symlink(program.path(), bin / program.path().filename());
+    if (program.path().filename() != "llama-server")
+      std::filesystem::create_symlink(program.path(), bin / program.path().filename());
   }
-  std::ofstream(bin / "llama-server") << "#!/bin/sh\nunset LD_PRELOAD\nexec '" << (real / "llama-server").string() << "' \"$@\"\n";
+  std::ofstream(bin / "llama-server") << "#!/bin/sh\nunset LD_PRELOAD\nexec '" << (real / "llama-server").string()
+                                      << "' \"$@\"\n";
   std::filesystem::permissions(bin / "llama-server", std::filesystem::perms::owner_all);
   return tree.Path("engine");
 }

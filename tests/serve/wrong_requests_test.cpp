@@ -16,7 +16,10 @@ class WrongRequests : public ServeTest {
     client.CloseSending();
     return client.Read();
   }
-  static std::string Nested(int depth, const std::string& key) { return "{\"" + key + "\":" + std::string(static_cast<size_t>(depth), '[') + std::string(static_cast<size_t>(depth), ']') + ",\"max_tokens\":1}"; }
+  static std::string Nested(int depth, const std::string& key) {
+    return "{\"" + key + "\":" + std::string(static_cast<size_t>(depth), '[') +
+           std::string(static_cast<size_t>(depth), ']') + ",\"max_tokens\":1}";
+  }
 };
 
 TEST_F(WrongRequests, OfHttp) {
@@ -70,12 +73,20 @@ TEST_F(WrongRequests, WhatIsUnusualIsNotWrong) {
   const std::string host = "Host: localhost\r\n";
   EXPECT_EQ(Raw("GET http://127.0.0.1:1/health HTTP/1.1\r\n" + host + "\r\n").status, 200) << "a whole address";
   EXPECT_EQ(Raw("GET http://localhost HTTP/1.1\r\n" + host + "\r\n").status, 200);
-  EXPECT_EQ(Raw("GET /health HTTP/1.1\r\n" + host + "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n").status, 200);
-  EXPECT_EQ(Raw("GET /health HTTP/1.1\r\n" + host + "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: eA==\r\nSec-WebSocket-Version: 13\r\n\r\n").status, 200);
+  EXPECT_EQ(Raw("GET /health HTTP/1.1\r\n" + host +
+                "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n")
+                .status,
+            200);
+  EXPECT_EQ(
+      Raw("GET /health HTTP/1.1\r\n" + host +
+          "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: eA==\r\nSec-WebSocket-Version: 13\r\n\r\n")
+          .status,
+      200);
   const HttpResponse old = Raw("GET /health HTTP/1.0\r\n\r\n");
   EXPECT_EQ(old.status, 200);
   EXPECT_EQ(old.headers.at("transfer-encoding"), "") << "it knows no chunks";
-  const std::string body = Json{{"model", kDense}, {"prompt", "It is"}, {"max_tokens", 3}, {"stream", true}}.dump(), length = std::to_string(body.size());
+  const std::string body = Json{{"model", kDense}, {"prompt", "It is"}, {"max_tokens", 3}, {"stream", true}}.dump(),
+                    length = std::to_string(body.size());
   const HttpResponse stream = Raw("POST /v1/completions HTTP/1.0\r\nContent-Length: " + length + "\r\n\r\n" + body);
   EXPECT_EQ(stream.status, 200) << "its end is the end of the connection";
   EXPECT_EQ(stream.headers.at("transfer-encoding"), "");
@@ -89,19 +100,22 @@ TEST_F(WrongRequests, WhatIsUnusualIsNotWrong) {
   EXPECT_TRUE(Has(chunks.Read().body, "[DONE]"));
   // Several requests at once are answered in their order.
   HttpClient pipeline(port_);
-  pipeline.SendRaw("GET /health HTTP/1.1\r\n" + host + "\r\nPOST /v1/completions HTTP/1.1\r\n" + host + "Content-Length: " + length + "\r\n\r\n" + body +
-                   "GET /nothing HTTP/1.1\r\n" + host + "\r\nHEAD /health HTTP/1.1\r\n" + host + "\r\n");
+  pipeline.SendRaw("GET /health HTTP/1.1\r\n" + host + "\r\nPOST /v1/completions HTTP/1.1\r\n" + host +
+                   "Content-Length: " + length + "\r\n\r\n" + body + "GET /nothing HTTP/1.1\r\n" + host +
+                   "\r\nHEAD /health HTTP/1.1\r\n" + host + "\r\n");
   EXPECT_EQ(pipeline.Read().body, "{\"status\":\"ok\"}\n");
   EXPECT_TRUE(Has(pipeline.Read().body, "[DONE]"));
   EXPECT_EQ(pipeline.Read().status, 404);
   EXPECT_EQ(pipeline.ReadHead().status, 200);
   HttpClient expects(port_);
-  expects.SendRaw("POST /v1/completions HTTP/1.1\r\n" + host + "Expect: 100-continue\r\nContent-Length: " + length + "\r\n\r\n");
+  expects.SendRaw("POST /v1/completions HTTP/1.1\r\n" + host + "Expect: 100-continue\r\nContent-Length: " + length +
+                  "\r\n\r\n");
   EXPECT_EQ(expects.ReadHead().status, 100);
   expects.SendRaw(body);
   EXPECT_TRUE(Has(expects.Read().body, "[DONE]"));
   HttpClient refused(port_);
-  refused.SendRaw("POST /v1/completions HTTP/1.1\r\n" + host + "Expect: 100-continue\r\nContent-Length: 99000000\r\n\r\n");
+  refused.SendRaw("POST /v1/completions HTTP/1.1\r\n" + host +
+                  "Expect: 100-continue\r\nContent-Length: 99000000\r\n\r\n");
   EXPECT_EQ(refused.ReadHead().status, 413) << "before the body is sent";
 }
 
@@ -110,16 +124,21 @@ TEST_F(WrongRequests, JsonThatIsNestedDeep) {
   ASSERT_EQ(Complete(kDense, 1).status, 200);
   const auto children = Children();
   for (const int depth : {1000, 150'000, 1'000'000}) {
-    for (const char* path : {"/v1/completions", "/v1/chat/completions", "/v1/completions?model=austen-dense-q4_0", "/tokenize", "/slots/0", "/nothing",
-                             "/api/v1/models/load", "/api/v1/models/unload"}) {
-      for (const char* key : {"prompt", "messages", "model"}) EXPECT_EQ(Ask("POST", path, Nested(depth, key)).status, 400) << path << key << depth;
+    for (const char* path : {"/v1/completions", "/v1/chat/completions", "/v1/completions?model=austen-dense-q4_0",
+                             "/tokenize", "/slots/0", "/nothing", "/api/v1/models/load", "/api/v1/models/unload"}) {
+      for (const char* key : {"prompt", "messages", "model"})
+        EXPECT_EQ(Ask("POST", path, Nested(depth, key)).status, 400) << path << key << depth;
     }
     for (const char* type : {"multipart/form-data; boundary=x", "image/png", "text/plain", ""}) {
       EXPECT_EQ(Ask("POST", "/v1/completions", Nested(depth, "prompt"), {{"Content-Type", type}}).status, 400) << type;
-      EXPECT_EQ(Ask("POST", "/v1/completions", "\xef\xbb\xbf" + Nested(depth, "prompt"), {{"Content-Type", type}}).status, 400) << type;
+      EXPECT_EQ(
+          Ask("POST", "/v1/completions", "\xef\xbb\xbf" + Nested(depth, "prompt"), {{"Content-Type", type}}).status,
+          400)
+          << type;
     }
   }
-  EXPECT_EQ(Get("/api/v1/models/estimate?model=austen-dense-q4_0&flash_ram_gb=" + std::string(50'000, '[')).status, 400);
+  EXPECT_EQ(Get("/api/v1/models/estimate?model=austen-dense-q4_0&flash_ram_gb=" + std::string(50'000, '[')).status,
+            400);
   EXPECT_GE(Ask("POST", "/v1/completions", Nested(100, "prompt")).status, 400) << "the engine's own answer";
   EXPECT_EQ(Complete(kDense, 1).status, 200);
   EXPECT_EQ(Children(), children);
@@ -127,9 +146,11 @@ TEST_F(WrongRequests, JsonThatIsNestedDeep) {
 
 TEST_F(WrongRequests, OtherJsonThatIsNone) {
   ASSERT_TRUE(StartServer());
-  for (const char* body : {R"({"model": "a", "model": "b"})", R"({"prompt": "\ud800"})", "{\"prompt\": \"\xff\"}", R"({"max_tokens": 1e999})", R"({"max_tokens": 1} {})",
-                           "\"text\"", "7", "null", R"({"model": {}})", "{\"\xc3\": 1}"}) {
-    for (const char* path : {"/v1/completions", "/v1/chat/completions", "/api/v1/models/load", "/api/v1/models/unload"}) {
+  for (const char* body : {R"({"model": "a", "model": "b"})", R"({"prompt": "\ud800"})", "{\"prompt\": \"\xff\"}",
+                           R"({"max_tokens": 1e999})", R"({"max_tokens": 1} {})", "\"text\"", "7", "null",
+                           R"({"model": {}})", "{\"\xc3\": 1}"}) {
+    for (const char* path :
+         {"/v1/completions", "/v1/chat/completions", "/api/v1/models/load", "/api/v1/models/unload"}) {
       const Answer answer = Ask("POST", path, body);
       EXPECT_EQ(answer.status, 400) << path << body << answer.text;
       EXPECT_FALSE(answer.Error().empty()) << path << body << answer.text;
@@ -138,7 +159,11 @@ TEST_F(WrongRequests, OtherJsonThatIsNone) {
   EXPECT_EQ(Ask("POST", "/v1/completions", std::string("{}\0{", 4)).status, 400);
   for (const char* value : {"123456789012345678901234567890", "-1", "18446744073709551615", "1e300"}) {
     for (const char* key : {"context_length", "slots", "ram_gb", "draft_tokens"}) {
-      EXPECT_EQ(Ask("POST", "/api/v1/models/load", std::string("{\"model\": \"") + kDense + "\", \"" + key + "\": " + value + "}").status, 400) << key << value;
+      EXPECT_EQ(Ask("POST", "/api/v1/models/load",
+                    std::string("{\"model\": \"") + kDense + "\", \"" + key + "\": " + value + "}")
+                    .status,
+                400)
+          << key << value;
     }
   }
   EXPECT_EQ(Get("/api/v1/models/estimate?model=austen-dense-q4_0&prompt_tokens=18446744073709551615").status, 200);
@@ -162,17 +187,22 @@ TEST_F(WrongRequests, OnlyWorkLoadsAModel) {
     }
   }
   EXPECT_EQ(Ask("OPTIONS", "*").status, 400);
-  for (const char* path : {"/nothing", "/v1/chat/completions/", "/v1/chat", "//v1/completions", "/models/load", "/api/nothing"}) {
-    for (const std::string& text : {body, std::string("{}")}) EXPECT_EQ(Ask("POST", path, text).status, 404) << path << text;
+  for (const char* path :
+       {"/nothing", "/v1/chat/completions/", "/v1/chat", "//v1/completions", "/models/load", "/api/nothing"}) {
+    for (const std::string& text : {body, std::string("{}")})
+      EXPECT_EQ(Ask("POST", path, text).status, 404) << path << text;
     EXPECT_EQ(Get(std::string(path) + "?model=only").status, 404) << path;
   }
-  for (const char* path : {"/", "/health", "/v1/models", "/v1/models/only", "/metrics"}) EXPECT_EQ(Ask("POST", path, body).status, 405) << path;
+  for (const char* path : {"/", "/health", "/v1/models", "/v1/models/only", "/metrics"})
+    EXPECT_EQ(Ask("POST", path, body).status, 405) << path;
   for (const char* path : {"/v1/chat/completions", "/completion", "/tokenize"}) {
     EXPECT_EQ(Get(std::string(path) + "?model=only").status, 405) << path;
     EXPECT_EQ(Ask("HEAD", std::string(path) + "?model=only").status, 405) << path;
   }
-  for (const char* path : {"/props", "/slots", "/metrics", "/lora-adapters"}) EXPECT_EQ(Ask("HEAD", std::string(path) + "?model=only").status, 404) << path;
-  for (const char* path : {"/slots?model=only", "/metrics?model=only", "/props"}) EXPECT_EQ(Get(path).status, 404) << path;
+  for (const char* path : {"/props", "/slots", "/metrics", "/lora-adapters"})
+    EXPECT_EQ(Ask("HEAD", std::string(path) + "?model=only").status, 404) << path;
+  for (const char* path : {"/slots?model=only", "/metrics?model=only", "/props"})
+    EXPECT_EQ(Get(path).status, 404) << path;
   EXPECT_EQ(Ask("POST", "/slots/0?action=erase&model=only", "{}").status, 404);
   EXPECT_EQ(Model("only")["state"], "unloaded");
   EXPECT_TRUE(Children().empty());

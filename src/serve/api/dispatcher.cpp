@@ -2,13 +2,13 @@
 
 #include <fmt/format.h>
 
+#include "http/web_files.h"
 #include "serve/api/endpoints.h"
-#include "serve/models/model_json.h"
 #include "serve/api/plain_form.h"
 #include "serve/api/relay.h"
 #include "serve/api/request_check.h"
 #include "serve/api/requested_model.h"
-#include "http/web_files.h"
+#include "serve/models/model_json.h"
 
 namespace headrace::serve {
 namespace {
@@ -28,8 +28,8 @@ const char* OwnMethod(std::string_view path) {
   return path == kLoad || path == kUnload ? "POST" : nullptr;
 }
 
-// Not inside the coroutines: GCC 12 cannot compile lists in braces there, and destroys twice what ?: makes in the arguments
-// of a co_await.
+// Not inside the coroutines: GCC 12 cannot compile lists in braces there, and destroys twice what ?: makes in the
+// arguments of a co_await.
 Reply HealthReply() { return JsonReply({{"status", "ok"}}); }
 
 }  // namespace
@@ -53,7 +53,8 @@ Task<bool> Dispatcher::HandleOwn(Exchange& exchange) {
   const bool reads = request.reads();
   const char* right = OwnMethod(path);
   const WebFile* file = FindWebFile(path);
-  const bool health = path == "/health" || path == "/v1/health", metrics = path == "/metrics" && request.Query("model").empty();
+  const bool health = path == "/health" || path == "/v1/health",
+             metrics = path == "/metrics" && request.Query("model").empty();
   const bool models = path == "/v1/models" || path == "/models";
   if (!reads && request.method != "POST") {
     co_await exchange.Send(WrongMethodReply(request.method, right != nullptr ? right : "GET, HEAD, POST"));
@@ -124,15 +125,19 @@ Task<Result<std::string>> Dispatcher::ModelFor(Exchange& exchange) {
   // A browser that looks for an icon names none.
   const Request& request = exchange.request();
   if (request.reads() || !EndpointOf(request.path).posted) {
-    co_return Status(Code::kNotFound, fmt::format("there is no {} here, and no model is loaded that could answer", request.path));
+    co_return Status(Code::kNotFound,
+                     fmt::format("there is no {} here, and no model is loaded that could answer", request.path));
   }
-  co_return Status(Code::kInvalidArgument, "there are several models: name one with \"model\"; GET /v1/models lists them");
+  co_return Status(Code::kInvalidArgument,
+                   "there are several models: name one with \"model\"; GET /v1/models lists them");
 }
 
 Result<Lease> Dispatcher::LeaseLoaded(const std::string& id) const {
   const auto model = manager_.Get(id);
   if (model == nullptr) {
-    return Status(Code::kNotFound, fmt::format("{} is not loaded, and this request is no reason to load it: POST /api/v1/models/load does", id));
+    return Status(
+        Code::kNotFound,
+        fmt::format("{} is not loaded, and this request is no reason to load it: POST /api/v1/models/load does", id));
   }
   if (model->state() == ModelState::kLoaded) return Lease(model);
   return Status(Code::kCancelled, fmt::format("{} is {}", id, ToString(model->state())));
@@ -152,7 +157,8 @@ Task<> Dispatcher::HandleModel(Exchange& exchange) {
     co_return;
   }
   // A request that names no model reads from one that is there.
-  const bool read_loads = request.method == "GET" && endpoint.read_loads && (manager_.Get(*id) != nullptr || !request.Query("model").empty());
+  const bool read_loads = request.method == "GET" && endpoint.read_loads &&
+                          (manager_.Get(*id) != nullptr || !request.Query("model").empty());
   std::optional<Result<Lease>> lease;
   if (reads ? read_loads : endpoint.post_loads) {
     lease.emplace(co_await manager_.Acquire(*id, WantsProbabilities(request.body)));

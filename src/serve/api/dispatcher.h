@@ -2,11 +2,11 @@
 #pragma once
 
 #include "http/exchange.h"
-#include "serve/models/model_manager.h"
 #include "serve/api/lmstudio_api.h"
 #include "serve/api/models_api.h"
 #include "serve/api/ollama_api.h"
 #include "serve/api/stats_api.h"
+#include "serve/models/model_manager.h"
 
 namespace headrace::serve {
 

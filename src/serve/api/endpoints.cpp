@@ -6,11 +6,32 @@
 namespace headrace::serve {
 namespace {
 
-constexpr std::string_view kWork[] = {
-    "/v1/chat/completions", "/chat/completions", "/v1/completions", "/completions", "/completion", "/v1/responses", "/responses",
-    "/v1/messages", "/infill", "/v1/embeddings", "/embeddings", "/embedding", "/v1/rerank", "/rerank", "/v1/reranking", "/reranking",
-    "/tokenize", "/detokenize", "/apply-template", "/v1/messages/count_tokens", "/v1/chat/completions/input_tokens", "/chat/completions/input_tokens",
-    "/v1/responses/input_tokens", "/responses/input_tokens", "/v1/audio/transcriptions", "/audio/transcriptions"};
+constexpr std::string_view kWork[] = {"/v1/chat/completions",
+                                      "/chat/completions",
+                                      "/v1/completions",
+                                      "/completions",
+                                      "/completion",
+                                      "/v1/responses",
+                                      "/responses",
+                                      "/v1/messages",
+                                      "/infill",
+                                      "/v1/embeddings",
+                                      "/embeddings",
+                                      "/embedding",
+                                      "/v1/rerank",
+                                      "/rerank",
+                                      "/v1/reranking",
+                                      "/reranking",
+                                      "/tokenize",
+                                      "/detokenize",
+                                      "/apply-template",
+                                      "/v1/messages/count_tokens",
+                                      "/v1/chat/completions/input_tokens",
+                                      "/chat/completions/input_tokens",
+                                      "/v1/responses/input_tokens",
+                                      "/responses/input_tokens",
+                                      "/v1/audio/transcriptions",
+                                      "/audio/transcriptions"};
 // What is there of a loaded process, and is set in it.
 constexpr std::string_view kState[] = {"/slots", "/lora-adapters"};
 constexpr std::string_view kOneSlot = "/slots/";

@@ -6,12 +6,14 @@ namespace headrace::serve {
 namespace {
 
 TEST(Endpoints, OnlyWorkLoadsAModel) {
-  for (const char* path : {"/v1/chat/completions", "/completion", "/v1/embeddings", "/rerank", "/tokenize", "/v1/messages"}) {
+  for (const char* path :
+       {"/v1/chat/completions", "/completion", "/v1/embeddings", "/rerank", "/tokenize", "/v1/messages"}) {
     EXPECT_TRUE(EndpointOf(path).post_loads && EndpointOf(path).posted) << path;
     EXPECT_FALSE(EndpointOf(path).read) << path;
   }
-  for (const char* path : {"/", "/index.html", "/v1", "/v1/chat/completions/", "//v1/chat/completions", "/V1/chat/completions", "/slots", "/slots/0", "/metrics",
-                           "/lora-adapters", "/props", "/anything", ""}) {
+  for (const char* path :
+       {"/", "/index.html", "/v1", "/v1/chat/completions/", "//v1/chat/completions", "/V1/chat/completions", "/slots",
+        "/slots/0", "/metrics", "/lora-adapters", "/props", "/anything", ""}) {
     EXPECT_FALSE(EndpointOf(path).post_loads) << path;
   }
   EXPECT_TRUE(EndpointOf("/props").read_loads);

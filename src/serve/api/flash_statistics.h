@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "report/statistics.h"
 #include "http/http.h"
+#include "report/statistics.h"
 
 namespace headrace::serve {
 

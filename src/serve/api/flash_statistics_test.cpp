@@ -21,7 +21,8 @@ TEST(FlashStatistics, RatesAreDifferences) {
   EXPECT_EQ(rates["busy_share"], 1);
   EXPECT_TRUE(rates["expert_hit_share"].is_null());
   EXPECT_EQ(rates["tokens_per_pass"], 2.2);
-  EXPECT_EQ(FlashStatisticsJson(after)["widths"].dump(), R"([{"passes":3,"s":1e-07,"tokens":3},{"passes":2,"s":1e-07,"tokens":8}])");
+  EXPECT_EQ(FlashStatisticsJson(after)["widths"].dump(),
+            R"([{"passes":3,"s":1e-07,"tokens":3},{"passes":2,"s":1e-07,"tokens":8}])");
   rates = FlashRatesJson(after, after, 1);
   EXPECT_EQ(rates["read_bytes_per_s"], 0);
   EXPECT_TRUE(rates["decode_tokens_per_s"].is_null());
@@ -34,8 +35,13 @@ TEST(FlashStatistics, RatesAreDifferences) {
 TEST(FlashStatistics, MetricsHaveOneFamilyEachAndEscapedNames) {
   cli::Statistics statistics;
   statistics.bytes_read = 7;
-  const std::string text = RenderMetrics({{"a\"b\\c", true, 1, 5, 0, statistics}, {"off", true, 0, 2, 1, std::nullopt}});
-  EXPECT_NE(text.find("# TYPE headrace_flash_read_bytes_total counter\nheadrace_flash_read_bytes_total{model=\"a\\\"b\\\\c\"} 7\n"), std::string::npos) << text;
+  const std::string text =
+      RenderMetrics({{"a\"b\\c", true, 1, 5, 0, statistics}, {"off", true, 0, 2, 1, std::nullopt}});
+  EXPECT_NE(
+      text.find(
+          "# TYPE headrace_flash_read_bytes_total counter\nheadrace_flash_read_bytes_total{model=\"a\\\"b\\\\c\"} 7\n"),
+      std::string::npos)
+      << text;
   EXPECT_NE(text.find("headrace_restarts_total{model=\"off\"} 1\n"), std::string::npos) << text;
   EXPECT_EQ(text.find("read_bytes_total{model=\"off\"}"), std::string::npos) << text;
   EXPECT_EQ(RenderMetrics({}), "");

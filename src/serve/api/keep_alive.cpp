@@ -9,7 +9,7 @@
 namespace headrace::serve {
 namespace {
 
-constexpr double kLongestKept = 1e9;   // s; longer is for ever
+constexpr double kLongestKept = 1e9;  // s; longer is for ever
 
 // In seconds; nullopt when it is none.
 std::optional<double> SecondsIn(std::string_view text) {
@@ -24,7 +24,13 @@ std::optional<double> SecondsIn(std::string_view text) {
     text.remove_prefix(static_cast<size_t>(end - text.data()));
     const std::string unit(text.substr(0, std::min(text.find_first_of("0123456789."), text.size())));
     text.remove_prefix(unit.size());
-    const double factor = unit.empty() || unit == "s" ? 1 : unit == "m" ? 60 : unit == "h" ? 3600 : unit == "ms" ? 1e-3 : unit == "us" ? 1e-6 : unit == "ns" ? 1e-9 : 0;
+    const double factor = unit.empty() || unit == "s" ? 1
+                          : unit == "m"               ? 60
+                          : unit == "h"               ? 3600
+                          : unit == "ms"              ? 1e-3
+                          : unit == "us"              ? 1e-6
+                          : unit == "ns"              ? 1e-9
+                                                      : 0;
     if (factor == 0) return std::nullopt;
     seconds += number * factor;
   }
@@ -35,8 +41,13 @@ std::optional<double> SecondsIn(std::string_view text) {
 
 Result<KeepAlive> ParseKeepAlive(const Json& value) {
   if (value.is_null()) return KeepAlive();
-  const auto seconds = value.is_number() ? std::optional(value.get<double>()) : value.is_string() ? SecondsIn(value.get<std::string>()) : std::nullopt;
-  if (!seconds) return Status(Code::kInvalidArgument, "keep_alive is not understood: write seconds, or a text like \"5m\"; 0 unloads the model, -1 keeps it");
+  const auto seconds = value.is_number()   ? std::optional(value.get<double>())
+                       : value.is_string() ? SecondsIn(value.get<std::string>())
+                                           : std::nullopt;
+  if (!seconds)
+    return Status(
+        Code::kInvalidArgument,
+        "keep_alive is not understood: write seconds, or a text like \"5m\"; 0 unloads the model, -1 keeps it");
   if (*seconds < 0 || *seconds > kLongestKept) return KeepAlive{KeepAlive::Kind::kForEver};
   if (*seconds == 0) return KeepAlive{KeepAlive::Kind::kAtOnce};
   return KeepAlive{KeepAlive::Kind::kTime, std::chrono::seconds(static_cast<int64_t>(std::ceil(*seconds)))};

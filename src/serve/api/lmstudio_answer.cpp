@@ -45,8 +45,14 @@ Json LmStudioModel(const ModelEntry& entry, const std::string& name, const Model
 Json LmStudioAbout(const Model& model, const std::string& engine_version) {
   const ModelEntry& entry = model.plan().entry;
   return {{"model_info",
-           {{"arch", entry.architecture}, {"quant", entry.quantization}, {"format", "gguf"}, {"context_length", model.context > 0 ? model.context : model.plan().context}}},
-          {"runtime", {{"name", "headrace " HEADRACE_VERSION ", llama.cpp"}, {"version", engine_version}, {"supported_formats", {"gguf"}}}}};
+           {{"arch", entry.architecture},
+            {"quant", entry.quantization},
+            {"format", "gguf"},
+            {"context_length", model.context > 0 ? model.context : model.plan().context}}},
+          {"runtime",
+           {{"name", "headrace " HEADRACE_VERSION ", llama.cpp"},
+            {"version", engine_version},
+            {"supported_formats", {"gguf"}}}}};
 }
 
 void LmStudioAnswer::Begin(AnswerHead& head) {
@@ -84,6 +90,8 @@ std::string LmStudioAnswer::Finish() {
   return status_ == 200 && json.is_object() ? Dump(Completed(json)) + "\n" : body_;
 }
 
-std::optional<std::string> LmStudioAnswer::Broken(std::string_view why) { return is_event_stream_ ? std::optional(ErrorEvent("", why)) : std::nullopt; }
+std::optional<std::string> LmStudioAnswer::Broken(std::string_view why) {
+  return is_event_stream_ ? std::optional(ErrorEvent("", why)) : std::nullopt;
+}
 
 }  // namespace headrace::serve

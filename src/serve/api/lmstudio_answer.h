@@ -3,9 +3,9 @@
 
 #include <string>
 
-#include "serve/api/answer_form.h"
-#include "llama_server/child_output.h"
 #include "http/event_reader.h"
+#include "llama_server/child_output.h"
+#include "serve/api/answer_form.h"
 #include "serve/models/model.h"
 
 namespace headrace::serve {
@@ -35,9 +35,9 @@ class LmStudioAnswer : public AnswerForm {
   const Json about_;
   int status_ = 200;
   bool is_event_stream_ = false;
-  std::string end_;            // OpenAI's finish_reason, once it came
+  std::string end_;  // OpenAI's finish_reason, once it came
   EventReader events_;
-  std::string body_;           // of what does not come in events
+  std::string body_;  // of what does not come in events
 };
 
 }  // namespace headrace::serve

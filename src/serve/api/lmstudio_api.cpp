@@ -63,7 +63,10 @@ Task<> LmStudioApi::Compute(Exchange& exchange, std::string path) {
   if (id.ok() && !id->empty()) id = co_await manager_.IdForWork(*name);
   if (id.ok() && id->empty()) {
     const auto standard = co_await manager_.DefaultModel();
-    id = standard ? Result<std::string>(*standard) : Result<std::string>(Status(Code::kInvalidArgument, "there are several models: name one with \"model\"; GET /api/v0/models lists them"));
+    id = standard ? Result<std::string>(*standard)
+                  : Result<std::string>(
+                        Status(Code::kInvalidArgument,
+                               "there are several models: name one with \"model\"; GET /api/v0/models lists them"));
   }
   if (!id.ok()) {
     co_await exchange.Send(ErrorReply(id.status()));

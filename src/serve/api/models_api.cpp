@@ -5,9 +5,9 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
-#include "serve/models/estimate.h"
 #include "http/events.h"
 #include "http/json_fields.h"
+#include "serve/models/estimate.h"
 #include "serve/models/model_json.h"
 
 namespace headrace::serve {
@@ -34,7 +34,8 @@ Task<> ModelsApi::List(Exchange& exchange) {
   const auto entries = co_await manager_.Scan();
   Json models = Json::array();
   for (const ModelEntry& entry : entries) {
-    models.push_back(ModelJson(entry, manager_.Get(entry.id).get(), manager_.LastError(entry.id), manager_.Remembered(entry)));
+    models.push_back(
+        ModelJson(entry, manager_.Get(entry.id).get(), manager_.LastError(entry.id), manager_.Remembered(entry)));
   }
   const auto room = co_await manager_.Room();
   const auto info = ReadTextFile("/proc/meminfo");
@@ -50,8 +51,11 @@ Task<> ModelsApi::List(Exchange& exchange) {
   body["memory"]["ram_bytes"] = settings_.total_bytes > 0 ? Json(settings_.total_bytes) : Json();
   body["memory"]["devices"] = Json::array();
   for (const cli::Device& device : room.devices) {
-    body["memory"]["devices"].push_back({{"name", device.name}, {"description", device.description}, {"total_bytes", device.total_bytes},
-                                         {"free_bytes", device.free_bytes}, {"shares_memory", device.shares_memory}});
+    body["memory"]["devices"].push_back({{"name", device.name},
+                                         {"description", device.description},
+                                         {"total_bytes", device.total_bytes},
+                                         {"free_bytes", device.free_bytes},
+                                         {"shares_memory", device.shares_memory}});
   }
   body["models_max"] = settings_.models_max;
   body["ttl_s"] = settings_.ttl.count();

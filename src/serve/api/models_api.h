@@ -9,7 +9,8 @@ namespace headrace::serve {
 // All arguments outlive it.
 class ModelsApi {
  public:
-  ModelsApi(const Executor& executor, asio::thread_pool& worker, const Settings& settings, const ConfigStore& store, ModelManager& manager)
+  ModelsApi(const Executor& executor, asio::thread_pool& worker, const Settings& settings, const ConfigStore& store,
+            ModelManager& manager)
       : executor_(executor), worker_(worker), settings_(settings), store_(store), manager_(manager) {}
 
   Task<> List(Exchange& exchange);

@@ -39,7 +39,8 @@ Json ToolCallCollector::Calls() const {
   for (const Call& call : calls_) {
     const auto parsed = ParseJson(call.arguments);
     const Json arguments = call.arguments.empty() ? Json::object() : parsed.ok() ? *parsed : Json(call.arguments);
-    list.push_back({{"id", call.id}, {"function", {{"index", list.size()}, {"name", call.name}, {"arguments", arguments}}}});
+    list.push_back(
+        {{"id", call.id}, {"function", {{"index", list.size()}, {"name", call.name}, {"arguments", arguments}}}});
   }
   return list;
 }
@@ -58,7 +59,8 @@ Reply OllamaError(const Reply& reply) {
   return result;
 }
 
-OllamaAnswer::OllamaAnswer(OllamaRequest::Kind kind, std::string model, bool stream, bool completion, Clock::time_point begin, Clock::duration load)
+OllamaAnswer::OllamaAnswer(OllamaRequest::Kind kind, std::string model, bool stream, bool completion,
+                           Clock::time_point begin, Clock::duration load)
     : kind_(kind), model_(std::move(model)), stream_(stream), completion_(completion), begin_(begin), load_(load) {}
 
 Reply OllamaAnswer::Refusal(Reply reply) const { return OllamaError(reply); }

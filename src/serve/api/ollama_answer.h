@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "serve/api/answer_form.h"
-#include "llama_server/child_output.h"
 #include "http/event_reader.h"
 #include "http/net.h"
+#include "llama_server/child_output.h"
+#include "serve/api/answer_form.h"
 #include "serve/api/ollama_request.h"
 
 namespace headrace::serve {
@@ -25,13 +25,14 @@ class ToolCallCollector {
   struct Call {
     std::string id, name, arguments;
   };
-  std::vector<Call> calls_;   // by index
+  std::vector<Call> calls_;  // by index
 };
 
 class OllamaAnswer : public AnswerForm {
  public:
   // `begin`: when the request came; `load`: how long it waited for the model.
-  OllamaAnswer(OllamaRequest::Kind kind, std::string model, bool stream, bool completion, Clock::time_point begin, Clock::duration load);
+  OllamaAnswer(OllamaRequest::Kind kind, std::string model, bool stream, bool completion, Clock::time_point begin,
+               Clock::duration load);
 
   Reply Refusal(Reply reply) const override;
   void Begin(AnswerHead& head) override;
@@ -57,7 +58,7 @@ class OllamaAnswer : public AnswerForm {
   const Clock::duration load_;
   int status_ = 200;
   EventReader events_;
-  std::string body_;                  // of what does not come in events
+  std::string body_;  // of what does not come in events
   ToolCallCollector calls_;
   std::string end_;
   std::optional<ChildTimings> timings_;

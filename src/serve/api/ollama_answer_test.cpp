@@ -5,11 +5,14 @@
 namespace headrace::serve {
 namespace {
 
-OllamaAnswer ChatAnswer(bool stream) { return OllamaAnswer(OllamaRequest::Kind::kChat, "m", stream, false, Clock::now(), Clock::duration(0)); }
+OllamaAnswer ChatAnswer(bool stream) {
+  return OllamaAnswer(OllamaRequest::Kind::kChat, "m", stream, false, Clock::now(), Clock::duration(0));
+}
 
 std::vector<Json> LinesOf(const std::string& text) {
   std::vector<Json> lines;
-  for (size_t at = 0, end = 0; (end = text.find('\n', at)) != std::string::npos; at = end + 1) lines.push_back(JsonOrNull(text.substr(at, end - at)));
+  for (size_t at = 0, end = 0; (end = text.find('\n', at)) != std::string::npos; at = end + 1)
+    lines.push_back(JsonOrNull(text.substr(at, end - at)));
   return lines;
 }
 
@@ -19,11 +22,16 @@ TEST(OllamaAnswer, CallsOfToolsComeWholeBeforeTheEnd) {
   head.content_length = 7;
   answer.Begin(head);
   EXPECT_FALSE(head.content_length);
-  std::string text = answer.Feed("data: {\"choices\": [{\"delta\": {\"reasoning_content\": \"hm\"}}]}\n\ndata: {\"choices\": [{\"delta\": {\"tool_calls\": [{\"index\": 0, \"id\": \"a\", "
-                                 "\"function\": {\"name\": \"look\", \"arguments\": \"{\\\"at\\\":\"}}]}}]}\n\nda");
-  text += answer.Feed("ta: {\"choices\": [{\"delta\": {\"tool_calls\": [{\"index\": 0, \"function\": {\"arguments\": \" 1}\"}}, {\"index\": 1, \"id\": \"b\", \"function\": {\"name\": \"go\"}}]}}]}\n\n"
-                      "data: {\"choices\": [{\"delta\": {}, \"finish_reason\": \"tool_calls\"}], \"timings\": {\"prompt_n\": 2, \"cache_n\": 3, \"predicted_n\": 4, \"prompt_ms\": 1.5, "
-                      "\"predicted_ms\": 2}}\n\ndata: [DONE]\n\n");
+  std::string text = answer.Feed(
+      "data: {\"choices\": [{\"delta\": {\"reasoning_content\": \"hm\"}}]}\n\ndata: {\"choices\": [{\"delta\": "
+      "{\"tool_calls\": [{\"index\": 0, \"id\": \"a\", "
+      "\"function\": {\"name\": \"look\", \"arguments\": \"{\\\"at\\\":\"}}]}}]}\n\nda");
+  text += answer.Feed(
+      "ta: {\"choices\": [{\"delta\": {\"tool_calls\": [{\"index\": 0, \"function\": {\"arguments\": \" 1}\"}}, "
+      "{\"index\": 1, \"id\": \"b\", \"function\": {\"name\": \"go\"}}]}}]}\n\n"
+      "data: {\"choices\": [{\"delta\": {}, \"finish_reason\": \"tool_calls\"}], \"timings\": {\"prompt_n\": 2, "
+      "\"cache_n\": 3, \"predicted_n\": 4, \"prompt_ms\": 1.5, "
+      "\"predicted_ms\": 2}}\n\ndata: [DONE]\n\n");
   text += answer.Finish();
   const auto lines = LinesOf(text);
   ASSERT_EQ(lines.size(), 3u) << text;
@@ -44,8 +52,14 @@ TEST(OllamaAnswer, AWholeOneHasThemToo) {
   OllamaAnswer answer = ChatAnswer(false);
   AnswerHead head;
   answer.Begin(head);
-  EXPECT_EQ(answer.Feed(R"({"choices": [{"message": {"content": null, "tool_calls": [{"id": "a", "type": "function", "function": {"name": "x", "arguments": "{}"}},)"), "");
-  EXPECT_EQ(answer.Feed(R"({"id": "b", "function": {"name": "y", "arguments": "no JSON"}}]}, "finish_reason": "tool_calls"}]})"), "");
+  EXPECT_EQ(
+      answer.Feed(
+          R"({"choices": [{"message": {"content": null, "tool_calls": [{"id": "a", "type": "function", "function": {"name": "x", "arguments": "{}"}},)"),
+      "");
+  EXPECT_EQ(
+      answer.Feed(
+          R"({"id": "b", "function": {"name": "y", "arguments": "no JSON"}}]}, "finish_reason": "tool_calls"}]})"),
+      "");
   const Json whole = JsonOrNull(answer.Finish());
   EXPECT_EQ(whole["message"]["tool_calls"].size(), 2u) << whole;
   EXPECT_EQ(whole["message"]["tool_calls"][1]["function"]["arguments"], "no JSON") << whole;
@@ -72,7 +86,8 @@ TEST(OllamaAnswer, WhatGoesWrongIsTold) {
 }
 
 TEST(OllamaAnswer, TimesAreReadByEveryClient) {
-  EXPECT_EQ(UtcText(std::chrono::system_clock::from_time_t(0) + std::chrono::milliseconds(1500)), "1970-01-01T00:00:01.500000000Z");
+  EXPECT_EQ(UtcText(std::chrono::system_clock::from_time_t(0) + std::chrono::milliseconds(1500)),
+            "1970-01-01T00:00:01.500000000Z");
 }
 
 }  // namespace

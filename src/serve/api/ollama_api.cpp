@@ -6,8 +6,8 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
-#include "llama_server/child_client.h"
 #include "http/json_fields.h"
+#include "llama_server/child_client.h"
 #include "serve/api/ollama_answer.h"
 #include "serve/api/ollama_embedding.h"
 #include "serve/api/ollama_models.h"
@@ -22,8 +22,8 @@ constexpr const char* kOllamaVersion = "0.12.6";
 
 struct OllamaPath {
   std::string_view path;
-  const char* method;      // that it takes
-  const char* refusal;     // why it is never done, null where it is
+  const char* method;   // that it takes
+  const char* refusal;  // why it is never done, null where it is
 };
 
 constexpr OllamaPath kOllamaPaths[] = {
@@ -36,13 +36,17 @@ constexpr OllamaPath kOllamaPaths[] = {
     {"/api/embed", "POST", nullptr},
     {"/api/embeddings", "POST", nullptr},
     {"/api/pull", "POST", nullptr},
-    {"/api/delete", "DELETE", "headrace serve deletes no files; delete the model's file yourself (GET /api/v1/models has its path)"},
-    {"/api/create", "POST", "headrace serve makes no models; put a GGUF file, and a Modelfile beside it, into a folder that it offers (docs/modelfile.md)"},
+    {"/api/delete", "DELETE",
+     "headrace serve deletes no files; delete the model's file yourself (GET /api/v1/models has its path)"},
+    {"/api/create", "POST",
+     "headrace serve makes no models; put a GGUF file, and a Modelfile beside it, into a folder that it offers "
+     "(docs/modelfile.md)"},
     {"/api/copy", "POST", "headrace serve copies no models; start it with --alias NAME=MODEL to give one another name"},
     {"/api/push", "POST", "headrace serve uploads no models"}};
 
 const OllamaPath* FindOllamaPath(std::string_view path) {
-  const auto it = std::find_if(std::begin(kOllamaPaths), std::end(kOllamaPaths), [&](const OllamaPath& each) { return each.path == path; });
+  const auto it = std::find_if(std::begin(kOllamaPaths), std::end(kOllamaPaths),
+                               [&](const OllamaPath& each) { return each.path == path; });
   return it == std::end(kOllamaPaths) ? nullptr : it;
 }
 
@@ -51,13 +55,16 @@ Reply OllamaList(const Json& models) { return JsonReply({{"models", models}}); }
 Reply OllamaRefusal(const Status& status) { return OllamaError(ErrorReply(status)); }
 Reply OllamaRefusal(int status, const std::string& message) { return OllamaError(ErrorReply(status, message)); }
 
-Reply OllamaWrongMethod(const std::string& method, const char* right) { return OllamaError(WrongMethodReply(method, right)); }
+Reply OllamaWrongMethod(const std::string& method, const char* right) {
+  return OllamaError(WrongMethodReply(method, right));
+}
 
 Reply StillThere(const OllamaAnswer& form, const char* reason) { return JsonReply(form.Empty(reason)); }
 Reply NoVectors(const OllamaEmbeddingAnswer& form) { return JsonReply(form.Whole(Json())); }
 
 void SayUnknown(const std::vector<std::string>& names) {
-  for (const std::string& name : names) LogWarning(fmt::format("options.{} of a request is not known and left out", name));
+  for (const std::string& name : names)
+    LogWarning(fmt::format("options.{} of a request is not known and left out", name));
 }
 
 // The request as llama-server gets it.
@@ -156,17 +163,23 @@ Task<Result<Lease>> OllamaApi::Acquire(Exchange& exchange, std::string id, Ollam
 
 void OllamaApi::KeepLoaded(const std::string& id, const KeepAlive& keep_alive) {
   switch (keep_alive.kind) {
-    case KeepAlive::Kind::kAsServed: return;
-    case KeepAlive::Kind::kAtOnce: Spawn(executor_, manager_.Unload(id, false)); return;
+    case KeepAlive::Kind::kAsServed:
+      return;
+    case KeepAlive::Kind::kAtOnce:
+      Spawn(executor_, manager_.Unload(id, false));
+      return;
     case KeepAlive::Kind::kTime:
-    case KeepAlive::Kind::kForEver: manager_.KeepLoaded(id, keep_alive.time); return;
+    case KeepAlive::Kind::kForEver:
+      manager_.KeepLoaded(id, keep_alive.time);
+      return;
   }
 }
 
 Task<> OllamaApi::Generate(Exchange& exchange) {
   const auto body = ObjectOf(exchange.request().body);
   const bool chat = exchange.request().path == "/api/chat";
-  auto request = body.ok() ? chat ? ParseOllamaChat(*body) : ParseOllamaGenerate(*body) : Result<OllamaRequest>(body.status());
+  auto request =
+      body.ok() ? chat ? ParseOllamaChat(*body) : ParseOllamaGenerate(*body) : Result<OllamaRequest>(body.status());
   if (!request.ok()) {
     co_await exchange.Send(OllamaRefusal(request.status()));
     co_return;

@@ -4,9 +4,9 @@
 #include <string>
 
 #include "http/exchange.h"
-#include "serve/models/model_manager.h"
 #include "serve/api/ollama_pull.h"
 #include "serve/api/ollama_request.h"
+#include "serve/models/model_manager.h"
 
 namespace headrace::serve {
 

@@ -5,8 +5,8 @@
 
 #include <fmt/format.h>
 
-#include "llama_server/child_output.h"
 #include "http/json_fields.h"
+#include "llama_server/child_output.h"
 #include "serve/api/ollama_answer.h"
 #include "serve/api/ollama_request.h"
 
@@ -41,8 +41,10 @@ Result<OllamaEmbedding> ParseOllamaEmbedding(const Json& body, bool one) {
   if (!dimensions.ok()) return dimensions.status();
   if (!keep_alive.ok()) return keep_alive.status();
   if (!options.ok()) return options.status();
-  if (*dimensions && **dimensions < 1) return Status(Code::kInvalidArgument, "dimensions is not understood: write a whole number above zero");
-  if (one && input->size() > 1) return Status(Code::kInvalidArgument, "prompt is not understood: write one text; POST /api/embed takes several");
+  if (*dimensions && **dimensions < 1)
+    return Status(Code::kInvalidArgument, "dimensions is not understood: write a whole number above zero");
+  if (one && input->size() > 1)
+    return Status(Code::kInvalidArgument, "prompt is not understood: write one text; POST /api/embed takes several");
   request.model = *model;
   request.input = std::move(*input);
   if (one && request.input == std::vector<std::string>{""}) request.input.clear();
@@ -69,10 +71,14 @@ Json OllamaEmbeddingAnswer::Whole(const Json& answer) const {
   Json vectors = Json::array();
   for (const Json& each : MemberOrNull(answer, "data")) {
     const Json vector = MemberOrNull(each, "embedding");
-    vectors.push_back(request_.dimensions == 0 || request_.dimensions >= vector.size() ? vector : Json(Shortened(vector, request_.dimensions)));
+    vectors.push_back(request_.dimensions == 0 || request_.dimensions >= vector.size()
+                          ? vector
+                          : Json(Shortened(vector, request_.dimensions)));
   }
   if (request_.one) return {{"embedding", vectors.empty() ? Json::array() : vectors.front()}};
-  const auto ns = [](Clock::duration time) { return std::chrono::duration_cast<std::chrono::nanoseconds>(time).count(); };
+  const auto ns = [](Clock::duration time) {
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(time).count();
+  };
   return {{"model", request_.model},
           {"embeddings", vectors},
           {"total_duration", ns(Clock::now() - begin_)},

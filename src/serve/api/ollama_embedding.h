@@ -4,18 +4,18 @@
 #include <string>
 #include <vector>
 
+#include "http/net.h"
 #include "serve/api/answer_form.h"
 #include "serve/api/keep_alive.h"
-#include "http/net.h"
 #include "serve/api/ollama_options.h"
 
 namespace headrace::serve {
 
 struct OllamaEmbedding {
   std::string model;
-  bool one = false;                   // POST /api/embeddings: one text, one vector
-  std::vector<std::string> input;     // none: the model is only loaded
-  uint64_t dimensions = 0;            // of each vector; 0: all
+  bool one = false;                // POST /api/embeddings: one text, one vector
+  std::vector<std::string> input;  // none: the model is only loaded
+  uint64_t dimensions = 0;         // of each vector; 0: all
   KeepAlive keep_alive;
   OllamaOptions options;
 
@@ -29,7 +29,8 @@ Result<OllamaEmbedding> ParseOllamaEmbedding(const Json& body, bool one);
 class OllamaEmbeddingAnswer : public AnswerForm {
  public:
   // `begin`: when the request came; `load`: how long it waited for the model.
-  OllamaEmbeddingAnswer(const OllamaEmbedding& request, Clock::time_point begin, Clock::duration load) : request_(request), begin_(begin), load_(load) {}
+  OllamaEmbeddingAnswer(const OllamaEmbedding& request, Clock::time_point begin, Clock::duration load)
+      : request_(request), begin_(begin), load_(load) {}
 
   Reply Refusal(Reply reply) const override;
   void Begin(AnswerHead& head) override;

@@ -29,7 +29,8 @@ Result<Json> ToolCalls(const Json& calls, size_t& number, OpenCalls& open) {
   Json result = Json::array();
   for (const Json& call : calls) {
     const Json* function = FindMember(call, "function");
-    if (function == nullptr || TextOf(*function, "name").empty()) return Wrong("a tool call names no function: write {\"function\": {\"name\": …, \"arguments\": {…}}}");
+    if (function == nullptr || TextOf(*function, "name").empty())
+      return Wrong("a tool call names no function: write {\"function\": {\"name\": …, \"arguments\": {…}}}");
     const Json arguments = MemberOrNull(*function, "arguments");
     std::string id = TextOf(call, "id");
     if (id.empty()) id = fmt::format("call_{}", number);
@@ -37,7 +38,11 @@ Result<Json> ToolCalls(const Json& calls, size_t& number, OpenCalls& open) {
     open.push_back(id);
     result.push_back({{"id", id},
                       {"type", "function"},
-                      {"function", {{"name", TextOf(*function, "name")}, {"arguments", arguments.is_string() ? arguments.get<std::string>() : arguments.is_null() ? "{}" : Dump(arguments)}}}});
+                      {"function",
+                       {{"name", TextOf(*function, "name")},
+                        {"arguments", arguments.is_string() ? arguments.get<std::string>()
+                                      : arguments.is_null() ? "{}"
+                                                            : Dump(arguments)}}}});
   }
   return result;
 }
@@ -68,7 +73,8 @@ Result<Json> ChatMessages(const Json& messages) {
   size_t number = 0;
   for (const Json& message : messages) {
     if (!message.is_object()) return Wrong("messages is not understood: write a list of {\"role\": …, \"content\": …}");
-    const auto role = TextField(message, "role"), content = TextField(message, "content"), thinking = TextField(message, "thinking");
+    const auto role = TextField(message, "role"), content = TextField(message, "content"),
+               thinking = TextField(message, "thinking");
     for (const auto* field : {&role, &content, &thinking}) {
       if (!field->ok()) return field->status();
     }

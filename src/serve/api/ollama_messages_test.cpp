@@ -6,7 +6,8 @@ namespace headrace::serve {
 namespace {
 
 TEST(ChatMessages, CallsOfToolsAndTheirAnswersBelongTogether) {
-  const auto messages = ChatMessages(JsonOrNull(R"([{"role": "assistant", "tool_calls": [{"function": {"name": "a", "arguments": {"x": 1}}}, {"id": "mine", "function": {"name": "b"}}]},
+  const auto messages = ChatMessages(JsonOrNull(
+      R"([{"role": "assistant", "tool_calls": [{"function": {"name": "a", "arguments": {"x": 1}}}, {"id": "mine", "function": {"name": "b"}}]},
     {"role": "tool", "content": "1", "tool_name": "a"}, {"role": "tool", "content": "2"}])"));
   ASSERT_TRUE(messages.ok()) << messages.status().message();
   const Json& calls = (*messages)[0]["tool_calls"];
@@ -17,7 +18,8 @@ TEST(ChatMessages, CallsOfToolsAndTheirAnswersBelongTogether) {
 }
 
 TEST(ChatMessages, ImagesBecomeAddresses) {
-  const auto messages = ChatMessages(JsonOrNull(R"([{"role": "user", "content": "what?", "images": ["iVBORw0K", "/9j/4AAQ", "data:image/x;base64,AA"]}])"));
+  const auto messages = ChatMessages(JsonOrNull(
+      R"([{"role": "user", "content": "what?", "images": ["iVBORw0K", "/9j/4AAQ", "data:image/x;base64,AA"]}])"));
   ASSERT_TRUE(messages.ok()) << messages.status().message();
   const Json& parts = (*messages)[0]["content"];
   ASSERT_EQ(parts.size(), 4u);
@@ -29,8 +31,10 @@ TEST(ChatMessages, ImagesBecomeAddresses) {
 
 TEST(ChatMessages, WhatIsWrong) {
   EXPECT_TRUE(ChatMessages(Json()).ok()) << "none: the model is only loaded";
-  for (const char* text : {"7", R"("x")", "[7]", "[{}]", R"([{"role": 7}])", R"([{"role": "user", "content": 7}])", R"([{"role": "user", "content": "x", "images": [7]}])",
-                           R"([{"role": "assistant", "tool_calls": 7}])", R"([{"role": "assistant", "tool_calls": [{}]}])"}) {
+  for (const char* text :
+       {"7", R"("x")", "[7]", "[{}]", R"([{"role": 7}])", R"([{"role": "user", "content": 7}])",
+        R"([{"role": "user", "content": "x", "images": [7]}])", R"([{"role": "assistant", "tool_calls": 7}])",
+        R"([{"role": "assistant", "tool_calls": [{}]}])"}) {
     EXPECT_FALSE(ChatMessages(JsonOrNull(text)).ok()) << text;
   }
 }

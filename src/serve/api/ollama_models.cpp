@@ -39,7 +39,9 @@ Json DetailsOf(const ModelEntry& entry) {
           {"quantization_level", entry.quantization}};
 }
 
-std::string ModifiedText(const ModelEntry& entry) { return UtcText(std::chrono::system_clock::from_time_t(entry.modified)); }
+std::string ModifiedText(const ModelEntry& entry) {
+  return UtcText(std::chrono::system_clock::from_time_t(entry.modified));
+}
 
 }  // namespace
 
@@ -78,7 +80,8 @@ Json OllamaShow(const ModelEntry& entry, const Json& properties, bool has_projec
     // llama-server brings tools to every template.
     for (const char* each : {"completion", "tools"}) capabilities.push_back(each);
     if (has_projector) capabilities.push_back("vision");
-    if (text.find("enable_thinking") != std::string::npos || text.find("<think>") != std::string::npos) capabilities.push_back("thinking");
+    if (text.find("enable_thinking") != std::string::npos || text.find("<think>") != std::string::npos)
+      capabilities.push_back("thinking");
   }
   Json info = {{"general.architecture", entry.architecture}, {"general.parameter_count", entry.parameters}};
   if (!entry.name.empty()) info["general.name"] = entry.name;

@@ -4,8 +4,8 @@
 #include <string>
 
 #include "http/http.h"
-#include "serve/models/model.h"
 #include "models/model_library.h"
+#include "serve/models/model.h"
 
 namespace headrace::serve {
 

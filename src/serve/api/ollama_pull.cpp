@@ -13,11 +13,11 @@
 #include "base/hash.h"
 #include "base/letters.h"
 #include "base/shown.h"
+#include "http/json_fields.h"
 #include "models/hub_names.h"
 #include "models/model_names.h"
 #include "models/places.h"
 #include "models/pull.h"
-#include "http/json_fields.h"
 #include "serve/api/ollama_answer.h"
 #include "serve/api/ollama_request.h"
 
@@ -25,7 +25,8 @@ namespace headrace::serve {
 namespace {
 
 constexpr Millis kPullLook{250};
-constexpr std::string_view kHubHosts[] = {"hf:", "hf.co/", "huggingface.co/", "https://hf.co/", "https://huggingface.co/"};
+constexpr std::string_view kHubHosts[] = {"hf:", "hf.co/", "huggingface.co/", "https://hf.co/",
+                                          "https://huggingface.co/"};
 
 const char* PullVariable(const char* name) { return std::getenv(name); }
 
@@ -42,7 +43,11 @@ std::string StatusLine(const char* status) { return Dump({{"status", status}}) +
 std::string ProgressLine(const PullProgress& progress) {
   if (progress.file.empty()) return "";
   if (progress.checking) return StatusLine("verifying sha256 digest");
-  return Dump({{"status", "pulling " + progress.file}, {"digest", TransferName(progress.file)}, {"total", progress.all_bytes}, {"completed", progress.done_bytes}}) + "\n";
+  return Dump({{"status", "pulling " + progress.file},
+               {"digest", TransferName(progress.file)},
+               {"total", progress.all_bytes},
+               {"completed", progress.done_bytes}}) +
+         "\n";
 }
 
 std::string EndOf(const Result<PulledModel>& pulled) {
@@ -55,9 +60,12 @@ Reply PullDone() { return JsonReply({{"status", "success"}}); }
 // The hub's cache is one of the places.
 Status CheckPlaces(const Settings& settings) {
   const std::string hub = HubFolder(PullVariable);
-  const bool offered = std::any_of(settings.places.begin(), settings.places.end(), [&](const ModelPlace& place) { return place.folder == hub; });
+  const bool offered = std::any_of(settings.places.begin(), settings.places.end(),
+                                   [&](const ModelPlace& place) { return place.folder == hub; });
   if (offered) return {};
-  return Status(Code::kUnsupported, "this server does not offer the folder into which models are pulled; write headrace pull, and start headrace serve without a file and without --models-dir");
+  return Status(Code::kUnsupported,
+                "this server does not offer the folder into which models are pulled; write headrace pull, and start "
+                "headrace serve without a file and without --models-dir");
 }
 
 AnswerHead PullHead() {
@@ -76,8 +84,11 @@ Result<std::string> HubSourceOf(const std::string& name) {
     break;
   }
   if (IsRepositoryName(SplitTag(text).first)) return "hf:" + text;
-  return Status(Code::kInvalidArgument, fmt::format("{} names no repository of the hub; write hf.co/USER/NAME-GGUF or hf.co/USER/NAME-GGUF:QUANTIZATION. Ollama's own library is not read here, "
-                                                    "addresses are with headrace pull", Shown(name)));
+  return Status(Code::kInvalidArgument,
+                fmt::format("{} names no repository of the hub; write hf.co/USER/NAME-GGUF or "
+                            "hf.co/USER/NAME-GGUF:QUANTIZATION. Ollama's own library is not read here, "
+                            "addresses are with headrace pull",
+                            Shown(name)));
 }
 
 // Shared by the loop and the thread.
@@ -85,8 +96,8 @@ struct OllamaPull::State {
   PullRequest request;
   std::atomic<bool> stop = false;
   std::mutex mutex;
-  PullProgress progress;                        // guarded by mutex
-  std::optional<Result<PulledModel>> end;       // guarded by mutex
+  PullProgress progress;                   // guarded by mutex
+  std::optional<Result<PulledModel>> end;  // guarded by mutex
 
   std::optional<Result<PulledModel>> End() {
     const std::lock_guard lock(mutex);
@@ -108,7 +119,8 @@ void OllamaPull::Start(const std::shared_ptr<State>& state) {
       return !state->stop && !ending_;
     };
     const bool wanted = !state->stop && !ending_;
-    auto pulled = wanted ? PullModel(state->request, PullVariable, "headrace/" HEADRACE_VERSION, events) : Result<PulledModel>(Status(Code::kCancelled, "the server is ending"));
+    auto pulled = wanted ? PullModel(state->request, PullVariable, "headrace/" HEADRACE_VERSION, events)
+                         : Result<PulledModel>(Status(Code::kCancelled, "the server is ending"));
     const std::lock_guard lock(state->mutex);
     state->end.emplace(std::move(pulled));
   });

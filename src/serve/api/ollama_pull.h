@@ -6,13 +6,13 @@
 #include <string>
 
 #include "http/exchange.h"
-#include "serve/models/model_manager.h"
 #include "http/net.h"
+#include "serve/models/model_manager.h"
 
 namespace headrace::serve {
 
-// What of the hub "hf.co/USER/NAME:QUANTIZATION", "hf:USER/NAME" or "USER/NAME:latest" means, as PullRequest writes it. Error: kInvalidArgument, for addresses and
-// for names of Ollama's own library. Pure.
+// What of the hub "hf.co/USER/NAME:QUANTIZATION", "hf:USER/NAME" or "USER/NAME:latest" means, as PullRequest writes it.
+// Error: kInvalidArgument, for addresses and for names of Ollama's own library. Pure.
 Result<std::string> HubSourceOf(const std::string& name);
 
 // Lives on the loop; downloads run on a thread of its own, one after the other. All arguments outlive it.

@@ -58,7 +58,9 @@ Status CompleteChat(const Json& body, OllamaRequest& request) {
   if (!schema.ok()) return schema.status();
   const bool any = MemberOrNull(body, "format") == "json";
   if (any) request.body["response_format"]["type"] = "json_object";
-  if (!any && !schema->is_null()) request.body["response_format"] = {{"type", "json_schema"}, {"json_schema", {{"name", "answer"}, {"schema", *schema}}}};
+  if (!any && !schema->is_null())
+    request.body["response_format"] = {{"type", "json_schema"},
+                                       {"json_schema", {{"name", "answer"}, {"schema", *schema}}}};
   for (const char* name : {"logprobs", "top_logprobs"}) {
     if (const Json value = MemberOrNull(body, name); !value.is_null()) request.body[name] = value;
   }
@@ -111,20 +113,26 @@ Result<OllamaRequest> ParseOllamaChat(const Json& body) {
 Result<OllamaRequest> ParseOllamaGenerate(const Json& body) {
   auto request = CommonOf(body, OllamaRequest::Kind::kGenerate);
   if (!request.ok()) return request;
-  const auto prompt = TextField(body, "prompt"), suffix = TextField(body, "suffix"), system = TextField(body, "system"), own = TextField(body, "template");
+  const auto prompt = TextField(body, "prompt"), suffix = TextField(body, "suffix"), system = TextField(body, "system"),
+             own = TextField(body, "template");
   for (const auto* field : {&prompt, &suffix, &system, &own}) {
     if (!field->ok()) return field->status();
   }
   const auto raw = FlagField(body, "raw", false);
   if (!raw.ok()) return raw.status();
-  if (!own->empty()) return Status(Code::kInvalidArgument, "template cannot be given here: the model's own is used; write the whole prompt and \"raw\": true");
+  if (!own->empty())
+    return Status(Code::kInvalidArgument,
+                  "template cannot be given here: the model's own is used; write the whole prompt and \"raw\": true");
   if (const Json context = MemberOrNull(body, "context"); !context.is_null() && !context.empty()) {
-    return Status(Code::kInvalidArgument, "context cannot be given here: send the whole conversation to /api/chat; what was read before is not read again");
+    return Status(Code::kInvalidArgument,
+                  "context cannot be given here: send the whole conversation to /api/chat; what was read before is not "
+                  "read again");
   }
   const Json images = MemberOrNull(body, "images");
   request->empty = prompt->empty() && suffix->empty() && (images.is_null() || images.empty());
   if (*raw || !suffix->empty()) {
-    if (!images.is_null() && !images.empty()) return Status(Code::kInvalidArgument, "images cannot be given with raw or suffix; leave those out");
+    if (!images.is_null() && !images.empty())
+      return Status(Code::kInvalidArgument, "images cannot be given with raw or suffix; leave those out");
     HEADRACE_RETURN_IF_ERROR(CompleteText(body, *prompt, *suffix, *request));
     return request;
   }

@@ -15,12 +15,12 @@ struct OllamaRequest {
   Kind kind = Kind::kChat;
   std::string model;
   bool stream = true;
-  bool empty = false;        // no prompt: the model is only loaded, or unloaded with KeepAlive::Kind::kAtOnce
+  bool empty = false;  // no prompt: the model is only loaded, or unloaded with KeepAlive::Kind::kAtOnce
   KeepAlive keep_alive;
   OllamaOptions options;
-  std::string path;          // of llama-server
-  bool completion = false;   // that path answers as /completion does, not as /v1/chat/completions
-  Json body;                 // for it
+  std::string path;         // of llama-server
+  bool completion = false;  // that path answers as /completion does, not as /v1/chat/completions
+  Json body;                // for it
 };
 
 // Of POST /api/chat and /api/generate. Errors: kInvalidArgument.

@@ -3,8 +3,8 @@
 
 #include <string>
 
-#include "serve/api/answer_form.h"
 #include "llama_server/engine_name.h"
+#include "serve/api/answer_form.h"
 
 namespace headrace::serve {
 

@@ -23,13 +23,14 @@ using Socket = asio::local::stream_protocol::socket;
 
 template <size_t N>
 bool IsOneOf(std::string_view name, const std::array<std::string_view, N>& names) {
-  return std::any_of(names.begin(), names.end(), [&](std::string_view known) { return EqualIgnoringCase(name, known); });
+  return std::any_of(names.begin(), names.end(),
+                     [&](std::string_view known) { return EqualIgnoringCase(name, known); });
 }
 
 // About one connection only, or set anew.
-constexpr std::array<std::string_view, 10> kPerConnection = {"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization",
-                                                             "Proxy-Connection", "TE", "Trailer", "Transfer-Encoding", "Upgrade",
-                                                             "Content-Length"};
+constexpr std::array<std::string_view, 10> kPerConnection = {
+    "Connection",        "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection", "TE", "Trailer",
+    "Transfer-Encoding", "Upgrade",    "Content-Length"};
 // Ours to check; a child need not see keys, and allows every origin that it sees.
 constexpr std::array<std::string_view, 6> kForUs = {"Host", "Authorization", "X-Api-Key", "Origin", "Cookie", "Expect"};
 
@@ -75,7 +76,7 @@ Task<bool> Transfer(Exchange& exchange, Socket& socket, AnswerForm& form) {
   if (error) co_return exchange.gone();
   beast::flat_buffer buffer;
   AnswerParser parser;
-  parser.body_limit(std::numeric_limits<uint64_t>::max());   // "none" refuses every length in Boost 1.74
+  parser.body_limit(std::numeric_limits<uint64_t>::max());  // "none" refuses every length in Boost 1.74
   parser.skip(exchange.request().method == "HEAD");
   co_await http::async_read_header(socket, buffer, parser, Into(error));
   if (error) co_return exchange.gone();
@@ -103,11 +104,13 @@ Task<Admission::Place> WaitForRoom(Exchange& exchange, Model& model, uint64_t fi
   uint64_t tokens = 0;
   if (model.admission().limited()) {
     const Request& request = exchange.request();
-    tokens = co_await NeededTokens(model.socket_path(), request.path, request.body, model.context > 0 ? model.context : model.plan().context, model.default_tokens);
+    tokens = co_await NeededTokens(model.socket_path(), request.path, request.body,
+                                   model.context > 0 ? model.context : model.plan().context, model.default_tokens);
   }
   exchange.OnGone([&model] { model.admission().Wake(); });
-  auto place = co_await model.admission().Enter(tokens, [&] { return exchange.gone() || model.stopped(); },
-                                                model.culprits().Suspected(fingerprint, Clock::now()));
+  auto place = co_await model.admission().Enter(
+      tokens, [&] { return exchange.gone() || model.stopped(); },
+      model.culprits().Suspected(fingerprint, Clock::now()));
   exchange.OnGone({});
   co_return place;
 }
@@ -131,8 +134,7 @@ Task<> Relay(Exchange& exchange, Model& model, AnswerForm& form) {
     socket.close(ignored);
   });
   bool whole = false;
-  co_await socket.async_connect(asio::local::stream_protocol::endpoint(model.socket_path()),
-                                Into(error));
+  co_await socket.async_connect(asio::local::stream_protocol::endpoint(model.socket_path()), Into(error));
   if (!error) whole = co_await Transfer(exchange, socket, form);
   exchange.OnGone({});
   if (whole || exchange.gone()) co_return;

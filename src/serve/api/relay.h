@@ -1,10 +1,10 @@
 // Hands a request to a model's llama-server and its answer back, as the answer is made.
 #pragma once
 
-#include "serve/api/answer_form.h"
 #include "http/exchange.h"
-#include "serve/models/model.h"
 #include "http/net.h"
+#include "serve/api/answer_form.h"
+#include "serve/models/model.h"
 
 namespace headrace::serve {
 

@@ -6,15 +6,17 @@ namespace headrace::serve {
 namespace {
 
 TEST(WantsProbabilities, InTheWordsOfEachApi) {
-  for (const char* body : {R"({"prompt": "x", "n_probs": 2})", R"({"messages": [], "logprobs": true})", R"({"messages": [], "logprobs": true, "top_logprobs": 0})",
+  for (const char* body : {R"({"prompt": "x", "n_probs": 2})", R"({"messages": [], "logprobs": true})",
+                           R"({"messages": [], "logprobs": true, "top_logprobs": 0})",
                            R"({"prompt": "x", "logprobs": 1, "max_tokens": 5})", R"({"top_logprobs": 3})"}) {
     EXPECT_TRUE(WantsProbabilities(body)) << body;
   }
 }
 
 TEST(WantsProbabilities, NotWhereNoneAreAskedFor) {
-  for (const char* body : {"", "[]", R"({"prompt": "x"})", R"({"prompt": "logprobs"})", R"({"logprobs": false})", R"({"logprobs": null, "n_probs": 0})",
-                           R"({"logprobs": 0})", R"({"metadata": {"logprobs": true}})", R"({"logprobs": tru)"}) {
+  for (const char* body : {"", "[]", R"({"prompt": "x"})", R"({"prompt": "logprobs"})", R"({"logprobs": false})",
+                           R"({"logprobs": null, "n_probs": 0})", R"({"logprobs": 0})",
+                           R"({"metadata": {"logprobs": true}})", R"({"logprobs": tru)"}) {
     EXPECT_FALSE(WantsProbabilities(body)) << body;
   }
 }

@@ -10,8 +10,8 @@ namespace headrace::serve {
 namespace {
 
 constexpr int kStatisticsVersion = 1;
-constexpr int kInterval = 1000, kShortest = 100, kLongestInterval = 60'000;   // ms
-constexpr Millis kStep{200};                                          // in which an end is noticed
+constexpr int kInterval = 1000, kShortest = 100, kLongestInterval = 60'000;  // ms
+constexpr Millis kStep{200};                                                 // in which an end is noticed
 
 using Readings = std::map<std::string, cli::Statistics>;
 
@@ -20,7 +20,11 @@ Json Reading(const ModelManager& manager, Readings& before, double seconds) {
   Readings now;
   for (const auto& [id, model] : manager.models()) {
     const auto statistics = model->ReadStatistics();
-    Json json = {{"id", id}, {"state", ToString(model->state())}, {"requests", model->requests()}, {"flash", nullptr}, {"rates", nullptr}};
+    Json json = {{"id", id},
+                 {"state", ToString(model->state())},
+                 {"requests", model->requests()},
+                 {"flash", nullptr},
+                 {"rates", nullptr}};
     if (statistics) {
       json["flash"] = FlashStatisticsJson(*statistics);
       const auto earlier = before.find(id);
@@ -38,8 +42,8 @@ Json Reading(const ModelManager& manager, Readings& before, double seconds) {
 Task<> StatsApi::Metrics(Exchange& exchange) {
   std::vector<ModelMetrics> models;
   for (const auto& [id, model] : manager_.models()) {
-    models.push_back({id, model->state() == ModelState::kLoaded, model->requests(), model->requests_in_all(), model->restarts,
-                      model->ReadStatistics()});
+    models.push_back({id, model->state() == ModelState::kLoaded, model->requests(), model->requests_in_all(),
+                      model->restarts, model->ReadStatistics()});
   }
   Reply reply;
   reply.content_type = "text/plain; version=0.0.4; charset=utf-8";

@@ -34,7 +34,8 @@ std::optional<uint64_t> AnswerTokens(const Json& body) {
 }
 
 bool IsTokens(const Json& prompt) {
-  return prompt.is_array() && std::all_of(prompt.begin(), prompt.end(), [](const Json& token) { return token.is_number(); });
+  return prompt.is_array() &&
+         std::all_of(prompt.begin(), prompt.end(), [](const Json& token) { return token.is_number(); });
 }
 
 // A text, tokens, or several of them.
@@ -66,7 +67,8 @@ std::optional<GenerationRequest> ParseGeneration(std::string_view path, const st
   if (!json.is_object()) return request;
   for (const char* name : {"n", "n_cmpl", "best_of"}) {
     const auto count = json.find(name);
-    if (count != json.end() && count->is_number_unsigned()) request.sequences = std::clamp(count->get<uint64_t>(), request.sequences, kMostSequences);
+    if (count != json.end() && count->is_number_unsigned())
+      request.sequences = std::clamp(count->get<uint64_t>(), request.sequences, kMostSequences);
   }
   request.answer_tokens = AnswerTokens(json);
   const bool plain = body.find("image_url") == std::string::npos && body.find("input_audio") == std::string::npos;
@@ -75,7 +77,8 @@ std::optional<GenerationRequest> ParseGeneration(std::string_view path, const st
   return request;
 }
 
-Task<uint64_t> NeededTokens(std::string socket_path, std::string path, std::string body, uint64_t context, std::optional<uint64_t> default_tokens) {
+Task<uint64_t> NeededTokens(std::string socket_path, std::string path, std::string body, uint64_t context,
+                            std::optional<uint64_t> default_tokens) {
   auto request = ParseGeneration(path, body);
   if (!request) co_return 0;
   const uint64_t all = context * request->sequences;

@@ -38,7 +38,8 @@ TEST(TokenNeed, PromptsOfEveryKind) {
   EXPECT_EQ(request.sequences, 2u);
   EXPECT_EQ(Parse("/completion", {{"prompt", {{"prompt_string", "a"}}}}).prompts, Prompts::kUnknown);
   EXPECT_EQ(Parse("/v1/chat/completions", {{"messages", Json::array()}}).prompts, Prompts::kChat);
-  EXPECT_EQ(Parse("/v1/chat/completions", {{"messages", {{{"content", {{{"type", "image_url"}}}}}}}}).prompts, Prompts::kUnknown);
+  EXPECT_EQ(Parse("/v1/chat/completions", {{"messages", {{{"content", {{{"type", "image_url"}}}}}}}}).prompts,
+            Prompts::kUnknown);
   EXPECT_EQ(Parse("/infill", {{"prompt", "a"}}).prompts, Prompts::kUnknown);
 }
 

@@ -19,7 +19,8 @@ class AdmissionTest : public ::testing::Test {
     Run();
   }
   Task<> Wait(size_t number, uint64_t tokens, bool alone) {
-    auto place = co_await admission_.Enter(tokens, [this, number] { return given_up_[number]; }, alone);
+    auto place = co_await admission_.Enter(
+        tokens, [this, number] { return given_up_[number]; }, alone);
     places_[number].emplace(std::move(place));
   }
   void Leave(size_t number) {

@@ -49,8 +49,10 @@ Result<Json> ConfigStore::Read() const {
   const std::string text{std::istreambuf_iterator<char>(file), {}};
   auto parsed = ParseJson(text);
   const auto broken = [&](const std::string& why) {
-    return Status(Code::kCorrupt, fmt::format("the remembered configurations in {} cannot be used ({}); correct the file or "
-                                              "remove it: until then nothing is remembered", path_, why));
+    return Status(Code::kCorrupt,
+                  fmt::format("the remembered configurations in {} cannot be used ({}); correct the file or "
+                              "remove it: until then nothing is remembered",
+                              path_, why));
   };
   if (!parsed.ok()) return broken("as JSON " + parsed.status().message());
   Json json = std::move(*parsed);

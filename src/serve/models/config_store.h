@@ -4,8 +4,8 @@
 
 #include <string>
 
-#include "base/status.h"
 #include "base/json.h"
+#include "base/status.h"
 #include "serve/models/model_config.h"
 
 namespace headrace::serve {

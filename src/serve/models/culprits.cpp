@@ -20,7 +20,8 @@ void Culprits::NoteEnd(const std::vector<uint64_t>& running, Clock::time_point n
   std::erase_if(records_, [&](const auto& record) { return now - record.second.last > kRemembered; });
   for (const uint64_t request : running) {
     if (records_.size() >= kMostRecords && !records_.contains(request)) {
-      records_.erase(std::min_element(records_.begin(), records_.end(), [](const auto& a, const auto& b) { return a.second.last < b.second.last; }));
+      records_.erase(std::min_element(records_.begin(), records_.end(),
+                                      [](const auto& a, const auto& b) { return a.second.last < b.second.last; }));
     }
     Record& record = records_[request];
     ++record.ends;

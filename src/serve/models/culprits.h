@@ -1,6 +1,6 @@
-// Requests that ended the engine. One that did so twice is refused for a while: it would end it for everybody else each time it is repeated.
-// A model's process may end for other reasons, so nobody is refused for having been there once; but whoever was there runs alone the next
-// time, and is then known. Pure.
+// Requests that ended the engine. One that did so twice is refused for a while: it would end it for everybody else each
+// time it is repeated. A model's process may end for other reasons, so nobody is refused for having been there once;
+// but whoever was there runs alone the next time, and is then known. Pure.
 #pragma once
 
 #include <cstdint>

@@ -13,7 +13,9 @@ cli::Device Card(const char* name, uint64_t total, uint64_t free) {
   return device;
 }
 
-uint64_t FreeOf(const DeviceHolders& others, uint64_t free = 600) { return DevicesLeft({Card("A", 1000, free), Card("B", 500, 500)}, others)[0].free_bytes; }
+uint64_t FreeOf(const DeviceHolders& others, uint64_t free = 600) {
+  return DevicesLeft({Card("A", 1000, free), Card("B", 500, 500)}, others)[0].free_bytes;
+}
 
 TEST(DevicesLeft, WhatIsFreeNowIsLeft) {
   EXPECT_EQ(FreeOf({}), 600u);

@@ -1,9 +1,9 @@
 #include "serve/models/estimate.h"
 
 #include "learned/machine_profile.h"
-#include "setup/plan_report.h"
 #include "serve/models/model_json.h"
 #include "serve/models/remedies.h"
+#include "setup/plan_report.h"
 
 namespace headrace::serve {
 
@@ -11,12 +11,14 @@ Result<Json> EstimateJson(const Settings& settings, const ModelManager::Preview&
   const LoadPlan& plan = preview.plan;
   const cli::ModelSetup& setup = plan.setup;
   // Without streaming a model that does not fit can be tried: llama.cpp then reads its pages again and again.
-  const bool overfull = !setup.streams() && setup.limits.process_bytes > 0 && setup.memory.everything_bytes > setup.limits.process_bytes;
+  const bool overfull =
+      !setup.streams() && setup.limits.process_bytes > 0 && setup.memory.everything_bytes > setup.limits.process_bytes;
   Json json;
   if (plan.enough.ok()) {
     const auto machine = cli::MachineProfileFor(setup.path, settings.engine_version);
-    auto report = cli::MakePlanReport(setup, machine.ok() ? std::optional(*machine) : std::nullopt, prompt_tokens, std::to_string(plan.context),
-                                      cli::LoadLearned(LearnedPlaceOf(settings, plan)).experts);
+    auto report =
+        cli::MakePlanReport(setup, machine.ok() ? std::optional(*machine) : std::nullopt, prompt_tokens,
+                            std::to_string(plan.context), cli::LoadLearned(LearnedPlaceOf(settings, plan)).experts);
     if (!report.ok()) return report.status();
     if (plan.speculation) {
       auto speculation = cli::MakeSpeculationReport(SpeculationOptionsOf(plan), SpeculationInputOf(settings, plan));

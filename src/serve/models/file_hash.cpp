@@ -26,7 +26,8 @@ Result<uint64_t> HashFiles(const std::vector<std::string>& paths, uint64_t seed)
       seed = HashBytes({piece.data(), static_cast<size_t>(got)}, seed);
       bytes += static_cast<uint64_t>(got);
     }
-    if (got < 0) return Status(errno == ENOENT ? Code::kNotFound : Code::kIo, fmt::format("{}: {}", path, std::strerror(errno)));
+    if (got < 0)
+      return Status(errno == ENOENT ? Code::kNotFound : Code::kIo, fmt::format("{}: {}", path, std::strerror(errno)));
     seed = HashBytes(fmt::format(" {} ", bytes), seed);
   }
   return seed;

@@ -8,7 +8,7 @@ namespace headrace::serve {
 namespace {
 
 TEST(HashFiles, EveryByteAndTheOrderCount) {
-  const cli::TemporaryTree tree;
+  const TemporaryTree tree;
   const std::string a = tree.File("a", std::string(3'000'000, 'x')), b = tree.File("b", "b");
   const auto hash = [&](std::vector<std::string> paths) { return *HashFiles(paths, 1); };
   const uint64_t both = hash({a, b});

@@ -7,20 +7,20 @@
 
 #include "base/log.h"
 #include "base/size.h"
-#include "setup/learned_place.h"
-#include "setup/device_choice.h"
 #include "engine/draft_head.h"
 #include "engine/engine_arguments.h"
 #include "engine/engine_memory.h"
 #include "engine/file_arguments.h"
 #include "learned/machine_profile.h"
-#include "setup/model_cost.h"
-#include "setup/modelfile_use.h"
+#include "llama_server/engine_name.h"
 #include "plan/prompt_batch.h"
 #include "plan/slots.h"
-#include "llama_server/engine_name.h"
 #include "serve/models/prompt_files.h"
 #include "serve/models/remedies.h"
+#include "setup/device_choice.h"
+#include "setup/learned_place.h"
+#include "setup/model_cost.h"
+#include "setup/modelfile_use.h"
 
 namespace headrace::serve {
 namespace {
@@ -31,7 +31,8 @@ Result<ModelEntry> FindOther(ModelLibrary& library, const std::string& name, con
   if (!found.ok()) return found.status();
   if (!found->error.empty()) return Status(Code::kCorrupt, found->error);
   if ((found->kind == ModelKind::kProjector) != projector) {
-    return Status(Code::kInvalidArgument, fmt::format("{} is a {} model, which cannot be a {}", name, ToString(found->kind), what));
+    return Status(Code::kInvalidArgument,
+                  fmt::format("{} is a {} model, which cannot be a {}", name, ToString(found->kind), what));
   }
   return found;
 }
@@ -46,18 +47,21 @@ cli::FlashOptions OptionsFor(const Settings& settings, const ModelConfig& config
 }
 
 // Where the limits came from, in the words of who asks.
-void NameOrigins(const Settings& settings, const ModelConfig& config, const cli::Modelfile& modelfile, const MemoryRoom& room, cli::MemoryLimits& limits) {
+void NameOrigins(const Settings& settings, const ModelConfig& config, const cli::Modelfile& modelfile,
+                 const MemoryRoom& room, cli::MemoryLimits& limits) {
   if (modelfile.flash_ram_gb > 0) limits.weights_origin = "FLASH_RAM_GB of the Modelfile";
   if (config.flash_ram_gb) limits.weights_origin = "flash_ram_gb";
   if (config.ram_gb) {
     limits.process_origin = "ram_gb";
   } else if (settings.total_bytes > 0) {
     limits.process_origin = settings.total_origin;
-    if (room.granted_bytes > 0) limits.process_origin += fmt::format(", less {} for other models", FormatSize(room.granted_bytes));
+    if (room.granted_bytes > 0)
+      limits.process_origin += fmt::format(", less {} for other models", FormatSize(room.granted_bytes));
   }
 }
 
-Result<std::vector<std::string>> ServerCommand(const Settings& settings, const LoadPlan& plan, const std::string& socket_path) {
+Result<std::vector<std::string>> ServerCommand(const Settings& settings, const LoadPlan& plan,
+                                               const std::string& socket_path) {
   cli::ServerArguments server;
   server.model = plan.entry.path;
   server.socket = socket_path;
@@ -70,7 +74,9 @@ Result<std::vector<std::string>> ServerCommand(const Settings& settings, const L
   if (plan.speculation) {
     // How long the user's own drafts are is not known.
     const bool own = plan.speculation->kind == cli::SpeculationKind::kUser;
-    server.judged_tokens = own ? kServersBatch : SlotsOf(plan.sharing, plan.asked.slots, settings.rest) * (1 + plan.speculation->draft_tokens);
+    server.judged_tokens =
+        own ? kServersBatch
+            : SlotsOf(plan.sharing, plan.asked.slots, settings.rest) * (1 + plan.speculation->draft_tokens);
   }
   server.checkpoints = plan.checkpoints;
   server.kv_cache_type = plan.asked.kv_cache_type;
@@ -91,7 +97,8 @@ Result<std::vector<std::string>> ServerCommand(const Settings& settings, const L
   server.defaults = plan.defaults.options;
   server.defaults.insert(server.defaults.end(), plan.device_options.begin(), plan.device_options.end());
   // llama-server does not start without the folder.
-  if (!settings.prompt_folder.empty() && PromptFiles(settings.prompt_folder, 0).Prepare().ok()) server.slot_folder = settings.prompt_folder;
+  if (!settings.prompt_folder.empty() && PromptFiles(settings.prompt_folder, 0).Prepare().ok())
+    server.slot_folder = settings.prompt_folder;
   server.rest = settings.rest;
   return cli::BuildServerArguments(server, settings.known);
 }
@@ -108,7 +115,9 @@ Status Settle(const Settings& settings, Simulations& simulations, LoadPlan& plan
   if (!arguments.ok()) return arguments.status();
   HEADRACE_RETURN_IF_ERROR(cli::CheckFileArguments(*arguments));
   auto& simulation = simulations.Get(settings.engine.engine, plan.entry, *arguments);
-  if (!simulation.ok()) LogWarning(fmt::format("{}: what the engine will allocate is not foretold, only measured: {}", plan.entry.id, simulation.status().message()));
+  if (!simulation.ok())
+    LogWarning(fmt::format("{}: what the engine will allocate is not foretold, only measured: {}", plan.entry.id,
+                           simulation.status().message()));
   const Status enough = cli::SettleMemory(simulation, *arguments, plan.setup);
   plan.enough = plan.setup.shortage ? Status(enough.code(), ShortageText(*plan.setup.shortage)) : enough;
   return {};
@@ -117,11 +126,13 @@ Status Settle(const Settings& settings, Simulations& simulations, LoadPlan& plan
 // Memory of devices that a model may have.
 struct DeviceLimit {
   cli::VramLimit limit;
-  bool of_all = false;   // it is the server's, for all models together
+  bool of_all = false;  // it is the server's, for all models together
 };
 
-// What goes on devices, of what other models leave there. Where that cannot be had plan.placed says so, and nothing is there.
-Status SettleDevices(const Settings& settings, Simulations& simulations, const MemoryRoom& room, const DeviceLimit& given, LoadPlan& plan) {
+// What goes on devices, of what other models leave there. Where that cannot be had plan.placed says so, and nothing is
+// there.
+Status SettleDevices(const Settings& settings, Simulations& simulations, const MemoryRoom& room,
+                     const DeviceLimit& given, LoadPlan& plan) {
   plan.device_options.clear();
   plan.placed = Status();
   cli::VramLimit limit = given.limit;
@@ -140,7 +151,8 @@ Status SettleDevices(const Settings& settings, Simulations& simulations, const M
     plan.setup.vram = may;
     const auto arguments = CommandForMemory(settings, plan);
     if (!arguments.ok()) return arguments.status();
-    auto options = cli::ChooseDevices(room.devices, settings.known, *arguments, plan.setup, simulations.Get(settings.engine.engine, plan.entry, *arguments));
+    auto options = cli::ChooseDevices(room.devices, settings.known, *arguments, plan.setup,
+                                      simulations.Get(settings.engine.engine, plan.entry, *arguments));
     if (!may.named()) {
       if (!options.ok()) return options.status();
     } else if (plan.placed = options.status(); !options.ok()) {
@@ -161,7 +173,8 @@ Status SettleDevices(const Settings& settings, Simulations& simulations, const M
   HEADRACE_RETURN_IF_ERROR(choose(off));
   // Models that were there first have it; this one has memory and disk.
   if (shared && plan.placed.code() == Code::kOutOfBudget) {
-    plan.setup.device_choice.reason = fmt::format("nothing of it is on devices: of {} ({}) too little is left", FormatSize(given.limit.bytes), limit.origin);
+    plan.setup.device_choice.reason = fmt::format("nothing of it is on devices: of {} ({}) too little is left",
+                                                  FormatSize(given.limit.bytes), limit.origin);
     plan.placed = Status();
     return {};
   }
@@ -176,7 +189,8 @@ void SettleSharing(const Settings& settings, Simulations& simulations, LoadPlan&
   if (!plan.must_stream() || plan.embedding || plan.entry.kind == ModelKind::kReranker) return;
   if (!settings.known.Has("-kvu")) return;
   plan.sharing = LeastSharing(plan.context, plan.asked.slots, settings.rest);
-  if (plan.sharing.batch_tokens == 0) plan.sharing.batch_tokens = cli::OptionNumber(DefaultWords(plan.defaults), {"-b", "--batch-size"});
+  if (plan.sharing.batch_tokens == 0)
+    plan.sharing.batch_tokens = cli::OptionNumber(DefaultWords(plan.defaults), {"-b", "--batch-size"});
   if (!plan.enough.ok()) {
     // Narrow batches want less memory.
     if (plan.sharing.slots != 1 && plan.sharing.batch_tokens == 0) plan.sharing.batch_tokens = kNarrowestPiece;
@@ -191,7 +205,8 @@ void SettleSharing(const Settings& settings, Simulations& simulations, LoadPlan&
   if (!simulation.ok()) return;
   const auto cost = cli::PassCostOf(plan.setup, cli::MachineSpeeds(plan.entry.path, settings.engine_version),
                                     cli::LoadLearned(LearnedPlaceOf(settings, plan)));
-  plan.sharing = BestSharing(least.sharing, plan.context, plan.asked.slots, settings.rest, plan.setup, *simulation, cost);
+  plan.sharing =
+      BestSharing(least.sharing, plan.context, plan.asked.slots, settings.rest, plan.setup, *simulation, cost);
   const Status settled = Settle(settings, simulations, plan);
   // What fits as a whole only with narrow batches is left as it was.
   if (!settled.ok() || !plan.enough.ok() || !plan.must_stream()) plan = least;
@@ -202,7 +217,8 @@ void SettleSharing(const Settings& settings, Simulations& simulations, LoadPlan&
 constexpr uint64_t kCheckpointShare = 16;
 
 // Many requests at a time have a KV cache that takes weights' place on devices: at most a quarter of them goes for it.
-Status SettleSharedDevices(const Settings& settings, Simulations& simulations, const MemoryRoom& room, const DeviceLimit& limit, LoadPlan& plan) {
+Status SettleSharedDevices(const Settings& settings, Simulations& simulations, const MemoryRoom& room,
+                           const DeviceLimit& limit, LoadPlan& plan) {
   const LoadPlan alone = plan;
   SettleSharing(settings, simulations, plan);
   if (plan.device_options.empty() || plan.sharing.pool_tokens == alone.sharing.pool_tokens) return {};
@@ -214,23 +230,29 @@ Status SettleSharedDevices(const Settings& settings, Simulations& simulations, c
   return {};
 }
 
-// llama-server would keep 32 checkpoints of each slot's recurrent state or sliding window, which may be more than all the rest: a
-// prompt that goes back to an earlier place is read from there instead of from its beginning. As many as the memory allows.
+// llama-server would keep 32 checkpoints of each slot's recurrent state or sliding window, which may be more than all
+// the rest: a prompt that goes back to an earlier place is read from there instead of from its beginning. As many as
+// the memory allows.
 Status SettleCheckpoints(const Settings& settings, Simulations& simulations, LoadPlan& plan) {
-  if (plan.embedding || plan.entry.kind == ModelKind::kReranker || !plan.enough.ok() || cli::OptionValue(settings.rest, cli::kCheckpointOptions)) return {};
+  if (plan.embedding || plan.entry.kind == ModelKind::kReranker || !plan.enough.ok() ||
+      cli::OptionValue(settings.rest, cli::kCheckpointOptions))
+    return {};
   const auto without = CommandForMemory(settings, plan);
   if (!without.ok()) return without.status();
   auto& simulation = simulations.Get(settings.engine.engine, plan.entry, *without);
   const auto state = simulation.ok() ? simulation->StateBytes() : Result<uint64_t>(simulation.status());
-  if (!state.ok()) return {};   // then none are kept
+  if (!state.ok()) return {};  // then none are kept
   const uint64_t each = *state * simulation->slots(), limit = plan.setup.limits.process_bytes;
   uint64_t room = limit == 0 ? UINT64_MAX : limit - std::min(limit, plan.memory().everything_bytes);
-  if (limit > 0 && plan.must_stream()) room = std::min(limit / kCheckpointShare, limit - std::min(limit, plan.memory().least_bytes));
+  if (limit > 0 && plan.must_stream())
+    room = std::min(limit / kCheckpointShare, limit - std::min(limit, plan.memory().least_bytes));
   plan.checkpoints = each == 0 ? cli::kServerCheckpoints : std::min(cli::kServerCheckpoints, room / each);
   if (plan.checkpoints < cli::kServerCheckpoints) {
-    plan.notes.push_back(fmt::format("--ctx-checkpoints {} instead of llama-server's own {}: one for each of {} requests at a time takes {} of the memory; a prompt "
-                                     "that goes back further is read anew; the option after -- sets another number", plan.checkpoints, cli::kServerCheckpoints,
-                                     simulation->slots(), FormatSize(each)));
+    plan.notes.push_back(
+        fmt::format("--ctx-checkpoints {} instead of llama-server's own {}: one for each of {} requests at a time "
+                    "takes {} of the memory; a prompt "
+                    "that goes back further is read anew; the option after -- sets another number",
+                    plan.checkpoints, cli::kServerCheckpoints, simulation->slots(), FormatSize(each)));
   }
   if (each == 0 || plan.checkpoints == 0) return {};
   const auto with = CommandForMemory(settings, plan);
@@ -246,7 +268,7 @@ Status SettleCheckpoints(const Settings& settings, Simulations& simulations, Loa
 void PreferHead(const Settings& settings, Simulations& simulations, LoadPlan& plan) {
   LoadPlan with = plan;
   with.uses_head = true;
-  with.speculation->options = cli::HeadOptions(0);   // so that its memory counts
+  with.speculation->options = cli::HeadOptions(0);  // so that its memory counts
   const Status settled = Settle(settings, simulations, with);
   if (settled.ok() && with.enough.ok() && HeadFits(with.setup)) {
     auto chosen = cli::ChooseSpeculation(SpeculationOptionsOf(with), SpeculationInputOf(settings, with));
@@ -263,14 +285,16 @@ Status SettleSpeculation(const Settings& settings, Simulations& simulations, Loa
   if (plan.embedding || plan.entry.kind == ModelKind::kReranker) return {};
   const cli::SpeculationOptions options = SpeculationOptionsOf(plan);
   cli::SpeculationInput input = SpeculationInputOf(settings, plan);
-  const bool may_use_head = plan.enough.ok() && MayUseHead(options, settings.rest, plan.setup, &settings.engine.engine, settings.known, input.why_no_head);
+  const bool may_use_head = plan.enough.ok() && MayUseHead(options, settings.rest, plan.setup, &settings.engine.engine,
+                                                           settings.known, input.why_no_head);
   auto chosen = cli::ChooseSpeculation(options, input);
   if (!chosen.ok()) return chosen.status();
   plan.speculation = std::move(*chosen);
   if (may_use_head) PreferHead(settings, simulations, plan);
   LogDebug(fmt::format("{}: {}", plan.entry.id, plan.speculation->line));
   const bool user = plan.speculation->kind == cli::SpeculationKind::kUser;
-  plan.drafts = plan.speculation->kind != cli::SpeculationKind::kNone && !(user && cli::OptionValue(settings.rest, {"--spec-type"}) == "none");
+  plan.drafts = plan.speculation->kind != cli::SpeculationKind::kNone &&
+                !(user && cli::OptionValue(settings.rest, {"--spec-type"}) == "none");
   return {};
 }
 
@@ -286,15 +310,17 @@ uint64_t GrantedBytes(const cli::ModelSetup& setup) {
 
 }  // namespace
 
-Result<LoadPlan> PlanLoad(const Settings& settings, ModelLibrary& library, Simulations& simulations, const ModelEntry& entry,
-                          const ModelConfig& config, const MemoryRoom& room) {
+Result<LoadPlan> PlanLoad(const Settings& settings, ModelLibrary& library, Simulations& simulations,
+                          const ModelEntry& entry, const ModelConfig& config, const MemoryRoom& room) {
   if (!entry.error.empty()) return Status(Code::kCorrupt, entry.error);
   if (entry.kind == ModelKind::kProjector) {
-    return Status(Code::kInvalidArgument, fmt::format("{} is a projector; load a model with it: \"projector\": \"{}\"", entry.id, entry.id));
+    return Status(Code::kInvalidArgument,
+                  fmt::format("{} is a projector; load a model with it: \"projector\": \"{}\"", entry.id, entry.id));
   }
   const auto modelfile = cli::FindModelfile(entry.path, "", !settings.no_modelfile);
   if (!modelfile.ok()) return modelfile.status();
-  auto setup = cli::PrepareModel(entry.path, OptionsFor(settings, WithFlash(config, modelfile->file), room), room.available);
+  auto setup =
+      cli::PrepareModel(entry.path, OptionsFor(settings, WithFlash(config, modelfile->file), room), room.available);
   if (!setup.ok()) return setup.status();
   auto defaults = DefaultsOf(*modelfile, setup->catalogue, config);
   if (!defaults.ok()) return defaults.status();
@@ -307,7 +333,8 @@ Result<LoadPlan> PlanLoad(const Settings& settings, ModelLibrary& library, Simul
   plan.asked = config;
   plan.defaults = std::move(*defaults);
   plan.embedding = config.embedding.value_or(entry.kind == ModelKind::kEmbedding);
-  plan.context = config.context_length.value_or(plan.defaults.context_length.value_or(cli::DefaultContext(entry.context_length)));
+  plan.context =
+      config.context_length.value_or(plan.defaults.context_length.value_or(cli::DefaultContext(entry.context_length)));
   if (config.draft_model && !config.draft_model->empty()) {
     const auto draft = FindOther(library, *config.draft_model, "draft model", false);
     if (!draft.ok()) return draft.status();
@@ -324,7 +351,8 @@ Result<LoadPlan> PlanLoad(const Settings& settings, ModelLibrary& library, Simul
   plan.setup = std::move(*setup);
   plan.stamps.insert(plan.stamps.end(), entry.stamps.begin(), entry.stamps.end());
   std::vector<std::string> beside = cli::AdapterFiles(DefaultWords(plan.defaults));
-  for (const auto& paths : {cli::AdapterFiles(settings.rest), std::vector{plan.projector_path}}) beside.insert(beside.end(), paths.begin(), paths.end());
+  for (const auto& paths : {cli::AdapterFiles(settings.rest), std::vector{plan.projector_path}})
+    beside.insert(beside.end(), paths.begin(), paths.end());
   for (const std::string& path : beside) {
     if (const auto stamp = StampOf(path)) plan.stamps.push_back(*stamp);
   }
@@ -333,13 +361,14 @@ Result<LoadPlan> PlanLoad(const Settings& settings, ModelLibrary& library, Simul
     if (!draft.ok()) return draft.status();
     plan.draft_type = draft->type;
   }
-  if (std::string unknown = cli::DescribeUnknownTypes(plan.setup.catalogue); !unknown.empty()) plan.notes.push_back(std::move(unknown));
+  if (std::string unknown = cli::DescribeUnknownTypes(plan.setup.catalogue); !unknown.empty())
+    plan.notes.push_back(std::move(unknown));
   const DeviceLimit vram{plan.setup.vram, !config.vram_gb && modelfile->file.flash_vram.empty()};
   HEADRACE_RETURN_IF_ERROR(SettleDevices(settings, simulations, room, vram, plan));
   HEADRACE_RETURN_IF_ERROR(Settle(settings, simulations, plan));
   if (!plan.placed.ok()) {
     plan.enough = Status(plan.placed.code(), plan.placed.message() + RemediesText(VramRemediesJson(plan.setup)));
-    return plan;   // nothing of it is started
+    return plan;  // nothing of it is started
   }
   HEADRACE_RETURN_IF_ERROR(SettleSharedDevices(settings, simulations, room, vram, plan));
   HEADRACE_RETURN_IF_ERROR(SettleSpeculation(settings, simulations, plan));
@@ -367,11 +396,15 @@ cli::SpeculationOptions SpeculationOptionsOf(const LoadPlan& plan) {
 }
 
 cli::SpeculationInput SpeculationInputOf(const Settings& settings, const LoadPlan& plan) {
-  const MachineProfile machine = plan.must_stream() ? cli::MachineSpeeds(plan.entry.path, settings.engine_version) : MachineProfile();
-  cli::SpeculationInput input{plan.setup, machine, settings.known, settings.rest, cli::LoadLearned(LearnedPlaceOf(settings, plan)), 1, plan.draft_type};
-  // As many requests at a time as there were before. While nobody knows, a draft model that was asked for is used as for one; what is proposed
-  // unasked must cost nothing however many there are.
-  const uint64_t slots = SlotsOf(plan.sharing, plan.asked.slots, settings.rest), unknown = plan.draft_path.empty() ? slots : 1;
+  const MachineProfile machine =
+      plan.must_stream() ? cli::MachineSpeeds(plan.entry.path, settings.engine_version) : MachineProfile();
+  cli::SpeculationInput input{
+      plan.setup, machine,        settings.known, settings.rest, cli::LoadLearned(LearnedPlaceOf(settings, plan)),
+      1,          plan.draft_type};
+  // As many requests at a time as there were before. While nobody knows, a draft model that was asked for is used as
+  // for one; what is proposed unasked must cost nothing however many there are.
+  const uint64_t slots = SlotsOf(plan.sharing, plan.asked.slots, settings.rest),
+                 unknown = plan.draft_path.empty() ? slots : 1;
   input.sequences = std::min(input.learned.sequences > 0 ? input.learned.sequences : unknown, slots);
   input.most_draft_tokens = cli::MostDraftTokens(settings.rest, plan.defaults.options, slots);
   input.head = plan.uses_head;

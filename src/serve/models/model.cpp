@@ -10,13 +10,13 @@
 #include "base/log.h"
 #include "base/size.h"
 #include "engine/load_mode.h"
-#include "llama_server/child_client.h"
 #include "http/http.h"
+#include "llama_server/child_client.h"
 
 namespace headrace::serve {
 namespace {
 
-constexpr Millis kGrace{5000}, kForcedGrace{300};   // for the end of a process
+constexpr Millis kGrace{5000}, kForcedGrace{300};  // for the end of a process
 constexpr Millis kFailureWait{2000};
 constexpr Millis kAliveWait{2000};
 constexpr Millis kHeldCheck{1000};
@@ -42,19 +42,30 @@ uint64_t CounterIn(const std::string& text, const std::string& name) {
 
 const char* ToString(ModelState state) {
   switch (state) {
-    case ModelState::kLoading: return "loading";
-    case ModelState::kLoaded: return "loaded";
-    case ModelState::kStopping: return "stopping";
-    case ModelState::kCrashed: return "crashed";
-    case ModelState::kGone: return "unloaded";
+    case ModelState::kLoading:
+      return "loading";
+    case ModelState::kLoaded:
+      return "loaded";
+    case ModelState::kStopping:
+      return "stopping";
+    case ModelState::kCrashed:
+      return "crashed";
+    case ModelState::kGone:
+      return "unloaded";
   }
   return "";
 }
 
-Model::Model(const Executor& executor, asio::thread_pool& worker, const Settings& settings, PromptCache& prompts, Culprits& culprits, LoadPlan plan,
-             std::string socket_path)
-    : worker_(worker), settings_(settings), prompts_(prompts), culprits_(culprits), plan_(std::move(plan)), server_(executor, std::move(socket_path)),
-      admission_(executor, plan_.sharing.pool_tokens), changed_(executor) {}
+Model::Model(const Executor& executor, asio::thread_pool& worker, const Settings& settings, PromptCache& prompts,
+             Culprits& culprits, LoadPlan plan, std::string socket_path)
+    : worker_(worker),
+      settings_(settings),
+      prompts_(prompts),
+      culprits_(culprits),
+      plan_(std::move(plan)),
+      server_(executor, std::move(socket_path)),
+      admission_(executor, plan_.sharing.pool_tokens),
+      changed_(executor) {}
 
 void Model::SetState(ModelState state, std::string error) {
   state_ = state;
@@ -110,7 +121,8 @@ Task<Status> Model::ComputeOnce() {
   const auto answer = co_await AskChild(socket_path(), "POST", target, body, kFirstPassTime);
   if (answer.ok() || stop_) co_return Status();
   if (co_await server_.process()->WaitForEnd(kFailureWait)) {
-    co_return Status(Code::kInternal, fmt::format("{} could not compute: llama-server {}", id(), server_.process()->DescribeEnd()));
+    co_return Status(Code::kInternal,
+                     fmt::format("{} could not compute: llama-server {}", id(), server_.process()->DescribeEnd()));
   }
   co_return Status(Code::kInternal, fmt::format("{} could not compute: {}", id(), answer.status().message()));
 }
@@ -119,9 +131,11 @@ Status Model::CheckStreaming() const {
   if (!plan_.setup.passes_stream() || stop_) return {};
   // Also an error that streaming has outlived.
   const auto statistics = ReadStatistics();
-  const std::string why = statistics && !statistics->last_error.empty() ? statistics->last_error : server_.WhyNotStreaming();
+  const std::string why =
+      statistics && !statistics->last_error.empty() ? statistics->last_error : server_.WhyNotStreaming();
   if (why.empty()) return {};
-  return Status(Code::kInternal, fmt::format("flash weight streaming was asked for {} and cannot be had: {}", id(), why));
+  return Status(Code::kInternal,
+                fmt::format("flash weight streaming was asked for {} and cannot be had: {}", id(), why));
 }
 
 Task<> Model::AskProperties() {
@@ -160,7 +174,8 @@ Task<> Model::Keep(Millis time) {
   // One that is stopped or hangs takes questions and never answers.
   const auto alive = co_await AskChild(socket_path(), "GET", "/health", "", std::min(time, kAliveWait));
   if (!alive.ok()) {
-    LogWarning(fmt::format("{}: its process does not answer any more: it is killed, and nothing of its prompts is kept", id()));
+    LogWarning(fmt::format("{}: its process does not answer any more: it is killed, and nothing of its prompts is kept",
+                           id()));
     hangs_ = true;
     co_return;
   }
@@ -196,8 +211,10 @@ void Model::NoteEnd() {
     case SIGTERM:
     case SIGINT:
     case SIGHUP:
-    case SIGQUIT: return;
-    default: culprits_.NoteEnd(std::vector<uint64_t>(computing_.begin(), computing_.end()), Clock::now());
+    case SIGQUIT:
+      return;
+    default:
+      culprits_.NoteEnd(std::vector<uint64_t>(computing_.begin(), computing_.end()), Clock::now());
   }
 }
 
@@ -221,7 +238,9 @@ Task<std::string> Model::DescribeFailure() {
   co_return fmt::format("{} broke its answer off", id());
 }
 
-uint64_t Model::HeldBytes() const { return server_.process() != nullptr && server_.process()->running() ? MemoryOf(server_.process()->id()) : 0; }
+uint64_t Model::HeldBytes() const {
+  return server_.process() != nullptr && server_.process()->running() ? MemoryOf(server_.process()->id()) : 0;
+}
 
 void Model::CountRequests(int change) {
   const auto now = Clock::now();

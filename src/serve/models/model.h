@@ -7,11 +7,11 @@
 #include <string>
 
 #include "base/status.h"
+#include "http/net.h"
+#include "llama_server/lone_server.h"
 #include "serve/models/admission.h"
 #include "serve/models/culprits.h"
 #include "serve/models/load_plan.h"
-#include "llama_server/lone_server.h"
-#include "http/net.h"
 #include "serve/models/prompt_cache.h"
 
 namespace headrace::serve {
@@ -20,24 +20,24 @@ namespace headrace::serve {
 inline constexpr Millis kKeepTime{120'000}, kForcedKeepTime{5'000};
 
 enum class ModelState {
-  kLoading,    // its process starts, or brings weights into memory
-  kLoaded,     // answers
-  kStopping,   // answers what it has accepted, takes nothing new
-  kCrashed,    // its process ended by itself; started again after a while
-  kGone,       // ended for good; error() says why if it was not asked for
+  kLoading,   // its process starts, or brings weights into memory
+  kLoaded,    // answers
+  kStopping,  // answers what it has accepted, takes nothing new
+  kCrashed,   // its process ended by itself; started again after a while
+  kGone,      // ended for good; error() says why if it was not asked for
 };
 const char* ToString(ModelState state);
 
 class Model : public std::enable_shared_from_this<Model> {
  public:
-  Model(const Executor& executor, asio::thread_pool& worker, const Settings& settings, PromptCache& prompts, Culprits& culprits, LoadPlan plan,
-        std::string socket_path);
+  Model(const Executor& executor, asio::thread_pool& worker, const Settings& settings, PromptCache& prompts,
+        Culprits& culprits, LoadPlan plan, std::string socket_path);
 
   // Starts the process, waits until it answers, lets it compute once, and checks that weights were streamed where
   // they must be. Status kCancelled after Stop. Also starts it again after a crash.
   Task<Status> Start();
-  // Lets what runs finish (unless `force`, or a signal holds the process), gives it `keep` at most to write down what outlives it, ends the process.
-  // The state is kGone afterwards.
+  // Lets what runs finish (unless `force`, or a signal holds the process), gives it `keep` at most to write down what
+  // outlives it, ends the process. The state is kGone afterwards.
   Task<> Stop(bool force, Millis keep = kKeepTime);
   // Returns how the process of a loaded model has ended by itself; "" once Stop was called.
   Task<std::string> WaitForCrash();
@@ -58,7 +58,8 @@ class Model : public std::enable_shared_from_this<Model> {
   Task<std::string> DescribeFailure();
   // A signal holds its process.
   bool held() const { return server_.process() != nullptr && server_.process()->stopped(); }
-  // One of the files that shape what it computes is not what it was when it was loaded: its path, else "". Looks at the disk.
+  // One of the files that shape what it computes is not what it was when it was loaded: its path, else "". Looks at the
+  // disk.
   std::string ChangedFile() const { return headrace::ChangedFile(plan_.stamps); }
 
   // A request that its process computes, by fingerprint, in this scope: who was there when it ended is remembered.
@@ -83,14 +84,14 @@ class Model : public std::enable_shared_from_this<Model> {
   // Memory that it was granted and does not hold yet.
   uint64_t UnusedBytes() const { return plan_.granted_bytes - std::min(plan_.granted_bytes, HeldBytes()); }
 
-  uint64_t slots = 0, context = 0;      // that its process told; context: of one request
+  uint64_t slots = 0, context = 0;         // that its process told; context: of one request
   std::optional<uint64_t> default_tokens;  // of an answer whose request names no limit; none: no limit
   double load_seconds = 0;
-  unsigned crashes = 0;                 // one after the other
-  uint64_t restarts = 0;                // in all
-  Clock::time_point retry_at{};         // of kCrashed
+  unsigned crashes = 0;          // one after the other
+  uint64_t restarts = 0;         // in all
+  Clock::time_point retry_at{};  // of kCrashed
   Clock::time_point loaded_at{};
-  std::optional<std::chrono::seconds> keep_alive;   // without requests, in place of --ttl; 0: for ever
+  std::optional<std::chrono::seconds> keep_alive;  // without requests, in place of --ttl; 0: for ever
 
   // Room for its requests.
   Admission& admission() { return admission_; }
@@ -118,15 +119,15 @@ class Model : public std::enable_shared_from_this<Model> {
   PromptCache& prompts_;
   Culprits& culprits_;
   std::multiset<uint64_t> computing_;
-  std::weak_ptr<ChildProcess> noted_end_;   // of this one
+  std::weak_ptr<ChildProcess> noted_end_;  // of this one
   LoadPlan plan_;
   LoneServer server_;
-  Json adapters_;                       // with their scales, as they were when its process had started
+  Json adapters_;  // with their scales, as they were when its process had started
   Admission admission_;
   ModelState state_ = ModelState::kLoading;
   bool stop_ = false, kept_ = false, hangs_ = false, other_adapters_ = false;
   std::string error_;
-  Wakeup changed_;                      // state or number of requests
+  Wakeup changed_;  // state or number of requests
   int requests_ = 0;
   // Since Start: seconds with a request, and the sum of the requests' seconds, no more than slots at a time.
   double busy_s_ = 0, requests_s_ = 0;

@@ -36,9 +36,10 @@ std::string SetMode(const Json& value, ModelConfig& config) {
   return value.is_string() && config.flash_mode ? "" : R"("auto", "on", "off", true or false)";
 }
 
-template <std::optional<double> ModelConfig::* field>
+template <std::optional<double> ModelConfig::*field>
 std::string SetRam(const Json& value, ModelConfig& config) {
-  if (!value.is_number() || !(value.get<double>() > 0) || value.get<double>() > kMaxRamGb) return "a number of GiB above zero";
+  if (!value.is_number() || !(value.get<double>() > 0) || value.get<double>() > kMaxRamGb)
+    return "a number of GiB above zero";
   config.*field = value.get<double>();
   return "";
 }
@@ -49,19 +50,20 @@ std::string SetVram(const Json& value, ModelConfig& config) {
     config.vram_gb = value.get<std::string>();
     return "";
   }
-  if (!value.is_number() || !(value.get<double>() > 0) || value.get<double>() > kMaxRamGb) return R"(a number of GiB above zero, "auto" or "off")";
+  if (!value.is_number() || !(value.get<double>() > 0) || value.get<double>() > kMaxRamGb)
+    return R"(a number of GiB above zero, "auto" or "off")";
   config.vram_gb = fmt::format("{:.6f}G", value.get<double>());
   return "";
 }
 
-template <std::optional<bool> ModelConfig::* field>
+template <std::optional<bool> ModelConfig::*field>
 std::string SetBool(const Json& value, ModelConfig& config) {
   if (!value.is_boolean()) return "true or false";
   config.*field = value.get<bool>();
   return "";
 }
 
-template <std::optional<uint64_t> ModelConfig::* field, uint64_t most>
+template <std::optional<uint64_t> ModelConfig::*field, uint64_t most>
 std::string SetCount(const Json& value, ModelConfig& config) {
   if (!value.is_number_integer() || value.get<int64_t>() < 1 || value.get<uint64_t>() > most) {
     return fmt::format("a whole number from 1 to {}", most);
@@ -70,7 +72,7 @@ std::string SetCount(const Json& value, ModelConfig& config) {
   return "";
 }
 
-template <std::optional<std::string> ModelConfig::* field>
+template <std::optional<std::string> ModelConfig::*field>
 std::string SetText(const Json& value, ModelConfig& config) {
   if (!value.is_string()) return "a model's id";
   config.*field = value.get<std::string>();
@@ -78,15 +80,17 @@ std::string SetText(const Json& value, ModelConfig& config) {
 }
 
 std::string SetSpeculate(const Json& value, ModelConfig& config) {
-  const auto mode = value.is_string() && !value.get<std::string>().empty() ? cli::ParseSpeculationMode(value.get<std::string>()) : std::nullopt;
+  const auto mode = value.is_string() && !value.get<std::string>().empty()
+                        ? cli::ParseSpeculationMode(value.get<std::string>())
+                        : std::nullopt;
   if (!mode) return R"("auto", "on" or "off")";
   config.speculate = cli::ToString(*mode);
   return "";
 }
 
 std::string SetCacheType(const Json& value, ModelConfig& config) {
-  const bool known = value.is_string() && std::find(std::begin(kCacheTypes), std::end(kCacheTypes), value.get<std::string>()) !=
-                                              std::end(kCacheTypes);
+  const bool known = value.is_string() && std::find(std::begin(kCacheTypes), std::end(kCacheTypes),
+                                                    value.get<std::string>()) != std::end(kCacheTypes);
   if (!known) return fmt::format("one of {}", fmt::join(kCacheTypes, ", "));
   config.kv_cache_type = value.get<std::string>();
   return "";
@@ -130,7 +134,8 @@ Result<ModelConfig> ParseModelConfig(const Json& object, ModelConfig base, std::
     if (key == Keys().end()) {
       std::vector<std::string> names;
       for (const auto& [known, unused] : Keys()) names.push_back(known);
-      return Status(Code::kInvalidArgument, fmt::format("there is no setting {}; the settings are {}", Shown(name), fmt::join(names, ", ")));
+      return Status(Code::kInvalidArgument,
+                    fmt::format("there is no setting {}; the settings are {}", Shown(name), fmt::join(names, ", ")));
     }
     key->second.reset(base);
     if (value.is_null()) continue;
@@ -149,7 +154,9 @@ Json ToJson(const ModelConfig& config) {
   };
   put("ram_gb", config.ram_gb);
   put("flash_ram_gb", config.flash_ram_gb);
-  if (config.vram_gb) json["vram_gb"] = config.vram_gb->ends_with('G') ? Json(std::strtod(config.vram_gb->c_str(), nullptr)) : Json(*config.vram_gb);
+  if (config.vram_gb)
+    json["vram_gb"] =
+        config.vram_gb->ends_with('G') ? Json(std::strtod(config.vram_gb->c_str(), nullptr)) : Json(*config.vram_gb);
   put("flash_debug", config.flash_debug);
   put("context_length", config.context_length);
   put("kv_cache_type", config.kv_cache_type);
@@ -164,7 +171,9 @@ Json ToJson(const ModelConfig& config) {
 
 cli::FlashOptions ToFlashOptions(cli::FlashOptions options, const ModelConfig& config) {
   if (config.flash_mode) options.flash_mode = ToString(*config.flash_mode);
-  const auto bytes = [](double gb) { return std::to_string(std::max<int64_t>(1, std::llround(gb * static_cast<double>(kGiB)))); };
+  const auto bytes = [](double gb) {
+    return std::to_string(std::max<int64_t>(1, std::llround(gb * static_cast<double>(kGiB))));
+  };
   if (config.ram_gb) options.ram = bytes(*config.ram_gb);
   if (config.flash_ram_gb) options.weights_ram = bytes(*config.flash_ram_gb);
   if (config.vram_gb) options.vram = *config.vram_gb;

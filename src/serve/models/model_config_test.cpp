@@ -14,8 +14,10 @@ namespace {
 using Json = nlohmann::json;
 
 TEST(ModelConfig, EveryKeyThereAndBack) {
-  const Json all = {{"flash_mode", "on"}, {"flash_ram_gb", 2.5}, {"ram_gb", 4.5}, {"flash_debug", true}, {"context_length", 4096}, {"kv_cache_type", "q8_0"},
-                    {"draft_model", "d"}, {"speculate", "on"}, {"draft_tokens", 4}, {"projector", ""}, {"embedding", false}, {"slots", 2}, {"vram_gb", 1.5}};
+  const Json all = {{"flash_mode", "on"},     {"flash_ram_gb", 2.5},     {"ram_gb", 4.5},      {"flash_debug", true},
+                    {"context_length", 4096}, {"kv_cache_type", "q8_0"}, {"draft_model", "d"}, {"speculate", "on"},
+                    {"draft_tokens", 4},      {"projector", ""},         {"embedding", false}, {"slots", 2},
+                    {"vram_gb", 1.5}};
   const auto config = ParseModelConfig(all, {});
   ASSERT_TRUE(config.ok()) << config.status().message();
   EXPECT_EQ(ToJson(*config), all);
@@ -36,10 +38,14 @@ TEST(ModelConfig, EveryKeyThereAndBack) {
 
 TEST(ModelConfig, WrongValuesNameTheirKey) {
   const std::pair<const char*, Json> wrong[] = {
-      {"flash_mode", "yes"}, {"flash_mode", 1}, {"flash_ram_gb", 0}, {"flash_ram_gb", "8"}, {"flash_ram_gb", 1e9}, {"flash_debug", 1},
-      {"vram_gb", 0}, {"vram_gb", "8G"}, {"vram_gb", true}, {"vram_gb", -1},
-      {"context_length", -1}, {"context_length", 1.5}, {"context_length", 1e12}, {"kv_cache_type", "q9_0"}, {"draft_model", 3}, {"speculate", "yes"}, {"speculate", true}, {"draft_tokens", 0}, {"draft_tokens", 32}, {"embedding", "no"},
-      {"slots", 0}, {"slots", 1000}, {"unheard_of", 1}};
+      {"flash_mode", "yes"},    {"flash_mode", 1},         {"flash_ram_gb", 0},
+      {"flash_ram_gb", "8"},    {"flash_ram_gb", 1e9},     {"flash_debug", 1},
+      {"vram_gb", 0},           {"vram_gb", "8G"},         {"vram_gb", true},
+      {"vram_gb", -1},          {"context_length", -1},    {"context_length", 1.5},
+      {"context_length", 1e12}, {"kv_cache_type", "q9_0"}, {"draft_model", 3},
+      {"speculate", "yes"},     {"speculate", true},       {"draft_tokens", 0},
+      {"draft_tokens", 32},     {"embedding", "no"},       {"slots", 0},
+      {"slots", 1000},          {"unheard_of", 1}};
   for (const auto& [key, value] : wrong) {
     const auto config = ParseModelConfig({{key, value}}, {});
     ASSERT_FALSE(config.ok()) << key << value;
@@ -55,7 +61,7 @@ class ConfigStoreTest : public testing::Test {
     std::ifstream file(store_.path());
     return {std::istreambuf_iterator<char>(file), {}};
   }
-  cli::TemporaryTree tree_;
+  TemporaryTree tree_;
   ConfigStore store_{tree_.Path("a/b/models.json")};
 };
 
@@ -73,7 +79,8 @@ TEST_F(ConfigStoreTest, RemembersEachModelApart) {
 }
 
 TEST_F(ConfigStoreTest, ABrokenFileIsReportedAndKept) {
-  for (const char* text : {"", "{", "[]", "{\"version\": 2, \"models\": {}}", "{\"models\": {}}", "{\"version\": 1, \"models\": []}"}) {
+  for (const char* text :
+       {"", "{", "[]", "{\"version\": 2, \"models\": {}}", "{\"models\": {}}", "{\"version\": 1, \"models\": []}"}) {
     tree_.File("a/b/models.json", text);
     const auto found = store_.Find("/m");
     ASSERT_FALSE(found.ok()) << text;

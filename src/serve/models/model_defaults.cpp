@@ -15,7 +15,9 @@ bool IsContext(const cli::EngineOption& option) { return option.names.front() ==
 std::string WhyLeftOut(const std::string& setting, const ModelConfig& config) {
   const std::string_view name = std::string_view(setting).substr(0, setting.find(' '));
   if (name == "SYSTEM") return "a chat of the API or the page brings its own system prompt";
-  const auto asked = [](const auto& value, const char* key) { return value ? fmt::format("{} of the model's configuration goes before it", key) : ""; };
+  const auto asked = [](const auto& value, const char* key) {
+    return value ? fmt::format("{} of the model's configuration goes before it", key) : "";
+  };
   if (name == "FLASH") return asked(config.flash_mode, "flash_mode");
   if (name == "FLASH_RAM_GB") return asked(config.flash_ram_gb, "flash_ram_gb");
   if (name == "FLASH_VRAM_GB") return asked(config.vram_gb, "vram_gb");
@@ -49,7 +51,8 @@ Result<ModelDefaults> DefaultsOf(const cli::ModelfileUse& use, const Catalogue& 
   if (!options.ok()) return options.status();
   for (cli::EngineOption& option : *options) {
     if (IsContext(option)) {
-      defaults.context_length = static_cast<uint64_t>(std::strtod(option.value.c_str(), nullptr));   // "4e3" is a whole number too
+      defaults.context_length =
+          static_cast<uint64_t>(std::strtod(option.value.c_str(), nullptr));  // "4e3" is a whole number too
     } else {
       defaults.options.push_back(std::move(option));
     }

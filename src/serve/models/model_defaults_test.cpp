@@ -14,7 +14,9 @@ cli::ModelfileUse Use(const std::string& text) {
   return use;
 }
 
-constexpr const char* kText = "SYSTEM Be brief.\nFLASH on\nFLASH_RAM_GB 1.5\nFLASH_PREFETCH_LAYERS 0\nPARAMETER temperature 0.7\nPARAMETER num_ctx 512\nMESSAGE user Hello\n";
+constexpr const char* kText =
+    "SYSTEM Be brief.\nFLASH on\nFLASH_RAM_GB 1.5\nFLASH_PREFETCH_LAYERS 0\nPARAMETER temperature 0.7\nPARAMETER "
+    "num_ctx 512\nMESSAGE user Hello\n";
 
 TEST(ModelDefaults, OfAModelfile) {
   const auto defaults = DefaultsOf(Use(kText), Catalogue(), ModelConfig());
@@ -23,7 +25,8 @@ TEST(ModelDefaults, OfAModelfile) {
   EXPECT_EQ(defaults->look_ahead, false);
   ASSERT_EQ(defaults->options.size(), 1u) << "the context is no option of these";
   EXPECT_EQ(defaults->options[0].value, "0.7");
-  EXPECT_EQ(defaults->applied, (std::vector<std::string>{"FLASH on", "FLASH_RAM_GB 1.5", "FLASH_PREFETCH_LAYERS 0", "temperature 0.7", "num_ctx 512"}));
+  EXPECT_EQ(defaults->applied, (std::vector<std::string>{"FLASH on", "FLASH_RAM_GB 1.5", "FLASH_PREFETCH_LAYERS 0",
+                                                         "temperature 0.7", "num_ctx 512"}));
   ASSERT_EQ(defaults->notes.size(), 2u);
   EXPECT_NE(defaults->notes[0].find("SYSTEM \"Be brief.\" is not applied"), std::string::npos) << defaults->notes[0];
   EXPECT_NE(defaults->notes[1].find("/m/Modelfile:7: MESSAGE is left out"), std::string::npos) << defaults->notes[1];
@@ -50,7 +53,9 @@ TEST(ModelDefaults, MemoryOfDevices) {
   ModelConfig asked;
   asked.vram_gb = "off";
   EXPECT_EQ(WithFlash(asked, Use("FLASH_VRAM_GB 2").file).vram_gb, "off");
-  EXPECT_EQ(DefaultsOf(Use("FLASH_VRAM_GB 2"), Catalogue(), asked)->notes, std::vector<std::string>{"FLASH_VRAM_GB 2 is not applied: vram_gb of the model's configuration goes before it"});
+  EXPECT_EQ(
+      DefaultsOf(Use("FLASH_VRAM_GB 2"), Catalogue(), asked)->notes,
+      std::vector<std::string>{"FLASH_VRAM_GB 2 is not applied: vram_gb of the model's configuration goes before it"});
 }
 
 TEST(ModelDefaults, NoModelfileOrOneThatCannotBe) {

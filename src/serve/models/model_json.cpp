@@ -3,15 +3,17 @@
 #include <algorithm>
 
 #include "base/size.h"
-#include "setup/plan_report.h"
 #include "models/file_names.h"
+#include "setup/plan_report.h"
 
 namespace headrace::serve {
 namespace {
 
 Json TextOrNull(const std::string& text) { return text.empty() ? Json() : Json(text); }
 
-Json GbOrNull(uint64_t bytes) { return bytes == 0 ? Json() : Json(static_cast<double>(bytes) / static_cast<double>(kGiB)); }
+Json GbOrNull(uint64_t bytes) {
+  return bytes == 0 ? Json() : Json(static_cast<double>(bytes) / static_cast<double>(kGiB));
+}
 
 Json VramJson(const cli::VramLimit& limit) {
   if (limit.named()) return static_cast<double>(limit.bytes) / static_cast<double>(kGiB);
@@ -48,7 +50,9 @@ Json SharingJson(const LoadPlan& plan) {
   const Sharing& sharing = plan.sharing;
   const auto number = [](uint64_t value) { return value == 0 ? Json() : Json(value); };
   if (sharing.slots == 0 && sharing.batch_tokens == 0) return nullptr;
-  return {{"slots", number(sharing.slots)}, {"request_tokens", plan.context}, {"pool_tokens", number(sharing.pool_tokens)},
+  return {{"slots", number(sharing.slots)},
+          {"request_tokens", plan.context},
+          {"pool_tokens", number(sharing.pool_tokens)},
           {"batch_tokens", number(sharing.batch_tokens)}};
 }
 
@@ -57,22 +61,24 @@ Json InForceJson(const Model& model) {
   const cli::MemoryBudget& memory = plan.memory();
   const cli::MemoryLimits& limits = plan.setup.limits;
   Json json;
-  json["configuration"] = {{"flash_mode", ToString(limits.flash_mode)},
-                           {"ram_gb", GbOrNull(limits.process_bytes)},
-                           {"flash_ram_gb", GbOrNull(memory.streams ? memory.weights_budget_bytes : limits.weights_bytes)},
-                           {"vram_gb", VramJson(plan.setup.vram)},
-                           {"flash_debug", plan.config.debug},
-                           {"context_length", model.context == 0 ? plan.context : model.context},
-                           {"kv_cache_type", plan.asked.kv_cache_type.value_or("f16")},
-                           {"draft_model", plan.draft_path.empty() ? Json() : Json(*plan.asked.draft_model)},
-                           {"projector", TextOrNull(plan.projector_path)},
-                           {"embedding", plan.embedding},
-                           {"slots", model.slots == 0 ? Json() : Json(model.slots)}};
+  json["configuration"] = {
+      {"flash_mode", ToString(limits.flash_mode)},
+      {"ram_gb", GbOrNull(limits.process_bytes)},
+      {"flash_ram_gb", GbOrNull(memory.streams ? memory.weights_budget_bytes : limits.weights_bytes)},
+      {"vram_gb", VramJson(plan.setup.vram)},
+      {"flash_debug", plan.config.debug},
+      {"context_length", model.context == 0 ? plan.context : model.context},
+      {"kv_cache_type", plan.asked.kv_cache_type.value_or("f16")},
+      {"draft_model", plan.draft_path.empty() ? Json() : Json(*plan.asked.draft_model)},
+      {"projector", TextOrNull(plan.projector_path)},
+      {"embedding", plan.embedding},
+      {"slots", model.slots == 0 ? Json() : Json(model.slots)}};
   json["modelfile"] = ModelfileJson(plan.defaults);
   json["sharing"] = SharingJson(plan);
   json["speculation"] = nullptr;
   if (const auto& chosen = plan.speculation) {
-    json["speculation"] = {{"kind", cli::ToString(chosen->kind)}, {"draft_tokens", chosen->draft_tokens}, {"reason", chosen->line}};
+    json["speculation"] = {
+        {"kind", cli::ToString(chosen->kind)}, {"draft_tokens", chosen->draft_tokens}, {"reason", chosen->line}};
   }
   const auto statistics = model.ReadStatistics().value_or(cli::Statistics());
   const Json setup = cli::SetupJson(plan.setup);
@@ -89,10 +95,13 @@ Json InForceJson(const Model& model) {
   return json;
 }
 
-Json ModelJson(const ModelEntry& entry, const Model* model, const std::string& last_error, const Result<ModelConfig>& remembered) {
+Json ModelJson(const ModelEntry& entry, const Model* model, const std::string& last_error,
+               const Result<ModelConfig>& remembered) {
   Json json = EntryJson(entry);
   json["state"] = StateOf(entry, model);
-  json["error"] = TextOrNull(!entry.error.empty() ? entry.error : model != nullptr && !model->error().empty() ? model->error() : last_error);
+  json["error"] = TextOrNull(!entry.error.empty()                          ? entry.error
+                             : model != nullptr && !model->error().empty() ? model->error()
+                                                                           : last_error);
   json["remembered"] = remembered.ok() ? ToJson(*remembered) : Json();
   json["loaded"] = nullptr;
   if (model == nullptr || model->state() == ModelState::kLoading) return json;
@@ -102,7 +111,8 @@ Json ModelJson(const ModelEntry& entry, const Model* model, const std::string& l
   json["loaded"]["requests_total"] = model->requests_in_all();
   json["loaded"]["restarts"] = model->restarts;
   json["loaded"]["load_s"] = model->load_seconds;
-  json["loaded"]["idle_s"] = model->requests() > 0 ? 0 : std::chrono::duration<double>(Clock::now() - model->last_used()).count();
+  json["loaded"]["idle_s"] =
+      model->requests() > 0 ? 0 : std::chrono::duration<double>(Clock::now() - model->last_used()).count();
   return json;
 }
 
@@ -125,7 +135,11 @@ Json OpenAiModelJson(const ModelEntry& entry, const Model* model) {
           {"created", entry.modified},
           {"owned_by", "headrace"},
           {"status", {{"value", StateOf(entry, model)}}},
-          {"meta", {{"n_params", entry.parameters}, {"size", entry.size_bytes}, {"n_ctx_train", entry.context_length}, {"ftype", entry.quantization}}}};
+          {"meta",
+           {{"n_params", entry.parameters},
+            {"size", entry.size_bytes},
+            {"n_ctx_train", entry.context_length},
+            {"ftype", entry.quantization}}}};
 }
 
 }  // namespace headrace::serve

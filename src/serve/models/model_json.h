@@ -2,8 +2,8 @@
 #pragma once
 
 #include "http/http.h"
-#include "serve/models/model.h"
 #include "models/model_library.h"
+#include "serve/models/model.h"
 
 namespace headrace::serve {
 
@@ -16,7 +16,8 @@ Json SharingJson(const LoadPlan& plan);
 // What a loaded model runs with: "configuration", "modelfile", "sharing" and "decision".
 Json InForceJson(const Model& model);
 // One element of GET /api/v1/models; `model` is null when it is not loaded.
-Json ModelJson(const ModelEntry& entry, const Model* model, const std::string& last_error, const Result<ModelConfig>& remembered);
+Json ModelJson(const ModelEntry& entry, const Model* model, const std::string& last_error,
+               const Result<ModelConfig>& remembered);
 // How far loading is; `model` is null while it waits for its turn.
 Json ProgressJson(const std::string& id, const Model* model);
 // One element of GET /v1/models.

@@ -7,10 +7,10 @@
 
 #include "base/log.h"
 #include "base/size.h"
+#include "http/http.h"
+#include "serve/models/device_room.h"
 #include "setup/device_choice.h"
 #include "setup/model_cost.h"
-#include "serve/models/device_room.h"
-#include "http/http.h"
 
 namespace headrace::serve {
 namespace {
@@ -19,27 +19,33 @@ constexpr Millis kIdleCheck{250};
 constexpr Millis kHeldTime{2000};
 constexpr Millis kFirstDelay{1000};
 constexpr Millis kLongestDelay{60'000};
-constexpr auto kStable = std::chrono::seconds(60);   // a crash after so long is a first one again
-constexpr unsigned kMostCrashes = 6;                 // one after the other, then it stays unloaded
+constexpr auto kStable = std::chrono::seconds(60);  // a crash after so long is a first one again
+constexpr unsigned kMostCrashes = 6;                // one after the other, then it stays unloaded
 
 Millis DelayAfter(unsigned crashes) { return std::min(kLongestDelay, kFirstDelay * (1 << std::min(crashes - 1, 10u))); }
 
 // What is wrong with a load may be what somebody asked for long ago.
 Status WithOrigin(const Status& status, const ModelConfig& config, const std::string& path) {
   if (config == ModelConfig() || status.code() == Code::kCancelled) return status;
-  return Status(status.code(), fmt::format("{}; the model's configuration, {}, is remembered in {}", status.message(), Dump(ToJson(config)), path));
+  return Status(status.code(), fmt::format("{}; the model's configuration, {}, is remembered in {}", status.message(),
+                                           Dump(ToJson(config)), path));
 }
 
 void SayLoaded(const Model& model) {
-  LogWarning(fmt::format("{} is loaded: {}", model.id(), DescribeDecision(model.plan().memory(), model.plan().setup.limits)));
-  if (const std::string devices = DescribeDevices(model.plan().setup); !devices.empty()) LogWarning(fmt::format("{}: {}", model.id(), devices));
-  if (const std::string width = DescribePromptWidth(model.plan().setup, model.plan().setup.prompt_width); !width.empty()) {
+  LogWarning(
+      fmt::format("{} is loaded: {}", model.id(), DescribeDecision(model.plan().memory(), model.plan().setup.limits)));
+  if (const std::string devices = DescribeDevices(model.plan().setup); !devices.empty())
+    LogWarning(fmt::format("{}: {}", model.id(), devices));
+  if (const std::string width = DescribePromptWidth(model.plan().setup, model.plan().setup.prompt_width);
+      !width.empty()) {
     LogWarning(fmt::format("{}: {}", model.id(), width));
   }
   for (const std::string& note : model.plan().notes) LogWarning(fmt::format("{}: {}", model.id(), note));
 }
 
-bool Contains(const std::vector<std::string>& ids, const std::string& id) { return std::find(ids.begin(), ids.end(), id) != ids.end(); }
+bool Contains(const std::vector<std::string>& ids, const std::string& id) {
+  return std::find(ids.begin(), ids.end(), id) != ids.end();
+}
 
 }  // namespace
 
@@ -58,10 +64,17 @@ class ModelManager::Turn {
   ModelManager& manager_;
 };
 
-ModelManager::ModelManager(const Executor& executor, asio::thread_pool& worker, const Settings& settings, ModelLibrary& library,
-                           const ConfigStore& store, std::string socket_folder)
-    : executor_(executor), worker_(worker), settings_(settings), library_(library), store_(store), prompts_(worker, settings),
-      socket_folder_(std::move(socket_folder)), turn_free_(executor), stopped_(executor) {}
+ModelManager::ModelManager(const Executor& executor, asio::thread_pool& worker, const Settings& settings,
+                           ModelLibrary& library, const ConfigStore& store, std::string socket_folder)
+    : executor_(executor),
+      worker_(worker),
+      settings_(settings),
+      library_(library),
+      store_(store),
+      prompts_(worker, settings),
+      socket_folder_(std::move(socket_folder)),
+      turn_free_(executor),
+      stopped_(executor) {}
 
 void ModelManager::Begin() {
   if (settings_.ttl.count() > 0) WatchIdle();
@@ -175,7 +188,9 @@ Task<MemoryRoom> ModelManager::RoomWithout(std::vector<std::string> gone, std::c
     const uint64_t held = model->HeldBytes();
     const auto& engine = model->plan().memory().engine;
     const auto there = engine ? engine->devices : std::vector<cli::DeviceMemory>();
-    const auto add_to = [&](std::vector<cli::DeviceMemory>& list) { list.insert(list.end(), there.begin(), there.end()); };
+    const auto add_to = [&](std::vector<cli::DeviceMemory>& list) {
+      list.insert(list.end(), there.begin(), there.end());
+    };
     if (Contains(gone, id)) {
       freed += held;
       if (held > 0) add_to(holders.going);
@@ -207,7 +222,7 @@ Task<MemoryRoom> ModelManager::RoomWithout(std::vector<std::string> gone, std::c
 
 Task<Result<Lease>> ModelManager::Acquire(std::string name, bool undrafted) {
   std::string id = name;
-  bool anew = false;   // once: a file that is written to all the time must not keep it from answering
+  bool anew = false;  // once: a file that is written to all the time must not keep it from answering
   while (!ending_) {
     const ModelPtr model = Get(id);
     if (model == nullptr) {
@@ -237,15 +252,19 @@ Task<Result<Lease>> ModelManager::Acquire(std::string name, bool undrafted) {
         break;
       }
       case ModelState::kCrashed: {
-        co_return Status(Code::kCancelled, fmt::format("the process of {} {}; it is started again, and expected to answer in {} s", id, model->error(),
-                                                       ReadyIn(id).value_or(std::chrono::seconds(1)).count()));
+        co_return Status(Code::kCancelled,
+                         fmt::format("the process of {} {}; it is started again, and expected to answer in {} s", id,
+                                     model->error(), ReadyIn(id).value_or(std::chrono::seconds(1)).count()));
       }
       case ModelState::kLoading:
       case ModelState::kStopping:
         co_await model->WaitForChange();
-        if (model->state() == ModelState::kGone && !model->error().empty()) co_return Status(Code::kInternal, model->error());
+        if (model->state() == ModelState::kGone && !model->error().empty())
+          co_return Status(Code::kInternal, model->error());
         break;
-      case ModelState::kGone: Forget(model); break;
+      case ModelState::kGone:
+        Forget(model);
+        break;
     }
   }
   co_return Status(Code::kCancelled, "the server is ending");
@@ -305,7 +324,10 @@ Task<Result<LoadPlan>> ModelManager::Judge(ModelEntry entry, ModelConfig config,
 
 Task<Result<ModelManager::Preview>> ModelManager::Foresee(ModelEntry entry, ModelConfig config) {
   std::vector<std::string> gone{entry.id};
-  const auto left = [&] { return std::count_if(models_.begin(), models_.end(), [&](const auto& model) { return !Contains(gone, model.first); }); };
+  const auto left = [&] {
+    return std::count_if(models_.begin(), models_.end(),
+                         [&](const auto& model) { return !Contains(gone, model.first); });
+  };
   while (static_cast<size_t>(left()) >= settings_.models_max) gone.push_back(LeastRecentlyUsed(gone)->id());
   auto plan = co_await Judge(entry, config, gone);
   while (plan.ok() && (!plan->enough.ok() || plan->crowds) && left() > 0) {
@@ -329,9 +351,11 @@ Task<Result<ModelPtr>> ModelManager::LoadInTurn(ModelEntry entry, ModelConfig co
   const auto preview = co_await Foresee(entry, config);
   if (!preview.ok()) co_return preview.status();
   if (!preview->plan.enough.ok()) co_return preview->plan.enough;
-  const std::string why = changed.empty() ? "to be loaded with another configuration" : fmt::format("to be loaded anew: {} was changed", changed);
+  const std::string why = changed.empty() ? "to be loaded with another configuration"
+                                          : fmt::format("to be loaded anew: {} was changed", changed);
   if (present != nullptr) co_await StopModel(present, why);
-  while (models_.size() >= settings_.models_max) co_await StopModel(LeastRecentlyUsed(itself), fmt::format("to make room for {}", entry.id));
+  while (models_.size() >= settings_.models_max)
+    co_await StopModel(LeastRecentlyUsed(itself), fmt::format("to make room for {}", entry.id));
   auto plan = co_await Judge(entry, config, nobody);
   while (plan.ok() && (!plan->enough.ok() || plan->crowds) && !models_.empty()) {
     co_await StopModel(LeastRecentlyUsed(itself), fmt::format("to make room for {}", entry.id));
@@ -342,7 +366,8 @@ Task<Result<ModelPtr>> ModelManager::LoadInTurn(ModelEntry entry, ModelConfig co
   if (ending_) co_return Status(Code::kCancelled, "the server is ending");
 
   const std::string socket_path = fmt::format("{}/{}.sock", socket_folder_, next_socket_++);
-  const auto model = std::make_shared<Model>(executor_, worker_, settings_, prompts_, culprits_, std::move(*plan), socket_path);
+  const auto model =
+      std::make_shared<Model>(executor_, worker_, settings_, prompts_, culprits_, std::move(*plan), socket_path);
   models_[entry.id] = model;
   const Status status = co_await model->Start();
   LookAtDevicesAgain();
@@ -361,7 +386,8 @@ ModelPtr ModelManager::LeastRecentlyUsed(const std::vector<std::string>& but) co
   ModelPtr found;
   for (const auto& [id, model] : models_) {
     if (Contains(but, id)) continue;
-    if (found == nullptr || std::pair(model->requests() > 0, model->last_used()) < std::pair(found->requests() > 0, found->last_used())) {
+    if (found == nullptr ||
+        std::pair(model->requests() > 0, model->last_used()) < std::pair(found->requests() > 0, found->last_used())) {
       found = model;
     }
   }
@@ -383,7 +409,8 @@ Task<Result<ModelConfig>> ModelManager::Recall(ModelEntry entry, bool say) {
     const auto judged = co_await Judge(entry, *config, itself);
     if (!judged.ok()) continue;
     if (say) {
-      LogWarning(fmt::format("{} is loaded without the {} that {} remembers for it: {}", entry.id, key, store_.path(), with.status().message()));
+      LogWarning(fmt::format("{} is loaded without the {} that {} remembers for it: {}", entry.id, key, store_.path(),
+                             with.status().message()));
     }
     remembered = std::move(config);
   }
@@ -439,7 +466,9 @@ Task<> ModelManager::UnloadIdle() {
     std::chrono::seconds time{0};
     for (const auto& [id, model] : models_) {
       const auto kept = model->keep_alive.value_or(settings_.ttl);
-      if (kept.count() == 0 || model->state() != ModelState::kLoaded || model->requests() > 0 || Clock::now() - model->last_used() <= kept) continue;
+      if (kept.count() == 0 || model->state() != ModelState::kLoaded || model->requests() > 0 ||
+          Clock::now() - model->last_used() <= kept)
+        continue;
       idle = model;
       time = kept;
     }
@@ -453,14 +482,17 @@ Task<> ModelManager::RestartAfterCrashes(ModelPtr model) {
     if (model->stopped()) co_return;
     model->crashes = Clock::now() - model->loaded_at > kStable ? 1 : model->crashes + 1;
     if (model->crashes >= kMostCrashes) {
-      co_await GiveUp(model, fmt::format("the process of {} {}; it crashed {} times one after the other and is not started again "
-                                         "until it is asked for", model->id(), end, model->crashes));
+      co_await GiveUp(
+          model, fmt::format("the process of {} {}; it crashed {} times one after the other and is not started again "
+                             "until it is asked for",
+                             model->id(), end, model->crashes));
       co_return;
     }
     const Millis delay = DelayAfter(model->crashes);
     model->retry_at = Clock::now() + delay;
     model->SetState(ModelState::kCrashed, end);
-    LogWarning(fmt::format("the process of {} {}; it is started again in {} s", model->id(), end, delay.count() / 1000));
+    LogWarning(
+        fmt::format("the process of {} {}; it is started again in {} s", model->id(), end, delay.count() / 1000));
     while (!model->stopped() && Clock::now() < model->retry_at) {
       co_await model->WaitForChange(std::chrono::ceil<Millis>(model->retry_at - Clock::now()));
     }
@@ -471,7 +503,8 @@ Task<> ModelManager::RestartAfterCrashes(ModelPtr model) {
     const Status judged = co_await JudgeAgain(model);
     if (model->stopped()) co_return;
     if (!judged.ok()) {
-      co_await GiveUp(model, fmt::format("the process of {} {}, and is not started again until it is asked for: {}", model->id(), end, judged.message()));
+      co_await GiveUp(model, fmt::format("the process of {} {}, and is not started again until it is asked for: {}",
+                                         model->id(), end, judged.message()));
       co_return;
     }
     const Status status = co_await model->Start();
@@ -480,7 +513,7 @@ Task<> ModelManager::RestartAfterCrashes(ModelPtr model) {
       SayLoaded(*model);
     } else {
       LogWarning(status.message());
-      model->loaded_at = Clock::now();   // counts as one more crash
+      model->loaded_at = Clock::now();  // counts as one more crash
     }
   }
 }

@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "base/status.h"
+#include "http/net.h"
+#include "models/model_library.h"
 #include "serve/models/config_store.h"
 #include "serve/models/model.h"
-#include "models/model_library.h"
-#include "http/net.h"
 #include "serve/models/settings.h"
 
 namespace headrace::serve {
@@ -21,15 +21,15 @@ using ModelPtr = std::shared_ptr<Model>;
 
 // What a request asks of the model that is to answer it.
 struct Wanted {
-  Json configuration = Json::object();   // how it is loaded: keys of ModelConfig
-  std::optional<uint64_t> context;       // tokens, at least
-  bool embedding = false;                // vectors
-  bool undrafted = false;                // as in ModelManager::Acquire
+  Json configuration = Json::object();  // how it is loaded: keys of ModelConfig
+  std::optional<uint64_t> context;      // tokens, at least
+  bool embedding = false;               // vectors
+  bool undrafted = false;               // as in ModelManager::Acquire
 };
 
 // A model under one of the names that are listed.
 struct NamedEntry {
-  std::string name;                      // its id, or an alias
+  std::string name;  // its id, or an alias
   ModelEntry entry;
 };
 
@@ -43,12 +43,14 @@ class ModelManager {
   // Starts the unloading of idle models, if asked for.
   void Begin();
 
-  // A model that answers, loaded with its remembered configuration if it is not, and anew when one of its files was changed. Waits for what must
-  // end first. `undrafted`: where drafts were our own choice it is loaded anew without them, until it is unloaded.
-  // Errors: kNotFound, those of Load, kCancelled when it crashed a moment ago or the server ends.
+  // A model that answers, loaded with its remembered configuration if it is not, and anew when one of its files was
+  // changed. Waits for what must end first. `undrafted`: where drafts were our own choice it is loaded anew without
+  // them, until it is unloaded. Errors: kNotFound, those of Load, kCancelled when it crashed a moment ago or the server
+  // ends.
   Task<Result<Lease>> Acquire(std::string name, bool undrafted = false);
 
-  // The same, loaded anew where it is not loaded as `wanted` asks. What is not asked for stays as it is, and nothing is remembered.
+  // The same, loaded anew where it is not loaded as `wanted` asks. What is not asked for stays as it is, and nothing is
+  // remembered.
   Task<Result<Lease>> AcquireAs(std::string id, Wanted wanted);
 
   // Loads, or loads anew with another configuration. Loads take their turns: each is judged by the memory that
@@ -66,16 +68,16 @@ class ModelManager {
   // Null when it is not loaded.
   ModelPtr Get(const std::string& id) const;
   const std::map<std::string, ModelPtr>& models() const { return models_; }
-  // Until a model whose process crashed is expected to answer again: the rest of the back-off, and as long as it loaded the last
-  // time. Nullopt for every other.
+  // Until a model whose process crashed is expected to answer again: the rest of the back-off, and as long as it loaded
+  // the last time. Nullopt for every other.
   std::optional<std::chrono::seconds> ReadyIn(const std::string& id) const;
   // Of the last load that failed, "" when none did since.
   std::string LastError(const std::string& id) const;
   // Requests without a model's name go to: the model of the command line, else the one used last, else the only one.
   Task<std::optional<std::string>> DefaultModel();
 
-  // The id that a request for work means by `name`: where any name may be given (Settings::any_name) one that is not known means the model of the command
-  // line. Errors: those of FindByName.
+  // The id that a request for work means by `name`: where any name may be given (Settings::any_name) one that is not
+  // known means the model of the command line. Errors: those of FindByName.
   Task<Result<std::string>> IdForWork(std::string name);
   // A loaded model is unloaded after so long without requests, 0: never, whatever --ttl says.
   void KeepLoaded(const std::string& id, std::chrono::seconds time);
@@ -89,8 +91,8 @@ class ModelManager {
   Task<Result<ModelEntry>> Find(std::string name);
   // The configuration that was remembered, for those who only look.
   Result<ModelConfig> Remembered(const ModelEntry& entry) const { return store_.Find(entry.path); }
-  // The configuration that a load of this model starts from: the remembered one without what cannot be had any more (a draft model that is not here),
-  // with a line for each if `say`. Errors: those of ConfigStore::Find.
+  // The configuration that a load of this model starts from: the remembered one without what cannot be had any more (a
+  // draft model that is not here), with a line for each if `say`. Errors: those of ConfigStore::Find.
   Task<Result<ModelConfig>> Recall(ModelEntry entry, bool say);
 
   // What a load would decide now, and which models would make room for it. Loads and unloads nothing.
@@ -118,7 +120,8 @@ class ModelManager {
   void WatchIdle();
   Task<> UnloadIdle();
   Task<> RestartAfterCrashes(ModelPtr model);
-  // By the memory and the file that there are now. Errors: those of PlanLoad, and kOutOfBudget: what crashed makes nobody else go.
+  // By the memory and the file that there are now. Errors: those of PlanLoad, and kOutOfBudget: what crashed makes
+  // nobody else go.
   Task<Status> JudgeAgain(ModelPtr model);
   // It stays unloaded until it is asked for.
   Task<> GiveUp(ModelPtr model, std::string error);
@@ -129,19 +132,19 @@ class ModelManager {
   asio::thread_pool& worker_;
   const Settings& settings_;
   ModelLibrary& library_;
-  Simulations simulations_;   // of the worker
+  Simulations simulations_;  // of the worker
   const ConfigStore& store_;
   PromptCache prompts_;
   Culprits culprits_;
   const std::string socket_folder_;
   std::map<std::string, ModelPtr> models_;
   std::map<std::string, std::string> errors_;
-  std::vector<cli::Device> devices_;      // of the engine, as they were when they were looked at last
+  std::vector<cli::Device> devices_;  // of the engine, as they were when they were looked at last
   Clock::time_point devices_seen_at_ = Clock::time_point::min();
   bool watches_idle_ = false;
   bool turn_taken_ = false;
   Wakeup turn_free_;
-  Wakeup stopped_;            // a model
+  Wakeup stopped_;  // a model
   bool ending_ = false;
   unsigned next_socket_ = 0;
 };

@@ -11,21 +11,22 @@
 #include "base/log.h"
 #include "base/size.h"
 #include "engine/engine_memory.h"
+#include "http/http.h"
 #include "io/source_file.h"
 #include "llama_server/child_client.h"
 #include "serve/models/file_hash.h"
-#include "http/http.h"
 
 namespace headrace::serve {
 namespace {
 
-constexpr uint64_t kFewestTokens = 32;         // a shorter prompt is not worth a file
-constexpr uint64_t kSlowestDisk = 20 * kMiB;   // bytes per second, when a prompt is read back
+constexpr uint64_t kFewestTokens = 32;        // a shorter prompt is not worth a file
+constexpr uint64_t kSlowestDisk = 20 * kMiB;  // bytes per second, when a prompt is read back
 
 // The answer's JSON; null when it failed.
 Task<Json> AskSlot(std::string socket_path, uint64_t slot, const char* action, std::string name, Millis time) {
   const Json body = {{"filename", std::move(name)}};
-  const auto answer = co_await AskChild(std::move(socket_path), "POST", fmt::format("/slots/{}?action={}", slot, action), Dump(body), time);
+  const auto answer = co_await AskChild(std::move(socket_path), "POST",
+                                        fmt::format("/slots/{}?action={}", slot, action), Dump(body), time);
   if (!answer.ok() || answer->status != 200) co_return Json();
   co_return JsonOrNull(answer->body);
 }
@@ -47,7 +48,8 @@ std::vector<std::string> Words(const Settings& settings, const LoadPlan& plan) {
   return words;
 }
 
-// What tells a model's file from one that was written over it: its content in samples, and when it was written or changed.
+// What tells a model's file from one that was written over it: its content in samples, and when it was written or
+// changed.
 Result<uint64_t> HashModelFile(const std::string& path, uint64_t seed) {
   const auto file = SourceFile::Open(path, SourceFile::Access::kBuffered);
   if (!file.ok()) return file.status();
@@ -55,8 +57,9 @@ Result<uint64_t> HashModelFile(const std::string& path, uint64_t seed) {
   if (!fingerprint.ok()) return fingerprint.status();
   struct stat info {};
   if (::fstat(file->fd(), &info) != 0) return Status(Code::kIo, path);
-  return HashBytes(fmt::format("{:x} {} {}.{} {}.{} ", *fingerprint, info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec, info.st_ctim.tv_sec,
-                               info.st_ctim.tv_nsec), seed);
+  return HashBytes(fmt::format("{:x} {} {}.{} {}.{} ", *fingerprint, info.st_size, info.st_mtim.tv_sec,
+                               info.st_mtim.tv_nsec, info.st_ctim.tv_sec, info.st_ctim.tv_nsec),
+                   seed);
 }
 
 // Variables that llama.cpp and ggml take for options, in an order of their own.
@@ -81,7 +84,9 @@ uint64_t PromptCache::KeyOf(const LoadPlan& plan) const {
     if (!hash.ok()) return 0;
     key = *hash;
   }
-  key = HashBytes(fmt::format("{} {} {} {}", plan.asked.kv_cache_type.value_or(""), plan.context, static_cast<int>(plan.config.kernels), plan.embedding), key);
+  key = HashBytes(fmt::format("{} {} {} {}", plan.asked.kv_cache_type.value_or(""), plan.context,
+                              static_cast<int>(plan.config.kernels), plan.embedding),
+                  key);
   const auto words = Words(settings_, plan);
   for (const std::string& word : words) key = HashBytes(word + "\n", key);
   const auto files = HashFiles(cli::AdapterFiles(words), key);
@@ -96,7 +101,8 @@ Task<Json> PromptCache::Adapters(const LoadPlan& plan, std::string socket_path) 
   co_return Scales(adapters);
 }
 
-Task<> PromptCache::Save(const LoadPlan& plan, std::string socket_path, uint64_t slots, Json scales, Clock::time_point limit) {
+Task<> PromptCache::Save(const LoadPlan& plan, std::string socket_path, uint64_t slots, Json scales,
+                         Clock::time_point limit) {
   if (!files_.enabled()) co_return;
   uint64_t key = 0;
   co_await OnWorker(worker_, [&] { key = KeyOf(plan); });
@@ -133,7 +139,8 @@ Task<> PromptCache::Save(const LoadPlan& plan, std::string socket_path, uint64_t
       LogWarning(fmt::format("{}: the prompt of slot {} is not kept: {}", plan.entry.id, slot, kept.message()));
       co_return;
     }
-    if (kept.ok()) LogDebug(fmt::format("{}: {} tokens of slot {} are kept, {}", plan.entry.id, tokens, slot, FormatSize(bytes)));
+    if (kept.ok())
+      LogDebug(fmt::format("{}: {} tokens of slot {} are kept, {}", plan.entry.id, tokens, slot, FormatSize(bytes)));
   }
 }
 
@@ -150,12 +157,14 @@ Task<> PromptCache::Restore(const LoadPlan& plan, std::string socket_path, uint6
     const Json restored = co_await AskSlot(socket_path, file.slot, "restore", file.name, time);
     if (!restored.is_null()) {
       files_.Touch(file);
-      LogDebug(fmt::format("{}: slot {} has {} tokens of before", plan.entry.id, file.slot, CountOf(restored, "n_restored")));
+      LogDebug(fmt::format("{}: slot {} has {} tokens of before", plan.entry.id, file.slot,
+                           CountOf(restored, "n_restored")));
     } else if (Clock::now() - begin < time) {
       LogWarning(fmt::format("{}: {}/{} cannot be read back: removed", plan.entry.id, files_.folder(), file.name));
       files_.Remove(file);
     } else {
-      LogWarning(fmt::format("{}: {}/{} was not read back in time; the prompt is read anew", plan.entry.id, files_.folder(), file.name));
+      LogWarning(fmt::format("{}: {}/{} was not read back in time; the prompt is read anew", plan.entry.id,
+                             files_.folder(), file.name));
       co_return;
     }
   }

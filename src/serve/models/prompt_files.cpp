@@ -26,7 +26,9 @@ namespace fs = std::filesystem;
 
 constexpr const char* kUnfinished = ".part";
 
-std::string NameOf(const PromptFiles::File& file) { return fmt::format("{:016x}-{}-{:016x}.kv", file.key, file.slot, file.hash); }
+std::string NameOf(const PromptFiles::File& file) {
+  return fmt::format("{:016x}-{}-{:016x}.kv", file.key, file.slot, file.hash);
+}
 
 std::optional<PromptFiles::File> ParseName(const std::string& name) {
   PromptFiles::File file;
@@ -45,7 +47,9 @@ std::optional<PromptFiles::File> ParseName(const std::string& name) {
 bool IsAbandoned(const std::string& name) {
   unsigned long long key = 0, slot = 0;
   int process = 0, end = 0;
-  if (std::sscanf(name.c_str(), "%16llx-%6llu-%d.part%n", &key, &slot, &process, &end) != 3 || end != static_cast<int>(name.size())) return false;
+  if (std::sscanf(name.c_str(), "%16llx-%6llu-%d.part%n", &key, &slot, &process, &end) != 3 ||
+      end != static_cast<int>(name.size()))
+    return false;
   return process > 0 && ::kill(process, 0) != 0 && errno == ESRCH;
 }
 
@@ -73,10 +77,13 @@ Status PromptFiles::Prepare() const {
   }
   if (!fs::is_directory(folder_, error)) return Status(Code::kInvalidArgument, folder_ + " is no folder");
   struct stat info {};
-  if (::stat(folder_.c_str(), &info) != 0) return Status(Code::kIo, fmt::format("{}: {}", folder_, std::strerror(errno)));
+  if (::stat(folder_.c_str(), &info) != 0)
+    return Status(Code::kIo, fmt::format("{}: {}", folder_, std::strerror(errno)));
   if (info.st_uid != ::geteuid() || (info.st_mode & 022) != 0) {
-    return Status(Code::kPermission, fmt::format("{}: {}: prompts are kept only where nobody else can write; name a folder of your own (chmod 700)", folder_,
-                                                 info.st_uid != ::geteuid() ? "it is another user's" : "others may write there"));
+    return Status(
+        Code::kPermission,
+        fmt::format("{}: {}: prompts are kept only where nobody else can write; name a folder of your own (chmod 700)",
+                    folder_, info.st_uid != ::geteuid() ? "it is another user's" : "others may write there"));
   }
   if (::access(folder_.c_str(), W_OK | X_OK) != 0) return Status(Code::kPermission, folder_ + ": cannot write there");
   for (const auto& entry : fs::directory_iterator(folder_, error)) {
@@ -103,7 +110,8 @@ std::vector<PromptFiles::File> PromptFiles::List() const {
 std::vector<PromptFiles::File> PromptFiles::Find(uint64_t key) const {
   std::vector<File> found;
   for (File& file : List()) {
-    const bool older = std::any_of(found.begin(), found.end(), [&](const File& known) { return known.slot == file.slot; });
+    const bool older =
+        std::any_of(found.begin(), found.end(), [&](const File& known) { return known.slot == file.slot; });
     if (file.key == key && !older) found.push_back(std::move(file));
   }
   std::sort(found.begin(), found.end(), [](const File& a, const File& b) { return a.slot < b.slot; });
@@ -117,7 +125,9 @@ bool PromptFiles::Check(const File& file) const {
   return false;
 }
 
-void PromptFiles::Touch(const File& file) const { ::utimensat(AT_FDCWD, (folder_ + "/" + file.name).c_str(), nullptr, 0); }
+void PromptFiles::Touch(const File& file) const {
+  ::utimensat(AT_FDCWD, (folder_ + "/" + file.name).c_str(), nullptr, 0);
+}
 
 void PromptFiles::Remove(const File& file) const { ::unlink((folder_ + "/" + file.name).c_str()); }
 

@@ -21,9 +21,11 @@ class PromptFilesTest : public ::testing::Test {
   }
   Status Write(uint64_t key, uint64_t slot, const std::string& text) { return Write(key, slot, text, text.size()); }
   std::string Path(const PromptFiles::File& file) const { return files_.folder() + "/" + file.name; }
-  size_t Count() const { return static_cast<size_t>(std::distance(fs::directory_iterator(files_.folder()), fs::directory_iterator())); }
+  size_t Count() const {
+    return static_cast<size_t>(std::distance(fs::directory_iterator(files_.folder()), fs::directory_iterator()));
+  }
 
-  cli::TemporaryTree tree_;
+  TemporaryTree tree_;
   PromptFiles files_{tree_.Path("a/prompts"), 100};
 };
 

@@ -37,6 +37,8 @@ std::string RemediesText(const Json& remedies) {
   return text;
 }
 
-std::string ShortageText(const cli::Shortage& shortage) { return shortage.arithmetic + RemediesText(RemediesJson(shortage.remedies)); }
+std::string ShortageText(const cli::Shortage& shortage) {
+  return shortage.arithmetic + RemediesText(RemediesJson(shortage.remedies));
+}
 
 }  // namespace headrace::serve

@@ -3,9 +3,9 @@
 
 #include <string>
 
+#include "http/http.h"
 #include "setup/memory_budget.h"
 #include "setup/model_setup.h"
-#include "http/http.h"
 
 namespace headrace::serve {
 

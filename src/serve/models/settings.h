@@ -7,37 +7,37 @@
 #include <vector>
 
 #include "engine/engine_probe.h"
-#include "setup/model_setup.h"
-#include "setup/options.h"
 #include "models/places.h"
 #include "serve/models/name_aliases.h"
+#include "setup/model_setup.h"
+#include "setup/options.h"
 
 namespace headrace::serve {
 
 struct Settings {
   std::string host = "127.0.0.1";
-  uint16_t port = 8080;                    // 0: any that is free
-  std::vector<std::string> keys;           // API keys; none: no key is asked for
-  std::vector<ModelPlace> places;          // of models; none: `model_file` is all that is served
-  std::string model;                       // loaded at the start, and meant by requests that name none; "" for none
-  std::string model_file;                  // its file when that need not be in a place, else ""
-  bool any_name = false;                   // a name that no model has means `model`
-  std::vector<NameAlias> aliases;          // of models that there were at the start
-  std::chrono::seconds ttl{0};             // a model without requests for so long is unloaded; 0: never
-  size_t models_max = 1;                   // loaded at a time
-  uint64_t body_bytes = 64 << 20;          // largest request
-  std::string prompt_folder;               // where prompts outlive a model's process, "" nowhere
-  uint64_t prompt_bytes = uint64_t{2} << 30;   // there at most
-  std::string config_path;                 // of remembered configurations, "" remembers nothing
+  uint16_t port = 8080;                       // 0: any that is free
+  std::vector<std::string> keys;              // API keys; none: no key is asked for
+  std::vector<ModelPlace> places;             // of models; none: `model_file` is all that is served
+  std::string model;                          // loaded at the start, and meant by requests that name none; "" for none
+  std::string model_file;                     // its file when that need not be in a place, else ""
+  bool any_name = false;                      // a name that no model has means `model`
+  std::vector<NameAlias> aliases;             // of models that there were at the start
+  std::chrono::seconds ttl{0};                // a model without requests for so long is unloaded; 0: never
+  size_t models_max = 1;                      // loaded at a time
+  uint64_t body_bytes = 64 << 20;             // largest request
+  std::string prompt_folder;                  // where prompts outlive a model's process, "" nowhere
+  uint64_t prompt_bytes = uint64_t{2} << 30;  // there at most
+  std::string config_path;                    // of remembered configurations, "" remembers nothing
 
-  cli::FlashOptions flash;                 // for models without a configuration of their own
-  uint64_t total_bytes = 0;                // for all models together (--ram), 0: what is available
-  std::string total_origin;                // "--ram"
+  cli::FlashOptions flash;   // for models without a configuration of their own
+  uint64_t total_bytes = 0;  // for all models together (--ram), 0: what is available
+  std::string total_origin;  // "--ram"
   cli::EngineSetup engine;
   std::string engine_version;
-  cli::OptionNames known;                  // llama-server's options
-  bool no_modelfile = false;               // a Modelfile beside a model is left out
-  std::vector<std::string> rest;           // further arguments for each llama-server
+  cli::OptionNames known;         // llama-server's options
+  bool no_modelfile = false;      // a Modelfile beside a model is left out
+  std::vector<std::string> rest;  // further arguments for each llama-server
 };
 
 }  // namespace headrace::serve

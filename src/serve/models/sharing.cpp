@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
-#include "setup/model_cost.h"
 #include "plan/prompt_batch.h"
 #include "plan/slots.h"
+#include "setup/model_cost.h"
 
 namespace headrace::serve {
 namespace {
@@ -20,7 +20,8 @@ uint64_t AskedSlots(std::optional<uint64_t> slots, const std::vector<std::string
 
 // What the user's own options make of a pass's width, 0 where they say nothing: the engine takes the smaller one.
 uint64_t AskedBatch(const std::vector<std::string>& rest) {
-  const uint64_t batch = cli::OptionNumber(rest, {"-b", "--batch-size"}), microbatch = cli::OptionNumber(rest, {"-ub", "--ubatch-size"});
+  const uint64_t batch = cli::OptionNumber(rest, {"-b", "--batch-size"}),
+                 microbatch = cli::OptionNumber(rest, {"-ub", "--ubatch-size"});
   if (batch == 0 && microbatch == 0) return 0;
   return std::min(batch > 0 ? batch : kServersBatch, microbatch > 0 ? microbatch : kUsualPromptBatch);
 }
@@ -35,7 +36,8 @@ std::optional<SlotCosts> AskCosts(cli::EngineSimulation& simulation) {
   const auto longer = context_bytes(2 * kSimulatedTokens, kLeastSlots);
   const auto more = context_bytes(kSimulatedTokens, kMostSlots);
   if (!base || !longer || !more) return std::nullopt;
-  return SlotCosts{(*more - std::min(*more, *base)) / (kMostSlots - kLeastSlots), (*longer - std::min(*longer, *base)) / kSimulatedTokens};
+  return SlotCosts{(*more - std::min(*more, *base)) / (kMostSlots - kLeastSlots),
+                   (*longer - std::min(*longer, *base)) / kSimulatedTokens};
 }
 
 }  // namespace
@@ -56,8 +58,9 @@ Sharing LeastSharing(uint64_t context, std::optional<uint64_t> slots, const std:
   return least;
 }
 
-Sharing BestSharing(const Sharing& least, uint64_t context, std::optional<uint64_t> slots, const std::vector<std::string>& rest,
-                    const cli::ModelSetup& model, cli::EngineSimulation& simulation, const Result<PassCost>& cost) {
+Sharing BestSharing(const Sharing& least, uint64_t context, std::optional<uint64_t> slots,
+                    const std::vector<std::string>& rest, const cli::ModelSetup& model,
+                    cli::EngineSimulation& simulation, const Result<PassCost>& cost) {
   Sharing best = least;
   const auto choose_width = [&] {
     if (!cost.ok() || !(cost->Seconds(1) > 0) || least.batch_tokens > 0) return best;

@@ -3,11 +3,12 @@
 namespace headrace::serve {
 namespace {
 
-constexpr size_t kMost = 64;   // each a few hundred bytes
+constexpr size_t kMost = 64;  // each a few hundred bytes
 
 }  // namespace
 
-Result<cli::EngineSimulation>& Simulations::Get(const cli::Engine& engine, const ModelEntry& entry, const std::vector<std::string>& arguments) {
+Result<cli::EngineSimulation>& Simulations::Get(const cli::Engine& engine, const ModelEntry& entry,
+                                                const std::vector<std::string>& arguments) {
   const Key key(arguments, entry.size_bytes, entry.modified);
   auto found = known_.find(key);
   // One that failed may work now.

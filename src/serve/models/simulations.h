@@ -18,7 +18,8 @@ namespace headrace::serve {
 class Simulations {
  public:
   // Prepared for these arguments of llama-server; lives until the next call.
-  Result<cli::EngineSimulation>& Get(const cli::Engine& engine, const ModelEntry& entry, const std::vector<std::string>& arguments);
+  Result<cli::EngineSimulation>& Get(const cli::Engine& engine, const ModelEntry& entry,
+                                     const std::vector<std::string>& arguments);
 
  private:
   // A file that changed is another model.
