@@ -85,7 +85,7 @@ export async function start() {
   $('live-model').addEventListener('change', () => { chosen = $('live-model').value; });
   while (true) {
     try {
-      for await (const { data } of events('/api/v1/flash/stats?interval_ms=1000')) {
+      for await (const { data } of events('api/v1/flash/stats?interval_ms=1000')) {
         state.tell('reachable');
         show(data);
       }

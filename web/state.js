@@ -23,7 +23,7 @@ let running = null;
 export function refresh() {
   running ??= (async () => {
     try {
-      const answer = await get('/api/v1/models');
+      const answer = await get('api/v1/models');
       const changed = JSON.stringify(states(answer.models)) !== JSON.stringify(states(models));
       ({ models, memory } = answer);
       configurationError = answer.configuration_file.error;

@@ -141,7 +141,7 @@ await page.locator('#conversations-menu summary').click();
 await page.getByRole('button', { name: /^Delete/ }).click();
 await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
 await page.getByText('Conversations are kept in this browser').waitFor();
-assert.equal(await page.evaluate(() => Object.keys(localStorage).filter((key) => key.includes('conversation')).length), 0);
+assert.deepEqual(await page.evaluate(async () => (await import('./store.js')).all()), []);
 
 // Unload.
 await page.setViewportSize({ width: 1440, height: 900 });
