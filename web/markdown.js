@@ -13,6 +13,9 @@ const POLICY = {
   ALLOWED_URI_REGEXP: /^(?:https?|mailto):/i,
   RETURN_DOM_FRAGMENT: true,
 };
+// Debian 12's DOMPurify (2.4.1, +deb12u1) looks up a variable in sanitize() that it only has in another function. This one means: nested in nothing.
+// Each node's own depth is checked later, by the right name.
+window.shadowNode ??= { __depth: 0 };
 DOMPurify.addHook('afterSanitizeAttributes', (node) => {
   if (node.nodeName !== 'A') return;
   node.setAttribute('target', '_blank');

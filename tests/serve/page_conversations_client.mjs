@@ -67,7 +67,7 @@ const openConversation = async (name) => {
   await page.getByLabel('Search conversations').fill(name);
   await page.getByRole('button', { name, exact: true }).click();
 };
-const text = page.locator('.message.assistant .text').last();
+const text = page.locator('.message.assistant > .text').last();
 
 // What models write, as people know it.
 await importJson('no JSON', 'The file is no JSON.');
