@@ -16,6 +16,7 @@ export class AnswerText {
   reset() {
     this.settled = '';        // the text of the blocks that stay
     this.last = null;         // the element of the block that may change
+    this.ended = false;
     this.env = {};
     this.next = 0;
     this.element.replaceChildren();
@@ -27,7 +28,8 @@ export class AnswerText {
     const begin = performance.now();
     const text = written.replace(/\r\n?|[\u0085\u2028\u2424]/g, '\n');   // what markdown-it takes for ends of lines
     // A link may be defined below the place that uses it.
-    if (!text.startsWith(this.settled) || (whole && this.settled && DEFINES_LINKS.test(text))) this.reset();
+    if (this.ended || !text.startsWith(this.settled) || (whole && this.settled && DEFINES_LINKS.test(text))) this.reset();
+    this.ended = whole;
     this.last?.remove();
     this.last = null;
     const found = blocks(text.slice(this.settled.length), this.env);

@@ -99,12 +99,12 @@ async function answer() {
   buttons();
   let text = '';
   let wrong = false;
+  let frame = null;
   try {
     if (state.find(model)?.state !== 'loaded') await load(model);
     attachments.check(messages, state.find(model));
     if (!abort.signal.aborted) {
       const changed = () => { const scroll = follow(); view.draw(false); scroll(); };
-      let frame = null;
       const soon = () => { frame ??= requestAnimationFrame(() => { frame = null; changed(); }); };
       await complete({ model, messages, sampling: own.sampling, answer: message, changed: soon, progress: say, signal: abort.signal });
     }
@@ -113,6 +113,7 @@ async function answer() {
     wrong = error.name !== 'AbortError';
     text = wrong ? error.message : 'Stopped.';
   }
+  cancelAnimationFrame(frame);
   view.draw(true);
   view.busy = false;
   if (message.content === '' && !message.reasoning && !message.calls) {

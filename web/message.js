@@ -20,6 +20,8 @@ export class MessageView {
       el('div', { class: 'who' }, el('span', {}, user ? 'You' : message.model ?? 'Model'), this.turner(versions),
         el('span', { class: 'tools' }, button('Edit', () => this.edit()), button('Copy', () => copy(message.content)))),
       this.thoughts, this.text, this.files, this.calls, this.stats);
+    this.bare = user && message.content === '';       // only files
+    this.text.hidden = this.bare;
     this.draw(true);
   }
 
@@ -32,13 +34,13 @@ export class MessageView {
 
   edit() {
     const area = el('textarea', { 'aria-label': 'The message', value: this.message.content });
-    const close = () => { form.remove(); this.text.hidden = false; };
+    const close = () => { form.remove(); this.text.hidden = this.bare; };
     const form = el('form', { class: 'edit', onsubmit: (event) => {
       event.preventDefault();
       if (area.value.trim()) this.actions.edit(this.message, area.value.trim());
     } }, area, el('div', { class: 'row' }, el('button', { type: 'button', class: 'quiet', onclick: close }, 'Cancel'),
       el('button', { class: 'primary' }, this.message.role === 'user' ? 'Send anew' : 'Keep')));
-    if (this.text.hidden) return;
+    if (this.element.querySelector('.edit')) return;
     this.text.hidden = true;
     this.text.after(form);
     area.style.height = `${Math.min(400, area.scrollHeight + 4)}px`;

@@ -151,11 +151,13 @@ await page.waitForTimeout(300);
 await shot('presets-light');
 await page.keyboard.press('Escape');
 await page.locator('#chat-model').selectOption(model);
-const answered = async () => { await page.locator('#stop').waitFor(); await page.locator('#send:visible').waitFor(); };
+// The button of sending is gone as soon as something is sent.
+const answered = () => page.locator('#send:visible').waitFor();
 await page.getByLabel('Message', { exact: true }).fill('It was a fine day');
 await page.keyboard.press('Enter');
 await answered();
 assert.match(await page.locator('.message.assistant .stats').textContent(), /tokens\/s · 8 tokens · .*prompt of \d+ tokens in/);
+assert.equal((await text.textContent()).trim(), (await page.evaluate(async () => (await import('./store.js')).all())).find(({ title }) => title === 'It was a fine day').messages[1].content.trim());
 const user = page.locator('.message.user');
 await user.hover();
 await user.getByRole('button', { name: 'Edit' }).click();
