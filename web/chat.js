@@ -3,6 +3,7 @@ import * as attachments from './attachments.js';
 import { complete } from './completion.js';
 import * as conversations from './conversations.js';
 import { $, announce, el } from './dom.js';
+import { bytes } from './format.js';
 import { load } from './loading.js';
 import { MessageView } from './message.js';
 import * as settings from './settings.js';
@@ -108,6 +109,7 @@ async function answer() {
       const soon = () => { frame ??= requestAnimationFrame(() => { frame = null; changed(); }); };
       await complete({ model, messages, sampling: own.sampling, answer: message, changed: soon, progress: say, signal: abort.signal });
     }
+    if (message.stats && state.heldBytes.has(model)) message.stats += ` · ${bytes(state.heldBytes.get(model))} of weights in memory`;
     announce(message.content);
   } catch (error) {
     wrong = error.name !== 'AbortError';

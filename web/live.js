@@ -57,6 +57,8 @@ function choose(models) {
 }
 
 function show({ models }) {
+  state.heldBytes.clear();
+  for (const { id, flash } of models) if (flash?.weight_bytes > 0) state.heldBytes.set(id, flash.resident_bytes + flash.expert_resident_bytes);
   const model = choose(models);
   if (model?.id !== shown) {
     shown = model?.id;

@@ -6,6 +6,9 @@ export let models = [];
 export let memory = null;
 export let configurationError = null;
 
+// Bytes of weights that a model which streams holds in memory, by id (live.js).
+export const heldBytes = new Map();
+
 export const find = (id) => models.find((model) => model.id === id);
 export const canChat = (model) => (model.kind === 'text' || model.kind === 'embedding') && model.state !== 'invalid';
 

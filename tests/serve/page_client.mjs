@@ -68,7 +68,7 @@ await page.keyboard.press('Enter');
 await until(() => document.querySelector('.message.assistant .text')?.textContent.length > 0);
 await page.locator('#send:visible').waitFor();
 const answer = page.locator('.message.assistant').last();
-assert.match(await answer.locator('.stats').textContent(), /tokens\/s/);
+assert.match(await answer.locator('.stats').textContent(), /tokens\/s.*iB of weights in memory/);
 assert.equal(await page.locator('.thread img').count(), 0, 'text stays text');
 await until((old) => Number(document.getElementById('read-in-all').dataset.bytes) > old, before);
 const first = await answer.locator('.text').textContent();

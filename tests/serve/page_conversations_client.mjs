@@ -118,7 +118,7 @@ await openConversation('About long');
 assert.equal(await text.locator('p').count(), 300);
 const grown = await page.evaluate(async (rich) => {
   const { AnswerText } = await import('./answer.js');
-  const all = `${rich}\n\n\`\`\`js\n${'let x = 1;\n'.repeat(2000)}\`\`\`\n\n${rich}`.repeat(5);
+  const all = `${rich}\n\n\`\`\`js\n${'let x = 1;\n'.repeat(2000)}\`\`\`\n\n${rich}`.repeat(9);
   const [growing, whole] = ['div', 'div'].map((name) => document.createElement(name));
   const answer = new AnswerText(growing);
   let kept = null;
@@ -131,11 +131,13 @@ const grown = await page.evaluate(async (rich) => {
   }
   const stays = growing.firstChild === kept;
   answer.draw(all, true);
+  answer.draw(all, false);      // a frame that comes late
+  answer.draw(all, true);
   new AnswerText(whole).draw(all, true);
   await new Promise((resolve) => { setTimeout(resolve, 1500); });
   return { size: all.length, stays, same: growing.textContent === whole.textContent, markup: growing.innerHTML === whole.innerHTML, blocks: growing.children.length };
 }, RICH);
-assert(grown.size > 100_000, grown.size);
+assert(grown.size > 200_000, grown.size);
 assert(grown.stays && grown.same && grown.markup, JSON.stringify(grown));
 
 // A message that is edited, and an answer that is given again: the earlier ones stay within reach.
@@ -200,6 +202,16 @@ await second.keyboard.press('Enter');
 await page.getByText('From the second tab').waitFor();
 await second.locator('#send:visible').waitFor();
 await second.close();
+const both = await page.evaluate(async () => {
+  const [store, tree] = [await import('./store.js'), await import('./tree.js')];
+  const [{ id }] = await store.list();
+  const tabs = [await store.get(id), await store.get(id)];
+  for (const tab of tabs) tree.add(tab, tab.leaf, { role: 'assistant', content: 'At the same time' });
+  for (const tab of tabs) await store.save(tab);
+  const stored = await store.get(id);
+  return stored.messages.filter(({ content }) => content === 'At the same time').length;
+});
+assert.equal(both, 2, 'what both tabs wrote is kept');
 await page.reload();
 await page.getByText('From the second tab').waitFor();
 assert.equal(await page.locator('.message.user').count(), 3);
