@@ -1,20 +1,23 @@
-# cmake -D WEB=DIR -D OUTPUT=FILE.cpp -P EmbedWeb.cmake: the files of DIR as the table of src/http/web_files.h.
-file(GLOB_RECURSE files RELATIVE ${WEB} ${WEB}/*)
-list(SORT files)
+# cmake -D ROOTS=DIR[|DIR...] -D OUTPUT=FILE.cpp -P EmbedWeb.cmake: the files of these folders as the table of src/http/web_files.h.
+string(REPLACE "|" ";" roots "${ROOTS}")
 set(data "")
 set(table "")
 set(number 0)
-foreach(file ${files})
-  file(READ ${WEB}/${file} hex HEX)
-  file(SHA256 ${WEB}/${file} hash)
-  string(SUBSTRING ${hash} 0 16 hash)
-  string(LENGTH "${hex}" digits)
-  math(EXPR bytes "${digits} / 2")
-  string(REGEX REPLACE "(..)" "'\\\\x\\1'," hex "${hex}")
-  # A file may be empty, an array may not.
-  string(APPEND data "const char kFile${number}[] = {${hex}0};\n")
-  string(APPEND table "    {\"/${file}\", {kFile${number}, ${bytes}}, \"${hash}\"},\n")
-  math(EXPR number "${number} + 1")
+foreach(root ${roots})
+  file(GLOB_RECURSE files RELATIVE ${root} ${root}/*)
+  list(SORT files)
+  foreach(file ${files})
+    file(READ ${root}/${file} hex HEX)
+    file(SHA256 ${root}/${file} hash)
+    string(SUBSTRING ${hash} 0 16 hash)
+    string(LENGTH "${hex}" digits)
+    math(EXPR bytes "${digits} / 2")
+    # A string compiles many times faster than a list of characters.
+    string(REGEX REPLACE "(..)" "\\\\x\\1" hex "${hex}")
+    string(APPEND data "const char kFile${number}[] = \"${hex}\";\n")
+    string(APPEND table "    {\"/${file}\", {kFile${number}, ${bytes}}, \"${hash}\"},\n")
+    math(EXPR number "${number} + 1")
+  endforeach()
 endforeach()
 file(WRITE ${OUTPUT}.new "#include \"http/web_files.h\"\n\nnamespace headrace::serve {\nnamespace {\n\n${data}\n"
      "const WebFile kFiles[] = {\n${table}};\n\n}  // namespace\n\n"

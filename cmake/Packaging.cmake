@@ -46,6 +46,10 @@ string(REPLACE "\n \n" "\n .\n" license "${license}")
 string(STRIP "${license}" license)
 file(WRITE ${CMAKE_BINARY_DIR}/copyright "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\n"
      "Files: *\n${copyright}\nLicense: Expat\n ${license}\n")
+# The libraries in the program, with what their packages say of them.
+foreach(package libjs-markdown-it node-dompurify libjs-highlight.js libjs-katex fonts-katex)
+  install(FILES /usr/share/doc/${package}/copyright DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/headrace RENAME copyright.${package})
+endforeach()
 foreach(package headrace headrace-dev)
   install(FILES ${CMAKE_BINARY_DIR}/changelog.gz ${CMAKE_BINARY_DIR}/copyright DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${package} COMPONENT ${package})
 endforeach()

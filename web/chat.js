@@ -1,14 +1,17 @@
 // The conversation that is open: its messages, sending, stopping, answering again.
+import * as attachments from './attachments.js';
 import { complete } from './completion.js';
 import * as conversations from './conversations.js';
 import { $, announce, el } from './dom.js';
+import { bytes } from './format.js';
 import { load } from './loading.js';
 import { MessageView } from './message.js';
 import * as settings from './settings.js';
 import * as state from './state.js';
 import * as store from './store.js';
+import * as tree from './tree.js';
 
-let conversation = store.create();
+let conversation = tree.create();
 let showSettings = () => {};
 let running = null;           // the AbortController of the answer that is made
 
@@ -17,9 +20,10 @@ function say(text, wrong = false) {
   $('chat-status').classList.toggle('wrong', wrong);
 }
 
-function keep() {
-  const wrong = store.save(conversation);
-  if (wrong) say(wrong, true);
+async function keep(own = conversation) {
+  const wrong = await store.save(own);
+  if (wrong && own === conversation) say(wrong, true);
+  return wrong;
 }
 
 // Follows the text unless its reader has scrolled away.
@@ -31,85 +35,110 @@ function follow() {
 
 function append(message) {
   $('thread').querySelector('.empty')?.remove();
-  const view = new MessageView(message);
+  const view = new MessageView(message, tree.versions(conversation, message), { edit, choose });
   $('thread').append(view.element);
   $('thread').scrollTop = $('thread').scrollHeight;
   return view;
 }
 
+function drawThread() {
+  $('thread').replaceChildren();
+  tree.path(conversation).forEach(append);
+  if ($('thread').firstChild) return;
+  $('thread').append(el('div', { class: 'empty' }, el('h3', {}, 'What would you like to talk about?'),
+    el('p', {}, 'Everything stays on this machine. A model that is not loaded is loaded with the first message.')));
+}
+
 function show(next) {
   running?.abort();
-  conversation = next ?? store.create();
+  conversation = next ?? tree.create();
   $('chat-title').textContent = conversation.title;
-  $('thread').replaceChildren();
-  conversation.messages.forEach(append);
-  if (conversation.messages.length === 0) {
-    $('thread').append(el('div', { class: 'empty' }, el('h3', {}, 'What would you like to talk about?'),
-      el('p', {}, 'Everything stays on this machine. A model that is not loaded is loaded with the first message.')));
-  }
+  drawThread();
   if (conversation.model && state.find(conversation.model)) $('chat-model').value = conversation.model;
   showSettings(conversation);
   say('');
   buttons();
 }
 
+// An edited message stands beside the earlier one, and what follows begins anew.
+function edit(message, content) {
+  if (running) { say('Stop the answer first.'); return; }
+  const { role, model, attachments: files } = message;
+  tree.add(conversation, message.parent, { role, content, ...(model ? { model } : {}), ...(files ? { attachments: files } : {}) });
+  drawThread();
+  keep();
+  if (role === 'user') answer();
+}
+
+function choose(message) {
+  if (running) { say('Stop the answer first.'); return; }
+  tree.choose(conversation, message);
+  drawThread();
+  keep();
+  buttons();
+}
+
 function buttons() {
   $('stop').hidden = running === null;
   $('send').hidden = running !== null;
-  $('send').disabled = $('prompt').value.trim() === '' || !$('chat-model').value;
+  $('send').disabled = ($('prompt').value.trim() === '' && attachments.empty()) || !$('chat-model').value;
   $('regenerate').disabled = running !== null || !conversation.messages.some(({ role }) => role === 'user');
 }
 
 async function answer() {
   const model = $('chat-model').value;
   const own = conversation;
-  const messages = own.messages.map(({ role, content }) => ({ role, content }));
+  const before = tree.path(own);
+  const messages = before.map(({ role, content, attachments: files }) => ({ role, content: attachments.content(content, files) }));
   if (own.system.trim()) messages.unshift({ role: 'system', content: own.system });
   const abort = new AbortController();
   running = abort;
   own.model = model;
-  const message = { role: 'assistant', content: '', model };
-  own.messages.push(message);
+  const message = tree.add(own, before.at(-1)?.id ?? null, { role: 'assistant', content: '', model });
   const view = append(message);
   view.busy = true;
   buttons();
   let text = '';
   let wrong = false;
+  let frame = null;
   try {
     if (state.find(model)?.state !== 'loaded') await load(model);
+    attachments.check(messages, state.find(model));
     if (!abort.signal.aborted) {
-      view.onDraw = () => {};
-      const changed = () => { const scroll = follow(); view.draw(); scroll(); };
-      let frame = null;
+      const changed = () => { const scroll = follow(); view.draw(false); scroll(); };
       const soon = () => { frame ??= requestAnimationFrame(() => { frame = null; changed(); }); };
       await complete({ model, messages, sampling: own.sampling, answer: message, changed: soon, progress: say, signal: abort.signal });
     }
+    if (message.stats && state.heldBytes.has(model)) message.stats += ` · ${bytes(state.heldBytes.get(model))} of weights in memory`;
     announce(message.content);
   } catch (error) {
     wrong = error.name !== 'AbortError';
     text = wrong ? error.message : 'Stopped.';
   }
-  view.draw();
+  cancelAnimationFrame(frame);
+  view.draw(true);
   view.busy = false;
-  if (message.content === '' && !message.reasoning) {
-    own.messages.splice(own.messages.indexOf(message), 1);
+  if (message.content === '' && !message.reasoning && !message.calls) {
+    tree.takeBack(own, message);
     view.element.remove();
   }
   if (running === abort) running = null;
-  const failure = store.save(own);
-  if (own === conversation) say(failure || text, Boolean(failure) || wrong);
+  if (own === conversation) say(text, wrong);
   buttons();
+  await keep(own);
 }
 
 function send() {
   const text = $('prompt').value.trim();
-  if (running || !text || !$('chat-model').value) return;
+  if (running || (!text && attachments.empty()) || !$('chat-model').value) return;
   $('prompt').value = '';
   grow();
-  const message = { role: 'user', content: text };
-  conversation.messages.push(message);
-  if (conversation.messages.length === 1) {
-    conversation.title = text.length > 48 ? `${text.slice(0, 47)}…` : text;
+  const files = attachments.take();
+  const first = conversation.messages.length === 0;
+  const message = tree.add(conversation, conversation.leaf, { role: 'user', content: text, ...(files.length > 0 ? { attachments: files } : {}) });
+  if (first) {
+    const title = text || files[0].name;
+    conversation.title = title.length > 48 ? `${title.slice(0, 47)}…` : title;
     $('chat-title').textContent = conversation.title;
   }
   append(message);
@@ -117,13 +146,26 @@ function send() {
   answer();
 }
 
+// Another answer to the last message; the earlier one stays a version.
 function regenerate() {
   if (running) return;
-  while (conversation.messages.at(-1)?.role === 'assistant') {
-    conversation.messages.pop();
-    $('thread').lastElementChild.remove();
-  }
+  const last = tree.path(conversation).findLast(({ role }) => role === 'user');
+  conversation.leaf = last.id;
+  drawThread();
   answer();
+}
+
+// What another tab did with the conversation that is open here.
+async function follows(id) {
+  if (running || (id !== null && id !== conversation.id)) return;
+  const stored = await store.get(conversation.id);
+  if (!stored || running || stored.id !== conversation.id) return;
+  tree.merge(conversation, stored);
+  conversation.title = stored.title;
+  $('chat-title').textContent = conversation.title;
+  tree.choose(conversation, { id: conversation.leaf });
+  drawThread();
+  buttons();
 }
 
 function grow() {
@@ -150,7 +192,10 @@ export function start() {
     conversation.sampling = sampling;
     if (conversation.messages.length > 0) keep();
   });
-  conversations.start(() => conversation.id, show);
+  conversations.start({ current: () => conversation, open: async (id) => show(id === null ? null : await store.get(id)),
+                        renamed: (title) => { conversation.title = title; $('chat-title').textContent = title; return keep(); } });
+  store.watch(follows);
+  attachments.start({ model: () => state.find($('chat-model').value), changed: buttons, say });
   state.on('models', showModels);
   state.on('progress', ({ model, text }) => { if (running && model === $('chat-model').value) say(text === null ? '' : `${model}: ${text}`); });
   $('composer').addEventListener('submit', (event) => { event.preventDefault(); send(); });
@@ -163,5 +208,18 @@ export function start() {
   $('stop').addEventListener('click', () => { running?.abort(); $('prompt').focus(); });
   $('regenerate').addEventListener('click', regenerate);
   $('new').addEventListener('click', () => { show(null); $('prompt').focus(); });
-  show(store.all()[0] ?? null);
+  show(null);
+  openLast();
+}
+
+async function openLast() {
+  const begun = conversation;
+  try {
+    await store.takeOld();
+    const [newest] = await store.list();
+    const last = newest ? await store.get(newest.id) : null;
+    if (last && conversation === begun && begun.messages.length === 0) show(last);
+  } catch (error) {
+    say(`This browser keeps no conversations here (${error.name}): they are gone with this tab.`, true);
+  }
 }

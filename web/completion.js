@@ -9,24 +9,39 @@ export async function complete({ model, messages, sampling, answer, changed, pro
   const begin = performance.now();
   let first = null;
   let end = null;
-  for await (const { event, data } of events('/v1/chat/completions', { body, signal })) {
+  for await (const { event, data } of events('v1/chat/completions', { body, signal })) {
     if (event === 'error' || data.error) throw new Error(data.error?.message ?? 'The model broke its answer off.');
     const read = data.prompt_progress;
     if (read && first === null) progress(reading(read));
     const choice = data.choices?.[0];
     end = choice?.finish_reason ?? end;
-    const { content, reasoning_content: reasoning } = choice?.delta ?? {};
-    if (content || reasoning) {
+    const { content, reasoning_content: reasoning, tool_calls: calls } = choice?.delta ?? {};
+    if (content || reasoning || calls) {
       if (first === null) progress('');
       first ??= (performance.now() - begin) / 1000;
       answer.content += content ?? '';
       answer.reasoning = (answer.reasoning ?? '') + (reasoning ?? '');
+      for (const call of calls ?? []) addCall(answer, call);
     }
     if (data.timings && first !== null) {
-      answer.stats = `${speed(data.timings.predicted_per_second)} tokens/s · first token after ${seconds(first)} · ${data.timings.predicted_n} tokens`
-        + (end === 'length' ? ' · ended at the limit of tokens' : '');
+      answer.stats = statistics(data.timings, first, end);
     }
-    if (content || reasoning || data.timings) changed();
+    if (content || reasoning || calls || data.timings) changed();
   }
   if (end === null) throw new Error('The answer ended before it was complete.');
+}
+
+// Calls of tools come in pieces.
+function addCall(answer, { index = 0, function: piece }) {
+  answer.calls ??= [];
+  answer.calls[index] ??= { name: '', arguments: '' };
+  answer.calls[index].name += piece?.name ?? '';
+  answer.calls[index].arguments += piece?.arguments ?? '';
+}
+
+function statistics(timings, first, end) {
+  const cached = timings.cache_n > 0 ? `, ${timings.cache_n} were there` : '';
+  return [`${speed(timings.predicted_per_second)} tokens/s`, `${timings.predicted_n} tokens`, `first token after ${seconds(first)}`,
+          `prompt of ${timings.prompt_n} tokens in ${seconds(timings.prompt_ms / 1000)}${cached}`, end === 'length' ? 'ended at the limit of tokens' : null]
+    .filter(Boolean).join(' · ');
 }

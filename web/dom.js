@@ -27,20 +27,22 @@ export function announce(text) {
 }
 
 // Resolves to null when it was cancelled, else to true or the text that was typed.
-export function ask({ title, text, yes = 'OK', secret = false }) {
+export function ask({ title, text, yes = 'OK', secret = false, value = null }) {
+  const typed = secret || value !== null;
   const dialog = $('ask');
   const input = $('ask-input');
   $('ask-title').textContent = title;
   $('ask-text').textContent = text;
   $('ask-yes').textContent = yes;
-  input.hidden = !secret;
-  input.value = '';
+  input.hidden = !typed;
+  input.type = secret ? 'password' : 'text';
+  input.value = value ?? '';
   input.setAttribute('aria-label', title);
   dialog.returnValue = '';
   // No submit button: Enter in the field means yes.
   $('ask-no').onclick = () => dialog.close('');
   dialog.showModal();
   return new Promise((resolve) => {
-    dialog.addEventListener('close', () => resolve(dialog.returnValue !== 'yes' ? null : secret ? input.value : true), { once: true });
+    dialog.addEventListener('close', () => resolve(dialog.returnValue !== 'yes' ? null : typed ? input.value.trim() : true), { once: true });
   });
 }

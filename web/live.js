@@ -57,6 +57,8 @@ function choose(models) {
 }
 
 function show({ models }) {
+  state.heldBytes.clear();
+  for (const { id, flash } of models) if (flash?.weight_bytes > 0) state.heldBytes.set(id, flash.resident_bytes + flash.expert_resident_bytes);
   const model = choose(models);
   if (model?.id !== shown) {
     shown = model?.id;
@@ -85,7 +87,7 @@ export async function start() {
   $('live-model').addEventListener('change', () => { chosen = $('live-model').value; });
   while (true) {
     try {
-      for await (const { data } of events('/api/v1/flash/stats?interval_ms=1000')) {
+      for await (const { data } of events('api/v1/flash/stats?interval_ms=1000')) {
         state.tell('reachable');
         show(data);
       }

@@ -17,7 +17,7 @@ export async function load(model, configuration = {}) {
   announce(`Loading ${model}`);
   tell('progress', { model, text: 'Starting', share: null });
   try {
-    for await (const { event, data } of events('/api/v1/models/load', { body: { model, ...configuration, stream: true } })) {
+    for await (const { event, data } of events('api/v1/models/load', { body: { model, ...configuration, stream: true } })) {
       if (event === 'progress') tell('progress', { model, ...progressOf(data) });
       if (event === 'error') throw new Error(data.error.message);
       if (event === 'loaded') {
@@ -33,7 +33,7 @@ export async function load(model, configuration = {}) {
 }
 
 export async function unload(model) {
-  await post('/api/v1/models/unload', { model });
+  await post('api/v1/models/unload', { model });
   announce(`${model} is unloaded`);
   await refresh();
 }

@@ -1,65 +1,64 @@
-// What models write, as elements: paragraphs, lists, headings, quotes, code, emphasis. Made of nodes and text only, so
-// nothing in it can become markup, a link or a request.
-import { el } from './dom.js';
+// What models write, as elements: Markdown (markdown-it), mathematics (math.js), code. All of it is hostile until DOMPurify has let it
+// through: no script, form, picture, style, id or class comes out, and no link but to other sites and to mail.
+import './lib/markdown-it.js';
+import DOMPurify from './lib/purify.es.js';
+import { readsMath } from './math.js';
 
-const INLINE = /(`+)([\s\S]*?[^`])\1(?!`)|\*\*(?=\S)([\s\S]*?\S)\*\*|(?<![\w*])\*(?=[^\s*])([^*]*?[^\s*])\*(?![\w*])/;
-
-function inline(text) {
-  const nodes = [];
-  let rest = text;
-  for (let match = INLINE.exec(rest); match; match = INLINE.exec(rest)) {
-    if (match.index > 0) nodes.push(rest.slice(0, match.index));
-    if (match[2] !== undefined) nodes.push(el('code', {}, match[2]));
-    else if (match[3] !== undefined) nodes.push(el('strong', {}, ...inline(match[3])));
-    else nodes.push(el('em', {}, ...inline(match[4])));
-    rest = rest.slice(match.index + match[0].length);
-  }
-  if (rest) nodes.push(rest);
-  return nodes;
-}
-
-const lineKind = (line) => {
-  if (/^\s*[-*+]\s+/.test(line)) return 'ul';
-  if (/^\s*\d{1,4}[.)]\s+/.test(line)) return 'ol';
-  if (/^\s*>/.test(line)) return 'blockquote';
-  if (/^#{1,6}\s/.test(line)) return 'h3';
-  return line.trim() === '' ? '' : 'p';
+const POLICY = {
+  ALLOWED_TAGS: ['p', 'br', 'hr', 'h1', 'h2', 'h3', 'h4', 'h5', 'h6', 'ul', 'ol', 'li', 'blockquote', 'pre', 'code', 'em', 'strong', 's', 'a', 'span',
+                 'table', 'thead', 'tbody', 'tr', 'th', 'td'],
+  ALLOWED_ATTR: ['href', 'title', 'start', 'align', 'data-language', 'data-math'],
+  ADD_URI_SAFE_ATTR: ['title', 'start', 'align', 'data-language', 'data-math'],
+  ALLOW_DATA_ATTR: false, ALLOW_ARIA_ATTR: false,
+  ALLOWED_URI_REGEXP: /^(?:https?|mailto):/i,
+  RETURN_DOM_FRAGMENT: true,
 };
+// Debian 12's DOMPurify (2.4.1, +deb12u1) looks up a variable in sanitize() that it only has in another function. This one means: nested in nothing.
+// Each node's own depth is checked later, by the right name.
+window.shadowNode ??= { __depth: 0 };
+DOMPurify.addHook('afterSanitizeAttributes', (node) => {
+  if (node.nodeName !== 'A') return;
+  node.setAttribute('target', '_blank');
+  node.setAttribute('rel', 'noopener noreferrer');
+});
 
-function block(kind, lines) {
-  if (kind === 'ul' || kind === 'ol') {
-    return el(kind, {}, lines.map((line) => el('li', {}, ...inline(line.replace(/^\s*([-*+]|\d{1,4}[.)])\s+/, '')))));
-  }
-  if (kind === 'blockquote') return el(kind, {}, ...inline(lines.map((line) => line.replace(/^\s*>\s?/, '')).join('\n')));
-  if (kind === 'h3') return el(kind, {}, ...inline(lines[0].replace(/^#+\s+/, '')));
-  return el('p', { class: 'plain' }, ...inline(lines.join('\n')));
+const markdown = window.markdownit({ html: false, linkify: true, breaks: true });
+markdown.linkify.set({ fuzzyLink: false });
+markdown.use(readsMath);
+const { escapeHtml } = markdown.utils;
+const code = (text, language) => `<pre><code data-language="${escapeHtml(language)}">${escapeHtml(text)}</code></pre>`;
+markdown.renderer.rules.fence = (tokens, i) => code(tokens[i].content, tokens[i].info.trim().split(/\s+/)[0]);
+markdown.renderer.rules.code_block = (tokens, i) => code(tokens[i].content, '');
+// A picture would be a request: it is shown as a link.
+markdown.renderer.rules.image = (tokens, i) => {
+  const text = escapeHtml(tokens[i].content || 'picture');
+  return `<a href="${escapeHtml(tokens[i].attrGet('src'))}">${text}</a>`;
+};
+for (const name of ['th_open', 'td_open']) {
+  markdown.renderer.rules[name] = (tokens, i, options, env, self) => {
+    const side = /text-align:(\w+)/.exec(tokens[i].attrGet('style') ?? '')?.[1];
+    tokens[i].attrs = side ? [['align', side]] : null;
+    return self.renderToken(tokens, i, options);
+  };
 }
 
-export function render(text) {
-  const nodes = [];
-  let kind = '';
-  let lines = [];
-  const flush = () => {
-    if (kind) nodes.push(block(kind, lines));
-    kind = '';
-    lines = [];
-  };
-  let code = null;
-  for (const line of text.split('\n')) {
-    const fence = /^\s*```/.test(line);
-    if (code !== null) {
-      if (fence) { nodes.push(el('pre', { tabindex: 0 }, el('code', {}, code.join('\n')))); code = null; } else code.push(line);
-      continue;
-    }
-    if (fence) { flush(); code = []; continue; }
-    const next = lineKind(line);
-    // A line that follows a list's item is part of it.
-    if (next === 'p' && (kind === 'ul' || kind === 'ol')) { lines[lines.length - 1] += `\n${line.trim()}`; continue; }
-    if (next !== kind || next === 'h3') flush();
-    kind = next;
-    if (next) lines.push(line);
+// The blocks of a text that may go on: [{begin, fragment()}], `begin` the place in the text. `env` keeps the links that the blocks before defined.
+export function blocks(text, env) {
+  const tokens = markdown.parse(text, env);
+  const lines = [0];
+  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) lines.push(at + 1);
+  const found = [];
+  for (let i = 0; i < tokens.length; i += 1) {
+    const first = i;
+    for (let depth = tokens[i].nesting; depth > 0; depth += tokens[i].nesting) i += 1;
+    const part = tokens.slice(first, i + 1);
+    found.push({ begin: lines[part[0].map?.[0] ?? 0], fragment: () => DOMPurify.sanitize(markdown.renderer.render(part, markdown.options, env), POLICY) });
   }
-  flush();
-  if (code !== null) nodes.push(el('pre', { tabindex: 0 }, el('code', {}, code.join('\n'))));
-  return nodes;
+  return found;
+}
+
+// Colours of code are spans with classes of highlight.js, which nothing else may have.
+export function sanitizeSpans(html) {
+  return DOMPurify.sanitize(html, { ALLOWED_TAGS: ['span'], ALLOWED_ATTR: ['class'], ADD_URI_SAFE_ATTR: ['class'], ALLOW_DATA_ATTR: false,
+                                    ALLOW_ARIA_ATTR: false, RETURN_DOM_FRAGMENT: true });
 }

@@ -1,42 +1,70 @@
-// One message on the page. While it streams, it is drawn at most once in a frame.
-import { announce, el } from './dom.js';
-import { render } from './markdown.js';
+// One message on the page, and what can be done with it.
+import { AnswerText } from './answer.js';
+import { copy } from './code.js';
+import { el } from './dom.js';
 
 export class MessageView {
-  constructor(message) {
+  // `actions`: edit(message, text), and choose(message) of a version; `versions`: all messages at this place.
+  constructor(message, versions, actions) {
     this.message = message;
+    this.actions = actions;
     this.thoughts = el('details', { class: 'thoughts', hidden: true }, el('summary', {}, 'Thoughts'), el('div'));
+    this.calls = el('div', { class: 'calls' });
+    this.files = el('ul', { class: 'files', 'aria-label': 'Attached' }, (message.attachments ?? []).map(attachment));
     this.text = el('div', { class: 'text' });
     this.stats = el('p', { class: 'stats' });
-    this.copy = el('button', { type: 'button', class: 'quiet', onclick: () => this.copyText() }, 'Copy');
     const user = message.role === 'user';
+    if (!user) this.answer = new AnswerText(this.text);
+    const button = (name, onclick) => el('button', { type: 'button', class: 'quiet', onclick }, name);
     this.element = el('article', { class: `message ${message.role}`, 'aria-label': user ? 'You' : 'The model' },
-      el('div', { class: 'who' }, el('span', {}, user ? 'You' : message.model ?? 'Model'), this.copy), this.thoughts, this.text, this.stats);
-    this.draw();
+      el('div', { class: 'who' }, el('span', {}, user ? 'You' : message.model ?? 'Model'), this.turner(versions),
+        el('span', { class: 'tools' }, button('Edit', () => this.edit()), button('Copy', () => copy(message.content)))),
+      this.thoughts, this.text, this.files, this.calls, this.stats);
+    this.bare = user && message.content === '';       // only files
+    this.text.hidden = this.bare;
+    this.draw(true);
   }
 
-  async copyText() {
-    try {
-      await navigator.clipboard.writeText(this.message.content);
-      announce('Copied');
-    } catch {
-      announce('The browser did not allow copying');
-    }
+  turner(versions) {
+    const at = versions.indexOf(this.message);
+    if (versions.length < 2) return null;
+    const turn = (name, label, to) => el('button', { type: 'button', class: 'quiet', 'aria-label': label, disabled: !versions[to], onclick: () => this.actions.choose(versions[to]) }, name);
+    return el('span', { class: 'turner' }, turn('‹', 'The version before', at - 1), el('span', { class: 'number' }, `${at + 1}/${versions.length}`), turn('›', 'The next version', at + 1));
   }
 
-  changed() {
-    this.frame ??= requestAnimationFrame(() => { this.frame = null; this.draw(); });
+  edit() {
+    const area = el('textarea', { 'aria-label': 'The message', value: this.message.content });
+    const close = () => { form.remove(); this.text.hidden = this.bare; };
+    const form = el('form', { class: 'edit', onsubmit: (event) => {
+      event.preventDefault();
+      if (area.value.trim()) this.actions.edit(this.message, area.value.trim());
+    } }, area, el('div', { class: 'row' }, el('button', { type: 'button', class: 'quiet', onclick: close }, 'Cancel'),
+      el('button', { class: 'primary' }, this.message.role === 'user' ? 'Send anew' : 'Keep')));
+    if (this.element.querySelector('.edit')) return;
+    this.text.hidden = true;
+    this.text.after(form);
+    area.style.height = `${Math.min(400, area.scrollHeight + 4)}px`;
+    area.focus();
   }
 
-  draw() {
-    const { role, content, reasoning, stats } = this.message;
+  // While it streams, `whole` is false, and a long text is not drawn each time.
+  draw(whole) {
+    const { role, content, reasoning, stats, calls } = this.message;
     if (role === 'user') this.text.replaceChildren(el('p', { class: 'plain' }, content));
-    else this.text.replaceChildren(...render(content.trimStart()));
+    else this.answer.draw(content.trimStart(), whole);
     this.thoughts.hidden = !reasoning;
-    this.thoughts.lastChild.textContent = reasoning ?? '';
+    if (this.thoughts.lastChild.textContent.length !== (reasoning ?? '').length) this.thoughts.lastChild.textContent = reasoning;
+    if (calls) {
+      this.calls.replaceChildren(...calls.filter(Boolean).map((call) => el('details', { class: 'thoughts' }, el('summary', {}, `Asks for the tool ${call.name}`),
+        el('div', {}, call.arguments))));
+    }
     this.stats.textContent = stats ?? '';
-    this.onDraw?.();
   }
 
   set busy(busy) { this.element.classList.toggle('busy', busy); }
+}
+
+function attachment({ kind, name, url, text }) {
+  if (kind === 'image') return el('li', {}, el('img', { src: url, alt: name }));
+  return el('li', {}, el('details', {}, el('summary', {}, name), el('pre', { tabindex: 0 }, text)));
 }

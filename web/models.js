@@ -77,7 +77,7 @@ async function judgeAll() {
     for (const card of [...cards.values()]) {
       if (card.size.hidden) continue;
       try {
-        card.showVerdict(await get(`/api/v1/models/estimate?${new URLSearchParams({ model: card.id })}`));
+        card.showVerdict(await get(`api/v1/models/estimate?${new URLSearchParams({ model: card.id })}`));
       } catch (error) {
         card.verdict.textContent = error.status === 0 ? VERDICTS.unknown : 'Unknown';
         card.size.title = error.message;

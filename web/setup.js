@@ -129,7 +129,7 @@ export class Setup {
   query(skip = null) {
     const query = new URLSearchParams({ model: this.id });
     for (const [key, value] of Object.entries(this.changes)) if (key !== skip) query.set(key, value ?? 'null');
-    return `/api/v1/models/estimate?${query}`;
+    return `api/v1/models/estimate?${query}`;
   }
 
   async refresh() {

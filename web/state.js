@@ -6,6 +6,9 @@ export let models = [];
 export let memory = null;
 export let configurationError = null;
 
+// Bytes of weights that a model which streams holds in memory, by id (live.js).
+export const heldBytes = new Map();
+
 export const find = (id) => models.find((model) => model.id === id);
 export const canChat = (model) => (model.kind === 'text' || model.kind === 'embedding') && model.state !== 'invalid';
 
@@ -23,7 +26,7 @@ let running = null;
 export function refresh() {
   running ??= (async () => {
     try {
-      const answer = await get('/api/v1/models');
+      const answer = await get('api/v1/models');
       const changed = JSON.stringify(states(answer.models)) !== JSON.stringify(states(models));
       ({ models, memory } = answer);
       configurationError = answer.configuration_file.error;

@@ -45,15 +45,15 @@ Reply ServeWebFile(const WebFile& file, const Request& request) {
   }
   reply.content_type = TypeOf(file.path);
   // Nothing from anywhere else, and in nobody's frame: the page can load models and shows chats.
-  reply.headers = {{"ETag", tag},
-                   {"Cache-Control", "no-cache"},
-                   {"Content-Security-Policy",
-                    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
-                    "frame-ancestors 'none'; "
-                    "base-uri 'none'; form-action 'none'"},
-                   {"X-Content-Type-Options", "nosniff"},
-                   {"X-Frame-Options", "DENY"},
-                   {"Referrer-Policy", "no-referrer"}};
+  reply.headers = {
+      {"ETag", tag},
+      {"Cache-Control", "no-cache"},
+      {"Content-Security-Policy",
+       "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+       "font-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"},
+      {"X-Content-Type-Options", "nosniff"},
+      {"X-Frame-Options", "DENY"},
+      {"Referrer-Policy", "no-referrer"}};
   return reply;
 }
 

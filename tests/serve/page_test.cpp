@@ -39,6 +39,10 @@ TEST_F(Page, LoadsStreamsChatsAndUnloads) {
   Use("page_client.mjs", {"--models-dir", Models(), "--kernels", "plain", "--", "-no-kvu"});
 }
 
+TEST_F(Page, ShowsAnswersAndKeepsConversations) {
+  Use("page_conversations_client.mjs", {"--models-dir", Models(), "--kernels", "plain", "--", "-no-kvu"});
+}
+
 TEST_F(Page, PutsAModelOnADevice) {
   const auto device = headrace::testing::VulkanDevice();
   HEADRACE_NEEDS(device);
