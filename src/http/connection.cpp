@@ -130,6 +130,7 @@ Task<> Connection::Run() {
 Task<bool> Connection::Answer(Request request) {
   Exchange exchange(stream_, std::move(request));
   exchange_ = &exchange;
+  if (rules_.answer_headers) exchange.AddToAnswer(rules_.answer_headers(exchange.request()));
   if (finishing_) exchange.CloseAfterwards();
   std::string broken;
   try {
@@ -161,6 +162,7 @@ Task<> Connection::Refuse(Request request, Reply reply) {
   waiting_ = Waiting{Owed::kRequest, Clock::now()};
   {
     Exchange exchange(stream_, std::move(request));
+    if (rules_.answer_headers) exchange.AddToAnswer(rules_.answer_headers(exchange.request()));
     if (!co_await exchange.Send(std::move(reply))) co_return;
   }
   ErrorCode error;
@@ -203,6 +205,7 @@ Task<bool> Connection::ReadRequest(Request& request) {
   const uint64_t most = request.reads() ? std::min(kReadersBody, rules_.body_bytes) : rules_.body_bytes;
   auto reply = CheckHeaders(parser, request);
   if (!reply && !ParseTarget(request)) reply = ErrorReply(400, "the request's path is malformed");
+  if (!reply) reply = TakePrefix(request, rules_.prefix);
   if (!reply) reply = rules_.check(request);
   if (!reply && parser.content_length().value_or(0) > most) reply = TooLarge(most);
   if (reply) {

@@ -7,6 +7,9 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "http/exchange.h"
 #include "http/net.h"
@@ -15,6 +18,10 @@ namespace headrace::serve {
 
 struct ConnectionRules {
   uint64_t body_bytes = 0;  // largest request
+  // A path of a proxy in front, "/llm": requests are taken with it and without it; "" for none.
+  std::string prefix;
+  // What every answer to a request carries beside its own headers; may be empty.
+  std::function<std::vector<std::pair<std::string, std::string>>(const Request&)> answer_headers;
   // May look at a request before its body is read; an answer refuses it.
   std::function<std::optional<Reply>(const Request&)> check;
   std::function<Task<>(Exchange&)> handle;  // must send an answer

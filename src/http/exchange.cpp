@@ -71,7 +71,7 @@ Task<bool> Exchange::Send(Reply reply) {
   AnswerHead head;
   head.status = reply.status;
   head.headers = std::move(reply.headers);
-  head.headers.emplace_back("Content-Type", reply.content_type);
+  if (!reply.content_type.empty()) head.headers.emplace_back("Content-Type", reply.content_type);
   head.content_length = reply.body.size();
   if (!co_await Begin(std::move(head))) co_return false;
   if (request_.method != "HEAD" && !co_await Write(reply.body)) co_return false;
@@ -91,6 +91,7 @@ Task<bool> Exchange::Begin(AnswerHead head) {
   begun_ = true;
   response_.emplace(static_cast<http::status>(head.status), request_.version);
   for (const auto& [name, value] : head.headers) response_->insert(name, value);
+  for (const auto& [name, value] : added_) response_->insert(name, value);
   if (head.content_length) {
     response_->content_length(*head.content_length);
   } else if (request_.version < 11) {

@@ -35,6 +35,9 @@ class Exchange {
 
   Request& request() { return request_; }
 
+  // What its answer carries beside its own headers. Before Send or Begin.
+  void AddToAnswer(std::vector<std::pair<std::string, std::string>> headers) { added_ = std::move(headers); }
+
   // Each false when the client is gone. Nothing may follow Send or End.
   Task<bool> Send(Reply reply);
   Task<bool> Begin(AnswerHead head);
@@ -73,6 +76,7 @@ class Exchange {
   boost::beast::tcp_stream& stream_;
   Request request_;
   const std::shared_ptr<Watch> watch_;  // shared with the wait that is under way
+  std::vector<std::pair<std::string, std::string>> added_;
   bool keep_alive_;
   bool begun_ = false;
   std::optional<Clock::time_point> blocked_since_;

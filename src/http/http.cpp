@@ -100,6 +100,35 @@ bool ParseTarget(Request& request) {
   return true;
 }
 
+Result<std::string> PathPrefix(const std::string& text) {
+  std::string prefix = text;
+  while (prefix.ends_with('/')) prefix.pop_back();
+  const auto plain = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || std::string_view("-._~/").find(c) != std::string::npos;
+  };
+  if (prefix.empty()) return prefix;
+  if (!prefix.starts_with('/') || !std::all_of(prefix.begin(), prefix.end(), plain) ||
+      prefix.find("//") != std::string::npos || prefix.find("/.") != std::string::npos) {
+    return Status(Code::kInvalidArgument,
+                  fmt::format("--prefix {} is no path; write for instance /llm, of letters, digits, - and _", text));
+  }
+  return prefix;
+}
+
+std::optional<Reply> TakePrefix(Request& request, const std::string& prefix) {
+  if (prefix.empty() || !request.target.starts_with(prefix)) return std::nullopt;
+  const char next = request.target.size() > prefix.size() ? request.target[prefix.size()] : '?';
+  if (next == '?') {
+    Reply reply = ErrorReply(308, fmt::format("this server is at {}/", prefix));
+    reply.headers.emplace_back("Location", prefix + "/" + request.target.substr(prefix.size()));
+    return reply;
+  }
+  if (next != '/') return std::nullopt;
+  request.target.erase(0, prefix.size());
+  request.path.erase(0, prefix.size());
+  return std::nullopt;
+}
+
 std::string Dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 Reply JsonReply(const Json& body, int status) {

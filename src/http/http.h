@@ -45,6 +45,12 @@ struct Reply {
   std::vector<std::pair<std::string, std::string>> headers;
 };
 
+// A path that a proxy in front has for this server: "/llm", "/a/b"; without a '/' at its end. Errors: kInvalidArgument.
+Result<std::string> PathPrefix(const std::string& text);
+// Takes the prefix from the path of a request that has it. The prefix alone, where relative links would not lead below
+// it, gets a redirect. Of a request without it, which a proxy has stripped, nothing is changed.
+std::optional<Reply> TakePrefix(Request& request, const std::string& prefix);
+
 Reply JsonReply(const Json& body, int status = 200);
 
 // {"error": {"code", "message", "type"}}: the shape of llama-server's errors, which OpenAI's clients read too.

@@ -15,6 +15,7 @@
 #include "engine/engine_variables.h"
 #include "gguf/catalogue.h"
 #include "http/api_keys.h"
+#include "http/cross_origin.h"
 #include "http/guard.h"
 #include "llama_server/lone_server.h"
 #include "models/model_library.h"
@@ -84,6 +85,15 @@ Status CompleteKeys(Settings& settings, const std::string& file) {
   if (IsLoopbackName(settings.host) || !settings.keys.empty()) return {};
   return Status(Code::kInvalidArgument,
                 fmt::format("--host {} lets other machines in; give --api-key or --api-key-file too", settings.host));
+}
+
+Status CompleteAccess(Settings& settings) {
+  for (const std::string& origin : settings.origins) HEADRACE_RETURN_IF_ERROR(CheckOrigin(origin));
+  for (const std::string& host : settings.hosts) HEADRACE_RETURN_IF_ERROR(CheckHostName(host));
+  auto prefix = PathPrefix(settings.prefix);
+  if (!prefix.ok()) return prefix.status();
+  settings.prefix = std::move(*prefix);
+  return {};
 }
 
 Status CompletePrompts(ServeOptions& options, const std::vector<std::string>& rest) {
@@ -177,6 +187,7 @@ Status Complete(ServeOptions& options, const std::vector<std::string>& rest) {
   HEADRACE_RETURN_IF_ERROR(CompleteAliases(options, settings));
   settings.any_name = !options.model.empty() && options.folders.empty();
   HEADRACE_RETURN_IF_ERROR(CompleteKeys(settings, options.key_file));
+  HEADRACE_RETURN_IF_ERROR(CompleteAccess(settings));
   if (!options.ttl.empty()) {
     const auto ttl = ParseDuration(options.ttl);
     if (!ttl.ok()) return ttl.status();
@@ -271,6 +282,19 @@ void AddServeCommand(CLI::App& app, cli::CommandLine& line) {
       ->envname("HEADRACE_API_KEY")
       ->allow_extra_args(false);
   command->add_option("--api-key-file", options->key_file, "File of such keys, one a line")->type_name("FILE");
+  command
+      ->add_option("--allow-origin", settings.origins,
+                   "Let pages and extensions of this origin ask, for instance app://obsidian.md; may be repeated, * "
+                   "lets all in")
+      ->type_name("ORIGIN")
+      ->allow_extra_args(false);
+  command
+      ->add_option("--allow-host", settings.hosts,
+                   "Name under which a proxy or tunnel reaches this server; may be repeated")
+      ->type_name("NAME")
+      ->allow_extra_args(false);
+  command->add_option("--prefix", settings.prefix, "Path that a proxy has for this server, for instance /llm")
+      ->type_name("PATH");
   command
       ->add_option("--ttl", options->ttl,
                    "Unload a model after this time without requests, for instance 30m (default: never)")

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/say.h"
 #include "base/standard_streams.h"
+#include "http/cross_origin.h"
 #include "http/guard.h"
 #include "http/listener.h"
 #include "http/web_files.h"
@@ -43,12 +44,14 @@ class Server {
 
   Status Run() {
     HEADRACE_RETURN_IF_ERROR(listener_.Open(settings_.host, settings_.port));
-    guard_ = {listener_.loopback(), settings_.keys};
+    guard_ = {listener_.loopback(), settings_.keys, settings_.origins, settings_.hosts};
+    rules_.prefix = settings_.prefix;
+    rules_.answer_headers = [this](const Request& request) { return CrossOriginHeaders(guard_.origins, request); };
     rules_.body_bytes = settings_.body_bytes;
     rules_.check = [this](const Request& request) {
       return CheckRequest(guard_, request, FindWebFile(request.path) != nullptr);
     };
-    rules_.handle = [this](Exchange& exchange) { return dispatcher_.Handle(exchange); };
+    rules_.handle = [this](Exchange& exchange) { return Handle(exchange); };
     listener_.Begin(RaiseDescriptorLimit(kDescriptorsWanted));
     manager_.Begin();
     const bool v6 = settings_.host.find(':') != std::string::npos;
@@ -71,6 +74,15 @@ class Server {
  private:
   static std::vector<std::string> Files(const Settings& settings) {
     return settings.model_file.empty() ? std::vector<std::string>() : std::vector{settings.model_file};
+  }
+
+  Task<> Handle(Exchange& exchange) {
+    if (!IsPreflight(exchange.request())) {
+      co_await dispatcher_.Handle(exchange);
+      co_return;
+    }
+    Reply reply = PreflightReply(exchange.request());
+    co_await exchange.Send(std::move(reply));
   }
 
   Task<> LoadFirst() {

@@ -18,6 +18,9 @@ struct Settings {
   std::string host = "127.0.0.1";
   uint16_t port = 8080;                       // 0: any that is free
   std::vector<std::string> keys;              // API keys; none: no key is asked for
+  std::vector<std::string> origins;           // of pages that may ask, beside the server's own
+  std::vector<std::string> hosts;             // names under which proxies reach the server
+  std::string prefix;                         // of paths, as a proxy passes them on: "/llm"; "" for none
   std::vector<ModelPlace> places;             // of models; none: `model_file` is all that is served
   std::string model;                          // loaded at the start, and meant by requests that name none; "" for none
   std::string model_file;                     // its file when that need not be in a place, else ""
