@@ -34,6 +34,7 @@ class Exchange {
   Exchange& operator=(const Exchange&) = delete;
 
   Request& request() { return request_; }
+  Executor executor() { return stream_.get_executor(); }
 
   // What its answer carries beside its own headers. Before Send or Begin.
   void AddToAnswer(std::vector<std::pair<std::string, std::string>> headers) { added_ = std::move(headers); }

@@ -52,6 +52,8 @@ const char* TypeOf(int status) {
       return "not_found_error";
     case 409:
       return "conflict_error";
+    case 429:
+      return "rate_limit_error";
     case 503:
       return "unavailable_error";
     default:

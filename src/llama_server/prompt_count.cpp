@@ -37,6 +37,13 @@ Task<Result<uint64_t>> CountTokens(std::string socket_path, std::string text) {
   co_return uint64_t{tokens->size()};
 }
 
+Task<Result<uint64_t>> CountInput(std::string socket_path, const char* path, std::string body) {
+  const auto tokens =
+      co_await Ask(std::move(socket_path), path, std::move(body), "input_tokens", Json::value_t::number_unsigned);
+  if (!tokens.ok()) co_return tokens.status();
+  co_return tokens->get<uint64_t>();
+}
+
 Task<Result<std::vector<std::string>>> TokenPieces(std::string socket_path, std::string text) {
   const Json question = {{"content", std::move(text)}, {"with_pieces", true}, {"parse_special", true}};
   const auto tokens = co_await Ask(std::move(socket_path), "/tokenize", Dump(question), "tokens", Json::value_t::array);

@@ -17,6 +17,9 @@ Task<Result<std::string>> ChatText(std::string socket_path, std::string body);
 // Tokens of a text as a prompt, with what the engine puts before it.
 Task<Result<uint64_t>> CountTokens(std::string socket_path, std::string text);
 
+// Tokens of the prompt that `body`, a request of another API, becomes: asked at that API's own path for it.
+Task<Result<uint64_t>> CountInput(std::string socket_path, const char* path, std::string body);
+
 // The text token by token as the engine would print them, without what it puts before it: some vocabularies have a
 // blank before the first word. A piece may be a part of a character.
 Task<Result<std::vector<std::string>>> TokenPieces(std::string socket_path, std::string text);

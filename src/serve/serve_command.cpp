@@ -55,20 +55,20 @@ struct ServeOptions {
   std::vector<std::string> folders;
   std::vector<std::string> aliases;
   std::string max_body, prompt_bytes;
-  std::string ttl, key_file;
+  std::string ttl, key_file, queue_timeout, evict_after;
   std::string engine;
 };
 
-// "30m", "2h", "90s", "90".
-Result<std::chrono::seconds> ParseDuration(const std::string& text) {
+// "30m", "2h", "90s", "90". `zero`: what 0 means.
+Result<std::chrono::seconds> ParseDuration(const char* option, const std::string& text, const char* zero) {
   uint64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   const std::string unit(end, text.data() + text.size());
   const uint64_t factor = unit.empty() || unit == "s" ? 1 : unit == "m" ? 60 : unit == "h" ? 3600 : 0;
   if (error != std::errc() || factor == 0 || number > 1'000'000) {
-    return Status(
-        Code::kInvalidArgument,
-        fmt::format("--ttl {} is not understood; write a time, for instance 30m, 2h or 90s, or 0 for never", text));
+    return Status(Code::kInvalidArgument,
+                  fmt::format("{} {} is not understood; write a time, for instance 30m, 2h or 90s, or 0 for {}", option,
+                              text, zero));
   }
   return std::chrono::seconds(number * factor);
 }
@@ -189,9 +189,19 @@ Status Complete(ServeOptions& options, const std::vector<std::string>& rest) {
   HEADRACE_RETURN_IF_ERROR(CompleteKeys(settings, options.key_file));
   HEADRACE_RETURN_IF_ERROR(CompleteAccess(settings));
   if (!options.ttl.empty()) {
-    const auto ttl = ParseDuration(options.ttl);
+    const auto ttl = ParseDuration("--ttl", options.ttl, "never");
     if (!ttl.ok()) return ttl.status();
     settings.ttl = *ttl;
+  }
+  if (!options.queue_timeout.empty()) {
+    const auto time = ParseDuration("--queue-timeout", options.queue_timeout, "as long as it takes");
+    if (!time.ok()) return time.status();
+    settings.waiting.longest = *time;
+  }
+  if (!options.evict_after.empty()) {
+    const auto time = ParseDuration("--evict-after", options.evict_after, "never");
+    if (!time.ok()) return time.status();
+    settings.evict_after = *time;
   }
   if (!options.max_body.empty()) {
     const auto bytes = ParseSize(options.max_body);
@@ -305,6 +315,26 @@ void AddServeCommand(CLI::App& app, cli::CommandLine& line) {
       ->type_name("N")
       ->check(CLI::Range(size_t{1}, size_t{64}))
       ->capture_default_str();
+  command
+      ->add_option("--queue-max", settings.waiting.most,
+                   "Most requests that wait for a model; others get 429 (0: nobody waits)")
+      ->type_name("N")
+      ->check(CLI::Range(size_t{0}, size_t{100'000}))
+      ->capture_default_str();
+  command
+      ->add_option("--queue-timeout", options->queue_timeout,
+                   "Longest that one waits before it gets 429 (default 30m; 0: as long as it takes)")
+      ->type_name("TIME");
+  command
+      ->add_option("--answer-max", settings.answer_tokens,
+                   "Longest answer to a request that names no limit, where requests share memory (default: half the "
+                   "context; 0: all of it)")
+      ->type_name("TOKENS");
+  command
+      ->add_option(
+          "--evict-after", options->evict_after,
+          "Break off the answers of a model whose memory another one waits for, after this time (default 5m; 0: never)")
+      ->type_name("TIME");
   command->add_option("--max-body", options->max_body, "Largest request (default 64M)")->type_name("SIZE");
   command
       ->add_option("--prompt-cache-dir", settings.prompt_folder,

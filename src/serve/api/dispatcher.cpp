@@ -8,6 +8,7 @@
 #include "serve/api/relay.h"
 #include "serve/api/request_check.h"
 #include "serve/api/requested_model.h"
+#include "serve/api/waiting.h"
 #include "serve/models/model_json.h"
 
 namespace headrace::serve {
@@ -153,25 +154,30 @@ Task<> Dispatcher::HandleModel(Exchange& exchange) {
   }
   const auto id = co_await ModelFor(exchange);
   if (!id.ok()) {
-    co_await exchange.Send(ErrorReply(id.status()));
+    Reply refusal = ErrorInShape(ShapeOf(request.path), ErrorReply(id.status()));
+    co_await exchange.Send(std::move(refusal));
     co_return;
   }
   // A request that names no model reads from one that is there.
   const bool read_loads = request.method == "GET" && endpoint.read_loads &&
                           (manager_.Get(*id) != nullptr || !request.Query("model").empty());
+  const StreamWish wish = WishOf(request.path, request.body);
+  Waiting waiting(exchange, manager_.line(), *id, wish,
+                  [this](const Waiter& waiter) { return manager_.NewsOf(waiter); });
   std::optional<Result<Lease>> lease;
   if (reads ? read_loads : endpoint.post_loads) {
-    lease.emplace(co_await manager_.Acquire(*id, WantsProbabilities(request.body)));
+    const bool undrafted = WantsProbabilities(request.body);
+    lease.emplace(co_await waiting.During(manager_.Acquire(*id, undrafted, &waiting.waiter())));
   } else {
     lease.emplace(LeaseLoaded(*id));
   }
   if (exchange.gone()) co_return;
   if (!lease->ok()) {
-    co_await exchange.Send(ErrorReply(lease->status(), manager_.ReadyIn(*id)));
+    co_await waiting.Refuse(ErrorReply(lease->status(), manager_.ReadyIn(*id)));
     co_return;
   }
   PlainForm form(exchange.request().path, *id);
-  co_await Relay(exchange, (*lease)->model(), form);
+  co_await Relay(exchange, (*lease)->model(), form, waiting);
 }
 
 }  // namespace headrace::serve

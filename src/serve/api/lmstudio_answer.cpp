@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "serve/api/api_shape.h"
 #include "serve/api/ollama_models.h"
-#include "serve/api/plain_form.h"
 
 namespace headrace::serve {
 namespace {
@@ -91,7 +91,7 @@ std::string LmStudioAnswer::Finish() {
 }
 
 std::optional<std::string> LmStudioAnswer::Broken(std::string_view why) {
-  return is_event_stream_ ? std::optional(ErrorEvent("", why)) : std::nullopt;
+  return is_event_stream_ ? std::optional(ErrorInStream(ApiShape::kOpenAi, ErrorReply(502, why))) : std::nullopt;
 }
 
 }  // namespace headrace::serve

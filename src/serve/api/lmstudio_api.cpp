@@ -9,6 +9,7 @@
 #include "serve/api/relay.h"
 #include "serve/api/request_check.h"
 #include "serve/api/requested_model.h"
+#include "serve/api/waiting.h"
 
 namespace headrace::serve {
 namespace {
@@ -75,15 +76,17 @@ Task<> LmStudioApi::Compute(Exchange& exchange, std::string path) {
   Wanted wanted;
   wanted.embedding = path == "/v1/embeddings";
   wanted.undrafted = WantsProbabilities(request.body);
-  const auto lease = co_await manager_.AcquireAs(*id, std::move(wanted));
+  Waiting waiting(exchange, manager_.line(), *id, WishOf(path, request.body),
+                  [this](const Waiter& waiter) { return manager_.NewsOf(waiter); });
+  const auto lease = co_await waiting.During(manager_.AcquireAs(*id, std::move(wanted), &waiting.waiter()));
   if (exchange.gone()) co_return;
   if (!lease.ok()) {
-    co_await exchange.Send(ErrorReply(lease.status(), manager_.ReadyIn(*id)));
+    co_await waiting.Refuse(ErrorReply(lease.status(), manager_.ReadyIn(*id)));
     co_return;
   }
   request.path = request.target = path;
   LmStudioAnswer form(*id, LmStudioAbout(lease->model(), settings_.engine_version));
-  co_await Relay(exchange, lease->model(), form);
+  co_await Relay(exchange, lease->model(), form, waiting);
 }
 
 }  // namespace headrace::serve

@@ -151,14 +151,20 @@ Task<> OllamaApi::Show(Exchange& exchange) {
   co_await exchange.Send(std::move(reply));
 }
 
-Task<Result<Lease>> OllamaApi::Acquire(Exchange& exchange, std::string id, OllamaOptions options, bool embedding) {
+Task<Result<Lease>> OllamaApi::Acquire(Exchange& exchange, std::string id, OllamaOptions options, bool embedding,
+                                       Waiter* waiter) {
   SayUnknown(options.unknown);
   Wanted wanted;
   wanted.configuration = std::move(options.configuration);
   wanted.context = options.context;
   wanted.embedding = embedding;
   wanted.undrafted = WantsProbabilities(exchange.request().body);
-  co_return co_await manager_.AcquireAs(std::move(id), std::move(wanted));
+  co_return co_await manager_.AcquireAs(std::move(id), std::move(wanted), waiter);
+}
+
+Waiting OllamaApi::WaitingFor(Exchange& exchange, const std::string& id, bool stream) {
+  return Waiting(exchange, manager_.line(), id, StreamWish{ApiShape::kOllama, stream, false},
+                 [this](const Waiter& waiter) { return manager_.NewsOf(waiter); });
 }
 
 void OllamaApi::KeepLoaded(const std::string& id, const KeepAlive& keep_alive) {
@@ -201,9 +207,10 @@ Task<> OllamaApi::LoadOnly(Exchange& exchange, OllamaRequest request, std::strin
     co_await exchange.Send(StillThere(form, "unload"));
     co_return;
   }
-  const auto lease = co_await Acquire(exchange, id, request.options, false);
+  Waiting waiting = WaitingFor(exchange, id, false);
+  const auto lease = co_await Acquire(exchange, id, request.options, false, &waiting.waiter());
   if (!lease.ok()) {
-    co_await exchange.Send(OllamaError(ErrorReply(lease.status(), manager_.ReadyIn(id))));
+    co_await waiting.Refuse(ErrorReply(lease.status(), manager_.ReadyIn(id)));
     co_return;
   }
   KeepLoaded(id, request.keep_alive);
@@ -214,14 +221,16 @@ Task<> OllamaApi::Compute(Exchange& exchange, OllamaRequest request, std::string
   const auto begin = Clock::now();
   BecomeChildRequest(exchange.request(), request.path, request.body);
   {
-    const auto lease = co_await Acquire(exchange, id, std::move(request.options), false);
+    Waiting waiting = WaitingFor(exchange, id, request.stream);
+    const auto lease =
+        co_await waiting.During(Acquire(exchange, id, std::move(request.options), false, &waiting.waiter()));
     if (exchange.gone()) co_return;
     if (!lease.ok()) {
-      co_await exchange.Send(OllamaError(ErrorReply(lease.status(), manager_.ReadyIn(id))));
+      co_await waiting.Refuse(ErrorReply(lease.status(), manager_.ReadyIn(id)));
       co_return;
     }
     OllamaAnswer form(request.kind, request.model, request.stream, request.completion, begin, Clock::now() - begin);
-    co_await Relay(exchange, lease->model(), form);
+    co_await Relay(exchange, lease->model(), form, waiting);
   }
   KeepLoaded(id, request.keep_alive);
 }
@@ -242,17 +251,18 @@ Task<> OllamaApi::Embed(Exchange& exchange) {
   }
   BecomeChildRequest(exchange.request(), "/v1/embeddings", request->ChildBody());
   {
-    const auto lease = co_await Acquire(exchange, *id, request->options, true);
+    Waiting waiting = WaitingFor(exchange, *id, false);
+    const auto lease = co_await Acquire(exchange, *id, request->options, true, &waiting.waiter());
     if (exchange.gone()) co_return;
     if (!lease.ok()) {
-      co_await exchange.Send(OllamaError(ErrorReply(lease.status(), manager_.ReadyIn(*id))));
+      co_await waiting.Refuse(ErrorReply(lease.status(), manager_.ReadyIn(*id)));
       co_return;
     }
     OllamaEmbeddingAnswer form(*request, begin, Clock::now() - begin);
     if (request->input.empty()) {
       co_await exchange.Send(NoVectors(form));
     } else {
-      co_await Relay(exchange, lease->model(), form);
+      co_await Relay(exchange, lease->model(), form, waiting);
     }
   }
   KeepLoaded(*id, request->keep_alive);

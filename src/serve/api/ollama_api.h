@@ -33,7 +33,9 @@ class OllamaApi {
   Task<> Compute(Exchange& exchange, OllamaRequest request, std::string id);
   Task<> LoadOnly(Exchange& exchange, OllamaRequest request, std::string id);
   // A loaded model. The wait for it is from `begin` on.
-  Task<Result<Lease>> Acquire(Exchange& exchange, std::string id, OllamaOptions options, bool embedding);
+  Task<Result<Lease>> Acquire(Exchange& exchange, std::string id, OllamaOptions options, bool embedding,
+                              Waiter* waiter);
+  Waiting WaitingFor(Exchange& exchange, const std::string& id, bool stream);
   void KeepLoaded(const std::string& id, const KeepAlive& keep_alive);
 
   const Executor executor_;

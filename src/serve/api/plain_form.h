@@ -5,6 +5,7 @@
 
 #include "llama_server/engine_name.h"
 #include "serve/api/answer_form.h"
+#include "serve/api/api_shape.h"
 
 namespace headrace::serve {
 
@@ -13,7 +14,7 @@ class PlainForm : public AnswerForm {
   // Of the answer to a request for `path` of the model `id`.
   PlainForm(std::string path, const std::string& id) : path_(std::move(path)), names_(EngineName(id), id) {}
 
-  Reply Refusal(Reply reply) const override { return reply; }
+  Reply Refusal(Reply reply) const override { return ErrorInShape(ShapeOf(path_), std::move(reply)); }
   void Begin(AnswerHead& head) override;
   std::string Feed(std::string_view piece) override { return names_.Feed(piece); }
   std::string Finish() override { return names_.Finish(); }
@@ -24,8 +25,5 @@ class PlainForm : public AnswerForm {
   NameRestorer names_;
   bool is_event_stream_ = false;
 };
-
-// An error as an event of the stream that `path` answers with. Pure.
-std::string ErrorEvent(std::string_view path, std::string_view message);
 
 }  // namespace headrace::serve

@@ -8,6 +8,8 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
 
+#include <fmt/format.h>
+
 #include "base/size.h"
 #include "serve/api/request_check.h"
 #include "serve/api/token_need.h"
@@ -68,8 +70,27 @@ AnswerHead MakeHead(AnswerParser& parser) {
   return head;
 }
 
+// An answer that is short, to its end.
+Task<std::string> ReadWhole(Socket& socket, beast::flat_buffer& buffer, AnswerParser& parser) {
+  std::string whole, piece(64 * kKiB, '\0');
+  ErrorCode error;
+  while (!parser.is_done() && (!error || error == http::error::need_buffer)) {
+    parser.get().body().data = piece.data();
+    parser.get().body().size = piece.size();
+    co_await http::async_read_some(socket, buffer, parser, Into(error));
+    whole.append(piece, 0, piece.size() - parser.get().body().size);
+  }
+  co_return whole;
+}
+
+Task<ErrorCode> ReadHead(Socket& socket, beast::flat_buffer& buffer, AnswerParser& parser) {
+  ErrorCode error;
+  co_await http::async_read_header(socket, buffer, parser, Into(error));
+  co_return error;
+}
+
 // True when the whole answer went through, or the client is gone; false when the child broke off.
-Task<bool> Transfer(Exchange& exchange, Socket& socket, AnswerForm& form) {
+Task<bool> Transfer(Exchange& exchange, Socket& socket, AnswerForm& form, Waiting& waiting) {
   ErrorCode error;
   auto request = MakeRequest(exchange.request());
   co_await http::async_write(socket, request, Into(error));
@@ -78,11 +99,21 @@ Task<bool> Transfer(Exchange& exchange, Socket& socket, AnswerForm& form) {
   AnswerParser parser;
   parser.body_limit(std::numeric_limits<uint64_t>::max());  // "none" refuses every length in Boost 1.74
   parser.skip(exchange.request().method == "HEAD");
-  co_await http::async_read_header(socket, buffer, parser, Into(error));
+  error = co_await waiting.During(ReadHead(socket, buffer, parser));
   if (error) co_return exchange.gone();
   AnswerHead head = MakeHead(parser);
+  if (exchange.begun() && head.status != 200) {
+    Reply refusal;
+    refusal.status = head.status;
+    refusal.body = co_await ReadWhole(socket, buffer, parser);
+    co_await waiting.Refuse(std::move(refusal));
+    co_return true;
+  }
   form.Begin(head);
-  if (!co_await exchange.Begin(std::move(head))) co_return true;
+  waiting.NoteAnswer();
+  // A proxy must not hold events back until there are many.
+  if (IsEventStream(head)) head.headers.emplace_back("X-Accel-Buffering", "no");
+  if (!exchange.begun() && !co_await exchange.Begin(std::move(head))) co_return true;
   std::string piece(64 * kKiB, '\0');
   while (!parser.is_done()) {
     auto& body = parser.get().body();
@@ -100,51 +131,84 @@ Task<bool> Transfer(Exchange& exchange, Socket& socket, AnswerForm& form) {
   co_return true;
 }
 
-Task<Admission::Place> WaitForRoom(Exchange& exchange, Model& model, uint64_t fingerprint) {
-  uint64_t tokens = 0;
+constexpr const char* kTooLong =
+    "the prompt has {} tokens, and {} has room for {} of prompt and answer together; load it with a larger "
+    "context_length";
+
+struct Room {
+  Status status;  // why there is none
+  std::optional<Admission::Place> place;
+};
+
+// Gives the request a limit where it needs one.
+Task<Room> WaitForRoom(Exchange& exchange, Model& model, uint64_t fingerprint, Waiter& waiter) {
+  Request& request = exchange.request();
+  Room room;
+  TokenNeed tokens;
   if (model.admission().limited()) {
-    const Request& request = exchange.request();
-    tokens = co_await NeededTokens(model.socket_path(), request.path, request.body,
-                                   model.context > 0 ? model.context : model.plan().context, model.default_tokens);
+    const auto limit = model.AnswerLimit();
+    const auto standard = limit ? limit : model.default_tokens;
+    if (limit) request.body = WithAnswerLimit(request.path, std::move(request.body), *limit);
+    tokens = co_await NeededTokens(model.socket_path(), request.path, request.body, model.request_tokens(), standard);
+    if (tokens.prompt_tokens && *tokens.prompt_tokens >= model.request_tokens()) {
+      room.status = Status(Code::kInvalidArgument,
+                           fmt::format(kTooLong, *tokens.prompt_tokens, model.id(), model.request_tokens()));
+      co_return room;
+    }
+  } else if (ParseGeneration(request.path, "{}")) {
+    tokens.slots = 1;
   }
+  Need need{tokens.tokens, tokens.slots};
+  need.alone = model.culprits().Suspected(fingerprint, Clock::now());
   exchange.OnGone([&model] { model.admission().Wake(); });
-  auto place = co_await model.admission().Enter(
-      tokens, [&] { return exchange.gone() || model.stopped(); },
-      model.culprits().Suspected(fingerprint, Clock::now()));
+  const auto given_up = [&] {
+    room.status = waiter.Wait();
+    if (!model.broken_off().empty()) room.status = Status(Code::kCancelled, model.broken_off());
+    return model.stopped() || !room.status.ok();
+  };
+  auto place = co_await model.admission().Enter(need, given_up);
+  if (place) room.place.emplace(std::move(*place));
+  waiter.Stop();
   exchange.OnGone({});
-  co_return place;
+  if (!room.place && room.status.ok())
+    room.status = Status(Code::kCancelled, fmt::format("{} was unloaded", model.id()));
+  co_return room;
 }
 
 }  // namespace
 
-Task<> Relay(Exchange& exchange, Model& model, AnswerForm& form) {
+Task<> Relay(Exchange& exchange, Model& model, AnswerForm& form, Waiting& waiting) {
   if (const Status refused = CheckRequest(exchange.request(), model); !refused.ok()) {
-    co_await exchange.Send(form.Refusal(ErrorReply(refused)));
+    co_await waiting.Refuse(ErrorReply(refused));
     co_return;
   }
   if (exchange.request().path == "/lora-adapters" && exchange.request().method == "POST") model.NoteOtherAdapters();
   const uint64_t fingerprint = FingerprintOf(exchange.request(), model.plan());
-  const Admission::Place place = co_await WaitForRoom(exchange, model, fingerprint);
+  const Room room = co_await waiting.During(WaitForRoom(exchange, model, fingerprint, waiting.waiter()));
   if (exchange.gone()) co_return;
-  const Model::Computing computing(model, fingerprint);
+  if (!room.place) {
+    co_await waiting.Refuse(ErrorReply(room.status));
+    co_return;
+  }
   Socket socket(co_await asio::this_coro::executor);
-  ErrorCode error;
-  exchange.OnGone([&socket] {
+  const auto close = [&socket] {
     ErrorCode ignored;
     socket.close(ignored);
-  });
+  };
+  const Model::Computing computing(model, fingerprint, close);
+  ErrorCode error;
+  exchange.OnGone(close);
   bool whole = false;
   co_await socket.async_connect(asio::local::stream_protocol::endpoint(model.socket_path()), Into(error));
-  if (!error) whole = co_await Transfer(exchange, socket, form);
+  if (!error) whole = co_await Transfer(exchange, socket, form, waiting);
   exchange.OnGone({});
   if (whole || exchange.gone()) co_return;
   const std::string why = co_await model.DescribeFailure();
-  if (!exchange.begun()) {
-    co_await exchange.Send(form.Refusal(ErrorReply(502, why)));
-    co_return;
-  }
-  const auto end = form.Broken(why);
-  if (end && co_await exchange.Write(*end)) {
+  const int status = model.broken_off().empty() ? 502 : 503;
+  const auto end = exchange.begun() ? form.Broken(why) : std::nullopt;
+  if (!exchange.begun() || waiting.only_told()) {
+    co_await waiting.Refuse(ErrorReply(status, why));
+  } else if (end && co_await exchange.Write(*end)) {
     co_await exchange.End();
   } else {
     exchange.Abort();

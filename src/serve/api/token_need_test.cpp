@@ -41,6 +41,21 @@ TEST(TokenNeed, PromptsOfEveryKind) {
   EXPECT_EQ(Parse("/v1/chat/completions", {{"messages", {{{"content", {{{"type", "image_url"}}}}}}}}).prompts,
             Prompts::kUnknown);
   EXPECT_EQ(Parse("/infill", {{"prompt", "a"}}).prompts, Prompts::kUnknown);
+  EXPECT_EQ(Parse("/v1/messages", {{"messages", Json::array()}}).prompts, Prompts::kInput);
+  EXPECT_EQ(Parse("/v1/messages", {{"messages", {{{"content", {{{"type", "image"}}}}}}}}).prompts, Prompts::kUnknown);
+  EXPECT_EQ(Parse("/v1/responses", {{"input", "a"}}).count_path, std::string("/v1/responses/input_tokens"));
+}
+
+TEST(TokenNeed, ALimitIsAddedWhereThereIsNone) {
+  EXPECT_EQ(WithAnswerLimit("/v1/chat/completions", R"({"b": 1, "a": 0.10} )", 7),
+            R"({"b": 1, "a": 0.10,"max_tokens":7} )");
+  EXPECT_EQ(WithAnswerLimit("/completion", "{}", 7), R"({"n_predict":7})");
+  EXPECT_EQ(WithAnswerLimit("/v1/responses", R"({"input":"}"})", 7), R"({"input":"}","max_output_tokens":7})");
+  for (const char* named : {R"({"max_tokens": 5})", R"({"n_predict": -1})", R"({"max_completion_tokens": 5})"}) {
+    EXPECT_EQ(WithAnswerLimit("/v1/chat/completions", named, 7), named);
+  }
+  EXPECT_EQ(JsonOrNull(WithAnswerLimit("/completion", R"({"prompt": "a", "max_tokens": null})", 7))["n_predict"], 7);
+  EXPECT_EQ(WithAnswerLimit("/v1/embeddings", "{}", 7), "{}");
 }
 
 }  // namespace

@@ -11,17 +11,16 @@ namespace {
 class AdmissionTest : public ::testing::Test {
  protected:
   // Enters as number places_.size().
-  void Enter(uint64_t tokens, bool alone = false) {
+  void Enter(uint64_t tokens, bool alone = false, uint64_t slots = 0) {
     const size_t number = places_.size();
     places_.emplace_back();
     given_up_.push_back(false);
-    Spawn(loop_.get_executor(), Wait(number, tokens, alone));
+    Spawn(loop_.get_executor(), Wait(number, Need{tokens, slots, alone}));
     Run();
   }
-  Task<> Wait(size_t number, uint64_t tokens, bool alone) {
-    auto place = co_await admission_.Enter(
-        tokens, [this, number] { return given_up_[number]; }, alone);
-    places_[number].emplace(std::move(place));
+  Task<> Wait(size_t number, Need need) {
+    auto place = co_await admission_.Enter(need, [this, number] { return given_up_[number]; });
+    if (place) places_[number].emplace(std::move(*place));
   }
   void Leave(size_t number) {
     places_[number].reset();
@@ -46,13 +45,51 @@ class AdmissionTest : public ::testing::Test {
 TEST_F(AdmissionTest, InTheOrderInWhichTheyCame) {
   Enter(60);
   Enter(60);
-  Enter(10);
-  EXPECT_EQ(Inside(), std::vector<bool>({true, false, false})) << "the third would fit, and the second wait for ever";
+  Enter(50);
+  EXPECT_EQ(Inside(), std::vector<bool>({true, false, false}));
   EXPECT_EQ(admission_.waiting(), 2u);
   Leave(0);
-  EXPECT_EQ(Inside(), std::vector<bool>({false, true, true}));
-  Enter(30);
+  EXPECT_EQ(Inside(), std::vector<bool>({false, true, false}));
+  Enter(40);
   EXPECT_TRUE(places_[3].has_value()) << "to the last token";
+}
+
+TEST_F(AdmissionTest, SomePassOneForWhomThereIsNoRoom) {
+  Enter(60);
+  Enter(60);
+  for (unsigned i = 0; i < Admission::kMostPass; ++i) {
+    Enter(10);
+    EXPECT_TRUE(places_.back().has_value()) << i;
+    Leave(places_.size() - 1);
+  }
+  Enter(10);
+  EXPECT_FALSE(places_.back().has_value()) << "the second would wait for ever";
+  Leave(0);
+  EXPECT_TRUE(places_[1].has_value());
+  EXPECT_TRUE(places_.back().has_value());
+}
+
+TEST_F(AdmissionTest, SlotsAreRoomToo) {
+  admission_.SetSlots(2);
+  for (int i = 0; i < 3; ++i) Enter(1, false, 1);
+  Enter(0);
+  EXPECT_EQ(Inside(), std::vector<bool>({true, true, false, true}));
+  Leave(0);
+  EXPECT_TRUE(places_[2].has_value());
+  Enter(1, false, 5);
+  EXPECT_FALSE(places_[4].has_value());
+  Leave(1);
+  Leave(2);
+  EXPECT_TRUE(places_[4].has_value()) << "more than there are counts as all";
+}
+
+TEST_F(AdmissionTest, TheWaitIsForetoldByHowLongOthersStay) {
+  EXPECT_FALSE(admission_.ExpectedWait(1));
+  Enter(50);
+  Enter(50);
+  const auto first = admission_.ExpectedWait(1), fourth = admission_.ExpectedWait(4);
+  ASSERT_TRUE(first && fourth);
+  EXPECT_GT(*fourth, *first);
 }
 
 TEST_F(AdmissionTest, WhoWantsMoreThanThereIsGetsAll) {
@@ -71,7 +108,7 @@ TEST_F(AdmissionTest, WhoGivesUpHoldsNobodyUp) {
   admission_.Wake();
   Run();
   EXPECT_EQ(admission_.waiting(), 1u);
-  places_[1].reset();
+  EXPECT_FALSE(places_[1].has_value());
   Leave(0);
   EXPECT_TRUE(places_[2].has_value());
 }
@@ -97,7 +134,6 @@ TEST_F(AdmissionTest, OneThatWouldBeAloneAndGivesUpHoldsNobodyUp) {
   Run();
   EXPECT_TRUE(places_[2].has_value());
   Leave(0);
-  Leave(1);
   Enter(100);
   EXPECT_FALSE(places_[3].has_value()) << "10 tokens are taken";
   Leave(2);

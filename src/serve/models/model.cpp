@@ -20,6 +20,7 @@ constexpr Millis kGrace{5000}, kForcedGrace{300};  // for the end of a process
 constexpr Millis kFailureWait{2000};
 constexpr Millis kAliveWait{2000};
 constexpr Millis kHeldCheck{1000};
+constexpr Millis kCancelTime{5000};  // for broken answers to be told to their clients
 
 // Private and shared memory of a process in bytes, 0 when it is gone.
 uint64_t MemoryOf(pid_t process) {
@@ -80,7 +81,7 @@ void Model::SetPlan(LoadPlan plan) {
 
 Task<Status> Model::Start() {
   const auto self = shared_from_this();
-  const auto begin = Clock::now();
+  const auto begin = started_at_ = Clock::now();
   SetState(ModelState::kLoading);
   Status status = co_await StartProcess();
   if (status.ok()) status = co_await ComputeOnce();
@@ -143,6 +144,7 @@ Task<> Model::AskProperties() {
   if (!answer.ok() || answer->status != 200) co_return;
   const Json props = JsonOrNull(answer->body);
   if (const uint64_t n = CountOf(props, "total_slots"); n > 0) slots = n;
+  admission_.SetSlots(slots);
   const Json* settings = FindMember(props, "default_generation_settings");
   if (settings == nullptr) co_return;
   if (const uint64_t n = CountOf(*settings, "n_ctx"); n > 0) context = n;
@@ -183,11 +185,27 @@ Task<> Model::Keep(Millis time) {
   if (!other_adapters_) co_await prompts_.Save(plan_, socket_path(), slots, adapters_, limit);
 }
 
-Task<> Model::Stop(bool force, Millis keep) {
+Task<> Model::CancelAll(std::string why) {
+  broken_off_ = std::move(why);
+  // Their coroutines end later, not in here.
+  for (const auto& [request, cancel] : computing_) cancel();
+  admission_.Wake();
+  const auto limit = Clock::now() + kCancelTime;
+  while (requests_ > 0 && Clock::now() < limit)
+    co_await changed_.WaitFor(std::chrono::ceil<Millis>(limit - Clock::now()));
+}
+
+Task<> Model::Stop(bool force, Millis keep, BreakOff limit) {
   const auto self = shared_from_this();
+  const auto begin = Clock::now();
   if (!stop_ && state_ == ModelState::kLoaded) SetState(ModelState::kStopping);
   if (!force) {
     while (requests_ > 0 && state_ == ModelState::kStopping && server_.process()->running() && !held()) {
+      if (limit.after.count() > 0 && Clock::now() - begin >= limit.after) {
+        LogWarning(fmt::format("{}: answers are broken off: {}", id(), limit.why));
+        co_await CancelAll(limit.why);
+        break;
+      }
       co_await changed_.WaitFor(kHeldCheck);
     }
   }
@@ -214,8 +232,11 @@ void Model::NoteEnd() {
     case SIGQUIT:
       return;
     default:
-      culprits_.NoteEnd(std::vector<uint64_t>(computing_.begin(), computing_.end()), Clock::now());
+      break;
   }
+  std::vector<uint64_t> requests;
+  for (const auto& [request, cancel] : computing_) requests.push_back(request);
+  culprits_.NoteEnd(requests, Clock::now());
 }
 
 Task<std::string> Model::WaitForCrash() {
@@ -231,11 +252,18 @@ Task<std::string> Model::WaitForCrash() {
 Task<std::string> Model::DescribeFailure() {
   const auto self = shared_from_this();
   const auto child = server_.process();
+  if (!broken_off_.empty()) co_return broken_off_;
   if (stop_) co_return fmt::format("{} was unloaded", id());
   const bool ended = co_await child->WaitForEnd(kFailureWait);
   if (ended && !stop_) NoteEnd();
   if (ended) co_return fmt::format("the process of {} {}", id(), child->DescribeEnd());
   co_return fmt::format("{} broke its answer off", id());
+}
+
+std::optional<uint64_t> Model::AnswerLimit() const {
+  if (!admission_.limited() || default_tokens) return std::nullopt;
+  const uint64_t limit = settings_.answer_tokens.value_or(request_tokens() / 2);
+  return limit > 0 ? std::optional(limit) : std::nullopt;
 }
 
 uint64_t Model::HeldBytes() const {

@@ -2,8 +2,9 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
+#include <map>
 #include <memory>
-#include <set>
 #include <string>
 
 #include "base/status.h"
@@ -28,6 +29,12 @@ enum class ModelState {
 };
 const char* ToString(ModelState state);
 
+// When a model that ends no longer waits for its answers.
+struct BreakOff {
+  std::chrono::seconds after{0};  // 0: never
+  std::string why;                // for those whose answers are broken off
+};
+
 class Model : public std::enable_shared_from_this<Model> {
  public:
   Model(const Executor& executor, asio::thread_pool& worker, const Settings& settings, PromptCache& prompts,
@@ -36,9 +43,13 @@ class Model : public std::enable_shared_from_this<Model> {
   // Starts the process, waits until it answers, lets it compute once, and checks that weights were streamed where
   // they must be. Status kCancelled after Stop. Also starts it again after a crash.
   Task<Status> Start();
-  // Lets what runs finish (unless `force`, or a signal holds the process), gives it `keep` at most to write down what
-  // outlives it, ends the process. The state is kGone afterwards.
-  Task<> Stop(bool force, Millis keep = kKeepTime);
+  // Lets what runs finish (unless `force`, or a signal holds the process), breaks it off after `limit`, gives the
+  // process `keep` at most to write down what outlives it, ends it. The state is kGone afterwards.
+  Task<> Stop(bool force, Millis keep, BreakOff limit);
+  // Without a limit. (GCC 12 destroys a default argument of a coroutine twice.)
+  Task<> Stop(bool force, Millis keep = kKeepTime) { return Stop(force, keep, BreakOff()); }
+  // Why all that runs, or waits for room, is broken off; "" as long as it is not.
+  const std::string& broken_off() const { return broken_off_; }
   // Returns how the process of a loaded model has ended by itself; "" once Stop was called.
   Task<std::string> WaitForCrash();
 
@@ -65,14 +76,16 @@ class Model : public std::enable_shared_from_this<Model> {
   // A request that its process computes, by fingerprint, in this scope: who was there when it ended is remembered.
   class Computing {
    public:
-    Computing(Model& model, uint64_t request) : model_(model), at_(model.computing_.insert(request)) {}
+    // `cancel` breaks it off; its coroutine goes on a moment later.
+    Computing(Model& model, uint64_t request, std::function<void()> cancel)
+        : model_(model), at_(model.computing_.emplace(request, std::move(cancel))) {}
     ~Computing() { model_.computing_.erase(at_); }
     Computing(const Computing&) = delete;
     Computing& operator=(const Computing&) = delete;
 
    private:
     Model& model_;
-    std::multiset<uint64_t>::iterator at_;
+    std::multimap<uint64_t, std::function<void()>>::iterator at_;
   };
   const Culprits& culprits() const { return culprits_; }
   // Its adapters get other scales: from now on nobody can say what its slots were computed with, so they are not kept.
@@ -86,6 +99,10 @@ class Model : public std::enable_shared_from_this<Model> {
 
   uint64_t slots = 0, context = 0;         // that its process told; context: of one request
   std::optional<uint64_t> default_tokens;  // of an answer whose request names no limit; none: no limit
+  // The limit that an answer gets whose request names none, where requests share a KV cache; none: no limit, or
+  // default_tokens.
+  std::optional<uint64_t> AnswerLimit() const;
+  uint64_t request_tokens() const { return context > 0 ? context : plan_.context; }  // prompt and answer
   double load_seconds = 0;
   unsigned crashes = 0;          // one after the other
   uint64_t restarts = 0;         // in all
@@ -99,6 +116,7 @@ class Model : public std::enable_shared_from_this<Model> {
   int requests() const { return requests_; }
   uint64_t requests_in_all() const { return requests_in_all_; }
   Clock::time_point last_used() const { return last_used_; }
+  Clock::time_point started_at() const { return started_at_; }
 
  private:
   friend class Lease;
@@ -107,6 +125,8 @@ class Model : public std::enable_shared_from_this<Model> {
   Status CheckStreaming() const;
   Task<> AskProperties();
   Task<> Learn(Millis time);
+  // Breaks off what runs, and waits until all know.
+  Task<> CancelAll(std::string why);
   // Its number of requests changes by so many.
   void CountRequests(int change);
   // What it leaves for the next time. Once, and only while it computes for nobody.
@@ -118,7 +138,7 @@ class Model : public std::enable_shared_from_this<Model> {
   const Settings& settings_;
   PromptCache& prompts_;
   Culprits& culprits_;
-  std::multiset<uint64_t> computing_;
+  std::multimap<uint64_t, std::function<void()>> computing_;
   std::weak_ptr<ChildProcess> noted_end_;  // of this one
   LoadPlan plan_;
   LoneServer server_;
@@ -126,14 +146,14 @@ class Model : public std::enable_shared_from_this<Model> {
   Admission admission_;
   ModelState state_ = ModelState::kLoading;
   bool stop_ = false, kept_ = false, hangs_ = false, other_adapters_ = false;
-  std::string error_;
+  std::string error_, broken_off_;
   Wakeup changed_;  // state or number of requests
   int requests_ = 0;
   // Since Start: seconds with a request, and the sum of the requests' seconds, no more than slots at a time.
   double busy_s_ = 0, requests_s_ = 0;
   Clock::time_point counted_at_ = Clock::now();
   uint64_t requests_in_all_ = 0;
-  Clock::time_point last_used_ = Clock::now();
+  Clock::time_point last_used_ = Clock::now(), started_at_ = Clock::now();
 };
 
 // One request's hold on a model: it is not unloaded meanwhile, unless by force.

@@ -73,6 +73,7 @@ ModelManager::ModelManager(const Executor& executor, asio::thread_pool& worker, 
       store_(store),
       prompts_(worker, settings),
       socket_folder_(std::move(socket_folder)),
+      line_(settings.waiting),
       turn_free_(executor),
       stopped_(executor) {}
 
@@ -220,7 +221,29 @@ Task<MemoryRoom> ModelManager::RoomWithout(std::vector<std::string> gone, std::c
   co_return room;
 }
 
-Task<Result<Lease>> ModelManager::Acquire(std::string name, bool undrafted) {
+WaitNews ModelManager::NewsOf(const Waiter& waiter) const {
+  WaitNews news;
+  news.place = waiter.place();
+  const ModelPtr model = Get(waiter.model());
+  const auto usual = load_seconds_.find(waiter.model());
+  if (model != nullptr && model->state() == ModelState::kLoaded) {
+    news.what = news.place > 0 ? WaitNews::For::kTurn : WaitNews::For::kFirstToken;
+    if (news.place > 0) news.expected_s = model->admission().ExpectedWait(news.place);
+  } else if (model != nullptr && model->state() == ModelState::kLoading && usual != load_seconds_.end()) {
+    news.expected_s =
+        std::max(0.0, usual->second - std::chrono::duration<double>(Clock::now() - model->started_at()).count());
+  }
+  if (news.what != WaitNews::For::kLoad) return news;
+  for (const auto& [id, each] : models_) {
+    if (each->state() != ModelState::kStopping || each->requests() == 0) continue;
+    news.detail = fmt::format("{} finishes its answers first", id);
+    if (settings_.evict_after.count() > 0)
+      news.detail += fmt::format(", which are broken off after {} s", settings_.evict_after.count());
+  }
+  return news;
+}
+
+Task<Result<Lease>> ModelManager::Acquire(std::string name, bool undrafted, Waiter* waiter) {
   std::string id = name;
   bool anew = false;  // once: a file that is written to all the time must not keep it from answering
   while (!ending_) {
@@ -234,7 +257,7 @@ Task<Result<Lease>> ModelManager::Acquire(std::string name, bool undrafted) {
       }
       auto config = co_await Recall(*entry, true);
       if (!config.ok()) co_return config.status();
-      const auto loaded = co_await Load(*entry, *config);
+      const auto loaded = co_await Load(*entry, *config, waiter);
       if (!loaded.ok()) co_return WithOrigin(loaded.status(), *config, store_.path());
       continue;
     }
@@ -243,11 +266,14 @@ Task<Result<Lease>> ModelManager::Acquire(std::string name, bool undrafted) {
         ModelConfig config = model->plan().asked;
         if (undrafted && model->plan().chose_drafts()) config.speculate = "off";
         const bool current = model->ChangedFile().empty() && config == model->plan().asked;
-        if (anew || current) co_return Lease(model);
+        if (anew || current) {
+          if (waiter != nullptr) waiter->Stop();
+          co_return Lease(model);
+        }
         anew = true;
         const auto entry = co_await Find(id);
         if (!entry.ok()) co_return entry.status();
-        const auto loaded = co_await Load(*entry, config);
+        const auto loaded = co_await Load(*entry, config, waiter);
         if (!loaded.ok()) co_return loaded.status();
         break;
       }
@@ -258,7 +284,8 @@ Task<Result<Lease>> ModelManager::Acquire(std::string name, bool undrafted) {
       }
       case ModelState::kLoading:
       case ModelState::kStopping:
-        co_await model->WaitForChange();
+        if (const Status may = waiter != nullptr ? waiter->Wait() : Status(); !may.ok()) co_return may;
+        co_await model->WaitForChange(kWaiterLook);
         if (model->state() == ModelState::kGone && !model->error().empty())
           co_return Status(Code::kInternal, model->error());
         break;
@@ -270,11 +297,12 @@ Task<Result<Lease>> ModelManager::Acquire(std::string name, bool undrafted) {
   co_return Status(Code::kCancelled, "the server is ending");
 }
 
-Task<Result<Lease>> ModelManager::AcquireAs(std::string id, Wanted wanted) {
+Task<Result<Lease>> ModelManager::AcquireAs(std::string id, Wanted wanted, Waiter* waiter) {
   const ModelPtr model = Get(id);
   const bool narrow = wanted.context && (model == nullptr || model->context < *wanted.context);
   const bool deaf = wanted.embedding && (model == nullptr || !model->plan().embedding);
-  if (!narrow && !deaf && wanted.configuration.empty()) co_return co_await Acquire(std::move(id), wanted.undrafted);
+  if (!narrow && !deaf && wanted.configuration.empty())
+    co_return co_await Acquire(std::move(id), wanted.undrafted, waiter);
   const auto entry = co_await Find(id);
   if (!entry.ok()) co_return entry.status();
   Result<ModelConfig> base = ModelConfig();
@@ -291,23 +319,29 @@ Task<Result<Lease>> ModelManager::AcquireAs(std::string id, Wanted wanted) {
   if (deaf && entry->kind == ModelKind::kText) config->embedding = true;
   const bool loaded = model != nullptr && model->state() == ModelState::kLoaded;
   if (!loaded || *config != *base) {
-    const auto anew = co_await Load(*entry, *config);
+    const auto anew = co_await Load(*entry, *config, waiter);
     if (!anew.ok()) co_return anew.status();
   }
-  co_return co_await Acquire(std::move(id), wanted.undrafted);
+  co_return co_await Acquire(std::move(id), wanted.undrafted, waiter);
 }
 
-Task<> ModelManager::TakeTurn() {
-  while (turn_taken_) co_await turn_free_.Wait();
+Task<Status> ModelManager::TakeTurn(Waiter* waiter) {
+  while (turn_taken_) {
+    if (const Status may = waiter != nullptr ? waiter->Wait() : Status(); !may.ok()) co_return may;
+    co_await turn_free_.WaitFor(kWaiterLook);
+  }
   turn_taken_ = true;
+  if (waiter != nullptr) waiter->Stop();
+  co_return Status();
 }
 
-Task<Result<ModelPtr>> ModelManager::Load(ModelEntry entry, ModelConfig config) {
-  co_await TakeTurn();
+Task<Result<ModelPtr>> ModelManager::Load(ModelEntry entry, ModelConfig config, Waiter* waiter) {
+  if (const Status may = co_await TakeTurn(waiter); !may.ok()) co_return may;
   const Turn turn(*this);
   auto result = co_await LoadInTurn(entry, config);
   if (result.ok()) {
     errors_.erase(entry.id);
+    load_seconds_[entry.id] = (*result)->load_seconds;
   } else if (result.status().code() != Code::kCancelled) {
     errors_[entry.id] = result.status().message();
     LogWarning(result.status().message());
@@ -420,7 +454,10 @@ Task<Result<ModelConfig>> ModelManager::Recall(ModelEntry entry, bool say) {
 Task<> ModelManager::StopModel(ModelPtr model, std::string why) {
   if (model == nullptr) co_return;
   LogWarning(fmt::format("unloading {} {}", model->id(), why));
-  co_await model->Stop(false);
+  const std::chrono::seconds after = settings_.evict_after;
+  BreakOff limit{after, fmt::format("{} is unloaded {}, which was waited for {} s (--evict-after)", model->id(), why,
+                                    after.count())};
+  co_await model->Stop(false, kKeepTime, std::move(limit));
   Forget(model);
   LookAtDevicesAgain();
 }
@@ -496,7 +533,7 @@ Task<> ModelManager::RestartAfterCrashes(ModelPtr model) {
     while (!model->stopped() && Clock::now() < model->retry_at) {
       co_await model->WaitForChange(std::chrono::ceil<Millis>(model->retry_at - Clock::now()));
     }
-    co_await TakeTurn();
+    if (!(co_await TakeTurn(nullptr)).ok()) co_return;
     const Turn turn(*this);
     if (model->stopped()) co_return;
     ++model->restarts;

@@ -11,9 +11,11 @@
 #include "base/status.h"
 #include "http/net.h"
 #include "models/model_library.h"
+#include "serve/api/waiting.h"
 #include "serve/models/config_store.h"
 #include "serve/models/model.h"
 #include "serve/models/settings.h"
+#include "serve/models/waiting_line.h"
 
 namespace headrace::serve {
 
@@ -45,18 +47,23 @@ class ModelManager {
 
   // A model that answers, loaded with its remembered configuration if it is not, and anew when one of its files was
   // changed. Waits for what must end first. `undrafted`: where drafts were our own choice it is loaded anew without
-  // them, until it is unloaded. Errors: kNotFound, those of Load, kCancelled when it crashed a moment ago or the server
-  // ends.
-  Task<Result<Lease>> Acquire(std::string name, bool undrafted = false);
+  // them, until it is unloaded. Errors: kNotFound, those of Load, kCancelled when it crashed a moment ago, the server
+  // ends, or `waiter` may not wait.
+  Task<Result<Lease>> Acquire(std::string name, bool undrafted = false, Waiter* waiter = nullptr);
 
   // The same, loaded anew where it is not loaded as `wanted` asks. What is not asked for stays as it is, and nothing is
   // remembered.
-  Task<Result<Lease>> AcquireAs(std::string id, Wanted wanted);
+  Task<Result<Lease>> AcquireAs(std::string id, Wanted wanted, Waiter* waiter = nullptr);
 
   // Loads, or loads anew with another configuration. Loads take their turns: each is judged by the memory that
   // the ones before it left. The least recently used models make room: as many as models_max asks, then
   // more while the memory is too little. Errors: those of PlanLoad and Model::Start.
-  Task<Result<ModelPtr>> Load(ModelEntry entry, ModelConfig config);
+  Task<Result<ModelPtr>> Load(ModelEntry entry, ModelConfig config, Waiter* waiter = nullptr);
+
+  // Of all requests that wait.
+  WaitingLine& line() { return line_; }
+  // How far a request is that waits for its model.
+  WaitNews NewsOf(const Waiter& waiter) const;
 
   // Returns when the model is no longer loaded. `force` breaks its requests off. Not an error when it was not loaded.
   Task<> Unload(std::string id, bool force);
@@ -106,7 +113,8 @@ class ModelManager {
 
  private:
   class Turn;
-  Task<> TakeTurn();
+  // Errors: those of Waiter::Wait. Without a waiter it waits as long as it takes.
+  Task<Status> TakeTurn(Waiter* waiter);
   Task<Result<ModelPtr>> LoadInTurn(ModelEntry entry, ModelConfig config);
   // By what is left when the models `gone` are.
   Task<Result<LoadPlan>> Judge(ModelEntry entry, ModelConfig config, std::vector<std::string> gone);
@@ -115,6 +123,7 @@ class ModelManager {
   Task<MemoryRoom> RoomWithout(std::vector<std::string> gone, std::chrono::seconds devices_age);
   // What was seen of them is no longer so.
   void LookAtDevicesAgain() { devices_seen_at_ = Clock::time_point::min(); }
+  // Its answers are broken off after --evict-after.
   Task<> StopModel(ModelPtr model, std::string why);
   Task<> StopAndForget(ModelPtr model, bool force, Millis keep);
   void WatchIdle();
@@ -139,6 +148,8 @@ class ModelManager {
   const std::string socket_folder_;
   std::map<std::string, ModelPtr> models_;
   std::map<std::string, std::string> errors_;
+  std::map<std::string, double> load_seconds_;  // of the last load
+  WaitingLine line_;
   std::vector<cli::Device> devices_;  // of the engine, as they were when they were looked at last
   Clock::time_point devices_seen_at_ = Clock::time_point::min();
   bool watches_idle_ = false;

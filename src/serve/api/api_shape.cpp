@@ -1,0 +1,56 @@
+#include "serve/api/api_shape.h"
+
+#include <fmt/format.h>
+
+namespace headrace::serve {
+namespace {
+
+// Of an error, whoever made it; one that is no object becomes one.
+Json ErrorDetails(const Reply& error) {
+  const Json body = JsonOrNull(error.body);
+  const Json* details = FindMember(body, "error");
+  if (details != nullptr && details->is_object()) return *details;
+  const std::string message = details != nullptr && details->is_string() ? details->get<std::string>() : error.body;
+  return ErrorBody(error.status, message)["error"];
+}
+
+Json ErrorBodyIn(ApiShape shape, const Reply& error) {
+  const Json details = ErrorDetails(error);
+  switch (shape) {
+    case ApiShape::kOpenAi:
+      return {{"error", details}};
+    case ApiShape::kAnthropic:
+      return {{"type", "error"}, {"error", details}};
+    case ApiShape::kOllama:
+      break;
+  }
+  return {{"error", TextOf(details, "message")}};
+}
+
+}  // namespace
+
+ApiShape ShapeOf(std::string_view path) {
+  return path.starts_with("/v1/messages") ? ApiShape::kAnthropic : ApiShape::kOpenAi;
+}
+
+Reply ErrorInShape(ApiShape shape, Reply error) {
+  if (shape == ApiShape::kOpenAi) return error;
+  Reply reply = JsonReply(ErrorBodyIn(shape, error), error.status);
+  reply.headers = std::move(error.headers);
+  return reply;
+}
+
+std::string ErrorInStream(ApiShape shape, const Reply& error) {
+  const std::string body = Dump(ErrorBodyIn(shape, error));
+  switch (shape) {
+    case ApiShape::kOpenAi:
+      return fmt::format("data: {}\n\n", body);
+    case ApiShape::kAnthropic:
+      return fmt::format("event: error\ndata: {}\n\n", body);
+    case ApiShape::kOllama:
+      break;
+  }
+  return body + "\n";
+}
+
+}  // namespace headrace::serve
