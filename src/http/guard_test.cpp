@@ -81,5 +81,43 @@ TEST(Guard, Keys) {
   }
 }
 
+TEST(Guard, HostsAndOriginsOfTheOwnersChoice) {
+  GuardRules rules;
+  rules.hosts = {"box.example.net"};
+  rules.origins = {"app://obsidian.md"};
+  rules.keys = {"secret"};
+  const auto with_key = [](std::vector<std::pair<std::string, std::string>> headers) {
+    headers.emplace_back("X-Api-Key", "secret");
+    return Make(std::move(headers));
+  };
+  for (const char* host : {"box.example.net", "BOX.example.net:8443"}) {
+    EXPECT_EQ(StatusOf(rules, with_key({{"Host", host}})), 200) << host;
+  }
+  EXPECT_EQ(StatusOf(rules, with_key({{"Host", "other.example.net"}})), 403);
+  // The proxy keeps the Host, replaces it, or leaves the port out.
+  for (const char* host : {"box.example.net", "localhost:8080"}) {
+    for (const char* origin : {"https://box.example.net", "https://box.example.net:8443"})
+      EXPECT_EQ(StatusOf(rules, with_key({{"Host", host}, {"Origin", origin}})), 200) << host << origin;
+    for (const char* origin : {"https://box.example.net.evil", "https://evil/box.example.net", "ftp://box.example.net"})
+      EXPECT_EQ(StatusOf(rules, with_key({{"Host", host}, {"Origin", origin}})), 403) << host << origin;
+  }
+  const std::pair<std::string, std::string> origin("Origin", "app://obsidian.md"),
+      cross("Sec-Fetch-Site", "cross-site");
+  EXPECT_EQ(StatusOf(rules, with_key({origin, cross})), 200);
+  EXPECT_EQ(StatusOf(rules, with_key({{"Origin", "app://other.md"}, cross})), 403);
+  EXPECT_EQ(StatusOf(rules, Make({origin, cross})), 401) << "a page needs the key, too";
+  Request preflight = Make({origin, cross, {"Access-Control-Request-Method", "POST"}});
+  preflight.method = "OPTIONS";
+  EXPECT_EQ(StatusOf(rules, preflight), 200) << "it cannot carry the key";
+  preflight.headers[0].second = "app://other.md";
+  EXPECT_EQ(StatusOf(rules, preflight), 403);
+}
+
+TEST(Guard, HostNames) {
+  for (const char* right : {"box", "box.example.net", "192.168.1.2"}) EXPECT_TRUE(CheckHostName(right).ok()) << right;
+  for (const char* wrong : {"", "https://box", "box:8080", "box/llm", "a b", "me@box"})
+    EXPECT_FALSE(CheckHostName(wrong).ok()) << wrong;
+}
+
 }  // namespace
 }  // namespace headrace::serve

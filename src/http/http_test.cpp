@@ -1,5 +1,6 @@
 #include "http/http.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 namespace headrace::serve {
@@ -39,6 +40,28 @@ TEST(Http, TargetsWithAHost) {
   ASSERT_TRUE(ParseTarget(other));
   EXPECT_EQ(other.Header("Host"), "evil.example");
   EXPECT_EQ(other.CountHeaders("HOST"), 1u);
+}
+
+TEST(Http, PrefixesOfProxies) {
+  EXPECT_EQ(PathPrefix("/llm/").value(), "/llm");
+  EXPECT_EQ(PathPrefix("/").value(), "");
+  for (const char* wrong : {"llm", "/a b", "/a%20b", "//a", "/a/../b", "/a?b"})
+    EXPECT_FALSE(PathPrefix(wrong).ok()) << wrong;
+  const auto taken = [](const std::string& target) {
+    Request request;
+    request.target = target;
+    EXPECT_TRUE(ParseTarget(request));
+    const auto reply = TakePrefix(request, "/llm");
+    if (reply) return fmt::format("{} {}", reply->status, reply->headers.back().second);
+    return request.target + " " + request.path;
+  };
+  EXPECT_EQ(taken("/llm/v1/models?x=%20"), "/v1/models?x=%20 /v1/models");
+  EXPECT_EQ(taken("http://host/llm/"), "/ /");
+  EXPECT_EQ(taken("/v1/models"), "/v1/models /v1/models") << "the proxy took it away";
+  EXPECT_EQ(taken("/llmx/y"), "/llmx/y /llmx/y");
+  EXPECT_EQ(taken("/llm"), "308 /llm/");
+  EXPECT_EQ(taken("/llm?model=a"), "308 /llm/?model=a");
+  EXPECT_EQ(taken("/llm//evil.example"), "//evil.example //evil.example") << "a path, no redirect";
 }
 
 TEST(Http, ErrorsHaveTheShapeOfLlamaServers) {

@@ -1,5 +1,6 @@
 #include "http/listener.h"
 
+#include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/write.hpp>
 
 #include <algorithm>
@@ -21,6 +22,13 @@ constexpr uint64_t kOtherDescriptors = kDescriptorsWanted - kDescriptorsEach * k
 constexpr size_t kFewest = 16;
 constexpr size_t kMostTurnedAway = 64;  // at a time; more are closed without a word
 constexpr std::chrono::seconds kTurnAwayTime{2};
+constexpr int kMostAttempts = 8;  // to find a port that is free on both addresses
+
+bool IsAddress(const std::string& text) {
+  ErrorCode error;
+  asio::ip::make_address(text, error);
+  return !error;
+}
 
 // Who counts as one client: an IPv4 address, or the network that one IPv6 host has for itself. "" when it has left
 // already.
@@ -48,26 +56,42 @@ std::string FullAnswer() {
 }  // namespace
 
 Listener::Listener(const Executor& executor, const ConnectionRules& rules)
-    : executor_(executor), rules_(rules), acceptor_(executor), ended_(executor) {}
+    : executor_(executor), rules_(rules), ended_(executor) {}
+
+ErrorCode Listener::Bind(Acceptor& acceptor, const Tcp::endpoint& endpoint) {
+  ErrorCode error;
+  acceptor.open(endpoint.protocol(), error);
+  if (!error) acceptor.set_option(Tcp::acceptor::reuse_address(true), error);
+  // What is sent to the IPv4 address is for the other acceptor.
+  if (!error && endpoint.address().is_v6()) acceptor.set_option(asio::ip::v6_only(true), error);
+  if (!error) acceptor.bind(endpoint, error);
+  if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
+  return error;
+}
 
 Status Listener::Open(const std::string& host, uint16_t port) {
   ErrorCode error;
-  // "localhost" is not looked up: it may be two addresses, and we listen on one.
-  const auto address = asio::ip::make_address(IsLoopbackName(host) && host.find_first_of(":") == std::string::npos &&
-                                                      host.find_first_not_of("0123456789.") != std::string::npos
-                                                  ? "127.0.0.1"
-                                                  : host,
-                                              error);
+  // A name of this machine is not looked up.
+  const bool named = IsLoopbackName(host) && !IsAddress(host);
+  const auto address = asio::ip::make_address(named ? "127.0.0.1" : host, error);
   if (error)
     return Status(
         Code::kInvalidArgument,
         fmt::format("--host {} is no address of this machine; write for instance 127.0.0.1 or 0.0.0.0", host));
   loopback_ = address.is_loopback();
-  const Tcp::endpoint endpoint(address, port);
-  acceptor_.open(endpoint.protocol(), error);
-  if (!error) acceptor_.set_option(Tcp::acceptor::reuse_address(true), error);
-  if (!error) acceptor_.bind(endpoint, error);
-  if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
+  for (int attempt = 0;; ++attempt) {
+    acceptors_.clear();
+    error = Bind(acceptors_.emplace_back(executor_), {address, port});
+    if (error) break;
+    port_ = acceptors_.front().local_endpoint().port();
+    if (!named) return {};
+    error = Bind(acceptors_.emplace_back(executor_), {asio::ip::address_v6::loopback(), port_});
+    // Another program may have the port that was free of the two.
+    if (error == asio::error::address_in_use && port == 0 && attempt < kMostAttempts) continue;
+    if (!error || error == asio::error::address_in_use) break;
+    acceptors_.pop_back();  // this machine has no IPv6
+    return {};
+  }
   if (error == asio::error::address_in_use) {
     return Status(
         Code::kIo,
@@ -79,7 +103,6 @@ Status Listener::Open(const std::string& host, uint16_t port) {
     const Code code = error == asio::error::access_denied ? Code::kPermission : Code::kInvalidArgument;
     return Status(code, fmt::format("cannot listen on port {} of {}: {}", port, host, error.message()));
   }
-  port_ = acceptor_.local_endpoint().port();
   return {};
 }
 
@@ -90,7 +113,7 @@ void Listener::Begin(uint64_t descriptors) {
     LogWarning(fmt::format("the limit of open files ({}) leaves room for {} connections; raise it with ulimit -n",
                            descriptors, most_));
   }
-  Spawn(executor_, Accept());
+  for (Acceptor& acceptor : acceptors_) Spawn(executor_, Accept(acceptor));
 }
 
 bool Listener::CloseWaiting(const std::string& only_of) {
@@ -120,10 +143,10 @@ bool Listener::MakeRoom(const std::string& address) {
   return connections_.size() < most_ || CloseWaiting("");
 }
 
-Task<> Listener::Accept() {
+Task<> Listener::Accept(Acceptor& acceptor) {
   while (!draining_) {
     ErrorCode error;
-    Tcp::socket socket = co_await acceptor_.async_accept(Into(error));
+    Tcp::socket socket = co_await acceptor.async_accept(Into(error));
     if (draining_) break;
     if (error) {
       if (error == asio::error::no_descriptors) CloseWaiting("");
@@ -173,7 +196,7 @@ Task<> Listener::Serve(std::shared_ptr<Connection> connection) {
 Task<> Listener::Drain(Millis time) {
   draining_ = true;
   ErrorCode ignored;
-  acceptor_.close(ignored);
+  for (Acceptor& acceptor : acceptors_) acceptor.close(ignored);
   const auto connections = connections_;
   for (const auto& [connection, address] : connections) connection->Finish();
   const auto limit = Clock::now() + time;

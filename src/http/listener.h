@@ -2,6 +2,7 @@
 #pragma once
 
 #include <boost/asio/ip/tcp.hpp>
+#include <list>
 #include <map>
 #include <memory>
 #include <string>
@@ -25,6 +26,7 @@ class Listener {
  public:
   Listener(const Executor& executor, const ConnectionRules& rules);
 
+  // An address of this machine, or "localhost" for both of its own, 127.0.0.1 and ::1, where it has the second one.
   // Errors: kInvalidArgument (no such address), kPermission, kIo (the port is taken), with what to do.
   Status Open(const std::string& host, uint16_t port);
   uint16_t port() const { return port_; }
@@ -38,7 +40,9 @@ class Listener {
   void CloseAll();
 
  private:
-  Task<> Accept();
+  using Acceptor = boost::asio::ip::tcp::acceptor;
+  static ErrorCode Bind(Acceptor& acceptor, const boost::asio::ip::tcp::endpoint& endpoint);
+  Task<> Accept(Acceptor& acceptor);
   Task<> Serve(std::shared_ptr<Connection> connection);
   // Closes one that is waited for, where a new one of `address` needs its place. False: there is none.
   bool MakeRoom(const std::string& address);
@@ -47,7 +51,7 @@ class Listener {
 
   const Executor executor_;
   const ConnectionRules& rules_;
-  boost::asio::ip::tcp::acceptor acceptor_;
+  std::list<Acceptor> acceptors_;  // one for each address
   uint16_t port_ = 0;
   bool loopback_ = true;
   bool draining_ = false;

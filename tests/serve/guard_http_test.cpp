@@ -1,7 +1,19 @@
 // Who may ask, over the wire.
+#include <netinet/in.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <tuple>
+
+#include <fmt/format.h>
 
 #include "serve_test.h"
 
@@ -144,6 +156,138 @@ TEST_F(Guard, SlowClientsDelayNobody) {
   deaf.Send("GET", "/api/v1/flash/stats?interval_ms=100");
   EXPECT_EQ(Complete(kDense).status, 200);
   EXPECT_EQ(EndServer().status, 0) << "nor do they delay the end";
+}
+
+TEST_F(Guard, OriginsOfTheOwnersChoiceReadAnswers) {
+  ASSERT_TRUE(StartServer({"--models-dir", Models(), "--allow-origin", "app://obsidian.md", "--api-key", "S"}));
+  const HttpHeaders page = {{"Origin", "app://obsidian.md"}, {"Sec-Fetch-Site", "cross-site"}};
+  const auto told = [](Answer answer) { return answer.headers["access-control-allow-origin"]; };
+  HttpHeaders preflight = page;
+  preflight["Access-Control-Request-Method"] = "POST";
+  preflight["Access-Control-Request-Headers"] = "authorization,content-type";
+  Answer answer = Ask("OPTIONS", "/v1/chat/completions", "", preflight);
+  EXPECT_EQ(answer.status, 200) << answer.text;
+  EXPECT_EQ(told(answer), "app://obsidian.md");
+  EXPECT_EQ(answer.headers["access-control-allow-headers"], "authorization,content-type");
+  HttpHeaders with_key = page;
+  with_key["Authorization"] = "Bearer S";
+  EXPECT_EQ(told(Ask("GET", "/v1/models", "", with_key)), "app://obsidian.md");
+  answer = Ask("GET", "/v1/models", "", page);
+  EXPECT_EQ(answer.status, 401);
+  EXPECT_EQ(told(answer), "app://obsidian.md") << "a page is to read errors, too";
+  answer =
+      Ask("POST", "/v1/completions", Json{{"model", kDense}, {"prompt", "It"}, {"max_tokens", 1}}.dump(), with_key);
+  EXPECT_EQ(answer.status, 200) << answer.text;
+  EXPECT_EQ(told(answer), "app://obsidian.md") << "what a model answers";
+  EXPECT_EQ(answer.headers["vary"], "Origin");
+  preflight["Origin"] = "https://evil.example";
+  answer = Ask("OPTIONS", "/v1/chat/completions", "", preflight);
+  EXPECT_EQ(answer.status, 403);
+  EXPECT_EQ(told(answer), "");
+}
+
+TEST_F(Guard, WrongNamesAreToldAtTheStart) {
+  for (const auto& [option, value, part] : std::vector<std::tuple<std::string, std::string, std::string>>{
+           {"--allow-origin", "example.com", "is no origin"},
+           {"--allow-host", "https://box", "without scheme and port"},
+           {"--prefix", "llm", "write for instance /llm"}}) {
+    const cli::Outcome outcome = Run({"serve", "--models-dir", Models(), option, value});
+    EXPECT_EQ(outcome.status, 2) << option;
+    EXPECT_TRUE(Has(outcome.err, part)) << outcome.err;
+  }
+}
+
+// A socket that the kernel gave a free port, which is free again when this returns.
+uint16_t FreePort() {
+  const int fd = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  EXPECT_EQ(bind(fd, reinterpret_cast<sockaddr*>(&address), size), 0);
+  EXPECT_EQ(getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size), 0);
+  close(fd);
+  return ntohs(address.sin_port);
+}
+
+// The real proxy, with the configuration that examples/ shows.
+TEST_F(Guard, BehindNginx) {
+  if (access("/usr/sbin/nginx", X_OK) != 0) GTEST_SKIP() << "needs nginx (apt-get install nginx-light)";
+  ASSERT_TRUE(StartServer({"--models-dir", Models(), "--allow-host", "example.com", "--prefix", "/llm"}));
+  const uint16_t port = FreePort();
+  std::ifstream example(std::string(HEADRACE_SOURCE_DIR) + "/examples/nginx.conf");
+  std::string text{std::istreambuf_iterator<char>(example), {}};
+  const auto replace = [&](const std::string& from, const std::string& to) {
+    const size_t at = text.find(from);
+    ASSERT_NE(at, std::string::npos) << from;
+    text.replace(at, from.size(), to);
+  };
+  replace("127.0.0.1:8081", "127.0.0.1:" + std::to_string(port));
+  replace("127.0.0.1:8080", "127.0.0.1:" + std::to_string(port_));
+  const std::string folder = tree_.Path("nginx");
+  std::filesystem::create_directories(folder);
+  std::string own = "daemon off; pid " + folder + "/pid; error_log stderr;\n" + text;
+  if (geteuid() == 0) own = "user root;\n" + own;
+  const std::string temporary = "http {\n  access_log off;\n";
+  std::string paths;
+  for (const char* kind : {"client_body", "proxy", "fastcgi", "uwsgi", "scgi"})
+    paths += fmt::format("  {0}_temp_path {1}/{0};\n", kind, folder);
+  own.replace(own.find("http {\n"), 7, temporary + paths);
+  const std::string file = tree_.File("nginx/nginx.conf", own);
+  const pid_t nginx = fork();
+  ASSERT_GE(nginx, 0);
+  if (nginx == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    execl("/usr/sbin/nginx", "nginx", "-p", folder.c_str(), "-c", file.c_str(), nullptr);
+    _exit(127);
+  }
+  EXPECT_TRUE(Eventually([&] { return HttpClient(port).connected(); }));
+  const HttpHeaders page = {{"Host", "example.com"}, {"Origin", "https://example.com"}};
+  const auto through = [&](const std::string& method, const std::string& target, const std::string& body = "") {
+    HttpClient client(port);
+    client.Send(method, target, body, page);
+    return client.Read();
+  };
+  EXPECT_EQ(through("GET", "/llm/v1/models").status, 200);
+  EXPECT_EQ(through("GET", "/llm/").status, 200);
+  HttpResponse moved = through("GET", "/llm");
+  EXPECT_EQ(moved.status, 308);
+  EXPECT_TRUE(moved.headers["location"].ends_with("/llm/")) << moved.headers["location"];
+  const HttpResponse answer =
+      through("POST", "/llm/v1/completions",
+              Json{{"model", kDense}, {"prompt", "It was"}, {"max_tokens", 4}, {"stream", true}}.dump());
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_TRUE(Has(answer.body, "[DONE]")) << answer.body;
+  HttpClient other(port);
+  other.Send("GET", "/llm/v1/models", "", {{"Host", "evil.example"}});
+  EXPECT_EQ(other.Read().status, 403);
+  kill(nginx, SIGTERM);
+  waitpid(nginx, nullptr, 0);
+}
+
+TEST_F(Guard, LocalhostIsBothAddresses) {
+  const int fd = socket(AF_INET6, SOCK_STREAM, 0);
+  sockaddr_in6 address{};
+  address.sin6_family = AF_INET6;
+  address.sin6_addr = in6addr_loopback;
+  if (fd < 0 || bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+    if (fd >= 0) close(fd);
+    GTEST_SKIP() << "this machine has no IPv6";
+  }
+  close(fd);
+  ASSERT_TRUE(StartServer({"--models-dir", Models(), "--host", "localhost"}));
+  EXPECT_EQ(Get("/health").status, 200);
+  const int six = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  address.sin6_port = htons(port_);
+  ASSERT_EQ(connect(six, reinterpret_cast<sockaddr*>(&address), sizeof address), 0) << strerror(errno);
+  const std::string request = "GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+  ASSERT_EQ(send(six, request.data(), request.size(), MSG_NOSIGNAL), static_cast<ssize_t>(request.size()));
+  std::string answer;
+  char piece[1024];
+  for (ssize_t count; (count = recv(six, piece, sizeof piece, 0)) > 0;)
+    answer.append(piece, static_cast<size_t>(count));
+  close(six);
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 200")) << answer;
 }
 
 }  // namespace

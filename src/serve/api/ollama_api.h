@@ -6,6 +6,7 @@
 #include "http/exchange.h"
 #include "serve/api/ollama_pull.h"
 #include "serve/api/ollama_request.h"
+#include "serve/api/waiting.h"
 #include "serve/models/model_manager.h"
 
 namespace headrace::serve {

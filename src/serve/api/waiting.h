@@ -15,15 +15,6 @@
 
 namespace headrace::serve {
 
-// How far it is.
-struct WaitNews {
-  enum class For { kLoad, kTurn, kFirstToken };
-  For what = For::kLoad;
-  size_t place = 0;                  // in line, 0: nobody is before it
-  std::optional<double> expected_s;  // none: not known
-  std::string detail;                // what else there is to say, "" for nothing
-};
-
 // How a client wants its answer.
 struct StreamWish {
   ApiShape shape = ApiShape::kOpenAi;

@@ -11,7 +11,6 @@
 #include "base/status.h"
 #include "http/net.h"
 #include "models/model_library.h"
-#include "serve/api/waiting.h"
 #include "serve/models/config_store.h"
 #include "serve/models/model.h"
 #include "serve/models/settings.h"

@@ -18,6 +18,15 @@ struct WaitLimits {
   std::chrono::seconds longest{1800};  // each of them in all; 0: as long as it takes
 };
 
+// What who waits may be told.
+struct WaitNews {
+  enum class For { kLoad, kTurn, kFirstToken };
+  For what = For::kLoad;
+  size_t place = 0;                  // in line, 0: nobody is before it
+  std::optional<double> expected_s;  // none: not known
+  std::string detail;                // what else there is to say, "" for nothing
+};
+
 // Of those who wait, how often they look whether they still may.
 inline constexpr Millis kWaiterLook{250};
 
