@@ -34,7 +34,7 @@ bool ServeTest::StartServerThrough(const std::string& script, std::vector<std::s
 }
 
 bool ServeTest::WaitForServer() {
-  if (!server_->WaitForOutput("listening on http://127.0.0.1:") || !server_->WaitForOutput("\n")) {
+  if (!server_->WaitForOutput("listening on http://") || !server_->WaitForOutput("\n")) {
     const auto outcome = server_->Finish();
     ADD_FAILURE() << "the server ended with status " << outcome.status << ": " << outcome.err;
     return false;
