@@ -44,6 +44,7 @@ test: everything
 	$(call run_tests,-j $(JOBS) -LE slow)
 
 test-slow: everything
+	@scripts/install-packages.sh slow
 	$(call run_tests,-L slow)
 
 # Tests of the preloaded library and of what it is made of with sanitizers, each kind in a build folder of its own.

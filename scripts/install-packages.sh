@@ -5,6 +5,7 @@
 #   test    what the tests use beside that, a software Vulkan device too; the sanitizers come with the compiler
 #   node    Node.js and npm, each only where no such program is found
 #   package what makes Debian packages
+#   slow    what the slow tests use beside that: fresh systems to install the packages in
 #   fuzz    Clang with libFuzzer
 set -eu
 packages=
@@ -17,6 +18,7 @@ for purpose in "$@"; do
     node) command -v node >/dev/null 2>&1 || packages="$packages nodejs"
           command -v npm >/dev/null 2>&1 || packages="$packages npm" ;;
     package) packages="$packages dpkg-dev file" ;;
+    slow) packages="$packages dpkg-dev file debootstrap lintian" ;;
     fuzz) packages="$packages clang libclang-rt-dev llvm" ;;
     *) echo "install-packages: unknown purpose $purpose" >&2; exit 2 ;;
   esac

@@ -14,7 +14,9 @@ std::string Speed(double bytes_per_s) { return fmt::format("{:.2f} GB/s", bytes_
 Check CheckDisk(const DoctorFacts& facts) {
   if (!facts.direct) {
     return {"disk", "not measured", Verdict::kBad,
-            facts.disk_problem + "; name a model file or a folder on its disk: headrace doctor PATH"};
+            facts.disk_problem +
+                "; name a larger model file, or a folder on its disk that you can write to: headrace "
+                "doctor PATH"};
   }
   std::string value =
       Speed(facts.direct->bytes_per_s) + (facts.direct->direct ? " with O_DIRECT" : " through the page cache");
@@ -160,6 +162,8 @@ std::string CopyAdvice(const DoctorFacts& facts) {
 }
 
 Check CheckDevices(const DoctorFacts& facts) {
+  if (facts.engine_directory.empty())
+    return {"devices", "unknown", Verdict::kNote, "they are known when there is a llama.cpp"};
   if (facts.devices.empty()) {
     return {"devices", "none", Verdict::kGood,
             facts.device_library

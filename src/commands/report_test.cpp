@@ -285,6 +285,7 @@ TEST(Doctor, EveryDefectHasAVerdict) {
                       {"Vulkan0", "llvmpipe", 2 * kGiB, 2 * kGiB, true}};
        }},
       {"devices", Verdict::kGood, [](DoctorFacts& f) { f.device_library = true; }},
+      {"devices", Verdict::kNote, [](DoctorFacts& f) { f.engine_directory.clear(); }},
       {"disk", Verdict::kBad,
        [](DoctorFacts& f) {
          f.direct.reset();
