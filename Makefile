@@ -14,7 +14,7 @@ configure = cmake -S . -B $(RELEASE) -G Ninja -DCMAKE_BUILD_TYPE=Release -DHEADR
 # A new folder gets no tests until somebody wants them; one that has them keeps them.
 without_tests = $(if $(new),-DHEADRACE_TESTS=OFF -DHEADRACE_BENCH=OFF)
 
-.PHONY: all everything demo test test-slow sanitize sanitize-address sanitize-thread fuzz soak bench bench-mixture bench-device expect install uninstall deb clean
+.PHONY: all everything demo test test-slow sanitize sanitize-address sanitize-thread tidy fuzz soak bench bench-mixture bench-device expect install uninstall deb clean
 # The library and the command.
 all:
 	@scripts/install-packages.sh build
@@ -54,6 +54,12 @@ sanitize-address: sanitizers = address,undefined
 sanitize-thread: sanitizers = thread
 sanitize-address sanitize-thread: everything
 	@scripts/sanitize.sh $(sanitizers) $(BUILD)/$@ "$(ENGINE)" $(JOBS) $(RELEASE) $(SANITIZE_MODULES)
+
+# clang-tidy's checks that find faults, over src/.
+tidy:
+	@scripts/install-packages.sh build tidy
+	@scripts/install-engine.sh "$(ENGINE)"
+	@scripts/check-tidy.sh $(BUILD)/tidy "$(ENGINE)" $(JOBS)
 
 # Every fuzz target for its share of the time, two at a time.
 FUZZ_SECONDS ?= 600
@@ -104,4 +110,4 @@ deb: all
 	@mv $(BUILD)/packages/*.deb $(BUILD)/ && ls $(BUILD)/*.deb
 
 clean:
-	rm -rf $(RELEASE) $(BUILD)/sanitize-* $(BUILD)/fuzz
+	rm -rf $(RELEASE) $(BUILD)/sanitize-* $(BUILD)/tidy $(BUILD)/fuzz

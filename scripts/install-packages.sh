@@ -6,6 +6,7 @@
 #   node    Node.js and npm, each only where no such program is found
 #   package what makes Debian packages
 #   slow    what the slow tests use beside that: fresh systems to install the packages in
+#   tidy    clang-tidy, and Clang, which knows what it is to look at
 #   fuzz    Clang with libFuzzer
 set -eu
 packages=
@@ -19,6 +20,7 @@ for purpose in "$@"; do
           command -v npm >/dev/null 2>&1 || packages="$packages npm" ;;
     package) packages="$packages dpkg-dev file" ;;
     slow) packages="$packages dpkg-dev file debootstrap lintian" ;;
+    tidy) packages="$packages clang clang-tidy" ;;
     fuzz) packages="$packages clang libclang-rt-dev llvm" ;;
     *) echo "install-packages: unknown purpose $purpose" >&2; exit 2 ;;
   esac

@@ -133,7 +133,7 @@ std::vector<std::string> BenchMemoryArguments(const BenchArguments& bench) {
   for (const EngineOption& option : bench.defaults)
     arguments.insert(arguments.end(), {option.names.front(), option.value});
   // Lists of values are measured one after the other; the last one given here stands for them.
-  for (std::string argument : bench.rest) arguments.push_back(argument.substr(argument.rfind(',') + 1));
+  for (const std::string& argument : bench.rest) arguments.push_back(argument.substr(argument.rfind(',') + 1));
   return arguments;
 }
 

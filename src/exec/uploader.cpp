@@ -144,7 +144,7 @@ Status Uploader::ReleaseBelow(Takeover& takeover, uint64_t place) {
 Result<const uint8_t*> Uploader::UseSegment(Takeover& takeover, uint64_t bytes) {
   const auto arrived = pass_.Await(takeover, segment_, bytes, pass_.account().times.wait_ns);
   if (!arrived.ok()) return arrived.status();
-  if (use_ == nullptr) use_ = std::make_shared<SegmentUse>(pass_.prefetcher(), takeover.first_segment + segment_);
+  if (use_ == nullptr) use_.reset(new SegmentUse{pass_.prefetcher(), takeover.first_segment + segment_});
   return arrived->data;
 }
 

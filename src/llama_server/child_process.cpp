@@ -41,7 +41,7 @@ void ResetProcess() {
 // The text of a line that llama.cpp marks as an error, "0.00.027.739 E llama_model_load: ...", else "".
 std::string ErrorText(const std::string& line) {
   const size_t mark = line.find(" E ");
-  if (mark == std::string::npos || mark > 24) return "";
+  if (mark > 24) return "";  // or there is none
   std::string text = cli::OneLine(line.substr(mark + 3));
   if (text.size() > kLongestError) text.resize(kLongestError);
   return text;

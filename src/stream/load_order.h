@@ -2,6 +2,7 @@
 // order is not that of the file (llama.cpp asks for gate, down, up where files have gate, up, down). Pure.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 

@@ -96,13 +96,12 @@ Task<TokenNeed> NeededTokens(std::string socket_path, std::string path, std::str
   need.tokens = all;
   const auto answer = request->answer_tokens ? request->answer_tokens : default_tokens;
   if (request->prompts == GenerationRequest::Prompts::kUnknown) co_return need;
+  uint64_t prompts = request->prompt_tokens;
   if (request->prompts == GenerationRequest::Prompts::kChat) {
     auto text = co_await ChatText(socket_path, std::move(body));
     if (!text.ok()) co_return need;
     request->texts.push_back(std::move(*text));
-  }
-  uint64_t prompts = request->prompt_tokens;
-  if (request->prompts == GenerationRequest::Prompts::kInput) {
+  } else if (request->prompts == GenerationRequest::Prompts::kInput) {
     const auto tokens = co_await CountInput(socket_path, request->count_path, std::move(body));
     if (!tokens.ok()) co_return need;
     prompts = *tokens;

@@ -133,11 +133,11 @@ Task<std::vector<NamedEntry>> ModelManager::Named() {
   co_await OnWorker(worker_, [&] {
     for (ModelEntry& entry : library_.Scan()) {
       const std::string id = entry.id;
-      named.emplace_back(id, std::move(entry));
+      named.push_back({id, std::move(entry)});
     }
     for (const NameAlias& alias : settings_.aliases) {
       auto entry = library_.Find(alias.model);
-      if (entry.ok()) named.emplace_back(alias.name, std::move(*entry));
+      if (entry.ok()) named.push_back({alias.name, std::move(*entry)});
     }
   });
   co_return named;
