@@ -24,12 +24,6 @@ constexpr size_t kMostTurnedAway = 64;  // at a time; more are closed without a 
 constexpr std::chrono::seconds kTurnAwayTime{2};
 constexpr int kMostAttempts = 8;  // to find a port that is free on both addresses
 
-bool IsAddress(const std::string& text) {
-  ErrorCode error;
-  asio::ip::make_address(text, error);
-  return !error;
-}
-
 // Who counts as one client: an IPv4 address, or the network that one IPv6 host has for itself. "" when it has left
 // already.
 std::string AddressOf(const Tcp::socket& socket) {
@@ -71,10 +65,11 @@ ErrorCode Listener::Bind(Acceptor& acceptor, const Tcp::endpoint& endpoint) {
 
 Status Listener::Open(const std::string& host, uint16_t port) {
   ErrorCode error;
+  asio::ip::address address = asio::ip::make_address(host, error);
   // A name of this machine is not looked up.
-  const bool named = IsLoopbackName(host) && !IsAddress(host);
-  const auto address = asio::ip::make_address(named ? "127.0.0.1" : host, error);
-  if (error)
+  const bool named = error && IsLoopbackName(host);
+  if (named) address = asio::ip::address_v4::loopback();
+  if (error && !named)
     return Status(
         Code::kInvalidArgument,
         fmt::format("--host {} is no address of this machine; write for instance 127.0.0.1 or 0.0.0.0", host));

@@ -59,8 +59,9 @@ struct ServeOptions {
   std::string engine;
 };
 
-// "30m", "2h", "90s", "90". `zero`: what 0 means.
-Result<std::chrono::seconds> ParseDuration(const char* option, const std::string& text, const char* zero) {
+// "30m", "2h", "90s", "90" into `time`, which keeps its value where nothing is given. `zero`: what 0 means.
+Status ReadTime(const char* option, const std::string& text, const char* zero, std::chrono::seconds& time) {
+  if (text.empty()) return {};
   uint64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   const std::string unit(end, text.data() + text.size());
@@ -70,7 +71,8 @@ Result<std::chrono::seconds> ParseDuration(const char* option, const std::string
                   fmt::format("{} {} is not understood; write a time, for instance 30m, 2h or 90s, or 0 for {}", option,
                               text, zero));
   }
-  return std::chrono::seconds(number * factor);
+  time = std::chrono::seconds(number * factor);
+  return {};
 }
 
 Status CompleteKeys(Settings& settings, const std::string& file) {
@@ -188,21 +190,10 @@ Status Complete(ServeOptions& options, const std::vector<std::string>& rest) {
   settings.any_name = !options.model.empty() && options.folders.empty();
   HEADRACE_RETURN_IF_ERROR(CompleteKeys(settings, options.key_file));
   HEADRACE_RETURN_IF_ERROR(CompleteAccess(settings));
-  if (!options.ttl.empty()) {
-    const auto ttl = ParseDuration("--ttl", options.ttl, "never");
-    if (!ttl.ok()) return ttl.status();
-    settings.ttl = *ttl;
-  }
-  if (!options.queue_timeout.empty()) {
-    const auto time = ParseDuration("--queue-timeout", options.queue_timeout, "as long as it takes");
-    if (!time.ok()) return time.status();
-    settings.waiting.longest = *time;
-  }
-  if (!options.evict_after.empty()) {
-    const auto time = ParseDuration("--evict-after", options.evict_after, "never");
-    if (!time.ok()) return time.status();
-    settings.evict_after = *time;
-  }
+  HEADRACE_RETURN_IF_ERROR(ReadTime("--ttl", options.ttl, "never", settings.ttl));
+  HEADRACE_RETURN_IF_ERROR(
+      ReadTime("--queue-timeout", options.queue_timeout, "as long as it takes", settings.waiting.longest));
+  HEADRACE_RETURN_IF_ERROR(ReadTime("--evict-after", options.evict_after, "never", settings.evict_after));
   if (!options.max_body.empty()) {
     const auto bytes = ParseSize(options.max_body);
     if (!bytes.ok()) return Status(bytes.status().code(), "--max-body: " + bytes.status().message());

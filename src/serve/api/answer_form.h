@@ -15,8 +15,6 @@ class AnswerForm {
  public:
   virtual ~AnswerForm() = default;
 
-  // An error of ours, in the shape that the client reads.
-  virtual Reply Refusal(Reply reply) const = 0;
   // May change the head. A body whose length changes has none.
   virtual void Begin(AnswerHead& head) = 0;
   // What can be handed on of all that came so far.

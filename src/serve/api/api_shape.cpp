@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "llama_server/child_output.h"
+
 namespace headrace::serve {
 namespace {
 
@@ -15,16 +17,16 @@ Json ErrorDetails(const Reply& error) {
 }
 
 Json ErrorBodyIn(ApiShape shape, const Reply& error) {
-  const Json details = ErrorDetails(error);
   switch (shape) {
     case ApiShape::kOpenAi:
-      return {{"error", details}};
+      return {{"error", ErrorDetails(error)}};
     case ApiShape::kAnthropic:
-      return {{"type", "error"}, {"error", details}};
+      return {{"type", "error"}, {"error", ErrorDetails(error)}};
     case ApiShape::kOllama:
       break;
   }
-  return {{"error", TextOf(details, "message")}};
+  const std::string message = ErrorIn(JsonOrNull(error.body));
+  return {{"error", message.empty() ? error.body : message}};
 }
 
 }  // namespace

@@ -21,7 +21,6 @@ class LmStudioAnswer : public AnswerForm {
   // `id`: of the model.
   LmStudioAnswer(std::string id, Json about) : id_(std::move(id)), about_(std::move(about)) {}
 
-  Reply Refusal(Reply reply) const override { return reply; }
   void Begin(AnswerHead& head) override;
   std::string Feed(std::string_view piece) override;
   std::string Finish() override;

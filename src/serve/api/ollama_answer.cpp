@@ -1,5 +1,7 @@
 #include "serve/api/ollama_answer.h"
 
+#include "serve/api/api_shape.h"
+
 #include <algorithm>
 #include <ctime>
 
@@ -51,19 +53,11 @@ std::string UtcText(std::chrono::system_clock::time_point time) {
   return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:09d}Z", fmt::gmtime(std::chrono::system_clock::to_time_t(whole)), ns);
 }
 
-Reply OllamaError(const Reply& reply) {
-  const Json body = JsonOrNull(reply.body);
-  const std::string message = ErrorIn(body);
-  Reply result = JsonReply({{"error", message.empty() ? reply.body : message}}, reply.status);
-  result.headers = reply.headers;
-  return result;
-}
+Reply OllamaError(const Reply& reply) { return ErrorInShape(ApiShape::kOllama, reply); }
 
 OllamaAnswer::OllamaAnswer(OllamaRequest::Kind kind, std::string model, bool stream, bool completion,
                            Clock::time_point begin, Clock::duration load)
     : kind_(kind), model_(std::move(model)), stream_(stream), completion_(completion), begin_(begin), load_(load) {}
-
-Reply OllamaAnswer::Refusal(Reply reply) const { return OllamaError(reply); }
 
 void OllamaAnswer::Begin(AnswerHead& head) {
   status_ = head.status;

@@ -34,7 +34,6 @@ class OllamaAnswer : public AnswerForm {
   OllamaAnswer(OllamaRequest::Kind kind, std::string model, bool stream, bool completion, Clock::time_point begin,
                Clock::duration load);
 
-  Reply Refusal(Reply reply) const override;
   void Begin(AnswerHead& head) override;
   std::string Feed(std::string_view piece) override;
   std::string Finish() override;

@@ -54,8 +54,6 @@ Result<OllamaEmbedding> ParseOllamaEmbedding(const Json& body, bool one) {
   return request;
 }
 
-Reply OllamaEmbeddingAnswer::Refusal(Reply reply) const { return OllamaError(reply); }
-
 void OllamaEmbeddingAnswer::Begin(AnswerHead& head) {
   status_ = head.status;
   head.content_length.reset();

@@ -32,7 +32,6 @@ class OllamaEmbeddingAnswer : public AnswerForm {
   OllamaEmbeddingAnswer(const OllamaEmbedding& request, Clock::time_point begin, Clock::duration load)
       : request_(request), begin_(begin), load_(load) {}
 
-  Reply Refusal(Reply reply) const override;
   void Begin(AnswerHead& head) override;
   std::string Feed(std::string_view piece) override;
   std::string Finish() override;

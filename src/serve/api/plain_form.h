@@ -14,7 +14,6 @@ class PlainForm : public AnswerForm {
   // Of the answer to a request for `path` of the model `id`.
   PlainForm(std::string path, const std::string& id) : path_(std::move(path)), names_(EngineName(id), id) {}
 
-  Reply Refusal(Reply reply) const override { return ErrorInShape(ShapeOf(path_), std::move(reply)); }
   void Begin(AnswerHead& head) override;
   std::string Feed(std::string_view piece) override { return names_.Feed(piece); }
   std::string Finish() override { return names_.Finish(); }

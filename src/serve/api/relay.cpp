@@ -155,7 +155,7 @@ Task<Room> WaitForRoom(Exchange& exchange, Model& model, uint64_t fingerprint, W
                            fmt::format(kTooLong, *tokens.prompt_tokens, model.id(), model.request_tokens()));
       co_return room;
     }
-  } else if (ParseGeneration(request.path, "{}")) {
+  } else if (Generates(request.path)) {
     tokens.slots = 1;
   }
   Need need{tokens.tokens, tokens.slots};

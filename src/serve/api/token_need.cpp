@@ -62,10 +62,15 @@ void TakePrompt(const Json& prompt, GenerationRequest& request) {
 
 }  // namespace
 
+bool Generates(std::string_view path) {
+  return IsAnyOf(path, kChatPaths) || IsAnyOf(path, kTextPaths) || IsAnyOf(path, kResponsesPaths) ||
+         path == kMessagesPath || path == kInfillPath;
+}
+
 std::optional<GenerationRequest> ParseGeneration(std::string_view path, const std::string& body) {
+  if (!Generates(path)) return std::nullopt;
   const bool chat = IsAnyOf(path, kChatPaths), text = IsAnyOf(path, kTextPaths);
   const bool messages = path == kMessagesPath, responses = IsAnyOf(path, kResponsesPaths);
-  if (!chat && !text && !messages && !responses && path != kInfillPath) return std::nullopt;
   GenerationRequest request;
   if (body.size() > kLongestBody) return request;
   const Json json = JsonOrNull(body);

@@ -28,6 +28,9 @@ struct GenerationRequest {
   std::optional<uint64_t> answer_tokens;  // of each at most; none: until the model ends
 };
 
+// Whether llama-server generates an answer to a POST to this path. Pure.
+bool Generates(std::string_view path);
+
 // Nullopt for a path that generates nothing. A body that is not understood is of kUnknown prompts. Pure.
 std::optional<GenerationRequest> ParseGeneration(std::string_view path, const std::string& body);
 

@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <iterator>
 
 #include <fmt/format.h>
 
 #include "base/log.h"
 #include "http/events.h"
 #include "llama_server/child_output.h"
+#include "serve/api/token_need.h"
 
 namespace headrace::serve {
 namespace {
@@ -16,10 +16,6 @@ namespace {
 constexpr Millis kHeadAfter{1000};
 constexpr Millis kSignEvery{5000};
 constexpr double kLongestRetry = 3600;
-
-constexpr std::string_view kStreaming[] = {"/v1/chat/completions", "/chat/completions", "/v1/completions",
-                                           "/completions",         "/completion",       "/infill",
-                                           "/v1/messages",         "/v1/responses",     "/responses"};
 
 const char* NewsName(WaitNews::For what) {
   switch (what) {
@@ -63,9 +59,8 @@ AnswerHead LinesHead() {
 StreamWish WishOf(std::string_view path, const std::string& body) {
   StreamWish wish;
   wish.shape = ShapeOf(path);
-  const bool streams = std::find(std::begin(kStreaming), std::end(kStreaming), path) != std::end(kStreaming);
   // A body can hold images of many megabytes.
-  if (!streams || body.find("\"stream\"") == std::string::npos) return wish;
+  if (!Generates(path) || body.find("\"stream\"") == std::string::npos) return wish;
   const auto json = ParseJson(body, 1);
   if (!json.ok()) return wish;
   wish.stream = IsTrue(*json, "stream");
