@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "base/size.h"
+#include "report/counters.h"
 #include "report/text_table.h"
 
 namespace headrace::cli {
@@ -101,26 +102,14 @@ std::string RenderBenchJson(const BenchReport& report) {
                     {"limit_tokens_per_s", IsDecode(row) ? NumberOrNull(bound) : Json()},
                     {"share_of_limit", IsDecode(row) && bound > 0 ? Json(row.tokens_per_s / bound) : Json()}});
   }
-  const Json json = {{"model", report.model},
-                     {"engine", report.engine_version},
-                     {"streamed", s.streamed()},
-                     {"on_devices", report.on_devices || s.on_devices()},
-                     {"budget_bytes", report.budget_bytes},
-                     {"resident_bytes", s.resident_bytes},
-                     {"streamed_bytes_per_pass", s.streamed_bytes_per_pass},
-                     {"expert_cache_bytes", s.expert_cache_bytes},
-                     {"experts_chosen", s.experts_chosen},
-                     {"expert_hits", s.expert_hits},
-                     {"expert_bytes_read", s.expert_bytes_read},
-                     {"rows_looked_up", s.rows_looked_up},
-                     {"row_hits", s.row_hits},
-                     {"row_bytes_read", s.row_bytes_read},
-                     {"row_memory_bytes", s.row_memory_bytes},
-                     {"bytes_read", s.bytes_read},
-                     {"uploaded_bytes", s.uploaded_bytes},
-                     {"uploaded_from_memory_bytes", s.uploaded_from_memory_bytes},
-                     {"disk_bytes_per_s", NumberOrNull(report.disk_bytes_per_s)},
-                     {"results", rows}};
+  Json json = CountersJson(s, TimesIn::kSeconds);
+  json.update({{"model", report.model},
+               {"engine", report.engine_version},
+               {"streamed", s.streamed()},
+               {"on_devices", report.on_devices || s.on_devices()},
+               {"budget_bytes", report.budget_bytes},
+               {"disk_bytes_per_s", NumberOrNull(report.disk_bytes_per_s)},
+               {"results", rows}});
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

@@ -6,25 +6,13 @@
 #include <fmt/format.h>
 
 #include "base/size.h"
+#include "report/counters.h"
 
 namespace headrace::cli {
 namespace {
 
 double Ratio(uint64_t part, uint64_t whole) {
   return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
-}
-
-const char* KernelName(uint32_t kernels) {
-  switch (kernels) {
-    case Snapshot::kPlain:
-      return "plain";
-    case Snapshot::kRepack:
-      return "repacked";
-    case Snapshot::kMixed:
-      return "mixed";
-    default:
-      return "undecided";
-  }
 }
 
 // What was resident, streamed and read, and how fast.
@@ -86,60 +74,13 @@ Statistics ReadStatistics(const Snapshot& snapshot) {
   s.state = get(snapshot.state);
   s.kernels = get(snapshot.kernels);
   s.direct_io = get(snapshot.direct_io) != 0;
-  s.budget_bytes = get(snapshot.budget_bytes);
-  s.weight_bytes = get(snapshot.weight_bytes);
-  s.resident_target_bytes = get(snapshot.resident_target_bytes);
-  s.resident_bytes = get(snapshot.resident_bytes);
-  s.streamed_bytes_per_pass = get(snapshot.streamed_bytes_per_pass);
-  s.ring_bytes = get(snapshot.ring_bytes);
-  s.scratch_bytes = get(snapshot.scratch_bytes);
-  s.expert_bytes = get(snapshot.expert_bytes);
-  s.expert_cache_bytes = get(snapshot.expert_cache_bytes);
-  s.expert_resident_bytes = get(snapshot.expert_resident_bytes);
-  s.experts_chosen = get(snapshot.experts_chosen);
-  s.expert_hits = get(snapshot.expert_hits);
-  s.expert_bytes_read = get(snapshot.expert_bytes_read);
-  s.expert_neighbours = get(snapshot.expert_neighbours);
-  s.experts_again = get(snapshot.experts_again);
-  s.rows_looked_up = get(snapshot.rows_looked_up);
-  s.row_hits = get(snapshot.row_hits);
-  s.row_bytes_read = get(snapshot.row_bytes_read);
-  s.row_memory_bytes = get(snapshot.row_memory_bytes);
-  s.uploaded_bytes = get(snapshot.uploaded_bytes);
-  s.uploaded_from_memory_bytes = get(snapshot.uploaded_from_memory_bytes);
-  s.passes = get(snapshot.passes);
-  s.bytes_read = get(snapshot.bytes_read);
-  s.reads_failed = get(snapshot.reads_failed);
-  s.reads_retried = get(snapshot.reads_retried);
-  s.pass_ns = get(snapshot.pass_ns);
-  s.wait_ns = get(snapshot.wait_ns);
-  s.kernel_ns = get(snapshot.kernel_ns);
-  s.repack_ns = get(snapshot.repack_ns);
-  s.own_ns = get(snapshot.own_ns);
-  s.decode_passes = get(snapshot.decode_passes);
-  s.decode_ns = get(snapshot.decode_ns);
-  s.decode_wait_ns = get(snapshot.decode_wait_ns);
-  s.decode_bytes = get(snapshot.decode_bytes);
-  s.decode_kernel_ns = get(snapshot.decode_kernel_ns);
-  s.decode_weight_bytes = get(snapshot.decode_weight_bytes);
+  for (const Counter& counter : Counters()) s.*counter.value = get(snapshot.*counter.source);
   for (size_t i = 0; i < s.widths.size(); ++i) {
     s.widths[i] = {get(snapshot.widths[i].passes), get(snapshot.widths[i].tokens), get(snapshot.widths[i].ns)};
   }
-  s.draft_passes = get(snapshot.draft_passes);
-  s.draft_ns = get(snapshot.draft_ns);
-  s.disturbed_ns = get(snapshot.disturbed_ns);
-  s.tokens = get(snapshot.tokens);
-  s.errors = get(snapshot.errors);
   s.process_id = get(snapshot.process_id);
-  s.process_limit_bytes = get(snapshot.process_limit_bytes);
-  s.process_bytes = get(snapshot.process_bytes);
-  s.probed_disk_bytes_per_s = get(snapshot.probed_disk_bytes_per_s);
   s.model_device = get(snapshot.model_device);
   s.model.assign(snapshot.model, strnlen(snapshot.model, sizeof snapshot.model));
-  s.kv_ram_bytes = get(snapshot.kv_ram_bytes);
-  s.kv_bytes_read = get(snapshot.kv_bytes_read);
-  s.kv_bytes_written = get(snapshot.kv_bytes_written);
-  s.kv_wait_ns = get(snapshot.kv_wait_ns);
   s.last_error.assign(snapshot.last_error, strnlen(snapshot.last_error, sizeof snapshot.last_error));
   return s;
 }
@@ -163,7 +104,7 @@ std::vector<std::string> SummaryLines(const Statistics& s, bool on_devices) {
     lines.push_back(
         fmt::format("KV cache in a file with {} of memory: {} computed, {} read again, {:.1f} s waiting for it",
                     FormatSize(s.kv_ram_bytes), FormatSize(s.kv_bytes_written), FormatSize(s.kv_bytes_read),
-                    static_cast<double>(s.kv_wait_ns) / 1e9));
+                    Seconds(s.kv_wait_ns)));
   }
   return lines;
 }

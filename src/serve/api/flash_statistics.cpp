@@ -1,83 +1,16 @@
 #include "serve/api/flash_statistics.h"
 
-#include <functional>
-#include <iterator>
+#include <algorithm>
 
 #include <fmt/format.h>
+
+#include "report/counters.h"
 
 namespace headrace::serve {
 namespace {
 
+using cli::Seconds;
 using cli::Statistics;
-
-double Seconds(uint64_t nanoseconds) { return static_cast<double>(nanoseconds) / 1e9; }
-
-const char* StateName(uint32_t state) {
-  switch (state) {
-    case Snapshot::kLoading:
-      return "loading";
-    case Snapshot::kStreaming:
-      return "streaming";
-    default:
-      return "passive";
-  }
-}
-
-const char* KernelName(uint32_t kernels) {
-  switch (kernels) {
-    case Snapshot::kPlain:
-      return "plain";
-    case Snapshot::kRepack:
-      return "repack";
-    case Snapshot::kMixed:
-      return "mixed";
-    default:
-      return "undecided";
-  }
-}
-
-struct Metric {
-  const char* name;
-  const char* type;
-  const char* help;
-  std::function<double(const Statistics&)> value;
-};
-
-const Metric kMetrics[] = {
-    {"flash_budget_bytes", "gauge", "Memory for weights that was granted.",
-     [](const Statistics& s) { return static_cast<double>(s.budget_bytes); }},
-    {"flash_weight_bytes", "gauge", "Weights under management.",
-     [](const Statistics& s) { return static_cast<double>(s.weight_bytes); }},
-    {"flash_resident_bytes", "gauge", "Weights in memory.",
-     [](const Statistics& s) { return static_cast<double>(s.resident_bytes + s.expert_resident_bytes); }},
-    {"flash_streamed_bytes_per_pass", "gauge", "Weights that every pass reads.",
-     [](const Statistics& s) { return static_cast<double>(s.streamed_bytes_per_pass); }},
-    {"flash_read_bytes_total", "counter", "Bytes read from disk.",
-     [](const Statistics& s) { return static_cast<double>(s.bytes_read); }},
-    {"flash_uploaded_bytes_total", "counter", "Weights copied to devices.",
-     [](const Statistics& s) { return static_cast<double>(s.uploaded_bytes); }},
-    {"flash_uploaded_from_memory_bytes_total", "counter", "Of these: were in memory.",
-     [](const Statistics& s) { return static_cast<double>(s.uploaded_from_memory_bytes); }},
-    {"flash_passes_total", "counter", "Passes over the weights.",
-     [](const Statistics& s) { return static_cast<double>(s.passes); }},
-    {"flash_decode_tokens_total", "counter", "Passes one token wide.",
-     [](const Statistics& s) { return static_cast<double>(s.decode_passes); }},
-    {"flash_pass_seconds_total", "counter", "Time in passes.", [](const Statistics& s) { return Seconds(s.pass_ns); }},
-    {"flash_wait_seconds_total", "counter", "Of that: waiting for the disk.",
-     [](const Statistics& s) { return Seconds(s.wait_ns); }},
-    {"flash_kernel_seconds_total", "counter", "Of that: in kernels.",
-     [](const Statistics& s) { return Seconds(s.kernel_ns); }},
-    {"flash_own_seconds_total", "counter", "Of that: in headrace's own code.",
-     [](const Statistics& s) { return Seconds(s.own_ns); }},
-    {"flash_experts_chosen_total", "counter", "Experts that decode used.",
-     [](const Statistics& s) { return static_cast<double>(s.experts_chosen); }},
-    {"flash_expert_hits_total", "counter", "Of those: in memory.",
-     [](const Statistics& s) { return static_cast<double>(s.expert_hits); }},
-    {"flash_reads_failed_total", "counter", "Reads that failed for good.",
-     [](const Statistics& s) { return static_cast<double>(s.reads_failed); }},
-    {"flash_reads_retried_total", "counter", "Reads that were repeated.",
-     [](const Statistics& s) { return static_cast<double>(s.reads_retried); }},
-};
 
 // A label's value: backslash, quote and line break are escaped.
 std::string Label(const std::string& text) {
@@ -89,15 +22,6 @@ std::string Label(const std::string& text) {
   return escaped;
 }
 
-// Passes by about the same width; those that did not happen are left out.
-Json WidthsJson(const Statistics& s) {
-  Json widths = Json::array();
-  for (const auto& sums : s.widths) {
-    if (sums.passes > 0) widths.push_back({{"tokens", sums.tokens}, {"passes", sums.passes}, {"s", Seconds(sums.ns)}});
-  }
-  return widths;
-}
-
 uint64_t Sum(const Statistics& s, uint64_t Statistics::WidthSums::*field) {
   uint64_t sum = 0;
   for (const auto& sums : s.widths) sum += sums.*field;
@@ -105,51 +29,6 @@ uint64_t Sum(const Statistics& s, uint64_t Statistics::WidthSums::*field) {
 }
 
 }  // namespace
-
-Json FlashStatisticsJson(const Statistics& s) {
-  return {{"state", StateName(s.state)},
-          {"kernels", KernelName(s.kernels)},
-          {"direct_io", s.direct_io},
-          {"budget_bytes", s.budget_bytes},
-          {"weight_bytes", s.weight_bytes},
-          {"resident_bytes", s.resident_bytes},
-          {"resident_target_bytes", s.resident_target_bytes},
-          {"streamed_bytes_per_pass", s.streamed_bytes_per_pass},
-          {"ring_bytes", s.ring_bytes},
-          {"scratch_bytes", s.scratch_bytes},
-          {"expert_bytes", s.expert_bytes},
-          {"expert_cache_bytes", s.expert_cache_bytes},
-          {"expert_resident_bytes", s.expert_resident_bytes},
-          {"experts_chosen", s.experts_chosen},
-          {"expert_hits", s.expert_hits},
-          {"expert_bytes_read", s.expert_bytes_read},
-          {"rows_looked_up", s.rows_looked_up},
-          {"row_hits", s.row_hits},
-          {"row_bytes_read", s.row_bytes_read},
-          {"row_memory_bytes", s.row_memory_bytes},
-          {"passes", s.passes},
-          {"widths", WidthsJson(s)},
-          {"disturbed_share", s.disturbed_share()},
-          {"bytes_read", s.bytes_read},
-          {"uploaded_bytes", s.uploaded_bytes},
-          {"uploaded_from_memory_bytes", s.uploaded_from_memory_bytes},
-          {"reads_failed", s.reads_failed},
-          {"reads_retried", s.reads_retried},
-          {"pass_s", Seconds(s.pass_ns)},
-          {"wait_s", Seconds(s.wait_ns)},
-          {"kernel_s", Seconds(s.kernel_ns)},
-          {"repack_s", Seconds(s.repack_ns)},
-          {"own_s", Seconds(s.own_ns)},
-          {"decode_tokens", s.decode_passes},
-          {"decode_s", Seconds(s.decode_ns)},
-          {"decode_wait_s", Seconds(s.decode_wait_ns)},
-          {"decode_bytes", s.decode_bytes},
-          {"kv_ram_bytes", s.kv_ram_bytes},
-          {"kv_bytes_read", s.kv_bytes_read},
-          {"kv_bytes_written", s.kv_bytes_written},
-          {"kv_wait_s", Seconds(s.kv_wait_ns)},
-          {"last_error", s.last_error.empty() ? Json() : Json(s.last_error)}};
-}
 
 Json FlashRatesJson(const Statistics& before, const Statistics& after, double seconds) {
   // A process that started anew counts from zero.
@@ -196,10 +75,19 @@ std::string RenderMetrics(const std::vector<ModelMetrics>& models) {
          [](const ModelMetrics& m) { return Number(static_cast<double>(m.requests_in_all)); });
   family("restarts_total", "counter", "Starts after crashes.",
          [](const ModelMetrics& m) { return Number(static_cast<double>(m.restarts)); });
-  for (const Metric& metric : kMetrics) {
-    family(metric.name, metric.type, metric.help,
-           [&](const ModelMetrics& m) { return m.statistics ? Number(metric.value(*m.statistics)) : std::nullopt; });
+  for (const cli::Counter& counter : cli::Counters()) {
+    const std::string name = std::string("flash_") + counter.metric, help = std::string(counter.help) + ".";
+    family(name.c_str(), counter.kind == cli::Counter::kSum ? "counter" : "gauge", help.c_str(),
+           [&](const ModelMetrics& m) {
+             if (!m.statistics) return Number();
+             const uint64_t value = *m.statistics.*counter.value;
+             return Number(counter.unit == cli::Counter::kTime ? Seconds(value) : static_cast<double>(value));
+           });
   }
+  family("flash_resident_bytes", "gauge", "Weights in memory, experts included.", [](const ModelMetrics& m) {
+    if (!m.statistics) return Number();
+    return Number(static_cast<double>(m.statistics->resident_bytes + m.statistics->expert_resident_bytes));
+  });
   return text;
 }
 

@@ -1,4 +1,4 @@
-// The library's counters of one model as JSON and as Prometheus text. Pure.
+// What changes in the counters of models as JSON, and all of them as Prometheus text. Pure.
 #pragma once
 
 #include <optional>
@@ -10,8 +10,6 @@
 
 namespace headrace::serve {
 
-// Sizes in bytes, times in seconds, sums since the process started. The keys are stable.
-Json FlashStatisticsJson(const cli::Statistics& statistics);
 // What changed between two readings, per second; a ratio is null while nothing happened.
 Json FlashRatesJson(const cli::Statistics& before, const cli::Statistics& after, double seconds);
 

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "http/events.h"
+#include "report/counters.h"
 #include "serve/api/flash_statistics.h"
 
 namespace headrace::serve {
@@ -26,7 +27,7 @@ Json Reading(const ModelManager& manager, Readings& before, double seconds) {
                  {"flash", nullptr},
                  {"rates", nullptr}};
     if (statistics) {
-      json["flash"] = FlashStatisticsJson(*statistics);
+      json["flash"] = cli::CountersJson(*statistics, cli::TimesIn::kSeconds);
       const auto earlier = before.find(id);
       if (earlier != before.end()) json["rates"] = FlashRatesJson(earlier->second, *statistics, seconds);
       now[id] = *statistics;
