@@ -60,6 +60,8 @@ void RememberStandardError() {
 
 void LeaveOutNotes() { g_quiet = true; }
 
+bool NotesLeftOut() { return g_quiet; }
+
 void NeverWaitForReader() { g_never_waits = true; }
 
 }  // namespace headrace

@@ -13,6 +13,7 @@ void Say(std::string_view line);
 void SayError(std::string_view line);
 // From now on Say writes nothing (--quiet).
 void LeaveOutNotes();
+bool NotesLeftOut();
 // Text as it is, without a prefix and a line break.
 void SayRaw(std::string_view text);
 

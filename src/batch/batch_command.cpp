@@ -117,7 +117,7 @@ int FindEngine(BatchOptions& options, const cli::Environment& variables, EngineC
   const auto chosen = cli::ChooseVariables(variables, choice.known, said, ours);
   options.rest.insert(options.rest.begin(), chosen.arguments.begin(), chosen.arguments.end());
   for (const std::string& line : chosen.lines) {
-    if (!options.quiet) Say(line);
+    Say(line);
   }
   return cli::kExitOk;
 }
@@ -135,14 +135,14 @@ int Batch(BatchOptions& options, const cli::CommandLine& line) {
   auto results = ResultFile::Open(options.results, *requests, existing);
   if (!results.ok()) return cli::Fail(results.status());
   progress.Show("");
-  if (results->damaged() > 0 && !options.quiet) {
+  if (results->damaged() > 0) {
     Say(fmt::format("{} of the results in {} {} not written whole, and {} done again", results->damaged(),
                     options.results, results->damaged() == 1 ? "was" : "were", results->damaged() == 1 ? "is" : "are"));
   }
   Tally tally;
   const auto parts = WriteProblems(*requests, *results, tally);
   if (!parts.ok()) return Stopped(options, {parts.status(), 0}, tally);
-  if (tally.requests == 0 && !options.quiet) Say(options.requests + " has no requests");
+  if (tally.requests == 0) Say(options.requests + " has no requests");
   const serve::PrivateFolder folder;
   if (!parts->empty() && !folder.status().ok()) return cli::Fail(folder.status());
   EngineChoice engine;
@@ -153,17 +153,15 @@ int Batch(BatchOptions& options, const cli::CommandLine& line) {
     const std::string socket_path = folder.path() + "/batch.sock";
     const auto plan = PlanPart(options, engine, *requests, part, socket_path);
     if (!plan.ok()) return cli::Fail(plan.status());
-    if (!options.quiet) {
-      cli::SayDecision(plan->model);
-      if (plan->model.streams()) cli::SayMapped(options.rest);
-      for (const std::string& note : plan->notes) Say(note);
-    }
+    cli::SayDecision(plan->model);
+    if (plan->model.streams()) cli::SayMapped(options.rest);
+    for (const std::string& note : plan->notes) Say(note);
     cli::DebugEngine(engine.setup, plan->arguments, plan->config);
     const PartEnd end = RunPart(options, engine, *plan, *requests, part, socket_path, *results, tally);
     if (!end.status.ok()) return Stopped(options, end, tally);
   }
   if (const Status synced = results->Sync(); !synced.ok()) return cli::Fail(synced);
-  if (!options.quiet && tally.requests > 0) SayEnd(options, tally);
+  if (tally.requests > 0) SayEnd(options, tally);
   return cli::kExitOk;
 }
 
@@ -202,12 +200,11 @@ void AddBatchCommand(CLI::App& app, cli::CommandLine& line) {
   command->add_option("-t,--threads", options->threads, "Threads (default: llama.cpp's)")
       ->type_name("N")
       ->check(CLI::Range(int64_t{-1}, int64_t{65536}));
-  command->add_flag("-q,--quiet", options->quiet, "No lines about what was decided and how it goes");
   command->add_flag("--no-modelfile", options->no_modelfile,
                     "Leave a Modelfile beside the model out (docs/modelfile.md)");
   cli::AddFlashOptions(*command, options->flash);
   cli::AddEngineOption(*command, options->engine);
-  cli::ShowFirst(*command, {"output", "ram", "vram", "predict", "ctx-size", "quiet"});
+  cli::ShowFirst(*command, {"output", "ram", "vram", "predict", "ctx-size"});
   command->callback([options, &line] { line.action = [options, &line] { return Batch(*options, line); }; });
 }
 

@@ -22,7 +22,7 @@ struct BatchOptions {
   std::string results;
   std::optional<uint64_t> slots, context, answer;
   std::string threads;
-  bool overwrite = false, retry_errors = false, quiet = false, no_modelfile = false;
+  bool overwrite = false, retry_errors = false, no_modelfile = false;
   std::string engine;
   cli::FlashOptions flash;
   std::vector<std::string> rest;  // after --

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/say.h"
 #include "batch/answer.h"
 #include "llama_server/child_client.h"
 
@@ -23,7 +24,7 @@ serve::Task<Status> PartProgress::Run() {
     if (begin_ == serve::Clock::time_point()) continue;
     NoteTime();
     const bool log = !terminal && serve::Clock::now() >= next_log;
-    if (quiet_ || ended_ || (!terminal && !log)) continue;
+    if (NotesLeftOut() || ended_ || (!terminal && !log)) continue;
     co_await AskSlots();
     if (ended_) continue;
     if (terminal) line_.Show(ProgressText(tally_));
@@ -41,7 +42,6 @@ void PartProgress::End() {
 }
 
 void PartProgress::ShowLoading() {
-  if (quiet_) return;
   const auto statistics = server_.ReadStatistics();
   const std::string text = statistics ? cli::ProgressText(*statistics) : "";
   line_.Show(text.empty() ? "starting llama-server" : text);

@@ -14,10 +14,8 @@ namespace headrace::batch {
 // Lives on the loop; all that it is made with outlives it.
 class PartProgress {
  public:
-  PartProgress(const serve::Executor& executor, bool quiet, const serve::LoneServer& server, ResultFile& results,
-               Tally& tally)
-      : quiet_(quiet),
-        server_(server),
+  PartProgress(const serve::Executor& executor, const serve::LoneServer& server, ResultFile& results, Tally& tally)
+      : server_(server),
         results_(results),
         tally_(tally),
         seconds_before_(tally.seconds),
@@ -40,7 +38,6 @@ class PartProgress {
   serve::Task<Status> SyncResults();
   serve::Task<> AskSlots();
 
-  const bool quiet_;
   const serve::LoneServer& server_;
   ResultFile& results_;
   Tally& tally_;

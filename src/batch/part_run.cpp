@@ -35,7 +35,7 @@ class PartRun {
         signals_(loop_),
         server_(loop_.get_executor(), socket_path),
         results_(options, plan, requests, server_, schedule_, results, tally),
-        progress_(loop_.get_executor(), options.quiet, server_, results, tally) {
+        progress_(loop_.get_executor(), server_, results, tally) {
     for (const size_t i : part.requests) {
       const Demand& demand = Entry(i).demand;
       schedule_.Add(i, NeedOf(demand, demand.likely_prompt_tokens(), plan_.limits));

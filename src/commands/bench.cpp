@@ -157,7 +157,6 @@ void AddBenchCommand(CLI::App& app, CommandLine& line) {
   command->add_option("-t,--threads", options->threads, "Threads (default: llama.cpp's)")->type_name("N");
   command->add_flag("--json", options->json, "Machine-readable output");
   AddFlashOptions(*command, options->flash);
-  AddQuietOption(*command);
   AddEngineOption(*command, options->engine);
   ShowFirst(*command, {"ram", "vram", "prompt", "decode", "repetitions", "json"});
   command->callback([options, &line] { line.action = [options, &line] { return Bench(*options, line); }; });

@@ -53,6 +53,15 @@ int ReportParse(const CLI::App& app, const CLI::ParseError& error) {
   return Fail(fmt::format("{}; see {} --help", error.what(), command), kExitUsage);
 }
 
+// Every command that does something takes it.
+void AddQuietOption(CLI::App& command) {
+  const auto subcommands = command.get_subcommands([](const CLI::App*) { return true; });
+  for (CLI::App* subcommand : subcommands) AddQuietOption(*subcommand);
+  if (subcommands.empty())
+    command.add_flag_callback("-q,--quiet", LeaveOutNotes,
+                              "No progress, and no lines about what was decided and how it went; errors stay");
+}
+
 int Run(int argc, const char* const* argv, const std::vector<AddCommand>& more) {
   CommandLine line;
   line.variables = TakeEngineVariables();
@@ -92,6 +101,7 @@ std::unique_ptr<CLI::App> MakeApp(CommandLine& line, const std::vector<AddComman
   AddPullCommand(*app, line);
   AddCompletionCommand(*app, line);
   AddManualCommand(*app, line);
+  AddQuietOption(*app);
   return app;
 }
 

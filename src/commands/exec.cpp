@@ -332,9 +332,8 @@ void AddExecCommand(CLI::App& app, CommandLine& line) {
   const auto options = std::make_shared<ExecOptions>();
   command->add_flag("--stats", options->stats, "Say at the end what was resident and streamed, and how fast");
   AddFlashOptions(*command, options->flash);
-  AddQuietOption(*command);
   AddEngineOption(*command, options->engine);
-  ShowFirst(*command, {"ram", "vram", "stats", "quiet"});
+  ShowFirst(*command, {"ram", "vram", "stats"});
   command->callback([options, command, &line] {
     std::vector<std::string> words = command->remaining();
     words.insert(words.end(), line.rest.begin(), line.rest.end());

@@ -232,7 +232,6 @@ void AddPlanCommand(CLI::App& app, CommandLine& line) {
   command->add_flag("--measure", options->measure, "Measure the machine again instead of using what is known");
   AddFlashOptions(*command, options->flash);
   AddSpeculationOptions(*command, options->speculation);
-  AddQuietOption(*command);
   AddEngineOption(*command, options->engine);
   ShowFirst(*command, {"ram", "vram", "ctx-size", "draft", "json"});
   command->callback([options, &line] { line.action = [options, &line] { return Plan(*options, line); }; });

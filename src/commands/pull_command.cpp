@@ -58,10 +58,8 @@ class StopOnSignals {
 // How far it is: a line that is replaced on a terminal, else one now and then.
 class PullDisplay {
  public:
-  explicit PullDisplay(bool quiet) : quiet_(quiet), terminal_(isatty(STDERR_FILENO) == 1) {}
-
   void Show(const PullProgress& progress) {
-    if (quiet_ || progress.file.empty()) return;
+    if (progress.file.empty()) return;
     const auto now = Clock::now();
     if (!progress.checking) speed_.Add(std::chrono::duration<double>(now - begin_).count(), progress.done_bytes);
     if (terminal_ && now - shown_ >= std::chrono::milliseconds(200)) {
@@ -88,7 +86,7 @@ class PullDisplay {
                               TimeText(static_cast<double>(progress.all_bytes - progress.done_bytes) / speed));
   }
 
-  const bool quiet_, terminal_;
+  const bool terminal_ = isatty(STDERR_FILENO) == 1;
   const Clock::time_point begin_ = Clock::now();
   Clock::time_point shown_ = begin_;
   TransferSpeed speed_;
@@ -97,7 +95,7 @@ class PullDisplay {
 
 struct PullOptions {
   PullRequest request;
-  bool no_projector = false, quiet = false;
+  bool no_projector = false;
 };
 
 // What `headrace list` calls it.
@@ -112,11 +110,9 @@ int PullNow(PullOptions options) {
   options.request.projector = !options.no_projector;
   const auto getenv = [](const char* name) { return std::getenv(name); };
   const StopOnSignals signals;
-  PullDisplay display(options.quiet);
+  PullDisplay display;
   PullEvents events;
-  events.say = [&](const std::string& line) {
-    if (!options.quiet) Say(line);
-  };
+  events.say = [](const std::string& line) { Say(line); };
   events.on_progress = [&](const PullProgress& progress) {
     display.Show(progress);
     return stop_signal == 0;
@@ -126,12 +122,10 @@ int PullNow(PullOptions options) {
   if (stop_signal != 0) return Fail("stopped; the same command goes on where it stopped", kExitSignal + stop_signal);
   if (!pulled.ok()) return Fail(pulled.status());
   const std::string name = NameOf(pulled->path, getenv);
-  if (!options.quiet) {
-    const char* checked = pulled->was_there  ? "it was there already"
-                          : pulled->verified ? "its SHA-256 is right"
-                                             : "the server gave no SHA-256 to check it by";
-    Say(fmt::format("{}, {}: {}; next: headrace run {}", name, FormatSize(pulled->bytes), checked, name));
-  }
+  const char* checked = pulled->was_there  ? "it was there already"
+                        : pulled->verified ? "its SHA-256 is right"
+                                           : "the server gave no SHA-256 to check it by";
+  Say(fmt::format("{}, {}: {}; next: headrace run {}", name, FormatSize(pulled->bytes), checked, name));
   WriteOutput(pulled->path + "\n");
   return kExitOk;
 }
@@ -148,7 +142,6 @@ void AddPullCommand(CLI::App& app, CommandLine& line) {
       ->type_name("SOURCE")
       ->required();
   command->add_flag("--no-projector", options->no_projector, "Leave the projector beside the model out");
-  command->add_flag("-q,--quiet", options->quiet, "Only errors, and the path of the file on standard output");
   command->callback([options, &line] { line.action = [options] { return PullNow(*options); }; });
 }
 

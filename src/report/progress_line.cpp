@@ -6,7 +6,7 @@
 
 namespace headrace::cli {
 
-ProgressLine::ProgressLine() : terminal_(isatty(STDERR_FILENO) == 1) {}
+ProgressLine::ProgressLine() : terminal_(isatty(STDERR_FILENO) == 1 && !NotesLeftOut()) {}
 
 void ProgressLine::Show(const std::string& text) {
   if (!terminal_ || text == shown_) return;
@@ -15,7 +15,7 @@ void ProgressLine::Show(const std::string& text) {
   shown_ = text;
 }
 
-ProgressLog::ProgressLog() : terminal_(isatty(STDERR_FILENO) == 1) {}
+ProgressLog::ProgressLog() : terminal_(isatty(STDERR_FILENO) == 1 && !NotesLeftOut()) {}
 
 void ProgressLog::Show(const std::string& text) {
   const auto now = std::chrono::steady_clock::now();

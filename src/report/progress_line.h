@@ -6,7 +6,8 @@
 
 namespace headrace::cli {
 
-// A line on a terminal's standard error that is replaced in place; nothing where it is no terminal.
+// A line on a terminal's standard error that is replaced in place; nothing where it is no terminal, or behind
+// --quiet.
 class ProgressLine {
  public:
   ProgressLine();

@@ -55,7 +55,6 @@ struct RunOptions {
   std::string prompt;
   std::string prompt_file;
   bool raw = false;
-  bool quiet = false;
   std::string tokens, context, threads, seed, temperature;
   std::string engine;
   cli::FlashOptions flash;
@@ -123,16 +122,14 @@ Result<cli::SessionResult> RunProgram(const cli::RunArguments& run, const RunPla
 }
 
 // Lines about how it went, and the exit status.
-int Report(AnswerResult result, const RunPlan& plan, const cli::ModelSetup& model, bool quiet) {
+int Report(AnswerResult result, const RunPlan& plan, const cli::ModelSetup& model) {
   result.session.on_devices = model.memory.loads_only;
   const auto& statistics = result.session.statistics;
   const bool kv_in_file = statistics && statistics->kv_bytes_written > 0;
-  if (!quiet && (model.streams() || kv_in_file)) PrintSummary(result.session);
+  if (model.streams() || kv_in_file) PrintSummary(result.session);
   // llama-cli does not tell what became of its drafts.
   const uint64_t draft_tokens = plan.by_server && plan.speculation ? plan.speculation->draft_tokens : 0;
-  if (!quiet && result.counts.tokens > 0) {
-    Say(CountsText(result.counts));
-  }
+  if (result.counts.tokens > 0) Say(CountsText(result.counts));
   if (statistics && plan.speculation)
     StoreLearned(plan.place, {*statistics, draft_tokens, result.counts.drafted, result.counts.accepted});
   const int status = ReportEnd(result.session, model.config, std::filesystem::path(plan.program).filename().string());
@@ -196,20 +193,18 @@ int Run(RunOptions options, bool has_prompt, const cli::CommandLine& line) {
   } else {
     run.system_prompt = file->file.system;
   }
-  if (!options.quiet) {
-    for (const std::string& note : notes) Say(note);
-  }
+  for (const std::string& note : notes) Say(note);
   const auto plan = PlanRun(run, options.speculation, *engine, *known, *model);
   if (!plan.ok()) return Fail(plan.status());
-  if (!options.quiet && model->config.wants_library()) SayDecision(*model);
-  if (!options.quiet && model->streams()) cli::SayMapped(run.rest);
-  if (!options.quiet && plan->speculation) Say(plan->speculation->line);
+  if (model->config.wants_library()) SayDecision(*model);
+  if (model->streams()) cli::SayMapped(run.rest);
+  if (plan->speculation) Say(plan->speculation->line);
   engine->program = plan->program;
   DebugEngine(*engine, plan->arguments, model->config);
-  if (plan->by_server) return Report(AnswerByServer(run, *plan, *engine, *model), *plan, *model, options.quiet);
+  if (plan->by_server) return Report(AnswerByServer(run, *plan, *engine, *model), *plan, *model);
   auto result = RunProgram(run, *plan, *engine, *model);
   if (!result.ok()) return Fail(result.status().message(), cli::kExitNotExecutable);
-  return Report({std::move(*result), Status(), {}}, *plan, *model, options.quiet);
+  return Report({std::move(*result), Status(), {}}, *plan, *model);
 }
 
 }  // namespace
@@ -234,7 +229,6 @@ void AddRunCommand(CLI::App& app, cli::CommandLine& line) {
   command->add_option("-f,--file", options->prompt_file, "Prompt from a file, instead of -p; - is standard input")
       ->type_name("FILE");
   command->add_flag("--raw", options->raw, "Continue the prompt's text although the model has a chat template");
-  command->add_flag("-q,--quiet", options->quiet, "No lines about what was decided and how it went");
   command
       ->add_option("-n,--predict", options->tokens,
                    "Most tokens to generate (-1: no limit, -2: what the context holds)")

@@ -338,7 +338,6 @@ void AddServeCommand(CLI::App& app, cli::CommandLine& line) {
   command->add_flag("--no-modelfile", settings.no_modelfile,
                     "Leave the Modelfiles beside models out (docs/modelfile.md)");
   cli::AddFlashOptions(*command, settings.flash);
-  cli::AddQuietOption(*command);
   cli::AddEngineOption(*command, options->engine);
   cli::ShowFirst(*command, {"models-dir", "ram", "vram", "host", "port", "api-key"});
   command->callback([options, &line] { line.action = [options, &line] { return Serve(*options, line); }; });

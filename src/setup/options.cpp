@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
-#include "base/say.h"
 #include "base/size.h"
 #include "kv/kv_file.h"
 
@@ -88,11 +87,6 @@ void AddFlashOptions(CLI::App& command, FlashOptions& options) {
   command.add_flag("--lock", options.lock,
                    "Lock the memory of weights, so that it is never swapped (also HEADRACE_LOCK=1)");
   command.add_flag("--debug", options.debug, "Say what was decided, and let the engine log");
-}
-
-void AddQuietOption(CLI::App& command) {
-  command.add_flag_callback("-q,--quiet", LeaveOutNotes,
-                            "No lines about what was decided and how it went; errors stay");
 }
 
 void AddEngineOption(CLI::App& command, std::string& engine) {

@@ -33,8 +33,6 @@ struct FlashOptions {
 
 // --ram, --weights-ram, --vram, --flash-mode, --kernels, --lock, --debug, --kv-dir, --kv-ram, --kv-disk-max.
 void AddFlashOptions(CLI::App& command, FlashOptions& options);
-// -q, --quiet: lines that are no errors are left out (LeaveOutNotes).
-void AddQuietOption(CLI::App& command);
 // --engine, also HEADRACE_ENGINE.
 void AddEngineOption(CLI::App& command, std::string& engine);
 

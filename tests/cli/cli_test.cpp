@@ -40,11 +40,13 @@ TEST_F(Cli, HelpFitsATerminalAndHasWhatMattersFirst) {
     for (const char* how : {"--help", "--help-all"}) {
       const Outcome outcome = Run({command, how});
       EXPECT_EQ(outcome.status, 0) << command;
+      EXPECT_EQ(Has(outcome.out, "--quiet"), std::string(command) != "engine") << command << " " << how;
       std::istringstream lines(outcome.out);
       for (std::string line; std::getline(lines, line);)
         EXPECT_LE(line.size(), 80u) << command << " " << how << ": " << line;
     }
   }
+  EXPECT_TRUE(Has(Run({"engine", "check", "--help"}).out, "--quiet"));
   EXPECT_FALSE(Has(Run({"run", "--help"}).out, "--kv-dir DIR"));
   EXPECT_TRUE(Has(Run({"run", "--help"}).out, "headrace run --help-all"));
   EXPECT_TRUE(Has(Run({"run", "--help-all"}).out, "--kv-dir DIR"));

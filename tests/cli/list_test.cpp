@@ -99,6 +99,7 @@ TEST_F(ListTest, AnEmptyMachine) {
   const Outcome outcome = Run({"list"});
   EXPECT_EQ(outcome.status, 0);
   EXPECT_TRUE(Has(outcome.err, "headrace pull")) << outcome.err;
+  EXPECT_EQ(Run({"list", "--quiet"}).err, "");
   EXPECT_TRUE(Listed().empty());
 }
 
