@@ -11,6 +11,7 @@
 #include "engine/devices.h"
 #include "engine/engine_probe.h"
 #include "engine/engine_verdict.h"
+#include "engine/processor.h"
 #include "learned/machine_measure.h"
 #include "memory/available.h"
 #include "memory/cgroup.h"

@@ -1,22 +1,15 @@
-// What the system says about disks and processor. The parsers take text, so that tests can feed them the files
-// of other machines. (Memory and its limits: memory/available.h.)
+// What the system says about disks. The parsers take text, so that tests can feed them the files of other machines.
+// (The processor: engine/processor.h. Memory and its limits: memory/available.h.)
 #pragma once
 
 #include <cstdint>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 
 #include "base/text_file.h"
 
 namespace headrace::cli {
-
-// The first processor's flags in /proc/cpuinfo.
-std::set<std::string> ParseCpuFlags(std::string_view cpuinfo);
-// Of those, what ggml's kernels use, in rising order of merit: "AVX2 FMA F16C AVX512 ...".
-std::string DescribeCpu(const std::set<std::string>& flags);
-std::string ParseCpuModel(std::string_view cpuinfo);
 
 // "madvise" of "always [madvise] never"; "" when there is none.
 std::string ParseSelected(std::string_view text);

@@ -7,16 +7,6 @@
 namespace headrace::cli {
 namespace {
 
-TEST(Cpu, FlagsAndModel) {
-  const char* text =
-      "processor : 0\nmodel name\t: Some CPU @ 3 GHz\nflags\t\t: fpu avx2  fma f16c avx512f\n\nflags : other\n";
-  const auto flags = ParseCpuFlags(text);
-  EXPECT_EQ(flags, (std::set<std::string>{"fpu", "avx2", "fma", "f16c", "avx512f"}));
-  EXPECT_EQ(DescribeCpu(flags), "AVX2 FMA F16C AVX-512");
-  EXPECT_EQ(ParseCpuModel(text), "Some CPU @ 3 GHz");
-  EXPECT_TRUE(ParseCpuFlags("").empty());
-}
-
 TEST(Selected, Bracketed) {
   EXPECT_EQ(ParseSelected("always [madvise] never\n"), "madvise");
   EXPECT_EQ(ParseSelected("none"), "");

@@ -10,7 +10,9 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/small_file.h"
+#include "base/text_file.h"
 #include "engine/engine_probe.h"
+#include "engine/processor.h"
 #include "models/file_stamp.h"
 
 namespace headrace::cli {
@@ -28,10 +30,14 @@ EngineVerdicts ReadVerdicts(const std::string& path) {
   return text.ok() ? ParseVerdicts(*text) : EngineVerdicts();
 }
 
+std::string KeyHere(const Engine& engine, const std::string& library) {
+  return EngineKey(engine, library, ReadTextFile("/proc/cpuinfo").value_or(""));
+}
+
 }  // namespace
 
-std::string EngineKey(const Engine& engine, const std::string& library) {
-  uint64_t hash = kHashSeed;
+std::string EngineKey(const Engine& engine, const std::string& library, std::string_view cpuinfo) {
+  uint64_t hash = HashBytes(DescribeCpu(ParseCpuFlags(cpuinfo)));
   const std::string ggml = FindGgmlLibrary(engine),
                     llama = (std::filesystem::path(ggml).parent_path() / "libllama.so").string();
   // Where libllama lies elsewhere its programs have changed with it.
@@ -39,8 +45,7 @@ std::string EngineKey(const Engine& engine, const std::string& library) {
     const auto stamp = StampOf(path);
     if (!stamp && path == llama) continue;
     if (!stamp) return "";
-    hash = HashBytes(
-        fmt::format("{}\n{} {} {} {}\n", path, stamp->device, stamp->inode, stamp->size, stamp->modified_ns), hash);
+    hash = HashBytes(fmt::format("{}\n{} {}\n", path, stamp->size, stamp->modified_ns / 1'000'000'000), hash);
   }
   return fmt::format("{:016x}", hash);
 }
@@ -71,7 +76,7 @@ std::string RenderVerdicts(EngineVerdicts verdicts) {
 }
 
 std::optional<EngineVerdict> LoadVerdict(const Engine& engine, const std::string& library) {
-  const std::string path = VerdictPath(), key = path.empty() ? "" : EngineKey(engine, library);
+  const std::string path = VerdictPath(), key = path.empty() ? "" : KeyHere(engine, library);
   if (key.empty()) return std::nullopt;
   const EngineVerdicts verdicts = ReadVerdicts(path);
   const auto found = verdicts.find(key);
@@ -81,7 +86,7 @@ std::optional<EngineVerdict> LoadVerdict(const Engine& engine, const std::string
 Status StoreVerdict(const Engine& engine, const std::string& library, const EngineVerdict& verdict) {
   const std::string path = VerdictPath();
   if (path.empty()) return Status(Code::kNotFound, "neither XDG_CACHE_HOME nor HOME is set");
-  const std::string key = EngineKey(engine, library);
+  const std::string key = KeyHere(engine, library);
   if (key.empty()) return Status(Code::kNotFound, fmt::format("the programs in {} are not whole", engine.bin_dir));
   EngineVerdicts verdicts = ReadVerdicts(path);
   verdicts[key] = verdict;

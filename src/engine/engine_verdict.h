@@ -18,9 +18,10 @@ struct EngineVerdict {
   std::string text;   // "4 of 4 the same", or what was wrong
 };
 
-// Tells an engine with this library from any other: of the paths, sizes and times of their files; "" when one of them
+// Tells an engine with this library on this processor from any other: of the processor's features, and of the files'
+// paths, sizes and times in whole seconds, which are what an image of a container keeps. "" when one of the files
 // cannot be looked at.
-std::string EngineKey(const Engine& engine, const std::string& library);
+std::string EngineKey(const Engine& engine, const std::string& library, std::string_view cpuinfo);
 
 // The file's content, by key. Everything in it that is no whole verdict is ignored.
 using EngineVerdicts = std::map<std::string, EngineVerdict>;
@@ -29,7 +30,7 @@ EngineVerdicts ParseVerdicts(std::string_view json);
 inline constexpr size_t kMostVerdicts = 16;
 std::string RenderVerdicts(EngineVerdicts verdicts);
 
-// None when this engine was not checked, or has changed since.
+// None when this engine was not checked on such a processor, or has changed since.
 std::optional<EngineVerdict> LoadVerdict(const Engine& engine, const std::string& library);
 // In CacheDirectory(). Errors: kNotFound (there is no such folder, or one of the engine's files is gone), kPermission,
 // kIo.

@@ -38,22 +38,29 @@ TEST(EngineVerdict, TheNewestAreKept) {
   EXPECT_EQ(read.count(std::to_string(kMostVerdicts + 1)), 0u);
 }
 
-TEST(EngineVerdict, BelongsToTheFilesThatWereChecked) {
+TEST(EngineVerdict, BelongsToTheFilesAndTheProcessorThatWereChecked) {
+  constexpr const char* kCpu = "flags : avx2 avx512f\n";
   TemporaryTree tree;
   const Engine engine{tree.Path("bin"), "--engine"};
   const std::string server = tree.Program("bin/llama-server"), library = tree.File("headrace.so", "1");
-  EXPECT_EQ(EngineKey(engine, library), "") << "the engine has no ggml";
+  EXPECT_EQ(EngineKey(engine, library, kCpu), "") << "the engine has no ggml";
   tree.File("lib/libggml-base.so", "1");
-  const std::string key = EngineKey(engine, library);
+  const std::string key = EngineKey(engine, library, kCpu);
   ASSERT_NE(key, "");
-  EXPECT_EQ(EngineKey(engine, library), key);
+  EXPECT_EQ(EngineKey(engine, library, kCpu), key);
   tree.File("lib/libllama.so", "1");
-  const std::string with_llama = EngineKey(engine, library);
+  const std::string with_llama = EngineKey(engine, library, kCpu);
   EXPECT_NE(with_llama, key);
+  EXPECT_NE(EngineKey(engine, library, "flags : avx2\n"), with_llama) << "another processor";
+  const auto written = std::filesystem::last_write_time(library);
+  tree.File("copy", "1");
+  std::filesystem::rename(tree.Path("copy"), library);
+  std::filesystem::last_write_time(library, std::chrono::floor<std::chrono::seconds>(written));
+  EXPECT_EQ(EngineKey(engine, library, kCpu), with_llama) << "the same file out of an image";
   tree.File("headrace.so", "12");
-  EXPECT_NE(EngineKey(engine, library), with_llama) << "another version of headrace";
+  EXPECT_NE(EngineKey(engine, library, kCpu), with_llama) << "another version of headrace";
   std::filesystem::remove(server);
-  EXPECT_EQ(EngineKey(engine, library), "");
+  EXPECT_EQ(EngineKey(engine, library, kCpu), "");
 }
 
 }  // namespace
