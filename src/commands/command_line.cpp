@@ -62,6 +62,16 @@ void AddQuietOption(CLI::App& command) {
                               "No progress, and no lines about what was decided and how it went; errors stay");
 }
 
+// Of an option that is given twice the last one counts, so that whoever calls a script, an alias or a container's image
+// can add options. Those that take several values keep all of them.
+void LetTheLastCount(CLI::App& command) {
+  for (CLI::Option* option : command.get_options([](const CLI::Option* any) { return any->nonpositional(); })) {
+    if (option->get_items_expected_max() <= 1) option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  }
+  for (CLI::App* subcommand : command.get_subcommands([](const CLI::App*) { return true; }))
+    LetTheLastCount(*subcommand);
+}
+
 int Run(int argc, const char* const* argv, const std::vector<AddCommand>& more) {
   CommandLine line;
   line.variables = TakeEngineVariables();
@@ -102,6 +112,7 @@ std::unique_ptr<CLI::App> MakeApp(CommandLine& line, const std::vector<AddComman
   AddCompletionCommand(*app, line);
   AddManualCommand(*app, line);
   AddQuietOption(*app);
+  LetTheLastCount(*app);
   return app;
 }
 

@@ -52,6 +52,18 @@ TEST_F(Cli, HelpFitsATerminalAndHasWhatMattersFirst) {
   EXPECT_TRUE(Has(Run({"run", "--help-all"}).out, "--kv-dir DIR"));
 }
 
+TEST_F(Cli, OfTwoTheLastOptionCounts) {
+  const auto plan = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"plan", Model(), "--json"});
+    const Outcome outcome = Run(more);
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+    return nlohmann::json::parse(outcome.out, nullptr, false);
+  };
+  const auto once = plan({"--weights-ram", "5M"});
+  EXPECT_EQ(plan({"--weights-ram", "4M", "-q", "--weights-ram=5M", "-q"}).dump(), once.dump());
+  ExpectError({"serve", "--port", "1", "--port", "many"}, 2, "--port");
+}
+
 TEST_F(Cli, OptionsComeFromAFile) {
   const auto plan = [&](std::vector<std::string> more) {
     more.insert(more.begin(), {"plan", Model(), "--json"});
