@@ -59,8 +59,7 @@ TEST_F(Cli, OfTwoTheLastOptionCounts) {
     EXPECT_EQ(outcome.status, 0) << outcome.err;
     return nlohmann::json::parse(outcome.out, nullptr, false);
   };
-  const auto once = plan({"--weights-ram", "5M"});
-  EXPECT_EQ(plan({"--weights-ram", "4M", "-q", "--weights-ram=5M", "-q"}).dump(), once.dump());
+  EXPECT_EQ(plan({"--weights-ram", "4M", "-q", "--weights-ram=5M", "-q"})["budget_bytes"], 5 << 20);
   ExpectError({"serve", "--port", "1", "--port", "many"}, 2, "--port");
 }
 
