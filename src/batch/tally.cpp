@@ -1,9 +1,10 @@
 #include "batch/tally.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include <fmt/format.h>
+
+#include "report/time_text.h"
 
 namespace headrace::batch {
 namespace {
@@ -49,13 +50,13 @@ std::string ProgressText(const Tally& tally) {
   if (tally.failed > 0) text += fmt::format(", {} failed", tally.failed);
   const uint64_t answers = tally.finished.answer_tokens + tally.under_way.answer_tokens;
   if (answers > 0) text += fmt::format(", {} tokens/s", PerSecond(answers, tally.seconds));
-  if (const double left = tally.SecondsLeft(); left > 0) text += fmt::format(", {} left", DurationText(left));
+  if (const double left = tally.SecondsLeft(); left > 0) text += fmt::format(", {} left", cli::TimeText(left));
   return text;
 }
 
 std::string SummaryText(const Tally& tally) {
   std::string text =
-      fmt::format("{} request{} in {}", tally.done, tally.done == 1 ? "" : "s", DurationText(tally.seconds));
+      fmt::format("{} request{} in {}", tally.done, tally.done == 1 ? "" : "s", cli::TimeText(tally.seconds));
   if (tally.earlier > 0) text += fmt::format(" ({} were done before)", tally.earlier);
   if (tally.failed > 0) text += fmt::format(", {} failed", tally.failed);
   const uint64_t tokens = tally.finished.prompt_tokens + tally.finished.answer_tokens;
@@ -69,13 +70,6 @@ std::string SummaryText(const Tally& tally) {
                         static_cast<double>(tokens) / static_cast<double>(tally.passes));
   }
   return text;
-}
-
-std::string DurationText(double seconds) {
-  const auto whole = static_cast<uint64_t>(std::llround(std::max(0.0, seconds)));
-  if (whole < 60) return fmt::format("{} s", whole);
-  if (whole < 3600) return fmt::format("{} min {} s", whole / 60, whole % 60);
-  return fmt::format("{} h {} min", whole / 3600, whole % 3600 / 60);
 }
 
 }  // namespace headrace::batch

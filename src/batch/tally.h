@@ -39,7 +39,4 @@ std::string ProgressText(const Tally& tally);
 // "64 requests in 3 min 20 s, 2 failed, ..."
 std::string SummaryText(const Tally& tally);
 
-// "45 s", "3 min 20 s", "2 h 5 min".
-std::string DurationText(double seconds);
-
 }  // namespace headrace::batch

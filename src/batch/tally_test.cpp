@@ -49,9 +49,6 @@ TEST(Tally, Texts) {
             "answers; 60 passes over the weights, 20 tokens each");
   tally.finished = {800, 40000};
   EXPECT_NE(SummaryText(tally).find("2040 tokens/s, 2000 of answers"), std::string::npos) << SummaryText(tally);
-  EXPECT_EQ(DurationText(59.4), "59 s");
-  EXPECT_EQ(DurationText(200), "3 min 20 s");
-  EXPECT_EQ(DurationText(7500), "2 h 5 min");
 }
 
 TEST(Answer, WhatTheEngineSays) {

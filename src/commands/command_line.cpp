@@ -28,6 +28,7 @@ Examples:
   headrace pull hf:ggml-org/gemma-3-4b-it-GGUF
   headrace list
   headrace serve --models-dir ~/models
+  headrace ps
   headrace plan model.gguf --ram 8G
   headrace exec --ram 8G -- llama-server -m model.gguf
   headrace top

@@ -1,7 +1,6 @@
 // headrace pull: fetches a model.
 #include "commands/pull_command.h"
 
-#include <signal.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -17,10 +16,11 @@
 #include "models/model_files.h"
 #include "models/places.h"
 #include "models/pull.h"
-#include "process/start_signals.h"
+#include "process/stop_signals.h"
 #include "report/exit_status.h"
 #include "report/output.h"
 #include "report/progress_line.h"
+#include "report/time_text.h"
 
 namespace headrace::cli {
 namespace {
@@ -42,18 +42,6 @@ the hub alone. docs/models.md says more.
 
 using Clock = std::chrono::steady_clock;
 constexpr auto kLineTime = std::chrono::seconds(15);
-
-volatile sig_atomic_t stop_signal = 0;
-
-// Signals end the download in good order while this lives.
-class StopOnSignals {
- public:
-  StopOnSignals() {
-    struct sigaction action {};
-    action.sa_handler = [](int signal) { stop_signal = signal; };
-    for (const int signal : EndingSignals()) sigaction(signal, &action, nullptr);
-  }
-};
 
 // How far it is: a line that is replaced on a terminal, else one now and then.
 class PullDisplay {
@@ -109,17 +97,18 @@ std::string NameOf(const std::string& path, const Getenv& getenv) {
 int PullNow(PullOptions options) {
   options.request.projector = !options.no_projector;
   const auto getenv = [](const char* name) { return std::getenv(name); };
-  const StopOnSignals signals;
+  const StopSignals signals;
   PullDisplay display;
   PullEvents events;
   events.say = [](const std::string& line) { Say(line); };
   events.on_progress = [&](const PullProgress& progress) {
     display.Show(progress);
-    return stop_signal == 0;
+    return StopSignals::last() == 0;
   };
   const auto pulled = PullModel(options.request, getenv, "headrace/" HEADRACE_VERSION, events);
   display.Clear();
-  if (stop_signal != 0) return Fail("stopped; the same command goes on where it stopped", kExitSignal + stop_signal);
+  if (const int signal = StopSignals::last(); signal != 0)
+    return Fail("stopped; the same command goes on where it stopped", kExitSignal + signal);
   if (!pulled.ok()) return Fail(pulled.status());
   const std::string name = NameOf(pulled->path, getenv);
   const char* checked = pulled->was_there  ? "it was there already"

@@ -1,13 +1,9 @@
 #include "commands/transfer_speed.h"
 
-#include <algorithm>
-
-#include <fmt/format.h>
-
 namespace headrace::cli {
 namespace {
 
-constexpr double kSpeedWindow = 10, kSpeedStep = 0.2, kMostSeconds = 99 * 3600.0;
+constexpr double kSpeedWindow = 10, kSpeedStep = 0.2;
 
 }  // namespace
 
@@ -24,13 +20,6 @@ double TransferSpeed::bytes_per_s() const {
   const auto& [begin, first] = samples_.front();
   const auto& [end, last] = samples_.back();
   return static_cast<double>(last - first) / (end - begin);
-}
-
-std::string TimeText(double seconds) {
-  const auto whole = static_cast<uint64_t>(std::clamp(seconds, 0.0, kMostSeconds));
-  if (whole < 60) return fmt::format("{} s", whole);
-  if (whole < 3600) return fmt::format("{} min {} s", whole / 60, whole % 60);
-  return fmt::format("{} h {} min", whole / 3600, whole / 60 % 60);
 }
 
 }  // namespace headrace::cli

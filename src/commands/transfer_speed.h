@@ -1,9 +1,8 @@
-// How fast something has come lately, and how long the rest will take. Pure.
+// How fast something has come lately. Pure.
 #pragma once
 
 #include <cstdint>
 #include <deque>
-#include <string>
 #include <utility>
 
 namespace headrace::cli {
@@ -18,8 +17,5 @@ class TransferSpeed {
  private:
   std::deque<std::pair<double, uint64_t>> samples_;
 };
-
-// "45 s", "3 min 20 s", "2 h 5 min".
-std::string TimeText(double seconds);
 
 }  // namespace headrace::cli

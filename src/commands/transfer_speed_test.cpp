@@ -18,12 +18,5 @@ TEST(TransferSpeed, OverTheLastSeconds) {
   EXPECT_EQ(speed.bytes_per_s(), 0) << "it begins anew";
 }
 
-TEST(TransferSpeed, Times) {
-  EXPECT_EQ(TimeText(0.4), "0 s");
-  EXPECT_EQ(TimeText(200), "3 min 20 s");
-  EXPECT_EQ(TimeText(7500), "2 h 5 min");
-  EXPECT_EQ(TimeText(1e30), "99 h 0 min");
-}
-
 }  // namespace
 }  // namespace headrace::cli

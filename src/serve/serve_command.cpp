@@ -45,6 +45,8 @@ Examples:
 Programs use http://127.0.0.1:8080/v1 as an OpenAI-compatible API; the page is at http://127.0.0.1:8080.
 Programs of Ollama need OLLAMA_HOST=127.0.0.1:8080 (or --port 11434 here), those of LM Studio's REST API
 http://127.0.0.1:8080/api/v0 (or --port 1234). A MODEL without --models-dir answers whatever name a request gives.
+`headrace ps`, `load`, `unload`, `chat` and `stop` ask a running server. It stays in the foreground: systemd starts it at each login and
+keeps it running (systemctl --user enable --now headrace).
 docs/server.md describes the rest. --ram is for all models together. --weights-ram and --flash-mode count for models that
 have no configuration of their own; one that was given with POST /api/v1/models/load is remembered in ~/.config/headrace/models.json.
 )";

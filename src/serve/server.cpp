@@ -39,7 +39,7 @@ class Server {
         stats_(manager_),
         ollama_(loop_.get_executor(), settings, manager_),
         lm_studio_(settings, manager_),
-        dispatcher_(manager_, models_, stats_, ollama_, lm_studio_),
+        dispatcher_(manager_, models_, stats_, ollama_, lm_studio_, Stop),
         listener_(loop_.get_executor(), rules_) {}
 
   Status Run() {
@@ -74,6 +74,11 @@ class Server {
  private:
   static std::vector<std::string> Files(const Settings& settings) {
     return settings.model_file.empty() ? std::vector<std::string>() : std::vector{settings.model_file};
+  }
+
+  // As the signals do that WaitForSignal waits for.
+  static void Stop(bool now) {
+    for (int i = 0; i < (now ? 2 : 1); ++i) std::raise(SIGTERM);
   }
 
   Task<> Handle(Exchange& exchange) {

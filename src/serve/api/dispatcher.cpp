@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "http/json_fields.h"
 #include "http/web_files.h"
 #include "serve/api/endpoints.h"
 #include "serve/api/plain_form.h"
@@ -21,12 +22,14 @@ constexpr std::string_view kLoad = "/api/v1/models/load";
 constexpr std::string_view kUnload = "/api/v1/models/unload";
 constexpr std::string_view kFlashStats = "/api/v1/flash/stats";
 
+constexpr std::string_view kStop = "/api/v1/stop";
+
 constexpr const char* kReading = "GET, HEAD";
 
 // What a path of our own takes, null for the others.
 const char* OwnMethod(std::string_view path) {
   if (path == kModels || path == kEstimate || path == kFlashStats) return kReading;
-  return path == kLoad || path == kUnload ? "POST" : nullptr;
+  return path == kLoad || path == kUnload || path == kStop ? "POST" : nullptr;
 }
 
 // Not inside the coroutines: GCC 12 cannot compile lists in braces there, and destroys twice what ?: makes in the
@@ -84,10 +87,26 @@ Task<bool> Dispatcher::HandleOwn(Exchange& exchange) {
     co_await models_.Load(exchange);
   } else if (path == kUnload) {
     co_await models_.Unload(exchange);
+  } else if (path == kStop) {
+    co_await Stop(exchange);
   } else {
     co_await stats_.FlashStats(exchange);
   }
   co_return true;
+}
+
+Task<> Dispatcher::Stop(Exchange& exchange) {
+  const std::string& text = exchange.request().body;
+  const auto body = ObjectOf(text.empty() ? "{}" : text);
+  const auto now = body.ok() ? FlagField(*body, "now", false) : Result<bool>(body.status());
+  if (!now.ok()) {
+    co_await exchange.Send(ErrorReply(now.status()));
+    co_return;
+  }
+  Json answer;
+  answer["state"] = "stopping";
+  co_await exchange.Send(JsonReply(answer));
+  stop_(*now);
 }
 
 Task<> Dispatcher::OpenAiModels(Exchange& exchange, std::string name) {

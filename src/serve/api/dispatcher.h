@@ -1,6 +1,9 @@
 // Finds who answers a request: the page, our own API, another one that we speak, or a model.
 #pragma once
 
+#include <functional>
+#include <utility>
+
 #include "http/exchange.h"
 #include "serve/api/lmstudio_api.h"
 #include "serve/api/models_api.h"
@@ -10,11 +13,17 @@
 
 namespace headrace::serve {
 
-// All arguments outlive it.
+// All arguments outlive it. `stop` ends the server, `now` or when its requests have finished.
 class Dispatcher {
  public:
-  Dispatcher(ModelManager& manager, ModelsApi& models, StatsApi& stats, OllamaApi& ollama, LmStudioApi& lm_studio)
-      : manager_(manager), models_(models), stats_(stats), ollama_(ollama), lm_studio_(lm_studio) {}
+  Dispatcher(ModelManager& manager, ModelsApi& models, StatsApi& stats, OllamaApi& ollama, LmStudioApi& lm_studio,
+             std::function<void(bool now)> stop)
+      : manager_(manager),
+        models_(models),
+        stats_(stats),
+        ollama_(ollama),
+        lm_studio_(lm_studio),
+        stop_(std::move(stop)) {}
 
   Task<> Handle(Exchange& exchange);
 
@@ -26,6 +35,7 @@ class Dispatcher {
   Task<Result<std::string>> ModelFor(Exchange& exchange);
   // Without loading it. Errors: kNotFound, kCancelled.
   Result<Lease> LeaseLoaded(const std::string& id) const;
+  Task<> Stop(Exchange& exchange);
   Task<> OpenAiModels(Exchange& exchange, std::string name);
 
   ModelManager& manager_;
@@ -33,6 +43,7 @@ class Dispatcher {
   StatsApi& stats_;
   OllamaApi& ollama_;
   LmStudioApi& lm_studio_;
+  const std::function<void(bool)> stop_;
 };
 
 }  // namespace headrace::serve
