@@ -125,18 +125,18 @@ const char* ToString(SpeculationKind kind) {
 void AddSpeculationOptions(CLI::App& command, SpeculationOptions& options) {
   TakesModel(command.add_option("--draft", options.draft,
                                 "Draft model: GGUF file of a small model with the same vocabulary. It stays in memory, "
-                                "within --ram, and proposes the tokens "
-                                "that a pass over the streamed weights judges together"))
+                                "within --ram, and proposes tokens. One pass over the streamed weights judges them "
+                                "together"))
       ->type_name("MODEL");
   command
       .add_option("--speculate", options.mode,
-                  "Speculative decoding: auto uses --draft when given, else while weights stream the model's own draft "
-                  "head, or what followed the "
-                  "same words before, on also where that is not expected to pay, off never (default auto)")
+                  "Speculative decoding: auto uses --draft if given; else, while weights stream, the model's own draft "
+                  "head or repeated text. on drafts even if that is not expected to pay, off never drafts (default "
+                  "auto)")
       ->type_name("auto|on|off");
   command
       .add_option("--draft-tokens", options.draft_tokens,
-                  "Length of every draft (default: from measured costs and what earlier runs saw accepted)")
+                  "Length of every draft (default: chosen from measured costs and what earlier runs saw accepted)")
       ->type_name("N")
       ->check(CLI::Range(uint64_t{1}, kMostDraftTokens));
 }
