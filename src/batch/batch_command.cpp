@@ -55,7 +55,7 @@ Status CheckOptions(BatchOptions& options) {
   }
   if (options.results == "-")
     return Status(Code::kInvalidArgument,
-                  "results need a file, so that an interrupted batch can go on; name one with -o");
+                  "results need a file, so that an interrupted batch can continue; name one with -o");
   return CheckRest(options.rest);
 }
 
@@ -83,19 +83,18 @@ Result<std::vector<Part>> WriteProblems(const RequestFile& requests, ResultFile&
 void SayEnd(const BatchOptions& options, const Tally& tally) {
   Say(fmt::format("{}; the results are in {}", SummaryText(tally), options.results));
   if (tally.cut_off > 0) {
-    Say(fmt::format("{} answers were ended by the context, not by the model; give a longer one with -c",
+    Say(fmt::format("the context cut off {} answers before the model ended them; give a longer one with -c",
                     tally.cut_off));
   }
-  if (tally.failed > 0)
-    Say(fmt::format("{} results are errors; --retry-errors does those requests once more", tally.failed));
+  if (tally.failed > 0) Say(fmt::format("{} results are errors; --retry-errors repeats those requests", tally.failed));
 }
 
 // How far it came and how it goes on, in the line that says what went wrong.
 int Stopped(const BatchOptions& options, const PartEnd& end, const Tally& tally) {
   const int status = end.signal != 0 ? cli::kExitSignal + end.signal : cli::kExitFailure;
   const uint64_t done = tally.earlier + tally.done;
-  if (done == 0) return cli::Fail(fmt::format("{}; no request has its result yet", end.status.message()), status);
-  return cli::Fail(fmt::format("{}; {} of {} requests have their result in {}: the same command does the rest",
+  if (done == 0) return cli::Fail(fmt::format("{}; no request has a result yet", end.status.message()), status);
+  return cli::Fail(fmt::format("{}; {} of {} requests have a result in {}: the same command answers the rest",
                                end.status.message(), done, tally.requests, options.results),
                    status);
 }
@@ -200,8 +199,7 @@ void AddBatchCommand(CLI::App& app, cli::CommandLine& line) {
   command->add_option("-t,--threads", options->threads, "Threads (default: llama.cpp's)")
       ->type_name("N")
       ->check(CLI::Range(int64_t{-1}, int64_t{65536}));
-  command->add_flag("--no-modelfile", options->no_modelfile,
-                    "Ignore a Modelfile beside the model (docs/modelfile.md)");
+  command->add_flag("--no-modelfile", options->no_modelfile, "Ignore a Modelfile beside the model (docs/modelfile.md)");
   cli::AddFlashOptions(*command, options->flash);
   cli::AddEngineOption(*command, options->engine);
   cli::ShowFirst(*command, {"output", "ram", "vram", "predict", "ctx-size"});

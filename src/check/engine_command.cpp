@@ -79,7 +79,7 @@ int EngineCheck(const std::string& option) {
                         return result.outcome == Outcome::kDiffers;
                       });
   if (const Status kept = proved ? cli::StoreVerdict(engine->engine, engine->library, verdict) : Status(); !kept.ok()) {
-    Say("the verdict is not kept for later: " + kept.message());
+    Say("headrace could not keep the verdict: " + kept.message());
   }
   const std::string what = fmt::format("llama.cpp {} in {}", cli::QueryVersion(engine->engine), engine->engine.bin_dir);
   if (!verdict.same) return Fail(fmt::format("{}: {}", what, verdict.text), cli::kExitFailure);
@@ -117,8 +117,8 @@ void AddEngineCommand(CLI::App& app, cli::CommandLine& line) {
   command->require_subcommand(0, 1);
   const auto engine = std::make_shared<std::string>();
   cli::AddEngineOption(*command, *engine);
-  CLI::App* status =
-      command->add_subcommand("status", "Show which llama.cpp headrace uses, where it is, and its version (the default)");
+  CLI::App* status = command->add_subcommand(
+      "status", "Show which llama.cpp headrace uses, where it is, and its version (the default)");
   const auto status_engine = std::make_shared<std::string>();
   cli::AddEngineOption(*status, *status_engine);
   CLI::App* install = command->add_subcommand("install", "Install Debian's llama.cpp for this user, without root");

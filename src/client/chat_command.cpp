@@ -162,7 +162,7 @@ Result<std::string> ReadStandardInput() {
 int Converse(ServerClient& client, const ChatOptions& options) {
   // Before anybody has typed much.
   if (const auto there = client.Get("/health"); !there.ok()) return cli::Fail(there.status());
-  Say(fmt::format("{}; /clear begins anew, Ctrl-C stops an answer, Ctrl-D ends", client.address().url));
+  Say(fmt::format("{}; /clear starts a new conversation, Ctrl-C stops an answer, Ctrl-D ends", client.address().url));
   Conversation conversation(client, options);
   while (true) {
     const auto message = ReadMessage();

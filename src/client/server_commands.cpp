@@ -178,7 +178,7 @@ Status Stop(ServerClient& client, const StopOptions& options) {
   const auto answer = client.Post("/api/v1/stop", {{"now", options.now}});
   if (!answer.ok()) return answer.status();
   cli::ProgressLine progress;
-  progress.Show("waiting for the server's requests to finish; Ctrl-C leaves it to it");
+  progress.Show("waiting for the server's requests to finish; after Ctrl-C the server still ends");
   while (client.go_on() && client.Get("/health").ok()) std::this_thread::sleep_for(std::chrono::milliseconds(200));
   progress.Show("");
   if (!client.go_on()) return {};

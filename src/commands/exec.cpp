@@ -149,7 +149,8 @@ Status LetLibraryDecide(const Launchee& launchee, const MemoryLimits& limits, La
           : Result<std::vector<std::string>>(std::vector<std::string>());
   if (!settled.ok()) return settled.status();
   Say(fmt::format(
-      "{}: {}, so what it will allocate is not foretold, only measured: weights that do not fit stream within {}",
+      "{}: {}, so headrace cannot predict what it will allocate and only measures it; weights that do not fit stream "
+      "within {}",
       std::filesystem::path(launch.program).filename().string(), launchee.source.unknown, DescribeLimit(limits)));
   for (const std::string& line : *settled) Say(line);
   return {};
@@ -248,9 +249,10 @@ Result<bool> Settle(Launchee& launchee, const Engine& simulator, const FlashOpti
     source.unknown = fmt::format("its downloaded model cannot be read yet ({})", model.status().message());
   }
   if (vram.named())
-    Say(fmt::format(
-        "{} is left out: only what llama.cpp's own programs do with a model that is here is chosen; give them -ngl",
-        vram.origin));
+    Say(
+        fmt::format("{} is ignored: headrace chooses devices only for llama.cpp's own programs, and for a model that "
+                    "is on this machine; give the program -ngl",
+                    vram.origin));
   if (config.flash_mode != FlashMode::kOff && !source.unknown.empty()) {
     HEADRACE_RETURN_IF_ERROR(LetLibraryDecide(launchee, limits, launch, config));
     return true;

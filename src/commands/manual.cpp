@@ -140,7 +140,8 @@ void AddManualCommand(CLI::App& app, CommandLine& line) {
     std::string folder;
   };
   const auto wishes = std::make_shared<Wishes>();
-  command->add_option("command", wishes->command, "The command whose page to print (default: the page of headrace itself)")
+  command
+      ->add_option("command", wishes->command, "The command whose page to print (default: the page of headrace itself)")
       ->type_name("COMMAND");
   command->add_option("--all", wishes->folder, "Write all pages into this folder")->type_name("DIR");
   command->callback([wishes, &app, &line] {

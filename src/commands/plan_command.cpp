@@ -207,7 +207,8 @@ int Plan(PlanOptions options, const CommandLine& line) {
 }  // namespace
 
 void AddPlanCommand(CLI::App& app, CommandLine& line) {
-  CLI::App* command = app.add_subcommand("plan", "Predict what a model keeps in memory, what it streams, and how fast it runs");
+  CLI::App* command =
+      app.add_subcommand("plan", "Predict what a model keeps in memory, what it streams, and how fast it runs");
   command->footer(kPlanExamples);
   const auto options = std::make_shared<PlanOptions>();
   TakesModel(

@@ -109,12 +109,12 @@ int PullNow(PullOptions options) {
   const auto pulled = PullModel(options.request, getenv, "headrace/" HEADRACE_VERSION, events);
   display.Clear();
   if (const int signal = StopSignals::last(); signal != 0)
-    return Fail("stopped; the same command goes on where it stopped", kExitSignal + signal);
+    return Fail("stopped; the same command continues where it stopped", kExitSignal + signal);
   if (!pulled.ok()) return Fail(pulled.status());
   const std::string name = NameOf(pulled->path, getenv);
   const char* checked = pulled->was_there  ? "it was there already"
-                        : pulled->verified ? "its SHA-256 is right"
-                                           : "the server gave no SHA-256 to check it by";
+                        : pulled->verified ? "its SHA-256 is verified"
+                                           : "the server gave no SHA-256 to verify it";
   Say(fmt::format("{}, {}: {}; next: headrace run {}", name, FormatSize(pulled->bytes), checked, name));
   WriteOutput(pulled->path + "\n");
   return kExitOk;

@@ -71,7 +71,7 @@ class Pull {
     access_.origin = OriginOf(endpoint_);
     if (access_.origin.empty())
       return Status(Code::kInvalidArgument,
-                    fmt::format("HF_ENDPOINT is no http or https address; write one like {}", kHubAddress));
+                    fmt::format("HF_ENDPOINT is not an http or https address; write one like {}", kHubAddress));
     access_.token = ValueOf(getenv_, "HF_TOKEN");
     const bool plain =
         std::all_of(access_.token.begin(), access_.token.end(), [](char c) { return c > ' ' && c < 0x7f; });
@@ -103,7 +103,7 @@ class Pull {
         fetched = std::move(*probed);
         // The cache calls a file by its hash.
         if (fetched.sha256.empty())
-          return Status(Code::kUnsupported, fmt::format("{}: the hub gives no SHA-256 of it", fetched.url));
+          return Status(Code::kUnsupported, fmt::format("{}: the hub gives no SHA-256 for it", fetched.url));
       }
       fetched.path = (repository / "blobs" / fetched.sha256).string();
       files.push_back(std::move(fetched));

@@ -189,7 +189,7 @@ int Run(RunOptions options, bool has_prompt, const cli::CommandLine& line) {
   notes.insert(notes.end(), variables.lines.begin(), variables.lines.end());
   if (run.one_answer() && !run.use_chat_template) {
     if (!file->file.system.empty())
-      notes.push_back("SYSTEM is left out: a text that is continued without a chat template has no system prompt");
+      notes.push_back("SYSTEM is ignored: without a chat template there is no system prompt");
   } else {
     run.system_prompt = file->file.system;
   }
@@ -226,7 +226,8 @@ void AddRunCommand(CLI::App& app, cli::CommandLine& line) {
       ->excludes(modelfile);
   const CLI::Option* prompt =
       command->add_option("-p,--prompt,prompt", options->prompt, "Prompt: print one answer and end")->type_name("TEXT");
-  command->add_option("-f,--file", options->prompt_file, "Read the prompt from a file instead of -p; - is standard input")
+  command
+      ->add_option("-f,--file", options->prompt_file, "Read the prompt from a file instead of -p; - is standard input")
       ->type_name("FILE");
   command->add_flag("--raw", options->raw, "Continue the prompt's text, even if the model has a chat template");
   command

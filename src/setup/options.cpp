@@ -61,9 +61,10 @@ void AddFlashOptions(CLI::App& command, FlashOptions& options) {
           "the disk (also HEADRACE_VRAM)")
       ->type_name("SIZE|auto|off");
   command
-      .add_option("--flash-mode", options.flash_mode,
-                  "Flash weight streaming: auto streams a model that does not fit in --ram, on streams every model, off "
-                  "streams none (default auto)")
+      .add_option(
+          "--flash-mode", options.flash_mode,
+          "Flash weight streaming: auto streams a model that does not fit in --ram, on streams every model, off "
+          "streams none (default auto)")
       ->type_name("auto|on|off");
   command
       .add_option(
@@ -72,9 +73,10 @@ void AddFlashOptions(CLI::App& command, FlashOptions& options) {
           "takes the faster ones (default auto)")
       ->type_name("auto|plain|repack");
   command
-      .add_option("--kv-dir", options.kv_dir,
-                  "Folder on a disk for a KV cache that is larger than --kv-ram (default: the KV cache stays in memory; "
-                  "also HEADRACE_KV_DIR)")
+      .add_option(
+          "--kv-dir", options.kv_dir,
+          "Folder on a disk for a KV cache that is larger than --kv-ram (default: the KV cache stays in memory; "
+          "also HEADRACE_KV_DIR)")
       ->type_name("DIR");
   command
       .add_option(

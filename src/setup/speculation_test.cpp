@@ -166,7 +166,7 @@ TEST_F(ChooseSpeculationTest, TheEnginesBatchHoldsAllDrafts) {
   EXPECT_EQ(Choose().draft_tokens, 1u);
   input_.most_draft_tokens = 0;
   EXPECT_EQ(Choose().kind, SpeculationKind::kNone);
-  EXPECT_TRUE(Has(Choose().line, "holds no drafts")) << Choose().line;
+  EXPECT_TRUE(Has(Choose().line, "has no room for drafts")) << Choose().line;
 }
 
 TEST_F(ChooseSpeculationTest, AnEngineThatCannot) {

@@ -71,7 +71,7 @@ TEST_F(Batches, EveryLineHasItsResult) {
     if (result["custom_id"].is_null()) errors[result["id"]] = result["error"]["message"];
   }
   EXPECT_EQ(errors.size(), 4u);
-  EXPECT_TRUE(Has(errors["batch_req_2"], "line 2 was left out: it is no JSON")) << errors["batch_req_2"];
+  EXPECT_TRUE(Has(errors["batch_req_2"], "line 2 was skipped: it is not JSON")) << errors["batch_req_2"];
   EXPECT_TRUE(Has(errors["batch_req_4"], "is that of line 1")) << errors["batch_req_4"];
   // Nothing is left to do: the engine is not needed any more.
   const std::string before = ResultsText();
@@ -137,7 +137,7 @@ TEST_F(Batches, WrongUseIsSaidBeforeAnythingStarts) {
   ExpectError({"batch", Model(), "/nowhere.jsonl"}, 2, "/nowhere.jsonl: cannot open");
   ExpectError({"batch", Model(), tree_.Path("")}, 2, "is a folder");
   ExpectError({"batch", Model(), requests, "-o", requests}, 2, "holds the requests");
-  ExpectError({"batch", Model(), requests, "-o", "/dev/null"}, 2, "no regular file");
+  ExpectError({"batch", Model(), requests, "-o", "/dev/null"}, 2, "not a regular file");
   ExpectError({"batch", Model(), requests, "-o", "/nowhere/results.jsonl"}, 2, "cannot open");
   ExpectError({"batch", Model(), requests, "--overwrite", "--retry-errors"}, 2, "contradict");
   ExpectError({"batch", Model(), requests, "--", "-np", "4"}, 2, "-np after -- is headrace's to set");
