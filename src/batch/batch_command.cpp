@@ -29,7 +29,7 @@ Examples:
   headrace batch model.gguf requests.jsonl -o answers.jsonl    after an interruption, the same command answers the rest
   headrace batch model.gguf requests.jsonl --retry-errors      repeats the requests whose result is an error
   headrace batch model.gguf requests.jsonl -n 200 --slots 32   answers of at most 200 tokens, 32 at a time
-  headrace batch model.gguf requests.jsonl --ram 16G --vram 8G     and 8 GiB of a graphics card
+  headrace batch model.gguf requests.jsonl --ram 16G --vram 8G     with 8 GiB of a graphics card
   cat requests.jsonl | headrace batch model.gguf - -o answers.jsonl
   headrace batch model.gguf requests.jsonl -- --temp 0 --cache-type-k q8_0      options of llama-server
 

@@ -27,14 +27,14 @@ using cli::TextTable;
 
 constexpr const char* kEngineExamples = R"(
 Examples:
-  headrace engine                      shows which llama.cpp headrace uses, where it is, its version
-  headrace engine install              installs Debian's into ~/.local/share/headrace/engine, without root
+  headrace engine                      which llama.cpp headrace uses, and where
+  headrace engine install              installs Debian's llama.cpp, without root
   headrace engine install --force      installs again, even if one is there
-  headrace engine check                runs two small models with streamed weights and without, and compares
+  headrace engine check                compares two models, streamed and not
   headrace engine check --engine DIR   checks another llama.cpp
 
-headrace looks for llama.cpp in this order: --engine or HEADRACE_ENGINE, ~/.local/share/headrace/engine, the build tree that
-headrace runs from, PATH.
+headrace looks for llama.cpp in this order: --engine or HEADRACE_ENGINE, ~/.local/share/headrace/engine (where
+`headrace engine install` installs it), the build tree that headrace runs from, PATH.
 )";
 
 int EngineStatus(const std::string& option) {

@@ -31,7 +31,7 @@ constexpr const char* kBenchExamples = R"(
 Examples:
   headrace bench model.gguf --ram 4G
   headrace bench model.gguf --ram 4G --prompt 2048 --decode 64 --repetitions 5
-  headrace bench model.gguf --ram 8G --vram 8G        and 8 GiB of a graphics card
+  headrace bench model.gguf --ram 8G --vram 8G        with 8 GiB of a graphics card
   headrace bench model.gguf --flash-mode off          stock llama.cpp, for comparison
   headrace bench model.gguf --ram 4G --json -- -b 1024 -ub 1024
 

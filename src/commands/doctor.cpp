@@ -28,8 +28,8 @@ namespace {
 
 constexpr const char* kDoctorExamples = R"(
 Examples:
-  headrace doctor                       checks the disk of the current folder with a temporary file of 256 MiB
-  headrace doctor model.gguf            checks the disk of the model by reading the model
+  headrace doctor                       the disk of this folder, with a file of 256 MiB
+  headrace doctor model.gguf            the disk of the model, by reading the model
   headrace doctor /data/models --json
 
 Each line has a verdict: good, note (it works, but could be better), or bad (streaming will not work or makes no sense).

@@ -30,11 +30,11 @@ namespace {
 
 constexpr const char* kPlanExamples = R"(
 Examples:
-  headrace plan model.gguf                     for nine tenths of the available memory
-  headrace plan model.gguf --ram 8G            for 8 GiB for the whole process
+  headrace plan model.gguf                     with nine tenths of the available memory
+  headrace plan model.gguf --ram 8G            with 8 GiB for the whole process
   headrace plan model.gguf --ram 8G -c 32768 -- -ctk q8_0 -ctv q8_0      another context, a quantized KV cache
   headrace plan model.gguf --ram 8G --draft small.gguf                   what a draft model would gain
-  headrace plan model.gguf --ram 8G --vram 8G   and 8 GiB of a graphics card
+  headrace plan model.gguf --ram 8G --vram 8G   with 8 GiB of a graphics card
   headrace plan model.gguf --ram 8G --json     for programs: sizes in bytes
 
 While weights stream, a pass costs nearly the same for several tokens as for one. Speculative decoding uses that. A table

@@ -23,7 +23,7 @@ namespace {
 
 constexpr const char* kExamples = R"(
 Examples:
-  headrace list                                the models on this machine, for nine tenths of the available memory
+  headrace list                                the models on this machine, with nine tenths of the available memory
   headrace list --ram 8G                       with 8 GiB for the whole process
   headrace list --models-dir ~/models          the models of that folder, too
   headrace list --json                         for programs: sizes in bytes

@@ -140,7 +140,7 @@ TEST_F(Batches, WrongUseIsSaidBeforeAnythingStarts) {
   ExpectError({"batch", Model(), requests, "-o", "/dev/null"}, 2, "not a regular file");
   ExpectError({"batch", Model(), requests, "-o", "/nowhere/results.jsonl"}, 2, "cannot open");
   ExpectError({"batch", Model(), requests, "--overwrite", "--retry-errors"}, 2, "contradict");
-  ExpectError({"batch", Model(), requests, "--", "-np", "4"}, 2, "-np after -- is headrace's to set");
+  ExpectError({"batch", Model(), requests, "--", "-np", "4"}, 2, "headrace sets -np itself");
   ExpectError({"batch", "/nowhere.gguf", requests}, 2, "/nowhere.gguf");
   ExpectError({"batch", Model(), requests, "--engine", "/nowhere"}, 127, "/nowhere");
   tree_.File("results.jsonl", R"({"id":"batch_req_1","custom_id":"of another","response":null,"error":null})"
