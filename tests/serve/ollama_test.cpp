@@ -180,8 +180,8 @@ class OllamaPull : public OllamaApi {
     Configure(0);
     hub_ = std::make_unique<cli::RunningCommand>(
         std::vector<std::string>{"/usr/bin/env", "python3",
-                                 std::string(HEADRACE_SOURCE_DIR) + "/tests/cli/hub_server.py", tree_.Path("hub.json"),
-                                 tree_.Path("log")},
+                                 std::string(HEADRACE_SOURCE_DIR) + "/tests/support/hub_server.py",
+                                 tree_.Path("hub.json"), tree_.Path("log")},
         std::map<std::string, std::string>());
     ASSERT_TRUE(hub_->WaitForOutput("."));
     std::istringstream words(hub_->output());
