@@ -209,6 +209,10 @@ Task<bool> Connection::ReadRequest(Request& request) {
   if (error == http::error::bad_version && !NamesHttp(buffer_)) error = http::error::bad_method;
   if (error) {
     auto reply = AnswerTo(error, late, rules_.body_bytes);
+    if (error == http::error::body_limit) {
+      FillHead(parser, request);
+      if (ParseTarget(request)) TakePrefix(request, rules_.prefix);
+    }
     if (reply && parser.got_some()) co_await Refuse(std::move(request), std::move(*reply));
     co_return false;
   }

@@ -39,7 +39,7 @@ class Server {
         store_(settings.config_path),
         manager_(loop_.get_executor(), worker_, settings, library_, store_, socket_folder),
         models_(loop_.get_executor(), worker_, settings, store_, manager_),
-        stats_(manager_),
+        stats_(manager_, requests_),
         ollama_(loop_.get_executor(), settings, manager_),
         lm_studio_(settings, manager_),
         dispatcher_(manager_, models_, stats_, ollama_, lm_studio_),
@@ -58,7 +58,11 @@ class Server {
     rules_.shape = [](const Request& request, Reply reply) {
       return reply.status < 400 ? std::move(reply) : ErrorInShape(ShapeOf(request.path), std::move(reply));
     };
-    rules_.note_end = [this](const RequestRecord& record) { log_.Write(record); };
+    rules_.note_begin = [this] { requests_.NoteBegin(); };
+    rules_.note_end = [this](const RequestRecord& record) {
+      requests_.NoteEnd(record, Clock::now());
+      log_.Write(record);
+    };
     rules_.handle = [this](Exchange& exchange) { return Handle(exchange); };
     listener_.Begin(RaiseDescriptorLimit(kDescriptorsWanted));
     manager_.Begin();
@@ -156,6 +160,7 @@ class Server {
   ConnectionRules rules_;
   ModelManager manager_;
   ModelsApi models_;
+  RequestMetrics requests_;
   StatsApi stats_;
   OllamaApi ollama_;
   LmStudioApi lm_studio_;

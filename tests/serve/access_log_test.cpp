@@ -43,13 +43,14 @@ TEST_F(AccessLogTest, SaysWhatEachRequestWas) {
   EXPECT_EQ(Get("/nothing?api_key=hidden").status, 404);
   for (const std::string path : {"/%ff\"", "/\xff\xfe", "no path"}) Ask("GET", path);
   HttpClient leaves(port_);
-  ASSERT_TRUE(leaves.Send("POST", "/completion",
-                          Json{{"model", kDense}, {"prompt", "It"}, {"n_predict", 1500}, {"stream", true},
-                               {"ignore_eos", true}}.dump()));
+  ASSERT_TRUE(leaves.Send(
+      "POST", "/completion",
+      Json{{"model", kDense}, {"prompt", "It"}, {"n_predict", 1500}, {"stream", true}, {"ignore_eos", true}}.dump()));
+  ASSERT_EQ(leaves.ReadHead().status, 200);
   ASSERT_TRUE(leaves.ReadUntil("content"));
   leaves.Close();
-  const Json completed = LineOf(log_, "/v1/completions").is_null() ? LineOf(log_, "/completion")
-                                                                   : LineOf(log_, "/v1/completions");
+  const Json completed =
+      LineOf(log_, "/v1/completions").is_null() ? LineOf(log_, "/completion") : LineOf(log_, "/v1/completions");
   EXPECT_EQ(completed["status"], 200) << completed;
   EXPECT_EQ(completed["method"], "POST");
   EXPECT_EQ(completed["remote"], "127.0.0.1");
@@ -97,11 +98,13 @@ TEST_F(AccessLogTest, HangupOpensTheLogAgainAndReadsTheKeys) {
   EXPECT_EQ(StatusWithKey("fixed"), 200);
   EXPECT_FALSE(LineOf(log_, "/v1/models").is_null()) << "the new file";
   std::ofstream(keys) << "# nothing\n";
+  std::filesystem::rename(log_, log_ + ".2");
   server_->SignalCommand(SIGHUP);
-  EXPECT_TRUE(Eventually([&] { return Has(server_->err(), "the keys from before stay"); }));
+  ASSERT_TRUE(Eventually([&] { return std::filesystem::exists(log_); }));
   EXPECT_EQ(StatusWithKey("second"), 200);
   const auto outcome = EndServer();
   EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_TRUE(Has(outcome.err, "the keys from before stay")) << outcome.err;
   // Standard error is no terminal here.
   EXPECT_TRUE(Has(outcome.err, "Z headrace: SIGHUP: the access log is opened again")) << outcome.err;
 }
@@ -111,7 +114,8 @@ TEST_F(AccessLogTest, RefusalsHaveTheShapeOfTheirApi) {
   ASSERT_TRUE(StartServer({"--models-dir", Models(), "--api-key", "k", "--max-body", "1000"}));
   const HttpHeaders key = {{"Authorization", "Bearer k"}};
   const std::string large(2000, 'x');
-  for (const auto& [answer, status] : {std::pair{Post("/api/chat", {}), 401}, {Ask("POST", "/api/chat", large, key), 413},
+  for (const auto& [answer, status] : {std::pair{Post("/api/chat", {}), 401},
+                                       {Ask("POST", "/api/chat", large, key), 413},
                                        {Ask("POST", "/api/nothing", "{}", key), 404},
                                        {Ask("PUT", "/api/nothing", "{}", key), 405}}) {
     EXPECT_EQ(answer.status, status) << answer.text;

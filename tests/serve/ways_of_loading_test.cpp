@@ -117,7 +117,8 @@ TEST_F(WaysOfLoading, EmbeddingsAsLongAsTheContext) {
     EXPECT_EQ(answer.body["data"][0]["embedding"].size(), 512u);
     vectors.push_back(answer.body["data"][0]["embedding"].get<std::vector<double>>());
   }
-  for (size_t i = 0; i < vectors[0].size(); ++i) EXPECT_NEAR(vectors[0][i], vectors[1][i], 1e-3) << "llama-server's own";
+  for (size_t i = 0; i < vectors[0].size(); ++i)
+    EXPECT_NEAR(vectors[0][i], vectors[1][i], 1e-3) << "llama-server's own";
   // Such wide passes are in the plan.
   const auto compute = [&](const char* context) {
     return Get(std::string("/api/v1/models/estimate?model=") + kDense + "&embedding=true&context_length=" + context)
