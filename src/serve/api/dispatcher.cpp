@@ -34,6 +34,9 @@ const char* OwnMethod(std::string_view path) {
 
 // Not inside the coroutines: GCC 12 cannot compile lists in braces there, and destroys twice what ?: makes in the
 // arguments of a co_await.
+Reply NoSuchPath(const std::string& path) {
+  return ErrorReply(404, fmt::format("there is no {}; docs/server.md lists what there is", path));
+}
 Reply HealthReply() { return JsonReply({{"status", "ok"}}); }
 
 }  // namespace
@@ -61,7 +64,9 @@ Task<bool> Dispatcher::HandleOwn(Exchange& exchange) {
              metrics = path == "/metrics" && request.Query("model").empty();
   const bool models = path == "/v1/models" || path == "/models";
   if (!reads && request.method != "POST") {
-    co_await exchange.Send(WrongMethodReply(request.method, right != nullptr ? right : "GET, HEAD, POST"));
+    const char* methods = right != nullptr ? right : "GET, HEAD, POST";
+    Reply refusal = ErrorInShape(ShapeOf(path), WrongMethodReply(request.method, methods));
+    co_await exchange.Send(std::move(refusal));
   } else if (!reads && (file != nullptr || health || metrics || models || path.starts_with(kOneModel))) {
     co_await exchange.Send(WrongMethodReply(request.method, kReading));
   } else if (file != nullptr) {
@@ -75,8 +80,9 @@ Task<bool> Dispatcher::HandleOwn(Exchange& exchange) {
   } else if (path.starts_with(kOneModel)) {
     co_await OpenAiModels(exchange, path.substr(kOneModel.size()));
   } else if (right == nullptr) {
-    if (!path.starts_with("/api/v1/")) co_return false;
-    co_await exchange.Send(ErrorReply(404, fmt::format("there is no {}; docs/server.md lists what there is", path)));
+    if (!path.starts_with("/api/")) co_return false;
+    Reply refusal = ErrorInShape(ShapeOf(path), NoSuchPath(path));
+    co_await exchange.Send(std::move(refusal));
   } else if (reads != (std::string_view(right) == kReading)) {
     co_await exchange.Send(WrongMethodReply(request.method, right));
   } else if (path == kModels) {

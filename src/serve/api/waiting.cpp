@@ -91,7 +91,9 @@ Waiting::Waiting(Exchange& exchange, WaitingLine& line, std::string model, Strea
     : exchange_(exchange),
       wish_(wish),
       news_(std::move(news)),
-      waiter_(line, std::move(model), [&exchange] { return exchange.gone(); }) {}
+      waiter_(line, std::move(model), [&exchange] { return exchange.gone(); }) {
+  exchange.record().model = waiter_.model();
+}
 
 void Waiting::Begin() {
   over_ = false;
