@@ -87,8 +87,14 @@ async function add(files) {
 
 function draw() {
   $('attached').replaceChildren(...waiting.map((attachment) => el('li', {}, el('span', {}, attachment.name), el('span', { class: 'soft' }, attachment.tokens ?? '…'),
-    el('button', { type: 'button', class: 'quiet', 'aria-label': `Remove ${attachment.name}`, onclick: () => { waiting = waiting.filter((other) => other !== attachment); draw(); } }, '×'))));
+    el('button', { type: 'button', class: 'quiet', 'aria-label': `Remove ${attachment.name}`, onclick: () => remove(attachment) }, '×'))));
   hooks.changed();
+}
+
+function remove(attachment) {
+  waiting = waiting.filter((other) => other !== attachment);
+  draw();
+  ($('attached').querySelector('button') ?? $('attach')).focus();
 }
 
 // `model()` is the one that is chosen, `changed()` is told, `say(text, wrong)` shows a line.

@@ -67,6 +67,7 @@ function edit(message, content) {
   tree.add(conversation, message.parent, { role, content, ...(model ? { model } : {}), ...(files ? { attachments: files } : {}) });
   drawThread();
   keep();
+  $('prompt').focus();
   if (role === 'user') answer();
 }
 
@@ -74,15 +75,20 @@ function choose(message) {
   if (running) { say('Stop the answer first.'); return; }
   tree.choose(conversation, message);
   drawThread();
+  $('thread').querySelector(`[data-id="${CSS.escape(message.id)}"] .turner button:not(:disabled)`)?.focus();
   keep();
   buttons();
 }
 
+// What is used and then cannot be used any more hands the focus on.
 function buttons() {
+  const held = document.activeElement;
   $('stop').hidden = running === null;
   $('send').hidden = running !== null;
   $('send').disabled = ($('prompt').value.trim() === '' && attachments.empty()) || !$('chat-model').value;
   $('regenerate').disabled = running !== null || !conversation.messages.some(({ role }) => role === 'user');
+  if (running && (held === $('send') || held === $('regenerate'))) $('stop').focus();
+  if (!running && held === $('stop')) $('prompt').focus();
 }
 
 async function answer() {

@@ -42,6 +42,7 @@ export function ask({ title, text, yes = 'OK', secret = false, value = null }) {
   // No submit button: Enter in the field means yes.
   $('ask-no').onclick = () => dialog.close('');
   dialog.showModal();
+  if (typed) input.select();
   return new Promise((resolve) => {
     dialog.addEventListener('close', () => resolve(dialog.returnValue !== 'yes' ? null : typed ? input.value.trim() : true), { once: true });
   });

@@ -43,6 +43,10 @@ TEST_F(Page, ShowsAnswersAndKeepsConversations) {
   Use("page_conversations_client.mjs", {"--models-dir", Models(), "--kernels", "plain", "--", "-no-kvu"});
 }
 
+TEST_F(Page, SuitsKeyboardsScreenReadersAndScreensOfAnySize) {
+  Use("page_access_client.mjs", {"--models-dir", Models(), "--kernels", "plain"});
+}
+
 TEST_F(Page, PutsAModelOnADevice) {
   const auto device = headrace::testing::VulkanDevice();
   HEADRACE_NEEDS(device);
