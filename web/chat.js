@@ -83,6 +83,7 @@ function choose(message) {
 // What is used and then cannot be used any more hands the focus on.
 function buttons() {
   const held = document.activeElement;
+  $('attach').title = attachments.kinds();
   $('stop').hidden = running === null;
   $('send').hidden = running !== null;
   $('send').disabled = ($('prompt').value.trim() === '' && attachments.empty()) || !$('chat-model').value;
@@ -108,8 +109,8 @@ async function answer() {
   let wrong = false;
   let frame = null;
   try {
-    if (state.find(model)?.state !== 'loaded') await load(model);
     attachments.check(messages, state.find(model));
+    if (state.find(model)?.state !== 'loaded') await load(model);
     if (!abort.signal.aborted) {
       const changed = () => { const scroll = follow(); view.draw(false); scroll(); };
       const soon = () => { frame ??= requestAnimationFrame(() => { frame = null; changed(); }); };

@@ -47,6 +47,7 @@ TEST_F(ModelLibraryTest, NamesAndKinds) {
   for (const char* name : {"", ".", "..", "../other/z", "x/../a", "/etc/passwd", "m/a"})
     EXPECT_FALSE(library.Find(name).ok()) << name;
   EXPECT_EQ(library.ProjectorBeside(*library.Find("x/b")), tree_.Path("m/x/eye.gguf"));
+  for (const ModelEntry& entry : library.Scan()) EXPECT_EQ(!entry.projector.empty(), entry.id == "x/b") << entry.id;
   EXPECT_EQ(library.ProjectorBeside(*library.Find("y/b")), "");
   EXPECT_EQ(library.ProjectorBeside(*library.Find("a")), "");
 }
