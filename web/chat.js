@@ -205,6 +205,7 @@ export function start() {
   attachments.start({ model: () => state.find($('chat-model').value), changed: buttons, say });
   state.on('models', showModels);
   state.on('progress', ({ model, text }) => { if (running && model === $('chat-model').value) say(text === null ? '' : `${model}: ${text}`); });
+  $('chat-model').addEventListener('change', buttons);
   $('composer').addEventListener('submit', (event) => { event.preventDefault(); send(); });
   $('prompt').addEventListener('input', grow);
   $('prompt').addEventListener('keydown', (event) => {
