@@ -47,9 +47,20 @@ TEST_F(ModelLibraryTest, NamesAndKinds) {
   for (const char* name : {"", ".", "..", "../other/z", "x/../a", "/etc/passwd", "m/a"})
     EXPECT_FALSE(library.Find(name).ok()) << name;
   EXPECT_EQ(library.ProjectorBeside(*library.Find("x/b")), tree_.Path("m/x/eye.gguf"));
-  for (const ModelEntry& entry : library.Scan()) EXPECT_EQ(!entry.projector.empty(), entry.id == "x/b") << entry.id;
   EXPECT_EQ(library.ProjectorBeside(*library.Find("y/b")), "");
   EXPECT_EQ(library.ProjectorBeside(*library.Find("a")), "");
+}
+
+TEST_F(ModelLibraryTest, AProjectorBelongsToTheModelsOfItsOwnFolder) {
+  const auto eye = GgufBuilder().Text("general.architecture", "clip");
+  for (const char* model : {"m/a.gguf", "m/one/b.gguf", "m/one/c.gguf", "m/two/d.gguf"}) Write(model);
+  for (const char* projector : {"m/eye.gguf", "m/one/eye.gguf", "m/two/eye.gguf", "m/two/eye-f16.gguf"})
+    Write(projector, eye);
+  ModelLibrary library(PlacesOf({tree_.Path("m")}), {});
+  for (const ModelEntry& entry : library.Scan()) {
+    const bool sees = entry.id == "one/b" || entry.id == "one/c";
+    EXPECT_EQ(entry.projector, sees ? tree_.Path("m/one/eye.gguf") : "") << entry.id;
+  }
 }
 
 TEST_F(ModelLibraryTest, SplitModelsAreOneAndBrokenOnesSayWhy) {
