@@ -24,6 +24,11 @@ function closeMenus(except = null) {
 
 theme.start();
 for (const button of document.querySelectorAll('[data-show]')) button.addEventListener('click', () => showView(button.dataset.show));
+$('skip').addEventListener('click', (event) => {
+  event.preventDefault();
+  showView('chat');
+  $('prompt').focus();
+});
 showView(matchMedia('(max-width: 1099px)').matches ? 'models' : 'chat');
 document.addEventListener('click', (event) => { if (document.contains(event.target) && !$('ask').open) closeMenus(event.target); });
 document.addEventListener('keydown', (event) => { if (event.key === 'Escape' && !$('ask').open) closeMenus(); });

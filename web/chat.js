@@ -67,6 +67,7 @@ function edit(message, content) {
   tree.add(conversation, message.parent, { role, content, ...(model ? { model } : {}), ...(files ? { attachments: files } : {}) });
   drawThread();
   keep();
+  $('prompt').focus();
   if (role === 'user') answer();
 }
 
@@ -74,15 +75,21 @@ function choose(message) {
   if (running) { say('Stop the answer first.'); return; }
   tree.choose(conversation, message);
   drawThread();
+  $('thread').querySelector(`[data-id="${CSS.escape(message.id)}"] .turner button:not(:disabled)`)?.focus();
   keep();
   buttons();
 }
 
+// What is used and then cannot be used any more hands the focus on.
 function buttons() {
+  const held = document.activeElement;
+  $('attach').title = attachments.kinds();
   $('stop').hidden = running === null;
   $('send').hidden = running !== null;
   $('send').disabled = ($('prompt').value.trim() === '' && attachments.empty()) || !$('chat-model').value;
   $('regenerate').disabled = running !== null || !conversation.messages.some(({ role }) => role === 'user');
+  if (running && (held === $('send') || held === $('regenerate'))) $('stop').focus();
+  if (!running && held === $('stop')) $('prompt').focus();
 }
 
 async function answer() {
@@ -102,8 +109,8 @@ async function answer() {
   let wrong = false;
   let frame = null;
   try {
-    if (state.find(model)?.state !== 'loaded') await load(model);
     attachments.check(messages, state.find(model));
+    if (state.find(model)?.state !== 'loaded') await load(model);
     if (!abort.signal.aborted) {
       const changed = () => { const scroll = follow(); view.draw(false); scroll(); };
       const soon = () => { frame ??= requestAnimationFrame(() => { frame = null; changed(); }); };
@@ -198,6 +205,7 @@ export function start() {
   attachments.start({ model: () => state.find($('chat-model').value), changed: buttons, say });
   state.on('models', showModels);
   state.on('progress', ({ model, text }) => { if (running && model === $('chat-model').value) say(text === null ? '' : `${model}: ${text}`); });
+  $('chat-model').addEventListener('change', buttons);
   $('composer').addEventListener('submit', (event) => { event.preventDefault(); send(); });
   $('prompt').addEventListener('input', grow);
   $('prompt').addEventListener('keydown', (event) => {

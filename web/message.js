@@ -16,9 +16,10 @@ export class MessageView {
     const user = message.role === 'user';
     if (!user) this.answer = new AnswerText(this.text);
     const button = (name, onclick) => el('button', { type: 'button', class: 'quiet', onclick }, name);
-    this.element = el('article', { class: `message ${message.role}`, 'aria-label': user ? 'You' : 'The model' },
+    this.editing = button('Edit', () => this.edit());
+    this.element = el('article', { class: `message ${message.role}`, 'aria-label': user ? 'You' : 'The model', 'data-id': message.id },
       el('div', { class: 'who' }, el('span', {}, user ? 'You' : message.model ?? 'Model'), this.turner(versions),
-        el('span', { class: 'tools' }, button('Edit', () => this.edit()), button('Copy', () => copy(message.content)))),
+        el('span', { class: 'tools' }, this.editing, button('Copy', () => copy(message.content)))),
       this.thoughts, this.text, this.files, this.calls, this.stats);
     this.bare = user && message.content === '';       // only files
     this.text.hidden = this.bare;
@@ -34,8 +35,9 @@ export class MessageView {
 
   edit() {
     const area = el('textarea', { 'aria-label': 'The message', value: this.message.content });
-    const close = () => { form.remove(); this.text.hidden = this.bare; };
-    const form = el('form', { class: 'edit', onsubmit: (event) => {
+    const close = () => { form.remove(); this.text.hidden = this.bare; this.editing.focus(); };
+    const escape = (event) => { if (event.key === 'Escape') { event.stopPropagation(); close(); } };
+    const form = el('form', { class: 'edit', onkeydown: escape, onsubmit: (event) => {
       event.preventDefault();
       if (area.value.trim()) this.actions.edit(this.message, area.value.trim());
     } }, area, el('div', { class: 'row' }, el('button', { type: 'button', class: 'quiet', onclick: close }, 'Cancel'),

@@ -176,6 +176,7 @@ export class Setup {
     this.estimate.replaceChildren(...estimate.draw(found, (remedy) => {
       Object.assign(this.changes, remedy);
       this.range = null;
+      this.flash.focus();
       this.refresh();
     }));
     this.loadButton.disabled = this.busy || found.devices_problem !== null || (!found.fits && found.reason !== null && found.streams);
@@ -209,6 +210,7 @@ export class Setup {
   }
 
   async load() {
+    const held = document.activeElement === this.loadButton;      // it cannot be used meanwhile, and loses the focus
     try {
       const { configuration, remembered, remember_error: error } = await load(this.id, this.changes);
       this.changes = {};
@@ -218,6 +220,7 @@ export class Setup {
     } catch (error) {
       this.say(error.message, true);
     }
+    if (held && document.activeElement === document.body) this.loadButton.focus();
   }
 
   async unload() {
@@ -225,6 +228,7 @@ export class Setup {
     try {
       await unload(this.id);
       this.say('');
+      if (this.unloadButton.hidden && document.activeElement === document.body) this.loadButton.focus();
     } catch (error) {
       this.say(error.message, true);
     }

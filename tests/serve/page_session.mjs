@@ -1,7 +1,7 @@
 // The page of a headrace server (BASE_URL), open in Chromium, for the scripts that use it as a person would. Screenshots go to SHOTS.
 import { createRequire } from 'node:module';
 
-const require = createRequire(process.env.NODE_MODULES + '/');
+export const require = createRequire(process.env.NODE_MODULES + '/');
 const { chromium } = require('playwright-core');
 const { BASE_URL, SHOTS, CHROMIUM: executablePath } = process.env;
 export const base = BASE_URL;

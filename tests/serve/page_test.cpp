@@ -43,6 +43,24 @@ TEST_F(Page, ShowsAnswersAndKeepsConversations) {
   Use("page_conversations_client.mjs", {"--models-dir", Models(), "--kernels", "plain", "--", "-no-kvu"});
 }
 
+TEST_F(Page, SuitsKeyboardsScreenReadersAndScreensOfAnySize) {
+  Use("page_access_client.mjs", {"--models-dir", Models(), "--kernels", "plain"});
+}
+
+// A model beside a projector, which its template makes think, and one that is blind.
+TEST_F(Page, TakesFilesAndShowsThoughts) {
+  const std::string models = tree_.Path("models");
+  const std::filesystem::path seeing = models + "/seeing";
+  std::filesystem::create_directories(seeing);
+  std::filesystem::copy(Models() + "/austen-dense-q4_0.gguf", seeing);
+  std::filesystem::copy(Models() + "/austen-draft-f16.gguf", models);
+  const std::string folder = std::string(HEADRACE_SOURCE_DIR) + "/tests/serve/";
+  const auto made =
+      Shell("python3 '" + folder + "make_projector.py' '" + (seeing / "mmproj-tiny.gguf").string() + "' 512");
+  ASSERT_EQ(made.status, 0) << made.err;
+  Use("page_attachments_client.mjs", {"--models-dir", models, "--", "--chat-template-file", folder + "thinking.jinja"});
+}
+
 TEST_F(Page, PutsAModelOnADevice) {
   const auto device = headrace::testing::VulkanDevice();
   HEADRACE_NEEDS(device);
