@@ -37,9 +37,10 @@ class Server {
         manager_(loop_.get_executor(), worker_, settings, library_, store_, socket_folder),
         models_(loop_.get_executor(), worker_, settings, store_, manager_),
         stats_(manager_),
-        ollama_(loop_.get_executor(), settings, manager_),
+        hub_(worker_, settings, manager_, downloads_),
+        ollama_(loop_.get_executor(), settings, manager_, downloads_),
         lm_studio_(settings, manager_),
-        dispatcher_(manager_, models_, stats_, ollama_, lm_studio_),
+        dispatcher_(manager_, models_, hub_, stats_, ollama_, lm_studio_),
         listener_(loop_.get_executor(), rules_) {}
 
   Status Run() {
@@ -65,8 +66,9 @@ class Server {
     // What became ready with the end: children's objects remove their files.
     loop_.restart();
     loop_.poll();
-    ollama_.Finish();
-    ollama_.Join();
+    downloads_.Finish();
+    downloads_.Join();
+    hub_.Join();
     worker_.join();
     return status_;
   }
@@ -108,7 +110,7 @@ class Server {
 
   Task<> End(bool drain) {
     stats_.Finish();
-    ollama_.Finish();
+    downloads_.Finish();
     const auto limit = Clock::now() + kDrainTime;
     const Millis time = drain ? kDrainTime : Millis(0);
     Spawn(loop_.get_executor(), manager_.StopHeld());
@@ -129,6 +131,8 @@ class Server {
   ModelManager manager_;
   ModelsApi models_;
   StatsApi stats_;
+  Downloads downloads_;
+  HubApi hub_;
   OllamaApi ollama_;
   LmStudioApi lm_studio_;
   Dispatcher dispatcher_;

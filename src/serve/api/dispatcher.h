@@ -2,6 +2,7 @@
 #pragma once
 
 #include "http/exchange.h"
+#include "serve/api/hub_api.h"
 #include "serve/api/lmstudio_api.h"
 #include "serve/api/models_api.h"
 #include "serve/api/ollama_api.h"
@@ -13,8 +14,9 @@ namespace headrace::serve {
 // All arguments outlive it.
 class Dispatcher {
  public:
-  Dispatcher(ModelManager& manager, ModelsApi& models, StatsApi& stats, OllamaApi& ollama, LmStudioApi& lm_studio)
-      : manager_(manager), models_(models), stats_(stats), ollama_(ollama), lm_studio_(lm_studio) {}
+  Dispatcher(ModelManager& manager, ModelsApi& models, HubApi& hub, StatsApi& stats, OllamaApi& ollama,
+             LmStudioApi& lm_studio)
+      : manager_(manager), models_(models), hub_(hub), stats_(stats), ollama_(ollama), lm_studio_(lm_studio) {}
 
   Task<> Handle(Exchange& exchange);
 
@@ -30,6 +32,7 @@ class Dispatcher {
 
   ModelManager& manager_;
   ModelsApi& models_;
+  HubApi& hub_;
   StatsApi& stats_;
   OllamaApi& ollama_;
   LmStudioApi& lm_studio_;
