@@ -154,10 +154,8 @@ Status FindModels(const ServeOptions& options, Settings& settings) {
   }
   if (options.folders.empty()) settings.places = PlacesWithHub();
   const auto models = FindModelFiles(settings.places, {});
-  if (models.empty() && options.folders.empty()) {
-    return Status(Code::kInvalidArgument,
-                  "there is no model on this machine; write headrace pull hf:USER/REPOSITORY, headrace serve MODEL or "
-                  "headrace serve --models-dir DIR");
+  if (models.empty() && options.folders.empty() && options.model.empty()) {
+    Say("there is no model on this machine yet; the page fetches one, as does headrace pull hf:USER/REPOSITORY");
   }
   if (options.model.empty()) return {};
   const auto found = FindByName(models, options.model, {"file or model"});

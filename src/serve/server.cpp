@@ -40,9 +40,10 @@ class Server {
         manager_(loop_.get_executor(), worker_, settings, library_, store_, socket_folder),
         models_(loop_.get_executor(), worker_, settings, store_, manager_),
         stats_(manager_, requests_),
-        ollama_(loop_.get_executor(), settings, manager_),
+        hub_(worker_, settings, manager_, downloads_),
+        ollama_(loop_.get_executor(), settings, manager_, downloads_),
         lm_studio_(settings, manager_),
-        dispatcher_(manager_, models_, stats_, ollama_, lm_studio_, Stop),
+        dispatcher_(manager_, models_, hub_, stats_, ollama_, lm_studio_, Stop),
         listener_(loop_.get_executor(), rules_) {}
 
   Status Run() {
@@ -77,8 +78,9 @@ class Server {
     // What became ready with the end: children's objects remove their files.
     loop_.restart();
     loop_.poll();
-    ollama_.Finish();
-    ollama_.Join();
+    downloads_.Finish();
+    downloads_.Join();
+    hub_.Join();
     worker_.join();
     return status_;
   }
@@ -144,7 +146,7 @@ class Server {
 
   Task<> End(bool drain) {
     stats_.Finish();
-    ollama_.Finish();
+    downloads_.Finish();
     const auto limit = Clock::now() + kDrainTime;
     const Millis time = drain ? kDrainTime : Millis(0);
     Spawn(loop_.get_executor(), manager_.StopHeld());
@@ -167,6 +169,8 @@ class Server {
   ModelsApi models_;
   RequestMetrics requests_;
   StatsApi stats_;
+  Downloads downloads_;
+  HubApi hub_;
   OllamaApi ollama_;
   LmStudioApi lm_studio_;
   Dispatcher dispatcher_;

@@ -20,6 +20,10 @@ constexpr std::string_view kModels = "/api/v1/models";
 constexpr std::string_view kEstimate = "/api/v1/models/estimate";
 constexpr std::string_view kLoad = "/api/v1/models/load";
 constexpr std::string_view kUnload = "/api/v1/models/unload";
+constexpr std::string_view kPull = "/api/v1/models/pull";
+constexpr std::string_view kDelete = "/api/v1/models/delete";
+constexpr std::string_view kSearch = "/api/v1/hub/search";
+constexpr std::string_view kRepository = "/api/v1/hub/repository";
 constexpr std::string_view kFlashStats = "/api/v1/flash/stats";
 
 constexpr std::string_view kStop = "/api/v1/stop";
@@ -28,8 +32,13 @@ constexpr const char* kReading = "GET, HEAD";
 
 // What a path of our own takes, null for the others.
 const char* OwnMethod(std::string_view path) {
-  if (path == kModels || path == kEstimate || path == kFlashStats) return kReading;
-  return path == kLoad || path == kUnload || path == kStop ? "POST" : nullptr;
+  for (const auto own : {kModels, kEstimate, kSearch, kRepository, kFlashStats}) {
+    if (path == own) return kReading;
+  }
+  for (const auto own : {kLoad, kUnload, kPull, kDelete, kStop}) {
+    if (path == own) return "POST";
+  }
+  return nullptr;
 }
 
 // Not inside the coroutines: GCC 12 cannot compile lists in braces there, and destroys twice what ?: makes in the
@@ -95,6 +104,14 @@ Task<bool> Dispatcher::HandleOwn(Exchange& exchange) {
     co_await models_.Unload(exchange);
   } else if (path == kStop) {
     co_await Stop(exchange);
+  } else if (path == kSearch) {
+    co_await hub_.Search(exchange);
+  } else if (path == kRepository) {
+    co_await hub_.Repository(exchange);
+  } else if (path == kPull) {
+    co_await hub_.Pull(exchange);
+  } else if (path == kDelete) {
+    co_await hub_.Delete(exchange);
   } else {
     co_await stats_.FlashStats(exchange);
   }
