@@ -1,4 +1,4 @@
-// A hub on this machine: tests/cli/hub_server.py, with models of this repository.
+// A hub on this machine: tests/support/hub_server.py, with models of this repository.
 #pragma once
 
 #include <csignal>
