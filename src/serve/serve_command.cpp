@@ -225,7 +225,7 @@ Status Complete(ServeOptions& options, const std::vector<std::string>& rest) {
 }
 
 int Serve(ServeOptions& options, const cli::CommandLine& line) {
-  if (options.log_times || IsErrorKeptWithoutTime()) BeginLinesWithTime();
+  options.settings.times_in_lines = options.log_times || IsErrorKeptWithoutTime();
   const std::vector<std::string>& rest = line.rest;
   if (const Status status = Complete(options, rest); !status.ok()) return cli::Fail(status);
   Settings& settings = options.settings;

@@ -65,6 +65,7 @@ class Server {
       log_.Write(record);
     };
     rules_.handle = [this](Exchange& exchange) { return Handle(exchange); };
+    if (settings_.times_in_lines) BeginLinesWithTime();
     listener_.Begin(RaiseDescriptorLimit(kDescriptorsWanted));
     manager_.Begin();
     const bool v6 = settings_.host.find(':') != std::string::npos;

@@ -24,6 +24,7 @@ struct Settings {
   std::string key_file;                 // of the others, "" for none
   std::string access_log;               // a file, "-" for standard output, "" for none
   bool log_json = false;                // its lines are JSON
+  bool times_in_lines = false;          // lines on standard error begin with the time, once the server listens
   std::vector<std::string> origins;     // of pages that may ask, beside the server's own
   std::vector<std::string> hosts;       // names under which proxies reach the server
   std::string prefix;                   // of paths, as a proxy passes them on: "/llm"; "" for none
