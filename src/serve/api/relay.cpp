@@ -91,6 +91,12 @@ Task<ErrorCode> ReadHead(Socket& socket, beast::flat_buffer& buffer, AnswerParse
   co_return error;
 }
 
+Task<ErrorCode> ReadPiece(Socket& socket, beast::flat_buffer& buffer, AnswerParser& parser) {
+  ErrorCode error;
+  co_await http::async_read_some(socket, buffer, parser, Into(error));
+  co_return error;
+}
+
 // llama-server calls an input that no pass can take its own fault (500), and does not say what would help.
 Reply PlainFailure(std::string body, const Model& model) {
   const std::string message = ErrorIn(JsonOrNull(body));
@@ -135,6 +141,7 @@ Task<bool> Transfer(Exchange& exchange, Socket& socket, const Model& model, Answ
     co_await waiting.Refuse(std::move(refusal));
     co_return true;
   }
+  const bool is_stream = IsEventStream(head);
   form.Begin(head);
   waiting.NoteAnswer();
   // A proxy must not hold events back until there are many.
@@ -146,13 +153,19 @@ Task<bool> Transfer(Exchange& exchange, Socket& socket, const Model& model, Answ
     auto& body = parser.get().body();
     body.data = piece.data();
     body.size = piece.size();
-    co_await http::async_read_some(socket, buffer, parser, Into(error));
+    // The head can come long before the prompt is read, and a token can take its time.
+    if (is_stream) {
+      error = co_await waiting.During(ReadPiece(socket, buffer, parser));
+    } else {
+      error = co_await ReadPiece(socket, buffer, parser);
+    }
     const std::string_view read(piece.data(), piece.size() - body.size);
     tokens.Feed(read);
     exchange.record().tokens_in = tokens.in();
     exchange.record().tokens_out = tokens.out();
     const std::string formed = form.Feed(read);
     if (!co_await exchange.Write(formed)) co_return true;
+    waiting.NoteWritten(formed);
     if (error && error != http::error::need_buffer) co_return exchange.gone();
   }
   const std::string last = form.Finish();
