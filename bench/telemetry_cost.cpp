@@ -16,9 +16,9 @@
 #include <nlohmann/json.hpp>
 
 #include "memory/weights_allowance.h"
+#include "telemetry/counter_growth.h"
 #include "telemetry/snapshot.h"
 #include "telemetry/snapshot_files.h"
-#include "telemetry/tally.h"
 
 namespace {
 
@@ -30,7 +30,7 @@ void Add(Snapshot::Counter& counter, uint64_t amount) { counter.fetch_add(amount
 
 // As Executor::Publish: a clock reading that the product needs anyway is counted here too.
 struct Product {
-  Tally read, failed, retried;
+  CounterGrowth read, failed, retried;
   std::atomic<uint64_t> reader_bytes{0}, reader_failed{0}, reader_retried{0};
   uint64_t at = Now();
 

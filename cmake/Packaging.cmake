@@ -47,7 +47,7 @@ string(STRIP "${license}" license)
 file(WRITE ${CMAKE_BINARY_DIR}/copyright "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\n"
      "Files: *\n${copyright}\nLicense: Expat\n ${license}\n")
 # The libraries in the program, with what their packages say of them.
-foreach(package libjs-markdown-it node-dompurify libjs-highlight.js libjs-katex fonts-katex)
+foreach(package libjs-markdown-it node-dompurify libjs-highlight.js libjs-katex fonts-katex libjs-pdf)
   install(FILES /usr/share/doc/${package}/copyright DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/headrace RENAME copyright.${package})
 endforeach()
 foreach(package headrace headrace-dev)

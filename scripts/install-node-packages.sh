@@ -4,7 +4,7 @@
 # Nothing when they are there. Without a network those tests are skipped. Usage: install-node-packages.sh DIR
 set -eu
 dir=${1:?usage: install-node-packages.sh DIR}
-packages='openai@5.23.2 ollama@0.6.0 playwright-core@1.52.0'  # these run with Debian 12's Node.js 18
+packages='openai@5.23.2 ollama@0.6.0 playwright-core@1.52.0 axe-core@4.10.3'  # these run with Debian 12's Node.js 18
 llama_versions='3.22.1 3.18.1 3.14.2 3.6.0'      # llama.cpp 0.5.0, b8390, b6845, b4753; also in tests/engine/node_engines_test.cpp
 
 "$(dirname "$0")/install-packages.sh" node || exit 0

@@ -14,8 +14,8 @@ for purpose in "$@"; do
   case $purpose in
     build) packages="$packages g++ cmake ninja-build make patchelf ca-certificates debian-archive-keyring liburing-dev libcli11-dev
              nlohmann-json3-dev libfmt-dev libboost-dev libncurses-dev libedit-dev libcurl4-openssl-dev libssl-dev
-             libjs-markdown-it node-dompurify libjs-highlight.js libjs-katex fonts-katex" ;;
-    test) packages="$packages libgtest-dev python3 procps chromium mesa-vulkan-drivers shellcheck clang-format-14 nginx-light" ;;
+             libjs-markdown-it node-dompurify libjs-highlight.js libjs-katex fonts-katex libjs-pdf" ;;
+    test) packages="$packages libgtest-dev python3 procps chromium mesa-vulkan-drivers shellcheck clang-format-14 nginx-light prometheus" ;;
     node) command -v node >/dev/null 2>&1 || packages="$packages nodejs"
           command -v npm >/dev/null 2>&1 || packages="$packages npm" ;;
     package) packages="$packages dpkg-dev file" ;;
@@ -42,3 +42,7 @@ log=$(mktemp); trap 'rm -f "$log"' EXIT
 # shellcheck disable=SC2086  # lists, and no sudo where it is empty
 install() { $as_root apt-get install -q -y --no-install-recommends $missing >"$log" 2>&1; }
 install || { $as_root apt-get update -q >"$log" 2>&1 && install; } || { cat "$log" >&2; exit 1; }
+# The tests start Prometheus themselves; its package would leave one running.
+case "$missing " in
+  *" prometheus "*) [ ! -d /run/systemd/system ] || $as_root systemctl disable -q --now prometheus >/dev/null 2>&1 || true ;;
+esac

@@ -4,6 +4,8 @@ import { ask } from './dom.js';
 const KEY = 'headrace.key';
 let asking = null;
 let declined = false;     // who does not want to give a key is not asked again
+const SILENT = 'The server does not answer.';
+export const PATIENCE_MS = 15_000;      // a server that is well says something within this time
 
 export class ApiError extends Error {
   constructor(status, message) { super(message); this.status = status; }
@@ -20,7 +22,7 @@ async function send(path, { body, signal, accept } = {}) {
                                    body: body === undefined ? undefined : JSON.stringify(body) });
   } catch (error) {
     if (error.name === 'AbortError') throw error;
-    throw new ApiError(0, 'The server does not answer.');
+    throw new ApiError(0, SILENT);
   }
   if (response.ok) return response;
   if (response.status === 401 && await askForKey()) return send(path, { body, signal, accept });
@@ -41,8 +43,18 @@ async function askForKey() {
   return Boolean(key);
 }
 
-export const get = async (path, signal) => (await send(path, { signal })).json();
-export const post = async (path, body, signal) => (await send(path, { body, signal })).json();
+// What is read of an answer. One that breaks off is as none.
+async function whole(reading) {
+  try {
+    return await reading;
+  } catch (error) {
+    throw error.name === 'AbortError' ? error : silence();
+  }
+}
+
+export const silence = () => new ApiError(0, SILENT);
+export const get = async (path, signal) => whole((await send(path, { signal })).json());
+export const post = async (path, body, signal) => whole((await send(path, { body, signal })).json());
 
 // Yields {event, data} of a stream until it ends; data is parsed JSON.
 export async function* events(path, { body, signal } = {}) {
@@ -51,7 +63,7 @@ export async function* events(path, { body, signal } = {}) {
   let text = '';
   try {
     while (true) {
-      const { value, done } = await reader.read();
+      const { value, done } = await whole(reader.read());
       if (done) return;
       text += value.replaceAll('\r', '');
       for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {

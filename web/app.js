@@ -1,6 +1,7 @@
 // The page's start: views, menus, and what is asked again and again.
 import * as chat from './chat.js';
-import { $ } from './dom.js';
+import { $, announce } from './dom.js';
+import * as hub from './hub.js';
 import * as live from './live.js';
 import * as models from './models.js';
 import * as state from './state.js';
@@ -24,6 +25,11 @@ function closeMenus(except = null) {
 
 theme.start();
 for (const button of document.querySelectorAll('[data-show]')) button.addEventListener('click', () => showView(button.dataset.show));
+$('skip').addEventListener('click', (event) => {
+  event.preventDefault();
+  showView('chat');
+  $('prompt').focus();
+});
 showView(matchMedia('(max-width: 1099px)').matches ? 'models' : 'chat');
 document.addEventListener('click', (event) => { if (document.contains(event.target) && !$('ask').open) closeMenus(event.target); });
 document.addEventListener('keydown', (event) => { if (event.key === 'Escape' && !$('ask').open) closeMenus(); });
@@ -32,11 +38,15 @@ const banner = (text) => {
   $('banner').hidden = text === '';
   if ($('banner').textContent !== text) $('banner').textContent = text;
 };
-state.on('unreachable', (error) => banner(`${error.message} This page tries again.`));
-state.on('reachable', () => banner(state.configurationError ?? ''));
+state.on('find', () => showView('models'));
+state.on('begin', () => showView('chat'));
+state.on('unreachable', (error) => banner(error.status === 0
+  ? `${error.message} What you typed stays here, and this page goes on by itself when the server is back.` : `${error.message} This page tries again.`));
+state.on('reachable', () => { banner(state.configurationError ?? ''); announce('The server answers again.'); });
 state.on('models', () => banner(state.configurationError ?? ''));
 
 models.start();
+hub.start();
 chat.start();
 state.refresh();
 setInterval(() => { if (!document.hidden) state.refresh(); }, REFRESH_MS);

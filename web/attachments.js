@@ -1,9 +1,10 @@
-// Files that go with the next message: text and code as context, images for models with a projector.
+// Files that go with the next message: text, code and the text of PDFs as context, images for models with a projector.
 import { post } from './api.js';
 import { $, el } from './dom.js';
 import { bytes } from './format.js';
 
 const MOST_TEXT = 2 ** 20;
+const MOST_PDF = 2 ** 26;
 const MOST_PIXELS = 1536;     // the longer side: vision models scale images down themselves
 let waiting = [];
 let hooks = null;
@@ -23,14 +24,20 @@ export function content(text, files = []) {
   const parts = files.filter(({ kind }) => kind === 'text').map(({ name, text: body }) => `File ${name}:\n${fence(body)}\n${body}\n${fence(body)}`);
   const whole = [...parts, text].filter(Boolean).join('\n\n');
   const images = files.filter(({ kind }) => kind === 'image').map(({ url }) => ({ type: 'image_url', image_url: { url } }));
-  return images.length === 0 ? whole : [...(whole ? [{ type: 'text', text: whole }] : []), ...images];
+  // Images first: llama-server 0.7.0 ends where one is the last thing that it reads.
+  return images.length === 0 ? whole : [...images, ...(whole ? [{ type: 'text', text: whole }] : [])];
 }
 
-const blind = (model) => model?.loaded && !model.loaded.configuration.projector;
+function mustSee(model) {
+  if (!model?.sees_images) throw new Error(`${model?.id ?? 'No model is chosen that'} cannot see images: it has no projector. Choose one that has, or send text.`);
+}
 
-// Throws where a loaded model cannot see what it is shown.
+// What the chosen model can be shown.
+export const kinds = () => `Text, code and PDF files${hooks?.model()?.sees_images ? ', images' : '; no images: this model cannot see them'}`;
+
+// Throws where a model cannot see what it is shown.
 export function check(messages, model) {
-  if (messages.some(({ content: parts }) => Array.isArray(parts)) && blind(model)) throw new Error(`${model.id} cannot see images: it has no projector.`);
+  if (messages.some(({ content: parts }) => Array.isArray(parts))) mustSee(model);
 }
 
 async function shrink(file) {
@@ -43,14 +50,26 @@ async function shrink(file) {
   return canvas.toDataURL(file.type === 'image/png' ? 'image/png' : 'image/jpeg', 0.9);
 }
 
+const tooMuch = (name, size) => new Error(`${name} has ${bytes(size)} of text; ${bytes(MOST_TEXT)} are the most.`);
+
+async function readPdf(file) {
+  if (file.size > MOST_PDF) throw new Error(`${file.name} has ${bytes(file.size)}; a PDF may have ${bytes(MOST_PDF)}.`);
+  hooks.say(`Reading ${file.name}`);
+  const { textOf } = await import('./pdftext.js');
+  const text = await textOf(file.name, await file.arrayBuffer(), (page, pages) => hooks.say(`Reading ${file.name}: page ${page} of ${pages}`));
+  hooks.say('');
+  const size = new TextEncoder().encode(text).length;
+  if (size > MOST_TEXT) throw tooMuch(file.name, size);
+  return text;
+}
+
 async function read(file) {
   if (file.type.startsWith('image/') && file.type !== 'image/svg+xml') {
-    const model = hooks.model();
-    if (blind(model)) throw new Error(`${model.id} cannot see images: it has no projector.`);
+    mustSee(hooks.model());
     try { return { kind: 'image', name: file.name, url: await shrink(file) }; } catch { throw new Error(`${file.name} is no image that this browser can read.`); }
   }
-  if (file.type === 'application/pdf' || /\.pdf$/i.test(file.name)) throw new Error(`${file.name}: PDFs are not read yet. Copy their text instead.`);
-  if (file.size > MOST_TEXT) throw new Error(`${file.name} has ${bytes(file.size)}; a text file may have ${bytes(MOST_TEXT)}.`);
+  if (file.type === 'application/pdf' || /\.pdf$/i.test(file.name)) return { kind: 'text', name: file.name, text: await readPdf(file) };
+  if (file.size > MOST_TEXT) throw tooMuch(file.name, file.size);
   let text = '';
   try { text = new TextDecoder('utf-8', { fatal: true }).decode(await file.arrayBuffer()); } catch { throw new Error(`${file.name} is no text in UTF-8.`); }
   if (text.includes('\0')) throw new Error(`${file.name} is no text.`);
@@ -86,9 +105,16 @@ async function add(files) {
 }
 
 function draw() {
-  $('attached').replaceChildren(...waiting.map((attachment) => el('li', {}, el('span', {}, attachment.name), el('span', { class: 'soft' }, attachment.tokens ?? '…'),
-    el('button', { type: 'button', class: 'quiet', 'aria-label': `Remove ${attachment.name}`, onclick: () => { waiting = waiting.filter((other) => other !== attachment); draw(); } }, '×'))));
+  $('attached').replaceChildren(...waiting.map((attachment) => el('li', {},
+    attachment.kind === 'image' ? el('img', { src: attachment.url, alt: '' }) : null, el('span', {}, attachment.name), el('span', { class: 'soft' }, attachment.tokens ?? '…'),
+    el('button', { type: 'button', class: 'quiet', 'aria-label': `Remove ${attachment.name}`, onclick: () => remove(attachment) }, '×'))));
   hooks.changed();
+}
+
+function remove(attachment) {
+  waiting = waiting.filter((other) => other !== attachment);
+  draw();
+  ($('attached').querySelector('button') ?? $('attach')).focus();
 }
 
 // `model()` is the one that is chosen, `changed()` is told, `say(text, wrong)` shows a line.

@@ -10,10 +10,13 @@ import * as settings from './settings.js';
 import * as state from './state.js';
 import * as store from './store.js';
 import * as tree from './tree.js';
+import { welcome } from './welcome.js';
 
+const DRAFT = 'headrace.draft';
 let conversation = tree.create();
 let showSettings = () => {};
 let running = null;           // the AbortController of the answer that is made
+let answering = null;         // its view
 
 function say(text, wrong = false) {
   $('chat-status').textContent = text;
@@ -35,7 +38,7 @@ function follow() {
 
 function append(message) {
   $('thread').querySelector('.empty')?.remove();
-  const view = new MessageView(message, tree.versions(conversation, message), { edit, choose });
+  const view = new MessageView(message, tree.versions(conversation, message), { edit, choose, repeat });
   $('thread').append(view.element);
   $('thread').scrollTop = $('thread').scrollHeight;
   return view;
@@ -45,8 +48,7 @@ function drawThread() {
   $('thread').replaceChildren();
   tree.path(conversation).forEach(append);
   if ($('thread').firstChild) return;
-  $('thread').append(el('div', { class: 'empty' }, el('h3', {}, 'What would you like to talk about?'),
-    el('p', {}, 'Everything stays on this machine. A model that is not loaded is loaded with the first message.')));
+  $('thread').append(welcome());
 }
 
 function show(next) {
@@ -67,6 +69,7 @@ function edit(message, content) {
   tree.add(conversation, message.parent, { role, content, ...(model ? { model } : {}), ...(files ? { attachments: files } : {}) });
   drawThread();
   keep();
+  $('prompt').focus();
   if (role === 'user') answer();
 }
 
@@ -74,15 +77,21 @@ function choose(message) {
   if (running) { say('Stop the answer first.'); return; }
   tree.choose(conversation, message);
   drawThread();
+  $('thread').querySelector(`[data-id="${CSS.escape(message.id)}"] .turner button:not(:disabled)`)?.focus();
   keep();
   buttons();
 }
 
+// What is used and then cannot be used any more hands the focus on.
 function buttons() {
+  const held = document.activeElement;
+  $('attach').title = attachments.kinds();
   $('stop').hidden = running === null;
   $('send').hidden = running !== null;
   $('send').disabled = ($('prompt').value.trim() === '' && attachments.empty()) || !$('chat-model').value;
   $('regenerate').disabled = running !== null || !conversation.messages.some(({ role }) => role === 'user');
+  if (running && (held === $('send') || held === $('regenerate'))) $('stop').focus();
+  if (!running && held === $('stop')) $('prompt').focus();
 }
 
 async function answer() {
@@ -97,32 +106,47 @@ async function answer() {
   const message = tree.add(own, before.at(-1)?.id ?? null, { role: 'assistant', content: '', model });
   const view = append(message);
   view.busy = true;
+  answering = view;
+  say('');
   buttons();
   let text = '';
   let wrong = false;
+  let stopped = 'Stopped.';
   let frame = null;
   try {
-    if (state.find(model)?.state !== 'loaded') await load(model);
     attachments.check(messages, state.find(model));
+    if (state.find(model)?.state !== 'loaded') {
+      stopped = 'Stopped. The model goes on loading.';
+      await load(model, {}, abort.signal);
+      stopped = 'Stopped.';
+    }
     if (!abort.signal.aborted) {
       const changed = () => { const scroll = follow(); view.draw(false); scroll(); };
       const soon = () => { frame ??= requestAnimationFrame(() => { frame = null; changed(); }); };
-      await complete({ model, messages, sampling: own.sampling, answer: message, changed: soon, progress: say, signal: abort.signal });
+      const timings = await complete({ model, messages, sampling: own.sampling, answer: message, changed: soon, progress: (now) => { view.waiting = now; }, signal: abort.signal });
+      if (timings?.predicted_n >= state.ENOUGH_TOKENS) state.noteSpeed(model, timings.predicted_per_second);
     }
     if (message.stats && state.heldBytes.has(model)) message.stats += ` · ${bytes(state.heldBytes.get(model))} of weights in memory`;
     announce(message.content);
   } catch (error) {
     wrong = error.name !== 'AbortError';
-    text = wrong ? error.message : 'Stopped.';
+    text = wrong ? error.message : stopped;
+    if (wrong && message.content) {
+      message.cut = error.message;
+      text = '';
+    } else if (error.status === 0) {
+      text += ' Your message is kept: Regenerate asks again.';
+    }
   }
   cancelAnimationFrame(frame);
+  view.waiting = '';
   view.draw(true);
   view.busy = false;
   if (message.content === '' && !message.reasoning && !message.calls) {
     tree.takeBack(own, message);
     view.element.remove();
   }
-  if (running === abort) running = null;
+  if (running === abort) running = answering = null;
   if (own === conversation) say(text, wrong);
   buttons();
   await keep(own);
@@ -146,13 +170,17 @@ function send() {
   answer();
 }
 
-// Another answer to the last message; the earlier one stays a version.
-function regenerate() {
-  if (running) return;
-  const last = tree.path(conversation).findLast(({ role }) => role === 'user');
-  conversation.leaf = last.id;
+// Another answer in the place of this one, which stays a version.
+function repeat({ parent }) {
+  if (running) { say('Stop the answer first.'); return; }
+  conversation.leaf = parent;
   drawThread();
   answer();
+}
+
+function regenerate() {
+  const last = tree.path(conversation).findLast(({ role }) => role === 'user');
+  repeat({ parent: last.id });
 }
 
 // What another tab did with the conversation that is open here.
@@ -171,7 +199,29 @@ async function follows(id) {
 function grow() {
   $('prompt').style.height = 'auto';
   $('prompt').style.height = `${$('prompt').scrollHeight + 2}px`;
+  sessionStorage.setItem(DRAFT, $('prompt').value);
   buttons();
+}
+
+// What has not changed stays: somebody may be about to press it.
+function greet() {
+  const shown = $('thread').querySelector('.empty');
+  const now = welcome();
+  if (shown && shown.textContent !== now.textContent) shown.replaceWith(now);
+}
+
+// Somebody wants to talk to this model: it is loaded while the first message is written.
+async function begin(id) {
+  $('chat-model').value = id;
+  buttons();
+  $('prompt').focus();
+  if (running || state.find(id)?.state === 'loaded') return;
+  try {
+    await load(id);
+    say('');
+  } catch (error) {
+    say(error.message, true);
+  }
 }
 
 // The model that was chosen stays chosen; else the one that is loaded, else the first.
@@ -197,7 +247,13 @@ export function start() {
   store.watch(follows);
   attachments.start({ model: () => state.find($('chat-model').value), changed: buttons, say });
   state.on('models', showModels);
-  state.on('progress', ({ model, text }) => { if (running && model === $('chat-model').value) say(text === null ? '' : `${model}: ${text}`); });
+  $('chat-model').addEventListener('change', buttons);
+  state.on('begin', begin);
+  for (const news of ['models', 'judged']) state.on(news, greet);
+  state.on('progress', ({ model, text }) => {
+    if (answering?.message.model === model) answering.waiting = text ?? '';
+    else if (!running && text && model === $('chat-model').value) say(`${model}: ${text}`);
+  });
   $('composer').addEventListener('submit', (event) => { event.preventDefault(); send(); });
   $('prompt').addEventListener('input', grow);
   $('prompt').addEventListener('keydown', (event) => {
@@ -209,6 +265,8 @@ export function start() {
   $('regenerate').addEventListener('click', regenerate);
   $('new').addEventListener('click', () => { show(null); $('prompt').focus(); });
   show(null);
+  $('prompt').value = sessionStorage.getItem(DRAFT) ?? '';
+  grow();
   openLast();
 }
 

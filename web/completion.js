@@ -1,16 +1,18 @@
 // One answer of a model, as it is made.
 import { events } from './api.js';
-import { reading, seconds, speed } from './format.js';
+import { reading, seconds, speed, waiting } from './format.js';
 
-// Fills `answer` {content, reasoning, stats}; calls `changed` after each piece and `progress(text)` while the prompt is read.
+// Fills `answer` {content, reasoning, stats}; returns llama-server's timings. Calls `changed` after each piece and `progress(text)` while it waits and the prompt is read.
 export async function complete({ model, messages, sampling, answer, changed, progress, signal }) {
   const body = { model, messages, stream: true, stream_options: { include_usage: true }, timings_per_token: true, return_progress: true };
   for (const [name, value] of Object.entries(sampling)) if (value !== null) body[name] = value;
   const begin = performance.now();
   let first = null;
   let end = null;
+  let timings = null;
   for await (const { event, data } of events('v1/chat/completions', { body, signal })) {
     if (event === 'error' || data.error) throw new Error(data.error?.message ?? 'The model broke its answer off.');
+    if (data.waiting && first === null) progress(waiting(data.waiting));
     const read = data.prompt_progress;
     if (read && first === null) progress(reading(read));
     const choice = data.choices?.[0];
@@ -23,12 +25,12 @@ export async function complete({ model, messages, sampling, answer, changed, pro
       answer.reasoning = (answer.reasoning ?? '') + (reasoning ?? '');
       for (const call of calls ?? []) addCall(answer, call);
     }
-    if (data.timings && first !== null) {
-      answer.stats = statistics(data.timings, first, end);
-    }
+    timings = data.timings ?? timings;
+    if (data.timings && first !== null) answer.stats = statistics(timings, first, end);
     if (content || reasoning || calls || data.timings) changed();
   }
   if (end === null) throw new Error('The answer ended before it was complete.');
+  return timings;
 }
 
 // Calls of tools come in pieces.

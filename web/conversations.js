@@ -17,7 +17,7 @@ export function start({ current, open, renamed }) {
     const { id, title } = summary;
     const button = (name, onclick) => el('button', { type: 'button', class: 'quiet', 'aria-label': `${name} ${title}`, onclick }, name);
     return el('li', { class: 'conversation', 'aria-current': String(id === current().id) },
-      el('button', { type: 'button', class: 'open', onclick: () => { open(id); menu.open = false; } }, title),
+      el('button', { type: 'button', class: 'open', onclick: () => { open(id); menu.open = false; menu.querySelector('summary').focus(); } }, title),
       button('Rename', () => rename(summary)), button('Export', async () => store.download([await store.get(id)])), button('Delete', () => drop(summary)));
   };
   const draw = async (say = '') => {
@@ -27,9 +27,11 @@ export function start({ current, open, renamed }) {
     const [all, found] = await Promise.all([store.list(), words ? store.search(words) : null]);
     if (mine !== drawing) return;
     const wanted = found ? all.filter(({ id }) => found.has(id)) : all;
+    const held = items.contains(document.activeElement) ? document.activeElement.getAttribute('aria-label') : null;
     items.replaceChildren(...wanted.slice(0, SHOWN).map(item));
     note.textContent = say || (all.length === 0 ? 'Conversations are kept in this browser, nowhere else.' : wanted.length === 0 ? 'None has these words.'
       : wanted.length > SHOWN ? `The newest ${SHOWN} of ${wanted.length}.` : '');
+    if (held !== null) ([...items.querySelectorAll('button')].find((button) => button.getAttribute('aria-label') === held) ?? search).focus();
   };
   const rename = async ({ id, title }) => {
     const name = await ask({ title: 'Rename this conversation', text: '', value: title, yes: 'Rename' });

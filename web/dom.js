@@ -26,8 +26,11 @@ export function announce(text) {
   $('announce').textContent = text;
 }
 
+let answer = null;        // resolves the question that was asked last
+
 // Resolves to null when it was cancelled, else to true or the text that was typed.
 export function ask({ title, text, yes = 'OK', secret = false, value = null }) {
+  answer?.(null);         // the event of its closing is yet to come
   const typed = secret || value !== null;
   const dialog = $('ask');
   const input = $('ask-input');
@@ -42,7 +45,9 @@ export function ask({ title, text, yes = 'OK', secret = false, value = null }) {
   // No submit button: Enter in the field means yes.
   $('ask-no').onclick = () => dialog.close('');
   dialog.showModal();
+  if (typed) input.select();
   return new Promise((resolve) => {
-    dialog.addEventListener('close', () => resolve(dialog.returnValue !== 'yes' ? null : typed ? input.value.trim() : true), { once: true });
+    answer = resolve;
+    dialog.onclose = () => { if (!dialog.open) resolve(dialog.returnValue !== 'yes' ? null : typed ? input.value.trim() : true); };
   });
 }

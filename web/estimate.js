@@ -31,7 +31,7 @@ const usedDevices = (estimate) => (estimate.devices ?? []).filter((device) => de
 const sum = (list) => list.reduce((all, [, , size]) => all + size, 0);
 const names = (devices) => devices.map(({ name }) => name).join(', ');
 
-function speedText(range) {
+export function speedText(range) {
   const [low, high] = range ?? [];
   if (!low || !high) return 'unknown';
   const round = (value) => (value >= 10 ? value.toFixed(0) : speed(value));
@@ -71,8 +71,8 @@ function deviceStack(device) {
     ...stack(device.name, list, whole, [el('li', { class: 'sum' }, `On ${device.name}, of ${bytes(whole)}`, el('b', {}, bytes(sum(list))))]));
 }
 
-// `apply` takes a part of a configuration: a remedy that was chosen.
-export function draw(estimate, apply) {
+// `apply` takes a part of a configuration: a remedy that was chosen. `measured`: tokens/s that were seen as the model is loaded, if any were.
+export function draw(estimate, apply, measured) {
   const list = parts(estimate);
   const held = sum(list);
   const devices = usedDevices(estimate);
@@ -92,6 +92,7 @@ export function draw(estimate, apply) {
       fact('First token', `${prediction.prompt_tokens_per_s || !prediction.first_token_s ? '' : '≥ '}${seconds(prediction.first_token_s)}`, `prompt of ${prediction.prompt_tokens}`),
       fact('Memory', bytes(held), devices.length > 0 ? `beside ${names(devices)}` : rest)));
   }
+  if (measured) nodes.push(el('p', { class: 'small' }, 'Measured, as it is loaded now: ', el('b', {}, `${speed(measured)} tokens/s`)));
   nodes.push(...devices.map(deviceStack));
   if (devices.length > 0) nodes.push(el('div', { class: 'label' }, el('span', {}, 'Memory')));
   nodes.push(...stack('memory', list, whole, more));

@@ -36,6 +36,14 @@ export function parameters(count) {
   return count >= 1e9 ? `${(count / 1e9).toFixed(1)} B` : `${(count / 1e6).toFixed(1)} M`;
 }
 
+// Why a request waits ("waiting" of its events), and for how long it will.
+export function waiting({ for: what, place, expected_s: expected, detail }) {
+  const before = place > 1 ? `${place - 1} before you` : place === 1 ? 'you are next' : null;
+  const reason = { load: 'Waiting for the model to be loaded', turn: 'Waiting in line' }[what] ?? 'Reading the prompt';
+  const text = [before ? `${reason}: ${before}` : reason, expected > 0 ? `about ${seconds(Math.ceil(expected))} more` : null].filter(Boolean).join(', ');
+  return detail ? `${text}; ${detail}` : text;
+}
+
 // How far llama-server is with a prompt ("prompt_progress"): what was in its cache took no time.
 export function reading({ total, cache, processed, time_ms: ms }) {
   const text = `Reading the prompt: ${processed} of ${total} tokens`;

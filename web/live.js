@@ -1,5 +1,5 @@
 // The panel of what is going on: one stream of statistics, six plots.
-import { events } from './api.js';
+import { events, PATIENCE_MS, silence } from './api.js';
 import { $, el, width } from './dom.js';
 import { bytes, percent, perSecond, speed } from './format.js';
 import { Plot } from './plots.js';
@@ -59,6 +59,9 @@ function choose(models) {
 function show({ models }) {
   state.heldBytes.clear();
   for (const { id, flash } of models) if (flash?.weight_bytes > 0) state.heldBytes.set(id, flash.resident_bytes + flash.expert_resident_bytes);
+  for (const { id, flash } of models) {
+    if (flash?.decode_tokens >= state.ENOUGH_TOKENS && flash.decode_s > 0 && state.measuredSpeed(id) === undefined) state.noteSpeed(id, flash.decode_tokens / flash.decode_s);
+  }
   const model = choose(models);
   if (model?.id !== shown) {
     shown = model?.id;
@@ -86,14 +89,20 @@ export async function start() {
   show({ models: [] });
   $('live-model').addEventListener('change', () => { chosen = $('live-model').value; });
   while (true) {
+    const quiet = new AbortController();
+    let timer = null;
+    const wait = () => { clearTimeout(timer); timer = setTimeout(() => quiet.abort(), PATIENCE_MS); };
+    wait();
     try {
-      for await (const { data } of events('api/v1/flash/stats?interval_ms=1000')) {
-        state.tell('reachable');
+      for await (const { data } of events('api/v1/flash/stats?interval_ms=1000', { signal: quiet.signal })) {
+        wait();
+        state.answers();
         show(data);
       }
     } catch (error) {
-      state.tell('unreachable', error);
+      state.lost(error.name === 'AbortError' ? silence() : error);
     }
+    clearTimeout(timer);
     await new Promise((resolve) => { setTimeout(resolve, RETRY_MS); });
   }
 }

@@ -17,6 +17,7 @@ const POLICY = {
 // Each node's own depth is checked later, by the right name.
 window.shadowNode ??= { __depth: 0 };
 DOMPurify.addHook('afterSanitizeAttributes', (node) => {
+  if (node.nodeName === 'TABLE') node.setAttribute('tabindex', '0');       // the keyboard scrolls it
   if (node.nodeName !== 'A') return;
   node.setAttribute('target', '_blank');
   node.setAttribute('rel', 'noopener noreferrer');

@@ -103,6 +103,7 @@ export async function showMath(root) {
     const formula = document.createElement('span');
     formula.className = place.dataset.math === 'block' ? 'formula apart' : 'formula';
     formula.dataset.tex = asWritten(place);
+    if (place.dataset.math === 'block') formula.tabIndex = 0;       // the keyboard scrolls it
     try {
       if (!katex || tex.length > MOST || DEFINES.test(tex)) throw new Error('as written');
       katex.render(tex, formula, { ...OPTIONS, displayMode: place.dataset.math === 'block' });

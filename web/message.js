@@ -4,7 +4,7 @@ import { copy } from './code.js';
 import { el } from './dom.js';
 
 export class MessageView {
-  // `actions`: edit(message, text), and choose(message) of a version; `versions`: all messages at this place.
+  // `actions`: edit(message, text), choose(message) of a version, and repeat(message) of an answer; `versions`: all messages at this place.
   constructor(message, versions, actions) {
     this.message = message;
     this.actions = actions;
@@ -13,13 +13,18 @@ export class MessageView {
     this.files = el('ul', { class: 'files', 'aria-label': 'Attached' }, (message.attachments ?? []).map(attachment));
     this.text = el('div', { class: 'text' });
     this.stats = el('p', { class: 'stats' });
+    this.waits = el('p', { class: 'waits', hidden: true });
+    this.why = el('span');
+    this.cut = el('div', { class: 'note wrong cut', hidden: true }, this.why,
+      el('div', {}, el('button', { type: 'button', onclick: () => this.actions.repeat(message) }, 'Ask again')));
     const user = message.role === 'user';
     if (!user) this.answer = new AnswerText(this.text);
     const button = (name, onclick) => el('button', { type: 'button', class: 'quiet', onclick }, name);
-    this.element = el('article', { class: `message ${message.role}`, 'aria-label': user ? 'You' : 'The model' },
+    this.editing = button('Edit', () => this.edit());
+    this.element = el('article', { class: `message ${message.role}`, 'aria-label': user ? 'You' : 'The model', 'data-id': message.id },
       el('div', { class: 'who' }, el('span', {}, user ? 'You' : message.model ?? 'Model'), this.turner(versions),
-        el('span', { class: 'tools' }, button('Edit', () => this.edit()), button('Copy', () => copy(message.content)))),
-      this.thoughts, this.text, this.files, this.calls, this.stats);
+        el('span', { class: 'tools' }, this.editing, button('Copy', () => copy(message.content)))),
+      this.thoughts, this.text, this.files, this.calls, this.waits, this.stats, this.cut);
     this.bare = user && message.content === '';       // only files
     this.text.hidden = this.bare;
     this.draw(true);
@@ -34,8 +39,9 @@ export class MessageView {
 
   edit() {
     const area = el('textarea', { 'aria-label': 'The message', value: this.message.content });
-    const close = () => { form.remove(); this.text.hidden = this.bare; };
-    const form = el('form', { class: 'edit', onsubmit: (event) => {
+    const close = () => { form.remove(); this.text.hidden = this.bare; this.editing.focus(); };
+    const escape = (event) => { if (event.key === 'Escape') { event.stopPropagation(); close(); } };
+    const form = el('form', { class: 'edit', onkeydown: escape, onsubmit: (event) => {
       event.preventDefault();
       if (area.value.trim()) this.actions.edit(this.message, area.value.trim());
     } }, area, el('div', { class: 'row' }, el('button', { type: 'button', class: 'quiet', onclick: close }, 'Cancel'),
@@ -49,7 +55,7 @@ export class MessageView {
 
   // While it streams, `whole` is false, and a long text is not drawn each time.
   draw(whole) {
-    const { role, content, reasoning, stats, calls } = this.message;
+    const { role, content, reasoning, stats, calls, cut } = this.message;
     if (role === 'user') this.text.replaceChildren(el('p', { class: 'plain' }, content));
     else this.answer.draw(content.trimStart(), whole);
     this.thoughts.hidden = !reasoning;
@@ -59,6 +65,14 @@ export class MessageView {
         el('div', {}, call.arguments))));
     }
     this.stats.textContent = stats ?? '';
+    this.cut.hidden = !cut;
+    this.why.textContent = cut ? `This answer was cut off. ${cut}` : '';
+  }
+
+  // What there is to say while an answer has not begun, '' for nothing.
+  set waiting(text) {
+    this.waits.hidden = text === '';
+    this.waits.textContent = text;
   }
 
   set busy(busy) { this.element.classList.toggle('busy', busy); }

@@ -1,11 +1,11 @@
 // The list of models: what there is, how large, and whether it fits in this machine's memory.
-import { get } from './api.js';
-import { $, el, width } from './dom.js';
+import { get, post } from './api.js';
+import { $, announce, ask, el, width } from './dom.js';
 import { bytes, parameters } from './format.js';
 import { Setup } from './setup.js';
 import * as state from './state.js';
 
-const VERDICTS = { fits: 'Fits', streams: 'Streams', too_small: 'Too small', unknown: '…' };
+export const VERDICTS = { fits: 'Fits', streams: 'Streams', too_small: 'Too small', unknown: '…' };
 const STATES = { loaded: 'Loaded', loading: 'Loading', stopping: 'Stopping', crashed: 'Crashed', invalid: 'Broken' };
 const cards = new Map();
 
@@ -21,6 +21,8 @@ class Card {
     this.title = el('button', { type: 'button', class: 'title', 'aria-expanded': 'false', 'aria-controls': body, onclick: () => this.toggle() },
       el('span', { class: 'name' }, model.id, this.badge), this.facts, this.size);
     this.body = el('div', { id: body, hidden: true });
+    this.trouble = el('p', { class: 'status wrong', role: 'status' });
+    this.removal = el('div', { class: 'body' }, el('button', { type: 'button', class: 'quiet', onclick: () => this.delete() }, 'Delete from disk'), this.trouble);
     this.element = el('li', { class: 'card' }, this.title, this.body);
   }
 
@@ -35,6 +37,20 @@ class Card {
                               model.files > 1 ? `${model.files} files` : null].filter(Boolean).join(' · ');
     this.size.hidden = model.kind === 'projector' || model.state === 'invalid';
     this.error = model.error;
+    this.removal.hidden = !model.deletable;
+  }
+
+  async delete() {
+    this.trouble.textContent = '';
+    if (!await ask({ title: `Delete ${this.id}?`, text: `${bytes(this.model.size_bytes)} of this machine's disk become free. The model can be fetched again.`, yes: 'Delete' })) return;
+    try {
+      await post('api/v1/models/delete', { model: this.id });
+      announce(`${this.id} is deleted`);
+      $('rescan').focus();
+      await state.refresh();
+    } catch (error) {
+      this.trouble.textContent = error.message;
+    }
   }
 
   // The bar's whole is the larger of the memory, with what devices would have, and the model; what lies beyond the memory is hatched.
@@ -57,6 +73,7 @@ class Card {
     if (this.model.kind === 'projector') this.body.append(el('p', { class: 'body small soft' }, 'Lets a model see images. It is used when it lies beside its model in a folder of its own.'));
     else if (this.model.state === 'invalid') this.body.append(el('p', { class: 'body note wrong' }, this.error));
     else this.body.append(new Setup(this.id).element);
+    this.body.append(this.removal);
   }
 }
 
@@ -77,7 +94,10 @@ async function judgeAll() {
     for (const card of [...cards.values()]) {
       if (card.size.hidden) continue;
       try {
-        card.showVerdict(await get(`api/v1/models/estimate?${new URLSearchParams({ model: card.id })}`));
+        const estimate = await get(`api/v1/models/estimate?${new URLSearchParams({ model: card.id })}`);
+        card.showVerdict(estimate);
+        state.estimates.set(card.id, estimate);
+        state.tell('judged', card.id);
       } catch (error) {
         card.verdict.textContent = error.status === 0 ? VERDICTS.unknown : 'Unknown';
         card.size.title = error.message;
@@ -105,6 +125,7 @@ export function start() {
       if (state.find(id)) continue;
       card.element.remove();
       cards.delete(id);
+      state.estimates.delete(id);
     }
     for (const model of state.models) {
       if (!cards.has(model.id)) {
@@ -114,7 +135,8 @@ export function start() {
       cards.get(model.id).update(model);
     }
     if (state.models.length === 0 && !$('models').firstChild) {
-      $('models').append(el('li', { class: 'note', id: 'no-models' }, 'There are no GGUF files in the folder of models. Put one there, then look again.'));
+      $('models').append(el('li', { class: 'note', id: 'no-models' }, state.downloadsRefused
+        ? 'There are no GGUF files in the folder of models. Put one there, then look again.' : 'There is no model on this machine yet. Get one: the search above finds it.'));
     } else if (state.models.length > 0) {
       $('no-models')?.remove();
     }

@@ -53,6 +53,7 @@ export function start(changed) {
     change(presets);
     localStorage.setItem(PRESETS, JSON.stringify(Object.fromEntries(presets)));
     listPresets(chosen);
+    choice.focus();
   };
   const keepAs = async () => {
     const name = await ask({ title: 'Save as a preset', text: 'The system prompt and the sampling, under this name:', value: choice.value, yes: 'Save' });

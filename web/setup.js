@@ -4,13 +4,15 @@ import { announce, el, width } from './dom.js';
 import * as estimate from './estimate.js';
 import { bytes } from './format.js';
 import { load, unload } from './loading.js';
-import { find, models, on } from './state.js';
+import { find, measuredSpeed, models, on } from './state.js';
 
 const STEPS = 1000;
 const DEBOUNCE_MS = 90;
 const GIB = 2 ** 30;
 const MIB = 2 ** 20;
 const CACHE_TYPES = ['f16', 'q8_0', 'q4_0'];
+
+let setups = 0;
 
 export class Setup {
   constructor(id) {
@@ -20,6 +22,7 @@ export class Setup {
     this.build();
     on('progress', (progress) => { if (progress.model === id) this.showProgress(progress); });
     on('models', ({ changed }) => { if (changed) this.refresh(); });
+    on('measured', (measured) => { if (measured === id && !this.element.parentElement?.hidden) this.refresh(); });
     this.refresh();
   }
 
@@ -28,7 +31,8 @@ export class Setup {
   setting(key) { return key in this.changes ? this.changes[key] : this.model?.remembered?.[key]; }
 
   build() {
-    this.flash = el('input', { type: 'checkbox', role: 'switch', onchange: () => this.toggle() });
+    this.about = `about-${setups += 1}`;
+    this.flash = el('input', { type: 'checkbox', role: 'switch', 'aria-describedby': this.about, onchange: () => this.toggle() });
     this.slider = el('input', { type: 'range', min: 0, max: STEPS, step: 1, value: STEPS, oninput: () => this.slide(), 'aria-label': 'Memory for this model' });
     this.sliderValue = el('output', {});
     this.ends = el('span', { class: 'hint' }, el('span', {}), el('span', {}));
@@ -50,7 +54,9 @@ export class Setup {
     this.loadButton = el('button', { type: 'button', class: 'primary', onclick: () => this.load() }, 'Load');
     this.unloadButton = el('button', { type: 'button', onclick: () => this.unload() }, 'Unload');
     this.element = el('div', { class: 'body' },
-      el('label', { class: 'switch' }, '⚡ Enable Flash Weight Streaming', this.flash), this.budget, this.cards,
+      el('label', { class: 'switch' }, '⚡ Enable Flash Weight Streaming', this.flash),
+      el('p', { class: 'small soft about', id: this.about }, 'Keeps a part of the weights in memory and reads the rest from disk while the model computes: it runs in less memory than it is large, slower, with the same text.'),
+      this.budget, this.cards,
       el('details', { class: 'more' }, el('summary', {}, 'Context, KV cache, draft model'),
         el('div', { class: 'pair' }, field('Context in tokens', this.context), field('KV cache', this.cache)), field('Draft model', this.draft)),
       this.estimate, this.bar, this.status, el('div', { class: 'actions' }, this.loadButton, this.unloadButton));
@@ -176,8 +182,9 @@ export class Setup {
     this.estimate.replaceChildren(...estimate.draw(found, (remedy) => {
       Object.assign(this.changes, remedy);
       this.range = null;
+      this.flash.focus();
       this.refresh();
-    }));
+    }, measuredSpeed(this.id)));
     this.loadButton.disabled = this.busy || found.devices_problem !== null || (!found.fits && found.reason !== null && found.streams);
     clearTimeout(this.speaking);
     this.speaking = setTimeout(() => { if (this.element.contains(document.activeElement)) announce(estimate.summary(found)); }, 700);
@@ -209,6 +216,7 @@ export class Setup {
   }
 
   async load() {
+    const held = document.activeElement === this.loadButton;      // it cannot be used meanwhile, and loses the focus
     try {
       const { configuration, remembered, remember_error: error } = await load(this.id, this.changes);
       this.changes = {};
@@ -218,6 +226,7 @@ export class Setup {
     } catch (error) {
       this.say(error.message, true);
     }
+    if (held && document.activeElement === document.body) this.loadButton.focus();
   }
 
   async unload() {
@@ -225,6 +234,7 @@ export class Setup {
     try {
       await unload(this.id);
       this.say('');
+      if (this.unloadButton.hidden && document.activeElement === document.body) this.loadButton.focus();
     } catch (error) {
       this.say(error.message, true);
     }

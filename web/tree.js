@@ -67,7 +67,7 @@ function readAttachment(value) {
 function readMessage(value, id, parent) {
   if (!ROLES.includes(value?.role) || typeof value.content !== 'string') return null;
   const message = { id, parent, role: value.role, content: value.content };
-  for (const name of ['reasoning', 'stats', 'model']) if (typeof value[name] === 'string') message[name] = value[name];
+  for (const name of ['reasoning', 'stats', 'model', 'cut']) if (typeof value[name] === 'string') message[name] = value[name];
   const attachments = Array.isArray(value.attachments) ? value.attachments.map(readAttachment).filter(Boolean) : [];
   if (attachments.length > 0) message.attachments = attachments;
   const calls = Array.isArray(value.calls) ? value.calls.map((call) => ({ name: text(call?.name), arguments: text(call?.arguments) })) : [];

@@ -5,15 +5,19 @@
 
 #include <atomic>
 #include <cerrno>
+#include <chrono>
+#include <cstdlib>
 #include <string>
 
 #include "base/standard_streams.h"
+#include "base/time_stamp.h"
 
 namespace headrace {
 namespace {
 
 std::atomic<bool> g_never_waits{false};
 std::atomic<bool> g_quiet{false};
+std::atomic<bool> g_times{false};
 // Which file standard error is; inode 0: none.
 std::atomic<dev_t> g_device{0};
 std::atomic<ino_t> g_inode{0};
@@ -35,7 +39,8 @@ void Say(std::string_view line) {
 }
 
 void SayError(std::string_view line) {
-  std::string text = "headrace: ";
+  std::string text = g_times ? TimeStamp(std::chrono::system_clock::now()) + " " : std::string();
+  text += "headrace: ";
   text += line;
   text += '\n';
   SayRaw(text);
@@ -61,6 +66,15 @@ void RememberStandardError() {
 void LeaveOutNotes() { g_quiet = true; }
 
 bool NotesLeftOut() { return g_quiet; }
+
+void BeginLinesWithTime() { g_times = true; }
+
+bool IsErrorKeptWithoutTime() {
+  struct stat now {};
+  if (::isatty(STDERR_FILENO) == 1 || ::fstat(STDERR_FILENO, &now) != 0) return false;
+  const char* journal = std::getenv("JOURNAL_STREAM");  // "DEVICE:INODE"
+  return journal == nullptr || journal != std::to_string(now.st_dev) + ":" + std::to_string(now.st_ino);
+}
 
 void NeverWaitForReader() { g_never_waits = true; }
 

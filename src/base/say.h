@@ -21,6 +21,12 @@ void SayRaw(std::string_view text);
 // gets none into that. Set when this is loaded; again by who opens or moves the descriptor on purpose.
 void RememberStandardError();
 
+// From now on each line begins with the time, for who reads a log later.
+void BeginLinesWithTime();
+// Whether standard error is read later, by somebody to whom nothing else says when a line came: it is no terminal and
+// not systemd's journal.
+bool IsErrorKeptWithoutTime();
+
 // From now on a line for which a slow reader leaves no room is left out, instead of waiting for it: for a process that
 // answers others.
 void NeverWaitForReader();

@@ -4,7 +4,7 @@
 
 #include "base/log.h"
 #include "base/say.h"
-#include "batch/answer.h"
+#include "batch/usage.h"
 #include "llama_server/child_client.h"
 
 namespace headrace::batch {

@@ -5,8 +5,8 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
-#include "batch/answer.h"
 #include "batch/result_line.h"
+#include "batch/usage.h"
 
 namespace headrace::batch {
 namespace {

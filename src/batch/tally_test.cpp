@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "batch/answer.h"
+#include "batch/usage.h"
 
 namespace headrace::batch {
 namespace {

@@ -192,6 +192,9 @@ Result<std::vector<std::string>> BuildServerArguments(const ServerArguments& ser
     if (server.pool_tokens > server.context) builder.Default({"--kv-unified-per-slot"}, std::to_string(server.context));
   }
   if (!server.slot_folder.empty()) builder.Required({"--slot-save-path"}, AsPath(server.slot_folder));
+  // Else the slots divide the context, and neither a long input nor a pass has room for more than a part of it.
+  if (server.input_tokens > 0 && server.pool_tokens == 0)
+    builder.Default({"-kvu", "--kv-unified", "-no-kvu", "--no-kv-unified"});
   if (server.input_tokens > kEnginesBatch) {
     builder.Default({"-b", "--batch-size"}, std::to_string(server.input_tokens));
     builder.Default({"-ub", "--ubatch-size"}, std::to_string(server.input_tokens));

@@ -12,9 +12,9 @@
 #include "exec/row_store.h"
 #include "exec/weight_store.h"
 #include "io/read_service.h"
+#include "telemetry/counter_growth.h"
 #include "telemetry/disturbance.h"
 #include "telemetry/snapshot.h"
-#include "telemetry/tally.h"
 
 namespace headrace {
 
@@ -60,7 +60,8 @@ class PassAccount {
   PassTimes published_;  // what the snapshot has of times
   uint64_t published_at_ = 0;
   // What the snapshot has of the counters of others.
-  Tally read_, failed_, retried_, read_by_cache_, repack_, rows_read_, rows_looked_up_, rows_hit_, neighbours_, again_;
+  CounterGrowth read_, failed_, retried_, read_by_cache_, repack_, rows_read_, rows_looked_up_, rows_hit_, neighbours_,
+      again_;
   uint64_t read_accounted_ = 0;         // bytes, up to the last pass
   uint64_t expert_read_accounted_ = 0;  // of these, by the experts' cache
   // What others took is looked at now and then: it costs as much as a hundred products.

@@ -83,6 +83,7 @@ Result<std::vector<std::string>> ReadKeyFile(const std::string& path) {
   const auto text = ReadAll(path, mode);
   if (!text.ok()) return text.status();
   auto keys = Parts(*text, '\n');
+  std::erase_if(keys, [](const std::string& line) { return line.starts_with('#'); });
   if (keys.empty())
     return Status(Code::kInvalidArgument, fmt::format("--api-key-file: there is no key in {}; write one a line", path));
   if (!std::all_of(keys.begin(), keys.end(), FitsHeader)) {

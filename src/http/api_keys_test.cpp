@@ -22,12 +22,12 @@ TEST(ApiKeys, OfArguments) {
 
 TEST(ApiKeys, OfAFile) {
   const TemporaryTree tree;
-  EXPECT_EQ(*ReadKeyFile(tree.File("keys", "first\r\n\n  second with blanks \n#third\nfourth,fifth")),
-            (Keys{"first", "second with blanks", "#third", "fourth,fifth"}));
+  EXPECT_EQ(*ReadKeyFile(tree.File("keys", "# of the team\nfirst\r\n\n  second with blanks \n  #third\nfourth,fifth#")),
+            (Keys{"first", "second with blanks", "fourth,fifth#"}));
   EXPECT_EQ(ReadKeyFile(tree.Path("none")).status().code(), Code::kNotFound);
   for (const std::string& path :
-       {tree.File("empty", ""), tree.File("blank", "\n \r\n"), tree.File("binary", std::string("a\0b\n", 4)),
-        tree.File("large", std::string(2 << 20, 'x')), tree.Path("")}) {
+       {tree.File("empty", ""), tree.File("blank", "\n \r\n"), tree.File("comments", "# none\n"),
+        tree.File("binary", std::string("a\0b\n", 4)), tree.File("large", std::string(2 << 20, 'x')), tree.Path("")}) {
     const auto keys = ReadKeyFile(path);
     EXPECT_FALSE(keys.ok()) << path;
     EXPECT_NE(keys.status().message().find("--api-key-file"), std::string::npos) << keys.status().message();

@@ -126,10 +126,16 @@ Task<> Connection::Run() {
   stream_.close();
 }
 
+void Connection::NoteEnd(Exchange& exchange) const {
+  exchange.record().gone = exchange.cut_short();
+  if (rules_.note_end) rules_.note_end(exchange.record());
+}
+
 // True when the connection can carry another request.
 Task<bool> Connection::Answer(Request request) {
   Exchange exchange(stream_, std::move(request));
   exchange_ = &exchange;
+  if (rules_.note_begin) rules_.note_begin();
   if (rules_.answer_headers) exchange.AddToAnswer(rules_.answer_headers(exchange.request()));
   if (finishing_) exchange.CloseAfterwards();
   std::string broken;
@@ -144,6 +150,7 @@ Task<bool> Connection::Answer(Request request) {
     if (!exchange.begun()) co_await exchange.Send(ErrorReply(500, "internal error: " + broken));
   }
   exchange_ = nullptr;
+  NoteEnd(exchange);
   co_return exchange.keep_alive();
 }
 
@@ -159,11 +166,15 @@ void Connection::Finish() {
 // The client may still be sending: the answer would be lost if the connection were closed on it.
 Task<> Connection::Refuse(Request request, Reply reply) {
   request.keep_alive = false;
+  if (rules_.shape) reply = rules_.shape(request, std::move(reply));
   waiting_ = Waiting{Owed::kRequest, Clock::now()};
   {
     Exchange exchange(stream_, std::move(request));
     if (rules_.answer_headers) exchange.AddToAnswer(rules_.answer_headers(exchange.request()));
-    if (!co_await exchange.Send(std::move(reply))) co_return;
+    if (rules_.note_begin) rules_.note_begin();
+    const bool sent = co_await exchange.Send(std::move(reply));
+    NoteEnd(exchange);
+    if (!sent) co_return;
   }
   ErrorCode error;
   stream_.socket().shutdown(Tcp::socket::shutdown_send, error);
@@ -198,6 +209,10 @@ Task<bool> Connection::ReadRequest(Request& request) {
   if (error == http::error::bad_version && !NamesHttp(buffer_)) error = http::error::bad_method;
   if (error) {
     auto reply = AnswerTo(error, late, rules_.body_bytes);
+    if (error == http::error::body_limit) {
+      FillHead(parser, request);
+      if (ParseTarget(request)) TakePrefix(request, rules_.prefix);
+    }
     if (reply && parser.got_some()) co_await Refuse(std::move(request), std::move(*reply));
     co_return false;
   }

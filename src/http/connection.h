@@ -22,9 +22,14 @@ struct ConnectionRules {
   std::string prefix;
   // What every answer to a request carries beside its own headers; may be empty.
   std::function<std::vector<std::pair<std::string, std::string>>(const Request&)> answer_headers;
+  // A refusal before anybody handles the request, in the words of the API that it is for; may be empty.
+  std::function<Reply(const Request&, Reply)> shape;
   // May look at a request before its body is read; an answer refuses it.
   std::function<std::optional<Reply>(const Request&)> check;
   std::function<Task<>(Exchange&)> handle;  // must send an answer
+  // Around each answer, refusals too; may be empty.
+  std::function<void()> note_begin;
+  std::function<void(const RequestRecord&)> note_end;
 };
 
 class Connection : public std::enable_shared_from_this<Connection> {
@@ -54,6 +59,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Task<bool> ReadRequest(Request& request);
   Task<bool> Answer(Request request);
   Task<> Refuse(Request request, Reply reply);
+  void NoteEnd(Exchange& exchange) const;
 
   boost::beast::tcp_stream stream_;
   boost::beast::flat_buffer buffer_;

@@ -20,6 +20,12 @@ Exchange::Exchange(beast::tcp_stream& stream, Request request)
       watch_(std::make_shared<Watch>(stream.get_executor())),
       keep_alive_(request_.keep_alive) {
   stream_.expires_never();
+  ErrorCode left;
+  const auto remote = stream_.socket().remote_endpoint(left);
+  if (!left) record_.remote = remote.address().to_string();
+  record_.method = request_.method;
+  record_.target = request_.target;
+  record_.path = request_.path;
   StartWatch();
 }
 
@@ -63,6 +69,7 @@ void Exchange::OnGone(std::function<void()> action) {
 }
 
 void Exchange::Abort() {
+  record_.broken = true;
   keep_alive_ = false;
   stream_.close();
 }
@@ -89,6 +96,7 @@ bool Exchange::Wrote(ErrorCode error, ErrorCode usual) {
 Task<bool> Exchange::Begin(AnswerHead head) {
   if (gone()) co_return false;
   begun_ = true;
+  record_.status = head.status;
   response_.emplace(static_cast<http::status>(head.status), request_.version);
   for (const auto& [name, value] : head.headers) response_->insert(name, value);
   for (const auto& [name, value] : added_) response_->insert(name, value);
@@ -107,6 +115,7 @@ Task<bool> Exchange::Begin(AnswerHead head) {
   blocked_since_ = Clock::now();
   ErrorCode error;
   co_await http::async_write_header(stream_, *serializer_, Into(error));
+  record_.first_byte = Clock::now();
   co_return Wrote(error, {});
 }
 
@@ -120,10 +129,15 @@ Task<bool> Exchange::Write(std::string_view piece) {
   blocked_since_ = Clock::now();
   ErrorCode error;
   co_await http::async_write(stream_, *serializer_, Into(error));
-  co_return Wrote(error, http::error::need_buffer);
+  const bool wrote = Wrote(error, http::error::need_buffer);
+  if (wrote) record_.bytes += piece.size();
+  const auto length = response_->find(http::field::content_length);
+  if (length != response_->end() && length->value() == std::to_string(record_.bytes)) written_ = true;
+  co_return wrote;
 }
 
 Task<bool> Exchange::End() {
+  written_ = true;
   if (gone()) co_return false;
   if (request_.method == "HEAD") co_return true;
   response_->body().data = nullptr;

@@ -12,6 +12,7 @@
 
 #include "http/http.h"
 #include "http/net.h"
+#include "http/request_record.h"
 
 namespace headrace::serve {
 
@@ -34,6 +35,8 @@ class Exchange {
   Exchange& operator=(const Exchange&) = delete;
 
   Request& request() { return request_; }
+  // Of the request as it came, whatever becomes of request().
+  RequestRecord& record() { return record_; }
   Executor executor() { return stream_.get_executor(); }
 
   // What its answer carries beside its own headers. Before Send or Begin.
@@ -49,6 +52,8 @@ class Exchange {
 
   bool begun() const { return begun_; }
   bool gone() const { return watch_->gone; }
+  // The client left before all of its answer was written.
+  bool cut_short() const { return gone() && !written_; }
   // The connection can carry another request.
   bool keep_alive() const { return keep_alive_ && !gone(); }
   // From now on answers ask the client not to send another request.
@@ -76,10 +81,12 @@ class Exchange {
 
   boost::beast::tcp_stream& stream_;
   Request request_;
+  RequestRecord record_;
   const std::shared_ptr<Watch> watch_;  // shared with the wait that is under way
   std::vector<std::pair<std::string, std::string>> added_;
   bool keep_alive_;
   bool begun_ = false;
+  bool written_ = false;  // all of the answer
   std::optional<Clock::time_point> blocked_since_;
   std::optional<boost::beast::http::response<boost::beast::http::buffer_body>> response_;
   std::optional<boost::beast::http::response_serializer<boost::beast::http::buffer_body>> serializer_;

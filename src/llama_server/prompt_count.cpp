@@ -30,9 +30,17 @@ Task<Result<std::string>> ChatText(std::string socket_path, std::string body) {
   co_return prompt->get<std::string>();
 }
 
+Task<Result<std::vector<int64_t>>> TokensOf(std::string socket_path, std::string text, bool whole) {
+  const Json question = {{"content", std::move(text)}, {"add_special", whole}, {"parse_special", true}};
+  const auto answer = co_await Ask(std::move(socket_path), "/tokenize", Dump(question), "tokens", Json::value_t::array);
+  if (!answer.ok()) co_return answer.status();
+  std::vector<int64_t> tokens;
+  for (const Json& token : *answer) tokens.push_back(token.is_number_integer() ? token.get<int64_t>() : 0);
+  co_return tokens;
+}
+
 Task<Result<uint64_t>> CountTokens(std::string socket_path, std::string text) {
-  const Json question = {{"content", std::move(text)}, {"add_special", true}, {"parse_special", true}};
-  const auto tokens = co_await Ask(std::move(socket_path), "/tokenize", Dump(question), "tokens", Json::value_t::array);
+  const auto tokens = co_await TokensOf(std::move(socket_path), std::move(text), true);
   if (!tokens.ok()) co_return tokens.status();
   co_return uint64_t{tokens->size()};
 }

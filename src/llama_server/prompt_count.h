@@ -17,6 +17,9 @@ Task<Result<std::string>> ChatText(std::string socket_path, std::string body);
 // Tokens of a text as a prompt, with what the engine puts before it.
 Task<Result<uint64_t>> CountTokens(std::string socket_path, std::string text);
 
+// The text's tokens, with what the engine puts around a text where `whole`.
+Task<Result<std::vector<int64_t>>> TokensOf(std::string socket_path, std::string text, bool whole);
+
 // Tokens of the prompt that `body`, a request of another API, becomes: asked at that API's own path for it.
 Task<Result<uint64_t>> CountInput(std::string socket_path, const char* path, std::string body);
 

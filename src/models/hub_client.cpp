@@ -9,12 +9,14 @@
 #include "base/letters.h"
 #include "base/shown.h"
 #include "models/file_names.h"
+#include "models/hub_names.h"
 #include "models/ranged_download.h"
 #include "models/sha256.h"
 
 namespace headrace {
 namespace {
 
+constexpr const char* kHubAddress = "https://huggingface.co";
 constexpr size_t kVersionDigits = 40, kLongestPart = 200, kLongestPath = 1000;
 constexpr int kMostPages = 1000;
 constexpr size_t kMostFiles = 100'000;
@@ -53,11 +55,16 @@ Result<Json> Ask(const std::string& url, const std::string& endpoint, const std:
   return json;
 }
 
-// In a URL; slashes stay.
-std::string Escaped(const std::string& path) {
+std::string ValueOf(const Getenv& getenv, const char* name) {
+  const char* value = getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+// In a URL; what is in `kept` stays, as do letters and digits.
+std::string Escaped(const std::string& path, std::string_view kept) {
   std::string text;
   for (const unsigned char c : path) {
-    if (std::isalnum(c) != 0 || std::string_view("-._~/").find(static_cast<char>(c)) != std::string_view::npos) {
+    if (std::isalnum(c) != 0 || kept.find(static_cast<char>(c)) != std::string_view::npos) {
       text += static_cast<char>(c);
     } else {
       text += fmt::format("%{:02X}", c);
@@ -67,6 +74,42 @@ std::string Escaped(const std::string& path) {
 }
 
 }  // namespace
+
+Result<Hub> HubOf(const Getenv& getenv, const std::string& agent) {
+  Hub hub;
+  hub.endpoint = ValueOf(getenv, "HF_ENDPOINT");
+  if (hub.endpoint.empty()) hub.endpoint = kHubAddress;
+  while (hub.endpoint.ends_with('/')) hub.endpoint.pop_back();
+  hub.access.agent = agent;
+  hub.access.origin = OriginOf(hub.endpoint);
+  if (hub.access.origin.empty())
+    return Status(Code::kInvalidArgument,
+                  fmt::format("HF_ENDPOINT is not an http or https address; write one like {}", kHubAddress));
+  hub.access.token = ValueOf(getenv, "HF_TOKEN");
+  const auto& token = hub.access.token;
+  if (std::all_of(token.begin(), token.end(), [](char c) { return c > ' ' && c < 0x7f; })) return hub;
+  return Status(Code::kInvalidArgument, "HF_TOKEN has blanks, line breaks or other characters that no token has");
+}
+
+Result<std::vector<HubRepository>> SearchHub(const Hub& hub, const std::string& words,
+                                             const std::function<bool()>& go_on) {
+  const std::string url = fmt::format("{}/api/models?search={}&filter=gguf&sort=downloads&direction=-1&limit={}",
+                                      hub.endpoint, Escaped(words, "-._~"), kMostFound);
+  HttpRequest request({url}, hub.access);
+  HEADRACE_RETURN_IF_ERROR(request.Perform(go_on));
+  if (request.code() != 200) return RefusalStatus(request, hub.endpoint);
+  const auto found = ParseJson(request.body());
+  if (!found.ok() || !found->is_array()) return Status(Code::kIo, url + ": the answer is not a list of repositories");
+  std::vector<HubRepository> repositories;
+  for (const Json& each : *found) {
+    HubRepository repository{TextOf(each, "id"), CountOf(each, "downloads"), CountOf(each, "likes"), false};
+    const Json* gated = FindMember(each, "gated");  // false, "auto" or "manual"
+    repository.gated = gated != nullptr && *gated != false;
+    if (IsRepositoryName(repository.name) && repositories.size() < kMostFound)
+      repositories.push_back(std::move(repository));
+  }
+  return repositories;
+}
 
 bool IsSafePath(const std::string& path) {
   if (path.empty() || path.size() > kLongestPath) return false;
@@ -81,7 +124,7 @@ bool IsSafePath(const std::string& path) {
 
 std::string HubFileUrl(const std::string& endpoint, const std::string& repository, const std::string& commit,
                        const std::string& path) {
-  return fmt::format("{}/{}/resolve/{}/{}", endpoint, repository, commit, Escaped(path));
+  return fmt::format("{}/{}/resolve/{}/{}", endpoint, repository, commit, Escaped(path, "-._~/"));
 }
 
 Result<HubListing> ListRepository(const std::string& endpoint, const std::string& repository, const HttpAccess& access,

@@ -6,10 +6,31 @@
 #include <string>
 #include <vector>
 
+#include "base/config.h"
 #include "base/status.h"
 #include "models/http_request.h"
 
 namespace headrace {
+
+// Which hub is asked, and what it is told.
+struct Hub {
+  std::string endpoint;  // without a slash at the end
+  HttpAccess access;
+};
+// Of HF_ENDPOINT, else https://huggingface.co, and HF_TOKEN. `agent`: what the program calls itself. Error:
+// kInvalidArgument.
+Result<Hub> HubOf(const Getenv& getenv, const std::string& agent);
+
+struct HubRepository {
+  std::string name;  // "USER/NAME"; IsRepositoryName
+  uint64_t downloads = 0, likes = 0;
+  bool gated = false;  // who wants its files must accept its conditions first
+};
+// Repositories with GGUF files that the hub finds for these words, at most kMostFound of them, those fetched most
+// first. Errors: kPermission, kNotFound and kIo.
+inline constexpr size_t kMostFound = 30;
+Result<std::vector<HubRepository>> SearchHub(const Hub& hub, const std::string& words,
+                                             const std::function<bool()>& go_on);
 
 struct HubFile {
   std::string path;  // in the repository; IsSafePath

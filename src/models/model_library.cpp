@@ -101,6 +101,7 @@ std::vector<ModelEntry> ModelLibrary::Scan() {
   const std::lock_guard lock(mutex_);
   std::vector<ModelEntry> entries;
   for (const ModelFile& file : FindModelFiles(places_, files_)) entries.push_back(Describe(file));
+  FindProjectors(entries);
   return entries;
 }
 
@@ -111,20 +112,30 @@ Result<ModelEntry> ModelLibrary::Find(const std::string& name, const char* what)
   return Describe(*file);
 }
 
-std::string ModelLibrary::ProjectorBeside(const ModelEntry& model) {
-  std::error_code error;
-  const fs::path beside = fs::path(model.path).parent_path();
-  // Of many models in one folder nobody knows which it belongs to.
-  if (std::any_of(places_.begin(), places_.end(),
-                  [&](const ModelPlace& place) { return fs::equivalent(beside, place.folder, error); }))
-    return "";
-  std::string path;
-  for (const ModelEntry& entry : Scan()) {
-    if (entry.kind != ModelKind::kProjector || fs::path(entry.path).parent_path() != beside) continue;
-    if (!path.empty()) return "";
-    path = entry.path;
+void ModelLibrary::FindProjectors(std::vector<ModelEntry>& entries) const {
+  std::map<fs::path, std::string> alone;  // by folder; "" where there are several
+  for (const ModelEntry& entry : entries) {
+    if (entry.kind != ModelKind::kProjector) continue;
+    const auto [it, first] = alone.emplace(fs::path(entry.path).parent_path(), entry.path);
+    if (!first) it->second.clear();
   }
-  return path;
+  // Of many models in one folder nobody knows which it belongs to.
+  std::error_code error;
+  std::erase_if(alone, [&](const auto& found) {
+    return std::any_of(places_.begin(), places_.end(),
+                       [&](const ModelPlace& place) { return fs::equivalent(found.first, place.folder, error); });
+  });
+  for (ModelEntry& entry : entries) {
+    const auto beside = alone.find(fs::path(entry.path).parent_path());
+    if (beside != alone.end() && entry.kind != ModelKind::kProjector) entry.projector = beside->second;
+  }
+}
+
+std::string ModelLibrary::ProjectorBeside(const ModelEntry& model) {
+  for (const ModelEntry& entry : Scan()) {
+    if (entry.path == model.path) return entry.projector;
+  }
+  return "";
 }
 
 bool Answers(const ModelEntry& entry) { return entry.kind != ModelKind::kProjector && entry.error.empty(); }

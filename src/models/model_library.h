@@ -27,7 +27,8 @@ struct ModelEntry : ModelFile {
   uint64_t weight_bytes = 0;
   bool has_pooling = false;
   ModelKind kind = ModelKind::kText;
-  std::string error;  // why it cannot be loaded, "" when it can
+  std::string projector;  // Scan: the path of the one that lies alone beside it in a folder of its own, "" for none
+  std::string error;      // why it cannot be loaded, "" when it can
 };
 
 // Whether it answers requests: a file that can be read and no projector.
@@ -46,10 +47,11 @@ class ModelLibrary {
   // FindByName. `what` is it that there is none of.
   Result<ModelEntry> Find(const std::string& name, const char* what = "model");
 
-  // The projector that lies alone beside this model in a folder of its own; "" when there is none.
+  // ModelEntry::projector, as it is now.
   std::string ProjectorBeside(const ModelEntry& model);
 
  private:
+  void FindProjectors(std::vector<ModelEntry>& entries) const;
   ModelEntry Describe(const ModelFile& file);  // needs mutex_
 
   const std::vector<ModelPlace> places_;

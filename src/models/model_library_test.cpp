@@ -51,6 +51,18 @@ TEST_F(ModelLibraryTest, NamesAndKinds) {
   EXPECT_EQ(library.ProjectorBeside(*library.Find("a")), "");
 }
 
+TEST_F(ModelLibraryTest, AProjectorBelongsToTheModelsOfItsOwnFolder) {
+  const auto eye = GgufBuilder().Text("general.architecture", "clip");
+  for (const char* model : {"m/a.gguf", "m/one/b.gguf", "m/one/c.gguf", "m/two/d.gguf"}) Write(model);
+  for (const char* projector : {"m/eye.gguf", "m/one/eye.gguf", "m/two/eye.gguf", "m/two/eye-f16.gguf"})
+    Write(projector, eye);
+  ModelLibrary library(PlacesOf({tree_.Path("m")}), {});
+  for (const ModelEntry& entry : library.Scan()) {
+    const bool sees = entry.id == "one/b" || entry.id == "one/c";
+    EXPECT_EQ(entry.projector, sees ? tree_.Path("m/one/eye.gguf") : "") << entry.id;
+  }
+}
+
 TEST_F(ModelLibraryTest, SplitModelsAreOneAndBrokenOnesSayWhy) {
   for (uint16_t part = 1; part <= 2; ++part) {
     const std::string name = "m/s-0000" + std::to_string(part) + "-of-00002.gguf";

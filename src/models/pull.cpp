@@ -14,6 +14,7 @@
 #include "base/size.h"
 #include "base/small_file.h"
 #include "models/fetched_file.h"
+#include "models/hub_client.h"
 #include "models/hub_names.h"
 #include "models/places.h"
 #include "models/pull_source.h"
@@ -22,13 +23,6 @@ namespace headrace {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr const char* kHubAddress = "https://huggingface.co";
-
-std::string ValueOf(const Getenv& getenv, const char* name) {
-  const char* value = getenv(name);
-  return value == nullptr ? "" : value;
-}
 
 Status MakeFolder(const fs::path& folder) {
   std::error_code error;
@@ -52,40 +46,24 @@ Status PutLink(const fs::path& target, const fs::path& link) {
 class Pull {
  public:
   Pull(const PullRequest& request, const Getenv& getenv, const std::string& agent, const PullEvents& events)
-      : request_(request), getenv_(getenv), events_(events) {
-    access_.agent = agent;
-  }
+      : request_(request), getenv_(getenv), agent_(agent), events_(events) {}
 
   Result<PulledModel> Run() {
     const auto source = ParsePullSource(request_.source);
     if (!source.ok()) return source.status();
-    HEADRACE_RETURN_IF_ERROR(ReadVariables());
+    auto hub = HubOf(getenv_, agent_);
+    if (!hub.ok()) return hub.status();
+    hub_ = std::move(*hub);
     return source->repository.empty() ? FromAddress(*source) : FromHub(*source);
   }
 
  private:
-  Status ReadVariables() {
-    endpoint_ = ValueOf(getenv_, "HF_ENDPOINT");
-    if (endpoint_.empty()) endpoint_ = kHubAddress;
-    while (endpoint_.ends_with('/')) endpoint_.pop_back();
-    access_.origin = OriginOf(endpoint_);
-    if (access_.origin.empty())
-      return Status(Code::kInvalidArgument,
-                    fmt::format("HF_ENDPOINT is not an http or https address; write one like {}", kHubAddress));
-    access_.token = ValueOf(getenv_, "HF_TOKEN");
-    const bool plain =
-        std::all_of(access_.token.begin(), access_.token.end(), [](char c) { return c > ' ' && c < 0x7f; });
-    return plain ? Status()
-                 : Status(Code::kInvalidArgument,
-                          "HF_TOKEN has blanks, line breaks or other characters that no token has");
-  }
-
   bool GoOn() { return events_.on_progress({"", false, 0, 0}); }
 
   Result<PulledModel> FromHub(const PullSource& source) {
     const std::string hub = HubFolder(getenv_);
     if (hub.empty()) return Status(Code::kInvalidArgument, "there is no folder for models: set HOME or HF_HOME");
-    const auto listing = ListRepository(endpoint_, source.repository, access_, [this] { return GoOn(); });
+    const auto listing = ListRepository(hub_.endpoint, source.repository, hub_.access, [this] { return GoOn(); });
     if (!listing.ok()) return listing.status();
     const auto chosen = ChooseFiles(listing->models, source, request_.projector);
     if (!chosen.ok()) return chosen.status();
@@ -94,11 +72,11 @@ class Pull {
     std::vector<FetchedFile> files;
     for (const HubFile& file : *chosen) {
       FetchedFile fetched;
-      fetched.url = HubFileUrl(endpoint_, source.repository, listing->commit, file.path);
+      fetched.url = HubFileUrl(hub_.endpoint, source.repository, listing->commit, file.path);
       fetched.bytes = file.bytes;
       fetched.sha256 = file.sha256;
       if (fetched.sha256.empty()) {
-        auto probed = ProbeFile(fetched.url, access_, [this] { return GoOn(); });
+        auto probed = ProbeFile(fetched.url, hub_.access, [this] { return GoOn(); });
         if (!probed.ok()) return probed.status();
         fetched = std::move(*probed);
         // The cache calls a file by its hash.
@@ -134,7 +112,7 @@ class Pull {
     std::vector<FetchedFile> files;
     names_.clear();
     for (const PullSource& part : PartsOf(source)) {
-      auto file = ProbeFile(part.url, access_, [this] { return GoOn(); });
+      auto file = ProbeFile(part.url, hub_.access, [this] { return GoOn(); });
       if (!file.ok()) return file.status();
       file->path = (fs::path(folder) / part.file).string();
       names_.push_back(part.file);
@@ -170,7 +148,7 @@ class Pull {
       const auto on_progress = [&](bool checking, uint64_t bytes) {
         return events_.on_progress({names_[i], checking, before + bytes, pulled.bytes});
       };
-      if (!files[i].is_there()) HEADRACE_RETURN_IF_ERROR(Fetch(files[i], access_, on_progress));
+      if (!files[i].is_there()) HEADRACE_RETURN_IF_ERROR(Fetch(files[i], hub_.access, on_progress));
       before += files[i].bytes;
     }
     return pulled;
@@ -178,9 +156,9 @@ class Pull {
 
   const PullRequest& request_;
   const Getenv& getenv_;
+  const std::string& agent_;
   const PullEvents& events_;
-  std::string endpoint_;
-  HttpAccess access_;
+  Hub hub_;
   std::vector<std::string> names_;  // of the files, for people
 };
 

@@ -20,12 +20,16 @@ constexpr std::string_view kHub = "hf:";
 constexpr const char* kProjectorTypes[] = {"F16", "BF16", "Q8_0"};
 constexpr size_t kMostNamed = 40;
 
+bool IsModelToFetch(const std::string& path) {
+  const auto split = ParseSplitName(path);
+  return !IsBesideModel(path) && (!split || split->part == 1);
+}
+
 // The names of what there is, for a message.
 std::string Choices(const std::vector<HubFile>& models) {
   std::set<std::string> names;
   for (const HubFile& file : models) {
-    const auto split = ParseSplitName(file.path);
-    if (IsBesideModel(file.path) || (split && split->part > 1)) continue;
+    if (!IsModelToFetch(file.path)) continue;
     const std::string quantization = QuantizationIn(file.path);
     names.insert(quantization.empty() ? file.path : quantization);
     if (names.size() >= kMostNamed) break;
@@ -81,6 +85,29 @@ std::vector<PullSource> PartsOf(const PullSource& address) {
     parts.push_back(std::move(one));
   }
   return parts;
+}
+
+std::vector<HubModel> ModelsIn(const std::vector<HubFile>& models, const std::string& repository) {
+  std::set<std::string> quantizations;
+  for (const HubFile& file : models) {
+    if (IsModelToFetch(file.path)) quantizations.insert(QuantizationIn(file.path));
+  }
+  // What has no name of a type is fetched by the repository's alone, where nothing else goes before it.
+  if (quantizations.size() > 1) quantizations.erase("");
+  std::vector<HubModel> found;
+  for (const std::string& quantization : quantizations) {
+    PullSource source;
+    source.repository = repository;
+    source.quantization = quantization;
+    const auto chosen = ChooseFiles(models, source, true);
+    if (!chosen.ok()) continue;
+    HubModel model{std::string(kHub) + repository + (quantization.empty() ? "" : ":" + quantization), quantization};
+    model.files = chosen->size();
+    for (const HubFile& file : *chosen) model.bytes += file.bytes;
+    found.push_back(std::move(model));
+  }
+  std::sort(found.begin(), found.end(), [](const HubModel& a, const HubModel& b) { return a.bytes < b.bytes; });
+  return found;
 }
 
 Result<std::vector<HubFile>> ChooseFiles(const std::vector<HubFile>& models, const PullSource& source, bool projector) {

@@ -32,6 +32,25 @@ TEST(PullSource, Texts) {
   }
 }
 
+TEST(PullSource, WhatARepositoryHas) {
+  const std::vector<HubFile> files = {{"m-Q8_0.gguf", 80, ""},
+                                      {"m-Q4_0-00001-of-00002.gguf", 30, ""},
+                                      {"m-Q4_0-00002-of-00002.gguf", 20, ""},
+                                      {"m-Q2_K-00001-of-00002.gguf", 9, ""},  // a part is missing
+                                      {"plain.gguf", 1, ""},
+                                      {"mmproj-F16.gguf", 5, ""}};
+  const auto models = ModelsIn(files, "u/m-GGUF");
+  ASSERT_EQ(models.size(), 2u);
+  EXPECT_EQ(models[0].source, "hf:u/m-GGUF:Q4_0");
+  EXPECT_EQ(models[0].files, 3u);
+  EXPECT_EQ(models[0].bytes, 55u);
+  EXPECT_EQ(models[1].quantization, "Q8_0");
+  const auto nameless = ModelsIn({{"plain.gguf", 1, ""}}, "u/m");
+  ASSERT_EQ(nameless.size(), 1u);
+  EXPECT_EQ(nameless[0].source, "hf:u/m");
+  EXPECT_TRUE(ModelsIn({{"mmproj-F16.gguf", 5, ""}}, "u/m").empty());
+}
+
 TEST(PullSource, PartsOfAnAddress) {
   const auto parts = PartsOf(*ParsePullSource("https://h.org/m-00002-of-00003.gguf?token=m-00002-of-00003.gguf"));
   ASSERT_EQ(parts.size(), 3u);

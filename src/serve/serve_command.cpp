@@ -10,6 +10,7 @@
 #include <CLI/CLI.hpp>
 
 #include "base/log.h"
+#include "base/say.h"
 #include "base/size.h"
 #include "engine/engine_probe.h"
 #include "engine/engine_variables.h"
@@ -57,7 +58,9 @@ struct ServeOptions {
   std::vector<std::string> folders;
   std::vector<std::string> aliases;
   std::string max_body, prompt_bytes;
-  std::string ttl, key_file, queue_timeout, evict_after;
+  std::string ttl, queue_timeout, evict_after;
+  std::string log_format;
+  bool log_times = false;
   std::string engine;
 };
 
@@ -77,12 +80,12 @@ Status ReadTime(const char* option, const std::string& text, const char* zero, s
   return {};
 }
 
-Status CompleteKeys(Settings& settings, const std::string& file) {
+Status CompleteKeys(Settings& settings) {
   auto keys = SplitKeys(settings.keys);
   if (!keys.ok()) return keys.status();
-  settings.keys = std::move(*keys);
-  if (!file.empty()) {
-    const auto more = ReadKeyFile(file);
+  settings.keys = settings.fixed_keys = std::move(*keys);
+  if (!settings.key_file.empty()) {
+    const auto more = ReadKeyFile(settings.key_file);
     if (!more.ok()) return more.status();
     settings.keys.insert(settings.keys.end(), more->begin(), more->end());
   }
@@ -151,10 +154,8 @@ Status FindModels(const ServeOptions& options, Settings& settings) {
   }
   if (options.folders.empty()) settings.places = PlacesWithHub();
   const auto models = FindModelFiles(settings.places, {});
-  if (models.empty() && options.folders.empty()) {
-    return Status(Code::kInvalidArgument,
-                  "there is no model on this machine; write headrace pull hf:USER/REPOSITORY, headrace serve MODEL or "
-                  "headrace serve --models-dir DIR");
+  if (models.empty() && options.folders.empty() && options.model.empty()) {
+    Say("there is no model on this machine yet; the page fetches one, as does headrace pull hf:USER/REPOSITORY");
   }
   if (options.model.empty()) return {};
   const auto found = FindByName(models, options.model, {"file or model"});
@@ -190,8 +191,11 @@ Status Complete(ServeOptions& options, const std::vector<std::string>& rest) {
   HEADRACE_RETURN_IF_ERROR(FindModels(options, settings));
   HEADRACE_RETURN_IF_ERROR(CompleteAliases(options, settings));
   settings.any_name = !options.model.empty() && options.folders.empty();
-  HEADRACE_RETURN_IF_ERROR(CompleteKeys(settings, options.key_file));
+  HEADRACE_RETURN_IF_ERROR(CompleteKeys(settings));
   HEADRACE_RETURN_IF_ERROR(CompleteAccess(settings));
+  if (!options.log_format.empty() && settings.access_log.empty())
+    return Status(Code::kInvalidArgument, "--log-format needs --access-log FILE, or - for standard output");
+  settings.log_json = options.log_format == "json";
   HEADRACE_RETURN_IF_ERROR(ReadTime("--ttl", options.ttl, "never", settings.ttl));
   HEADRACE_RETURN_IF_ERROR(
       ReadTime("--queue-timeout", options.queue_timeout, "as long as it takes", settings.waiting.longest));
@@ -221,6 +225,7 @@ Status Complete(ServeOptions& options, const std::vector<std::string>& rest) {
 }
 
 int Serve(ServeOptions& options, const cli::CommandLine& line) {
+  options.settings.times_in_lines = options.log_times || IsErrorKeptWithoutTime();
   const std::vector<std::string>& rest = line.rest;
   if (const Status status = Complete(options, rest); !status.ok()) return cli::Fail(status);
   Settings& settings = options.settings;
@@ -284,7 +289,17 @@ void AddServeCommand(CLI::App& app, cli::CommandLine& line) {
       ->type_name("KEY")
       ->envname("HEADRACE_API_KEY")
       ->allow_extra_args(false);
-  command->add_option("--api-key-file", options->key_file, "File of such keys, one a line")->type_name("FILE");
+  command->add_option("--api-key-file", settings.key_file, "File of such keys, one a line; # begins a comment")
+      ->type_name("FILE");
+  command
+      ->add_option("--access-log", settings.access_log,
+                   "Write a line for each request to this file, or to standard output (-)")
+      ->type_name("FILE|-");
+  command->add_option("--log-format", options->log_format, "Of these lines (default: text)")
+      ->type_name("text|json")
+      ->check(CLI::IsMember({"text", "json"}));
+  command->add_flag("--log-timestamps", options->log_times,
+                    "Begin the server's own lines with the time on a terminal too");
   command
       ->add_option("--allow-origin", settings.origins,
                    "Let pages and extensions of this origin ask, for instance app://obsidian.md; may be repeated, * "

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/say.h"
 #include "base/standard_streams.h"
+#include "http/api_keys.h"
 #include "http/cross_origin.h"
 #include "http/guard.h"
 #include "http/listener.h"
@@ -20,6 +21,8 @@
 #include "llama_server/descriptor_limit.h"
 #include "llama_server/private_folder.h"
 #include "process/start_signals.h"
+#include "serve/access_log.h"
+#include "serve/api/api_shape.h"
 #include "serve/api/dispatcher.h"
 #include "serve/models/config_store.h"
 
@@ -36,13 +39,15 @@ class Server {
         store_(settings.config_path),
         manager_(loop_.get_executor(), worker_, settings, library_, store_, socket_folder),
         models_(loop_.get_executor(), worker_, settings, store_, manager_),
-        stats_(manager_),
-        ollama_(loop_.get_executor(), settings, manager_),
+        stats_(manager_, requests_),
+        hub_(worker_, settings, manager_, downloads_),
+        ollama_(loop_.get_executor(), settings, manager_, downloads_),
         lm_studio_(settings, manager_),
-        dispatcher_(manager_, models_, stats_, ollama_, lm_studio_, Stop),
+        dispatcher_(manager_, models_, hub_, stats_, ollama_, lm_studio_, Stop),
         listener_(loop_.get_executor(), rules_) {}
 
   Status Run() {
+    HEADRACE_RETURN_IF_ERROR(log_.Open(settings_.access_log, settings_.log_json ? LogFormat::kJson : LogFormat::kText));
     HEADRACE_RETURN_IF_ERROR(listener_.Open(settings_.host, settings_.port));
     guard_ = {listener_.loopback(), settings_.keys, settings_.origins, settings_.hosts};
     rules_.prefix = settings_.prefix;
@@ -51,7 +56,16 @@ class Server {
     rules_.check = [this](const Request& request) {
       return CheckRequest(guard_, request, FindWebFile(request.path) != nullptr);
     };
+    rules_.shape = [](const Request& request, Reply reply) {
+      return reply.status < 400 ? std::move(reply) : ErrorInShape(ShapeOf(request.path), std::move(reply));
+    };
+    rules_.note_begin = [this] { requests_.NoteBegin(); };
+    rules_.note_end = [this](const RequestRecord& record) {
+      requests_.NoteEnd(record, Clock::now());
+      log_.Write(record);
+    };
     rules_.handle = [this](Exchange& exchange) { return Handle(exchange); };
+    if (settings_.times_in_lines) BeginLinesWithTime();
     listener_.Begin(RaiseDescriptorLimit(kDescriptorsWanted));
     manager_.Begin();
     const bool v6 = settings_.host.find(':') != std::string::npos;
@@ -65,8 +79,9 @@ class Server {
     // What became ready with the end: children's objects remove their files.
     loop_.restart();
     loop_.poll();
-    ollama_.Finish();
-    ollama_.Join();
+    downloads_.Finish();
+    downloads_.Join();
+    hub_.Join();
     worker_.join();
     return status_;
   }
@@ -98,11 +113,30 @@ class Server {
     co_await End(false);
   }
 
+  // Files that SIGHUP makes the server open again; without any it ends the server.
+  bool has_files() const { return log_.is_file() || !settings_.key_file.empty(); }
+
+  void ReadFilesAgain() {
+    if (log_.is_file()) {
+      const Status opened = log_.OpenAgain();
+      LogWarning(opened.ok() ? "SIGHUP: the access log is opened again" : opened.message());
+    }
+    if (settings_.key_file.empty()) return;
+    const auto keys = ReadKeyFile(settings_.key_file);
+    if (!keys.ok()) {
+      LogWarning(keys.status().message() + "; the keys from before stay");
+      return;
+    }
+    guard_.keys = settings_.fixed_keys;
+    guard_.keys.insert(guard_.keys.end(), keys->begin(), keys->end());
+    LogWarning(fmt::format("SIGHUP: the keys are read again from {}", settings_.key_file));
+  }
+
   Task<> WaitForSignal() {
     asio::signal_set signals(loop_);
     for (const int signal : cli::EndingSignals()) signals.add(signal);
     ErrorCode ignored;
-    co_await signals.async_wait(Into(ignored));
+    while (co_await signals.async_wait(Into(ignored)) == SIGHUP && has_files()) ReadFilesAgain();
     LogWarning("ending: requests may finish; once more to end at once");
     Spawn(loop_.get_executor(), End(true));
     co_await signals.async_wait(Into(ignored));
@@ -113,7 +147,7 @@ class Server {
 
   Task<> End(bool drain) {
     stats_.Finish();
-    ollama_.Finish();
+    downloads_.Finish();
     const auto limit = Clock::now() + kDrainTime;
     const Millis time = drain ? kDrainTime : Millis(0);
     Spawn(loop_.get_executor(), manager_.StopHeld());
@@ -130,10 +164,14 @@ class Server {
   ModelLibrary library_;
   ConfigStore store_;
   GuardRules guard_;
+  AccessLog log_;
   ConnectionRules rules_;
   ModelManager manager_;
   ModelsApi models_;
+  RequestMetrics requests_;
   StatsApi stats_;
+  Downloads downloads_;
+  HubApi hub_;
   OllamaApi ollama_;
   LmStudioApi lm_studio_;
   Dispatcher dispatcher_;

@@ -118,7 +118,7 @@ TEST_F(ChooseSpeculationTest, AHeavyDraftIsUsedAndSaid) {
   draft_input_.learned.draft_token_s = 0.005;
   const auto chosen = ChooseSpeculation({.draft = "d.gguf"}, draft_input_);
   EXPECT_GT(chosen->draft_tokens, 0u);
-  EXPECT_TRUE(Has(chosen->line, "heavy")) << chosen->line;
+  EXPECT_TRUE(Has(chosen->line, "large for a draft model")) << chosen->line;
   draft_input_.learned.draft_token_s = 1;
   EXPECT_EQ(ChooseSpeculation({.draft = "d.gguf"}, draft_input_)->kind, SpeculationKind::kNone)
       << "a token of it takes longer than a pass";

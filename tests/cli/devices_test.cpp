@@ -7,7 +7,7 @@
 #include "base/size.h"
 #include "command_runner.h"
 
-#include "../engine/device_environment.h"  // its namespace `testing` would hide GoogleTest's before
+#include "device_environment.h"  // its namespace `testing` would hide GoogleTest's before
 
 namespace headrace::cli {
 namespace {

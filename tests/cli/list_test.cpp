@@ -4,8 +4,8 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "../serve/http_client.h"
 #include "command_runner.h"
+#include "http_client.h"
 
 namespace headrace::cli {
 namespace {

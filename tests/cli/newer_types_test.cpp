@@ -6,8 +6,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "../serve/http_client.h"
 #include "command_runner.h"
+#include "http_client.h"
 
 namespace headrace::cli {
 namespace {

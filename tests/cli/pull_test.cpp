@@ -45,7 +45,7 @@ class PullTest : public CommandTest {
     WriteConfiguration();
     server_ = std::make_unique<RunningCommand>(
         std::vector<std::string>{"/usr/bin/env", "python3",
-                                 std::string(HEADRACE_SOURCE_DIR) + "/tests/cli/hub_server.py",
+                                 std::string(HEADRACE_SOURCE_DIR) + "/tests/support/hub_server.py",
                                  tree_.Path("server.json"), tree_.Path("log")},
         OwnEnvironment());
     ASSERT_TRUE(server_->WaitForOutput("."));

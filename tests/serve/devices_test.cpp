@@ -7,7 +7,7 @@
 #include "base/size.h"
 #include "serve_test.h"
 
-#include "../engine/device_environment.h"  // its namespace `testing` would hide GoogleTest's before
+#include "device_environment.h"  // its namespace `testing` would hide GoogleTest's before
 
 namespace headrace::serve {
 namespace {

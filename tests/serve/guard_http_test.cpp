@@ -121,7 +121,6 @@ TEST_F(Guard, KeysOfOptionsAndFiles) {
 }
 
 TEST_F(Guard, WrongUsage) {
-  ExpectError({"serve"}, 2, "--models-dir");
   ExpectError({"serve", "--models-dir", tree_.Path("none")}, 2, "none");
   ExpectError({"serve", tree_.Path("none.gguf")}, 2, "none.gguf");
   ExpectError({"serve", tree_.File("bad.gguf", "text")}, 2, "bad.gguf");

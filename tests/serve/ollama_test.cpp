@@ -1,8 +1,8 @@
 // Ollama's API: its client library, and what that does not say.
 #include <csignal>
 #include <filesystem>
-#include <sstream>
 
+#include "local_hub.h"
 #include "serve_test.h"
 
 namespace headrace::serve {
@@ -177,38 +177,16 @@ class OllamaPull : public OllamaApi {
  protected:
   void SetUp() override {
     OllamaApi::SetUp();
-    Configure(0);
-    hub_ = std::make_unique<cli::RunningCommand>(
-        std::vector<std::string>{"/usr/bin/env", "python3",
-                                 std::string(HEADRACE_SOURCE_DIR) + "/tests/cli/hub_server.py", tree_.Path("hub.json"),
-                                 tree_.Path("log")},
-        std::map<std::string, std::string>());
-    ASSERT_TRUE(hub_->WaitForOutput("."));
-    std::istringstream words(hub_->output());
-    std::string port;
-    ASSERT_TRUE(words >> port >> port);
-    environment_["HF_ENDPOINT"] = "http://127.0.0.1:" + port;
-    // Without a model there is nothing to serve.
+    hub_.Start(CommandTest::Model());
+    environment_["HF_ENDPOINT"] = hub_.address();
     environment_["HEADRACE_MODELS_DIR"] = Models();
   }
-  void TearDown() override {
-    if (hub_ == nullptr) return;
-    hub_->SignalCommand(SIGKILL);
-    hub_->Finish();
-  }
-  // `delay`: seconds before each 64 KiB.
-  void Configure(double delay) {
-    Json configuration = {{"delay", delay}};
-    configuration["repositories"]["u/austen-GGUF"] = {
-        {"commit", std::string(40, 'a')}, {"files", {{"austen-Q4_0.gguf", {{"source", CommandTest::Model()}}}}}};
-    tree_.File("hub.json", configuration.dump());
-  }
 
-  std::unique_ptr<cli::RunningCommand> hub_;
+  LocalHub hub_{tree_};
 };
 
 TEST_F(OllamaPull, AModelCanBeAskedAtOnce) {
-  Configure(0.05);
+  hub_.Delay(0.05);
   ASSERT_TRUE(StartServer({}));
   const Answer answer = Post("/api/pull", {{"model", "hf.co/u/austen-GGUF:latest"}});
   ASSERT_EQ(answer.status, 200) << answer.text;
@@ -234,7 +212,7 @@ TEST_F(OllamaPull, AModelCanBeAskedAtOnce) {
 }
 
 TEST_F(OllamaPull, AClientThatGoesAwayStopsIt) {
-  Configure(0.05);
+  hub_.Delay(0.05);
   ASSERT_TRUE(StartServer({}));
   {
     HttpClient client(port_);
@@ -242,12 +220,12 @@ TEST_F(OllamaPull, AClientThatGoesAwayStopsIt) {
     client.ReadHead();
     EXPECT_TRUE(client.ReadUntil("completed")) << client.body();
   }
-  Configure(0);
+  hub_.Delay(0);
   const Answer answer = Post("/api/pull", {{"model", "u/austen-GGUF"}});
   EXPECT_EQ(Lines(answer.text).back(), Json({{"status", "success"}})) << answer.text;
   // The server's end stops one too.
   std::filesystem::remove_all(tree_.Path("home/.cache/huggingface/hub"));
-  Configure(0.05);
+  hub_.Delay(0.05);
   HttpClient client(port_);
   client.Send("POST", "/api/pull", R"({"model": "u/austen-GGUF"})");
   client.ReadHead();

@@ -84,8 +84,8 @@ assert.equal(await answer.locator('.text').textContent(), first);
 // A long prompt: how far it is, and how long it will take. Stop.
 await page.evaluate(() => {
   window.said = [];
-  const status = document.getElementById('chat-status');
-  new MutationObserver(() => window.said.push(status.textContent)).observe(status, { childList: true, characterData: true, subtree: true });
+  const waits = () => window.said.push(document.querySelector('.message.busy .waits')?.textContent);
+  new MutationObserver(waits).observe(document.getElementById('thread'), { childList: true, characterData: true, subtree: true });
 });
 await page.locator('#settings-menu summary').click();
 await page.getByLabel('Most tokens').fill('2000');

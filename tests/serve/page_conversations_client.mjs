@@ -182,7 +182,7 @@ await page.locator('#attach-file').setInputFiles([{ name: 'notes.txt', mimeType:
 await page.getByText('wrong.bin is no text in UTF-8.').waitFor();
 await page.locator('#attached').getByText(/^\d+ tokens$/).waitFor();
 await page.locator('#attach-file').setInputFiles({ name: 'paper.pdf', mimeType: 'application/pdf', buffer: Buffer.from('%PDF') });
-await page.getByText('PDFs are not read yet').waitFor();
+await page.getByText('paper.pdf is no PDF that can be read').waitFor();
 await page.locator('#attach-file').setInputFiles({ name: 'dot.png', mimeType: 'image/png', buffer: Buffer.from('iVBORw0KGgo=', 'base64') });
 await page.getByText('cannot see images').waitFor();
 await shot('attached-light');

@@ -1,12 +1,12 @@
 // The page of a headrace server (BASE_URL), open in Chromium, for the scripts that use it as a person would. Screenshots go to SHOTS.
 import { createRequire } from 'node:module';
 
-const require = createRequire(process.env.NODE_MODULES + '/');
+export const require = createRequire(process.env.NODE_MODULES + '/');
 const { chromium } = require('playwright-core');
 const { BASE_URL, SHOTS, CHROMIUM: executablePath } = process.env;
 export const base = BASE_URL;
 
-// Each step may take `patience` milliseconds. The model's card is there, and closed.
+// Each step may take `patience` milliseconds. The model's card is there, and closed; null: there is none.
 export async function openPage(model, { height, patience }) {
   const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu'] });
   const context = await browser.newContext({ viewport: { width: 1440, height }, colorScheme: 'light', acceptDownloads: true });
@@ -27,7 +27,7 @@ export async function openPage(model, { height, patience }) {
     }
   };
   await page.goto(base);
-  const title = page.getByRole('button', { name: new RegExp(`^${model}`) });
-  await title.waitFor();
+  const title = page.locator('#models').getByRole('button', { name: new RegExp(`^${model}`) });
+  if (model) await title.waitFor();
   return { browser, page, title, until, shot, elsewhere, complaints };
 }

@@ -52,6 +52,28 @@ TEST_F(WaitingRequests, StreamsBeginBeforeTheirTurn) {
   EXPECT_TRUE(ollama.ReadUntil("\"done\":true")) << ollama.body();
 }
 
+// A prompt and a token that take several seconds, of a request that never waits for its turn.
+TEST_F(WaitingRequests, SlowPassesAreNoSilence) {
+  environment_["HEADRACE_FAULT"] = "delay_us=150000";
+  ASSERT_TRUE(Start({"--", "-np", "1"}));
+  ASSERT_EQ(Load({{"model", kDense}}).status, 200);
+  for (const char* path : {"/v1/chat/completions", "/api/chat"}) {
+    HttpClient client(port_);
+    Json body = Chat(true);
+    body["max_tokens"] = body["options"]["num_predict"] = 2;
+    client.Send("POST", path, body.dump());
+    EXPECT_EQ(client.ReadHead().status, 200);
+    const bool ollama = path == std::string("/api/chat");
+    if (ollama) {
+      EXPECT_EQ(client.ReadPiece(), " ");
+    } else {
+      EXPECT_TRUE(client.ReadUntil(": the next token is computed\n\n")) << client.body();
+      EXPECT_TRUE(Has(client.body(), "}\n\n: the next token")) << client.body();
+    }
+    EXPECT_TRUE(client.ReadUntil(ollama ? "\"done\":true" : "[DONE]")) << client.body();
+  }
+}
+
 TEST_F(WaitingRequests, TheLineIsBounded) {
   environment_["HEADRACE_FAULT"] = "delay_us=5000";
   ASSERT_TRUE(Start({"--queue-max", "1", "--queue-timeout", "3s", "--", "-np", "1"}));

@@ -102,6 +102,7 @@ TEST_F(WaysOfLoading, EmbeddingsAsLongAsTheContext) {
   ASSERT_TRUE(StartServer());
   std::string input;
   for (int i = 0; i < 300; ++i) input += "It is a truth ";
+  std::vector<std::vector<double>> vectors;
   const auto embed = [&] { return Post("/v1/embeddings", {{"model", kDense}, {"input", input}}); };
   for (const char* mode : {"on", "off"}) {
     const Answer loaded = Load({{"model", kDense},
@@ -114,7 +115,10 @@ TEST_F(WaysOfLoading, EmbeddingsAsLongAsTheContext) {
     ASSERT_EQ(answer.status, 200) << answer.text;
     EXPECT_GT(answer.body["usage"]["prompt_tokens"], 1000) << answer.text;
     EXPECT_EQ(answer.body["data"][0]["embedding"].size(), 512u);
+    vectors.push_back(answer.body["data"][0]["embedding"].get<std::vector<double>>());
   }
+  for (size_t i = 0; i < vectors[0].size(); ++i)
+    EXPECT_NEAR(vectors[0][i], vectors[1][i], 1e-3) << "llama-server's own";
   // Such wide passes are in the plan.
   const auto compute = [&](const char* context) {
     return Get(std::string("/api/v1/models/estimate?model=") + kDense + "&embedding=true&context_length=" + context)
@@ -123,7 +127,27 @@ TEST_F(WaysOfLoading, EmbeddingsAsLongAsTheContext) {
   };
   EXPECT_GT(compute("2048"), 2 * compute("512"));
   ASSERT_EQ(Load({{"model", kDense}, {"embedding", true}, {"context_length", 512}}).status, 200);
-  EXPECT_GE(embed().status, 400) << "it is longer than the context";
+  const Answer long_one = embed();
+  EXPECT_EQ(long_one.status, 400) << long_one.text;
+  EXPECT_TRUE(Has(long_one.Error(), "at most 512 tokens")) << long_one.text;
+  // Ollama cuts them unless it is told not to.
+  const Answer cut = Post("/api/embed", {{"model", kDense}, {"input", {"It", input}}});
+  EXPECT_EQ(cut.body["embeddings"].size(), 2u) << cut.text;
+  EXPECT_GT(cut.body["prompt_eval_count"], 512) << cut.text;
+  EXPECT_EQ(Post("/api/embeddings", {{"model", kDense}, {"prompt", input}}).body["embedding"].size(), 512u);
+  const Answer whole = Post("/api/embed", {{"model", kDense}, {"input", input}, {"truncate", false}});
+  EXPECT_EQ(whole.status, 400) << whole.text;
+  EXPECT_TRUE(Has(whole.body["error"].get<std::string>(), "at most 512")) << whole.text;
+}
+
+TEST_F(WaysOfLoading, ManyEmbeddingsInAPass) {
+  ASSERT_TRUE(StartServer());
+  ExpectLoadedStreaming({{"model", kDense}, {"embedding", true}});
+  Json inputs = Json::array();
+  for (int i = 0; i < 32; ++i) inputs.push_back("It is a truth number " + std::to_string(i));
+  const uint64_t before = Flash(kDense)["passes"];
+  EXPECT_EQ(Post("/v1/embeddings", {{"model", kDense}, {"input", inputs}}).body["data"].size(), 32u);
+  EXPECT_LE(Flash(kDense)["passes"].get<uint64_t>() - before, 5u) << "sixteen in each, at first fewer";
 }
 
 TEST_F(WaysOfLoading, Projector) {

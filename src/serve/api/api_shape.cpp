@@ -32,6 +32,8 @@ Json ErrorBodyIn(ApiShape shape, const Reply& error) {
 }  // namespace
 
 ApiShape ShapeOf(std::string_view path) {
+  const auto below = [&](std::string_view folder) { return path.starts_with(folder); };
+  if (below("/api/") && !below("/api/v1/") && !below("/api/v0/")) return ApiShape::kOllama;
   return path.starts_with("/v1/messages") ? ApiShape::kAnthropic : ApiShape::kOpenAi;
 }
 

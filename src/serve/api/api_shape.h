@@ -14,7 +14,7 @@ enum class ApiShape {
   kOllama,
 };
 
-// Of one of llama-server's paths.
+// Of a path: Ollama has all below /api that are not ours (/api/v1) or LM Studio's (/api/v0).
 ApiShape ShapeOf(std::string_view path);
 
 // An error that has the shape of ErrorReply, or is llama-server's own.

@@ -20,6 +20,10 @@ constexpr std::string_view kModels = "/api/v1/models";
 constexpr std::string_view kEstimate = "/api/v1/models/estimate";
 constexpr std::string_view kLoad = "/api/v1/models/load";
 constexpr std::string_view kUnload = "/api/v1/models/unload";
+constexpr std::string_view kPull = "/api/v1/models/pull";
+constexpr std::string_view kDelete = "/api/v1/models/delete";
+constexpr std::string_view kSearch = "/api/v1/hub/search";
+constexpr std::string_view kRepository = "/api/v1/hub/repository";
 constexpr std::string_view kFlashStats = "/api/v1/flash/stats";
 
 constexpr std::string_view kStop = "/api/v1/stop";
@@ -28,12 +32,20 @@ constexpr const char* kReading = "GET, HEAD";
 
 // What a path of our own takes, null for the others.
 const char* OwnMethod(std::string_view path) {
-  if (path == kModels || path == kEstimate || path == kFlashStats) return kReading;
-  return path == kLoad || path == kUnload || path == kStop ? "POST" : nullptr;
+  for (const auto own : {kModels, kEstimate, kSearch, kRepository, kFlashStats}) {
+    if (path == own) return kReading;
+  }
+  for (const auto own : {kLoad, kUnload, kPull, kDelete, kStop}) {
+    if (path == own) return "POST";
+  }
+  return nullptr;
 }
 
 // Not inside the coroutines: GCC 12 cannot compile lists in braces there, and destroys twice what ?: makes in the
 // arguments of a co_await.
+Reply NoSuchPath(const std::string& path) {
+  return ErrorReply(404, fmt::format("there is no {}; docs/server.md lists what there is", path));
+}
 Reply HealthReply() { return JsonReply({{"status", "ok"}}); }
 
 }  // namespace
@@ -61,7 +73,9 @@ Task<bool> Dispatcher::HandleOwn(Exchange& exchange) {
              metrics = path == "/metrics" && request.Query("model").empty();
   const bool models = path == "/v1/models" || path == "/models";
   if (!reads && request.method != "POST") {
-    co_await exchange.Send(WrongMethodReply(request.method, right != nullptr ? right : "GET, HEAD, POST"));
+    const char* methods = right != nullptr ? right : "GET, HEAD, POST";
+    Reply refusal = ErrorInShape(ShapeOf(path), WrongMethodReply(request.method, methods));
+    co_await exchange.Send(std::move(refusal));
   } else if (!reads && (file != nullptr || health || metrics || models || path.starts_with(kOneModel))) {
     co_await exchange.Send(WrongMethodReply(request.method, kReading));
   } else if (file != nullptr) {
@@ -75,8 +89,9 @@ Task<bool> Dispatcher::HandleOwn(Exchange& exchange) {
   } else if (path.starts_with(kOneModel)) {
     co_await OpenAiModels(exchange, path.substr(kOneModel.size()));
   } else if (right == nullptr) {
-    if (!path.starts_with("/api/v1/")) co_return false;
-    co_await exchange.Send(ErrorReply(404, fmt::format("there is no {}; docs/server.md lists what there is", path)));
+    if (!path.starts_with("/api/")) co_return false;
+    Reply refusal = ErrorInShape(ShapeOf(path), NoSuchPath(path));
+    co_await exchange.Send(std::move(refusal));
   } else if (reads != (std::string_view(right) == kReading)) {
     co_await exchange.Send(WrongMethodReply(request.method, right));
   } else if (path == kModels) {
@@ -89,6 +104,14 @@ Task<bool> Dispatcher::HandleOwn(Exchange& exchange) {
     co_await models_.Unload(exchange);
   } else if (path == kStop) {
     co_await Stop(exchange);
+  } else if (path == kSearch) {
+    co_await hub_.Search(exchange);
+  } else if (path == kRepository) {
+    co_await hub_.Repository(exchange);
+  } else if (path == kPull) {
+    co_await hub_.Pull(exchange);
+  } else if (path == kDelete) {
+    co_await hub_.Delete(exchange);
   } else {
     co_await stats_.FlashStats(exchange);
   }

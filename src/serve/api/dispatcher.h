@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "http/exchange.h"
+#include "serve/api/hub_api.h"
 #include "serve/api/lmstudio_api.h"
 #include "serve/api/models_api.h"
 #include "serve/api/ollama_api.h"
@@ -16,10 +17,11 @@ namespace headrace::serve {
 // All arguments outlive it. `stop` ends the server, `now` or when its requests have finished.
 class Dispatcher {
  public:
-  Dispatcher(ModelManager& manager, ModelsApi& models, StatsApi& stats, OllamaApi& ollama, LmStudioApi& lm_studio,
-             std::function<void(bool now)> stop)
+  Dispatcher(ModelManager& manager, ModelsApi& models, HubApi& hub, StatsApi& stats, OllamaApi& ollama,
+             LmStudioApi& lm_studio, std::function<void(bool now)> stop)
       : manager_(manager),
         models_(models),
+        hub_(hub),
         stats_(stats),
         ollama_(ollama),
         lm_studio_(lm_studio),
@@ -40,6 +42,7 @@ class Dispatcher {
 
   ModelManager& manager_;
   ModelsApi& models_;
+  HubApi& hub_;
   StatsApi& stats_;
   OllamaApi& ollama_;
   LmStudioApi& lm_studio_;

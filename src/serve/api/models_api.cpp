@@ -1,12 +1,16 @@
 #include "serve/api/models_api.h"
 
 #include <charconv>
+#include <cstdlib>
 
 #include <fmt/format.h>
 
 #include "base/log.h"
 #include "http/events.h"
 #include "http/json_fields.h"
+#include "models/hub_removal.h"
+#include "models/places.h"
+#include "serve/api/downloads.h"
 #include "serve/models/estimate.h"
 #include "serve/models/model_json.h"
 
@@ -32,10 +36,13 @@ struct ModelsApi::LoadRequest {
 
 Task<> ModelsApi::List(Exchange& exchange) {
   const auto entries = co_await manager_.Scan();
+  const std::string hub = HubFolder([](const char* name) { return std::getenv(name); });
+  const Status downloads = CheckDownloadsOffered(settings_);
   Json models = Json::array();
   for (const ModelEntry& entry : entries) {
     models.push_back(
         ModelJson(entry, manager_.Get(entry.id).get(), manager_.LastError(entry.id), manager_.Remembered(entry)));
+    models.back()["deletable"] = IsInHub(hub, entry.path);
   }
   const auto room = co_await manager_.Room();
   const auto info = ReadTextFile("/proc/meminfo");
@@ -57,6 +64,7 @@ Task<> ModelsApi::List(Exchange& exchange) {
                                          {"free_bytes", device.free_bytes},
                                          {"shares_memory", device.shares_memory}});
   }
+  body["downloads_refused"] = downloads.ok() ? Json() : Json(downloads.message());
   body["models_max"] = settings_.models_max;
   body["ttl_s"] = settings_.ttl.count();
   body["configuration_file"]["path"] = store_.path();

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "http/json_fields.h"
 #include "llama_server/child_client.h"
+#include "serve/api/embedding_input.h"
 #include "serve/api/ollama_answer.h"
 #include "serve/api/ollama_embedding.h"
 #include "serve/api/ollama_models.h"
@@ -60,6 +61,7 @@ Reply OllamaWrongMethod(const std::string& method, const char* right) {
 }
 
 Reply StillThere(const OllamaAnswer& form, const char* reason) { return JsonReply(form.Empty(reason)); }
+std::string InputBody(const Json& inputs) { return Dump({{"input", inputs}}); }
 Reply NoVectors(const OllamaEmbeddingAnswer& form) { return JsonReply(form.Whole(Json())); }
 
 void SayUnknown(const std::vector<std::string>& names) {
@@ -249,7 +251,7 @@ Task<> OllamaApi::Embed(Exchange& exchange) {
     co_await exchange.Send(OllamaRefusal(id.status()));
     co_return;
   }
-  BecomeChildRequest(exchange.request(), "/v1/embeddings", request->ChildBody());
+  BecomeChildRequest(exchange.request(), "/v1/embeddings", Json());
   {
     Waiting waiting = WaitingFor(exchange, *id, false);
     const auto lease = co_await Acquire(exchange, *id, request->options, true, &waiting.waiter());
@@ -259,9 +261,15 @@ Task<> OllamaApi::Embed(Exchange& exchange) {
       co_return;
     }
     OllamaEmbeddingAnswer form(*request, begin, Clock::now() - begin);
+    const Model& model = lease->model();
+    const auto inputs =
+        co_await InputsThatFit(model.socket_path(), request->input, model.input_tokens(), request->truncate);
     if (request->input.empty()) {
       co_await exchange.Send(NoVectors(form));
+    } else if (!inputs.ok()) {
+      co_await waiting.Refuse(ErrorReply(inputs.status()));
     } else {
+      exchange.request().body = InputBody(*inputs);
       co_await Relay(exchange, lease->model(), form, waiting);
     }
   }

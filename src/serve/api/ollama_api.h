@@ -14,16 +14,12 @@ namespace headrace::serve {
 // All arguments outlive it.
 class OllamaApi {
  public:
-  OllamaApi(const Executor& executor, const Settings& settings, ModelManager& manager)
-      : executor_(executor), settings_(settings), manager_(manager), pull_(settings, manager) {}
+  OllamaApi(const Executor& executor, const Settings& settings, ModelManager& manager, Downloads& downloads)
+      : executor_(executor), settings_(settings), manager_(manager), pull_(settings, manager, downloads) {}
 
   // Whether the path is one of that API. None of ours (/api/v1/…) is.
   static bool Knows(std::string_view path);
   Task<> Handle(Exchange& exchange);
-  // Stops downloads and takes no more.
-  void Finish() { pull_.Finish(); }
-  // Waits for the thread of downloads. After Finish.
-  void Join() { pull_.Join(); }
 
  private:
   Task<> Tags(Exchange& exchange);

@@ -34,11 +34,13 @@ Result<OllamaEmbedding> ParseOllamaEmbedding(const Json& body, bool one) {
   const auto model = OllamaModelName(body);
   auto input = TextsField(body, one ? "prompt" : "input");
   const auto dimensions = WholeField(body, "dimensions");
+  const auto truncate = FlagField(body, "truncate", true);
   const auto keep_alive = ParseKeepAlive(MemberOrNull(body, "keep_alive"));
   auto options = ParseOllamaOptions(MemberOrNull(body, "options"));
   if (!model.ok()) return model.status();
   if (!input.ok()) return input.status();
   if (!dimensions.ok()) return dimensions.status();
+  if (!truncate.ok()) return truncate.status();
   if (!keep_alive.ok()) return keep_alive.status();
   if (!options.ok()) return options.status();
   if (*dimensions && **dimensions < 1)
@@ -49,6 +51,7 @@ Result<OllamaEmbedding> ParseOllamaEmbedding(const Json& body, bool one) {
   request.input = std::move(*input);
   if (one && request.input == std::vector<std::string>{""}) request.input.clear();
   request.dimensions = static_cast<uint64_t>(dimensions->value_or(0));
+  request.truncate = *truncate;
   request.keep_alive = *keep_alive;
   request.options = std::move(*options);
   return request;

@@ -16,11 +16,9 @@ struct OllamaEmbedding {
   bool one = false;                // POST /api/embeddings: one text, one vector
   std::vector<std::string> input;  // none: the model is only loaded
   uint64_t dimensions = 0;         // of each vector; 0: all
+  bool truncate = true;            // inputs that are too long are cut; else they are refused
   KeepAlive keep_alive;
   OllamaOptions options;
-
-  // The body for llama-server's /v1/embeddings.
-  Json ChildBody() const { return {{"input", input}}; }
 };
 
 // Of POST /api/embed (`one` false) and /api/embeddings. Error: kInvalidArgument.

@@ -1,12 +1,6 @@
 #include "serve/api/ollama_pull.h"
 
-#include <algorithm>
-#include <cstdlib>
-#include <mutex>
 #include <optional>
-#include <vector>
-
-#include <boost/asio/post.hpp>
 
 #include <fmt/format.h>
 
@@ -16,8 +10,6 @@
 #include "http/json_fields.h"
 #include "models/hub_names.h"
 #include "models/model_names.h"
-#include "models/places.h"
-#include "models/pull.h"
 #include "serve/api/ollama_answer.h"
 #include "serve/api/ollama_request.h"
 
@@ -27,8 +19,6 @@ namespace {
 constexpr Millis kPullLook{250};
 constexpr std::string_view kHubHosts[] = {"hf:", "hf.co/", "huggingface.co/", "https://hf.co/",
                                           "https://huggingface.co/"};
-
-const char* PullVariable(const char* name) { return std::getenv(name); }
 
 // Clients show the progress of each digest; the file's real one is not known before it is here.
 std::string TransferName(const std::string& file) {
@@ -57,17 +47,6 @@ std::string EndOf(const Result<PulledModel>& pulled) {
 Reply PullRefusal(const Status& status) { return OllamaError(ErrorReply(status)); }
 Reply PullDone() { return JsonReply({{"status", "success"}}); }
 
-// The hub's cache is one of the places.
-Status CheckPlaces(const Settings& settings) {
-  const std::string hub = HubFolder(PullVariable);
-  const bool offered = std::any_of(settings.places.begin(), settings.places.end(),
-                                   [&](const ModelPlace& place) { return place.folder == hub; });
-  if (offered) return {};
-  return Status(Code::kUnsupported,
-                "this server does not offer the folder into which models are pulled; write headrace pull, and start "
-                "headrace serve without a file and without --models-dir");
-}
-
 AnswerHead PullHead() {
   AnswerHead head;
   head.headers = {{"Content-Type", "application/x-ndjson"}};
@@ -91,41 +70,6 @@ Result<std::string> HubSourceOf(const std::string& name) {
                             Shown(name)));
 }
 
-// Shared by the loop and the thread.
-struct OllamaPull::State {
-  PullRequest request;
-  std::atomic<bool> stop = false;
-  std::mutex mutex;
-  PullProgress progress;                   // guarded by mutex
-  std::optional<Result<PulledModel>> end;  // guarded by mutex
-
-  std::optional<Result<PulledModel>> End() {
-    const std::lock_guard lock(mutex);
-    return end;
-  }
-  PullProgress Progress() {
-    const std::lock_guard lock(mutex);
-    return progress;
-  }
-};
-
-void OllamaPull::Start(const std::shared_ptr<State>& state) {
-  asio::post(thread_, [this, state] {
-    PullEvents events;
-    events.say = [](const std::string&) {};
-    events.on_progress = [&](const PullProgress& progress) {
-      const std::lock_guard lock(state->mutex);
-      state->progress = progress;
-      return !state->stop && !ending_;
-    };
-    const bool wanted = !state->stop && !ending_;
-    auto pulled = wanted ? PullModel(state->request, PullVariable, "headrace/" HEADRACE_VERSION, events)
-                         : Result<PulledModel>(Status(Code::kCancelled, "the server is ending"));
-    const std::lock_guard lock(state->mutex);
-    state->end.emplace(std::move(pulled));
-  });
-}
-
 Task<> OllamaPull::Handle(Exchange& exchange) {
   const auto body = ObjectOf(exchange.request().body);
   const auto name = body.ok() ? OllamaModelName(*body) : Result<std::string>(body.status());
@@ -135,45 +79,54 @@ Task<> OllamaPull::Handle(Exchange& exchange) {
     co_await exchange.Send(PullRefusal(wrong));
     co_return;
   }
-  const auto state = std::make_shared<State>();
   const auto source = HubSourceOf(*name);
   const auto present = co_await manager_.Find(*name);
+  if (present.ok()) {
+    co_await Present(exchange, *stream);
+    co_return;
+  }
   Status refused;
   if (!source.ok()) refused = source.status();
-  if (source.ok()) refused = CheckPlaces(settings_);
-  if (ending_) refused = Status(Code::kCancelled, "the server is ending");
-  if (present.ok()) {
-    state->end.emplace(PulledModel());
-  } else if (!refused.ok()) {
+  if (source.ok()) refused = CheckDownloadsOffered(settings_);
+  if (downloads_.ending()) refused = Status(Code::kCancelled, "the server is ending");
+  if (!refused.ok()) {
     co_await exchange.Send(PullRefusal(refused));
     co_return;
-  } else {
-    state->request.source = *source;
-    Start(state);
   }
-  exchange.OnGone([state] { state->stop = true; });
+  const auto download = downloads_.Start(*source);
+  exchange.OnGone([download] { download->Stop(); });
   if (*stream) {
-    co_await Stream(exchange, state);
+    co_await Stream(exchange, download);
   } else {
-    co_await Whole(exchange, state);
+    co_await Whole(exchange, download);
   }
   exchange.OnGone({});
-  state->stop = true;
+  download->Stop();
 }
 
-Task<> OllamaPull::Stream(Exchange& exchange, std::shared_ptr<State> state) {
+Task<> OllamaPull::Present(Exchange& exchange, bool stream) {
+  if (!stream) {
+    co_await exchange.Send(PullDone());
+    co_return;
+  }
+  if (!co_await exchange.Begin(PullHead())) co_return;
+  const std::string lines = StatusLine("pulling manifest") + StatusLine("success");
+  if (co_await exchange.Write(lines)) co_await exchange.End();
+}
+
+Task<> OllamaPull::Stream(Exchange& exchange, std::shared_ptr<Download> download) {
   if (!co_await exchange.Begin(PullHead())) co_return;
   const std::string begin = StatusLine("pulling manifest");
   if (!co_await exchange.Write(begin)) co_return;
   std::string last;
   while (true) {
-    const auto end = state->End();
+    const auto end = download->End();
     if (end) {
       const std::string line = EndOf(*end);
       if (co_await exchange.Write(line)) co_await exchange.End();
       co_return;
     }
-    const std::string line = ProgressLine(state->Progress());
+    const std::string line = ProgressLine(download->Progress());
     if (line != last && !co_await exchange.Write(line)) co_return;
     last = line;
     co_await Sleep(kPullLook);
@@ -181,9 +134,9 @@ Task<> OllamaPull::Stream(Exchange& exchange, std::shared_ptr<State> state) {
   }
 }
 
-Task<> OllamaPull::Whole(Exchange& exchange, std::shared_ptr<State> state) {
+Task<> OllamaPull::Whole(Exchange& exchange, std::shared_ptr<Download> download) {
   while (!exchange.gone()) {
-    const auto end = state->End();
+    const auto end = download->End();
     if (end) {
       Reply reply = end->ok() ? PullDone() : PullRefusal(end->status());
       co_await exchange.Send(std::move(reply));

@@ -11,6 +11,8 @@
 #include <fmt/format.h>
 
 #include "base/size.h"
+#include "llama_server/child_output.h"
+#include "serve/api/answered_tokens.h"
 #include "serve/api/request_check.h"
 #include "serve/api/token_need.h"
 
@@ -89,8 +91,32 @@ Task<ErrorCode> ReadHead(Socket& socket, beast::flat_buffer& buffer, AnswerParse
   co_return error;
 }
 
+Task<ErrorCode> ReadPiece(Socket& socket, beast::flat_buffer& buffer, AnswerParser& parser) {
+  ErrorCode error;
+  co_await http::async_read_some(socket, buffer, parser, Into(error));
+  co_return error;
+}
+
+// llama-server calls an input that no pass can take its own fault (500), and does not say what would help.
+Reply PlainFailure(std::string body, const Model& model) {
+  const std::string message = ErrorIn(JsonOrNull(body));
+  const bool too_long = message.find("too large to process") != std::string::npos ||
+                        message.find("larger than the max context") != std::string::npos;
+  if (!too_long) {
+    Reply reply;
+    reply.status = 500;
+    reply.body = std::move(body);
+    return reply;
+  }
+  const bool whole = model.input_tokens() >= model.request_tokens();
+  return ErrorReply(400, fmt::format("an input is too long: {} takes at most {} tokens in each; split it, or load the "
+                                     "model with {}",
+                                     model.id(), model.input_tokens(),
+                                     whole ? "a larger context_length" : "more memory: longer ones want wider passes"));
+}
+
 // True when the whole answer went through, or the client is gone; false when the child broke off.
-Task<bool> Transfer(Exchange& exchange, Socket& socket, AnswerForm& form, Waiting& waiting) {
+Task<bool> Transfer(Exchange& exchange, Socket& socket, const Model& model, AnswerForm& form, Waiting& waiting) {
   ErrorCode error;
   auto request = MakeRequest(exchange.request());
   co_await http::async_write(socket, request, Into(error));
@@ -109,20 +135,37 @@ Task<bool> Transfer(Exchange& exchange, Socket& socket, AnswerForm& form, Waitin
     co_await waiting.Refuse(std::move(refusal));
     co_return true;
   }
+  if (head.status == 500 && model.input_tokens() > 0) {
+    std::string body = co_await ReadWhole(socket, buffer, parser);
+    Reply refusal = PlainFailure(std::move(body), model);
+    co_await waiting.Refuse(std::move(refusal));
+    co_return true;
+  }
+  const bool is_stream = IsEventStream(head);
   form.Begin(head);
   waiting.NoteAnswer();
   // A proxy must not hold events back until there are many.
   if (IsEventStream(head)) head.headers.emplace_back("X-Accel-Buffering", "no");
   if (!exchange.begun() && !co_await exchange.Begin(std::move(head))) co_return true;
+  AnsweredTokens tokens;
   std::string piece(64 * kKiB, '\0');
   while (!parser.is_done()) {
     auto& body = parser.get().body();
     body.data = piece.data();
     body.size = piece.size();
-    co_await http::async_read_some(socket, buffer, parser, Into(error));
+    // The head can come long before the prompt is read, and a token can take its time.
+    if (is_stream) {
+      error = co_await waiting.During(ReadPiece(socket, buffer, parser));
+    } else {
+      error = co_await ReadPiece(socket, buffer, parser);
+    }
     const std::string_view read(piece.data(), piece.size() - body.size);
+    tokens.Feed(read);
+    exchange.record().tokens_in = tokens.in();
+    exchange.record().tokens_out = tokens.out();
     const std::string formed = form.Feed(read);
     if (!co_await exchange.Write(formed)) co_return true;
+    waiting.NoteWritten(formed);
     if (error && error != http::error::need_buffer) co_return exchange.gone();
   }
   const std::string last = form.Finish();
@@ -200,7 +243,8 @@ Task<> Relay(Exchange& exchange, Model& model, AnswerForm& form, Waiting& waitin
   exchange.OnGone(close);
   bool whole = false;
   co_await socket.async_connect(asio::local::stream_protocol::endpoint(model.socket_path()), Into(error));
-  if (!error) whole = co_await Transfer(exchange, socket, form, waiting);
+  exchange.record().computed_from = Clock::now();
+  if (!error) whole = co_await Transfer(exchange, socket, model, form, waiting);
   exchange.OnGone({});
   if (whole || exchange.gone()) co_return;
   const std::string why = co_await model.DescribeFailure();

@@ -48,7 +48,7 @@ Task<> StatsApi::Metrics(Exchange& exchange) {
   }
   Reply reply;
   reply.content_type = "text/plain; version=0.0.4; charset=utf-8";
-  reply.body = RenderMetrics(models);
+  reply.body = RenderMetrics(models) + requests_.Render() + RenderModelMetrics(manager_);
   co_await exchange.Send(std::move(reply));
 }
 

@@ -2,13 +2,14 @@
 #pragma once
 
 #include "http/exchange.h"
+#include "serve/api/request_metrics.h"
 #include "serve/models/model_manager.h"
 
 namespace headrace::serve {
 
 class StatsApi {
  public:
-  explicit StatsApi(const ModelManager& manager) : manager_(manager) {}
+  StatsApi(const ModelManager& manager, const RequestMetrics& requests) : manager_(manager), requests_(requests) {}
 
   // Prometheus text.
   Task<> Metrics(Exchange& exchange);
@@ -19,6 +20,7 @@ class StatsApi {
 
  private:
   const ModelManager& manager_;
+  const RequestMetrics& requests_;
   bool finishing_ = false;
 };
 

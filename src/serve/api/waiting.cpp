@@ -86,12 +86,22 @@ std::string SignOfLife(const StreamWish& wish, const WaitNews& news) {
   return text + fmt::format("data: {}\n\n", Dump(event));
 }
 
+std::string SignOfWork(ApiShape shape) { return shape == ApiShape::kOllama ? " " : ": the next token is computed\n\n"; }
+
 Waiting::Waiting(Exchange& exchange, WaitingLine& line, std::string model, StreamWish wish,
                  std::function<WaitNews(const Waiter&)> news)
     : exchange_(exchange),
       wish_(wish),
       news_(std::move(news)),
-      waiter_(line, std::move(model), [&exchange] { return exchange.gone(); }) {}
+      waiter_(line, std::move(model), [&exchange] { return exchange.gone(); }) {
+  exchange.record().model = waiter_.model();
+}
+
+void Waiting::NoteWritten(std::string_view text) {
+  if (text.empty()) return;
+  has_events_ = true;
+  between_events_ = text.ends_with(wish_.shape == ApiShape::kOllama ? "\n" : "\n\n");
+}
 
 void Waiting::Begin() {
   over_ = false;
@@ -117,7 +127,7 @@ Task<bool> Waiting::TellOnce() {
     }
     if (!begun) co_return false;
   }
-  const std::string text = SignOfLife(wish_, news_(waiter_));
+  const std::string text = has_events_ ? SignOfWork(wish_.shape) : SignOfLife(wish_, news_(waiter_));
   co_return co_await exchange_.Write(text);
 }
 

@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "http/exchange.h"
@@ -27,6 +28,9 @@ StreamWish WishOf(std::string_view path, const std::string& body);
 // An event or line that changes nothing for a client that does not know it. Pure.
 std::string SignOfLife(const StreamWish& wish, const WaitNews& news);
 
+// The same after the first token.
+std::string SignOfWork(ApiShape shape);
+
 // Lives on the loop, shorter than its arguments. The head is sent after a second: what is refused before has its real
 // status.
 class Waiting {
@@ -39,11 +43,14 @@ class Waiting {
   bool only_told() const { return told_ && !answering_; }
   // From now on it gets one.
   void NoteAnswer() { answering_ = true; }
+  // Of that answer the client has got this, in pieces of any length. Signs of life go between its events and lines
+  // only.
+  void NoteWritten(std::string_view text);
 
   // What `wait` returns. Its client is told meanwhile; nothing else may be written to it.
   template <typename T>
   Task<T> During(Task<T> wait) {
-    if (!wish_.stream) co_return co_await std::move(wait);
+    if (!wish_.stream || !between_events_) co_return co_await std::move(wait);
     Begin();
     std::optional<T> result;
     std::exception_ptr failure;
@@ -75,6 +82,7 @@ class Waiting {
   std::optional<Wakeup> changed_;
   const Clock::time_point begin_ = Clock::now();
   bool over_ = false, telling_ = false, told_ = false, answering_ = false;
+  bool between_events_ = true, has_events_ = false;
 };
 
 }  // namespace headrace::serve

@@ -86,12 +86,7 @@ Result<std::vector<std::string>> ServerCommand(const Settings& settings, const L
   server.embedding = plan.embedding;
   server.has_pooling = plan.entry.has_pooling;
   server.reranking = plan.entry.kind == ModelKind::kReranker;
-  if (server.embedding || server.reranking) {
-    // -c after -- goes before the plan's own; 0 is as much as the model knows.
-    const auto asked = cli::OptionValue(settings.rest, {"-c", "--ctx-size"});
-    const uint64_t tokens = asked ? std::strtoull(asked->c_str(), nullptr, 10) : plan.context;
-    server.input_tokens = tokens > 0 ? tokens : plan.entry.context_length;
-  }
+  server.input_tokens = plan.input_tokens;
   server.streams = plan.must_stream();
   server.debug = plan.config.debug;
   server.defaults = plan.defaults.options;
@@ -181,6 +176,45 @@ Status SettleDevices(const Settings& settings, Simulations& simulations, const M
   plan.setup.vram = limit;
   plan.setup.device_choice.least_bytes = failed.least_bytes;
   plan.setup.device_choice.reason = plan.placed.message();
+  return {};
+}
+
+// The longest input of an embedding or a reranking that the context, and options after --, leave.
+uint64_t LongestInput(const Settings& settings, const LoadPlan& plan) {
+  // 0 is as much as the model knows.
+  const auto asked = cli::OptionValue(settings.rest, {"-c", "--ctx-size"});
+  const uint64_t context = asked ? std::strtoull(asked->c_str(), nullptr, 10) : plan.context;
+  uint64_t tokens = context > 0 ? context : plan.entry.context_length;
+  const uint64_t widths[] = {cli::OptionNumber(settings.rest, {"-b", "--batch-size"}),
+                             cli::OptionNumber(settings.rest, {"-ub", "--ubatch-size"})};
+  for (const uint64_t width : widths) {
+    if (width > 0) tokens = std::min(tokens, width);
+  }
+  return tokens;
+}
+
+// Inputs of embeddings and rerankings are as long as the memory lets a pass be wide, and where weights stream many of
+// them share a pass.
+Status SettleInputs(const Settings& settings, Simulations& simulations, LoadPlan& plan) {
+  const uint64_t longest = plan.input_tokens;
+  if (longest == 0) return {};
+  while (!plan.enough.ok() && plan.input_tokens > kUsualPromptBatch) {
+    plan.input_tokens = std::max(plan.input_tokens / 2, kUsualPromptBatch);
+    HEADRACE_RETURN_IF_ERROR(Settle(settings, simulations, plan));
+  }
+  if (!plan.enough.ok()) return {};
+  if (plan.input_tokens < longest) {
+    plan.notes.push_back(
+        fmt::format("an input of embeddings or a reranking may have {} tokens, not all {} of the context: longer ones "
+                    "want wider passes, and those more memory",
+                    plan.input_tokens, longest));
+  }
+  const bool asked = plan.asked.slots || cli::OptionNumber(settings.rest, {"-np", "--parallel"}) > 0;
+  if (!plan.must_stream() || asked || !settings.known.Has("-kvu")) return {};
+  const LoadPlan few = plan;
+  plan.sharing.slots = kMostSlots;
+  const Status settled = Settle(settings, simulations, plan);
+  if (!settled.ok() || !plan.enough.ok() || !plan.must_stream()) plan = few;
   return {};
 }
 
@@ -335,6 +369,7 @@ Result<LoadPlan> PlanLoad(const Settings& settings, ModelLibrary& library, Simul
   plan.embedding = config.embedding.value_or(entry.kind == ModelKind::kEmbedding);
   plan.context =
       config.context_length.value_or(plan.defaults.context_length.value_or(cli::DefaultContext(entry.context_length)));
+  if (plan.embedding || entry.kind == ModelKind::kReranker) plan.input_tokens = LongestInput(settings, plan);
   if (config.draft_model && !config.draft_model->empty()) {
     const auto draft = FindOther(library, *config.draft_model, "draft model", false);
     if (!draft.ok()) return draft.status();
@@ -370,6 +405,7 @@ Result<LoadPlan> PlanLoad(const Settings& settings, ModelLibrary& library, Simul
     plan.enough = Status(plan.placed.code(), plan.placed.message() + RemediesText(VramRemediesJson(plan.setup)));
     return plan;  // nothing of it is started
   }
+  HEADRACE_RETURN_IF_ERROR(SettleInputs(settings, simulations, plan));
   HEADRACE_RETURN_IF_ERROR(SettleSharedDevices(settings, simulations, room, vram, plan));
   HEADRACE_RETURN_IF_ERROR(SettleSpeculation(settings, simulations, plan));
   HEADRACE_RETURN_IF_ERROR(SettleCheckpoints(settings, simulations, plan));

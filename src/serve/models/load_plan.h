@@ -40,6 +40,7 @@ struct LoadPlan {
   bool uses_head = false;                       // the model drafts with its own head
   bool drafts = false;  // tokens are proposed before passes, by our choice or the user's options
   bool embedding = false;
+  uint64_t input_tokens = 0;                      // of an embedding or a reranking at most; 0: none are served
   std::vector<cli::EngineOption> device_options;  // what goes on devices
   std::vector<std::string> notes;                 // what its user should know once it is loaded
 

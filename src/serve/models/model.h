@@ -102,6 +102,8 @@ class Model : public std::enable_shared_from_this<Model> {
   // The limit that an answer gets whose request names none, where requests share a KV cache; none: no limit, or
   // default_tokens.
   std::optional<uint64_t> AnswerLimit() const;
+  // Of one input of an embedding or a reranking at most; 0: none are served.
+  uint64_t input_tokens() const { return std::min(plan_.input_tokens, request_tokens()); }
   uint64_t request_tokens() const { return context > 0 ? context : plan_.context; }  // prompt and answer
   double load_seconds = 0;
   unsigned crashes = 0;          // one after the other

@@ -26,6 +26,13 @@ const char* StateOf(const ModelEntry& entry, const Model* model) {
   return entry.error.empty() ? ToString(ModelState::kGone) : "invalid";
 }
 
+// As it is loaded, or would be.
+bool SeesImages(const ModelEntry& entry, const Model* model, const Result<ModelConfig>& remembered) {
+  if (model != nullptr) return !model->plan().projector_path.empty();
+  if (remembered.ok() && remembered->projector) return !remembered->projector->empty();
+  return !entry.projector.empty();
+}
+
 }  // namespace
 
 Json EntryJson(const ModelEntry& entry) {
@@ -99,6 +106,7 @@ Json ModelJson(const ModelEntry& entry, const Model* model, const std::string& l
                const Result<ModelConfig>& remembered) {
   Json json = EntryJson(entry);
   json["state"] = StateOf(entry, model);
+  json["sees_images"] = SeesImages(entry, model, remembered);
   json["error"] = TextOrNull(!entry.error.empty()                          ? entry.error
                              : model != nullptr && !model->error().empty() ? model->error()
                                                                            : last_error);

@@ -338,7 +338,14 @@ Task<Status> ModelManager::TakeTurn(Waiter* waiter) {
 Task<Result<ModelPtr>> ModelManager::Load(ModelEntry entry, ModelConfig config, Waiter* waiter) {
   if (const Status may = co_await TakeTurn(waiter); !may.ok()) co_return may;
   const Turn turn(*this);
+  const auto before = Get(entry.id);
   auto result = co_await LoadInTurn(entry, config);
+  if (result.ok() && *result != before) {
+    ++load_sums_[entry.id].loads;
+    load_sums_[entry.id].seconds += (*result)->load_seconds;
+  } else if (!result.ok() && result.status().code() != Code::kCancelled) {
+    ++load_sums_[entry.id].failures;
+  }
   if (result.ok()) {
     errors_.erase(entry.id);
     load_seconds_[entry.id] = (*result)->load_seconds;
@@ -389,10 +396,10 @@ Task<Result<ModelPtr>> ModelManager::LoadInTurn(ModelEntry entry, ModelConfig co
                                           : fmt::format("to be loaded anew: {} was changed", changed);
   if (present != nullptr) co_await StopModel(present, why);
   while (models_.size() >= settings_.models_max)
-    co_await StopModel(LeastRecentlyUsed(itself), fmt::format("to make room for {}", entry.id));
+    co_await Evict(LeastRecentlyUsed(itself), fmt::format("to make room for {}", entry.id));
   auto plan = co_await Judge(entry, config, nobody);
   while (plan.ok() && (!plan->enough.ok() || plan->crowds) && !models_.empty()) {
-    co_await StopModel(LeastRecentlyUsed(itself), fmt::format("to make room for {}", entry.id));
+    co_await Evict(LeastRecentlyUsed(itself), fmt::format("to make room for {}", entry.id));
     plan = co_await Judge(entry, config, nobody);
   }
   if (plan.ok() && !plan->enough.ok()) co_return plan->enough;
@@ -449,6 +456,11 @@ Task<Result<ModelConfig>> ModelManager::Recall(ModelEntry entry, bool say) {
     remembered = std::move(config);
   }
   co_return remembered;
+}
+
+Task<> ModelManager::Evict(ModelPtr model, std::string why) {
+  ++load_sums_[model->id()].evictions;
+  co_await StopModel(std::move(model), std::move(why));
 }
 
 Task<> ModelManager::StopModel(ModelPtr model, std::string why) {
@@ -509,7 +521,7 @@ Task<> ModelManager::UnloadIdle() {
       idle = model;
       time = kept;
     }
-    if (idle != nullptr) co_await StopModel(idle, fmt::format("after {} s without a request", time.count()));
+    if (idle != nullptr) co_await Evict(idle, fmt::format("after {} s without a request", time.count()));
   }
 }
 

@@ -28,6 +28,13 @@ struct Wanted {
   bool undrafted = false;               // as in ModelManager::Acquire
 };
 
+// Of one model since the server's start.
+struct LoadSums {
+  uint64_t loads = 0, failures = 0;
+  uint64_t evictions = 0;  // it was unloaded although nobody asked for that: to make room, or after a time without work
+  double seconds = 0;      // that the loads took
+};
+
 // A model under one of the names that are listed.
 struct NamedEntry {
   std::string name;  // its id, or an alias
@@ -61,6 +68,8 @@ class ModelManager {
 
   // Of all requests that wait.
   WaitingLine& line() { return line_; }
+  size_t line_size() const { return line_.size(); }
+  const std::map<std::string, LoadSums>& load_sums() const { return load_sums_; }
   // How far a request is that waits for its model.
   WaitNews NewsOf(const Waiter& waiter) const;
 
@@ -124,6 +133,8 @@ class ModelManager {
   void LookAtDevicesAgain() { devices_seen_at_ = Clock::time_point::min(); }
   // Its answers are broken off after --evict-after.
   Task<> StopModel(ModelPtr model, std::string why);
+  // The same, counted: nobody asked for it.
+  Task<> Evict(ModelPtr model, std::string why);
   Task<> StopAndForget(ModelPtr model, bool force, Millis keep);
   void WatchIdle();
   Task<> UnloadIdle();
@@ -148,6 +159,7 @@ class ModelManager {
   std::map<std::string, ModelPtr> models_;
   std::map<std::string, std::string> errors_;
   std::map<std::string, double> load_seconds_;  // of the last load
+  std::map<std::string, LoadSums> load_sums_;
   WaitingLine line_;
   std::vector<cli::Device> devices_;  // of the engine, as they were when they were looked at last
   Clock::time_point devices_seen_at_ = Clock::time_point::min();

@@ -18,20 +18,25 @@ namespace headrace::serve {
 
 struct Settings {
   std::string host = "127.0.0.1";
-  uint16_t port = 8080;              // 0: any that is free
-  std::vector<std::string> keys;     // API keys; none: no key is asked for
-  std::vector<std::string> origins;  // of pages that may ask, beside the server's own
-  std::vector<std::string> hosts;    // names under which proxies reach the server
-  std::string prefix;                // of paths, as a proxy passes them on: "/llm"; "" for none
-  std::vector<ModelPlace> places;    // of models; none: `model_file` is all that is served
-  std::string model;                 // loaded at the start, and meant by requests that name none; "" for none
-  std::string model_file;            // its file when that need not be in a place, else ""
-  bool any_name = false;             // a name that no model has means `model`
-  std::vector<NameAlias> aliases;    // of models that there were at the start
-  std::chrono::seconds ttl{0};       // a model without requests for so long is unloaded; 0: never
-  size_t models_max = 1;             // loaded at a time
-  uint64_t body_bytes = 64 << 20;    // largest request
-  WaitLimits waiting;                // of requests for their turn
+  uint16_t port = 8080;                 // 0: any that is free
+  std::vector<std::string> keys;        // API keys; none: no key is asked for
+  std::vector<std::string> fixed_keys;  // of these, those that are in no file
+  std::string key_file;                 // of the others, "" for none
+  std::string access_log;               // a file, "-" for standard output, "" for none
+  bool log_json = false;                // its lines are JSON
+  bool times_in_lines = false;          // lines on standard error begin with the time, once the server listens
+  std::vector<std::string> origins;     // of pages that may ask, beside the server's own
+  std::vector<std::string> hosts;       // names under which proxies reach the server
+  std::string prefix;                   // of paths, as a proxy passes them on: "/llm"; "" for none
+  std::vector<ModelPlace> places;       // of models; none: `model_file` is all that is served
+  std::string model;                    // loaded at the start, and meant by requests that name none; "" for none
+  std::string model_file;               // its file when that need not be in a place, else ""
+  bool any_name = false;                // a name that no model has means `model`
+  std::vector<NameAlias> aliases;       // of models that there were at the start
+  std::chrono::seconds ttl{0};          // a model without requests for so long is unloaded; 0: never
+  size_t models_max = 1;                // loaded at a time
+  uint64_t body_bytes = 64 << 20;       // largest request
+  WaitLimits waiting;                   // of requests for their turn
   // Tokens of an answer whose request names no limit, where requests share a KV cache; 0: no limit, none: half a
   // context.
   std::optional<uint64_t> answer_tokens;

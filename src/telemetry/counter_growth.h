@@ -5,7 +5,7 @@
 
 namespace headrace {
 
-class Tally {
+class CounterGrowth {
  public:
   // What was counted since the last time, when the counter stands at `total` now.
   uint64_t Advance(uint64_t total) {

@@ -1,4 +1,4 @@
-#include "batch/answer.h"
+#include "batch/usage.h"
 
 #include "base/json.h"
 

@@ -3,7 +3,7 @@
 Usage: hub_server.py CONFIGURATION LOG
 
 CONFIGURATION is a JSON file that is read anew for each request:
-  repositories  {"USER/NAME": {"commit": "...", "token": "...", "files": {"PATH": {"source": "/a/file", "sha256": "..."}}}}
+  repositories  {"USER/NAME": {"commit": "...", "token": "...", "gated": "auto", "downloads": 7, "files": {"PATH": {"source": "/a/file", "sha256": "..."}}}}
   plain         {"/PATH": {"source": "/a/file"}}   without the hub's protocol
   break_after   bytes of a body after which a connection breaks; "breaks": how often in all (absent: always)
   no_ranges     a range is answered with the whole file
@@ -68,6 +68,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return self.hub(path, config)
 
     def hub(self, path, config):
+        if path == "/api/models":
+            return self.search(config)
         for name, repository in config.get("repositories", {}).items():
             api, resolve = f"/api/models/{name}", f"/{name}/resolve/{repository['commit']}/"
             if path != api and not path.startswith(api + "/") and not path.startswith(resolve):
@@ -82,8 +84,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 file = repository["files"][path[len(resolve):]]
                 where = f"http://127.0.0.2:{FILES.server_port}{urllib.parse.quote(file['source'])}?signed=1"
                 return self.answer(302, [("Location", where), ("X-Linked-Size", str(os.path.getsize(file["source"]))),
-                                         ("X-Linked-ETag", '"' + file.get("sha256", sha256(file["source"])) + '"')])
+                                         ("X-Linked-ETag", '"' + (file.get("sha256") or sha256(file["source"])) + '"')])
         return self.answer(404, [("X-Error-Message", "not found")])
+
+    def search(self, config):
+        """Repositories with a GGUF file whose names have all the words."""
+        query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(self.path).query))
+        words = query.get("search", "").lower().split()
+        found = [{"id": name, "downloads": repository.get("downloads", 0), "likes": 0, "gated": repository.get("gated", False)}
+                 for name, repository in config.get("repositories", {}).items()
+                 if all(word in name.lower() for word in words) and any(file.endswith(query.get("filter", "")) for file in repository["files"])]
+        found.sort(key=lambda repository: -repository["downloads"])
+        return self.answer(200, body=json.dumps(found[:int(query.get("limit", 1000))]).encode())
 
     def tree(self, api, repository):
         """Two pages, as the hub gives long lists."""
@@ -91,7 +103,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         for name, file in repository["files"].items():
             entry = {"type": "file", "path": name, "size": os.path.getsize(file["source"])}
             if not file.get("no_lfs"):
-                entry["lfs"] = {"oid": file.get("sha256", sha256(file["source"])), "size": entry["size"]}
+                entry["lfs"] = {"oid": file.get("sha256") or sha256(file["source"]), "size": entry["size"]}
             entries.append(entry)
         half = len(entries) // 2
         if "cursor=2" in self.path:
