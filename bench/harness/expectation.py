@@ -4,9 +4,10 @@ GIB = 1 << 30
 
 PAGE = """# What to expect
 
-How fast models that people know would run, by the memory and the disk of your machine.
+Expected speeds of well-known models, by the memory and the disk of your machine.
 
-**Every row is a prediction, unless its last column says that it was measured.** Ask for your own machine and file, in seconds, without loading anything:
+**Every row is a prediction, unless its last column says that it was measured.** `headrace plan` predicts for your own
+machine and file, in seconds, without loading anything:
 
     headrace plan model.gguf --ram 16G
 
@@ -14,29 +15,42 @@ How fast models that people know would run, by the memory and the disk of your m
 
 {table}
 
-- **Memory** is the machine's. headrace gets nine tenths of what is left when the system and other programs use {system:g} GB: {budgets}.
-- **Decode** is what you see while it answers, from the cautious to the likely figure. Dense models: from three quarters of what disk and memory allow to all of it. Mixtures of
-  experts: the cautious figure takes choices as a trained mixture has them that was balanced over many kinds of text ([traces](experts-policy.md#a-trained-mixture)), and three quarters of
-  that; the likely one takes choices as published traces have them ([the less favourable of two kinds](experts-policy.md#hit-rates)) and what the cache keeps of them.
-- **Prompt** is for a prompt of {prompt} tokens: each weight that is read serves hundreds of tokens, so the processor is the limit nearly everywhere, not the disk.
+- **Memory** is the machine's. The system and other programs are assumed to use {system:g} GB, and headrace gets nine
+  tenths of the rest: {budgets}.
+- **Decode** is the speed while the model answers, from a cautious to a likely figure. For dense models the range goes
+  from three quarters of what disk and memory allow to all of it. For mixtures of experts both figures depend on which
+  experts the model chooses.
+  The cautious figure assumes the choices of a trained mixture that was balanced over many kinds of text
+  ([traces](experts-policy.md#a-trained-mixture)), and takes three quarters of the speed. The likely figure assumes the
+  choices of published traces ([the less favourable of two kinds](experts-policy.md#hit-rates)) and counts what the
+  cache keeps of them.
+- **Prompt** is the speed for a prompt of {prompt} tokens. Each weight that is read serves hundreds of tokens, so nearly
+  everywhere the processor is the limit, not the disk.
 - **fits** means that nothing streams: the model runs as in llama.cpp alone.
 
 ## What is assumed
 
-- A processor of 8 cores that multiplies {gflops:g} GFLOP/s in prompts and reads weights at {memory:g} GB/s. Prompts of models that fit depend on this alone, and so does decode.
-- Disks that give {disks} GB/s in large reads: an NVMe drive of PCIe 3 and one of PCIe 4. `headrace doctor` measures yours.
-- A context of 4096 tokens; no graphics card and no drafts, which make most of these figures better ([README](../README.md)).
-- The types of weights that people load: Q4_K_M, as `llama-quantize` makes it, and MXFP4 as OpenAI published it. The shapes are exact: the number of parameters is the published one to the
-  last, and each tensor has the type that `llama-quantize` gives it (tests/engine/published_shapes_test.cpp).
-- Not in the prediction: the time to start, other programs, a drive that gets hot, and what is lost between disk and processor. Measured so far: dense models reach 0.8 to 0.97 of the
-  disk's limit, mixtures whose experts are mostly in memory 0.5 to 0.9 of what llama.cpp does with everything in memory ([benchmarks](benchmarks.md)).
+- The processor has 8 cores, multiplies {gflops:g} GFLOP/s in prompts, and reads weights at {memory:g} GB/s. The figures
+  for models that fit depend on this alone.
+- The disks give {disks} GB/s in large reads: an NVMe drive of PCIe 3 and one of PCIe 4. `headrace doctor` measures
+  yours.
+- The context has 4096 tokens. There is no graphics card, and there are no drafts; both make most of these figures
+  better ([README](../README.md)).
+- The types of weights are those that people load: Q4_K_M, as `llama-quantize` makes it, and MXFP4 as OpenAI published
+  it. The shapes are exact: the number of parameters is the published one to the last parameter, and each tensor has the
+  type that `llama-quantize` gives it (tests/engine/published_shapes_test.cpp).
+- The prediction leaves out the time to start, other programs, a drive that gets hot, and losses between disk and
+  processor. Measured so far: dense models reach 0.8 to 0.97 of the disk's limit. Mixtures whose experts are mostly in
+  memory reach 0.5 to 0.9 of what llama.cpp does with everything in memory ([benchmarks](benchmarks.md)).
 
 ## How it was made
 
     make expect
 
-writes each shape as a file of holes (`headrace-make-model --preset gpt-oss-120b --sparse shape.gguf` takes some megabytes of disk) and asks `headrace plan` for it. Rows that were
-measured are in [bench/results/published.csv](../bench/results/published.csv): a model of that shape with random weights, which are as fast as trained ones.
+`make expect` writes each shape as a sparse file (`headrace-make-model --preset gpt-oss-120b --sparse shape.gguf` takes
+some megabytes of disk) and runs `headrace plan` for it. The measured rows are in
+[bench/results/published.csv](../bench/results/published.csv). They were measured with a model of that shape with random
+weights, which is as fast as a trained one.
 """
 
 

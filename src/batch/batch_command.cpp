@@ -25,19 +25,19 @@ namespace {
 
 constexpr const char* kExamples = R"(
 Examples:
-  headrace batch model.gguf requests.jsonl --ram 8G            answers in results.jsonl, in the order in which they are done
-  headrace batch model.gguf requests.jsonl -o answers.jsonl    started again after an interruption it does what is missing
-  headrace batch model.gguf requests.jsonl --retry-errors      those once more whose result is an error
+  headrace batch model.gguf requests.jsonl --ram 8G            writes results.jsonl, in the order in which answers are finished
+  headrace batch model.gguf requests.jsonl -o answers.jsonl    after an interruption, the same command answers the rest
+  headrace batch model.gguf requests.jsonl --retry-errors      repeats the requests whose result is an error
   headrace batch model.gguf requests.jsonl -n 200 --slots 32   answers of at most 200 tokens, 32 at a time
-  headrace batch model.gguf requests.jsonl --ram 16G --vram 8G     with 8 GiB of a graphics card, too
+  headrace batch model.gguf requests.jsonl --ram 16G --vram 8G     with 8 GiB of a graphics card
   cat requests.jsonl | headrace batch model.gguf - -o answers.jsonl
-  headrace batch model.gguf requests.jsonl -- --temp 0 --cache-type-k q8_0      options of llama-server's own
+  headrace batch model.gguf requests.jsonl -- --temp 0 --cache-type-k q8_0      options of llama-server
 
-Each line of the requests is as OpenAI's batches have it:
+Each line of the requests has the format of OpenAI's batches:
   {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions",
    "body": {"messages": [...], "max_tokens": 200}}         (on one line)
-urls: /v1/chat/completions, /v1/completions, /v1/embeddings. A line that is wrong gets an error as its result, the others go on.
-docs/batch.md describes the rest. Exit status 0: every line has a result, though some may be errors.
+urls: /v1/chat/completions, /v1/completions, /v1/embeddings. A line that is not a valid request gets an error as its
+result, and the batch continues. Exit status 0: every line has a result, even if some are errors. docs/batch.md says more.
 )";
 
 // Where results go without -o: beside the requests.
@@ -55,7 +55,7 @@ Status CheckOptions(BatchOptions& options) {
   }
   if (options.results == "-")
     return Status(Code::kInvalidArgument,
-                  "results need a file, so that an interrupted batch can go on; name one with -o");
+                  "results need a file, so that an interrupted batch can continue; name one with -o");
   return CheckRest(options.rest);
 }
 
@@ -83,19 +83,18 @@ Result<std::vector<Part>> WriteProblems(const RequestFile& requests, ResultFile&
 void SayEnd(const BatchOptions& options, const Tally& tally) {
   Say(fmt::format("{}; the results are in {}", SummaryText(tally), options.results));
   if (tally.cut_off > 0) {
-    Say(fmt::format("{} answers were ended by the context, not by the model; give a longer one with -c",
+    Say(fmt::format("the context cut off {} answers before the model ended them; give a longer one with -c",
                     tally.cut_off));
   }
-  if (tally.failed > 0)
-    Say(fmt::format("{} results are errors; --retry-errors does those requests once more", tally.failed));
+  if (tally.failed > 0) Say(fmt::format("{} results are errors; --retry-errors repeats those requests", tally.failed));
 }
 
 // How far it came and how it goes on, in the line that says what went wrong.
 int Stopped(const BatchOptions& options, const PartEnd& end, const Tally& tally) {
   const int status = end.signal != 0 ? cli::kExitSignal + end.signal : cli::kExitFailure;
   const uint64_t done = tally.earlier + tally.done;
-  if (done == 0) return cli::Fail(fmt::format("{}; no request has its result yet", end.status.message()), status);
-  return cli::Fail(fmt::format("{}; {} of {} requests have their result in {}: the same command does the rest",
+  if (done == 0) return cli::Fail(fmt::format("{}; no request has a result yet", end.status.message()), status);
+  return cli::Fail(fmt::format("{}; {} of {} requests have a result in {}: the same command answers the rest",
                                end.status.message(), done, tally.requests, options.results),
                    status);
 }
@@ -182,26 +181,25 @@ void AddBatchCommand(CLI::App& app, cli::CommandLine& line) {
   command
       ->add_option("-o,--output", options->results, "File for the results (default: results.jsonl beside the requests)")
       ->type_name("FILE");
-  command->add_flag("--overwrite", options->overwrite, "Begin anew: what the file of results has is lost");
-  command->add_flag("--retry-errors", options->retry_errors, "Do the requests again whose result is an error");
-  command->add_option("--slots", options->slots, "Requests at a time (default: as many as pay, within the memory)")
+  command->add_flag("--overwrite", options->overwrite, "Start again and delete the results in the file");
+  command->add_flag("--retry-errors", options->retry_errors, "Repeat the requests whose result is an error");
+  command->add_option("--slots", options->slots, "Requests at a time (default: the fastest number that fits in memory)")
       ->type_name("N")
       ->check(CLI::Range(uint64_t{1}, uint64_t{256}));
   command
       ->add_option("-n,--predict", options->answer,
-                   "Most tokens of an answer whose request names no limit (default: what a context of 4096 leaves)")
+                   "Largest answer, in tokens, to a request without a limit (default: what a context of 4096 leaves)")
       ->type_name("N")
       ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 30));
   command
       ->add_option("-c,--ctx-size", options->context,
-                   "Context of each request in tokens, 0 for the model's own (default: what the longest needs)")
+                   "Context of each request in tokens, 0 for the model's own (default: what the longest request needs)")
       ->type_name("N")
       ->check(CLI::Range(uint64_t{0}, uint64_t{1} << 30));
   command->add_option("-t,--threads", options->threads, "Threads (default: llama.cpp's)")
       ->type_name("N")
       ->check(CLI::Range(int64_t{-1}, int64_t{65536}));
-  command->add_flag("--no-modelfile", options->no_modelfile,
-                    "Leave a Modelfile beside the model out (docs/modelfile.md)");
+  command->add_flag("--no-modelfile", options->no_modelfile, "Ignore a Modelfile beside the model (docs/modelfile.md)");
   cli::AddFlashOptions(*command, options->flash);
   cli::AddEngineOption(*command, options->engine);
   cli::ShowFirst(*command, {"output", "ram", "vram", "predict", "ctx-size"});

@@ -195,8 +195,9 @@ class Planner {
                                    slots.cache_tokens, plan_.limits.context);
     if (unlimited_ > 0 && !options_.answer && !part_.embeddings &&
         slots.slots < std::min<uint64_t>(kMostSlots, part_.requests.size())) {
-      line += fmt::format("; {} name no max_tokens and count with a context of {}: -n 512 lets more share a pass",
-                          unlimited_, plan_.limits.usual);
+      line += fmt::format(
+          "; {} name no max_tokens and reserve a context of {} each: -n 512 lets more requests share a pass",
+          unlimited_, plan_.limits.usual);
     }
     plan_.notes.push_back(std::move(line));
     return {};
@@ -223,7 +224,7 @@ Status CheckRest(const std::vector<std::string>& rest) {
     const std::string name = word.substr(0, word.find('='));
     if (!serve::IsServersOwn(name) && std::find(std::begin(kOurs), std::end(kOurs), name) == std::end(kOurs)) continue;
     return Status(Code::kInvalidArgument,
-                  fmt::format("{} after -- is headrace's to set; see headrace batch --help", name));
+                  fmt::format("headrace sets {} itself: remove it after --; see headrace batch --help", name));
   }
   return {};
 }

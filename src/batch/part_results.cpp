@@ -41,7 +41,7 @@ Status PartResults::TakeAnswer(size_t request, int status, const std::string& bo
 }
 
 Status PartResults::TakeBrokenAnswer(size_t request, const std::string& why) {
-  return Fail(request, ErrorLine(Entry(request), "engine_error", "llama-server broke its answer off"), why);
+  return Fail(request, ErrorLine(Entry(request), "engine_error", "llama-server broke off its answer"), why);
 }
 
 Status PartResults::TakeCrash() {
@@ -51,7 +51,7 @@ Status PartResults::TakeCrash() {
         Code::kInternal,
         fmt::format("llama-server ended {} times without a result in between; the last time it {}", crashes_, how));
   }
-  LogWarning(fmt::format("llama-server {}; it is started again, and what it was doing done again", how));
+  LogWarning(fmt::format("llama-server {}; headrace starts it again and repeats the requests that were running", how));
   const auto alone = schedule_.alone();
   if (alone) return Fail(*alone, ErrorLine(Entry(*alone), "engine_crashed", fmt::format("llama-server {}", how)), how);
   schedule_.RepeatAllAlone();
@@ -96,7 +96,7 @@ Status PartResults::CheckStreaming() {
   const std::string why = server_.WhyNotStreaming();
   streams_ = why.empty();
   return streams_ ? Status()
-                  : Status(Code::kInternal, "flash weight streaming was asked for and cannot be had: " + why);
+                  : Status(Code::kInternal, "flash weight streaming was asked for but is not possible: " + why);
 }
 
 }  // namespace headrace::batch

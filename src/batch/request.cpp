@@ -21,7 +21,8 @@ const Json* Find(const Json& object, const char* key) {
 std::string Check(const Json& line, Request& request) {
   const Json* id = Find(line, "custom_id");
   if (id == nullptr) return "it has no custom_id";
-  if (!id->is_string() || id->get_ref<const std::string&>().empty()) return "its custom_id is no text";
+  if (!id->is_string() || id->get_ref<const std::string&>().empty())
+    return "its custom_id is not a string, or is empty";
   request.custom_id = id->get<std::string>();
   const Json* method = Find(line, "method");
   if (method != nullptr && *method != "POST") return "its method is not POST";
@@ -31,11 +32,11 @@ std::string Check(const Json& line, Request& request) {
   if (known == kUrls.end()) return "its url is none of /v1/chat/completions, /v1/completions and /v1/embeddings";
   request.endpoint = static_cast<Endpoint>(known - kUrls.begin());
   const Json* body = Find(line, "body");
-  if (body == nullptr || !body->is_object()) return "its body is no object";
+  if (body == nullptr || !body->is_object()) return "its body is not an object";
   request.body = *body;
   const Json* stream = Find(*body, "stream");
   if (stream != nullptr && *stream != false && !stream->is_null())
-    return "its body asks for \"stream\": a batch has whole answers";
+    return "its body asks for \"stream\", but a batch has only whole answers";
   return "";
 }
 
@@ -87,9 +88,9 @@ Request ParseRequest(std::string_view line) {
   Request request;
   const auto json = ParseOrderedJson(line);
   if (!json.ok()) {
-    request.problem = "it is no JSON: " + json.status().message();
+    request.problem = "it is not JSON: " + json.status().message();
   } else if (!json->is_object()) {
-    request.problem = "it is no JSON object";
+    request.problem = "it is not a JSON object";
   } else {
     request.problem = Check(*json, request);
   }

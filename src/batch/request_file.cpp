@@ -107,7 +107,7 @@ Status RequestFile::ReadAll() {
       entry.endpoint = request.endpoint;
       entry.demand = DemandOf(request);
     } else {
-      entry.problem = fmt::format("line {} was left out: {}", entry.line, request.problem);
+      entry.problem = fmt::format("line {} was skipped: {}", entry.line, request.problem);
     }
     entries_.push_back(std::move(entry));
   }
@@ -124,9 +124,11 @@ Result<Request> RequestFile::Read(const RequestEntry& entry) const {
   }
   Request request = ParseRequest(text);
   if (request.problem.empty() && request.custom_id == entry.custom_id) return request;
-  return Status(Code::kChanged,
-                fmt::format("line {} of {} changed while it was in use; what is done stays, start again for the rest",
-                            entry.line, name_));
+  return Status(
+      Code::kChanged,
+      fmt::format(
+          "line {} of {} changed while the batch ran; the results so far stay, run the same command again for the rest",
+          entry.line, name_));
 }
 
 }  // namespace headrace::batch

@@ -30,18 +30,18 @@ TEST(Request, IsRead) {
 }
 
 TEST(Request, SaysWhatIsWrong) {
-  EXPECT_NE(ProblemOf("{bad").find("no JSON"), std::string::npos);
-  EXPECT_NE(ProblemOf("").find("no JSON"), std::string::npos);
-  EXPECT_NE(ProblemOf("[1]").find("no JSON object"), std::string::npos);
+  EXPECT_NE(ProblemOf("{bad").find("not JSON"), std::string::npos);
+  EXPECT_NE(ProblemOf("").find("not JSON"), std::string::npos);
+  EXPECT_NE(ProblemOf("[1]").find("not a JSON object"), std::string::npos);
   EXPECT_NE(ProblemOf("{}").find("no custom_id"), std::string::npos);
-  EXPECT_NE(ProblemOf(R"({"custom_id": 7})").find("no text"), std::string::npos);
-  EXPECT_NE(ProblemOf(R"({"custom_id": ""})").find("no text"), std::string::npos);
+  EXPECT_NE(ProblemOf(R"({"custom_id": 7})").find("not a string"), std::string::npos);
+  EXPECT_NE(ProblemOf(R"({"custom_id": ""})").find("not a string"), std::string::npos);
   EXPECT_NE(ProblemOf(R"({"custom_id": "a", "method": "GET"})").find("POST"), std::string::npos);
   EXPECT_NE(ProblemOf(R"({"custom_id": "a"})").find("no url"), std::string::npos);
   EXPECT_NE(ProblemOf(Line("{}", "/v1/images")).find("/v1/embeddings"), std::string::npos);
   EXPECT_NE(ProblemOf(Line("[]")).find("body"), std::string::npos);
   EXPECT_NE(ProblemOf(Line(R"({"stream": true})")).find("stream"), std::string::npos);
-  EXPECT_NE(ProblemOf(Line("{}") + " {}").find("no JSON"), std::string::npos) << "two in a line";
+  EXPECT_NE(ProblemOf(Line("{}") + " {}").find("not JSON"), std::string::npos) << "two in a line";
   EXPECT_NE(ProblemOf(Line(R"({"max_tokens": 1, "max_tokens": 2})")).find("twice"), std::string::npos);
 }
 

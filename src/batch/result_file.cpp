@@ -55,7 +55,7 @@ Status ResultFile::Lock() {
     if (fstat(file_.get(), &info) != 0) return SystemError(path_, "stat");
     if (!S_ISREG(info.st_mode))
       return Status(Code::kInvalidArgument,
-                    path_ + " is no regular file, so that results could not be resumed; name one with -o");
+                    path_ + " is not a regular file, so headrace could not continue the batch later; name one with -o");
     if (flock(file_.get(), LOCK_EX | LOCK_NB) != 0) {
       if (errno != EWOULDBLOCK) return SystemError(path_, "lock");
       return Status(Code::kInvalidArgument,
@@ -100,7 +100,7 @@ Status ResultFile::ReadAll(const RequestFile& requests, Content& content) {
   LineReader reader(file_.get(), UINT64_MAX);
   const auto not_ours = [&](uint64_t number) {
     return Status(Code::kInvalidArgument,
-                  fmt::format("line {} of {} is no result of a batch; {}", number, path_, kOthers));
+                  fmt::format("line {} of {} is not a result of a batch; {}", number, path_, kOthers));
   };
   uint64_t unexplained = 0;  // the first line that may be what was lost of a result, or anything else
   while (true) {

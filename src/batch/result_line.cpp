@@ -27,7 +27,7 @@ std::string ErrorLine(const RequestEntry& entry, std::string_view code, std::str
 }
 
 Result<ResultKey> ParseResult(std::string_view line) {
-  const Status none(Code::kCorrupt, "is no result of a batch");
+  const Status none(Code::kCorrupt, "is not a result of a batch");
   const headrace::Json json = JsonOrNull(line);
   if (!json.is_object() || !json.contains("id") || !json["id"].is_string() || !json.contains("custom_id") ||
       !json.contains("response") || !json.contains("error")) {

@@ -65,7 +65,7 @@ class Question {
     const Json json = JsonOrNull(answer->body);
     const Json* probabilities = FindMember(json, "completion_probabilities");
     if (probabilities == nullptr || !probabilities->is_array() || probabilities->size() != kTokens) {
-      co_return Status(Code::kUnsupported, "this llama-server tells no probabilities of tokens");
+      co_return Status(Code::kUnsupported, "this llama-server does not report probabilities of tokens");
     }
     answer_.text = TextOf(json, "content");
     answer_.probabilities = serve::Dump(*probabilities);

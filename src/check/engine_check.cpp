@@ -14,8 +14,8 @@ namespace {
 // Of answers that are not the same.
 std::string Difference(const EngineAnswer& stock, const EngineAnswer& streamed) {
   if (stock.text != streamed.text)
-    return fmt::format("other text: \"{}\" instead of \"{}\"", streamed.text, stock.text);
-  return "other probabilities of the same text";
+    return fmt::format("different text: \"{}\" instead of \"{}\"", streamed.text, stock.text);
+  return "the same text, but different probabilities";
 }
 
 // The same text with the same passes, on the processor, whatever else the machine has.

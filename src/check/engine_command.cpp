@@ -27,14 +27,14 @@ using cli::TextTable;
 
 constexpr const char* kEngineExamples = R"(
 Examples:
-  headrace engine                      which llama.cpp is used, from where, its version
-  headrace engine install              Debian's llama.cpp into ~/.local/share/headrace/engine, without root
-  headrace engine install --force      again, although one is there
-  headrace engine check                computes two small models with streamed weights and without, and compares
-  headrace engine check --engine DIR   of another llama.cpp
+  headrace engine                      which llama.cpp headrace uses, and where
+  headrace engine install              installs Debian's llama.cpp, without root
+  headrace engine install --force      installs again, even if one is there
+  headrace engine check                compares two models, streamed and not
+  headrace engine check --engine DIR   checks another llama.cpp
 
-Looked for in this order: --engine or HEADRACE_ENGINE, ~/.local/share/headrace/engine, the build tree that
-headrace runs from, PATH.
+headrace looks for llama.cpp in this order: --engine or HEADRACE_ENGINE, ~/.local/share/headrace/engine (where
+`headrace engine install` installs it), the build tree that headrace runs from, PATH.
 )";
 
 int EngineStatus(const std::string& option) {
@@ -79,7 +79,7 @@ int EngineCheck(const std::string& option) {
                         return result.outcome == Outcome::kDiffers;
                       });
   if (const Status kept = proved ? cli::StoreVerdict(engine->engine, engine->library, verdict) : Status(); !kept.ok()) {
-    Say("the verdict is not kept for later: " + kept.message());
+    Say("headrace could not keep the verdict: " + kept.message());
   }
   const std::string what = fmt::format("llama.cpp {} in {}", cli::QueryVersion(engine->engine), engine->engine.bin_dir);
   if (!verdict.same) return Fail(fmt::format("{}: {}", what, verdict.text), cli::kExitFailure);
@@ -112,24 +112,24 @@ int EngineInstall(bool force, bool check) {
 }  // namespace
 
 void AddEngineCommand(CLI::App& app, cli::CommandLine& line) {
-  CLI::App* command = app.add_subcommand("engine", "Say which llama.cpp is used, install one, or prove one");
+  CLI::App* command = app.add_subcommand("engine", "Show which llama.cpp headrace uses, install one, or check one");
   command->footer(kEngineExamples);
   command->require_subcommand(0, 1);
   const auto engine = std::make_shared<std::string>();
   cli::AddEngineOption(*command, *engine);
-  CLI::App* status =
-      command->add_subcommand("status", "Which llama.cpp is used, from where, its version (the default)");
+  CLI::App* status = command->add_subcommand(
+      "status", "Show which llama.cpp headrace uses, where it is, and its version (the default)");
   const auto status_engine = std::make_shared<std::string>();
   cli::AddEngineOption(*status, *status_engine);
   CLI::App* install = command->add_subcommand("install", "Install Debian's llama.cpp for this user, without root");
   const auto force = std::make_shared<bool>(false);
-  install->add_flag("--force", *force, "Install again although one is there");
+  install->add_flag("--force", *force, "Install again, even if one is there");
   const auto unchecked = std::make_shared<bool>(false);
-  install->add_flag("--no-check", *unchecked, "Do not prove it afterwards");
+  install->add_flag("--no-check", *unchecked, "Do not run `headrace engine check` afterwards");
   install->callback(
       [force, unchecked, &line] { line.action = [force, unchecked] { return EngineInstall(*force, !*unchecked); }; });
   CLI::App* check = command->add_subcommand(
-      "check", "Compute two small models with streamed weights and without, and compare every probability");
+      "check", "Run two small models with streamed weights and without, and compare every probability");
   const auto check_engine = std::make_shared<std::string>();
   cli::AddEngineOption(*check, *check_engine);
   check->callback([check_engine, engine, &line] {

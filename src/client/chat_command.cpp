@@ -29,11 +29,11 @@ constexpr const char* kExamples = R"(
 Examples:
   headrace chat qwen3:30b                          a conversation; the server loads the model
   headrace chat qwen3:30b "Why is the sky blue?"   one answer on standard output
-  headrace chat qwen3:30b < letter.txt             the same, the prompt from standard input
+  headrace chat qwen3:30b < letter.txt             the same, with the prompt from standard input
   headrace chat --server box:8080                  with the model that was used last there
 
-In a conversation /clear begins anew, a backslash at the end of a line goes on in the next one, Ctrl-C stops an answer, Ctrl-D ends.
-`headrace run` chats without a server.
+In a conversation, /clear starts a new one, a backslash at the end of a line continues it in the next line, Ctrl-C stops an
+answer, and Ctrl-D ends the chat. `headrace run` chats without a server.
 )";
 
 // No context holds more, and a server takes no larger request unless it is told to.
@@ -162,7 +162,7 @@ Result<std::string> ReadStandardInput() {
 int Converse(ServerClient& client, const ChatOptions& options) {
   // Before anybody has typed much.
   if (const auto there = client.Get("/health"); !there.ok()) return cli::Fail(there.status());
-  Say(fmt::format("{}; /clear begins anew, Ctrl-C stops an answer, Ctrl-D ends", client.address().url));
+  Say(fmt::format("{}; /clear starts a new conversation, Ctrl-C stops an answer, Ctrl-D ends", client.address().url));
   Conversation conversation(client, options);
   while (true) {
     const auto message = ReadMessage();
@@ -216,17 +216,17 @@ void AddChatCommand(CLI::App& app, cli::CommandLine& line) {
   CLI::App* command = app.add_subcommand("chat", "Chat with a model of a running server");
   command->footer(kExamples);
   const auto options = std::make_shared<ChatOptions>();
-  command->add_option("model", options->model, "A name that the server knows; default: the one used last there")
+  command->add_option("model", options->model, "A model that the server knows (default: the one that it used last)")
       ->type_name("MODEL");
   command->add_option("-p,--prompt,prompt", options->prompt, "Prompt: print one answer and end")->type_name("TEXT");
   command->add_option("--system", options->system, "System prompt")->type_name("TEXT");
-  command->add_option("-n,--predict", options->tokens, "Most tokens of an answer")
+  command->add_option("-n,--predict", options->tokens, "Largest number of tokens of an answer")
       ->type_name("TOKENS")
       ->check(CLI::PositiveNumber);
-  command->add_option("--temp", options->temperature, "Temperature; 0 takes the likeliest token always")
+  command->add_option("--temp", options->temperature, "Temperature; 0 always takes the likeliest token")
       ->type_name("NUMBER")
       ->check(CLI::NonNegativeNumber);
-  command->add_flag("--json", options->json, "One answer as an object, with its counts and times");
+  command->add_flag("--json", options->json, "Print one answer as a JSON object, with its counts and times");
   AddServerOptions(*command, options->server);
   command->callback([options, &line] { line.action = [options] { return Chat(*options); }; });
 }

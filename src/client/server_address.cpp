@@ -55,7 +55,7 @@ Result<ServerAddress> ResolveServer(const std::string& server, const std::string
   while (address.url.ends_with('/')) address.url.pop_back();
   if (!IsServerUrl(address.url)) {
     return Status(Code::kInvalidArgument,
-                  fmt::format("{} is no address of a server: write a port, HOST:PORT or http://HOST:PORT", given));
+                  fmt::format("{} is not the address of a server: write a port, HOST:PORT or http://HOST:PORT", given));
   }
   address.key = !key.empty() ? key : variable("HEADRACE_API_KEY");
   address.key.resize(std::min(address.key.find(','), address.key.size()));

@@ -123,7 +123,7 @@ Status ServerClient::Perform(const std::string& path, const std::string* body, A
   curl_easy_getinfo(answer.easy, CURLINFO_RESPONSE_CODE, &answer.status);
   if (code == CURLE_ABORTED_BY_CALLBACK) return Status(Code::kCancelled, "stopped");
   if (answer.broken_off) return Status();
-  if (answer.too_long) return Status(Code::kUnsupported, address_.url + " answers with too much");
+  if (answer.too_long) return Status(Code::kUnsupported, address_.url + " sent an answer that is too long");
   if (code == CURLE_OK && answer.status >= 200 && answer.status < 300) return Status();
   if (code == CURLE_OK) return RefusalOf(answer.status, answer.body);
   if (answer.status == 0 && !answer.started) {
@@ -141,7 +141,7 @@ Result<Json> ServerClient::Ask(const std::string& path, const std::string* body)
   auto json = ParseJson(answer.body);
   if (!json.ok() || !json->is_object()) {
     return Status(Code::kUnsupported,
-                  fmt::format("{} is no headrace server: its answer is no JSON object", address_.url));
+                  fmt::format("{} is not a headrace server: its answer is not a JSON object", address_.url));
   }
   return json;
 }
@@ -159,7 +159,8 @@ Status ServerClient::Stream(const std::string& path, const Json& body, const OnE
   answer.on_event = &on_event;
   if (const Status asked = Perform(path, &text, answer); !asked.ok()) return asked;
   if (answer.is_stream) return Status();
-  return Status(Code::kUnsupported, fmt::format("{} is no headrace server: it answers without a stream", address_.url));
+  return Status(Code::kUnsupported,
+                fmt::format("{} is not a headrace server: it answers without a stream", address_.url));
 }
 
 }  // namespace headrace::client

@@ -24,21 +24,21 @@ namespace {
 constexpr const char* kPsExamples = R"(
 Examples:
   headrace ps                      the models that the server on this machine has loaded
-  headrace ps --server box:8080    of another machine; HEADRACE_SERVER does the same
+  headrace ps --server box:8080    those of another machine; HEADRACE_SERVER does the same
   headrace ps --json               for programs: docs/server.md, GET /api/v1/models
 
-MEMORY is the most that the model's process will use. RESIDENT: weights that stay in memory. PER PASS: weights that every pass
-reads from the disk.
+MEMORY is the most that the model's process will use. RESIDENT is the size of the weights that stay in memory, PER PASS the
+size of the weights that each pass reads from the disk.
 )";
 
 constexpr const char* kLoadExamples = R"(
 Examples:
-  headrace load qwen3:30b                    with the memory that the server has for it
-  headrace load qwen3:30b --ram 12G          in 12 GiB for the whole process
+  headrace load qwen3:30b                    loads it with the memory that the server has for it
+  headrace load qwen3:30b --ram 12G          with 12 GiB for the whole process
   headrace load qwen3:30b --flash-mode on -c 8192
-  headrace load qwen3:30b --once --ram 8G    not remembered for the next load
+  headrace load qwen3:30b --once --ram 8G    does not remember the options for the next load
 
-A model that is loaded already is loaded anew where the options differ; its requests finish first.
+If the model is already loaded with other options, the server lets its requests finish and loads it again.
 )";
 
 constexpr const char* kUnloadExamples = R"(
@@ -52,7 +52,7 @@ Examples:
   headrace stop          the server ends once its requests have finished
   headrace stop --now    at once
 
-A server that systemd started: systemctl --user stop headrace.
+If systemd started the server, stop it with systemctl --user stop headrace.
 )";
 
 std::string Dumped(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"; }
@@ -178,7 +178,7 @@ Status Stop(ServerClient& client, const StopOptions& options) {
   const auto answer = client.Post("/api/v1/stop", {{"now", options.now}});
   if (!answer.ok()) return answer.status();
   cli::ProgressLine progress;
-  progress.Show("waiting for the server's requests to finish; Ctrl-C leaves it to it");
+  progress.Show("waiting for the server's requests to finish; after Ctrl-C the server still ends");
   while (client.go_on() && client.Get("/health").ok()) std::this_thread::sleep_for(std::chrono::milliseconds(200));
   progress.Show("");
   if (!client.go_on()) return {};
@@ -202,24 +202,24 @@ void Finish(CLI::App& command, cli::CommandLine& line, const std::shared_ptr<Opt
 }
 
 void AddPs(CLI::App& app, cli::CommandLine& line) {
-  CLI::App* command = app.add_subcommand("ps", "The models that a running server has loaded");
+  CLI::App* command = app.add_subcommand("ps", "Show the models that a running server has loaded");
   command->footer(kPsExamples);
   Finish(*command, line, std::make_shared<PsOptions>(), Ps);
 }
 
 void AddLoad(CLI::App& app, cli::CommandLine& line) {
-  CLI::App* command = app.add_subcommand("load", "Have a running server load a model");
+  CLI::App* command = app.add_subcommand("load", "Load a model on a running server");
   command->footer(kLoadExamples);
   const auto options = std::make_shared<LoadOptions>();
-  command->add_option("model", options->model, "A name that the server knows: GET /v1/models")
+  command->add_option("model", options->model, "A model that the server knows (GET /v1/models lists them)")
       ->type_name("MODEL")
       ->required();
   command->add_option("--flash-mode", options->flash_mode, "auto, on or off: flash weight streaming")
       ->type_name("MODE");
-  command->add_option("--ram", options->ram, "Memory for the model's whole process")->type_name("SIZE");
-  command->add_option("--weights-ram", options->weights_ram, "Memory for its weights")->type_name("SIZE");
+  command->add_option("--ram", options->ram, "Limit of memory for the model's whole process")->type_name("SIZE");
+  command->add_option("--weights-ram", options->weights_ram, "Limit of memory for its weights")->type_name("SIZE");
   command->add_option("--vram", options->vram, "Memory of graphics cards for it: SIZE, auto or off")->type_name("SIZE");
-  command->add_option("-c,--ctx-size", options->context, "Tokens of one request, prompt and answer")
+  command->add_option("-c,--ctx-size", options->context, "Context of one request in tokens: prompt and answer")
       ->type_name("TOKENS")
       ->check(CLI::PositiveNumber);
   command->add_flag("--once", options->once, "Do not remember these options for the model's next load");
@@ -227,7 +227,7 @@ void AddLoad(CLI::App& app, cli::CommandLine& line) {
 }
 
 void AddUnload(CLI::App& app, cli::CommandLine& line) {
-  CLI::App* command = app.add_subcommand("unload", "Have a running server unload a model");
+  CLI::App* command = app.add_subcommand("unload", "Unload a model on a running server");
   command->footer(kUnloadExamples);
   const auto options = std::make_shared<UnloadOptions>();
   command->add_option("model", options->model, "A name that `headrace ps` shows")->type_name("MODEL")->required();

@@ -9,11 +9,11 @@ namespace headrace::client {
 void AddServerOptions(CLI::App& command, ServerOptions& options) {
   command
       .add_option("--server", options.server,
-                  "The server to ask: a port, HOST:PORT or a URL (also HEADRACE_SERVER; default 127.0.0.1:8080)")
+                  "Address of the server: a port, HOST:PORT or a URL (also HEADRACE_SERVER; default 127.0.0.1:8080)")
       ->type_name("ADDRESS");
   command
       .add_option("--api-key", options.key,
-                  "The key that the server wants (also HEADRACE_API_KEY, which keeps it out of the list of processes)")
+                  "API key of the server (also HEADRACE_API_KEY, which keeps the key out of the list of processes)")
       ->type_name("KEY");
 }
 

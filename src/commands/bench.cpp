@@ -31,12 +31,12 @@ constexpr const char* kBenchExamples = R"(
 Examples:
   headrace bench model.gguf --ram 4G
   headrace bench model.gguf --ram 4G --prompt 2048 --decode 64 --repetitions 5
-  headrace bench model.gguf --ram 8G --vram 8G        with 8 GiB of a graphics card, too
+  headrace bench model.gguf --ram 8G --vram 8G        with 8 GiB of a graphics card
   headrace bench model.gguf --flash-mode off          stock llama.cpp, for comparison
   headrace bench model.gguf --ram 4G --json -- -b 1024 -ub 1024
 
-The limit is the disk's measured speed divided by the bytes streamed per pass. What it learns about prompts
-makes the predictions of headrace plan complete.
+The limit is the disk's measured speed divided by the bytes streamed per pass. headrace plan uses what bench measures
+about prompts for its predictions.
 )";
 
 struct BenchOptions {
@@ -134,7 +134,7 @@ int Bench(BenchOptions options, const CommandLine& line) {
 }  // namespace
 
 void AddBenchCommand(CLI::App& app, CommandLine& line) {
-  CLI::App* command = app.add_subcommand("bench", "Measure tokens/s beside what the disk allows");
+  CLI::App* command = app.add_subcommand("bench", "Measure tokens/s, and compare them with what the disk allows");
   command->footer(kBenchExamples);
   const auto options = std::make_shared<BenchOptions>();
   BenchArguments& arguments = options->arguments;
@@ -142,7 +142,7 @@ void AddBenchCommand(CLI::App& app, CommandLine& line) {
       command->add_option("model", arguments.model, "GGUF file, any part of a split one, or a name of `headrace list`"))
       ->required()
       ->type_name("MODEL");
-  command->add_option("-p,--prompt", arguments.prompt_tokens, "Length of the prompt, 0 for none")
+  command->add_option("-p,--prompt", arguments.prompt_tokens, "Length of the prompt in tokens, 0 for none")
       ->type_name("N")
       ->check(CLI::Range(0u, 1u << 20))
       ->capture_default_str();
@@ -150,7 +150,7 @@ void AddBenchCommand(CLI::App& app, CommandLine& line) {
       ->type_name("N")
       ->check(CLI::Range(0u, 1u << 20))
       ->capture_default_str();
-  command->add_option("-r,--repetitions", arguments.repetitions, "Times that each is measured")
+  command->add_option("-r,--repetitions", arguments.repetitions, "Number of measurements of each")
       ->type_name("N")
       ->check(CLI::Range(1u, 1000u))
       ->capture_default_str();

@@ -37,7 +37,7 @@ Result<std::vector<BenchRow>> ParseBench(std::string_view text) {
   if (!json.is_array()) return unexpected("no JSON array");
   std::vector<BenchRow> rows;
   for (const Json& entry : json) {
-    if (!entry.is_object()) return unexpected("a row is no object");
+    if (!entry.is_object()) return unexpected("a row is not an object");
     const auto prompt = Number<uint64_t>(entry, "n_prompt");
     const auto decode = Number<uint64_t>(entry, "n_gen");
     const auto speed = Number<double>(entry, "avg_ts");

@@ -33,7 +33,7 @@ Examples:
   headrace exec --ram 8G -- llama-server -m model.gguf
   headrace top
 
-Everything after -- goes to llama.cpp's program. headrace COMMAND --help says more.
+headrace passes everything after -- to llama.cpp's program. headrace COMMAND --help explains a command.
 
 )";
 
@@ -59,8 +59,7 @@ void AddQuietOption(CLI::App& command) {
   const auto subcommands = command.get_subcommands([](const CLI::App*) { return true; });
   for (CLI::App* subcommand : subcommands) AddQuietOption(*subcommand);
   if (subcommands.empty())
-    command.add_flag_callback("-q,--quiet", LeaveOutNotes,
-                              "No progress, and no lines about what was decided and how it went; errors stay");
+    command.add_flag_callback("-q,--quiet", LeaveOutNotes, "Print no progress and no notes, only results and errors");
 }
 
 // Of an option that is given twice the last one counts, so that whoever calls a script, an alias or a container's image

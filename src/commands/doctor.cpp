@@ -28,12 +28,12 @@ namespace {
 
 constexpr const char* kDoctorExamples = R"(
 Examples:
-  headrace doctor                       the disk of the current folder, with a temporary file of 256 MiB
-  headrace doctor model.gguf            the disk that the model lies on, by reading the model
+  headrace doctor                       the disk of this folder, with a file of 256 MiB
+  headrace doctor model.gguf            the disk of the model, by reading the model
   headrace doctor /data/models --json
 
-Each line has a verdict: good; note (works, could be better); bad (streaming will not work or makes no
-sense). Exit status 1 when a line is bad.
+Each line has a verdict: good, note (it works, but could be better), or bad (streaming will not work or makes no sense).
+The exit status is 1 if a line is bad.
 )";
 
 constexpr uint64_t kTestFileBytes = 256 * kMiB;
@@ -144,10 +144,10 @@ int Doctor(const DoctorOptions& options) {
 }  // namespace
 
 void AddDoctorCommand(CLI::App& app, CommandLine& line) {
-  CLI::App* command = app.add_subcommand("doctor", "Examine disk, memory, processor and engine, and say what to do");
+  CLI::App* command = app.add_subcommand("doctor", "Check disk, memory, processor and llama.cpp, and say what to do");
   command->footer(kDoctorExamples);
   const auto options = std::make_shared<DoctorOptions>();
-  command->add_option("path", options->path, "A model file, or a folder on the disk to examine")
+  command->add_option("path", options->path, "A model file, or a folder on the disk to check")
       ->type_name("PATH")
       ->capture_default_str();
   command->add_flag("--json", options->json, "Machine-readable output");

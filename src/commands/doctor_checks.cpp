@@ -125,8 +125,9 @@ Check CheckEngine(const DoctorFacts& facts) {
   }
   const std::string checked = DescribeVerdict(facts.verdict);
   if (facts.verdict && !facts.verdict->same) {
-    return {"engine", value, Verdict::kBad,
-            fmt::format("it gives other results with streamed weights ({}); run `headrace engine install`", checked)};
+    return {
+        "engine", value, Verdict::kBad,
+        fmt::format("it gives different results with streamed weights ({}); run `headrace engine install`", checked)};
   }
   if (!facts.ggml.off.empty()) return {"engine", value, Verdict::kNote, "it can stream, but " + facts.ggml.off};
   return {"engine", value, Verdict::kGood, fmt::format("{}; {}", facts.engine_directory, checked)};
@@ -154,16 +155,16 @@ std::string CopyAdvice(const DoctorFacts& facts) {
     slowest = slowest == 0 ? copy->upload_bytes_per_s() : std::min(slowest, copy->upload_bytes_per_s());
   }
   if (slowest == 0 || !facts.direct) return "";
-  return slowest >= facts.direct->bytes_per_s ? "; prompts copy what is not there: faster than this disk reads it"
-                                              : fmt::format(
-                                                    "; prompts copy what is not there: slower than this disk reads it, "
-                                                    "which bounds a prompt's pass at {:.1f} s for each 10 GB",
-                                                    10e9 / slowest);
+  return slowest >= facts.direct->bytes_per_s
+             ? "; prompts copy the weights that are not there, faster than this disk reads them"
+             : fmt::format(
+                   "; prompts copy the weights that are not there, slower than this disk reads them: a prompt's pass "
+                   "takes at least {:.1f} s for each 10 GB",
+                   10e9 / slowest);
 }
 
 Check CheckDevices(const DoctorFacts& facts) {
-  if (facts.engine_directory.empty())
-    return {"devices", "unknown", Verdict::kNote, "they are known when there is a llama.cpp"};
+  if (facts.engine_directory.empty()) return {"devices", "unknown", Verdict::kNote, "unknown without a llama.cpp"};
   if (facts.devices.empty()) {
     return {"devices", "none", Verdict::kGood,
             facts.device_library
@@ -181,17 +182,15 @@ Check CheckDevices(const DoctorFacts& facts) {
   }
   if (any) {
     return {"devices", value, Verdict::kGood,
-            fmt::format("a model has what is free there but {} of each; --vram says how much, `headrace plan MODEL` "
-                        "what goes there{}",
+            fmt::format("a model may use what is free there, less {} of each; --vram sets the size, `headrace plan "
+                        "MODEL` shows what goes there{}",
                         FormatSize(kDeviceMargin * kMiB), CopyAdvice(facts))};
   }
-  return {
-      "devices", value, Verdict::kNote,
-      shared.empty()
-          ? fmt::format("less than {} are free: models stay in memory; --vram SIZE uses them all the same",
-                        FormatSize(kDeviceMargin * kMiB))
-          : fmt::format("{} has no memory but the machine's: models stay in memory; --vram SIZE uses it all the same",
-                        shared)};
+  return {"devices", value, Verdict::kNote,
+          shared.empty()
+              ? fmt::format("less than {} are free: models stay in memory; --vram SIZE uses them anyway",
+                            FormatSize(kDeviceMargin * kMiB))
+              : fmt::format("{} uses the machine's memory: models stay in memory; --vram SIZE uses it anyway", shared)};
 }
 
 Check CheckLibrary(const DoctorFacts& facts) {

@@ -41,13 +41,13 @@ Examples:
   headrace exec --ram 8G -- llama-server -m model.gguf --port 8080
   headrace exec --ram 8G -- llama serve -hf user/model-GGUF:Q4_K_M
   headrace exec --ram 8G -- llama-server --models-dir ~/models
-  headrace exec --ram 8G --vram 8G -- llama-server -m model.gguf         a graphics card, memory and disk together
+  headrace exec --ram 8G --vram 8G -- llama-server -m model.gguf         graphics card, memory and disk together
   headrace exec --ram 8G -- llama-perplexity -m model.gguf -f text.txt
   headrace exec --ram 2G --stats -- python3 my_program.py
   headrace exec --ram 2G -- node server.js
 
-A name without a slash is looked for in the engine's folder first, then in PATH. The library is loaded
-(LD_PRELOAD) into that program and its children only; programs that use no llama.cpp are not touched.
+headrace looks for a program without a slash in its name in the engine's folder first, then in PATH. It loads the library
+(LD_PRELOAD) into that program and its children only. Programs that do not use llama.cpp stay as they are.
 )";
 
 struct ExecOptions {
@@ -149,7 +149,8 @@ Status LetLibraryDecide(const Launchee& launchee, const MemoryLimits& limits, La
           : Result<std::vector<std::string>>(std::vector<std::string>());
   if (!settled.ok()) return settled.status();
   Say(fmt::format(
-      "{}: {}, so what it will allocate is not foretold, only measured: weights that do not fit stream within {}",
+      "{}: {}, so headrace cannot predict what it will allocate and only measures it; weights that do not fit stream "
+      "within {}",
       std::filesystem::path(launch.program).filename().string(), launchee.source.unknown, DescribeLimit(limits)));
   for (const std::string& line : *settled) Say(line);
   return {};
@@ -248,9 +249,10 @@ Result<bool> Settle(Launchee& launchee, const Engine& simulator, const FlashOpti
     source.unknown = fmt::format("its downloaded model cannot be read yet ({})", model.status().message());
   }
   if (vram.named())
-    Say(fmt::format(
-        "{} is left out: only what llama.cpp's own programs do with a model that is here is chosen; give them -ngl",
-        vram.origin));
+    Say(
+        fmt::format("{} is ignored: headrace chooses devices only for llama.cpp's own programs, and for a model that "
+                    "is on this machine; give the program -ngl",
+                    vram.origin));
   if (config.flash_mode != FlashMode::kOff && !source.unknown.empty()) {
     HEADRACE_RETURN_IF_ERROR(LetLibraryDecide(launchee, limits, launch, config));
     return true;
@@ -330,7 +332,7 @@ void AddExecCommand(CLI::App& app, CommandLine& line) {
   command->prefix_command();
   command->fallthrough(false);  // the program's options are its own
   const auto options = std::make_shared<ExecOptions>();
-  command->add_flag("--stats", options->stats, "Say at the end what was resident and streamed, and how fast");
+  command->add_flag("--stats", options->stats, "Print at the end what was resident and streamed, and how fast");
   AddFlashOptions(*command, options->flash);
   AddEngineOption(*command, options->engine);
   ShowFirst(*command, {"ram", "vram", "stats"});

@@ -21,7 +21,7 @@ namespace {
 constexpr const char* kManualExamples = R"(
 Examples:
   headrace manual run | man -l -      the page of one command
-  headrace manual --all man1          a file for each page into a folder
+  headrace manual --all man1          writes all pages into a folder, a file for each
 )";
 
 // Text that stays as it is: neither its backslashes nor a point at the beginning of a line mean anything to troff.
@@ -140,9 +140,10 @@ void AddManualCommand(CLI::App& app, CommandLine& line) {
     std::string folder;
   };
   const auto wishes = std::make_shared<Wishes>();
-  command->add_option("command", wishes->command, "The command whose page it is (default: that of headrace)")
+  command
+      ->add_option("command", wishes->command, "The command whose page to print (default: the page of headrace itself)")
       ->type_name("COMMAND");
-  command->add_option("--all", wishes->folder, "Write all pages into this folder instead")->type_name("DIR");
+  command->add_option("--all", wishes->folder, "Write all pages into this folder")->type_name("DIR");
   command->callback([wishes, &app, &line] {
     line.action = [wishes, &app] {
       const auto pages = ManualPages(app);

@@ -33,17 +33,17 @@ Examples:
   headrace plan model.gguf                     with nine tenths of the available memory
   headrace plan model.gguf --ram 8G            with 8 GiB for the whole process
   headrace plan model.gguf --ram 8G -c 32768 -- -ctk q8_0 -ctv q8_0      another context, a quantized KV cache
-  headrace plan model.gguf --ram 8G --draft small.gguf                   what a draft model beside it would gain
-  headrace plan model.gguf --ram 8G --vram 8G   with 8 GiB of a graphics card, too
+  headrace plan model.gguf --ram 8G --draft small.gguf                   what a draft model would gain
+  headrace plan model.gguf --ram 8G --vram 8G   with 8 GiB of a graphics card
   headrace plan model.gguf --ram 8G --json     for programs: sizes in bytes
 
-While weights stream a pass costs nearly the same for one token as for several, and speculative decoding fills it: a table says how
-long drafts would be and what they would gain, by how many of their tokens are right.
+While weights stream, a pass costs nearly the same for several tokens as for one. Speculative decoding uses that. A table
+says how long drafts would be and what they would gain, by how many of their tokens are right.
 
-After -- come options of llama.cpp's own, as for `headrace run`: those that change what it allocates count.
+Options of llama.cpp come after --, as for `headrace run`. headrace counts those that change what llama.cpp allocates.
 
-Nothing of the model but its headers is read, and at most 256 MB of it to measure the disk; the machine's
-speeds are kept for 30 days in ~/.cache/headrace/machine.json.
+headrace reads only the headers of the model, and at most 256 MB of it to measure the disk. It keeps the machine's speeds
+for 30 days in ~/.cache/headrace/machine.json.
 )";
 
 struct PlanOptions {
@@ -207,7 +207,8 @@ int Plan(PlanOptions options, const CommandLine& line) {
 }  // namespace
 
 void AddPlanCommand(CLI::App& app, CommandLine& line) {
-  CLI::App* command = app.add_subcommand("plan", "Say what would be resident and streamed, and predict the speed");
+  CLI::App* command =
+      app.add_subcommand("plan", "Predict what a model keeps in memory, what it streams, and how fast it runs");
   command->footer(kPlanExamples);
   const auto options = std::make_shared<PlanOptions>();
   TakesModel(
@@ -215,21 +216,21 @@ void AddPlanCommand(CLI::App& app, CommandLine& line) {
       ->type_name("MODEL");
   CLI::Option* modelfile = command
                                ->add_option("--modelfile", options->modelfile,
-                                            "Take the model and its settings from this file, as `headrace run` does")
+                                            "Take the model and its settings from this file, like `headrace run`")
                                ->type_name("FILE");
-  command->add_flag("--no-modelfile", options->no_modelfile, "Leave a Modelfile beside the model out")
+  command->add_flag("--no-modelfile", options->no_modelfile, "Ignore a Modelfile beside the model")
       ->excludes(modelfile);
   command
       ->add_option("-c,--ctx-size", options->context,
                    "Context in tokens, 0 for the model's own (default: the model's, at most 4096)")
       ->type_name("N")
       ->check(CLI::Range(int64_t{0}, int64_t{INT32_MAX}));
-  command->add_option("--prompt-tokens", options->prompt_tokens, "Length of the prompt to predict for")
+  command->add_option("--prompt-tokens", options->prompt_tokens, "Length of the prompt, in tokens, for the prediction")
       ->type_name("N")
       ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 30))
       ->capture_default_str();
   command->add_flag("--json", options->json, "Machine-readable output");
-  command->add_flag("--measure", options->measure, "Measure the machine again instead of using what is known");
+  command->add_flag("--measure", options->measure, "Measure the machine again instead of using earlier measurements");
   AddFlashOptions(*command, options->flash);
   AddSpeculationOptions(*command, options->speculation);
   AddEngineOption(*command, options->engine);

@@ -27,17 +27,18 @@ namespace {
 
 constexpr const char* kPullExamples = R"(
 Examples:
-  headrace pull hf:ggml-org/gemma-3-4b-it-GGUF           of the types there Q4_K_M, else Q8_0, else the first
+  headrace pull hf:ggml-org/gemma-3-4b-it-GGUF           Q4_K_M if there, else Q8_0, else the first type
   headrace pull hf:ggml-org/gemma-3-4b-it-GGUF:Q8_0      this type
   headrace pull https://example.org/models/model-Q4_0.gguf
-  HF_TOKEN=hf_... headrace pull hf:google/gemma-3-4b-it-qat-q4_0-gguf      one that not everybody may have
+  HF_TOKEN=hf_... headrace pull hf:google/gemma-3-4b-it-qat-q4_0-gguf      a restricted model
 
-It fetches all parts of a split model, and the projector beside it. Several ranges come at a time. Interrupted, by Ctrl-C, a broken
-connection or a full disk, the same command goes on where it stopped. A file has its name only when it is whole and its SHA-256 right.
+pull fetches all parts of a split model, and the projector beside it, several ranges at a time. After Ctrl-C, a broken
+connection or a full disk, the same command continues where it stopped. A file gets its name only when it is complete and
+its SHA-256 is verified.
 
-Models of the hub go into its own cache (HF_HUB_CACHE, HF_HOME, else ~/.cache/huggingface/hub), where other programs find them; those of
-an address into llama.cpp's (LLAMA_CACHE, else ~/.cache/llama.cpp). HF_ENDPOINT is another hub than https://huggingface.co. HF_TOKEN is sent to
-the hub alone. docs/models.md says more.
+Models of the hub go into the hub's own cache (HF_HUB_CACHE, HF_HOME, else ~/.cache/huggingface/hub), where other programs
+find them. Models from a URL go into llama.cpp's cache (LLAMA_CACHE, else ~/.cache/llama.cpp). HF_ENDPOINT names
+another hub than https://huggingface.co. headrace sends HF_TOKEN to the hub only. docs/models.md says more.
 )";
 
 using Clock = std::chrono::steady_clock;
@@ -108,12 +109,12 @@ int PullNow(PullOptions options) {
   const auto pulled = PullModel(options.request, getenv, "headrace/" HEADRACE_VERSION, events);
   display.Clear();
   if (const int signal = StopSignals::last(); signal != 0)
-    return Fail("stopped; the same command goes on where it stopped", kExitSignal + signal);
+    return Fail("stopped; the same command continues where it stopped", kExitSignal + signal);
   if (!pulled.ok()) return Fail(pulled.status());
   const std::string name = NameOf(pulled->path, getenv);
   const char* checked = pulled->was_there  ? "it was there already"
-                        : pulled->verified ? "its SHA-256 is right"
-                                           : "the server gave no SHA-256 to check it by";
+                        : pulled->verified ? "its SHA-256 is verified"
+                                           : "the server gave no SHA-256 to verify it";
   Say(fmt::format("{}, {}: {}; next: headrace run {}", name, FormatSize(pulled->bytes), checked, name));
   WriteOutput(pulled->path + "\n");
   return kExitOk;
@@ -122,7 +123,7 @@ int PullNow(PullOptions options) {
 }  // namespace
 
 void AddPullCommand(CLI::App& app, CommandLine& line) {
-  CLI::App* command = app.add_subcommand("pull", "Fetch a model from Hugging Face's hub or from an address");
+  CLI::App* command = app.add_subcommand("pull", "Fetch a model from Hugging Face's hub or from a URL");
   command->footer(kPullExamples);
   const auto options = std::make_shared<PullOptions>();
   command
@@ -130,7 +131,7 @@ void AddPullCommand(CLI::App& app, CommandLine& line) {
                    "hf:USER/NAME, hf:USER/NAME:QUANTIZATION, or https://HOST/PATH/NAME.gguf")
       ->type_name("SOURCE")
       ->required();
-  command->add_flag("--no-projector", options->no_projector, "Leave the projector beside the model out");
+  command->add_flag("--no-projector", options->no_projector, "Do not fetch the projector");
   command->callback([options, &line] { line.action = [options] { return PullNow(*options); }; });
 }
 

@@ -258,11 +258,11 @@ TEST(Doctor, SaysWhatCopiesToADeviceMean) {
   EXPECT_TRUE(Has(check().value, "copies not measured"));
   facts.copies = {{"CUDA0", 6e9, 2.4e10}};
   EXPECT_TRUE(Has(check().value, "copies at 24.00 GB/s (6.00 GB/s from ordinary memory)")) << check().value;
-  EXPECT_TRUE(Has(check().advice, "faster than this disk reads it")) << check().advice;
+  EXPECT_TRUE(Has(check().advice, "faster than this disk reads them")) << check().advice;
   facts.copies = {{"CUDA0", 1e9, 0}};
   EXPECT_TRUE(Has(check().value, "copies at 1.00 GB/s")) << check().value;
   EXPECT_TRUE(
-      Has(check().advice, "slower than this disk reads it, which bounds a prompt's pass at 10.0 s for each 10 GB"))
+      Has(check().advice, "slower than this disk reads them: a prompt's pass takes at least 10.0 s for each 10 GB"))
       << check().advice;
   const Json json = Json::parse(RenderDoctorJson(JudgeDoctor(facts), facts));
   EXPECT_EQ(json["facts"]["devices"][0]["copy_bytes_per_s"], 1e9);

@@ -109,15 +109,15 @@ VariableChoice ChooseVariables(const Environment& variables, const OptionNames& 
     }
   }
   if (!counted.empty())
-    choice.lines.push_back(fmt::format("from the environment, as if after --: {}", fmt::join(counted, ", ")));
+    choice.lines.push_back(fmt::format("options from the environment: {}", fmt::join(counted, ", ")));
   const auto left_out = [&](const std::vector<std::string>& names, const char* why) {
     if (!names.empty())
-      choice.lines.push_back(fmt::format("left out of the environment: {}: {}", fmt::join(names, ", "), why));
+      choice.lines.push_back(fmt::format("ignored from the environment: {}: {}", fmt::join(names, ", "), why));
   };
   left_out(own, "headrace sets that itself");
-  left_out(overridden, "an option or the Modelfile says otherwise");
+  left_out(overridden, "an option or the Modelfile overrides it");
   left_out(odd, "its value is neither on nor off");
-  left_out(unknown, "no option of the program that runs");
+  left_out(unknown, "the program has no such option");
   return choice;
 }
 

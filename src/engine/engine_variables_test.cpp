@@ -60,7 +60,7 @@ TEST(ChooseVariables, CountAsTheirOptions) {
   EXPECT_EQ(Chosen({{"LLAMA_ARG_SPEC_DRAFT_MODEL", "a b.gguf"}}), (Words{"--spec-draft-model", "a b.gguf"}));
   EXPECT_EQ(Chosen({{"LLAMA_ARG_SWA_FULL", "0"}}), Words()) << "a switch that is not set";
   EXPECT_EQ(Lines({{"LLAMA_ARG_CTX_SIZE", "512"}}),
-            (Words{"from the environment, as if after --: --ctx-size 512 (LLAMA_ARG_CTX_SIZE)"}));
+            (Words{"options from the environment: --ctx-size 512 (LLAMA_ARG_CTX_SIZE)"}));
 }
 
 TEST(ChooseVariables, SwitchesGoBothWays) {
@@ -74,11 +74,11 @@ TEST(ChooseVariables, SwitchesGoBothWays) {
 
 TEST(ChooseVariables, WhatIsLeftOutIsSaid) {
   EXPECT_EQ(Lines({{"LLAMA_ARG_HOST", "::"}, {"LLAMA_ARG_MODEL", "m"}}),
-            (Words{"left out of the environment: LLAMA_ARG_HOST, LLAMA_ARG_MODEL: headrace sets that itself"}));
+            (Words{"ignored from the environment: LLAMA_ARG_HOST, LLAMA_ARG_MODEL: headrace sets that itself"}));
   EXPECT_EQ(Lines({{"LLAMA_ARG_CTX_SIZE", "9"}}, {"-c", "8"}),
-            (Words{"left out of the environment: LLAMA_ARG_CTX_SIZE: an option or the Modelfile says otherwise"}));
+            (Words{"ignored from the environment: LLAMA_ARG_CTX_SIZE: an option or the Modelfile overrides it"}));
   EXPECT_EQ(Lines({{"LLAMA_ARG_DRAFT_MAX", "9"}}),
-            (Words{"left out of the environment: LLAMA_ARG_DRAFT_MAX: no option of the program that runs"}));
+            (Words{"ignored from the environment: LLAMA_ARG_DRAFT_MAX: the program has no such option"}));
   EXPECT_EQ(Chosen({{"LLAMA_ARG_CTX_SIZE", "9"}}, {}, {"--ctx-size"}), Words());
   // A key is no text for a log.
   for (const std::string& line : Lines({{"LLAMA_API_KEY", "secret"}}))

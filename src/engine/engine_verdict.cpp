@@ -87,14 +87,14 @@ Status StoreVerdict(const Engine& engine, const std::string& library, const Engi
   const std::string path = VerdictPath();
   if (path.empty()) return Status(Code::kNotFound, "neither XDG_CACHE_HOME nor HOME is set");
   const std::string key = KeyHere(engine, library);
-  if (key.empty()) return Status(Code::kNotFound, fmt::format("the programs in {} are not whole", engine.bin_dir));
+  if (key.empty()) return Status(Code::kNotFound, fmt::format("the programs in {} are incomplete", engine.bin_dir));
   EngineVerdicts verdicts = ReadVerdicts(path);
   verdicts[key] = verdict;
   return ReplaceFile(path, RenderVerdicts(std::move(verdicts)));
 }
 
 std::string DescribeVerdict(const std::optional<EngineVerdict>& verdict) {
-  if (!verdict) return "not checked yet; `headrace engine check` does it in some seconds";
+  if (!verdict) return "not checked yet; `headrace engine check` checks it in a few seconds";
   return fmt::format("{:%Y-%m-%d}: {}", fmt::gmtime(static_cast<time_t>(verdict->at)), verdict->text);
 }
 

@@ -132,7 +132,7 @@ std::string UnmappedInPreset(std::string_view text) {
 
 std::string MappedLine(const std::string& unmapped_by) {
   if (unmapped_by.empty()) return "";
-  return fmt::format("{} is left out: it would read all weights into memory, and they stream from their mapping",
+  return fmt::format("{} is ignored: it would read all weights into memory, but they stream from a mapping of the file",
                      unmapped_by);
 }
 

@@ -72,7 +72,7 @@ TEST(LoadMode, MappedInstead) {
   EXPECT_EQ(Mapped({"--load-mode", "mmap+mlock", "-p", "none"}), (Words{"--load-mode", "mmap+mlock", "-p", "none"}));
   EXPECT_EQ(UnmappedBy(Mapped({"--load-mode", "dio"}), Direct), "");
   EXPECT_EQ(MappedLine(""), "");
-  EXPECT_TRUE(MappedLine("--load-mode none").starts_with("--load-mode none is left out"));
+  EXPECT_TRUE(MappedLine("--load-mode none").starts_with("--load-mode none is ignored"));
 }
 
 }  // namespace

@@ -67,7 +67,7 @@ Executor::Executor(const GgmlApi& api, const Config& config, WeightsAllowance& a
   if (watch.ok()) {
     watch_ = std::move(*watch);
   } else {
-    LogWarning("the budget does not follow what memory is available: " + watch.status().message());
+    LogWarning("headrace cannot follow how much memory is available: " + watch.status().message());
   }
 }
 
@@ -190,7 +190,7 @@ ggml_status Executor::RunPass(ggml_backend_sched_t sched, ggml_cgraph* graph, Co
     state_guard_.Restore();
     if (unguarded_)
       LogWarning(
-          "the states of this context's recurrent layers are not to be used any more: clear it, or make a new one");
+          "the states of this context's recurrent layers are no longer valid: clear the context, or make a new one");
   }
   if (stopped) return GGML_STATUS_ABORTED;
   return failure.ok() ? status : Fail(failure);

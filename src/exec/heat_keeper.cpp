@@ -31,7 +31,7 @@ HeatKeeper::Source& HeatKeeper::Find(const SourceFile* file) {
 // What an earlier run left.
 void HeatKeeper::Recall(Source& source) {
   if (directory_->empty()) {
-    LogDebug("neither XDG_CACHE_HOME nor HOME is set: which experts are popular is not kept for the next run");
+    LogDebug("neither XDG_CACHE_HOME nor HOME is set: headrace cannot remember popular experts for the next run");
     directory_.reset();
     return;
   }
@@ -107,7 +107,7 @@ void HeatKeeper::Write(const Files& files) noexcept {
     for (const auto& [path, bytes] : files) {
       const Status written = ReplaceFile(path, bytes);
       if (written.ok()) continue;
-      LogDebug(written.message() + "; which experts are popular is not kept for the next run");
+      LogDebug(written.message() + "; headrace cannot remember popular experts for the next run");
       writable_ = false;
       return;
     }

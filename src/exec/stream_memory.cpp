@@ -48,7 +48,7 @@ uint64_t StreamMemory::LimitNow() {
       std::max({allowed, weights_.floor_bytes(), std::min(allowance_.BytesWhenShort(), planned_bytes_.load())});
   const bool is_short = limit > allowed;
   if (is_short && !short_of_memory_) {
-    LogWarning(fmt::format("memory is short: {} are left for weights ({}), streaming goes on with {}",
+    LogWarning(fmt::format("memory is short: {} are left for weights ({}), streaming continues with {}",
                            FormatSize(allowed), allowance_.Describe(), FormatSize(limit)));
   }
   short_of_memory_ = is_short;

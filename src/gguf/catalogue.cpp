@@ -49,7 +49,7 @@ Status CheckUniqueNames(const Catalogue& catalogue) {
   std::unordered_set<std::string_view> names;
   for (const TensorEntry& tensor : catalogue.tensors) {
     if (names.insert(tensor.name).second) continue;
-    return Status(Code::kCorrupt, fmt::format("{}: damaged: tensor '{}' comes twice. Fetch the file again.",
+    return Status(Code::kCorrupt, fmt::format("{}: damaged: tensor '{}' occurs twice. Fetch the file again.",
                                               catalogue.files[tensor.file].path, Printable(tensor.name)));
   }
   return {};

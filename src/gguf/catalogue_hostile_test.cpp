@@ -27,7 +27,7 @@ TEST_F(HostileTest, NoPermission) {
   if (root) {
     ASSERT_EQ(::seteuid(65534), 0);
   }
-  ExpectRefused(path, Code::kPermission, "may not be read");
+  ExpectRefused(path, Code::kPermission, "may not read it");
   if (root) {
     ASSERT_EQ(::seteuid(0), 0);
   }
@@ -109,7 +109,7 @@ TEST_F(HostileTest, BadKeys) {
   ExpectRefused(GgufBuilder().U32("", 1), Code::kCorrupt, "key is empty");
   ExpectRefused(GgufBuilder().U32(std::string(65536, 'k'), 1), Code::kCorrupt, "too long");
   EXPECT_TRUE(Read(GgufBuilder().U32(std::string(65535, 'k'), 1)).ok());
-  ExpectRefused(GgufBuilder().U32("k\n", 1).U32("k\n", 2), Code::kCorrupt, "the key 'k?' comes twice");
+  ExpectRefused(GgufBuilder().U32("k\n", 1).U32("k\n", 2), Code::kCorrupt, "the key 'k?' occurs twice");
 }
 
 TEST_F(HostileTest, BadValueTypes) {
@@ -136,7 +136,7 @@ TEST_F(HostileTest, BadTensorNames) {
   ExpectRefused(GgufBuilder().Tensor("a\x1b[2J", kGgmlF32, {1}), Code::kCorrupt, "'a?[2J' has control characters");
   ExpectRefused(GgufBuilder().Tensor(std::string("a\0b", 3), kGgmlF32, {1}), Code::kCorrupt, "control");
   ExpectRefused(GgufBuilder().Tensor("a", kGgmlF32, {1}).Tensor("a", kGgmlF32, {1}), Code::kCorrupt,
-                "tensor 'a' comes twice");
+                "tensor 'a' occurs twice");
 }
 
 TEST_F(HostileTest, BadShapes) {

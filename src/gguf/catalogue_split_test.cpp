@@ -54,7 +54,7 @@ TEST_F(SplitTest, TensorsMustAddUpAndBeUnique) {
   Write(3, GgufBuilder().Split(3, 3, 3));
   ExpectRefused(Part(1), Code::kCorrupt, "have 2 tensors together, but split.tensors.count is 3");
   Write(3, GgufBuilder().Split(3, 3, 3).Tensor("a", kGgmlF32, {32}));
-  ExpectRefused(Part(1), Code::kCorrupt, "00003-of-00003.gguf: damaged: tensor 'a' comes twice");
+  ExpectRefused(Part(1), Code::kCorrupt, "00003-of-00003.gguf: damaged: tensor 'a' occurs twice");
   Write(1, GgufBuilder().U16("split.no", 0).U16("split.count", 3));
   ExpectRefused(Part(1), Code::kCorrupt, "split.tensors.count is absent");
 }

@@ -26,7 +26,7 @@ Status OpenError(const std::string& path, int error) {
       return Status(Code::kNotFound, fmt::format("{}: no such file. Check the path.", path));
     case EACCES:
     case EPERM:
-      return Status(Code::kPermission, fmt::format("{}: may not be read by this user. Check its permissions.", path));
+      return Status(Code::kPermission, fmt::format("{}: this user may not read it. Check its permissions.", path));
     case ENAMETOOLONG:
     case ELOOP:
       return Status(Code::kInvalidArgument,

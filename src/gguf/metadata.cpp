@@ -84,7 +84,7 @@ class MetadataReader {
     // One more byte than allowed tells a key that is too long.
     if (!cursor_.ReadString(kMaxKeyBytes + 1, &key)) return cursor_.status();
     if (key.empty() || key.size() > kMaxKeyBytes) return Corrupt("a metadata key is empty or too long");
-    if (!keys_.insert(key).second) return Corrupt(fmt::format("the key '{}' comes twice", Printable(key)));
+    if (!keys_.insert(key).second) return Corrupt(fmt::format("the key '{}' occurs twice", Printable(key)));
 
     ValueHead head;
     if (!cursor_.Read(&head.type)) return cursor_.status();

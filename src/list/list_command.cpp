@@ -14,6 +14,7 @@
 #include "list/list_report.h"
 #include "models/file_names.h"
 #include "report/exit_status.h"
+#include "report/help.h"
 #include "report/output.h"
 #include "report/progress_line.h"
 
@@ -22,15 +23,17 @@ namespace {
 
 constexpr const char* kExamples = R"(
 Examples:
-  headrace list                                the GGUF files on this machine, with nine tenths of the available memory
+  headrace list                                the models on this machine, with nine tenths of the available memory
   headrace list --ram 8G                       with 8 GiB for the whole process
-  headrace list --models-dir ~/models          that folder's, too
+  headrace list --models-dir ~/models          the models of that folder, too
   headrace list --json                         for programs: sizes in bytes
-  headrace run qwen3:30b                       a name of the list, wherever a file can be named
+  headrace run qwen3:30b                       a name from the list works wherever a file does
 
-It looks into the folders of HEADRACE_MODELS_DIR (several with a colon between them) and those where Hugging Face's programs,
-llama.cpp, LM Studio and Ollama keep models. "fits": the whole model in memory. "streams": weights are read from disk in each pass.
-"too small": the memory is too little even for that. docs/models.md says more.
+headrace looks in the folders of HEADRACE_MODELS_DIR (several with a colon between them), and in the folders where Hugging
+Face's programs, llama.cpp, LM Studio and Ollama keep models.
+
+MEMORY says fits: the whole model is in memory; streams: each pass reads weights from disk; too small: there is too little
+memory even for streaming. docs/models.md says more.
 )";
 
 struct ListOptions {
@@ -99,15 +102,16 @@ int List(const ListOptions& options) {
 
 void AddListCommand(CLI::App& app, cli::CommandLine& line) {
   CLI::App* command =
-      app.add_subcommand("list", "The models on this machine: whether each fits, and how fast it would be");
+      app.add_subcommand("list", "List the models on this machine: whether each fits, and how fast it would be");
   command->footer(kExamples);
   const auto options = std::make_shared<ListOptions>();
-  command->add_option("--models-dir", options->folders, "Look into this folder too; may be given several times")
+  command->add_option("--models-dir", options->folders, "Look in this folder too; may be given several times")
       ->type_name("DIR")
       ->allow_extra_args(false);
   command->add_flag("--json", options->json, "Machine-readable output");
   cli::AddFlashOptions(*command, options->flash);
   cli::AddEngineOption(*command, options->engine);
+  cli::ShowFirst(*command, {"models-dir", "json", "ram", "vram"});
   command->callback([options, &line] { line.action = [options] { return List(*options); }; });
 }
 

@@ -150,7 +150,7 @@ Task<> ChildProcess::Stop(Millis grace) {
     const bool reaped = co_await WaitForEnd(kReapTime);
     if (reaped) co_return;
   }
-  LogWarning(fmt::format("{}: process {} does not end though it was killed: the kernel holds it, for a disk as a rule",
+  LogWarning(fmt::format("{}: process {} was killed but has not ended: the kernel holds it, usually because of a disk",
                          spec_.label, pid_));
 }
 

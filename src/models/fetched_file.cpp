@@ -110,8 +110,9 @@ Status Fetch(const FetchedFile& file, const HttpAccess& access,
       remove();
       return Status(
           Code::kIo,
-          fmt::format("{}: what came has the SHA-256 {} instead of {}, and is removed; give the same command again",
-                      file.url, *hash, file.sha256));
+          fmt::format(
+              "{}: the downloaded file has the SHA-256 {} instead of {} and was deleted; run the same command again",
+              file.url, *hash, file.sha256));
     }
   }
   HEADRACE_RETURN_IF_ERROR(Sync(download.part, O_RDONLY));
@@ -125,8 +126,8 @@ Status CheckRoom(const std::string& folder, uint64_t bytes) {
   if (statvfs(folder.c_str(), &disk) != 0) return Failed(folder, "look at");
   const uint64_t room = uint64_t{disk.f_bavail} * disk.f_frsize, needed = bytes == 0 ? 0 : bytes + kSpareBytes;
   if (room >= needed) return {};
-  return Status(Code::kOutOfBudget, fmt::format("{} has {} free and {} are needed; make room, or set HF_HOME (for an "
-                                                "address LLAMA_CACHE) to a folder on another disk",
+  return Status(Code::kOutOfBudget, fmt::format("{} has {} free, but {} are needed; free some space, or set HF_HOME "
+                                                "(for a URL LLAMA_CACHE) to a folder on another disk",
                                                 folder, FormatSize(room), FormatSize(needed)));
 }
 

@@ -128,8 +128,9 @@ bool HttpRequest::Ended(CURLcode code) {
   curl_easy_getinfo(handle(), CURLINFO_REDIRECT_URL, &next);
   const std::string target = next == nullptr ? "" : next, origin = OriginOf(target);
   if (origin.empty() || ++redirects_ > kMostRedirects) {
-    status_ = Status(Code::kIo, fmt::format("{}: it redirects {}", OriginOf(url_),
-                                            origin.empty() ? "to what is no http or https URL" : "too often"));
+    status_ =
+        Status(Code::kIo, fmt::format("{}: it redirects {}", OriginOf(url_),
+                                      origin.empty() ? "to something that is not an http or https URL" : "too often"));
     return false;
   }
   if (url_.starts_with("https:") && !origin.starts_with("https:")) {

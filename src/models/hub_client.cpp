@@ -27,15 +27,15 @@ Status Explained(const HttpRequest& request, const std::string& endpoint, const 
   switch (request.code()) {
     case 401:
     case 403:
-      return Status(Code::kPermission, access.token.empty()
-                                           ? fmt::format("{} is not there, or not for everybody ({}): set HF_TOKEN to "
-                                                         "a token of yours, and accept its conditions on its page",
-                                                         page, request.code())
-                                           : fmt::format("the token in HF_TOKEN does not open {} ({}): look at the "
-                                                         "token, and accept the conditions on that page",
-                                                         page, request.code()));
+      return Status(Code::kPermission,
+                    access.token.empty() ? fmt::format("{} does not exist, or access to it is restricted ({}): set "
+                                                       "HF_TOKEN to your token, and accept the conditions on its page",
+                                                       page, request.code())
+                                         : fmt::format("the token in HF_TOKEN does not give access to {} ({}): check "
+                                                       "the token, and accept the conditions on that page",
+                                                       page, request.code()));
     case 404:
-      return Status(Code::kNotFound, fmt::format("{}: there is no such repository (404); look at the spelling", page));
+      return Status(Code::kNotFound, fmt::format("{}: there is no such repository (404); check the spelling", page));
     default:
       return RefusalStatus(request, page);
   }
@@ -47,7 +47,7 @@ Result<Json> Ask(const std::string& url, const std::string& endpoint, const std:
   HEADRACE_RETURN_IF_ERROR(request.Perform(go_on));
   if (request.code() != 200) return Explained(request, endpoint, repository, access);
   auto json = ParseJson(request.body());
-  if (!json.ok()) return Status(Code::kIo, fmt::format("{}: the answer is no JSON: {}", url, json.status().message()));
+  if (!json.ok()) return Status(Code::kIo, fmt::format("{}: the answer is not JSON: {}", url, json.status().message()));
   // Link: <https://...>; rel="next"
   const std::string link = request.Header("link");
   const size_t end = link.find(">; rel=\"next\"");
@@ -84,7 +84,7 @@ Result<Hub> HubOf(const Getenv& getenv, const std::string& agent) {
   hub.access.origin = OriginOf(hub.endpoint);
   if (hub.access.origin.empty())
     return Status(Code::kInvalidArgument,
-                  fmt::format("HF_ENDPOINT is no http or https address; write one like {}", kHubAddress));
+                  fmt::format("HF_ENDPOINT is not an http or https address; write one like {}", kHubAddress));
   hub.access.token = ValueOf(getenv, "HF_TOKEN");
   const auto& token = hub.access.token;
   if (std::all_of(token.begin(), token.end(), [](char c) { return c > ' ' && c < 0x7f; })) return hub;
@@ -99,7 +99,7 @@ Result<std::vector<HubRepository>> SearchHub(const Hub& hub, const std::string& 
   HEADRACE_RETURN_IF_ERROR(request.Perform(go_on));
   if (request.code() != 200) return RefusalStatus(request, hub.endpoint);
   const auto found = ParseJson(request.body());
-  if (!found.ok() || !found->is_array()) return Status(Code::kIo, url + ": the answer is no list of repositories");
+  if (!found.ok() || !found->is_array()) return Status(Code::kIo, url + ": the answer is not a list of repositories");
   std::vector<HubRepository> repositories;
   for (const Json& each : *found) {
     HubRepository repository{TextOf(each, "id"), CountOf(each, "downloads"), CountOf(each, "likes"), false};
@@ -142,7 +142,7 @@ Result<HubListing> ListRepository(const std::string& endpoint, const std::string
   for (int page = 0; !url.empty() && page < kMostPages; ++page, url = next) {
     const auto tree = Ask(url, endpoint, repository, access, go_on, &next);
     if (!tree.ok()) return tree.status();
-    if (!tree->is_array()) return Status(Code::kIo, url + ": the answer is no list of files");
+    if (!tree->is_array()) return Status(Code::kIo, url + ": the answer is not a list of files");
     for (const Json& file : *tree) {
       const std::string path = TextOf(file, "path");
       if (TextOf(file, "type") != "file" || !EndsIgnoringCase(path, ".gguf") || !IsSafePath(path) ||

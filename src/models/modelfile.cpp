@@ -70,7 +70,7 @@ constexpr IdleParameter kIdleParameters[] = {
     {"penalize_newline", false, "llama.cpp has no such option any more"},
     {"tfs_z", true, "llama.cpp has no tail-free sampling any more"},
     {"num_gqa", true, "the model's file says it"},
-    {"draft_num_predict", true, "how much is drafted is chosen from measurements; --draft-tokens sets it"}};
+    {"draft_num_predict", true, "headrace chooses the length of drafts from measurements; --draft-tokens sets it"}};
 
 constexpr const char* kStop = "stop";
 const char* const kStopNames[] = {"-r", "--reverse-prompt"};
@@ -154,7 +154,7 @@ class Reader {
     if (!result_.from.empty()) {
       // Ollama's way to name a projector.
       Warn(command,
-           fmt::format("the second FROM, {}, is left out: a projector is given after -- on the command line (--mmproj)",
+           fmt::format("the second FROM, {}, is ignored: give a projector after -- on the command line (--mmproj)",
                        Shown(command.value)));
       return {};
     }
@@ -179,7 +179,7 @@ class Reader {
     const char* const why = command.keyword == "MESSAGE" ? "a chat starts without a history"
                             : command.keyword == "EMBED" ? "there is nothing for it in llama.cpp"
                                                          : "the model's own chat template is used";
-    Warn(command, fmt::format("{} is left out: {}", command.keyword, why));
+    Warn(command, fmt::format("{} is ignored: {}", command.keyword, why));
     return {};
   }
 
@@ -195,7 +195,7 @@ class Reader {
       if (name != idle.name) continue;
       if (idle.number ? !Number(command.value, false) : !IsTruth(Lower(command.value)))
         return Wants(command, idle.number ? "a number" : "true or false");
-      Warn(command, fmt::format("PARAMETER {} is left out: {}", name, idle.why));
+      Warn(command, fmt::format("PARAMETER {} is ignored: {}", name, idle.why));
       return {};
     }
     for (const Parameter& parameter : Parameters()) {
@@ -217,9 +217,11 @@ class Reader {
     }
     std::vector<std::string> names;
     for (const Parameter& parameter : Parameters()) names.emplace_back(parameter.name);
-    return Error(command, fmt::format("there is no PARAMETER {}; known are {}, {}; other options of llama.cpp are "
-                                      "given after -- on the command line",
-                                      Shown(command.name), fmt::join(names, ", "), kStop));
+    return Error(
+        command,
+        fmt::format(
+            "there is no PARAMETER {}; known are {}, {}; give other options of llama.cpp after -- on the command line",
+            Shown(command.name), fmt::join(names, ", "), kStop));
   }
 
   Status Flash(const Command& command) {
@@ -252,18 +254,16 @@ class Reader {
   Status FlashThreads(const Command& command) {
     return Error(command,
                  "FLASH_THREADS has no meaning here: one thread keeps the disk busy with many reads at a time "
-                 "(io_uring), more would not make it "
-                 "faster; the threads that compute are PARAMETER num_thread");
+                 "(io_uring), and more would not be faster; PARAMETER num_thread sets the threads that compute");
   }
   Status FlashPrefetch(const Command& command) {
     const auto value = Number(command.value, true);
     if (!value || *value < 0) return Wants(command, "0 or 1");
     if (*value > 1) {
       return Error(command,
-                   "FLASH_PREFETCH_LAYERS above 1 has no meaning here: weights that every token uses are always read "
-                   "ahead, as many bytes as the "
-                   "disk needs, whatever layers they are of; experts can be foreseen one layer ahead (1, the default) "
-                   "or not (0)");
+                   "FLASH_PREFETCH_LAYERS above 1 has no meaning here: headrace always reads ahead the weights that "
+                   "every token uses, as many bytes as the disk needs, in whatever layers; it can predict experts one "
+                   "layer ahead (1, the default) or not (0)");
     }
     result_.look_ahead = *value == 1;
     Say("FLASH_PREFETCH_LAYERS", command.value);
@@ -278,12 +278,12 @@ class Reader {
   }
   Status FlashEviction(const Command& command) {
     if (Lower(command.value) != "heat") {
-      return Error(command, fmt::format("FLASH_EVICTION {} does not exist: the experts that were used least of late "
-                                        "make room (heat), which read less than any "
-                                        "other policy that was tried (docs/experts-policy.md), and what every token "
-                                        "uses is never evicted; write heat or "
-                                        "leave it out",
-                                        Shown(command.value)));
+      return Error(
+          command,
+          fmt::format("FLASH_EVICTION {} does not exist: the experts that were used least in the recent past make room "
+                      "(heat), which needs fewer reads than any other policy that was tried (docs/experts-policy.md), "
+                      "and what every token uses is never evicted; write heat or leave it out",
+                      Shown(command.value)));
     }
     Say("FLASH_EVICTION", "heat");
     return {};

@@ -149,9 +149,9 @@ TEST(ParseModelfile, WhatIsLeftOutIsSaid) {
       Parsed("TEMPLATE \"\"\"{{ .Prompt }}\n\"\"\"\nMESSAGE user Hello\nREQUIRES 0.6\nFROM a\nFROM b");
   ASSERT_EQ(file.warnings.size(), 3u);
   EXPECT_EQ(file.from, "a");
-  EXPECT_TRUE(file.warnings[2].starts_with("Modelfile:6: the second FROM, b, is left out")) << file.warnings[2];
-  EXPECT_TRUE(file.warnings[0].starts_with("Modelfile:1: TEMPLATE is left out")) << file.warnings[0];
-  EXPECT_TRUE(file.warnings[1].starts_with("Modelfile:3: MESSAGE is left out")) << file.warnings[1];
+  EXPECT_TRUE(file.warnings[2].starts_with("Modelfile:6: the second FROM, b, is ignored")) << file.warnings[2];
+  EXPECT_TRUE(file.warnings[0].starts_with("Modelfile:1: TEMPLATE is ignored")) << file.warnings[0];
+  EXPECT_TRUE(file.warnings[1].starts_with("Modelfile:3: MESSAGE is ignored")) << file.warnings[1];
 }
 
 // All that Ollama knows or knew.
@@ -162,7 +162,7 @@ TEST(ParseModelfile, ParametersWithoutEffectAreLeftOut) {
     const Modelfile file = Parsed(std::string("PARAMETER ") + text);
     ASSERT_EQ(file.warnings.size(), 1u) << text;
     const std::string name(text, std::string_view(text).find(' '));
-    EXPECT_TRUE(file.warnings[0].starts_with("Modelfile:1: PARAMETER " + name + " is left out: ")) << file.warnings[0];
+    EXPECT_TRUE(file.warnings[0].starts_with("Modelfile:1: PARAMETER " + name + " is ignored: ")) << file.warnings[0];
     EXPECT_TRUE(file.options.empty() && file.settings.empty()) << text;
   }
 }

@@ -68,7 +68,7 @@ std::string NearestText(const std::string& wanted, const std::vector<std::string
   if (names.size() == 1) return fmt::format("; there is only {}", names.front());
   const auto nearest = NearestNames(wanted, names, kShown);
   if (names.size() <= kShown) return fmt::format("; there are {}", fmt::join(nearest, ", "));
-  return fmt::format("; the nearest of the {} that there are: {}", names.size(), fmt::join(nearest, ", "));
+  return fmt::format("; the nearest of {}: {}", names.size(), fmt::join(nearest, ", "));
 }
 
 }  // namespace headrace

@@ -81,7 +81,7 @@ class Pull {
         fetched = std::move(*probed);
         // The cache calls a file by its hash.
         if (fetched.sha256.empty())
-          return Status(Code::kUnsupported, fmt::format("{}: the hub gives no SHA-256 of it", fetched.url));
+          return Status(Code::kUnsupported, fmt::format("{}: the hub gives no SHA-256 for it", fetched.url));
       }
       fetched.path = (repository / "blobs" / fetched.sha256).string();
       files.push_back(std::move(fetched));

@@ -59,10 +59,9 @@ Result<PullSource> ParsePullSource(const std::string& text) {
                               Shown(text)));
   }
   if (OriginOf(text).empty()) {
-    return Status(
-        Code::kInvalidArgument,
-        fmt::format("{} is nothing to fetch; write hf:USER/NAME[:QUANTIZATION] or https://HOST/PATH/NAME.gguf",
-                    Shown(text)));
+    return Status(Code::kInvalidArgument, fmt::format("{} is not something that headrace can fetch; write "
+                                                      "hf:USER/NAME[:QUANTIZATION] or https://HOST/PATH/NAME.gguf",
+                                                      Shown(text)));
   }
   source.url = text.substr(0, text.find('#'));
   const std::string plain = source.url.substr(0, source.url.find('?'));

@@ -89,9 +89,10 @@ class Download {
  private:
   Status WriteError() const {
     const bool full = errno == ENOSPC || errno == EDQUOT;
-    return Status(Code::kIo,
-                  fmt::format("{}: cannot write: {}{}", file_.part, std::strerror(errno),
-                              full ? "; make room and give the same command again: it goes on where it stopped" : ""));
+    return Status(
+        Code::kIo,
+        fmt::format("{}: cannot write: {}{}", file_.part, std::strerror(errno),
+                    full ? "; free some space and run the same command again: it continues where it stopped" : ""));
   }
   bool Fatal(Status status) {
     if (fatal_.ok()) fatal_ = std::move(status);
@@ -127,7 +128,7 @@ class Download {
       CollectEnded();
       if (!fatal_.ok()) return fatal_;
       if (!on_progress_(state_.done_bytes()))
-        return Status(Code::kCancelled, "stopped; the same command goes on where it stopped");
+        return Status(Code::kCancelled, "stopped; the same command continues where it stopped");
       if (ranges_ && Clock::now() - saved_at_ > kSaveTime) HEADRACE_RETURN_IF_ERROR(Save());
       if (!state_.complete()) curl_multi_poll(multi_.get(), nullptr, 0, static_cast<int>(kPoll.count()), nullptr);
     }
@@ -163,8 +164,7 @@ class Download {
     if (version_.empty()) version_ = file_.tag.empty() ? tag : file_.tag;
     if (!file_.hashed && tag != version_)
       return Fatal(
-          Status(Code::kChanged,
-                 fmt::format("{} has changed while it was downloaded; give the same command again", file_.url)));
+          Status(Code::kChanged, fmt::format("{} changed during the download; run the same command again", file_.url)));
     if (ranges_ && request.code() == 200 && !(transfer.range.begin == 0 && transfer.range.end == file_.bytes)) {
       whole_only_ = true;
       return false;
@@ -231,7 +231,7 @@ class Download {
       const std::string why =
           request.status().ok() ? OriginOf(request.url()) + ": the answer ended early" : request.status().message();
       Fatal(Status(Code::kIo,
-                   fmt::format("{} (tried {} times); the same command goes on where it stopped", why, failures_)));
+                   fmt::format("{} (tried {} times); the same command continues where it stopped", why, failures_)));
       return;
     }
     Millis pause = std::min(kLongestPause, kFirstPause * (1 << std::min(failures_, 10u)));

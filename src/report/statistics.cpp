@@ -59,8 +59,8 @@ std::vector<std::string> WeightLines(const Statistics& s, bool on_devices) {
   }
   if (s.disturbed()) {
     lines.push_back(
-        fmt::format("other programs kept the processor or the disk busy for about {:.0f} % of the time: speeds of this "
-                    "run are not learned",
+        fmt::format("other programs kept the processor or the disk busy for about {:.0f} % of the time: headrace "
+                    "learns no speeds from this run",
                     100 * s.disturbed_share()));
   }
   return lines;

@@ -102,7 +102,7 @@ class Answer {
     if (!refusal_.ok()) co_return refusal_;
     if (!answer.ok()) co_return answer.status();
     if (answer->status != 200) co_return serve::RefusalOf(answer->body);
-    if (!ended_) co_return Status(Code::kIo, "llama-server broke its answer off");
+    if (!ended_) co_return Status(Code::kIo, "llama-server broke off its answer");
     co_return Write("") ? Status() : Status(Code::kCancelled, "nobody reads the answer");
   }
 

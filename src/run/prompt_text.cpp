@@ -48,7 +48,7 @@ Result<std::string> PromptText(const std::optional<std::string>& prompt, const s
     if (text.ends_with('\n')) text.pop_back();
   }
   if (escapes) text = ProcessEscapes(text);
-  if (JsonOrNull(serve::Dump(Json(text))) != Json(text)) return Status(Code::kUnsupported, "the prompt is no UTF-8");
+  if (JsonOrNull(serve::Dump(Json(text))) != Json(text)) return Status(Code::kUnsupported, "the prompt is not UTF-8");
   return text;
 }
 

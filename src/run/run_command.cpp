@@ -32,20 +32,20 @@ using cli::Fail;
 
 constexpr const char* kExamples = R"(
 Examples:
-  headrace run model.gguf                          chat, in nine tenths of the available memory
-  headrace run model.gguf --ram 4G                 chat within 4 GiB for the whole process
+  headrace run model.gguf                          chat, with nine tenths of the available memory
+  headrace run model.gguf --ram 4G                 chat, with 4 GiB for the whole process
   headrace run model.gguf -p "Why is the sky blue?"      one answer on standard output
   headrace run model.gguf -p "Once upon a time" --raw -n 64 --temp 0
   headrace run model.gguf -f letter.txt            the prompt from a file; -f - takes it from standard input
-  headrace run model.gguf --ram 16G --vram 8G      of a graphics card 8 GiB, then 16 GiB of memory, the rest from disk
-  headrace run model.gguf --ram 4G --draft small.gguf     a small model drafts what a pass over the large one judges
+  headrace run model.gguf --ram 16G --vram 8G      8 GiB of a graphics card, 16 GiB of memory, the rest on disk
+  headrace run model.gguf --ram 4G --draft small.gguf     a small model drafts tokens, the large one judges them
   headrace run model.gguf -c 131072 --kv-dir /var/tmp --kv-ram 2G      a context whose KV cache is larger than memory
-  headrace run model.gguf --ram 4G -- --top-k 20 --cache-type-k q8_0     options of llama.cpp's own
+  headrace run model.gguf --ram 4G -- --top-k 20 --cache-type-k q8_0     options of llama.cpp
   headrace run --modelfile Modelfile               the model, its settings and its budget from a file (docs/modelfile.md)
 
-Without -p it starts llama-cli, with it llama-server for one answer where weights stream, else llama-completion. Lines on
-standard error say whether weights stream and why, and how tokens are drafted; after a run that streams what was resident,
-what was streamed and how fast. --quiet leaves them out.
+Without a prompt headrace starts llama-cli. With a prompt it starts llama-server for one answer if weights stream, else
+llama-completion. Lines on standard error say whether weights stream and why, and how tokens are drafted. After a run that
+streams they say what was resident, what was streamed and how fast. --quiet turns them off.
 )";
 
 struct RunOptions {
@@ -189,7 +189,7 @@ int Run(RunOptions options, bool has_prompt, const cli::CommandLine& line) {
   notes.insert(notes.end(), variables.lines.begin(), variables.lines.end());
   if (run.one_answer() && !run.use_chat_template) {
     if (!file->file.system.empty())
-      notes.push_back("SYSTEM is left out: a text that is continued without a chat template has no system prompt");
+      notes.push_back("SYSTEM is ignored: without a chat template there is no system prompt");
   } else {
     run.system_prompt = file->file.system;
   }
@@ -219,19 +219,20 @@ void AddRunCommand(CLI::App& app, cli::CommandLine& line) {
   CLI::Option* modelfile =
       command
           ->add_option("--modelfile", options->modelfile,
-                       "Take the model and its settings from this file (docs/modelfile.md); a file "
-                       "named Modelfile beside the model counts by itself")
+                       "Take the model and its settings from this file (docs/modelfile.md). Without this option "
+                       "headrace reads a file named Modelfile beside the model")
           ->type_name("FILE");
-  command->add_flag("--no-modelfile", options->no_modelfile, "Leave a Modelfile beside the model out")
+  command->add_flag("--no-modelfile", options->no_modelfile, "Ignore a Modelfile beside the model")
       ->excludes(modelfile);
   const CLI::Option* prompt =
       command->add_option("-p,--prompt,prompt", options->prompt, "Prompt: print one answer and end")->type_name("TEXT");
-  command->add_option("-f,--file", options->prompt_file, "Prompt from a file, instead of -p; - is standard input")
+  command
+      ->add_option("-f,--file", options->prompt_file, "Read the prompt from a file instead of -p; - is standard input")
       ->type_name("FILE");
-  command->add_flag("--raw", options->raw, "Continue the prompt's text although the model has a chat template");
+  command->add_flag("--raw", options->raw, "Continue the prompt's text, even if the model has a chat template");
   command
       ->add_option("-n,--predict", options->tokens,
-                   "Most tokens to generate (-1: no limit, -2: what the context holds)")
+                   "Largest number of tokens to generate (-1: no limit, -2: until the context is full)")
       ->type_name("N")
       ->check(CLI::Range(int64_t{-2}, int64_t{INT32_MAX}));
   command
@@ -242,10 +243,10 @@ void AddRunCommand(CLI::App& app, cli::CommandLine& line) {
   command->add_option("-t,--threads", options->threads, "Threads (default: llama.cpp's)")
       ->type_name("N")
       ->check(CLI::Range(int64_t{-1}, int64_t{65536}));
-  command->add_option("-s,--seed", options->seed, "Seed of the sampling (-1: another one each time)")
+  command->add_option("-s,--seed", options->seed, "Seed of the sampling (-1: a new one each time)")
       ->type_name("N")
       ->check(CLI::Range(int64_t{-1}, int64_t{UINT32_MAX}));
-  command->add_option("--temp", options->temperature, "Temperature; 0 takes the likeliest token")
+  command->add_option("--temp", options->temperature, "Temperature; 0 always takes the likeliest token")
       ->type_name("T")
       ->check(CLI::Number);
   AddSpeculationOptions(*command, options->speculation);

@@ -283,11 +283,11 @@ Result<std::vector<EngineOption>> Choose(const std::vector<Device>& devices, con
   TakeFromRooms(OptionNumber(arguments, kExpertCache) * kMiB + ProjectorBytes(arguments), choice.room_bytes);
   if (PlacesWeights(arguments)) {
     if (model.vram.named())
-      choice.reason = fmt::format("{} is left out: other options say already what goes on devices", model.vram.origin);
+      choice.reason = fmt::format("{} is ignored: other options already say what goes on devices", model.vram.origin);
     if (LetsEnginePlace(arguments))
       choice.reason =
-          "what goes on devices is the engine's to decide (--fit on): it is not foretold, and memory is planned for "
-          "all weights";
+          "with --fit on the engine decides what goes on devices: headrace cannot predict it, and plans memory for all "
+          "weights";
     if (OptionValue(arguments, kDevicesOption) == "none") model.devices.clear();
     return std::vector<EngineOption>();
   }
@@ -300,21 +300,22 @@ Result<std::vector<EngineOption>> Choose(const std::vector<Device>& devices, con
   if (Sum(choice.room_bytes) == 0) {
     const bool shared = std::all_of(model.devices.begin(), model.devices.end(),
                                     [](const Device& device) { return device.shares_memory; });
-    return none(
-        shared ? fmt::format("{} has no memory but the machine's, and is left out; --vram SIZE uses it all the same",
-                             NamesOf(model.devices))
-               : fmt::format("{} has less than {} free, and is left out", NamesOf(model.devices),
-                             FormatSize(kDeviceMargin * kMiB)));
+    return none(shared ? fmt::format("{} uses the machine's memory and is ignored; --vram SIZE uses it anyway",
+                                     NamesOf(model.devices))
+                       : fmt::format("{} has less than {} free and is ignored", NamesOf(model.devices),
+                                     FormatSize(kDeviceMargin * kMiB)));
   }
   // Only what may be used.
   if (std::any_of(choice.room_bytes.begin(), choice.room_bytes.end(), [](uint64_t room) { return room == 0; }))
     KeepUsed(model);
   if (!simulation.ok() || model.catalogue.layers == 0) {
     if (model.vram.named())
-      return simulation.ok() ? Status(Code::kUnsupported, "the model's header says no number of layers: give -- -ngl N")
-                             : simulation.status();
-    return none(fmt::format("{}: what a model takes there is not known, so nothing is put there; -- -ngl N does",
-                            NamesOf(model.devices)));
+      return simulation.ok()
+                 ? Status(Code::kUnsupported, "the model's header does not say how many layers it has: give -- -ngl N")
+                 : simulation.status();
+    return none(fmt::format(
+        "{}: headrace does not know how much of the model fits there, and puts nothing there; -- -ngl N does",
+        NamesOf(model.devices)));
   }
   Chooser chooser(known, model, simulation);
   auto chosen = ChooseAll(arguments, model, chooser);
@@ -322,7 +323,7 @@ Result<std::vector<EngineOption>> Choose(const std::vector<Device>& devices, con
   if (!chosen.ok()) {
     if (model.vram.named())
       return chosen.status().code() == Code::kOutOfBudget ? Explain(chosen.status(), model) : chosen.status();
-    return none(fmt::format("{} is left out: {}", NamesOf(model.devices), chosen.status().message()));
+    return none(fmt::format("{} is ignored: {}", NamesOf(model.devices), chosen.status().message()));
   }
   const auto share = Knows(known, kExpertCache) && !OptionValue(arguments, kExpertCache)
                          ? chooser.WithExpertCache(chosen->placement, model.catalogue)

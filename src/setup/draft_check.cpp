@@ -39,12 +39,13 @@ Result<Draft> CheckDraft(const ModelSetup& target, const std::string& path) {
   const std::string& target_first = target.catalogue.files.empty() ? target.path : target.catalogue.files.front().path;
   if (std::filesystem::equivalent(first, target_first, ignored))
     return refuse("it is the same model; name a smaller one with the same vocabulary");
-  if (catalogue->layers == 0 || catalogue->architecture == "clip") return refuse("it is no language model");
+  if (catalogue->layers == 0 || catalogue->architecture == "clip") return refuse("it is not a language model");
   if (catalogue->pooling > 0) return refuse("it makes embeddings and writes no text");
   if (draft.weight_bytes >= target.catalogue.weight_bytes()) {
-    return refuse(fmt::format(
-        "with {} of weights it is not smaller than {}; a draft has to be much faster than what it drafts for",
-        FormatSize(draft.weight_bytes), FormatSize(target.catalogue.weight_bytes())));
+    return refuse(
+        fmt::format("with {} of weights it is not smaller than {}; a draft model has to be much faster than the model "
+                    "that it drafts for",
+                    FormatSize(draft.weight_bytes), FormatSize(target.catalogue.weight_bytes())));
   }
   // Their own, shortened vocabularies are the engine's business.
   if (IsUntested(draft.type)) return draft;
@@ -53,7 +54,7 @@ Result<Draft> CheckDraft(const ModelSetup& target, const std::string& path) {
   const auto target_vocabulary = ReadVocabulary(target_first);
   if (!target_vocabulary.ok()) return target_vocabulary.status();
   const std::string why = WhyNotADraft(*target_vocabulary, *vocabulary);
-  if (!why.empty()) return refuse("another vocabulary: " + why + "; a draft has to be of the same model family");
+  if (!why.empty()) return refuse("another vocabulary: " + why + "; a draft model has to be of the same family");
   return draft;
 }
 

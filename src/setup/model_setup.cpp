@@ -79,7 +79,8 @@ Status SettleMemory(const Engine* engine, const std::vector<std::string>& argume
   const Status enough = SettleMemory(*simulation, arguments, model);
   progress.Show("");
   if (!simulation->ok()) {
-    Say("what the engine will allocate is not foretold, only measured: " + simulation->status().message());
+    Say("headrace cannot predict what the engine will allocate, and only measures it: " +
+        simulation->status().message());
   }
   return enough;
 }
@@ -186,10 +187,9 @@ Result<EngineSetup> PrepareEngine(const std::string& engine_option, std::initial
     if (!library.ok()) return library.status();
     setup.library = std::move(*library);
     if (const auto verdict = LoadVerdict(setup.engine, setup.library); verdict && !verdict->same) {
-      SayError(
-          fmt::format("warning: the llama.cpp in {} gave other results with streamed weights when `headrace engine "
-                      "check` compared them ({})",
-                      setup.engine.bin_dir, DescribeVerdict(verdict)));
+      SayError(fmt::format(
+          "warning: the llama.cpp in {} gave different results with streamed weights in `headrace engine check` ({})",
+          setup.engine.bin_dir, DescribeVerdict(verdict)));
     }
   }
   return setup;
@@ -213,9 +213,8 @@ std::string DescribeUnknownTypes(const Catalogue& catalogue) {
                                    [](const TensorEntry& tensor) { return !tensor.type_known(); });
   if (count == 0) return "";
   return fmt::format(
-      "{} of {} tensors have types that this headrace does not know ({}): each counts with all bytes up to the next "
-      "one, which may be a few more "
-      "than it has",
+      "{} of {} tensors have types that this headrace does not know ({}): headrace counts all bytes up to the next "
+      "tensor, which may be a few too many",
       count, catalogue.tensors.size(), fmt::join(catalogue.unknown_types(), ", "));
 }
 

@@ -28,9 +28,10 @@ std::string Resolve(const std::string& path, const std::string& modelfile) {
 
 Status NoFile(const std::string& modelfile, const char* keyword, const std::string& written,
               const std::string& resolved) {
-  return Status(Code::kNotFound, fmt::format("{}: {} {} is no file ({}); names of Ollama's library are not fetched: "
-                                             "write the path of a GGUF file, or a name that headrace list shows",
-                                             modelfile, keyword, Shown(written), resolved));
+  return Status(Code::kNotFound,
+                fmt::format("{}: {} {} is not a file ({}); headrace does not fetch from Ollama's library: write the "
+                            "path of a GGUF file, or a name that headrace list shows",
+                            modelfile, keyword, Shown(written), resolved));
 }
 
 bool IsFile(const std::string& path) {
@@ -67,8 +68,7 @@ Result<ModelfileUse> FindModelfile(const std::string& model, const std::string& 
   if (beside && !from.empty() && !fs::equivalent(from, model, error)) {
     if (!IsFile(from)) {
       use.left_out = fmt::format(
-          "{} does not count: its FROM {} is no file, so that it may be another model's; --modelfile takes it all the "
-          "same",
+          "{} is ignored: its FROM {} is not a file, so it may belong to another model; --modelfile uses it anyway",
           path, Shown(file->from));
     }
     return use;
@@ -108,7 +108,7 @@ Result<std::vector<EngineOption>> EngineOptionsOf(const ModelfileUse& use, const
     if (catalogue.experts == 0 || catalogue.architecture.empty()) {
       return Status(
           Code::kInvalidArgument,
-          fmt::format("{}: FLASH_TOP_K has no meaning for this model, which is no mixture of experts; leave it out",
+          fmt::format("{}: FLASH_TOP_K has no meaning for this model, which is not a mixture of experts; leave it out",
                       use.path));
     }
     if (experts > catalogue.experts) {
@@ -124,8 +124,8 @@ std::vector<std::string> DescribeModelfile(const ModelfileUse& use, const Catalo
   if (use.path.empty()) return use.left_out.empty() ? std::vector<std::string>() : std::vector{use.left_out};
   std::vector<std::string> lines = {
       use.file.settings.empty()
-          ? fmt::format("{} counts, but sets nothing", use.path)
-          : fmt::format("from {}, where no option says otherwise: {}", use.path, fmt::join(use.file.settings, ", "))};
+          ? fmt::format("{} is used, but sets nothing", use.path)
+          : fmt::format("from {}, unless an option overrides it: {}", use.path, fmt::join(use.file.settings, ", "))};
   lines.insert(lines.end(), use.file.warnings.begin(), use.file.warnings.end());
   if (use.file.experts_used > 0 && use.file.experts_used != catalogue.experts_used) {
     lines.push_back(fmt::format("FLASH_TOP_K {} instead of the model's {} experts for each token: its answers change",

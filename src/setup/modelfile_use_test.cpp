@@ -24,10 +24,10 @@ TEST_F(FindModelfileTest, FromNamesTheModelBesideIt) {
   ASSERT_TRUE(use.ok()) << use.status().message();
   EXPECT_EQ(std::filesystem::canonical(use->model), std::filesystem::canonical(model));
   EXPECT_EQ(FindModelfile("other.gguf", file, true)->model, "other.gguf") << "the command line wins";
-  EXPECT_TRUE(Has(ErrorOf("", tree_.File("A", "FROM llama3:8b\n")), "is no file"));
+  EXPECT_TRUE(Has(ErrorOf("", tree_.File("A", "FROM llama3:8b\n")), "is not a file"));
   EXPECT_TRUE(Has(ErrorOf("", tree_.File("B", "FLASH on\n")), "no FROM line"));
   EXPECT_TRUE(
-      Has(ErrorOf("", tree_.File("C", "FROM sub/m.gguf\nADAPTER none.gguf\n")), "ADAPTER none.gguf is no file"));
+      Has(ErrorOf("", tree_.File("C", "FROM sub/m.gguf\nADAPTER none.gguf\n")), "ADAPTER none.gguf is not a file"));
   EXPECT_TRUE(Has(ErrorOf("", ""), "a model is needed"));
   EXPECT_NE(ErrorOf("", tree_.Path("absent")), "");
 }
@@ -45,7 +45,7 @@ TEST_F(FindModelfileTest, BesideTheModel) {
   ASSERT_TRUE(unknown.ok());
   EXPECT_EQ(unknown->path, "");
   ASSERT_EQ(DescribeModelfile(*unknown, {}).size(), 1u);
-  EXPECT_TRUE(Has(DescribeModelfile(*unknown, {})[0], "FROM llama3.2:latest is no file"));
+  EXPECT_TRUE(Has(DescribeModelfile(*unknown, {})[0], "FROM llama3.2:latest is not a file"));
   tree_.File("Modelfile", "FLASH on\n");
   EXPECT_EQ(FindModelfile(other, "", true)->file.flash_mode, FlashMode::kOn) << "it is any model's";
   tree_.File("Modelfile", "FLASH_X on\n");
@@ -60,7 +60,7 @@ TEST(EngineOptionsOf, ExpertsForEachToken) {
   use.file = ParseModelfile("PARAMETER top_k 3\nFLASH_TOP_K 2", "Modelfile").value();
   Catalogue catalogue;
   catalogue.architecture = "qwen3moe";
-  EXPECT_TRUE(Has(EngineOptionsOf(use, catalogue).status().message(), "no mixture of experts"));
+  EXPECT_TRUE(Has(EngineOptionsOf(use, catalogue).status().message(), "not a mixture of experts"));
   catalogue.experts = 8;
   catalogue.experts_used = 4;
   const auto options = EngineOptionsOf(use, catalogue);

@@ -45,48 +45,51 @@ void AddFlashOptions(CLI::App& command, FlashOptions& options) {
   command
       .add_option(
           "--ram", options.ram,
-          "Memory for the whole process, for instance 8G or 512MiB; auto (the default) is all that is available within "
-          "the limits of cgroups and ulimit, less a tenth (also HEADRACE_RAM)")
+          "Limit of memory for the whole process, for instance 8G or 512MiB. auto (the default) is what is available "
+          "within the limits of cgroups and ulimit, less a tenth (also HEADRACE_RAM)")
       ->type_name("SIZE|auto");
   command
       .add_option("--weights-ram", options.weights_ram,
-                  "Memory for weights alone (default: what --ram leaves beside all else; also HEADRACE_WEIGHTS_RAM)")
+                  "Limit of memory for weights alone (default: what the rest of the process leaves of --ram; also "
+                  "HEADRACE_WEIGHTS_RAM)")
       ->type_name("SIZE");
   command
       .add_option(
           "--vram", options.vram,
-          "Memory of graphics cards and other devices of llama.cpp, all together, for instance 8G; auto (the default) "
-          "is what is free there, "
-          "less 1 GiB of each; off uses none. What does not fit there goes to --ram and the disk (also HEADRACE_VRAM)")
+          "Memory of graphics cards and other devices of llama.cpp, all together, for instance 8G. auto (the default) "
+          "is what is free there, less 1 GiB of each; off uses no device. What does not fit there goes to --ram and "
+          "the disk (also HEADRACE_VRAM)")
       ->type_name("SIZE|auto|off");
   command
-      .add_option("--flash-mode", options.flash_mode,
-                  "Flash weight streaming: auto streams a model that does not fit in --ram, on every model, off none "
-                  "(default auto)")
+      .add_option(
+          "--flash-mode", options.flash_mode,
+          "Flash weight streaming: auto streams a model that does not fit in --ram, on streams every model, off "
+          "streams none (default auto)")
       ->type_name("auto|on|off");
   command
       .add_option(
           "--kernels", options.kernels,
-          "Kernels for weights: plain gives the bits of llama.cpp --repack 0, repack those of --repack 1, auto the "
-          "faster (default auto)")
+          "Kernels for weights: plain gives the same bits as llama.cpp --repack 0, repack the same as --repack 1, auto "
+          "takes the faster ones (default auto)")
       ->type_name("auto|plain|repack");
   command
-      .add_option("--kv-dir", options.kv_dir,
-                  "Folder on a disk for a KV cache that is larger than --kv-ram (default: it stays in memory; also "
-                  "HEADRACE_KV_DIR)")
+      .add_option(
+          "--kv-dir", options.kv_dir,
+          "Folder on a disk for a KV cache that is larger than --kv-ram (default: the KV cache stays in memory; "
+          "also HEADRACE_KV_DIR)")
       ->type_name("DIR");
   command
       .add_option(
           "--kv-ram", options.kv_ram,
-          "With --kv-dir: memory for the KV cache, a part of --ram, for instance 2G (default: a quarter of --ram)")
+          "With --kv-dir: memory for the KV cache, as a part of --ram, for instance 2G (default: a quarter of --ram)")
       ->type_name("SIZE");
   command
       .add_option("--kv-disk-max", options.kv_disk_max,
-                  "With --kv-dir: most that the KV cache may take of the disk (default: what is free)")
+                  "With --kv-dir: largest size of the KV cache on disk (default: what is free)")
       ->type_name("SIZE");
   command.add_flag("--lock", options.lock,
                    "Lock the memory of weights, so that it is never swapped (also HEADRACE_LOCK=1)");
-  command.add_flag("--debug", options.debug, "Say what was decided, and let the engine log");
+  command.add_flag("--debug", options.debug, "Print what headrace decides, and the log of llama.cpp");
 }
 
 void AddEngineOption(CLI::App& command, std::string& engine) {

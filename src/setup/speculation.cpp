@@ -125,18 +125,18 @@ const char* ToString(SpeculationKind kind) {
 void AddSpeculationOptions(CLI::App& command, SpeculationOptions& options) {
   TakesModel(command.add_option("--draft", options.draft,
                                 "Draft model: GGUF file of a small model with the same vocabulary. It stays in memory, "
-                                "within --ram, and proposes the tokens "
-                                "that a pass over the streamed weights judges together"))
+                                "within --ram, and proposes tokens. One pass over the streamed weights judges them "
+                                "together"))
       ->type_name("MODEL");
   command
       .add_option("--speculate", options.mode,
-                  "Speculative decoding: auto uses --draft when given, else while weights stream the model's own draft "
-                  "head, or what followed the "
-                  "same words before, on also where that is not expected to pay, off never (default auto)")
+                  "Speculative decoding: auto uses --draft if given; else, while weights stream, the model's own draft "
+                  "head or repeated text. on drafts even if that is not expected to pay, off never drafts (default "
+                  "auto)")
       ->type_name("auto|on|off");
   command
       .add_option("--draft-tokens", options.draft_tokens,
-                  "Length of every draft (default: from measured costs and what earlier runs saw accepted)")
+                  "Length of every draft (default: chosen from measured costs and what earlier runs saw accepted)")
       ->type_name("N")
       ->check(CLI::Range(uint64_t{1}, kMostDraftTokens));
 }
@@ -230,7 +230,7 @@ Result<Speculation> ChooseSpeculation(const SpeculationOptions& options, const S
                               : head      ? "the model's own head"
                                           : "what came before";
   if (!draft_model && !streams && *mode == SpeculationMode::kAuto) {
-    chosen.line = "speculation: none, for nothing streams";
+    chosen.line = "speculation: none, because nothing streams";
     return chosen;
   }
   const DraftCost cost = DraftCostOf(input.model, input.machine, input.learned, computed, input.sequences);
@@ -248,8 +248,8 @@ Result<Speculation> ChooseSpeculation(const SpeculationOptions& options, const S
   }
   if (length.tokens > 0 && input.most_draft_tokens == 0) {
     chosen.line =
-        "speculation: none, for the batch that is set (-b, num_batch) holds no drafts of all requests that run at a "
-        "time";
+        "speculation: none, because the batch that is set (-b, num_batch) has no room for drafts of all requests that "
+        "run at a time";
     return chosen;
   }
   length.tokens = std::min(length.tokens, input.most_draft_tokens);
@@ -260,9 +260,10 @@ Result<Speculation> ChooseSpeculation(const SpeculationOptions& options, const S
     chosen.line =
         computed ? fmt::format("speculation: none: with {} a token would take longer than without", drafter)
         : input.sequences > 1
-            ? fmt::format("speculation: none, for drafts of {} requests at a time would take longer than they can save",
-                          input.sequences)
-            : "speculation: none, for a pass of two tokens takes longer than one of one";
+            ? fmt::format(
+                  "speculation: none, because drafts of {} requests at a time would take longer than they can save",
+                  input.sequences)
+            : "speculation: none, because a pass of two tokens costs more than it can save";
     return chosen;
   }
   if (draft_model && IsUntested(input.draft_type) && !input.known.empty() &&
@@ -286,7 +287,7 @@ Result<Speculation> ChooseSpeculation(const SpeculationOptions& options, const S
               draft_model ? "use a draft model (--draft)" : "repeat what came before (--speculate on)"));
     }
     chosen.options.clear();
-    chosen.line = "speculation: none, for this llama.cpp has no n-gram drafts";
+    chosen.line = "speculation: none, because this llama.cpp has no n-gram drafts";
     return chosen;
   }
   chosen.kind = draft_model ? SpeculationKind::kDraft : head ? SpeculationKind::kHead : SpeculationKind::kNgram;
@@ -294,8 +295,8 @@ Result<Speculation> ChooseSpeculation(const SpeculationOptions& options, const S
   chosen.tokens_per_s = cost_known ? cost.TokensPerSecond(chosen.acceptance, length.tokens) : 0;
   std::string why = "as --draft-tokens says";
   if (options.draft_tokens == 0 && !cost_known) {
-    why = streams ? "the engine's default, for this machine's speed is not known"
-                  : "the engine's default, for nothing streams";
+    why = streams ? "the engine's default, because this machine's speed is not known"
+                  : "the engine's default, because nothing streams";
   } else if (options.draft_tokens == 0) {
     why = fmt::format("a pass of {} takes {:.2f} of {}{}", cost.sequences * (length.tokens + 1),
                       cost.Seconds(length.tokens) / cost.Seconds(0),
@@ -306,7 +307,9 @@ Result<Speculation> ChooseSpeculation(const SpeculationOptions& options, const S
   if (draft_model && IsUntested(input.draft_type))
     why += fmt::format("; {} drafts were never tested with headrace", input.draft_type);
   if (length.heavy)
-    why += fmt::format("; {} is heavy: if none of its tokens were right, all would take so much longer", drafter);
+    why += fmt::format(
+        "; {} is large for a draft model: if none of its tokens were right, the answer would take that much longer",
+        drafter);
   chosen.line = fmt::format("speculation: {} {} {} token{} at a time: {}{}", drafter, computed ? "drafts" : "proposes",
                             length.tokens, length.tokens == 1 ? "" : "s", why,
                             computed || chosen.acceptance_learned ? Gain(chosen) : "");

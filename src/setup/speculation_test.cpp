@@ -118,7 +118,7 @@ TEST_F(ChooseSpeculationTest, AHeavyDraftIsUsedAndSaid) {
   draft_input_.learned.draft_token_s = 0.005;
   const auto chosen = ChooseSpeculation({.draft = "d.gguf"}, draft_input_);
   EXPECT_GT(chosen->draft_tokens, 0u);
-  EXPECT_TRUE(Has(chosen->line, "heavy")) << chosen->line;
+  EXPECT_TRUE(Has(chosen->line, "large for a draft model")) << chosen->line;
   draft_input_.learned.draft_token_s = 1;
   EXPECT_EQ(ChooseSpeculation({.draft = "d.gguf"}, draft_input_)->kind, SpeculationKind::kNone)
       << "a token of it takes longer than a pass";
@@ -166,7 +166,7 @@ TEST_F(ChooseSpeculationTest, TheEnginesBatchHoldsAllDrafts) {
   EXPECT_EQ(Choose().draft_tokens, 1u);
   input_.most_draft_tokens = 0;
   EXPECT_EQ(Choose().kind, SpeculationKind::kNone);
-  EXPECT_TRUE(Has(Choose().line, "holds no drafts")) << Choose().line;
+  EXPECT_TRUE(Has(Choose().line, "has no room for drafts")) << Choose().line;
 }
 
 TEST_F(ChooseSpeculationTest, AnEngineThatCannot) {

@@ -69,7 +69,7 @@ Result<std::string> CreateSnapshotFile() {
     why += fmt::format("{}{}: {}", why.empty() ? "" : "; ", folder, std::strerror(error));
   }
   return Status(Code::kIo,
-                fmt::format("there are no statistics of this run, for no file can be made for them ({})", why));
+                fmt::format("this run has no statistics, because headrace cannot create a file for them ({})", why));
 }
 
 int ReserveSnapshot(int fd) {

@@ -71,8 +71,8 @@ Processes ReadProcesses(const std::vector<std::string>& more_files) {
     processes.list.push_back(std::move(process));
   }
   if (unreadable > 0) {
-    processes.notes.push_back(fmt::format("{} of other users not shown: only they and root may read {}", unreadable,
-                                          unreadable == 1 ? "it" : "them"));
+    processes.notes.push_back(fmt::format("{} of other users not shown: only these users and root may read {}",
+                                          unreadable, unreadable == 1 ? "it" : "them"));
   }
   std::stable_sort(processes.list.begin(), processes.list.end(),
                    [](const Process& a, const Process& b) { return a.pid < b.pid; });

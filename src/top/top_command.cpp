@@ -26,14 +26,16 @@ Examples:
   headrace top                          all processes that stream weights, live; q quits
   headrace top --once                   the same as text, after one second
   headrace top --json                   one JSON object
-  headrace top --json --interval 5      one JSON object in a line every 5 seconds, until Ctrl-C
+  headrace top --json --interval 5      one JSON object on a line every 5 seconds, until Ctrl-C
   headrace top --json | jq '.processes[].tokens_per_s'
 
-DISK is what is read now and, where it was measured, what the disk can do. WAIT, KERN and OWN are shares of the time
-in passes: waiting for the disk, in kernels on weights, in headrace itself; the engine has the rest. MEMORY is what
-the process holds, without what is mapped from files, and its limit. LIMITED BY says what would make it faster:
-disk-bound, compute-bound (processor), memory-bound (bandwidth of memory); idle when it waits for work.
-Processes are found by their statistics in /dev/shm, $TMPDIR or /tmp; name the file if HEADRACE_SNAPSHOT puts it elsewhere.
+DISK is the speed of reading now and, if it was measured, the speed that the disk can reach. WAIT, KERN and OWN are shares
+of the time in passes: waiting for the disk, in kernels on weights, in headrace itself. The engine uses the rest. MEMORY is
+what the process holds, without what it maps from files, and its limit. LIMITED BY says what limits the speed: disk-bound,
+compute-bound (processor), memory-bound (bandwidth of memory), or idle if the process waits for work.
+
+headrace top finds processes by their statistics in /dev/shm, $TMPDIR or /tmp. If HEADRACE_SNAPSHOT puts a file elsewhere,
+name the file.
 )";
 
 struct TopOptions {
@@ -73,11 +75,11 @@ void AddTopCommand(CLI::App& app, cli::CommandLine& line) {
   command->footer(kExamples);
   const auto options = std::make_shared<TopOptions>();
   command->add_flag("--json", options->json, "JSON instead of a screen or text");
-  command->add_flag("--once", options->once, "Look once and end, also on a terminal");
+  command->add_flag("--once", options->once, "Print once and end, also on a terminal");
   const CLI::Option* interval =
       command
           ->add_option("--interval", options->interval_s,
-                       "Seconds between two looks (default 1); with --json go on until Ctrl-C")
+                       "Seconds between two updates (default 1); with --json, continue until Ctrl-C")
           ->type_name("SECONDS")
           ->check(CLI::Range(0.1, 3600.0));
   command->add_option("files", options->files, "Statistics files elsewhere (HEADRACE_SNAPSHOT)")->type_name("FILE");

@@ -81,7 +81,7 @@ TEST_F(BatchFailures, InterruptedAndResumed) {
     command.SignalGroup(signal);
     const auto outcome = command.Finish();
     EXPECT_EQ(outcome.status, 128 + signal) << outcome.err;
-    EXPECT_TRUE(Has(outcome.err, "the same command does the rest")) << outcome.err;
+    EXPECT_TRUE(Has(outcome.err, "the same command answers the rest")) << outcome.err;
     for (const pid_t child : children) EXPECT_NE(kill(child, 0), 0) << "its engine is gone";
     EXPECT_LT(Results().size(), size_t{kCount});
     EXPECT_GE(Results().size(), 2u);
@@ -124,7 +124,7 @@ TEST_F(BatchFailures, TheEngineDies) {
   }
   const auto outcome = command.Finish();
   ASSERT_EQ(outcome.status, 0) << outcome.err;
-  EXPECT_TRUE(Has(outcome.err, "it is started again")) << outcome.err;
+  EXPECT_TRUE(Has(outcome.err, "headrace starts it again")) << outcome.err;
   ExpectAllAnswered(kCount);
 }
 
@@ -132,7 +132,7 @@ TEST_F(BatchFailures, AnEngineThatCannotReadItsWeights) {
   environment_["HEADRACE_FAULT"] = "errno=EIO,after=40";
   const auto outcome = Batch({"--flash-mode", "on", "--weights-ram", "4M", "--slots", "2"});
   EXPECT_EQ(outcome.status, 1) << outcome.err;
-  EXPECT_TRUE(Has(outcome.err, "the same command does the rest")) << outcome.err;
+  EXPECT_TRUE(Has(outcome.err, "the same command answers the rest")) << outcome.err;
   EXPECT_TRUE(Has(outcome.err, "Input/output error")) << outcome.err;
   environment_.erase("HEADRACE_FAULT");
   ASSERT_EQ(Batch({"--retry-errors"}).status, 0);
@@ -159,7 +159,7 @@ TEST_F(BatchFailures, AFullDisk) {
   const auto outcome = Batch({"--slots", "2", "-o", results});
   EXPECT_EQ(outcome.status, 1) << outcome.err;
   EXPECT_TRUE(Has(outcome.err, "No space left on device")) << outcome.err;
-  EXPECT_TRUE(Has(outcome.err, "the same command does the rest")) << outcome.err;
+  EXPECT_TRUE(Has(outcome.err, "the same command answers the rest")) << outcome.err;
   fs::copy_file(results, ResultsPath());
   const auto before = ResultsById();
   EXPECT_GT(before.size(), 0u);

@@ -71,7 +71,7 @@ TEST_F(Batches, EveryLineHasItsResult) {
     if (result["custom_id"].is_null()) errors[result["id"]] = result["error"]["message"];
   }
   EXPECT_EQ(errors.size(), 4u);
-  EXPECT_TRUE(Has(errors["batch_req_2"], "line 2 was left out: it is no JSON")) << errors["batch_req_2"];
+  EXPECT_TRUE(Has(errors["batch_req_2"], "line 2 was skipped: it is not JSON")) << errors["batch_req_2"];
   EXPECT_TRUE(Has(errors["batch_req_4"], "is that of line 1")) << errors["batch_req_4"];
   // Nothing is left to do: the engine is not needed any more.
   const std::string before = ResultsText();
@@ -137,10 +137,10 @@ TEST_F(Batches, WrongUseIsSaidBeforeAnythingStarts) {
   ExpectError({"batch", Model(), "/nowhere.jsonl"}, 2, "/nowhere.jsonl: cannot open");
   ExpectError({"batch", Model(), tree_.Path("")}, 2, "is a folder");
   ExpectError({"batch", Model(), requests, "-o", requests}, 2, "holds the requests");
-  ExpectError({"batch", Model(), requests, "-o", "/dev/null"}, 2, "no regular file");
+  ExpectError({"batch", Model(), requests, "-o", "/dev/null"}, 2, "not a regular file");
   ExpectError({"batch", Model(), requests, "-o", "/nowhere/results.jsonl"}, 2, "cannot open");
   ExpectError({"batch", Model(), requests, "--overwrite", "--retry-errors"}, 2, "contradict");
-  ExpectError({"batch", Model(), requests, "--", "-np", "4"}, 2, "-np after -- is headrace's to set");
+  ExpectError({"batch", Model(), requests, "--", "-np", "4"}, 2, "headrace sets -np itself");
   ExpectError({"batch", "/nowhere.gguf", requests}, 2, "/nowhere.gguf");
   ExpectError({"batch", Model(), requests, "--engine", "/nowhere"}, 127, "/nowhere");
   tree_.File("results.jsonl", R"({"id":"batch_req_1","custom_id":"of another","response":null,"error":null})"

@@ -101,7 +101,7 @@ TEST_F(BesideTheModel, VariablesCountAsTheirOptions) {
   environment_["LLAMA_ARG_DRAFT_MAX"] = "3";
   EXPECT_LT(Bytes({}, "context_bytes"), usual);
   EXPECT_TRUE(Has(said_, "--ctx-size 512 (LLAMA_ARG_CTX_SIZE)") &&
-              Has(said_, "left out of the environment: LLAMA_ARG_"))
+              Has(said_, "ignored from the environment: LLAMA_ARG_"))
       << said_;
   EXPECT_EQ(Bytes({"-c", "2048"}, "context_bytes"), usual) << "an option goes before it";
   environment_["LLAMA_ARG_SPEC_DRAFT_MODEL"] = std::string(HEADRACE_SOURCE_DIR) + "/models/austen-draft-f16.gguf";
@@ -113,10 +113,10 @@ TEST_F(BesideTheModel, ATableThatCannotBeHadIsExplained) {
   environment_["LLAMA_ARG_CTX_SIZE"] = "many";
   const Outcome plan = Run({"plan", Model()});
   EXPECT_EQ(plan.status, 0) << plan.err;
-  EXPECT_TRUE(Has(plan.err, "not foretold, only measured: ")) << plan.err;
+  EXPECT_TRUE(Has(plan.err, "and only measures it: ")) << plan.err;
   environment_.erase("LLAMA_ARG_CTX_SIZE");
   const Outcome odd = Run({"plan", Model(), "--", "-ctk", "q9_9"});
-  EXPECT_TRUE(Has(odd.err, "not foretold, only measured: ")) << odd.err;
+  EXPECT_TRUE(Has(odd.err, "and only measures it: ")) << odd.err;
 }
 
 // What is left in the environment must neither move the server elsewhere nor end it.
@@ -133,7 +133,7 @@ TEST_F(BesideTheModel, ARunIsNotLedAstray) {
   const Outcome outcome = Run(run);
   EXPECT_EQ(outcome.status, 0) << outcome.err;
   EXPECT_EQ(outcome.out, plain.out) << outcome.err;
-  EXPECT_TRUE(Has(outcome.err, "left out of the environment")) << outcome.err;
+  EXPECT_TRUE(Has(outcome.err, "ignored from the environment")) << outcome.err;
 }
 
 // `exec` leaves them to the program.

@@ -50,6 +50,8 @@ TEST_F(Cli, HelpFitsATerminalAndHasWhatMattersFirst) {
   EXPECT_FALSE(Has(Run({"run", "--help"}).out, "--kv-dir DIR"));
   EXPECT_TRUE(Has(Run({"run", "--help"}).out, "headrace run --help-all"));
   EXPECT_TRUE(Has(Run({"run", "--help-all"}).out, "--kv-dir DIR"));
+  EXPECT_FALSE(Has(Run({"list", "--help"}).out, "--kv-dir DIR"));
+  EXPECT_TRUE(Has(Run({"list", "--help"}).out, "--models-dir DIR"));
 }
 
 TEST_F(Cli, OfTwoTheLastOptionCounts) {

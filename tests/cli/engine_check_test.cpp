@@ -50,7 +50,7 @@ TEST_F(EngineCheckTest, OtherResultsAreSaidWheneverSomethingStreams) {
   EXPECT_TRUE(Has(check.err, "4 different")) << check.err;
   const Outcome doctor = Run({"doctor", Model(), "--engine", engine});
   EXPECT_EQ(doctor.status, 1);
-  EXPECT_TRUE(Has(doctor.out, "other results")) << doctor.out;
+  EXPECT_TRUE(Has(doctor.out, "different results")) << doctor.out;
   const Outcome run = Run(
       {"run", Model(), "--engine", engine, "--raw", "-p", "a", "-n", "2", "--weights-ram", "5M", "--flash-mode", "on"});
   EXPECT_TRUE(Has(run.err, "warning: the llama.cpp in ")) << run.err;

@@ -82,17 +82,17 @@ TEST_F(ExecTest, AModelThatWasDownloadedIsForetold) {
 TEST_F(ExecTest, AModelThatIsNotHereIsLeftToTheLibrary) {
   const Outcome outcome = Exec({"--ram", "1G"}, Completion({"-hf", kRepository, "--offline", "--load-mode", "dio"}));
   EXPECT_NE(outcome.status, 0) << "the program's own error";
-  EXPECT_TRUE(
-      Has(outcome.err,
-          "llama-completion: someone/austen-GGUF is not downloaded yet, so what it will allocate is not foretold"))
+  EXPECT_TRUE(Has(
+      outcome.err,
+      "llama-completion: someone/austen-GGUF is not downloaded yet, so headrace cannot predict what it will allocate"))
       << outcome.err;
   EXPECT_TRUE(Has(outcome.err, "1.00 GiB (--ram)")) << outcome.err;
-  EXPECT_TRUE(Has(outcome.err, "--load-mode dio is left out")) << outcome.err;
+  EXPECT_TRUE(Has(outcome.err, "--load-mode dio is ignored")) << outcome.err;
 
   Download();
   const Outcome draft =
       Exec(kStreaming, Completion({"-hf", kRepository, "--spec-draft-hf", "someone/draft", "--help"}));
-  EXPECT_FALSE(Has(draft.err, "not foretold")) << "a program that only answers loads nothing: " << draft.err;
+  EXPECT_FALSE(Has(draft.err, "cannot predict")) << "a program that only answers loads nothing: " << draft.err;
   fs::resize_file(tree_.Path("home/.cache/huggingface/hub/models--someone--austen-GGUF/blobs/0123"), 100'000);
   const Outcome part = Exec({"--ram", "1G"}, Completion({"-hf", kRepository, "--offline"}));
   EXPECT_TRUE(Has(part.err, "cannot be read yet")) << part.err;
@@ -102,13 +102,13 @@ TEST_F(ExecTest, OlderSpellingsAreMappedToo) {
   for (const char* word : {"--no-mmap", "--mlock", "-dio", "--direct-io"}) {
     const Outcome outcome = Exec(kStreaming, Completion({"-m", Model(), word}));
     EXPECT_EQ(outcome.status, 0) << outcome.err;
-    EXPECT_TRUE(Has(outcome.err, std::string(word) + " is left out") && Has(outcome.err, "streamed per pass"))
+    EXPECT_TRUE(Has(outcome.err, std::string(word) + " is ignored") && Has(outcome.err, "streamed per pass"))
         << outcome.err;
   }
   for (const char* variable : {"LLAMA_ARG_NO_MMAP", "LLAMA_ARG_MLOCK", "LLAMA_ARG_DIO"}) {
     environment_[variable] = "1";
     const Outcome outcome = Exec(kStreaming, Completion({"-m", Model()}));
-    EXPECT_TRUE(Has(outcome.err, std::string(variable) + "=1 is left out") && Has(outcome.err, "streamed per pass"))
+    EXPECT_TRUE(Has(outcome.err, std::string(variable) + "=1 is ignored") && Has(outcome.err, "streamed per pass"))
         << outcome.err;
     environment_.erase(variable);
   }
@@ -118,7 +118,7 @@ TEST_F(ExecTest, EveryMeasurementOfBenchStreams) {
   const Outcome outcome = Exec({"--weights-ram", "6M"},
                                {"llama-bench", "-m", Model(), "-p", "4", "-n", "1", "-r", "1", "-lm", "none,mmap"});
   EXPECT_EQ(outcome.status, 0) << outcome.err;
-  EXPECT_TRUE(Has(outcome.err, "-lm none,mmap is left out") && Has(outcome.err, "streamed per pass")) << outcome.err;
+  EXPECT_TRUE(Has(outcome.err, "-lm none,mmap is ignored") && Has(outcome.err, "streamed per pass")) << outcome.err;
 }
 
 // A shell script or a Python program that starts one.
@@ -171,7 +171,7 @@ TEST_F(OneForAll, IsForetoldLikeTheProgramThatItIs) {
   environment_["LLAMA_ARG_LOAD_MODE"] = "none";
   const Outcome outcome = Exec(kSmall, Complete({}));
   ExpectForetold(outcome);
-  EXPECT_TRUE(Has(outcome.err, "LLAMA_ARG_LOAD_MODE=none is left out")) << outcome.err;
+  EXPECT_TRUE(Has(outcome.err, "LLAMA_ARG_LOAD_MODE=none is ignored")) << outcome.err;
 }
 
 // Nothing else of the engine is installed.
@@ -237,7 +237,7 @@ TEST_F(ServerTest, OfTheOneForAll) {
   Serve({"--ram", "46M"}, {"llama", "serve", "-m", Model(), "-c", "256", "-ub", "512", "-lm", "mlock"});
   EXPECT_EQ(Complete("any"), 200);
   const Outcome outcome = End();
-  EXPECT_TRUE(Has(outcome.err, "weights stream, ") && Has(outcome.err, "-lm mlock is left out") &&
+  EXPECT_TRUE(Has(outcome.err, "weights stream, ") && Has(outcome.err, "-lm mlock is ignored") &&
               Has(outcome.err, "streamed per pass"))
       << outcome.err;
 }
@@ -248,11 +248,12 @@ TEST_F(ServerTest, OfSeveralModels) {
   for (const char* model : {"austen-dense-q4_0", "austen-moe-q4_0"}) EXPECT_EQ(Complete(model), 200) << model;
   EXPECT_EQ(server_->Children().size(), 1u);
   const Outcome outcome = End();
-  EXPECT_TRUE(Has(outcome.err,
-                  "llama-server: it loads models when it is asked for them, so what it will allocate is not foretold"))
+  EXPECT_TRUE(
+      Has(outcome.err,
+          "llama-server: it loads models when it is asked for them, so headrace cannot predict what it will allocate"))
       << outcome.err;
   EXPECT_TRUE(Has(outcome.err, "--models-max 1 instead of the server's own")) << outcome.err;
-  EXPECT_TRUE(Has(outcome.err, "load-mode = none in " + preset + " is left out")) << outcome.err;
+  EXPECT_TRUE(Has(outcome.err, "load-mode = none in " + preset + " is ignored")) << outcome.err;
   EXPECT_TRUE(Has(outcome.err, "streamed per pass")) << outcome.err;
 }
 

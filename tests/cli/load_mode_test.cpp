@@ -13,7 +13,7 @@ class LoadModes : public CommandTest {
   }
   static void ExpectStreamed(const Outcome& outcome, const std::string& words) {
     EXPECT_EQ(outcome.status, 0) << words << ": " << outcome.err;
-    EXPECT_TRUE(Has(outcome.err, words + " is left out")) << words << ": " << outcome.err;
+    EXPECT_TRUE(Has(outcome.err, words + " is ignored")) << words << ": " << outcome.err;
     EXPECT_TRUE(Has(outcome.err, "streamed per pass")) << words << ": " << outcome.err;
   }
 };
@@ -45,7 +45,7 @@ TEST_F(LoadModes, AModelThatFitsIsLoadedAsAskedFor) {
   const Outcome outcome =
       Run({"run", Model(), "-p", "It is", "--raw", "-n", "2", "--ram", "4G", "--", "--load-mode", "none"});
   EXPECT_EQ(outcome.status, 0) << outcome.err;
-  EXPECT_FALSE(Has(outcome.err, "left out")) << outcome.err;
+  EXPECT_FALSE(Has(outcome.err, "is ignored")) << outcome.err;
 }
 
 // A program whose arguments nobody understands: the library sees that the model was never mapped.

@@ -36,7 +36,7 @@ TEST_F(ModelfileRun, SettingsCountAsIfTheyWereOptions) {
   const Outcome options = Answer(
       {model_, "--raw"}, {"--temp", "0", "-n", "16", "-c", "256", "--flash-mode", "on", "--weights-ram", "0.004G"});
   EXPECT_TRUE(SameText(from_file.out, options.out)) << from_file.out << options.out;
-  EXPECT_TRUE(Has(from_file.err, "My, where no option says otherwise: temperature 0, num_predict 16, FLASH on"))
+  EXPECT_TRUE(Has(from_file.err, "My, unless an option overrides it: temperature 0, num_predict 16, FLASH on"))
       << from_file.err;
   EXPECT_TRUE(Has(from_file.err, "streamed per pass")) << from_file.err;
   EXPECT_EQ(Answer({"--modelfile", file, "--raw", "-q"}).err, "");
@@ -50,7 +50,7 @@ TEST_F(ModelfileRun, SettingsCountAsIfTheyWereOptions) {
 TEST_F(ModelfileRun, BesideTheModel) {
   tree_.File("Modelfile", "PARAMETER temperature 0\nPARAMETER num_predict 4\n");
   const Outcome beside = Answer({model_, "--raw"});
-  EXPECT_TRUE(Has(beside.err, "Modelfile, where no option says otherwise: temperature 0, num_predict 4")) << beside.err;
+  EXPECT_TRUE(Has(beside.err, "Modelfile, unless an option overrides it: temperature 0, num_predict 4")) << beside.err;
   const std::string without = Answer({model_, "--raw", "-q", "--no-modelfile"}, {"--temp", "0", "-n", "4"}).out;
   EXPECT_TRUE(SameText(beside.out, without)) << beside.out << without;
   tree_.File("Modelfile", "FLASH_SPEED 4\n");
@@ -71,7 +71,7 @@ TEST_F(ModelfileRun, SystemAndStop) {
   EXPECT_FALSE(SameText(plain, told)) << plain << told;
   const std::string by_option = Answer({"--modelfile", file, "-q"}, {"--", "-sys", "Mr. Darcy\nspeaks"}).out;
   EXPECT_TRUE(SameText(told, by_option)) << told << by_option;
-  EXPECT_TRUE(Has(Answer({"--modelfile", system, "--raw"}).err, "SYSTEM is left out"));
+  EXPECT_TRUE(Has(Answer({"--modelfile", system, "--raw"}).err, "SYSTEM is ignored"));
 
   const std::string stop = tree_.File("Stop",
                                       "FROM austen-dense-q4_0.gguf\nPARAMETER temperature 0\nPARAMETER num_predict "
@@ -96,7 +96,7 @@ TEST_F(ModelfileRun, FewerExpertsChangeTheAnswerAndSaySo) {
   EXPECT_TRUE(Has(one.err, "FLASH_TOP_K 1 instead of the model's 4 experts for each token: its answers change"))
       << one.err;
   EXPECT_FALSE(Has(all.err, "answers change")) << all.err;
-  ExpectError({"run", model_, "--modelfile", tree_.Path("One"), "-p", "x"}, 2, "no mixture of experts");
+  ExpectError({"run", model_, "--modelfile", tree_.Path("One"), "-p", "x"}, 2, "not a mixture of experts");
 }
 
 TEST_F(ModelfileRun, Errors) {

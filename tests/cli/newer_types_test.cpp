@@ -59,7 +59,7 @@ TEST_F(NewerTypes, AnEngineThatDoesNotKnowThemEither) {
   const Outcome plan = Run({"plan", newer_, "--weights-ram", "6M"});
   EXPECT_EQ(plan.status, 0) << plan.err;
   EXPECT_TRUE(Has(plan.out, kSaid) && Has(plan.out, "weights stream, ")) << plan.out;
-  EXPECT_TRUE(Has(plan.err, "not foretold")) << plan.err;
+  EXPECT_TRUE(Has(plan.err, "cannot predict")) << plan.err;
   const Outcome run = Run({"run", newer_, "-p", "It is", "-n", "2", "--weights-ram", "6M"});
   EXPECT_NE(run.status, 0) << "the engine's own error";
   EXPECT_EQ(run.out, "");

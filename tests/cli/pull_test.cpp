@@ -108,7 +108,7 @@ TEST_F(PullTest, IntoTheHubsCacheWhereOthersFindIt) {
   ASSERT_EQ(outcome.status, 0) << outcome.err;
   EXPECT_EQ(outcome.out, Austen() + "\n") << "of the types there Q4_K_M";
   EXPECT_TRUE(Has(outcome.err, "u/austen-GGUF:Q4_K_M")) << outcome.err;
-  EXPECT_TRUE(Has(outcome.err, "SHA-256 is right")) << outcome.err;
+  EXPECT_TRUE(Has(outcome.err, "SHA-256 is verified")) << outcome.err;
   EXPECT_EQ(Content(Austen()), Content(Model()));
   EXPECT_TRUE(fs::read_symlink(Austen()).string().starts_with("../../blobs/"));
   EXPECT_EQ(Content(Hub("u--austen-GGUF") + "/refs/main"), kCommit);
@@ -140,7 +140,7 @@ TEST_F(PullTest, InterruptedTenTimes) {
     command.SignalCommand(i % 2 == 0 ? SIGINT : SIGKILL);
     const Outcome outcome = command.Finish();
     EXPECT_EQ(outcome.status, i % 2 == 0 ? 130 : 137) << outcome.err;
-    EXPECT_EQ(Has(outcome.err, "the same command goes on"), i % 2 == 0) << outcome.err;
+    EXPECT_EQ(Has(outcome.err, "the same command continues"), i % 2 == 0) << outcome.err;
     EXPECT_FALSE(fs::exists(Austen())) << "half a model looks like no model";
     EXPECT_EQ(Run({"list"}).out, "");
   }
@@ -173,7 +173,7 @@ TEST_F(PullTest, AServerThatGivesNothing) {
   Set("break_after", 0);
   const Outcome outcome = Run({"pull", "hf:u/austen-GGUF"});
   EXPECT_EQ(outcome.status, 1);
-  EXPECT_TRUE(Has(outcome.err, "the same command goes on")) << outcome.err;
+  EXPECT_TRUE(Has(outcome.err, "the same command continues")) << outcome.err;
   EXPECT_FALSE(fs::exists(Austen()));
 }
 
@@ -203,7 +203,7 @@ TEST_F(PullTest, ATokenIsForTheHubAlone) {
   environment_["HF_TOKEN"] = "hf_other";
   outcome = Run({"pull", "hf:u/austen-GGUF"});
   EXPECT_EQ(outcome.status, 2);
-  EXPECT_TRUE(Has(outcome.err, "does not open")) << outcome.err;
+  EXPECT_TRUE(Has(outcome.err, "does not give access")) << outcome.err;
   EXPECT_FALSE(Has(outcome.err, "hf_other")) << "nobody reads it in a log";
   environment_["HF_TOKEN"] = "hf_secret";
   ASSERT_EQ(Run({"pull", "hf:u/austen-GGUF"}).status, 0);
@@ -225,7 +225,7 @@ TEST_F(PullTest, WhatIsNotThere) {
   ExpectError({"pull", "hf:u"}, 2, "hf:USER/NAME");
   ExpectError({"pull", "hf:../../etc"}, 2, "hf:USER/NAME");
   ExpectError({"pull", "u/austen-GGUF"}, 2, "hf:USER/NAME");
-  ExpectError({"pull", "file:///etc/passwd.gguf"}, 2, "nothing to fetch");
+  ExpectError({"pull", "file:///etc/passwd.gguf"}, 2, "not something that headrace can fetch");
   ExpectError({"pull", Address("/none.gguf")}, 2, "404");
   ExpectError({"pull", Address("/page.html")}, 2, ".gguf");
   environment_["HF_ENDPOINT"] = "http://127.0.0.1:1";
@@ -278,7 +278,7 @@ TEST_F(PullTest, AnAddress) {
   Set("etag", "\"COUNT\"");
   const Outcome changed = Run({"pull", Address(Model())});
   EXPECT_NE(changed.status, 0);
-  EXPECT_TRUE(Has(changed.err, "has changed")) << changed.err;
+  EXPECT_TRUE(Has(changed.err, "changed during the download")) << changed.err;
   EXPECT_FALSE(fs::exists(file));
 }
 

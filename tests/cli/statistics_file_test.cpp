@@ -46,7 +46,7 @@ TEST_F(StatisticsFile, WithoutAnyALineSaysSo) {
     const Outcome outcome = InSmallWorld("/dev/shm /tmp", "64k", true, command);
     EXPECT_EQ(outcome.status, 0) << command << outcome.err;
     EXPECT_TRUE(Has(outcome.out, "It is a truth ")) << command << outcome.out;
-    EXPECT_TRUE(Has(outcome.err, "headrace: there are no statistics of this run")) << outcome.err;
+    EXPECT_TRUE(Has(outcome.err, "headrace: this run has no statistics")) << outcome.err;
     EXPECT_TRUE(Has(outcome.err, "/dev/shm: No space left on device")) << outcome.err;
   }
 }

@@ -120,7 +120,8 @@ TEST_F(Remember, WithoutAFolderOneLineSaysSo) {
        {std::pair("", ""), {"relative", ""}, {"/proc/nowhere", ""}, {"", "/proc/nowhere"}}) {
     const EngineRun run = Run(half, {{"XDG_CACHE_HOME", cache}, {"HOME", home}});
     EXPECT_TRUE(SameBytes(stock, run));
-    EXPECT_EQ(Lines(run.child.err, "not kept for the next run").size(), 1u) << run.child.Describe();
+    EXPECT_EQ(Lines(run.child.err, "cannot remember popular experts for the next run").size(), 1u)
+        << run.child.Describe();
   }
 }
 

@@ -35,7 +35,7 @@ TEST_F(BesideTheModel, ModelfileSetsWhatTheRequestDoesNot) {
   EXPECT_EQ(modelfile["path"], tree_.Path("models/Modelfile"));
   EXPECT_EQ(modelfile["applied"], Json({"temperature 0.25", "num_ctx 512", "FLASH on", "FLASH_RAM_GB 0.004"}));
   EXPECT_TRUE(Has(modelfile["notes"].dump(), "is not applied: a chat")) << modelfile.dump();
-  EXPECT_TRUE(Has(modelfile["notes"].dump(), "Modelfile:6: TEMPLATE is left out")) << modelfile.dump();
+  EXPECT_TRUE(Has(modelfile["notes"].dump(), "Modelfile:6: TEMPLATE is ignored")) << modelfile.dump();
   EXPECT_NEAR(Defaults()["params"]["temperature"].get<double>(), 0.25, 1e-3) << Defaults().dump();
   EXPECT_TRUE(Model(kDense)["remembered"].empty()) << "the file says it, nobody asked for it";
   EXPECT_EQ(Model(kDense)["loaded"]["modelfile"], modelfile);

@@ -86,8 +86,9 @@ TEST_F(Checkpoints, InTheEnvironmentCountToo) {
   EXPECT_NEAR(Decision()["checkpoint_bytes"].get<double>(), 6 * 8.2 * kMiB, 2.0 * kMiB);
   const cli::Outcome end = EndServer();
   EXPECT_TRUE(Has(end.err, "--ctx-checkpoints 3 (LLAMA_ARG_CTX_CHECKPOINTS)")) << end.err;
-  EXPECT_TRUE(Has(
-      end.err, "left out of the environment: LLAMA_API_KEY, LLAMA_ARG_HOST, LLAMA_ARG_PORT: headrace sets that itself"))
+  EXPECT_TRUE(
+      Has(end.err,
+          "ignored from the environment: LLAMA_API_KEY, LLAMA_ARG_HOST, LLAMA_ARG_PORT: headrace sets that itself"))
       << end.err;
 }
 

@@ -134,7 +134,7 @@ TEST_F(HubApi, WhatIsWrongWithADownloadIsSaid) {
   EXPECT_TRUE(Has(secret.Error(), "HF_TOKEN")) << secret.text;
   const Answer full = Pull("u/large-GGUF");
   EXPECT_EQ(full.status, 507) << full.text;
-  EXPECT_TRUE(Has(full.Error(), "make room")) << full.text;
+  EXPECT_TRUE(Has(full.Error(), "free some space")) << full.text;
   EXPECT_TRUE(Has(Post("/api/v1/models/pull", {{"model", "u/large-GGUF"}, {"stream", true}}).text, "event: error"));
   EXPECT_EQ(ModelsHere(), 0u);
 }

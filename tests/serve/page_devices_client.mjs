@@ -13,7 +13,7 @@ await page.getByText(/of Vulkan0 free/).waitFor();
 // A device without memory of its own is used only where a size is given, and the estimate says why.
 const choice = card.getByRole('combobox', { name: 'Graphics cards' });
 assert.equal(await choice.inputValue(), 'auto');
-await card.getByText(/has no memory but the machine's, and is left out/).waitFor();
+await card.getByText(/uses the machine's memory and is ignored/).waitFor();
 assert.equal(await card.locator('.device').count(), 0);
 const slider = card.getByRole('slider', { name: 'Memory of graphics cards' });
 assert.equal(await slider.isVisible(), false);

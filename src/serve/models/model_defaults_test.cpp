@@ -29,7 +29,7 @@ TEST(ModelDefaults, OfAModelfile) {
                                                          "temperature 0.7", "num_ctx 512"}));
   ASSERT_EQ(defaults->notes.size(), 2u);
   EXPECT_NE(defaults->notes[0].find("SYSTEM \"Be brief.\" is not applied"), std::string::npos) << defaults->notes[0];
-  EXPECT_NE(defaults->notes[1].find("/m/Modelfile:7: MESSAGE is left out"), std::string::npos) << defaults->notes[1];
+  EXPECT_NE(defaults->notes[1].find("/m/Modelfile:7: MESSAGE is ignored"), std::string::npos) << defaults->notes[1];
   const ModelConfig config = WithFlash(ModelConfig(), Use(kText).file);
   EXPECT_EQ(config.flash_mode, FlashMode::kOn);
   EXPECT_EQ(config.flash_ram_gb, 1.5);
