@@ -100,6 +100,7 @@ Waiting::Waiting(Exchange& exchange, WaitingLine& line, std::string model, Strea
 void Waiting::NoteWritten(std::string_view text) {
   if (text.empty()) return;
   has_events_ = true;
+  last_ = Clock::now();
   between_events_ = text.ends_with(wish_.shape == ApiShape::kOllama ? "\n" : "\n\n");
 }
 
@@ -127,13 +128,14 @@ Task<bool> Waiting::TellOnce() {
     }
     if (!begun) co_return false;
   }
+  last_ = Clock::now();
   const std::string text = has_events_ ? SignOfWork(wish_.shape) : SignOfLife(wish_, news_(waiter_));
   co_return co_await exchange_.Write(text);
 }
 
 Task<> Waiting::Tell() {
   auto next = std::max(Clock::now(), begin_ + kHeadAfter);
-  if (exchange_.begun()) next = Clock::now() + kSignEvery;
+  if (exchange_.begun()) next = last_ + kSignEvery;
   try {
     while (!over_ && !exchange_.gone()) {
       if (Clock::now() < next) {
@@ -141,7 +143,7 @@ Task<> Waiting::Tell() {
         continue;
       }
       if (!co_await TellOnce()) break;
-      next = Clock::now() + kSignEvery;
+      next = last_ + kSignEvery;
     }
   } catch (const std::exception& error) {
     LogWarning(std::string("internal error: ") + error.what());

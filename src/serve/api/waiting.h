@@ -81,6 +81,7 @@ class Waiting {
   Waiter waiter_;
   std::optional<Wakeup> changed_;
   const Clock::time_point begin_ = Clock::now();
+  Clock::time_point last_ = begin_;  // that the client got something
   bool over_ = false, telling_ = false, told_ = false, answering_ = false;
   bool between_events_ = true, has_events_ = false;
 };
