@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 
 #include "base/say.h"
+#include "batch/joined_results.h"
 #include "batch/part_plan.h"
 #include "batch/part_run.h"
 #include "batch/request_file.h"
@@ -31,6 +32,8 @@ Examples:
   headrace batch model.gguf requests.jsonl -n 200 --slots 32   answers of at most 200 tokens, 32 at a time
   headrace batch model.gguf requests.jsonl --ram 16G --vram 8G     with 8 GiB of a graphics card
   cat requests.jsonl | headrace batch model.gguf - -o answers.jsonl
+  headrace batch model.gguf requests.jsonl --shard 2/4         on the second of four machines
+  headrace batch requests.jsonl --join results-*-of-4.jsonl    their results as one file, results.jsonl
   headrace batch model.gguf requests.jsonl -- --temp 0 --cache-type-k q8_0      options of llama-server
 
 Each line of the requests has the format of OpenAI's batches:
@@ -41,8 +44,8 @@ result, and the batch continues. Exit status 0: every line has a result, even if
 )";
 
 // Where results go without -o: beside the requests.
-std::string DefaultResults(const std::string& requests) {
-  return (std::filesystem::path(requests).parent_path() / "results.jsonl").string();
+std::string DefaultResults(const std::string& requests, const Shard& shard) {
+  return (std::filesystem::path(requests).parent_path() / ResultsName(shard)).string();
 }
 
 Status CheckOptions(BatchOptions& options) {
@@ -51,7 +54,7 @@ Status CheckOptions(BatchOptions& options) {
   if (options.results.empty()) {
     if (options.requests == "-")
       return Status(Code::kInvalidArgument, "requests from standard input need -o FILE for the results");
-    options.results = DefaultResults(options.requests);
+    options.results = DefaultResults(options.requests, options.shard);
   }
   if (options.results == "-")
     return Status(Code::kInvalidArgument,
@@ -59,11 +62,27 @@ Status CheckOptions(BatchOptions& options) {
   return CheckRest(options.rest);
 }
 
+// Two shards that wrote into one file, or shards of another number, would have requests twice. Error: kInvalidArgument.
+Status CheckShard(const RequestFile& requests, const ResultFile& results, const Shard& shard) {
+  for (size_t i = 0; i < requests.entries().size(); ++i) {
+    const RequestEntry& entry = requests.entries()[i];
+    if (shard.Has(i) || !results.Has(entry)) continue;
+    return Status(
+        Code::kInvalidArgument,
+        fmt::format("{} has the result of line {}, which does not belong to shard {} of {}; name another file "
+                    "with -o, or --overwrite it",
+                    results.path(), entry.line, shard.number, shard.of));
+  }
+  return {};
+}
+
 // The results of lines that are no requests; what is left to do is returned.
-Result<std::vector<Part>> WriteProblems(const RequestFile& requests, ResultFile& results, Tally& tally) {
+Result<std::vector<Part>> WriteProblems(const RequestFile& requests, const Shard& shard, ResultFile& results,
+                                        Tally& tally) {
   std::vector<Part> parts(2);
   parts[1].embeddings = true;
   for (size_t i = 0; i < requests.entries().size(); ++i) {
+    if (!shard.Has(i)) continue;
     const RequestEntry& entry = requests.entries()[i];
     ++tally.requests;
     if (results.Has(entry)) {
@@ -121,7 +140,29 @@ int FindEngine(BatchOptions& options, const cli::Environment& variables, EngineC
   return cli::kExitOk;
 }
 
+int Join(BatchOptions& options) {
+  if (options.requests.empty()) options.requests = options.model;  // nothing is computed
+  if (options.requests == "-") return cli::Fail("--join needs the requests in a file", cli::kExitUsage);
+  if (options.results.empty()) options.results = DefaultResults(options.requests, {});
+  cli::ProgressLine progress;
+  progress.Show("reading " + options.requests);
+  const auto requests = RequestFile::Open(options.requests);
+  if (!requests.ok()) return cli::Fail(requests.status());
+  progress.Show("joining the results");
+  const auto counts = JoinResults(*requests, options.joined, options.results, options.overwrite);
+  progress.Show("");
+  if (!counts.ok()) return cli::Fail(counts.status());
+  std::string text = fmt::format("{} results", counts->results);
+  if (counts->failed > 0) text += fmt::format(", {} of them errors", counts->failed);
+  if (counts->twice > 0) text += fmt::format(", {} more left out, which were there twice", counts->twice);
+  if (counts->damaged > 0) text += fmt::format(", {} lines left out that were not written whole", counts->damaged);
+  Say(fmt::format("{}, in the order of the requests: {}", text, options.results));
+  return cli::kExitOk;
+}
+
 int Batch(BatchOptions& options, const cli::CommandLine& line) {
+  if (!options.joined.empty()) return Join(options);
+  if (options.requests.empty()) return cli::Fail("requests is required; see headrace batch --help", cli::kExitUsage);
   options.rest = line.rest;
   if (const Status status = CheckOptions(options); !status.ok()) return cli::Fail(status);
   cli::ProgressLine progress;
@@ -133,15 +174,19 @@ int Batch(BatchOptions& options, const cli::CommandLine& line) {
                                                    : Existing::kResume;
   auto results = ResultFile::Open(options.results, *requests, existing);
   if (!results.ok()) return cli::Fail(results.status());
+  if (const Status ours = CheckShard(*requests, *results, options.shard); !ours.ok()) return cli::Fail(ours);
   progress.Show("");
   if (results->damaged() > 0) {
     Say(fmt::format("{} of the results in {} {} not written whole, and {} done again", results->damaged(),
                     options.results, results->damaged() == 1 ? "was" : "were", results->damaged() == 1 ? "is" : "are"));
   }
   Tally tally;
-  const auto parts = WriteProblems(*requests, *results, tally);
+  const auto parts = WriteProblems(*requests, options.shard, *results, tally);
   if (!parts.ok()) return Stopped(options, {parts.status(), 0}, tally);
-  if (tally.requests == 0) Say(options.requests + " has no requests");
+  if (tally.requests == 0) {
+    Say(options.requests +
+        (options.shard.whole() ? std::string(" has no requests") : " has no requests for this shard"));
+  }
   const serve::PrivateFolder folder;
   if (!parts->empty() && !folder.status().ok()) return cli::Fail(folder.status());
   EngineChoice engine;
@@ -176,11 +221,24 @@ void AddBatchCommand(CLI::App& app, cli::CommandLine& line) {
       ->type_name("MODEL")
       ->required();
   command->add_option("requests", options->requests, "File with a request on each line; - is standard input")
-      ->type_name("REQUESTS")
-      ->required();
+      ->type_name("REQUESTS");
   command
       ->add_option("-o,--output", options->results, "File for the results (default: results.jsonl beside the requests)")
       ->type_name("FILE");
+  command
+      ->add_option_function<std::string>(
+          "--shard",
+          [options](const std::string& text) {
+            const auto shard = ParseShard(text);
+            if (!shard.ok()) throw CLI::ValidationError(shard.status().message());
+            options->shard = *shard;
+          },
+          "Answer only every N-th request, from the I-th on: one machine of N; results go to results-I-of-N.jsonl")
+      ->type_name("I/N");
+  command
+      ->add_option("--join", options->joined,
+                   "Compute nothing: put the results of shards together, in the order of the requests")
+      ->type_name("RESULTS");
   command->add_flag("--overwrite", options->overwrite, "Start again and delete the results in the file");
   command->add_flag("--retry-errors", options->retry_errors, "Repeat the requests whose result is an error");
   command->add_option("--slots", options->slots, "Requests at a time (default: the fastest number that fits in memory)")

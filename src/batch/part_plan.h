@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "batch/needs.h"
 #include "batch/request_file.h"
+#include "batch/shard.h"
 #include "batch/slots.h"
 #include "engine/engine_probe.h"
 #include "setup/model_setup.h"
@@ -22,6 +23,8 @@ struct BatchOptions {
   std::string results;
   std::optional<uint64_t> slots, context, answer;
   std::string threads;
+  Shard shard;
+  std::vector<std::string> joined;  // files of results that are put together; then nothing is computed
   bool overwrite = false, retry_errors = false, no_modelfile = false;
   std::string engine;
   cli::FlashOptions flash;

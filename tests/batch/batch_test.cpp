@@ -154,5 +154,35 @@ TEST_F(Batches, TooLittleMemoryIsSaidWithTheArithmetic) {
   ExpectError(Command({"--ram", "20M"}), 2, "20.0 MiB (--ram) is too little");
 }
 
+// Two machines, one of which is interrupted; what they wrote as one file.
+TEST_F(Batches, ShardsHaveEachRequestOnceAndAreJoined) {
+  std::string requests = Completions(5, 4) + "{bad\n";
+  WriteRequests(requests);
+  const auto one = Batch({"--shard", "1/2"});
+  EXPECT_EQ(one.status, 0) << one.err;
+  const std::string first = tree_.Path("results-1-of-2.jsonl"), second = tree_.Path("results-2-of-2.jsonl");
+  const std::string file = tree_.Path("requests.jsonl");
+  ExpectError({"batch", file, "--join", first, second}, 2, "results-2-of-2.jsonl");
+  ExpectError({"batch", file, "--join", first}, 2, "3 of 6 requests have no result in these files: line 2, line 4");
+  ExpectError(Command({"--shard", "2/2", "-o", first}), 2, "does not belong to shard 2 of 2");
+  ExpectError(Command({"--shard", "3/2"}), 2, "--shard");
+  EXPECT_EQ(Batch({"--shard", "2/2"}).status, 0);
+  // A result that was cut off by a power loss, and one that is there twice.
+  const std::string again = tree_.File("again.jsonl", "{\"id\":\"batch_req_1");
+  const auto joined = Run({"batch", file, "--join", first, second, first, again});
+  EXPECT_EQ(joined.status, 0) << joined.err;
+  EXPECT_TRUE(Has(joined.err, "6 results, 1 of them errors, 3 more left out")) << joined.err;
+  EXPECT_TRUE(Has(joined.err, "1 lines left out")) << joined.err;
+  const auto results = Results();
+  ASSERT_EQ(results.size(), 6u);
+  for (size_t i = 0; i < 5; ++i) EXPECT_EQ(results[i]["custom_id"], "r" + std::to_string(i));
+  EXPECT_EQ(results[5]["error"]["code"], "invalid_request");
+  ExpectError({"batch", file, "--join", first, second}, 2, "--overwrite");
+  tree_.File("other.jsonl", R"({"id":"batch_req_1","custom_id":"x","response":null,"error":{"code":"c","message":"m"}})"
+                            "\n");
+  ExpectError({"batch", file, "--join", tree_.Path("other.jsonl"), "--overwrite"}, 2, "no request has the custom_id");
+  EXPECT_EQ(Results().size(), 6u);
+}
+
 }  // namespace
 }  // namespace headrace::batch
