@@ -59,7 +59,7 @@ await page.getByRole('button', { name: 'Get a model' }).first().click();
 await search('u/large-GGUF');
 await page.locator('.offer', { hasText: 'more than the disk has free' }).getByRole('button').click();
 const large = page.locator('.download', { hasText: 'large' });
-await large.getByText('make room').waitFor();
+await large.getByText('free some space').waitFor();
 await large.getByRole('button', { name: 'Remove from this list' }).click();
 await large.waitFor({ state: 'detached' });
 
