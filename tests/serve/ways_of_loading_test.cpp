@@ -140,6 +140,22 @@ TEST_F(WaysOfLoading, EmbeddingsAsLongAsTheContext) {
   EXPECT_TRUE(Has(whole.body["error"].get<std::string>(), "at most 512")) << whole.text;
 }
 
+// A pass for the longest input would not fit into the memory: it takes shorter ones, and says which.
+TEST_F(WaysOfLoading, EmbeddingsInLittleMemory) {
+  ASSERT_TRUE(StartServer());
+  ASSERT_EQ(Load({{"model", kDense}, {"embedding", true}, {"context_length", 2048}, {"ram_gb", 0.08}}).status, 200);
+  std::string input;
+  for (int i = 0; i < 60; ++i) input += "It is a truth ";
+  const auto embed = [&] { return Post("/v1/embeddings", {{"model", kDense}, {"input", input}}); };
+  EXPECT_EQ(embed().status, 200);
+  for (int i = 0; i < 240; ++i) input += "It is a truth ";
+  const Answer long_one = embed();
+  EXPECT_EQ(long_one.status, 400) << long_one.text;
+  EXPECT_TRUE(Has(long_one.Error(), "more memory")) << long_one.text;
+  ASSERT_EQ(Load({{"model", kDense}, {"ram_gb", 0.5}}).status, 200);
+  EXPECT_EQ(embed().status, 200);
+}
+
 TEST_F(WaysOfLoading, ManyEmbeddingsInAPass) {
   ASSERT_TRUE(StartServer());
   ExpectLoadedStreaming({{"model", kDense}, {"embedding", true}});
