@@ -206,7 +206,7 @@ TEST(ParseModelfile, HostileInput) {
   const std::string alphabet(
       "\0\n\r\t \"#\xff\x80\x1b"
       "FLASHPARAMETER_0123456789.-e",
-      40);
+      38);
   std::mt19937 random(1);
   size_t errors = 0;
   for (int i = 0; i < 20'000; ++i) {
