@@ -6,7 +6,6 @@
 
 #include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <unordered_map>
 
@@ -14,6 +13,7 @@
 
 #include "base/descriptor.h"
 #include "base/standard_streams.h"
+#include "batch/file_error.h"
 #include "batch/line_reader.h"
 #include "batch/result_line.h"
 
@@ -34,14 +34,6 @@ using FoundByKey = std::unordered_map<std::string, Found>;
 
 std::string KeyOf(const std::string& custom_id, const std::string& id) {
   return custom_id.empty() ? "i" + id : "c" + custom_id;
-}
-
-Status FailedTo(const std::string& path, const char* action) {
-  const int error = errno;
-  const Code code = error == ENOENT                                       ? Code::kNotFound
-                    : error == EACCES || error == EPERM || error == EROFS ? Code::kPermission
-                                                                          : Code::kIo;
-  return Status(code, fmt::format("{}: cannot {}: {}", path, action, std::strerror(error)));
 }
 
 Status ReadResults(const std::string& path, int fd, size_t file, const RequestFile& requests, FoundByKey& found,
@@ -102,7 +94,7 @@ Status WriteResults(const RequestFile& requests, const FoundByKey& found, const 
       done += static_cast<uint64_t>(count);
     }
     text += '\n';
-    if ((errno = WriteAll(target, text)) != 0) return FailedTo(path, "write a result");
+    if ((errno = WriteAll(target, text)) != 0) return SystemError(path, "write a result");
     ++counts.results;
     counts.failed += result.failed;
   }
@@ -122,17 +114,17 @@ Result<JoinCounts> JoinResults(const RequestFile& requests, const std::vector<st
   std::vector<Descriptor> sources;
   for (size_t i = 0; i < files.size(); ++i) {
     sources.emplace_back(open(files[i].c_str(), O_RDONLY | O_CLOEXEC));
-    if (!sources.back().valid()) return FailedTo(files[i], "read");
+    if (!sources.back().valid()) return SystemError(files[i], "read");
     HEADRACE_RETURN_IF_ERROR(ReadResults(files[i], sources.back().get(), i, requests, found, counts));
   }
   HEADRACE_RETURN_IF_ERROR(CheckComplete(requests, found));
   std::string temporary = path + ".XXXXXX";
   const Descriptor target(mkostemp(temporary.data(), O_CLOEXEC));
-  if (!target.valid()) return FailedTo(path, "create");
+  if (!target.valid()) return SystemError(path, "create");
   Status written = WriteResults(requests, found, sources, target.get(), path, counts);
   if (written.ok() &&
       (fchmod(target.get(), 0644) != 0 || fsync(target.get()) != 0 || rename(temporary.c_str(), path.c_str()) != 0)) {
-    written = FailedTo(path, "put in place");
+    written = SystemError(path, "put in place");
   }
   if (written.ok()) return counts;
   unlink(temporary.c_str());

@@ -13,18 +13,11 @@
 #include <fmt/format.h>
 
 #include "base/standard_streams.h"
+#include "batch/file_error.h"
 #include "batch/line_reader.h"
 
 namespace headrace::batch {
 namespace {
-
-Status SystemError(const std::string& path, const char* action) {
-  const int error = errno;
-  const Code code = error == ENOENT                                       ? Code::kNotFound
-                    : error == EACCES || error == EPERM || error == EROFS ? Code::kPermission
-                                                                          : Code::kIo;
-  return Status(code, fmt::format("{}: cannot {}: {}", path, action, std::strerror(error)));
-}
 
 // A name in a folder outlives a power loss once the folder is on the disk.
 Status SyncFolderOf(const std::string& path) {

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "base/json.h"
+#include "base/letters.h"
 #include "base/log.h"
 #include "base/standard_streams.h"
 #include "base/time_stamp.h"
@@ -25,8 +26,7 @@ constexpr std::string_view kSecret = "***";
 bool MayBeSecret(std::string_view name) {
   // One in escapes is not worth reading.
   if (name.find('%') != std::string_view::npos) return true;
-  std::string small(name);
-  for (char& c : small) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+  const std::string small = Lowered(std::string(name));
   for (const char* part : kSecretParts) {
     if (small.find(part) != std::string::npos) return true;
   }

@@ -196,19 +196,6 @@ TEST_F(Guard, WrongNamesAreToldAtTheStart) {
   }
 }
 
-// A socket that the kernel gave a free port, which is free again when this returns.
-uint16_t FreePort() {
-  const int fd = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  EXPECT_EQ(bind(fd, reinterpret_cast<sockaddr*>(&address), size), 0);
-  EXPECT_EQ(getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size), 0);
-  close(fd);
-  return ntohs(address.sin_port);
-}
-
 // The real proxy, with the configuration that examples/ shows.
 TEST_F(Guard, BehindNginx) {
   if (access("/usr/sbin/nginx", X_OK) != 0) GTEST_SKIP() << "needs nginx (apt-get install nginx-light)";

@@ -1,5 +1,9 @@
 #include "serve_test.h"
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -81,6 +85,18 @@ Json ServeTest::Flash(const std::string& id) {
 uint64_t ServeTest::BytesRead(const std::string& id) {
   const Json flash = Flash(id);
   return flash.is_object() ? flash.value("bytes_read", uint64_t{0}) : 0;
+}
+
+uint16_t FreePort() {
+  const int fd = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  EXPECT_EQ(bind(fd, reinterpret_cast<sockaddr*>(&address), size), 0);
+  EXPECT_EQ(getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size), 0);
+  close(fd);
+  return ntohs(address.sin_port);
 }
 
 }  // namespace headrace::serve

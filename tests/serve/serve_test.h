@@ -68,4 +68,7 @@ class ServeTest : public cli::CommandTest {
   std::unique_ptr<cli::RunningCommand> server_;
 };
 
+// A port that was free a moment ago.
+uint16_t FreePort();
+
 }  // namespace headrace::serve

@@ -12,16 +12,6 @@ namespace {
 using cli::Seconds;
 using cli::Statistics;
 
-// A label's value: backslash, quote and line break are escaped.
-std::string Label(const std::string& text) {
-  std::string escaped;
-  for (const char c : text) {
-    if (c == '\\' || c == '"') escaped += '\\';
-    escaped += c == '\n' ? ' ' : c;
-  }
-  return escaped;
-}
-
 uint64_t Sum(const Statistics& s, uint64_t Statistics::WidthSums::*field) {
   uint64_t sum = 0;
   for (const auto& sums : s.widths) sum += sums.*field;
@@ -29,6 +19,15 @@ uint64_t Sum(const Statistics& s, uint64_t Statistics::WidthSums::*field) {
 }
 
 }  // namespace
+
+std::string EscapedLabel(const std::string& text) {
+  std::string escaped;
+  for (const char c : text) {
+    if (c == '\\' || c == '"') escaped += '\\';
+    escaped += c == '\n' ? std::string("\\n") : std::string(1, c);
+  }
+  return escaped;
+}
 
 Json FlashRatesJson(const Statistics& before, const Statistics& after, double seconds) {
   // A process that started anew counts from zero.
@@ -61,7 +60,7 @@ std::string RenderMetrics(const std::vector<ModelMetrics>& models) {
     std::string lines;
     for (const ModelMetrics& model : models) {
       if (const auto number = value(model))
-        lines += fmt::format("headrace_{}{{model=\"{}\"}} {}\n", name, Label(model.id), *number);
+        lines += fmt::format("headrace_{}{{model=\"{}\"}} {}\n", name, EscapedLabel(model.id), *number);
     }
     if (!lines.empty())
       text += fmt::format("# HELP headrace_{0} {2}\n# TYPE headrace_{0} {1}\n{3}", name, type, help, lines);

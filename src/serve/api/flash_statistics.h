@@ -13,6 +13,9 @@ namespace headrace::serve {
 // What changed between two readings, per second; a ratio is null while nothing happened.
 Json FlashRatesJson(const cli::Statistics& before, const cli::Statistics& after, double seconds);
 
+// A label's value for Prometheus: backslash, quote and line break are escaped.
+std::string EscapedLabel(const std::string& text);
+
 // One model's line of /metrics.
 struct ModelMetrics {
   std::string id;

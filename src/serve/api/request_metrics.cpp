@@ -6,6 +6,7 @@
 
 #include "http/web_files.h"
 #include "serve/api/endpoints.h"
+#include "serve/api/flash_statistics.h"
 #include "serve/api/token_need.h"
 #include "serve/models/model_manager.h"
 
@@ -13,15 +14,6 @@ namespace headrace::serve {
 namespace {
 
 double Seconds(Clock::duration time) { return std::chrono::duration<double>(time).count(); }
-
-std::string EscapedLabel(const std::string& text) {
-  std::string escaped;
-  for (const char c : text) {
-    if (c == '\\' || c == '"') escaped += '\\';
-    escaped += c == '\n' ? std::string("\\n") : std::string(1, c);
-  }
-  return escaped;
-}
 
 std::string Head(const char* name, const char* type, const char* help) {
   return fmt::format("# HELP headrace_{0} {2}\n# TYPE headrace_{0} {1}\n", name, type, help);
