@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <cstdlib>
-#include <iterator>
 #include <utility>
 
 #include <fmt/format.h>

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/arguments.h"
 #include "engine/engine_probe.h"
 #include "models/modelfile.h"
 

@@ -11,6 +11,7 @@
 #include "models/model_names.h"
 
 namespace headrace::cli {
+
 bool IsPathOfModel(const std::string& text) {
   std::error_code error;
   return text.starts_with('/') || text.starts_with("./") || text.starts_with("../") ||
