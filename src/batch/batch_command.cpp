@@ -128,12 +128,12 @@ int FindEngine(BatchOptions& options, const cli::Environment& variables, EngineC
   auto known = cli::QueryOptions(choice.setup.program);
   if (!known.ok()) return cli::Fail(known.status().message(), cli::kExitNotExecutable);
   choice.known = std::move(*known);
-  std::vector<std::string> said = options.rest;
-  if (!options.threads.empty()) said.emplace_back("--threads");
-  std::vector<std::string> ours = cli::ServerModeOptions();
-  ours.insert(ours.end(), {"--ctx-size", "--kv-unified-per-slot", "--slots"});
+  cli::EngineArguments said = options.rest;
+  if (!options.threads.empty()) said.Append(cli::OptionId::kThreads, options.threads);
+  cli::OptionIds ours = cli::ServerModeOptions();
+  ours.insert(ours.end(), {cli::OptionId::kContext, cli::OptionId::kSharedCachePart, cli::OptionId::kSlotsPage});
   const auto chosen = cli::ChooseVariables(variables, choice.known, said, ours);
-  options.rest.insert(options.rest.begin(), chosen.arguments.begin(), chosen.arguments.end());
+  options.rest = Joined(chosen.arguments, options.rest);
   for (const std::string& line : chosen.lines) {
     Say(line);
   }

@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/size.h"
-#include "engine/engine_arguments.h"
+#include "engine/engine_command_line.h"
 #include "engine/engine_probe.h"
 #include "engine/file_arguments.h"
 #include "learned/machine_profile.h"
@@ -20,15 +20,6 @@
 
 namespace headrace::batch {
 namespace {
-
-// Beside those that are any lone server's.
-constexpr const char* kOurs[] = {"-c",          "--ctx-size",   "-np",       "--parallel", "--kv-unified-per-slot",
-                                 "--embedding", "--embeddings", "--no-slots"};
-
-bool Contains(const std::vector<std::string>& words, std::initializer_list<const char*> names) {
-  return std::any_of(names.begin(), names.end(),
-                     [&](const char* name) { return std::find(words.begin(), words.end(), name) != words.end(); });
-}
 
 // Everything that the choice of the slots needs.
 class Planner {
@@ -50,7 +41,7 @@ class Planner {
     plan_.notes = defaults_.notes;
     if (!defaults_.applied.empty())
       plan_.notes.push_back(fmt::format("{}: {}", defaults_.path, fmt::join(defaults_.applied, ", ")));
-    unified_ = engine_.known.Has("--kv-unified-per-slot") && cli::SharesCache(options_.rest).value_or(true);
+    unified_ = engine_.known.Has("--kv-unified-per-slot") && options_.rest.SharesCache().value_or(true);
     SetLimits();
     options_before_ = defaults_.options;
     HEADRACE_RETURN_IF_ERROR(SetDevices(1, CacheTokens(demand_, 1)));
@@ -115,7 +106,9 @@ class Planner {
     plan_.slots = ChooseSlots(demand_, kMostSlots, [&](uint64_t slots, uint64_t tokens) -> std::optional<double> {
       std::optional<cli::EngineMemory> memory;
       if (simulation.ok()) {
-        const auto told = simulation->Run({"-c", std::to_string(tokens), "-np", std::to_string(slots)});
+        const auto told =
+            simulation->Run(cli::EngineArguments({WithValue(cli::OptionId::kContext, std::to_string(tokens)),
+                                                  WithValue(cli::OptionId::kSlots, std::to_string(slots))}));
         if (!told.ok()) return std::nullopt;
         memory = *told;
         if (!cli::PutContextInFile(tried.limits, tried.catalogue.layers, *memory).ok()) return std::nullopt;
@@ -131,7 +124,7 @@ class Planner {
     return {};
   }
 
-  Result<std::vector<std::string>> Arguments(uint64_t slots, uint64_t cache_tokens) const {
+  Result<cli::EngineArguments> Arguments(uint64_t slots, uint64_t cache_tokens) const {
     cli::ServerArguments server;
     const Catalogue& catalogue = plan_.model.catalogue;
     server.model = plan_.model.path;
@@ -144,21 +137,21 @@ class Planner {
     server.streams = plan_.model.streams();
     server.debug = plan_.model.config.debug;
     server.defaults = defaults_.options;
-    const auto add = [&](std::initializer_list<const char*> names, const char* name, const std::string& value) {
-      if (!engine_.known.Has(name) || Contains(options_.rest, names)) return;
-      server.rest.emplace_back(name);
-      if (!value.empty()) server.rest.push_back(value);
+    const auto add = [&](cli::OptionId option, const std::string& value) {
+      const char* name = cli::SpellingsOf(option).front();
+      if (!engine_.known.Has(name)) return;
+      server.rest.Append(value.empty() ? cli::EngineArguments{name} : cli::EngineArguments{name, value});
     };
     if (unified_) {
-      add({"-kvu", "--kv-unified"}, "-kvu", "");
-      add({}, "--kv-unified-per-slot", std::to_string(plan_.limits.context));
+      if (!options_.rest.Has(cli::OptionId::kSharedCache)) add(cli::OptionId::kSharedCache, "");
+      add(cli::OptionId::kSharedCachePart, std::to_string(plan_.limits.context));
     }
     // Nothing goes back to an earlier place of a request: copies for that would only take memory.
-    add({"-ctxcp", "--ctx-checkpoints", "--swa-checkpoints"}, "--ctx-checkpoints", "0");
-    if (!options_.threads.empty()) add({}, "-t", options_.threads);
+    if (!options_.rest.Has(cli::OptionId::kCheckpoints)) add(cli::OptionId::kCheckpoints, "0");
+    if (!options_.threads.empty()) add(cli::OptionId::kThreads, options_.threads);
     server.batch_tokens = plan_.model.prompt_width;
     if (part_.embeddings) server.input_tokens = plan_.limits.context;
-    server.rest.insert(server.rest.end(), options_.rest.begin(), options_.rest.end());
+    server.rest.Append(options_.rest);
     return cli::BuildServerArguments(server, engine_.known);
   }
 
@@ -168,10 +161,11 @@ class Planner {
     const auto cost = cli::PassCostOf(
         plan_.model, machine_,
         cli::LoadLearned(cli::LearnedPlaceOf(plan_.model, "", cli::QueryVersion(engine_.setup.engine))));
-    const auto width = cost.ok()
-                           ? cli::ChoosePromptWidth(plan_.model, *cost, cli::WordsOf(defaults_.options, options_.rest),
-                                                    PromptPasses::kAlone, 0, simulation)
-                           : std::nullopt;
+    const auto width =
+        cost.ok()
+            ? cli::ChoosePromptWidth(plan_.model, *cost, Joined(cli::EngineArguments(defaults_.options), options_.rest),
+                                     PromptPasses::kAlone, 0, simulation)
+            : std::nullopt;
     plan_.model.prompt_width = width.value_or(0);
     return width.has_value();
   }
@@ -219,14 +213,14 @@ class Planner {
 
 }  // namespace
 
-Status CheckRest(const std::vector<std::string>& rest) {
-  for (const std::string& word : rest) {
-    const std::string name = word.substr(0, word.find('='));
-    if (!serve::IsServersOwn(name) && std::find(std::begin(kOurs), std::end(kOurs), name) == std::end(kOurs)) continue;
-    return Status(Code::kInvalidArgument,
-                  fmt::format("headrace sets {} itself: remove it after --; see headrace batch --help", name));
-  }
-  return {};
+Status CheckRest(const cli::EngineArguments& rest) {
+  cli::OptionIds ours = cli::ServersOwnOptions();
+  ours.insert(ours.end(), {cli::OptionId::kContext, cli::OptionId::kSlots, cli::OptionId::kSharedCachePart,
+                           cli::OptionId::kEmbeddings, cli::OptionId::kNoSlotsPage});
+  const std::string name = rest.FirstOf(ours);
+  if (name.empty()) return {};
+  return Status(Code::kInvalidArgument,
+                fmt::format("headrace sets {} itself: remove it after --; see headrace batch --help", name));
 }
 
 Result<PartPlan> PlanPart(const BatchOptions& options, const EngineChoice& engine, const RequestFile& requests,

@@ -28,7 +28,7 @@ struct BatchOptions {
   bool overwrite = false, retry_errors = false, no_modelfile = false;
   std::string engine;
   cli::FlashOptions flash;
-  std::vector<std::string> rest;  // after --
+  cli::EngineArguments rest;  // after --
 };
 
 // Completions and embeddings need an engine each.
@@ -44,7 +44,7 @@ struct EngineChoice {
 
 struct PartPlan {
   cli::ModelSetup model;
-  std::vector<std::string> arguments;
+  cli::EngineArguments arguments;
   Config config;  // of the library
   TokenLimits limits;
   SlotChoice slots;
@@ -52,7 +52,7 @@ struct PartPlan {
 };
 
 // Arguments after -- that a batch sets itself. Error: kInvalidArgument.
-Status CheckRest(const std::vector<std::string>& rest);
+Status CheckRest(const cli::EngineArguments& rest);
 
 // Reads headers, lets the engine simulate its allocations, and measures the disk where it is not known yet (a second),
 // with progress on a terminal. Errors: those of PrepareModel, FindModelfile and SettleMemory.

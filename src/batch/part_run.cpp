@@ -98,7 +98,7 @@ class PartRun {
     serve::LoneServerSpec spec;
     spec.label = std::filesystem::path(plan_.model.path).filename().string();
     spec.program = engine_.setup.program;
-    spec.arguments = plan_.arguments;
+    spec.arguments = plan_.arguments.words();
     spec.library = engine_.setup.library;
     spec.config = plan_.config;
     std::function<void()> on_wait = [this] { progress_.ShowLoading(); };

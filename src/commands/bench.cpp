@@ -9,7 +9,7 @@
 #include "base/say.h"
 #include "commands/bench_report.h"
 #include "commands/commands.h"
-#include "engine/engine_arguments.h"
+#include "engine/engine_command_line.h"
 #include "engine/engine_probe.h"
 #include "engine/engine_variables.h"
 #include "engine/load_mode.h"
@@ -67,8 +67,7 @@ int Bench(BenchOptions options, const CommandLine& line) {
   if (!known.ok()) return Fail(known.status().message(), kExitNotExecutable);
   const auto variables = ChooseVariables(line.variables, *known, line.rest, {});
   for (const std::string& text : variables.lines) Say(text);
-  options.arguments.rest = variables.arguments;
-  options.arguments.rest.insert(options.arguments.rest.end(), line.rest.begin(), line.rest.end());
+  options.arguments.rest = Joined(variables.arguments, line.rest);
   if (!options.threads.empty()) options.arguments.threads = options.threads;
   std::optional<Result<EngineSimulation>> simulation;
   auto on_devices = ChooseDevices(&engine->engine, *known, BenchMemoryArguments(options.arguments), *model, simulation);
@@ -102,7 +101,7 @@ int Bench(BenchOptions options, const CommandLine& line) {
   Session session;
   session.launch.program = engine->program;
   session.launch.death_signal = SIGKILL;
-  session.launch.arguments = std::move(*arguments);
+  session.launch.arguments = arguments->words();
   session.owns_terminal = !model->config.debug;
   session.launch.stdin_null = true;
   // Its notes about backends; a failure is repeated below with the reason to look for.

@@ -80,7 +80,7 @@ int Run(int argc, const char* const* argv, const std::vector<AddCommand>& more) 
   const auto dashes = std::find(words.begin(), words.end(), "--");
   line.has_rest = dashes != words.end();
   if (line.has_rest) {
-    line.rest.assign(dashes + 1, words.end());
+    line.rest = std::vector<std::string>(dashes + 1, words.end());
     words.erase(dashes, words.end());
   }
   try {

@@ -13,6 +13,7 @@
 #include "base/say.h"
 #include "base/text_file.h"
 #include "commands/commands.h"
+#include "engine/arguments.h"
 #include "engine/engine_probe.h"
 #include "engine/engine_program.h"
 #include "engine/engine_variables.h"
@@ -59,9 +60,9 @@ struct ExecOptions {
 // What decides how the program is started.
 struct Launchee {
   EngineProgram program;
-  std::vector<std::string> command;    // its first word, of llama.cpp's one program for all
-  std::optional<OptionNames> known;    // of its --help, where it was asked
-  std::vector<std::string> arguments;  // all that count: the options that variables stand for, then its own
+  std::vector<std::string> command;  // its first word, of llama.cpp's one program for all
+  std::optional<OptionNames> known;  // of its --help, where it was asked
+  EngineArguments arguments;         // all that count: the options that variables stand for, then its own
   ModelSource source;
   bool on_devices = false;  // foretold: no weight is left to the processor
 };
@@ -74,7 +75,7 @@ Launchee Understand(LaunchSpec& launch) {
     launchee.arguments = launch.arguments;
     return launchee;
   }
-  launch.arguments = WithModelPaths(std::move(launch.arguments));
+  launch.arguments = WithModelPaths(std::move(launch.arguments)).words();
   const auto own = launch.arguments.begin() + static_cast<ptrdiff_t>(launchee.program.command_words);
   launchee.command.assign(launch.arguments.begin(), own);
   const auto ask = [&] {
@@ -82,12 +83,10 @@ Launchee Understand(LaunchSpec& launch) {
   };
   if (!launch.environment.empty()) ask();
   if (launchee.known) launchee.arguments = VariablesAsOptions(launch.environment, *launchee.known);
-  launchee.arguments.insert(launchee.arguments.end(), own, launch.arguments.end());
-  launchee.arguments = OptionNamesIn(std::move(launchee.arguments));
+  launchee.arguments.Append(std::vector<std::string>(own, launch.arguments.end()));
   launchee.source = FindModelSource(launchee.program.kind, launchee.arguments,
                                     DownloadCache([](const char* name) { return std::getenv(name); }));
-  launchee.arguments.insert(launchee.arguments.end(), launchee.source.arguments.begin(),
-                            launchee.source.arguments.end());
+  launchee.arguments.Append(launchee.source.arguments);
   if (launchee.source.router && !launchee.known) ask();
   // An older server without a model ends by itself.
   if (launchee.source.router && !(launchee.known && launchee.known->Has("--models-dir"))) launchee.source = {};
@@ -98,12 +97,11 @@ Launchee Understand(LaunchSpec& launch) {
 // exist.
 std::vector<std::string> ModelArguments(const Launchee& launchee) {
   std::vector<std::string> models;
-  const auto& words = launchee.arguments;
-  for (size_t i = 0; i + 1 < words.size(); ++i) {
-    if (words[i] != "-m" && words[i] != "--model") continue;
+  for (const GivenOption& given : launchee.arguments.options()) {
+    if (given.option != OptionId::kModel || !given.value) continue;
     // llama-bench measures several, one after the other.
-    std::vector<std::string> paths = ListFields(words[i + 1]);
-    if (paths.size() > 1) paths.push_back(words[i + 1]);
+    std::vector<std::string> paths = ListFields(*given.value);
+    if (paths.size() > 1) paths.push_back(*given.value);
     std::copy_if(paths.begin(), paths.end(), std::back_inserter(models), [](const std::string& path) {
       std::error_code error;
       return std::filesystem::is_regular_file(path, error);
@@ -127,12 +125,12 @@ void MapModel(const Launchee& launchee, LaunchSpec& launch) {
     return found == launch.environment.end() ? nullptr : found->second.c_str();
   };
   if (const std::string unmapped_by = UnmappedBy(launch.arguments, variable); !unmapped_by.empty()) {
-    launch.arguments = Mapped(std::move(launch.arguments));
+    launch.arguments = Mapped(std::move(launch.arguments)).words();
     std::erase_if(launch.environment, [](const auto& entry) { return IsLoadVariable(entry.first); });
     launch.environment.emplace_back(kLoadModeVariable, kMappedMode);
     Say(MappedLine(unmapped_by));
   }
-  const auto preset = OptionValue(launchee.arguments, {"--models-preset"});
+  const auto preset = launchee.arguments.Value(OptionId::kModelsPreset);
   if (!launchee.source.router || !preset || !launchee.known || !launchee.known->Has("--load-mode")) return;
   const std::string in_preset = UnmappedInPreset(ReadTextFile(*preset).value_or(""));
   if (in_preset.empty()) return;
@@ -156,6 +154,11 @@ Status LetLibraryDecide(const Launchee& launchee, const MemoryLimits& limits, La
   return {};
 }
 
+void Tell(const EngineArguments& more, Launchee& launchee, LaunchSpec& launch) {
+  launchee.arguments.Append(more);
+  launch.arguments.insert(launch.arguments.end(), more.words().begin(), more.words().end());
+}
+
 // The program is told what goes on devices, where its user does not.
 Status PlaceModel(Launchee& launchee, const Engine& simulator, ModelSetup& model, LaunchSpec& launch) {
   if (!MayHaveDevices(simulator, launchee.arguments) && !model.vram.named()) return {};
@@ -169,21 +172,16 @@ Status PlaceModel(Launchee& launchee, const Engine& simulator, ModelSetup& model
   if (launchee.program.kind == ProgramKind::kServer) arguments = ServerMemoryArguments(std::move(arguments));
   const auto options = ChooseDevices(&simulator, *launchee.known, arguments, model, simulation);
   if (!options.ok() || options->empty()) return options.status();
-  std::vector<std::string> words = WordsOf(*options);
+  EngineArguments more(*options);
   // The engine would choose once more.
-  if (launchee.known->Has("-fit") && !OptionValue(launchee.arguments, {"-fit", "--fit"}))
-    words.insert(words.end(), {"-fit", "off"});
-  launchee.arguments.insert(launchee.arguments.end(), words.begin(), words.end());
-  launch.arguments.insert(launch.arguments.end(), words.begin(), words.end());
+  if (launchee.known->Has("-fit") && !launchee.arguments.Value(OptionId::kFit)) more.Append({"-fit", "off"});
+  Tell(more, launchee, launch);
   return {};
 }
 
 // Whether it gives embeddings or ranks: then each input must be in one pass.
-bool Embeds(const std::vector<std::string>& arguments) {
-  constexpr const char* kOptions[] = {"--embedding", "--embeddings", "--rerank", "--reranking"};
-  return std::any_of(arguments.begin(), arguments.end(), [&](const std::string& word) {
-    return std::find(std::begin(kOptions), std::end(kOptions), word) != std::end(kOptions);
-  });
+bool Embeds(const EngineArguments& arguments) {
+  return arguments.HasAny({OptionId::kEmbeddings, OptionId::kReranking});
 }
 
 // The program is told how wide the passes of a prompt are, where its user does not say it. llama-server's other
@@ -212,10 +210,7 @@ void WidenPasses(Launchee& launchee, const Engine& simulator, ModelSetup& model,
                          : std::nullopt;
   if (!width) return;
   model.prompt_width = *width;
-  for (const std::string& word : {std::string("-ub"), std::to_string(*width)}) {
-    launchee.arguments.push_back(word);
-    launch.arguments.push_back(word);
-  }
+  Tell(EngineArguments({WithValue(OptionId::kUbatch, std::to_string(*width))}), launchee, launch);
 }
 
 // Of a model that is here: what streams is decided before the start.
@@ -338,7 +333,7 @@ void AddExecCommand(CLI::App& app, CommandLine& line) {
   ShowFirst(*command, {"ram", "vram", "stats"});
   command->callback([options, command, &line] {
     std::vector<std::string> words = command->remaining();
-    words.insert(words.end(), line.rest.begin(), line.rest.end());
+    words.insert(words.end(), line.rest.words().begin(), line.rest.words().end());
     line.action = [options, words, &line] { return Exec(*options, words, line.variables); };
   });
 }

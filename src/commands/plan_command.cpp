@@ -7,7 +7,7 @@
 
 #include "base/say.h"
 #include "commands/commands.h"
-#include "engine/engine_arguments.h"
+#include "engine/engine_command_line.h"
 #include "engine/engine_probe.h"
 #include "engine/engine_variables.h"
 #include "engine/file_arguments.h"
@@ -69,7 +69,7 @@ OptionNames OptionsOf(const char* name, const Engine* engine) {
 
 // What `headrace run` would tell the engine's program, as far as it changes the memory; without an engine the model
 // alone.
-Result<std::vector<std::string>> ProgramArguments(const Engine* engine, const RunArguments& run) {
+Result<EngineArguments> ProgramArguments(const Engine* engine, const RunArguments& run) {
   for (const char* name : {"llama-completion", "llama-cli"}) {
     if (engine == nullptr) break;
     const auto program = LocateProgram(name, engine, SearchPaths());
@@ -78,24 +78,24 @@ Result<std::vector<std::string>> ProgramArguments(const Engine* engine, const Ru
     if (!known.ok()) return known.status();
     return BuildRunArguments(run, *known);
   }
-  return std::vector<std::string>{"-m", run.model};
+  return EngineArguments({WithValue(OptionId::kModel, run.model)});
 }
 
 // The same for the llama-server that answers while weights stream; `arguments`, of the other program, where there is
 // none.
-std::vector<std::string> AnsweringArguments(const RunArguments& run, const OptionNames& known,
-                                            std::optional<uint64_t> width, std::vector<std::string> arguments) {
+EngineArguments AnsweringArguments(const RunArguments& run, const OptionNames& known, std::optional<uint64_t> width,
+                                   EngineArguments arguments) {
   if (known.Has("-m")) {
     ServerArguments server = OneAnswerArguments(run, known);
     server.batch_tokens = width.value_or(0);
     if (auto words = BuildServerArguments(server, known); words.ok()) return ServerMemoryArguments(*std::move(words));
   }
-  if (width) arguments.insert(arguments.end(), {"-ub", std::to_string(*width)});
+  if (width) arguments.Append(OptionId::kUbatch, std::to_string(*width));
   return ServerMemoryArguments(std::move(arguments));
 }
 
 int Plan(PlanOptions options, const CommandLine& line) {
-  std::vector<std::string> rest = line.rest;
+  EngineArguments rest = line.rest;
   if (options.model.empty() && options.modelfile.empty()) return Fail(NoModelText("plan"), kExitUsage);
   const auto file = FindModelfile(options.model, options.modelfile, !options.no_modelfile);
   if (!file.ok()) return Fail(file.status());
@@ -110,13 +110,12 @@ int Plan(PlanOptions options, const CommandLine& line) {
   if (!located.ok() && !options.engine.empty()) return Fail(located.status().message(), kExitNotFound);
   const Engine* engine = located.ok() ? &*located : nullptr;
   if (!line.variables.empty()) {  // as `run` does
-    std::vector<std::string> said = rest;
-    if (!options.context.empty()) said.emplace_back("--ctx-size");
-    if (!options.speculation.draft.empty() || options.speculation.mode == "off")
-      said.insert(said.end(), {"--spec-draft-model", "--spec-type", "--spec-draft-n-max"});
-    for (const EngineOption& option : *defaults) said.insert(said.end(), option.names.begin(), option.names.end());
+    EngineArguments said = rest;
+    if (!options.context.empty()) said.Append(OptionId::kContext, options.context);
+    said.Append(SaidOfSpeculation(options.speculation));
+    said.Append(EngineArguments(*defaults));
     const auto variables = ChooseVariables(line.variables, OptionsOf("llama-cli", engine), said, ServerModeOptions());
-    rest.insert(rest.begin(), variables.arguments.begin(), variables.arguments.end());
+    rest = Joined(variables.arguments, rest);
     for (const std::string& text : variables.lines) Say(text);
   }
   std::string draft_type;
@@ -134,9 +133,8 @@ int Plan(PlanOptions options, const CommandLine& line) {
   auto arguments = ProgramArguments(engine, run);
   if (!arguments.ok()) return Fail(arguments.status());
   if (const Status files = CheckFileArguments(*arguments); !files.ok()) return Fail(files);
-  const auto with_draft = [&](std::vector<std::string> words) {
-    for (std::string& word : DraftArguments(options.speculation, rest)) words.push_back(std::move(word));
-    return words;
+  const auto with_draft = [&](const EngineArguments& words) {
+    return Joined(words, DraftArguments(options.speculation, rest));
   };
   std::optional<Result<EngineSimulation>> simulation;
   const auto on_devices =
@@ -173,10 +171,8 @@ int Plan(PlanOptions options, const CommandLine& line) {
     const auto cost = PassCostOf(*model, speeds, learned);
     if (!cost.ok()) return Fail(cost.status());
     run.streams = true;
-    std::vector<std::string> said = WordsOf(run.defaults);
-    said.insert(said.end(), rest.begin(), rest.end());
-    const auto width =
-        ChoosePromptWidth(*model, *cost, said, PromptPasses::kAlone, 0, simulation->ok() ? &**simulation : nullptr);
+    const auto width = ChoosePromptWidth(*model, *cost, Joined(EngineArguments(run.defaults), rest),
+                                         PromptPasses::kAlone, 0, simulation->ok() ? &**simulation : nullptr);
     model->prompt_width = width.value_or(0);
     const uint64_t least = model->memory.least_bytes;  // without the width nothing is chosen
     words = with_draft(AnsweringArguments(run, known, width, *arguments));
@@ -195,9 +191,9 @@ int Plan(PlanOptions options, const CommandLine& line) {
       *model = std::move(trial->model);
     }
   }
-  auto report = MakePlanReport(
-      std::move(*model), machine, options.prompt_tokens,
-      ContextText(OptionValue(*arguments, {"-c", "--ctx-size"}).value_or(""), run.model_context), learned.experts);
+  auto report = MakePlanReport(std::move(*model), machine, options.prompt_tokens,
+                               ContextText(arguments->Value(OptionId::kContext).value_or(""), run.model_context),
+                               learned.experts);
   if (!report.ok()) return Fail(report.status());
   report->speculation = std::move(*speculation);
   WriteOutput(options.json ? RenderPlanJson(*report) : RenderPlanText(*report));

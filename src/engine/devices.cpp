@@ -13,7 +13,6 @@
 #include "base/config.h"
 #include "base/shown.h"
 #include "base/size.h"
-#include "engine/engine_memory.h"
 #include "engine/engine_probe.h"
 #include "process/capture.h"
 #include "process/process_start.h"
@@ -27,9 +26,6 @@ namespace fs = std::filesystem;
 constexpr const char* kProcessorLibraries[] = {"libggml-base", "libggml-cpu", "libggml-blas", "libggml-rpc"};
 // Names of what has no memory of its own. Only cards that are their own have a number behind "Arc".
 constexpr const char* kSoftware[] = {"llvmpipe", "SwiftShader", "softpipe", "Tegra", "Orin", "GB10", "Thor"};
-
-constexpr std::initializer_list<const char*> kRemote = {"--rpc"};
-constexpr std::initializer_list<const char*> kMargin = {"-fitt", "--fit-target"};
 
 std::optional<uint64_t> Number(std::string_view text) {
   uint64_t number = 0;
@@ -61,8 +57,8 @@ std::optional<Device> ParseDevice(std::string_view line) {
 }
 
 // MiB for each device: one number for all, or a list.
-uint64_t MarginOf(const std::vector<std::string>& arguments, size_t device) {
-  const auto text = OptionValue(arguments, kMargin);
+uint64_t MarginOf(const EngineArguments& arguments, size_t device) {
+  const auto text = arguments.Value(OptionId::kFitMargin);
   if (!text) return kDeviceMargin * kMiB;
   std::string_view rest = *text;
   std::string_view field = rest.substr(0, rest.find(','));
@@ -119,9 +115,9 @@ bool IsDeviceLibrary(std::string_view file_name) {
   });
 }
 
-bool MayHaveDevices(const Engine& engine, const std::vector<std::string>& arguments) {
+bool MayHaveDevices(const Engine& engine, const EngineArguments& arguments) {
   if (const char* path = std::getenv("GGML_BACKEND_PATH"); path != nullptr && *path != '\0') return true;
-  if (OptionValue(arguments, kRemote)) return true;
+  if (arguments.Value(OptionId::kRemote)) return true;
   std::error_code error;
   std::vector<fs::path> folders = {engine.bin_dir};
   if (const std::string library = FindGgmlLibrary(engine); !library.empty()) {
@@ -140,9 +136,9 @@ bool MayHaveDevices(const Engine& engine, const std::vector<std::string>& argume
   return false;
 }
 
-std::vector<Device> QueryDevices(const Engine& engine, const std::vector<std::string>& arguments) {
+std::vector<Device> QueryDevices(const Engine& engine, const EngineArguments& arguments) {
   std::vector<std::string> words;
-  if (const auto servers = OptionValue(arguments, kRemote)) words = {"--rpc", *servers};
+  if (const auto servers = arguments.Value(OptionId::kRemote)) words = {"--rpc", *servers};
   words.emplace_back("--list-devices");
   return ParseDevices(ListDevices(engine, words, {}));
 }
@@ -152,7 +148,7 @@ std::vector<CopySpeed> MeasureCopies(const Engine& engine, const std::string& li
   return ParseCopySpeeds(ListDevices(engine, {"--list-devices"}, {{"LD_PRELOAD", preload}, {kCopySpeedVariable, "1"}}));
 }
 
-std::vector<Device> FindDevices(const Engine& engine, const std::vector<std::string>& arguments) {
+std::vector<Device> FindDevices(const Engine& engine, const EngineArguments& arguments) {
   return MayHaveDevices(engine, arguments) ? QueryDevices(engine, arguments) : std::vector<Device>();
 }
 
@@ -176,7 +172,7 @@ Result<VramLimit> ParseVram(const std::string& name, const std::string& text) {
 }
 
 Result<std::vector<uint64_t>> DeviceRooms(const VramLimit& limit, const std::vector<Device>& devices,
-                                          const std::vector<std::string>& arguments) {
+                                          const EngineArguments& arguments) {
   std::vector<uint64_t> rooms(devices.size(), 0);
   if (limit.mode == VramLimit::Mode::kOff) return rooms;
   if (limit.mode == VramLimit::Mode::kAuto) {

@@ -10,6 +10,7 @@
 
 #include "base/copy_speed.h"
 #include "base/status.h"
+#include "engine/arguments.h"
 #include "engine/engine_locator.h"
 
 namespace headrace::cli {
@@ -32,18 +33,18 @@ bool SharesMemory(std::string_view description);
 // Whether the engine has a library for anything but the processor, or is told of one (GGML_BACKEND_PATH), or
 // `arguments` name remote devices
 // (--rpc): else it need not be asked. Looks into folders only.
-bool MayHaveDevices(const Engine& engine, const std::vector<std::string>& arguments);
+bool MayHaveDevices(const Engine& engine, const EngineArguments& arguments);
 // Of the file names in a folder of backends. Pure.
 bool IsDeviceLibrary(std::string_view file_name);
 
 // Asks a program of the engine, with --rpc as in `arguments`; none where it has no device, or cannot be asked. Takes
 // some tenths of a second, and half a minute at most.
-std::vector<Device> QueryDevices(const Engine& engine, const std::vector<std::string>& arguments);
+std::vector<Device> QueryDevices(const Engine& engine, const EngineArguments& arguments);
 // How fast copies to each are, from a program of the engine with the library `library`: some seconds at most. Those
 // that cannot be measured are left out.
 std::vector<CopySpeed> MeasureCopies(const Engine& engine, const std::string& library);
 // The devices as QueryDevices finds them, where the engine may have any.
-std::vector<Device> FindDevices(const Engine& engine, const std::vector<std::string>& arguments);
+std::vector<Device> FindDevices(const Engine& engine, const EngineArguments& arguments);
 
 // How much of the devices' memory may be used.
 struct VramLimit {
@@ -68,6 +69,6 @@ inline constexpr uint64_t kDeviceMargin = 1024;  // MiB
 // with memory of their own; a size is divided as the engine divides layers, by what is free. Errors: kInvalidArgument
 // for a size without a device, or beyond what is free.
 Result<std::vector<uint64_t>> DeviceRooms(const VramLimit& limit, const std::vector<Device>& devices,
-                                          const std::vector<std::string>& arguments);
+                                          const EngineArguments& arguments);
 
 }  // namespace headrace::cli

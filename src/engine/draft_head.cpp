@@ -8,8 +8,6 @@
 
 #include <fmt/format.h>
 
-#include "engine/engine_memory.h"
-
 namespace headrace::cli {
 namespace {
 
@@ -70,19 +68,19 @@ bool HeadHasOutput(const Catalogue& catalogue) {
   return HasTensor(catalogue, fmt::format("blk.{}.nextn.shared_head_head.weight", FirstBlock(catalogue)));
 }
 
-bool DraftsWithHead(const std::vector<std::string>& arguments) {
-  const std::string types = OptionValue(arguments, {"--spec-type"}).value_or("");
-  const bool own_model = OptionValue(arguments, {"-md", "--model-draft", "--spec-draft-model"}).has_value();
+bool DraftsWithHead(const EngineArguments& arguments) {
+  const std::string types = arguments.Value(OptionId::kSpeculation).value_or("");
+  const bool own_model = arguments.Value(OptionId::kDraftModel).has_value();
   return !own_model && ("," + types + ",").find(fmt::format(",{},", kHeadType)) != std::string::npos;
 }
 
 std::vector<EngineOption> HeadOptions(uint64_t tokens) {
-  std::vector<EngineOption> options = {{{"--spec-type"}, kHeadType}};
-  if (tokens > 0) options.push_back({{"--spec-draft-n-max"}, std::to_string(tokens)});
+  std::vector<EngineOption> options = {WithValue(OptionId::kSpeculation, kHeadType)};
+  if (tokens > 0) options.push_back(WithValue(OptionId::kDraftTokens, std::to_string(tokens)));
   return options;
 }
 
-std::vector<std::string> HeadArguments() { return {"--spec-type", kHeadType}; }
+EngineArguments HeadArguments() { return EngineArguments(HeadOptions(0)); }
 
 std::string WhyNoHead(const Catalogue& catalogue, const Engine& engine, const OptionNames& known) {
   const uint64_t blocks = HeadBlocks(catalogue);

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/arguments.h"
 #include "engine/engine_locator.h"
 #include "engine/engine_probe.h"
 #include "gguf/catalogue.h"
@@ -25,10 +26,10 @@ bool IsOfHead(const Catalogue& catalogue, const TensorEntry& tensor);
 bool HeadHasOutput(const Catalogue& catalogue);
 
 // Whether these arguments of an engine's program let a model draft with its own head.
-bool DraftsWithHead(const std::vector<std::string>& arguments);
+bool DraftsWithHead(const EngineArguments& arguments);
 // What makes it do so; `tokens` of each draft, 0: the engine's own number.
 std::vector<EngineOption> HeadOptions(uint64_t tokens);
-std::vector<std::string> HeadArguments();
+EngineArguments HeadArguments();
 
 // Whether the engine can compute this model's head; "" or why not, for people. `known` are the options of the program
 // that will run.

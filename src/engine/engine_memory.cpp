@@ -1,7 +1,6 @@
 #include "engine/engine_memory.h"
 
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
 #include <sstream>
 #include <thread>
@@ -22,60 +21,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct MemoryOption {
-  const char* name;
-  bool has_value;
-};
-constexpr MemoryOption kMemoryOptions[] = {
-    {"-c", true},
-    {"--ctx-size", true},
-    {"-b", true},
-    {"--batch-size", true},
-    {"-ub", true},
-    {"--ubatch-size", true},
-    {"-np", true},
-    {"--parallel", true},
-    {"-ctk", true},
-    {"--cache-type-k", true},
-    {"-ctv", true},
-    {"--cache-type-v", true},
-    {"-fa", true},
-    {"--flash-attn", true},
-    {"-t", true},
-    {"--threads", true},
-    {"-tb", true},
-    {"--threads-batch", true},
-    {"-ngl", true},
-    {"--gpu-layers", true},
-    {"-dev", true},
-    {"--device", true},
-    {"-ncmoe", true},
-    {"--n-cpu-moe", true},
-    {"-ot", true},
-    {"--override-tensor", true},
-    {"-sm", true},
-    {"--split-mode", true},
-    {"-ts", true},
-    {"--tensor-split", true},
-    {"-mg", true},
-    {"--main-gpu", true},
-    {"--n-gpu-layers", true},
-    {"--override-kv", true},
-    {"--swa-full", false},
-    {"-nkvo", false},
-    {"--no-kv-offload", false},
-    {"-cmoe", false},
-    {"--cpu-moe", false},
-    {"-ncffn", true},
-    {"--n-cpu-ffn", true},
-    {"--moe-cache-mib", true},
-    {"--rpc", true},
-};
-constexpr std::initializer_list<const char*> kContext = {"-c", "--ctx-size"};
-constexpr std::initializer_list<const char*> kModel = {"-m", "--model"};
-constexpr std::initializer_list<const char*> kDraftModel = {"-md", "--model-draft", "--spec-draft-model"};
-constexpr std::initializer_list<const char*> kSlots = {"-np", "--parallel"};
-constexpr std::initializer_list<const char*> kProjector = {"-mm", "--mmproj"};
+constexpr OptionId kMemoryOptions[] = {
+    OptionId::kContext,        OptionId::kBatch,       OptionId::kUbatch,         OptionId::kSlots,
+    OptionId::kCacheTypeK,     OptionId::kCacheTypeV,  OptionId::kFlashAttention, OptionId::kThreads,
+    OptionId::kBatchThreads,   OptionId::kLayers,      OptionId::kDevices,        OptionId::kHostExperts,
+    OptionId::kOverrideTensor, OptionId::kSplitMode,   OptionId::kTensorSplit,    OptionId::kMainDevice,
+    OptionId::kOverrideKv,     OptionId::kFullWindow,  OptionId::kNoCacheOffload, OptionId::kAllHostExperts,
+    OptionId::kHostFfn,        OptionId::kExpertCache, OptionId::kRemote};
 
 // What a program that generates has beside what one that simulates has: threads, samplers, headrace's library; and
 // for each token of the context its text and its place in the cache. Measured with llama-completion.
@@ -137,62 +89,22 @@ constexpr uint64_t kStateSequences = 16, kStateTokens = kStateSequences * 8192;
 
 }  // namespace
 
-std::vector<std::string> MemoryArguments(const std::vector<std::string>& arguments, const OptionNames& known) {
+EngineArguments MemoryArguments(const EngineArguments& arguments, const OptionNames& known) {
   std::vector<std::string> result;
-  for (size_t i = 0; i < arguments.size(); ++i) {
-    const auto option = std::find_if(std::begin(kMemoryOptions), std::end(kMemoryOptions),
-                                     [&](const MemoryOption& candidate) { return arguments[i] == candidate.name; });
-    if (option == std::end(kMemoryOptions)) continue;
-    const bool complete = !option->has_value || i + 1 < arguments.size();
-    if (complete && known.Has(option->name)) {
-      result.push_back(arguments[i]);
-      if (option->has_value) result.push_back(arguments[i + 1]);
-    }
-    if (option->has_value) ++i;
+  for (const GivenOption& given : arguments.options()) {
+    if (!given.option ||
+        std::find(std::begin(kMemoryOptions), std::end(kMemoryOptions), *given.option) == std::end(kMemoryOptions))
+      continue;
+    const bool complete = given.value || TakesValueOf(*given.option) != TakesValue::kYes;
+    if (!complete || !known.Has(given.name)) continue;
+    result.push_back(given.name);
+    if (given.value) result.push_back(*given.value);
   }
   return result;
 }
 
-std::optional<std::string> OptionValue(const std::vector<std::string>& arguments,
-                                       std::initializer_list<const char*> names) {
-  for (size_t i = arguments.size(); i-- > 1;) {
-    if (std::find(names.begin(), names.end(), arguments[i - 1]) != names.end()) return arguments[i];
-  }
-  return std::nullopt;
-}
-
-uint64_t OptionNumber(const std::vector<std::string>& arguments, std::initializer_list<const char*> names) {
-  uint64_t number = 0;
-  if (const auto text = OptionValue(arguments, names))
-    std::from_chars(text->data(), text->data() + text->size(), number);
-  return number;
-}
-
-std::optional<bool> SharesCache(const std::vector<std::string>& arguments) {
-  std::optional<bool> shares;
-  for (const std::string& word : arguments) {
-    if (word == "-kvu" || word == "--kv-unified") shares = true;
-    if (word == "-no-kvu" || word == "--no-kv-unified") shares = false;
-  }
-  return shares;
-}
-
-std::vector<std::string> AdapterFiles(const std::vector<std::string>& arguments) {
-  std::vector<std::string> files;
-  for (size_t i = 0; i + 1 < arguments.size(); ++i) {
-    const std::string& name = arguments[i];
-    const bool scaled = name == "--lora-scaled" || name == "--control-vector-scaled";
-    if (!scaled && name != "--lora" && name != "--control-vector") continue;
-    for (std::string& field : ListFields(arguments[i + 1])) {
-      if (scaled) field = field.substr(0, field.rfind(':'));
-      if (!field.empty()) files.push_back(std::move(field));
-    }
-  }
-  return files;
-}
-
-std::vector<std::string> ServerMemoryArguments(std::vector<std::string> arguments) {
-  arguments.insert(arguments.end(), {"--host", "run.sock"});
+EngineArguments ServerMemoryArguments(EngineArguments arguments) {
+  arguments.Append(OptionId::kHost, "run.sock");
   return arguments;
 }
 
@@ -218,7 +130,7 @@ std::optional<EngineMemory> ParseFitPrint(std::string_view output) {
   return memory;
 }
 
-Result<EngineSimulation> EngineSimulation::Prepare(const Engine& engine, const std::vector<std::string>& arguments) {
+Result<EngineSimulation> EngineSimulation::Prepare(const Engine& engine, const EngineArguments& arguments) {
   EngineSimulation simulation;
   auto program = LocateProgram("llama-fit-params", &engine, SearchPaths());
   if (!program.ok()) {
@@ -238,44 +150,37 @@ Result<EngineSimulation> EngineSimulation::Prepare(const Engine& engine, const s
   return simulation;
 }
 
-void EngineSimulation::SetArguments(const std::vector<std::string>& arguments) {
+void EngineSimulation::SetArguments(const EngineArguments& arguments) {
   arguments_ = MemoryArguments(arguments, options_);
   // One slot is its default, unlike llama-server's.
-  if (OptionValue(arguments_, kSlots) == "1") {
-    const auto is_slots = [](const std::string& word) {
-      return std::find(kSlots.begin(), kSlots.end(), word) != kSlots.end();
-    };
-    for (auto at = arguments_.begin(); (at = std::find_if(at, arguments_.end(), is_slots)) != arguments_.end();)
-      at = arguments_.erase(at, at + 2);
-  }
-  model_ = OptionValue(arguments, kModel).value_or("");
-  draft_ = OptionValue(arguments, kDraftModel).value_or("");
-  projector_ = OptionValue(arguments, kProjector).value_or("");
+  if (arguments_.Value(OptionId::kSlots) == "1") arguments_ = arguments_.Without(OptionId::kSlots);
+  model_ = arguments.Value(OptionId::kModel).value_or("");
+  draft_ = arguments.Value(OptionId::kDraftModel).value_or("");
+  projector_ = arguments.Value(OptionId::kProjector).value_or("");
   head_ = DraftsWithHead(arguments);
-  draft_type_k_ = OptionValue(arguments, {"-ctkd", "--cache-type-k-draft", "--spec-draft-type-k"}).value_or("");
-  draft_type_v_ = OptionValue(arguments, {"-ctvd", "--cache-type-v-draft", "--spec-draft-type-v"}).value_or("");
-  draft_layers_ =
-      OptionValue(arguments, {"-ngld", "--gpu-layers-draft", "--n-gpu-layers-draft", "--spec-draft-ngl"}).value_or("");
-  serves_ = OptionValue(arguments, {"--host"}).has_value();
-  slots_ = OptionNumber(arguments, kSlots);
-  unified_ = SharesCache(arguments).value_or(serves_ && slots_ == 0);
+  draft_type_k_ = arguments.Value(OptionId::kDraftCacheTypeK).value_or("");
+  draft_type_v_ = arguments.Value(OptionId::kDraftCacheTypeV).value_or("");
+  draft_layers_ = arguments.Value(OptionId::kDraftLayers).value_or("");
+  serves_ = arguments.Value(OptionId::kHost).has_value();
+  slots_ = arguments.Number(OptionId::kSlots);
+  unified_ = arguments.SharesCache().value_or(serves_ && slots_ == 0);
   if (slots_ == 0) {
     slots_ = serves_ ? kServerSlots : 1;
-    if (serves_) arguments_.insert(arguments_.end(), {"-np", std::to_string(slots_)});
+    if (serves_) arguments_.Append(OptionId::kSlots, std::to_string(slots_));
   }
   adapters_ = AdapterFiles(arguments);
-  prompt_cache_bytes_ = OptionNumber(arguments, kPromptCacheOptions) * kMiB;
-  checkpoints_ = !serves_                                     ? 0
-                 : OptionValue(arguments, kCheckpointOptions) ? OptionNumber(arguments, kCheckpointOptions)
-                                                              : kServerCheckpoints;
+  prompt_cache_bytes_ = arguments.Number(OptionId::kPromptCache) * kMiB;
+  checkpoints_ = !serves_                                  ? 0
+                 : arguments.Value(OptionId::kCheckpoints) ? arguments.Number(OptionId::kCheckpoints)
+                                                           : kServerCheckpoints;
 }
 
-Result<EngineMemory> EngineSimulation::RunOne(std::vector<std::string> arguments) {
-  arguments.insert(arguments.end(), {"-fitp", "on"});
-  if (const auto known = known_.find(arguments); known != known_.end()) return known->second;
+Result<EngineMemory> EngineSimulation::RunOne(EngineArguments arguments) {
+  arguments.Append({"-fitp", "on"});
+  if (const auto known = known_.find(arguments.words()); known != known_.end()) return known->second;
   // ggml would start a debugger on a program that aborts, as this one does on a model that cannot be loaded.
   std::vector<std::string> words = command_;
-  words.insert(words.end(), arguments.begin(), arguments.end());
+  words.insert(words.end(), arguments.words().begin(), arguments.words().end());
   const auto result = Capture(program_, words, true, {{"GGML_NO_BACKTRACE", "1"}});
   if (!result.ok()) return result.status();
   auto memory = ParseFitPrint(result->output);
@@ -283,16 +188,16 @@ Result<EngineMemory> EngineSimulation::RunOne(std::vector<std::string> arguments
     return Status(Code::kUnsupported,
                   fmt::format("{} does not say what would be allocated: {}", program_, Reason(result->output)));
   memory->engine_bytes = result->peak_bytes;
-  known_.emplace(std::move(arguments), *memory);
+  known_.emplace(arguments.words(), *memory);
   return *memory;
 }
 
 // The program really allocates recurrent states, so with several sequences its own peak would count them a second time.
-Result<EngineMemory> EngineSimulation::RunModel(const std::vector<std::string>& arguments) {
+Result<EngineMemory> EngineSimulation::RunModel(const EngineArguments& arguments) {
   auto memory = RunSequences(arguments);
-  if (!memory.ok() || OptionNumber(arguments, kSlots) <= 1) return memory;
+  if (!memory.ok() || arguments.Number(OptionId::kSlots) <= 1) return memory;
   auto alone = arguments;
-  alone.insert(alone.end(), {"-np", "1"});
+  alone.Append(OptionId::kSlots, "1");
   const auto one = RunOne(std::move(alone));
   if (!one.ok()) return one;
   memory->engine_bytes = std::min(memory->engine_bytes, one->engine_bytes);
@@ -302,13 +207,14 @@ Result<EngineMemory> EngineSimulation::RunModel(const std::vector<std::string>& 
 // The program knows no cache that sequences share: it gives each its own, of whole groups of cells. Together they have
 // the size of a shared one where that is a multiple of them; else what the sequences add to it is learned with one that
 // is.
-Result<EngineMemory> EngineSimulation::RunSequences(const std::vector<std::string>& arguments) {
-  const uint64_t sequences = OptionNumber(arguments, kSlots), tokens = OptionNumber(arguments, kContext);
+Result<EngineMemory> EngineSimulation::RunSequences(const EngineArguments& arguments) {
+  const uint64_t sequences = arguments.Number(OptionId::kSlots), tokens = arguments.Number(OptionId::kContext);
   const uint64_t step = kCellGroup * sequences;
   if (!unified_ || sequences <= 1 || tokens == 0 || tokens % step == 0) return RunOne(arguments);
   const auto simulate = [&](uint64_t context, uint64_t parallel) {
     auto all = arguments;
-    all.insert(all.end(), {"-c", std::to_string(context), "-np", std::to_string(parallel)});
+    all.Append(OptionId::kContext, std::to_string(context));
+    all.Append(OptionId::kSlots, std::to_string(parallel));
     return RunOne(all);
   };
   const uint64_t whole = (tokens + step - 1) / step * step;
@@ -322,18 +228,17 @@ Result<EngineMemory> EngineSimulation::RunSequences(const std::vector<std::strin
   return memory;
 }
 
-Result<EngineMemory> EngineSimulation::Run(const std::vector<std::string>& more) {
-  std::vector<std::string> arguments = {"-m", model_};
-  arguments.insert(arguments.end(), arguments_.begin(), arguments_.end());
-  arguments.insert(arguments.end(), more.begin(), more.end());
+Result<EngineMemory> EngineSimulation::Run(const EngineArguments& more) {
+  EngineArguments arguments = {"-m", model_};
+  arguments.Append(arguments_);
+  arguments.Append(more);
   auto memory = RunModel(arguments);
   if (!memory.ok()) return memory;
   if (!draft_.empty()) {
-    arguments.insert(arguments.end(), {"-m", draft_});
-    for (const auto& [name, value] : {std::pair{"-ctk", draft_type_k_}, std::pair{"-ctv", draft_type_v_}}) {
-      arguments.insert(arguments.end(), {name, value.empty() ? "f16" : value});
-    }
-    if (!draft_layers_.empty()) arguments.insert(arguments.end(), {"-ngl", draft_layers_});
+    arguments.Append(OptionId::kModel, draft_);
+    arguments.Append(OptionId::kCacheTypeK, draft_type_k_.empty() ? "f16" : draft_type_k_);
+    arguments.Append(OptionId::kCacheTypeV, draft_type_v_.empty() ? "f16" : draft_type_v_);
+    if (!draft_layers_.empty()) arguments.Append(OptionId::kLayers, draft_layers_);
     const auto draft = RunModel(arguments);
     if (!draft.ok()) return draft;
     memory->context_bytes += draft->context_bytes;
@@ -351,12 +256,11 @@ Result<EngineMemory> EngineSimulation::Run(const std::vector<std::string>& more)
   // What is kept at the most, and the state that is copied before another one goes.
   if (prompt_cache_bytes_ > 0)
     memory->prompt_cache_bytes = prompt_cache_bytes_ + memory->context_bytes / (unified_ ? 1 : slots_);
-  const uint64_t batch = OptionNumber(arguments_, {"-ub", "--ubatch-size"});
+  const uint64_t batch = arguments_.Number(OptionId::kUbatch);
   for (const std::string& path : adapters_)
     memory->adapter_bytes += AdapterBytes(path, batch > 0 ? batch : kUsualPromptBatch);
   if (!projector_.empty()) memory->projector_bytes = FileSize(projector_);
-  uint64_t threads =
-      std::max(OptionNumber(arguments_, {"-t", "--threads"}), OptionNumber(arguments_, {"-tb", "--threads-batch"}));
+  uint64_t threads = std::max(arguments_.Number(OptionId::kThreads), arguments_.Number(OptionId::kBatchThreads));
   if (threads == 0) threads = std::thread::hardware_concurrency();
   if (!memory->devices.empty()) memory->engine_bytes += kDriverBytes;
   memory->engine_bytes += kGeneratorBytes + kThreadBytes * (std::max(threads, kUsualThreads) - kUsualThreads) +
@@ -367,13 +271,13 @@ Result<EngineMemory> EngineSimulation::Run(const std::vector<std::string>& more)
 // The program simulates no head. Its context has the keys and values of its blocks, and needs no more to compute them
 // than the model needs for all of its layers. What it starts from are hidden states: those of a batch are kept by the
 // model's context, by the head's, and between both.
-Status EngineSimulation::AddHead(const std::vector<std::string>& arguments, EngineMemory& memory) {
+Status EngineSimulation::AddHead(const EngineArguments& arguments, EngineMemory& memory) {
   constexpr uint64_t kCopies = 3, kUsualBatch = 2048;
   const auto catalogue = ReadCatalogue(model_);
   if (!catalogue.ok()) return catalogue.status();
   if (HeadBlocks(*catalogue) == 0) return {};
-  const uint64_t asked = OptionNumber(arguments, kContext), tokens = asked > 0 ? asked : catalogue->context_length;
-  const uint64_t batch = OptionNumber(arguments, {"-b", "--batch-size"});
+  const uint64_t asked = arguments.Number(OptionId::kContext), tokens = asked > 0 ? asked : catalogue->context_length;
+  const uint64_t batch = arguments.Number(OptionId::kBatch);
   const uint64_t context = tokens * HeadTokenBytes(*catalogue);
   const uint64_t hidden =
       kCopies * std::min(tokens, batch > 0 ? batch : kUsualBatch) * catalogue->embedding_length * sizeof(float);
@@ -387,9 +291,10 @@ Status EngineSimulation::AddHead(const std::vector<std::string>& arguments, Engi
 // With as many tokens in all, more sequences take more only for what each of them has whatever its length.
 Result<uint64_t> EngineSimulation::StateBytesOf(const std::string& model) {
   const auto simulate = [&](uint64_t sequences) {
-    std::vector<std::string> arguments = {"-m", model};
-    arguments.insert(arguments.end(), arguments_.begin(), arguments_.end());
-    arguments.insert(arguments.end(), {"-c", std::to_string(kStateTokens), "-np", std::to_string(sequences)});
+    EngineArguments arguments = {"-m", model};
+    arguments.Append(arguments_);
+    arguments.Append(OptionId::kContext, std::to_string(kStateTokens));
+    arguments.Append(OptionId::kSlots, std::to_string(sequences));
     return RunOne(std::move(arguments));
   };
   const auto one = simulate(1), many = simulate(kStateSequences);
@@ -407,6 +312,6 @@ Result<uint64_t> EngineSimulation::StateBytes() {
   return draft.ok() ? Result<uint64_t>(*state + *draft) : draft;
 }
 
-uint64_t EngineSimulation::context_tokens() const { return OptionNumber(arguments_, kContext); }
+uint64_t EngineSimulation::context_tokens() const { return arguments_.Number(OptionId::kContext); }
 
 }  // namespace headrace::cli

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "engine/arguments.h"
 #include "engine/engine_locator.h"
 #include "engine/engine_probe.h"
 
@@ -48,47 +49,32 @@ struct EngineMemory {
 
 // Of a program's arguments, in their order, those that change what it allocates and that `known` (of
 // llama-fit-params) lists. Pure.
-std::vector<std::string> MemoryArguments(const std::vector<std::string>& arguments, const OptionNames& known);
-// The value of the last of these options in the arguments, nullopt when none is there. Pure.
-std::optional<std::string> OptionValue(const std::vector<std::string>& arguments,
-                                       std::initializer_list<const char*> names);
-
-// The same as a number, 0 when none is there or it is no number. Pure.
-uint64_t OptionNumber(const std::vector<std::string>& arguments, std::initializer_list<const char*> names);
-
-// Whether all sequences share one KV cache; nullopt when the arguments do not say. Pure.
-std::optional<bool> SharesCache(const std::vector<std::string>& arguments);
-// The files of LoRA adapters and control vectors in the arguments: parted by commas, "quoted" where they hold one, some
-// with ":SCALE" behind them. Pure.
-std::vector<std::string> AdapterFiles(const std::vector<std::string>& arguments);
+EngineArguments MemoryArguments(const EngineArguments& arguments, const OptionNames& known);
 
 // llama-server's own numbers.
 inline constexpr uint64_t kServerSlots = 4;
 inline constexpr uint64_t kServerCheckpoints = 32;    // for each slot
 inline constexpr uint64_t kServerPromptCache = 8192;  // MiB
-inline constexpr std::initializer_list<const char*> kCheckpointOptions = {"-ctxcp", "--ctx-checkpoints",
-                                                                          "--swa-checkpoints"};
-inline constexpr std::initializer_list<const char*> kPromptCacheOptions = {"-cram", "--cache-ram"};
 
 // The lines of "DEVICE MODEL CONTEXT COMPUTE" (MiB); only context_bytes and compute_bytes, of the host's line, and
 // devices are set. Nullopt without the host's line. Pure.
 std::optional<EngineMemory> ParseFitPrint(std::string_view output);
 
 // The same for llama-server, which listens on a socket. Pure.
-std::vector<std::string> ServerMemoryArguments(std::vector<std::string> arguments);
+EngineArguments ServerMemoryArguments(EngineArguments arguments);
 
 class EngineSimulation {
  public:
   // `arguments` are those of the program that will run, -m with the model among them. Errors: kNotFound when the
   // engine has neither llama-fit-params nor one program for all, kUnsupported when it cannot print sizes.
-  static Result<EngineSimulation> Prepare(const Engine& engine, const std::vector<std::string>& arguments);
+  static Result<EngineSimulation> Prepare(const Engine& engine, const EngineArguments& arguments);
 
   // Asks for other arguments from now on; what is the same for them is not simulated again.
-  void SetArguments(const std::vector<std::string>& arguments);
+  void SetArguments(const EngineArguments& arguments);
 
   // With `more` arguments behind the others. A draft model and a projector are included. Takes some tenths of a
   // second, the second time nothing. Errors: kUnsupported with the engine's last line.
-  Result<EngineMemory> Run(const std::vector<std::string>& more = {});
+  Result<EngineMemory> Run(const EngineArguments& more = {});
 
   // What one checkpoint of one sequence takes: recurrent states and sliding windows, which cannot be taken back to an
   // earlier place otherwise. 0 where the model has neither.
@@ -100,16 +86,16 @@ class EngineSimulation {
   uint64_t context_tokens() const;
 
  private:
-  Result<EngineMemory> RunOne(std::vector<std::string> arguments);
-  Result<EngineMemory> RunModel(const std::vector<std::string>& arguments);
-  Result<EngineMemory> RunSequences(const std::vector<std::string>& arguments);
-  Status AddHead(const std::vector<std::string>& arguments, EngineMemory& memory);
+  Result<EngineMemory> RunOne(EngineArguments arguments);
+  Result<EngineMemory> RunModel(const EngineArguments& arguments);
+  Result<EngineMemory> RunSequences(const EngineArguments& arguments);
+  Status AddHead(const EngineArguments& arguments, EngineMemory& memory);
   Result<uint64_t> StateBytesOf(const std::string& model);
 
   std::string program_;
   std::vector<std::string> command_;       // its first word, where it is llama.cpp's one program for all
   OptionNames options_;                    // of it
-  std::vector<std::string> arguments_;     // without -m
+  EngineArguments arguments_;              // without -m
   std::string model_, draft_, projector_;  // paths, "" for none
   std::string draft_type_k_, draft_type_v_, draft_layers_;
   std::vector<std::string> adapters_;  // paths

@@ -7,7 +7,7 @@
 namespace headrace::cli {
 namespace {
 
-using Arguments = std::vector<std::string>;
+using Arguments = EngineArguments;
 
 TEST(MemoryArguments, KeepsWhatChangesAllocations) {
   const OptionNames known({"-c", "-ub", "-ctk", "-fa", "--swa-full", "-m"});
@@ -17,41 +17,6 @@ TEST(MemoryArguments, KeepsWhatChangesAllocations) {
       << "a prompt of \"-ub\" at the end has no value";
   EXPECT_EQ(MemoryArguments({"-ctk", "q8_0", "-ctv", "q8_0", "-c"}, known), (Arguments{"-ctk", "q8_0"}))
       << "unknown and incomplete ones";
-}
-
-TEST(OptionValue, TheLastOneCounts) {
-  EXPECT_EQ(OptionValue({"-c", "1", "--ctx-size", "2"}, {"-c", "--ctx-size"}), "2");
-  EXPECT_EQ(OptionValue({"-c"}, {"-c"}), std::nullopt);
-  EXPECT_EQ(OptionValue({}, {"-c"}), std::nullopt);
-}
-
-TEST(OptionNumber, NoneIsZero) {
-  EXPECT_EQ(OptionNumber({"-c", "1", "--ctx-size", "2"}, {"-c", "--ctx-size"}), 2u);
-  EXPECT_EQ(OptionNumber({"-c", "many"}, {"-c"}), 0u);
-  EXPECT_EQ(OptionNumber({"-c", "-1"}, {"-c"}), 0u);
-  EXPECT_EQ(OptionNumber({"-c"}, {"-c"}), 0u);
-}
-
-TEST(SharesCache, TheLastWordCounts) {
-  EXPECT_EQ(SharesCache({"-c", "1"}), std::nullopt);
-  EXPECT_EQ(SharesCache({"-kvu"}), true);
-  EXPECT_EQ(SharesCache({"--kv-unified", "--no-kv-unified"}), false);
-  EXPECT_EQ(SharesCache({"-no-kvu", "-kvu"}), true);
-}
-
-TEST(AdapterFiles, AreAllThatAreNamed) {
-  EXPECT_EQ(AdapterFiles({"--lora", "a,b", "-c", "1", "--lora", "c"}), (Arguments{"a", "b", "c"}));
-  EXPECT_EQ(
-      AdapterFiles({"--lora-scaled", "a:0.5,dir/b:1", "--control-vector-scaled", "v:-1", "--control-vector", "w"}),
-      (Arguments{"a", "dir/b", "v", "w"}));
-  EXPECT_EQ(AdapterFiles({"--lora"}), Arguments());
-  EXPECT_EQ(AdapterFiles({"-m", "x.gguf", "--temp", "1"}), Arguments());
-  EXPECT_EQ(AdapterFiles({"--lora", "a.gguf,b.gguf", "--control-vector", "c.gguf"}),
-            (Arguments{"a.gguf", "b.gguf", "c.gguf"}));
-  EXPECT_EQ(AdapterFiles({"--lora-scaled", "a.gguf:0.5,/x:y/b.gguf:2", "--control-vector-scaled", "c.gguf:-1"}),
-            (Arguments{"a.gguf", "/x:y/b.gguf", "c.gguf"}));
-  EXPECT_EQ(AdapterFiles({"--lora", R"("a,1.gguf",b.gguf)"}), (Arguments{"a,1.gguf", "b.gguf"}));
-  EXPECT_EQ(AdapterFiles({"--lora", R"("a""1.gguf")"}), Arguments{"a\"1.gguf"});
 }
 
 TEST(ParseFitPrint, TakesTheHostsLine) {

@@ -41,14 +41,4 @@ EngineProgram RecognizeProgram(const std::string& path, const std::vector<std::s
   return {kind, kind == ProgramKind::kOther ? 0u : 1u};
 }
 
-std::string OptionName(std::string word) {
-  if (word.starts_with("--")) std::replace(word.begin(), word.end(), '_', '-');
-  return word;
-}
-
-std::vector<std::string> OptionNamesIn(std::vector<std::string> words) {
-  for (std::string& word : words) word = OptionName(std::move(word));
-  return words;
-}
-
 }  // namespace headrace::cli

@@ -25,9 +25,4 @@ struct EngineProgram {
 // argument names.
 EngineProgram RecognizeProgram(const std::string& path, const std::vector<std::string>& arguments);
 
-// As llama.cpp reads it: "--ctx_size" is "--ctx-size".
-std::string OptionName(std::string word);
-// The same for each of them that looks like an option.
-std::vector<std::string> OptionNamesIn(std::vector<std::string> words);
-
 }  // namespace headrace::cli

@@ -26,10 +26,5 @@ TEST(EngineProgram, TheOneForAllIsTheOneThatItsFirstWordNames) {
   EXPECT_EQ(RecognizeProgram("llama", {}).kind, ProgramKind::kOther);
 }
 
-TEST(EngineProgram, UnderscoresInOptionsAreHyphens) {
-  EXPECT_EQ(OptionNamesIn({"--models_dir", "a_b", "-hf", "x_y"}),
-            (std::vector<std::string>{"--models-dir", "a_b", "-hf", "x_y"}));
-}
-
 }  // namespace
 }  // namespace headrace::cli

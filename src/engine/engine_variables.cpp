@@ -19,13 +19,16 @@ bool IsOneOf(std::string_view value, std::initializer_list<std::string_view> val
   return std::find(values.begin(), values.end(), value) != values.end();
 }
 
-// The model and where it comes from, where a server listens, and the log, which headrace reads.
-constexpr std::string_view kOwn[] = {
-    "--model",         "--model-url",    "--docker-repo",   "--hf-repo",        "--hf-file",
-    "--hf-repo-draft", "--mmproj-url",   "--host",          "--port",           "--reuse-port",
-    "--api-key",       "--api-key-file", "--api-prefix",    "--ssl-key-file",   "--ssl-cert-file",
-    "--alias",         "--models-dir",   "--models-preset", "--models-max",     "--log-file",
-    "--log-jsonl",     "--log-colors",   "--log-prefix",    "--log-timestamps", "--log-verbosity"};
+// Beside what is any server's own: where a model comes from, and the log, which headrace reads.
+constexpr OptionId kOwn[] = {OptionId::kModelUrl,       OptionId::kDockerRepository, OptionId::kRepository,
+                             OptionId::kRepositoryFile, OptionId::kDraftRepository,  OptionId::kProjectorUrl,
+                             OptionId::kLogFile,        OptionId::kLogJson,          OptionId::kLogColors,
+                             OptionId::kLogPrefix,      OptionId::kLogTimes,         OptionId::kVerbosity};
+
+bool IsAmong(const std::string& name, const auto& options) {
+  const auto option = FindOption(name);
+  return option && std::find(std::begin(options), std::end(options), *option) != std::end(options);
+}
 
 bool SwitchesOff(const std::string& name) { return name.starts_with("--no-"); }
 
@@ -81,8 +84,8 @@ Environment TakeEngineVariables() {
   return taken;
 }
 
-VariableChoice ChooseVariables(const Environment& variables, const OptionNames& known,
-                               const std::vector<std::string>& said, const std::vector<std::string>& ours) {
+VariableChoice ChooseVariables(const Environment& variables, const OptionNames& known, const EngineArguments& said,
+                               const OptionIds& ours) {
   VariableChoice choice;
   std::vector<std::string> counted, own, overridden, unknown, odd;
   for (const auto& [variable, value] : variables) {
@@ -91,20 +94,20 @@ VariableChoice ChooseVariables(const Environment& variables, const OptionNames& 
       unknown.push_back(variable);
       continue;
     }
-    const auto any_in = [&](const auto& words) {
-      return std::any_of(option.option->names.begin(), option.option->names.end(), [&](const std::string& name) {
-        return std::find(std::begin(words), std::end(words), name) != std::end(words);
-      });
+    const auto any = [&](auto&& test) {
+      return std::any_of(option.option->names.begin(), option.option->names.end(), test);
     };
     const auto words = WordsOf(option);
-    if (any_in(kOwn) || any_in(ours)) {
+    if (any([&](const std::string& name) {
+          return IsAmong(name, ServersOwnOptions()) || IsAmong(name, kOwn) || IsAmong(name, ours);
+        })) {
       own.push_back(variable);
-    } else if (any_in(said)) {
+    } else if (any([&](const std::string& name) { return said.Says(name); })) {
       overridden.push_back(variable);
     } else if (!words) {
       odd.push_back(variable);
     } else if (!words->empty()) {
-      choice.arguments.insert(choice.arguments.end(), words->begin(), words->end());
+      choice.arguments.Append(*words);
       counted.push_back(fmt::format("{} ({})", fmt::join(*words, " "), variable));
     }
   }
@@ -121,18 +124,14 @@ VariableChoice ChooseVariables(const Environment& variables, const OptionNames& 
   return choice;
 }
 
-std::vector<std::string> VariablesAsOptions(const Environment& variables, const OptionNames& known) {
-  std::vector<std::string> arguments;
+EngineArguments VariablesAsOptions(const Environment& variables, const OptionNames& known) {
+  EngineArguments arguments;
   for (const auto& [variable, value] : variables) {
     const Option option = Find(known, variable, value);
     const auto words = option.option == nullptr ? std::nullopt : WordsOf(option);
-    if (words) arguments.insert(arguments.end(), words->begin(), words->end());
+    if (words) arguments.Append(*words);
   }
   return arguments;
-}
-
-std::vector<std::string> ServerModeOptions() {
-  return {"-np", "--parallel", "--embedding", "--embeddings", "--rerank", "--reranking"};
 }
 
 }  // namespace headrace::cli

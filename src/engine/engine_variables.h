@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/arguments.h"
 #include "engine/engine_probe.h"
 #include "process/process_start.h"
 
@@ -16,20 +17,16 @@ namespace headrace::cli {
 Environment TakeEngineVariables();
 
 struct VariableChoice {
-  std::vector<std::string> arguments;  // the options that the others stand for
-  std::vector<std::string> lines;      // what counts and what is left out, for people
+  EngineArguments arguments;       // the options that the others stand for
+  std::vector<std::string> lines;  // what counts and what is left out, for people
 };
 
 // `known` are the options of the program that runs. Left out is what it does not know, what no variable decides (the
-// model, where a server listens, the log) or `ours` (option names) lists, and what one of `said` (option names among
-// other words) says already. Pure.
-VariableChoice ChooseVariables(const Environment& variables, const OptionNames& known,
-                               const std::vector<std::string>& said, const std::vector<std::string>& ours);
+// model, where a server listens, the log) or `ours` lists, and what `said` says already. Pure.
+VariableChoice ChooseVariables(const Environment& variables, const OptionNames& known, const EngineArguments& said,
+                               const OptionIds& ours);
 
 // All of them as options, as the program itself reads them: for one that gets them unchanged. Pure.
-std::vector<std::string> VariablesAsOptions(const Environment& variables, const OptionNames& known);
-
-// Options with which one answer, or a batch, would not be what it is.
-std::vector<std::string> ServerModeOptions();
+EngineArguments VariablesAsOptions(const Environment& variables, const OptionNames& known);
 
 }  // namespace headrace::cli

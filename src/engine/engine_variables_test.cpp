@@ -34,10 +34,10 @@ constexpr const char* kHelp =
     "--host HOST                             ip address to listen\n"
     "                                        (env: LLAMA_ARG_HOST)\n";
 
-Words Chosen(const Environment& variables, const Words& said = {}, const Words& ours = {}) {
-  return ChooseVariables(variables, ParseHelp(kHelp), said, ours).arguments;
+Words Chosen(const Environment& variables, const Words& said = {}, const OptionIds& ours = {}) {
+  return ChooseVariables(variables, ParseHelp(kHelp), said, ours).arguments.words();
 }
-Words Lines(const Environment& variables, const Words& said = {}, const Words& ours = {}) {
+Words Lines(const Environment& variables, const Words& said = {}, const OptionIds& ours = {}) {
   return ChooseVariables(variables, ParseHelp(kHelp), said, ours).lines;
 }
 
@@ -79,7 +79,7 @@ TEST(ChooseVariables, WhatIsLeftOutIsSaid) {
             (Words{"ignored from the environment: LLAMA_ARG_CTX_SIZE: an option or the Modelfile overrides it"}));
   EXPECT_EQ(Lines({{"LLAMA_ARG_DRAFT_MAX", "9"}}),
             (Words{"ignored from the environment: LLAMA_ARG_DRAFT_MAX: the program has no such option"}));
-  EXPECT_EQ(Chosen({{"LLAMA_ARG_CTX_SIZE", "9"}}, {}, {"--ctx-size"}), Words());
+  EXPECT_EQ(Chosen({{"LLAMA_ARG_CTX_SIZE", "9"}}, {}, {OptionId::kContext}), Words());
   // A key is no text for a log.
   for (const std::string& line : Lines({{"LLAMA_API_KEY", "secret"}}))
     EXPECT_EQ(line.find("secret"), std::string::npos);
@@ -88,7 +88,8 @@ TEST(ChooseVariables, WhatIsLeftOutIsSaid) {
 TEST(ChooseVariables, AProgramThatGetsThemUnchangedReadsAll) {
   EXPECT_EQ(
       VariablesAsOptions({{"LLAMA_ARG_MODEL", "m.gguf"}, {"LLAMA_ARG_NO_KV_UNIFIED", ""}, {"LLAMA_ARG_OTHER", "1"}},
-                         ParseHelp(kHelp)),
+                         ParseHelp(kHelp))
+          .words(),
       (Words{"--model", "m.gguf", "--no-kv-unified"}));
 }
 

@@ -1,56 +1,64 @@
 #include "engine/file_arguments.h"
 
+#include <algorithm>
+
 #include "gguf/file_header.h"
 
 namespace headrace::cli {
 namespace {
 
-enum class Form { kPath, kList, kScaledList };  // kScaledList: "PATH:SCALE,..."
-
-struct FileOption {
-  const char* name;
-  Form form;
-};
-
-constexpr FileOption kFileOptions[] = {{"-md", Form::kPath},
-                                       {"--model-draft", Form::kPath},
-                                       {"--spec-draft-model", Form::kPath},
-                                       {"-mm", Form::kPath},
-                                       {"--mmproj", Form::kPath},
-                                       {"--lora", Form::kList},
-                                       {"--control-vector", Form::kList},
-                                       {"--lora-scaled", Form::kScaledList},
-                                       {"--control-vector-scaled", Form::kScaledList}};
-
-std::vector<std::string> Paths(const FileOption& option, const std::string& value) {
-  if (option.form == Form::kPath) return {value};
-  std::vector<std::string> paths = ListFields(value);
-  if (option.form == Form::kScaledList) {
-    for (std::string& path : paths) path.resize(std::min(path.rfind(':'), path.size()));
-  }
-  return paths;
+bool IsAdapter(OptionId option) {
+  return option == OptionId::kAdapters || option == OptionId::kScaledAdapters || option == OptionId::kControlVectors ||
+         option == OptionId::kScaledControlVectors;
 }
 
-Status CheckFile(const char* option, const std::string& path) {
+// That a value of this option names.
+std::vector<std::string> Paths(OptionId option, const std::string& value) {
+  switch (option) {
+    case OptionId::kDraftModel:
+    case OptionId::kProjector:
+      return {value};
+    case OptionId::kAdapters:
+    case OptionId::kControlVectors:
+      return ListFields(value);
+    case OptionId::kScaledAdapters:
+    case OptionId::kScaledControlVectors: {  // "PATH:SCALE,..."
+      std::vector<std::string> paths = ListFields(value);
+      for (std::string& path : paths) path.resize(std::min(path.rfind(':'), path.size()));
+      return paths;
+    }
+    default:
+      return {};
+  }
+}
+
+Status CheckFile(const std::string& option, const std::string& path) {
   const auto header = ReadFileHeader(path);
   // A type of tensor that the engine knows and we do not is its business.
   if (header.ok() || header.status().code() == Code::kUnsupported) return {};
-  return Status(header.status().code(), std::string(option) + ": " + header.status().message());
+  return Status(header.status().code(), option + ": " + header.status().message());
 }
 
 }  // namespace
 
-Status CheckFileArguments(const std::vector<std::string>& arguments) {
-  for (size_t i = 0; i + 1 < arguments.size(); ++i) {
-    for (const FileOption& option : kFileOptions) {
-      if (arguments[i] != option.name) continue;
-      for (const std::string& path : Paths(option, arguments[i + 1]))
-        HEADRACE_RETURN_IF_ERROR(CheckFile(option.name, path));
-      ++i;
-      break;
-    }
+Status CheckFileArguments(const EngineArguments& arguments) {
+  for (const GivenOption& given : arguments.options()) {
+    if (!given.option || !given.value) continue;
+    for (const std::string& path : Paths(*given.option, *given.value))
+      HEADRACE_RETURN_IF_ERROR(CheckFile(given.name, path));
   }
   return {};
+}
+
+std::vector<std::string> AdapterFiles(const EngineArguments& arguments) {
+  std::vector<std::string> files;
+  for (const GivenOption& given : arguments.options()) {
+    if (!given.option || !given.value || !IsAdapter(*given.option)) continue;
+    for (std::string& path : Paths(*given.option, *given.value)) {
+      if (!path.empty()) files.push_back(std::move(path));
+    }
+  }
+  return files;
 }
 
 std::vector<std::string> ListFields(std::string_view list) {

@@ -7,11 +7,16 @@
 #include <vector>
 
 #include "base/status.h"
+#include "engine/arguments.h"
 
 namespace headrace::cli {
 
 // Each is a whole GGUF file, as far as its header tells. Errors: those of ReadFileHeader, with the option before them.
-Status CheckFileArguments(const std::vector<std::string>& arguments);
+Status CheckFileArguments(const EngineArguments& arguments);
+
+// The files of LoRA adapters and control vectors: parted by commas, "quoted" where they hold one, some with ":SCALE"
+// behind them. Pure.
+std::vector<std::string> AdapterFiles(const EngineArguments& arguments);
 
 // The engine's lists are parted by commas, and a field that holds one is quoted. Pure.
 std::vector<std::string> ListFields(std::string_view list);

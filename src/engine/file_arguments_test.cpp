@@ -14,6 +14,21 @@ namespace {
 
 using Words = std::vector<std::string>;
 
+TEST(AdapterFiles, AreAllThatAreNamed) {
+  EXPECT_EQ(AdapterFiles({"--lora", "a,b", "-c", "1", "--lora", "c"}), (Words{"a", "b", "c"}));
+  EXPECT_EQ(
+      AdapterFiles({"--lora-scaled", "a:0.5,dir/b:1", "--control-vector-scaled", "v:-1", "--control-vector", "w"}),
+      (Words{"a", "dir/b", "v", "w"}));
+  EXPECT_EQ(AdapterFiles({"--lora"}), Words());
+  EXPECT_EQ(AdapterFiles({"-m", "x.gguf", "--temp", "1"}), Words());
+  EXPECT_EQ(AdapterFiles({"--lora", "a.gguf,b.gguf", "--control-vector", "c.gguf"}),
+            (Words{"a.gguf", "b.gguf", "c.gguf"}));
+  EXPECT_EQ(AdapterFiles({"--lora-scaled", "a.gguf:0.5,/x:y/b.gguf:2", "--control-vector-scaled", "c.gguf:-1"}),
+            (Words{"a.gguf", "/x:y/b.gguf", "c.gguf"}));
+  EXPECT_EQ(AdapterFiles({"--lora", R"("a,1.gguf",b.gguf)"}), (Words{"a,1.gguf", "b.gguf"}));
+  EXPECT_EQ(AdapterFiles({"--lora", R"("a""1.gguf")"}), Words{"a\"1.gguf"});
+}
+
 TEST(ListFields, AsTheEnginePartsThem) {
   EXPECT_EQ(ListFields("a,b"), (Words{"a", "b"}));
   EXPECT_EQ(ListFields("\"a,b\",c"), (Words{"a,b", "c"}));

@@ -8,16 +8,11 @@
 #include <fmt/format.h>
 
 #include "base/say.h"
-#include "engine/engine_program.h"
 #include "report/exit_status.h"
 
 namespace headrace::cli {
 namespace {
 
-constexpr std::string_view kOptions[] = {"-lm", "--load-mode"};
-// Of releases that had a switch for each; llama-bench's take 0 or 1, or a list of them.
-constexpr std::string_view kUnmappingSwitches[] = {"--no-mmap", "--mlock", "-dio", "--direct-io"};
-constexpr std::string_view kMappingSwitches[] = {"--mmap", "-mmp"};
 // In the environment: with any value, when on, when off.
 constexpr std::string_view kUnmapping = "LLAMA_ARG_NO_MMAP", kUnmappingWhenOn[] = {"LLAMA_ARG_MLOCK", "LLAMA_ARG_DIO"},
                            kUnmappingWhenOff = "LLAMA_ARG_MMAP";
@@ -25,6 +20,10 @@ constexpr std::string_view kOn[] = {"1", "on", "true", "enabled"}, kOff[] = {"0"
 
 bool Among(const auto& words, std::string_view word) {
   return std::find(std::begin(words), std::end(words), word) != std::end(words);
+}
+
+bool IsUnmappingSwitch(std::optional<OptionId> option) {
+  return option == OptionId::kNoMmap || option == OptionId::kLock || option == OptionId::kDirectIo;
 }
 
 // "mlock" alone reads the file too. llama-bench takes lists.
@@ -43,19 +42,21 @@ bool IsSwitchValue(std::string_view word) {
   return !word.empty() && word.find_first_not_of("01,") == std::string_view::npos && word.front() != ',';
 }
 
-// What is said at arguments[at], and in how many words.
+// What an option says, and in how many words.
 struct Said {
   enum What { kNothing, kMode, kUnmap, kMap } what = kNothing;
   size_t words = 1;
   bool unmapped = false;
 };
 
-Said At(const std::vector<std::string>& arguments, size_t at) {
-  const std::string name = OptionName(arguments[at]);
-  const std::string_view next = at + 1 < arguments.size() ? std::string_view(arguments[at + 1]) : std::string_view();
-  if (Among(kOptions, name)) return next.empty() ? Said() : Said{Said::kMode, 2, IsUnmapped(next)};
-  const bool maps = Among(kMappingSwitches, name);
-  if (!maps && !Among(kUnmappingSwitches, name)) return {};
+Said SaidBy(const GivenOption& given, const std::vector<std::string>& words) {
+  if (given.option == OptionId::kLoadMode)
+    return given.value.value_or("").empty() ? Said() : Said{Said::kMode, 2, IsUnmapped(*given.value)};
+  const bool maps = given.option == OptionId::kMmap;
+  if (!maps && !IsUnmappingSwitch(given.option)) return {};
+  // llama-bench's switches.
+  const std::string_view next =
+      given.at + 1 < words.size() ? std::string_view(words[given.at + 1]) : std::string_view();
   const Said::What what = maps ? Said::kMap : Said::kUnmap;
   if (IsSwitchValue(next)) return {what, 2, next.find(maps ? '0' : '1') != std::string_view::npos};
   return {what, 1, !maps};
@@ -79,14 +80,15 @@ std::string_view Trimmed(std::string_view text) {
 
 }  // namespace
 
-std::string UnmappedBy(const std::vector<std::string>& arguments, const Getenv& getenv) {
+std::string UnmappedBy(const EngineArguments& arguments, const Getenv& getenv) {
   bool maps = false;  // a later word says so
-  for (size_t i = arguments.size(); i-- > 0;) {
-    const Said said = At(arguments, i);
+  const std::vector<std::string>& words = arguments.words();
+  for (auto given = arguments.options().rbegin(); given != arguments.options().rend(); ++given) {
+    const Said said = SaidBy(*given, words);
     if (said.what == Said::kNothing) continue;
     if (said.what == Said::kMap && said.words == 1) maps = true;
-    if (said.unmapped && !(maps && OptionName(arguments[i]) == "--no-mmap"))
-      return said.words == 1 ? arguments[i] : arguments[i] + " " + arguments[i + 1];
+    if (said.unmapped && !(maps && given->option == OptionId::kNoMmap))
+      return said.words == 1 ? words[given->at] : words[given->at] + " " + words[given->at + 1];
     if (said.what == Said::kMode) return "";
   }
   if (maps) return "";
@@ -97,19 +99,19 @@ std::string UnmappedBy(const std::vector<std::string>& arguments, const Getenv& 
   return "";
 }
 
-std::vector<std::string> Mapped(std::vector<std::string> arguments) {
-  for (size_t i = 0; i < arguments.size();) {
-    const Said said = At(arguments, i);
-    if (said.unmapped && said.what == Said::kMode) {
-      arguments[i + 1] = kMappedMode;
-    } else if (said.unmapped) {
-      arguments.erase(arguments.begin() + static_cast<ptrdiff_t>(i),
-                      arguments.begin() + static_cast<ptrdiff_t>(i + said.words));
-      continue;
+EngineArguments Mapped(const EngineArguments& arguments) {
+  std::vector<std::string> words = arguments.words();
+  for (auto given = arguments.options().rbegin(); given != arguments.options().rend(); ++given) {
+    const Said said = SaidBy(*given, arguments.words());
+    if (!said.unmapped) continue;
+    const auto at = words.begin() + static_cast<ptrdiff_t>(given->at);
+    if (said.what == Said::kMode) {
+      *(at + 1) = kMappedMode;
+    } else {
+      words.erase(at, at + static_cast<ptrdiff_t>(said.words));
     }
-    i += said.words;
   }
-  return arguments;
+  return words;
 }
 
 std::string UnmappedInPreset(std::string_view text) {
@@ -121,10 +123,11 @@ std::string UnmappedInPreset(std::string_view text) {
     if (equals == std::string_view::npos || line.starts_with('#') || line.starts_with(';')) continue;
     const std::string key(Trimmed(line.substr(0, equals)));
     const std::string_view value = Trimmed(line.substr(equals + 1));
-    const std::string name = OptionName("--" + key);
-    const bool mode = (name == "--load-mode" || key == "lm") && IsUnmapped(value);
-    const bool on = (Among(kUnmappingSwitches, name) || key == "dio") && Among(kOn, value);
-    const bool off = name == "--mmap" && Among(kOff, value);
+    auto option = FindOption("--" + key);
+    if (!option) option = FindOption("-" + key);
+    const bool mode = option == OptionId::kLoadMode && IsUnmapped(value);
+    const bool on = IsUnmappingSwitch(option) && Among(kOn, value);
+    const bool off = option == OptionId::kMmap && Among(kOff, value);
     if (mode || on || off || AsksInEnvironment(key, value)) return OneLine(line);
   }
   return "";
@@ -136,7 +139,7 @@ std::string MappedLine(const std::string& unmapped_by) {
                      unmapped_by);
 }
 
-void SayMapped(const std::vector<std::string>& rest) {
+void SayMapped(const EngineArguments& rest) {
   const std::string line = MappedLine(UnmappedBy(rest, [](const char* name) { return std::getenv(name); }));
   if (!line.empty()) Say(line);
 }

@@ -4,18 +4,18 @@
 
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "base/config.h"
+#include "engine/arguments.h"
 
 namespace headrace::cli {
 
 // What asks for another way than a mapping, in the user's words ("--load-mode none", "LLAMA_ARG_LOAD_MODE=dio"); ""
 // when nothing does. Of the arguments the last counts, and they go before the environment. Pure.
-std::string UnmappedBy(const std::vector<std::string>& arguments, const Getenv& getenv);
+std::string UnmappedBy(const EngineArguments& arguments, const Getenv& getenv);
 
 // The arguments with a mapping instead. Pure.
-std::vector<std::string> Mapped(std::vector<std::string> arguments);
+EngineArguments Mapped(const EngineArguments& arguments);
 
 // The first line of a file of models' settings (--models-preset) that asks for another way; "" when none does. Pure.
 std::string UnmappedInPreset(std::string_view text);
@@ -25,7 +25,7 @@ std::string MappedLine(const std::string& unmapped_by);
 
 // Of a model that streams: that line on standard error, if anything of the user's arguments or the environment is
 // changed.
-void SayMapped(const std::vector<std::string>& rest);
+void SayMapped(const EngineArguments& rest);
 
 // Whether this variable is about it.
 bool IsLoadVariable(std::string_view name);

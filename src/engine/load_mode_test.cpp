@@ -26,17 +26,17 @@ TEST(LoadMode, WaysThatCopyTheWeightsAreNamed) {
 TEST(LoadMode, OlderSpellings) {
   for (const char* word : {"--no-mmap", "--no_mmap", "--mlock", "-dio", "--direct-io"}) {
     EXPECT_EQ(UnmappedBy({"-m", "x", word, "-c", "1"}, Nothing), word);
-    EXPECT_EQ(Mapped({"-m", "x", word, "-c", "1"}), (Words{"-m", "x", "-c", "1"})) << word;
+    EXPECT_EQ(Mapped({"-m", "x", word, "-c", "1"}).words(), (Words{"-m", "x", "-c", "1"})) << word;
   }
   EXPECT_EQ(UnmappedBy({"--no-mmap", "--mmap"}, Nothing), "") << "the last one counts";
   EXPECT_EQ(UnmappedBy({"--mlock", "--mmap"}, Nothing), "--mlock") << "locked all the same";
   EXPECT_EQ(UnmappedBy({"-mmp", "0"}, Nothing), "-mmp 0");
   EXPECT_EQ(UnmappedBy({"--mmap", "0,1"}, Nothing), "--mmap 0,1");
   EXPECT_EQ(UnmappedBy({"--mmap", "1", "-dio", "0"}, Nothing), "");
-  EXPECT_EQ(Mapped({"-mmp", "0", "-dio", "1", "-p", "1"}), (Words{"-p", "1"}));
-  EXPECT_EQ(Mapped({"--mmap", "1", "-dio", "0"}), (Words{"--mmap", "1", "-dio", "0"}));
+  EXPECT_EQ(Mapped({"-mmp", "0", "-dio", "1", "-p", "1"}).words(), (Words{"-p", "1"}));
+  EXPECT_EQ(Mapped({"--mmap", "1", "-dio", "0"}).words(), (Words{"--mmap", "1", "-dio", "0"}));
   EXPECT_EQ(UnmappedBy({"-lm", "mmap,none"}, Nothing), "-lm mmap,none");
-  EXPECT_EQ(Mapped({"-lm", "mmap,none"}), (Words{"-lm", "mmap"}));
+  EXPECT_EQ(Mapped({"-lm", "mmap,none"}).words(), (Words{"-lm", "mmap"}));
 }
 
 TEST(LoadMode, VariablesOfAllReleases) {
@@ -67,9 +67,10 @@ TEST(LoadMode, SettingsOfSeveralModels) {
 }
 
 TEST(LoadMode, MappedInstead) {
-  EXPECT_EQ(Mapped({"-lm", "none", "--temp", "0", "--load-mode", "mlock", "--no-mmap"}),
+  EXPECT_EQ(Mapped({"-lm", "none", "--temp", "0", "--load-mode", "mlock", "--no-mmap"}).words(),
             (Words{"-lm", "mmap", "--temp", "0", "--load-mode", "mmap"}));
-  EXPECT_EQ(Mapped({"--load-mode", "mmap+mlock", "-p", "none"}), (Words{"--load-mode", "mmap+mlock", "-p", "none"}));
+  EXPECT_EQ(Mapped({"--load-mode", "mmap+mlock", "-p", "none"}).words(),
+            (Words{"--load-mode", "mmap+mlock", "-p", "none"}));
   EXPECT_EQ(UnmappedBy(Mapped({"--load-mode", "dio"}), Direct), "");
   EXPECT_EQ(MappedLine(""), "");
   EXPECT_TRUE(MappedLine("--load-mode none").starts_with("--load-mode none is ignored"));

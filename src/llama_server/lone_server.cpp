@@ -2,9 +2,7 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdlib>
-#include <iterator>
 #include <utility>
 
 #include <fmt/format.h>
@@ -15,11 +13,6 @@ namespace headrace::serve {
 namespace {
 
 constexpr Millis kPoll{50};
-
-constexpr const char* kOptions[] = {
-    "-m",           "--model",        "--host",         "--port",          "--api-key",    "--api-key-file",
-    "-a",           "--alias",        "--models-dir",   "--models-preset", "--models-max", "--reuse-port",
-    "--api-prefix", "--ssl-key-file", "--ssl-cert-file"};
 
 }  // namespace
 
@@ -81,10 +74,6 @@ std::string LoneServer::WhyNotStreaming() const {
   if (statistics && !statistics->last_error.empty()) return statistics->last_error;
   if (statistics && statistics->on_devices()) return "";  // the engine put all layers there
   return "llama-server computed without it; its llama.cpp may be of another kind: see `headrace doctor`";
-}
-
-bool IsServersOwn(const std::string& option) {
-  return std::find(std::begin(kOptions), std::end(kOptions), option) != std::end(kOptions);
 }
 
 }  // namespace headrace::serve

@@ -56,7 +56,4 @@ class LoneServer {
   bool stopped_ = false;
 };
 
-// Arguments that would take a llama-server out of our hands.
-bool IsServersOwn(const std::string& option);
-
 }  // namespace headrace::serve

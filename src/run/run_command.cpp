@@ -62,7 +62,7 @@ struct RunOptions {
 };
 
 // What the engine's program is told, whichever it will be.
-cli::RunArguments EngineWishes(const RunOptions& options, bool has_prompt, const std::vector<std::string>& rest,
+cli::RunArguments EngineWishes(const RunOptions& options, bool has_prompt, const cli::EngineArguments& rest,
                                const cli::ModelSetup& model) {
   cli::RunArguments run;
   run.model = options.model;
@@ -86,7 +86,7 @@ AnswerResult AnswerByServer(const cli::RunArguments& run, const RunPlan& plan, c
   AnswerTask task;
   task.server.label = std::filesystem::path(run.model).filename().string();
   task.server.program = plan.program;
-  task.server.arguments = plan.arguments;
+  task.server.arguments = plan.arguments.words();
   task.server.library = engine.library;
   task.server.config = model.LibraryConfig();
   task.server.own_group = false;  // Ctrl-Z stops it too
@@ -104,7 +104,7 @@ Result<cli::SessionResult> RunProgram(const cli::RunArguments& run, const RunPla
   cli::Session session;
   session.launch.program = plan.program;
   session.launch.death_signal = SIGKILL;
-  session.launch.arguments = plan.arguments;
+  session.launch.arguments = plan.arguments.words();
   session.config = model.LibraryConfig();
   session.library = session.config.wants_library() ? engine.library : "";
   AnswerFilter filter;
@@ -139,19 +139,17 @@ int Report(AnswerResult result, const RunPlan& plan, const cli::ModelSetup& mode
 }
 
 // Options that the command's own, or the Modelfile, say.
-std::vector<std::string> Said(const RunOptions& options, const cli::RunArguments& run) {
-  std::vector<std::string> said = run.rest;
-  const auto given = [&](const std::string& value, std::initializer_list<const char*> names) {
-    if (!value.empty()) said.insert(said.end(), names.begin(), names.end());
+cli::EngineArguments Said(const RunOptions& options, const cli::RunArguments& run) {
+  cli::EngineArguments said = run.rest;
+  const auto given = [&](const std::string& value, cli::OptionId option) {
+    if (!value.empty()) said.Append(option, value);
   };
-  given(options.context, {"--ctx-size"});
-  given(options.tokens, {"--predict"});
-  given(options.threads, {"--threads"});
-  given(options.temperature, {"--temp"});
-  given(options.speculation.draft + (options.speculation.mode == "off" ? "off" : ""),
-        {"--spec-draft-model", "--spec-type", "--spec-draft-n-max"});
-  for (const cli::EngineOption& option : run.defaults)
-    said.insert(said.end(), option.names.begin(), option.names.end());
+  given(options.context, cli::OptionId::kContext);
+  given(options.tokens, cli::OptionId::kTokens);
+  given(options.threads, cli::OptionId::kThreads);
+  given(options.temperature, cli::OptionId::kTemperature);
+  said.Append(SaidOfSpeculation(options.speculation));
+  said.Append(cli::EngineArguments(run.defaults));
   return said;
 }
 
@@ -184,7 +182,7 @@ int Run(RunOptions options, bool has_prompt, const cli::CommandLine& line) {
   if (!known.ok()) return Fail(known.status().message(), cli::kExitNotExecutable);
 
   const auto variables = cli::ChooseVariables(line.variables, *known, Said(options, run), cli::ServerModeOptions());
-  run.rest.insert(run.rest.begin(), variables.arguments.begin(), variables.arguments.end());
+  run.rest = Joined(variables.arguments, run.rest);
   std::vector<std::string> notes = DescribeModelfile(*file, model->catalogue);
   notes.insert(notes.end(), variables.lines.begin(), variables.lines.end());
   if (run.one_answer() && !run.use_chat_template) {

@@ -1,6 +1,5 @@
 #include "run/run_plan.h"
 
-#include <algorithm>
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -39,14 +38,14 @@ Result<Server> FindServer(const cli::RunArguments& run, uint64_t context, const 
   if (!known.ok()) return known.status();
   if (const std::string why = WhyNotServer(run.rest, run.defaults, *known); !why.empty())
     return Status(Code::kUnsupported, why);
-  const bool escapes = std::find(run.rest.begin(), run.rest.end(), "--no-escape") == run.rest.end();
+  const bool escapes = !run.rest.Has(cli::OptionId::kNoEscape);
   auto prompt = PromptText(run.prompt, run.prompt_file, escapes);
   if (!prompt.ok()) return prompt.status();
   return Server{std::move(*program), std::move(*known), std::move(*prompt)};
 }
 
-Result<std::vector<std::string>> ServerCommand(const cli::RunArguments& run, const cli::Speculation& speculation,
-                                               uint64_t batch, const cli::OptionNames& known) {
+Result<cli::EngineArguments> ServerCommand(const cli::RunArguments& run, const cli::Speculation& speculation,
+                                           uint64_t batch, const cli::OptionNames& known) {
   cli::ServerArguments server = OneAnswerArguments(run, known);
   server.speculation = speculation.options;
   server.batch_tokens = batch;
@@ -54,7 +53,7 @@ Result<std::vector<std::string>> ServerCommand(const cli::RunArguments& run, con
 }
 
 // Where the model's own head promises more than what was chosen without it, all are those with the head.
-void PreferHead(const cli::SpeculationOptions& options, const std::vector<std::string>& arguments,
+void PreferHead(const cli::SpeculationOptions& options, const cli::EngineArguments& arguments,
                 const cli::SpeculationInput& without, const cli::EngineSetup& engine,
                 std::optional<Result<cli::EngineSimulation>>& simulation, cli::ModelSetup& model, RunPlan& plan,
                 cli::Learned& learned) {
@@ -84,9 +83,8 @@ Result<RunPlan> PlanRun(cli::RunArguments run, const cli::SpeculationOptions& sp
     draft_type = draft->type;
   }
   std::optional<Result<cli::EngineSimulation>> simulation;
-  const auto with_draft = [&](std::vector<std::string> words) {
-    for (std::string& word : cli::DraftArguments(speculation, run.rest)) words.push_back(std::move(word));
-    return words;
+  const auto with_draft = [&](const cli::EngineArguments& words) {
+    return Joined(words, cli::DraftArguments(speculation, run.rest));
   };
   auto on_devices = ChooseDevices(&engine.engine, known, with_draft(*arguments), model, simulation);
   if (!on_devices.ok()) return on_devices.status();
@@ -107,7 +105,7 @@ Result<RunPlan> PlanRun(cli::RunArguments run, const cli::SpeculationOptions& sp
   }
   std::optional<Server> server;
   if (run.one_answer()) {
-    auto found = FindServer(run, cli::OptionNumber(*arguments, {"-c", "--ctx-size"}), engine);
+    auto found = FindServer(run, arguments->Number(cli::OptionId::kContext), engine);
     if (found.ok()) {
       server = std::move(*found);
       plan.by_server = true;
@@ -137,8 +135,8 @@ Result<RunPlan> PlanRun(cli::RunArguments run, const cli::SpeculationOptions& sp
     const auto cost = PassCostOf(model, plan.machine, learned);
     if (!cost.ok()) return cost.status();
     const uint64_t bytes = server ? plan.prompt.size() + run.system_prompt.size() + kTemplateTokens : 0;
-    width = ChoosePromptWidth(model, *cost, cli::WordsOf(run.defaults, run.rest), PromptPasses::kAlone, bytes,
-                              simulation->ok() ? &**simulation : nullptr);
+    width = ChoosePromptWidth(model, *cost, Joined(cli::EngineArguments(run.defaults), run.rest), PromptPasses::kAlone,
+                              bytes, simulation->ok() ? &**simulation : nullptr);
     // A prompt that is read in one pass is no matter of widths.
     if (width && (bytes == 0 || *width < bytes)) model.prompt_width = *width;
   }
@@ -146,7 +144,7 @@ Result<RunPlan> PlanRun(cli::RunArguments run, const cli::SpeculationOptions& sp
     arguments = ServerCommand(run, *plan.speculation, width.value_or(0), server->known);
   } else {
     run.defaults.insert(run.defaults.end(), plan.speculation->options.begin(), plan.speculation->options.end());
-    if (width) run.defaults.push_back({{"-ub", "--ubatch-size"}, std::to_string(*width)});
+    if (width) run.defaults.push_back(WithValue(cli::OptionId::kUbatch, std::to_string(*width)));
     arguments = BuildRunArguments(run, known);
   }
   if (!arguments.ok()) return arguments.status();
@@ -154,7 +152,7 @@ Result<RunPlan> PlanRun(cli::RunArguments run, const cli::SpeculationOptions& sp
     const auto memory = server ? cli::ServerMemoryArguments(*arguments) : *arguments;
     HEADRACE_RETURN_IF_ERROR(SettleMemory(&engine.engine, memory, model, simulation));
   }
-  plan.context = cli::OptionNumber(*arguments, {"-c", "--ctx-size"});
+  plan.context = arguments->Number(cli::OptionId::kContext);
   if (plan.context == 0) plan.context = model.catalogue.context_length;
   plan.arguments = std::move(*arguments);
   return plan;

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "engine/engine_arguments.h"
+#include "engine/engine_command_line.h"
 #include "learned/learned.h"
 #include "learned/machine_profile.h"
 #include "setup/model_setup.h"
@@ -17,7 +17,7 @@ namespace headrace::run {
 
 struct RunPlan {
   std::string program;                          // of the engine
-  std::vector<std::string> arguments;           // its own
+  cli::EngineArguments arguments;               // its own
   bool by_server = false;                       // it is llama-server, for one answer
   std::string prompt;                           // of that answer, as the server wants it
   uint64_t context = 0;                         // tokens

@@ -103,14 +103,14 @@ Status CompleteAccess(Settings& settings) {
   return {};
 }
 
-Status CompletePrompts(ServeOptions& options, const std::vector<std::string>& rest) {
+Status CompletePrompts(ServeOptions& options, const cli::EngineArguments& rest) {
   Settings& settings = options.settings;
   if (settings.prompt_folder.empty()) {
     return options.prompt_bytes.empty()
                ? Status()
                : Status(Code::kInvalidArgument, "--prompt-cache-max needs --prompt-cache-dir DIR");
   }
-  if (std::find(rest.begin(), rest.end(), "--slot-save-path") != rest.end()) {
+  if (rest.Has(cli::OptionId::kSlotFolder)) {
     return Status(Code::kInvalidArgument,
                   "--prompt-cache-dir sets llama-server's --slot-save-path; leave one of both out");
   }
@@ -186,7 +186,7 @@ Status CompleteAliases(const ServeOptions& options, Settings& settings) {
 }
 
 // Everything that can be wrong before anything is started.
-Status Complete(ServeOptions& options, const std::vector<std::string>& rest) {
+Status Complete(ServeOptions& options, const cli::EngineArguments& rest) {
   Settings& settings = options.settings;
   HEADRACE_RETURN_IF_ERROR(FindModels(options, settings));
   HEADRACE_RETURN_IF_ERROR(CompleteAliases(options, settings));
@@ -208,9 +208,7 @@ Status Complete(ServeOptions& options, const std::vector<std::string>& rest) {
     settings.body_bytes = *bytes;
   }
   HEADRACE_RETURN_IF_ERROR(CompletePrompts(options, rest));
-  for (const std::string& word : rest) {
-    const std::string name = word.substr(0, word.find('='));
-    if (!IsServersOwn(name)) continue;
+  if (const std::string name = rest.FirstOf(cli::ServersOwnOptions()); !name.empty()) {
     return Status(Code::kInvalidArgument,
                   fmt::format("{} after -- is headrace's to set; see headrace serve --help", name));
   }
@@ -226,7 +224,7 @@ Status Complete(ServeOptions& options, const std::vector<std::string>& rest) {
 
 int Serve(ServeOptions& options, const cli::CommandLine& line) {
   options.settings.times_in_lines = options.log_times || IsErrorKeptWithoutTime();
-  const std::vector<std::string>& rest = line.rest;
+  const cli::EngineArguments& rest = line.rest;
   if (const Status status = Complete(options, rest); !status.ok()) return cli::Fail(status);
   Settings& settings = options.settings;
   // The library even with --flash-mode off: a model's own configuration may ask for it.
@@ -238,10 +236,10 @@ int Serve(ServeOptions& options, const cli::CommandLine& line) {
   auto known = cli::QueryOptions(settings.engine.program);
   if (!known.ok()) return cli::Fail(known.status().message(), cli::kExitNotExecutable);
   settings.known = std::move(*known);
-  std::vector<std::string> said = settings.rest;
-  if (!settings.prompt_folder.empty()) said.emplace_back("--slot-save-path");
+  cli::EngineArguments said = settings.rest;
+  if (!settings.prompt_folder.empty()) said.Append(cli::OptionId::kSlotFolder, settings.prompt_folder);
   const auto chosen = cli::ChooseVariables(line.variables, settings.known, said, {});
-  settings.rest.insert(settings.rest.begin(), chosen.arguments.begin(), chosen.arguments.end());
+  settings.rest = Joined(chosen.arguments, settings.rest);
   for (const std::string& text : chosen.lines) LogWarning(text);
   if (const auto vram = cli::ResolveConfig(settings.flash, [](const char* name) { return std::getenv(name); }, {});
       vram.ok() && vram->vram.named()) {

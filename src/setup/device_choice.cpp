@@ -15,13 +15,6 @@
 namespace headrace::cli {
 namespace {
 
-constexpr std::initializer_list<const char*> kDraft = {"-md", "--model-draft", "--spec-draft-model"};
-constexpr std::initializer_list<const char*> kDraftLayers = {"-ngld", "--gpu-layers-draft", "--n-gpu-layers-draft",
-                                                             "--spec-draft-ngl"};
-constexpr std::initializer_list<const char*> kBatch = {"-b", "--batch-size"};
-constexpr std::initializer_list<const char*> kPiece = {"-ub", "--ubatch-size"};
-constexpr std::initializer_list<const char*> kExpertCache = {"--moe-cache-mib"};
-
 // Tokens of a prompt's pass where devices compute it and weights stream: the disk is read once for all of them. 135 and
 // 254 tokens/s were measured with 2048 and 4096 (a mixture of 20 GiB, nothing of it in memory). The widest is taken
 // where what it needs is little of the devices' memory.
@@ -35,7 +28,8 @@ constexpr int kMostTries = 8;
 
 uint64_t Sum(const std::vector<uint64_t>& bytes) { return std::accumulate(bytes.begin(), bytes.end(), uint64_t{0}); }
 
-bool Knows(const OptionNames& known, std::initializer_list<const char*> names) {
+bool Knows(const OptionNames& known, OptionId option) {
+  const auto& names = SpellingsOf(option);
   return std::any_of(names.begin(), names.end(), [&](const char* name) { return known.Has(name); });
 }
 
@@ -72,16 +66,17 @@ std::string DescribePlacement(const Placement& placement, uint64_t layers) {
 }
 
 std::vector<EngineOption> PlacementOptions(const Placement& placement) {
-  std::vector<EngineOption> options = {{kLayersOption, std::to_string(placement.device_layers)}};
-  if (placement.host_experts > 0) options.push_back({kHostExpertsOption, std::to_string(placement.host_experts)});
-  if (placement.host_ffn > 0) options.push_back({kHostFfnOption, std::to_string(placement.host_ffn)});
+  std::vector<EngineOption> options = {WithValue(OptionId::kLayers, std::to_string(placement.device_layers))};
+  if (placement.host_experts > 0)
+    options.push_back(WithValue(OptionId::kHostExperts, std::to_string(placement.host_experts)));
+  if (placement.host_ffn > 0) options.push_back(WithValue(OptionId::kHostFfn, std::to_string(placement.host_ffn)));
   return options;
 }
 
 // Weights of a projector, which the engine puts on a device, too.
-uint64_t ProjectorBytes(const std::vector<std::string>& arguments) {
-  const auto path = OptionValue(arguments, {"-mm", "--mmproj"});
-  if (!path || std::find(arguments.begin(), arguments.end(), "--no-mmproj-offload") != arguments.end()) return 0;
+uint64_t ProjectorBytes(const EngineArguments& arguments) {
+  const auto path = arguments.Value(OptionId::kProjector);
+  if (!path || arguments.Has(OptionId::kNoProjectorOffload)) return 0;
   std::error_code error;
   const auto bytes = std::filesystem::file_size(*path, error);
   return error ? 0 : bytes;
@@ -114,8 +109,8 @@ class Chooser {
         layers_(model.catalogue.layers),
         simulation_(simulation),
         sizes_(PlacementModelOf(model.catalogue)) {
-    sizes_.moves_experts = Knows(known, kHostExpertsOption);
-    sizes_.moves_ffn = Knows(known, kHostFfnOption);
+    sizes_.moves_experts = Knows(known, OptionId::kHostExperts);
+    sizes_.moves_ffn = Knows(known, OptionId::kHostFfn);
   }
 
   // What is there beside weights and context, with passes of so many tokens; 0: as many as the arguments say.
@@ -189,12 +184,13 @@ class Chooser {
 
  private:
   Result<EngineMemory> Simulate(const Placement& placement, uint64_t batch_tokens) {
-    auto words = WordsOf(PlacementOptions(placement));
+    EngineArguments more(PlacementOptions(placement));
     if (batch_tokens > 0) {
       const std::string tokens = std::to_string(batch_tokens);
-      words.insert(words.end(), {"-b", tokens, "-ub", tokens});
+      more.Append(OptionId::kBatch, tokens);
+      more.Append(OptionId::kUbatch, tokens);
     }
-    return simulation_->Run(words);
+    return simulation_->Run(more);
   }
 
   // Of all devices, beyond their rooms.
@@ -219,9 +215,9 @@ class Chooser {
 };
 
 // Nothing on devices, in the engine's words.
-std::vector<EngineOption> NoDevices(const OptionNames& known, const std::vector<std::string>& arguments) {
-  if (PlacesWeights(arguments) || !Knows(known, kDevicesOption)) return {};
-  return {{kDevicesOption, "none"}};
+std::vector<EngineOption> NoDevices(const OptionNames& known, const EngineArguments& arguments) {
+  if (PlacesWeights(arguments) || !Knows(known, OptionId::kDevices)) return {};
+  return {WithValue(OptionId::kDevices, "none")};
 }
 
 struct Choice {
@@ -230,14 +226,14 @@ struct Choice {
 };
 
 // Where not everything fits, passes of prompts are wide as far as context, memory and devices bear it.
-Result<Choice> ChooseAll(const std::vector<std::string>& arguments, const ModelSetup& model, Chooser& chooser) {
+Result<Choice> ChooseAll(const EngineArguments& arguments, const ModelSetup& model, Chooser& chooser) {
   auto buffers = chooser.Buffers(0);
   if (!buffers.ok()) return buffers.status();
   const auto usual = chooser.Choose(*buffers);
   if (!usual) return chooser.TooLittle(*buffers);
   Choice choice{*usual, 0};
-  const uint64_t context = OptionNumber(arguments, {"-c", "--ctx-size"});
-  if (!chooser.IsAll(*usual) && !OptionValue(arguments, kBatch) && !OptionValue(arguments, kPiece)) {
+  const uint64_t context = arguments.Number(OptionId::kContext);
+  if (!chooser.IsAll(*usual) && !arguments.Value(OptionId::kBatch) && !arguments.Value(OptionId::kUbatch)) {
     for (const auto& [tokens, part] : {std::pair{kWidest, kWidestPart}, std::pair{kWide, kWidePart}}) {
       if (context > 0 && context < tokens) continue;
       const uint64_t limit = model.limits.process_bytes > 0 ? model.limits.process_bytes : model.limits.weights_bytes;
@@ -268,7 +264,7 @@ Status Explain(const Status& status, const ModelSetup& model) {
 
 // Fills in model.devices and model.device_choice.
 Result<std::vector<EngineOption>> Choose(const std::vector<Device>& devices, const OptionNames& known,
-                                         const std::vector<std::string>& arguments, ModelSetup& model,
+                                         const EngineArguments& arguments, ModelSetup& model,
                                          Result<EngineSimulation>& simulation) {
   model.devices.clear();
   std::copy_if(devices.begin(), devices.end(), std::back_inserter(model.devices),
@@ -280,7 +276,7 @@ Result<std::vector<EngineOption>> Choose(const std::vector<Device>& devices, con
   if (!rooms.ok()) return rooms.status();
   if (devices.empty()) return std::vector<EngineOption>();
   choice.room_bytes = std::move(*rooms);
-  TakeFromRooms(OptionNumber(arguments, kExpertCache) * kMiB + ProjectorBytes(arguments), choice.room_bytes);
+  TakeFromRooms(arguments.Number(OptionId::kExpertCache) * kMiB + ProjectorBytes(arguments), choice.room_bytes);
   if (PlacesWeights(arguments)) {
     if (model.vram.named())
       choice.reason = fmt::format("{} is ignored: other options already say what goes on devices", model.vram.origin);
@@ -288,7 +284,7 @@ Result<std::vector<EngineOption>> Choose(const std::vector<Device>& devices, con
       choice.reason =
           "with --fit on the engine decides what goes on devices: headrace cannot predict it, and plans memory for all "
           "weights";
-    if (OptionValue(arguments, kDevicesOption) == "none") model.devices.clear();
+    if (arguments.Value(OptionId::kDevices) == "none") model.devices.clear();
     return std::vector<EngineOption>();
   }
   const auto none = [&](std::string reason) {
@@ -325,7 +321,7 @@ Result<std::vector<EngineOption>> Choose(const std::vector<Device>& devices, con
       return chosen.status().code() == Code::kOutOfBudget ? Explain(chosen.status(), model) : chosen.status();
     return none(fmt::format("{} is ignored: {}", NamesOf(model.devices), chosen.status().message()));
   }
-  const auto share = Knows(known, kExpertCache) && !OptionValue(arguments, kExpertCache)
+  const auto share = Knows(known, OptionId::kExpertCache) && !arguments.Value(OptionId::kExpertCache)
                          ? chooser.WithExpertCache(chosen->placement, model.catalogue)
                          : std::nullopt;
   choice.placement = share ? share->placement : chosen->placement;
@@ -333,46 +329,35 @@ Result<std::vector<EngineOption>> Choose(const std::vector<Device>& devices, con
   choice.batch_tokens = chosen->batch_tokens;
   std::vector<EngineOption> options = PlacementOptions(*choice.placement);
   if (choice.expert_cache_bytes > 0)
-    options.push_back({kExpertCache, std::to_string(choice.expert_cache_bytes / kMiB)});
+    options.push_back(WithValue(OptionId::kExpertCache, std::to_string(choice.expert_cache_bytes / kMiB)));
   if (choice.batch_tokens > 0) {
-    options.push_back({kBatch, std::to_string(choice.batch_tokens)});
-    options.push_back({kPiece, std::to_string(choice.batch_tokens)});
+    options.push_back(WithValue(OptionId::kBatch, std::to_string(choice.batch_tokens)));
+    options.push_back(WithValue(OptionId::kUbatch, std::to_string(choice.batch_tokens)));
   }
   // A draft's weights stay in memory, as they count.
-  if (OptionValue(arguments, kDraft) && Knows(known, kDraftLayers)) options.push_back({kDraftLayers, "0"});
-  if (devices.size() > model.devices.size() && !OptionValue(arguments, kDevicesOption)) {
+  if (arguments.Value(OptionId::kDraftModel) && Knows(known, OptionId::kDraftLayers))
+    options.push_back(WithValue(OptionId::kDraftLayers, "0"));
+  if (devices.size() > model.devices.size() && !arguments.Value(OptionId::kDevices)) {
     std::vector<std::string> names;
     for (const Device& device : model.devices) names.push_back(device.name);
-    options.push_back({kDevicesOption, fmt::format("{}", fmt::join(names, ","))});
+    options.push_back(WithValue(OptionId::kDevices, fmt::format("{}", fmt::join(names, ","))));
   }
   return options;
 }
 
 }  // namespace
 
-std::vector<std::string> WordsOf(const std::vector<EngineOption>& options, const std::vector<std::string>& rest) {
-  std::vector<std::string> words;
-  for (const EngineOption& option : options) {
-    words.emplace_back(option.names.front());
-    words.push_back(option.value);
-  }
-  words.insert(words.end(), rest.begin(), rest.end());
-  return words;
-}
-
 Result<std::vector<EngineOption>> ChooseDevices(const std::vector<Device>& devices, const OptionNames& known,
-                                                const std::vector<std::string>& arguments, ModelSetup& model,
+                                                const EngineArguments& arguments, ModelSetup& model,
                                                 Result<EngineSimulation>& simulation) {
   auto options = Choose(devices, known, arguments, model, simulation);
   if (!options.ok()) return options;
-  std::vector<std::string> all = arguments;
-  for (std::string& word : WordsOf(*options)) all.push_back(std::move(word));
-  SelectWeightsBy(all, model);
+  SelectWeightsBy(Joined(arguments, EngineArguments(*options)), model);
   return options;
 }
 
 Result<std::vector<EngineOption>> ChooseDevices(const Engine* engine, const OptionNames& known,
-                                                const std::vector<std::string>& arguments, ModelSetup& model,
+                                                const EngineArguments& arguments, ModelSetup& model,
                                                 std::optional<Result<EngineSimulation>>& simulation) {
   std::vector<Device> devices;
   if (engine != nullptr && MayHaveDevices(*engine, arguments)) {

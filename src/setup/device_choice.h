@@ -20,19 +20,16 @@ namespace headrace::cli {
 // --vram off, and where no device may be used, they say so. Errors: kInvalidArgument for --vram SIZE without a device,
 // or more than is free; kOutOfBudget with the arithmetic where it is less than the least that works.
 Result<std::vector<EngineOption>> ChooseDevices(const Engine* engine, const OptionNames& known,
-                                                const std::vector<std::string>& arguments, ModelSetup& model,
+                                                const EngineArguments& arguments, ModelSetup& model,
                                                 std::optional<Result<EngineSimulation>>& simulation);
 // The same with devices that were asked for before, and a simulation that was prepared for these arguments. Writes no
 // line.
 Result<std::vector<EngineOption>> ChooseDevices(const std::vector<Device>& devices, const OptionNames& known,
-                                                const std::vector<std::string>& arguments, ModelSetup& model,
+                                                const EngineArguments& arguments, ModelSetup& model,
                                                 Result<EngineSimulation>& simulation);
 
 // "Vulkan0 has 5.00 GiB of weights (all layers but the experts of the first 20), KV cache 1.00 GiB, buffers 200 MiB,
 // of 8.00 GiB (--vram)", or why devices have nothing; "" where there is nothing to say. After SettleMemory.
 std::string DescribeDevices(const ModelSetup& model);
-
-// The options in words, each by its first name, and behind them what a user says.
-std::vector<std::string> WordsOf(const std::vector<EngineOption>& options, const std::vector<std::string>& rest = {});
 
 }  // namespace headrace::cli

@@ -7,40 +7,29 @@
 #include <regex>
 #include <utility>
 
-#include "engine/engine_memory.h"
-
 namespace headrace::cli {
 namespace {
 
 constexpr const char* kTokenEmbedding = "token_embd.weight";
 constexpr const char* kOutput = "output.weight";
 
-constexpr std::initializer_list<const char*> kOverride = {"-ot", "--override-tensor"};
-constexpr std::initializer_list<const char*> kFit = {"-fit", "--fit"};
-constexpr std::initializer_list<const char*> kAllExperts = {"-cmoe", "--cpu-moe"};
 // What divides layers among devices says nothing about what is left to the processor.
-constexpr std::initializer_list<const char*> kPlacing[] = {kLayersOption, kHostExpertsOption, kHostFfnOption,
-                                                           kOverride};
+constexpr OptionId kPlacing[] = {OptionId::kLayers, OptionId::kHostExperts, OptionId::kHostFfn,
+                                 OptionId::kOverrideTensor};
 
 bool Contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
 bool ContainsAny(std::string_view text, std::initializer_list<const char*> parts) {
   return std::any_of(parts.begin(), parts.end(), [&](const char* part) { return Contains(text, part); });
 }
 
-bool Given(const std::vector<std::string>& arguments, std::initializer_list<const char*> names) {
-  return std::any_of(names.begin(), names.end(), [&](const char* name) {
-    return std::find(arguments.begin(), arguments.end(), name) != arguments.end();
-  });
-}
-
 // "pattern=buffer type", of which a list has several.
 using Override = std::pair<std::regex, bool>;  // true: onto a device
 
-std::vector<Override> OverridesIn(const std::vector<std::string>& arguments) {
+std::vector<Override> OverridesIn(const EngineArguments& arguments) {
   std::vector<Override> overrides;
-  for (size_t i = 0; i + 1 < arguments.size(); ++i) {
-    if (std::find(kOverride.begin(), kOverride.end(), arguments[i]) == kOverride.end()) continue;
-    std::string_view list = arguments[i + 1];
+  for (const GivenOption& given : arguments.options()) {
+    if (given.option != OptionId::kOverrideTensor || !given.value) continue;
+    std::string_view list = *given.value;
     while (!list.empty()) {
       const std::string_view field = list.substr(0, list.find(','));
       list.remove_prefix(std::min(field.size() + 1, list.size()));
@@ -58,8 +47,8 @@ std::vector<Override> OverridesIn(const std::vector<std::string>& arguments) {
   return overrides;
 }
 
-uint64_t LayersOf(const std::vector<std::string>& arguments) {
-  const auto text = OptionValue(arguments, kLayersOption);
+uint64_t LayersOf(const EngineArguments& arguments) {
+  const auto text = arguments.Value(OptionId::kLayers);
   if (!text) return UINT64_MAX / 2;
   uint64_t layers = 0;
   const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), layers);
@@ -87,31 +76,33 @@ bool HasTiedOutput(const Catalogue& catalogue) {
                       [](const TensorEntry& tensor) { return tensor.name == kOutput; });
 }
 
-bool PlacesWeights(const std::vector<std::string>& arguments) {
-  if (Given(arguments, kAllExperts) || OptionValue(arguments, kDevicesOption) == "none" || LetsEnginePlace(arguments))
+bool PlacesWeights(const EngineArguments& arguments) {
+  if (arguments.Has(OptionId::kAllHostExperts) || arguments.Value(OptionId::kDevices) == "none" ||
+      LetsEnginePlace(arguments))
     return true;
   return std::any_of(std::begin(kPlacing), std::end(kPlacing),
-                     [&](const auto& names) { return OptionValue(arguments, names).has_value(); });
+                     [&](OptionId option) { return arguments.Value(option).has_value(); });
 }
 
-bool LetsEnginePlace(const std::vector<std::string>& arguments) {
-  const auto fit = OptionValue(arguments, kFit);
+bool LetsEnginePlace(const EngineArguments& arguments) {
+  const auto fit = arguments.Value(OptionId::kFit);
   return fit && *fit != "off" && *fit != "0" && *fit != "false" && *fit != "disabled";
 }
 
-bool MayUse(const std::vector<std::string>& arguments, const std::string& device) {
-  const auto names = OptionValue(arguments, kDevicesOption);
+bool MayUse(const EngineArguments& arguments, const std::string& device) {
+  const auto names = arguments.Value(OptionId::kDevices);
   if (!names) return true;
   const std::string list = "," + *names + ",";
   return list.find("," + device + ",") != std::string::npos;
 }
 
-OnDeviceTest OnDeviceBy(const std::vector<std::string>& arguments, const Catalogue& catalogue) {
-  if (OptionValue(arguments, kDevicesOption) == "none") return [](const TensorEntry&) { return false; };
+OnDeviceTest OnDeviceBy(const EngineArguments& arguments, const Catalogue& catalogue) {
+  if (arguments.Value(OptionId::kDevices) == "none") return [](const TensorEntry&) { return false; };
   Placement placement;
   placement.device_layers = LayersOf(arguments);
-  placement.host_experts = Given(arguments, kAllExperts) ? UINT64_MAX : OptionNumber(arguments, kHostExpertsOption);
-  placement.host_ffn = OptionNumber(arguments, kHostFfnOption);
+  placement.host_experts =
+      arguments.Has(OptionId::kAllHostExperts) ? UINT64_MAX : arguments.Number(OptionId::kHostExperts);
+  placement.host_ffn = arguments.Number(OptionId::kHostFfn);
   auto overrides = std::make_shared<const std::vector<Override>>(OverridesIn(arguments));
   return [placement, overrides = std::move(overrides), layers = catalogue.layers](const TensorEntry& tensor) {
     for (const auto& [pattern, device] : *overrides) {

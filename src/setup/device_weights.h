@@ -3,20 +3,14 @@
 
 #include <cstdint>
 #include <functional>
-#include <initializer_list>
 #include <string>
 #include <vector>
 
+#include "engine/arguments.h"
 #include "gguf/catalogue.h"
 #include "plan/placement.h"
 
 namespace headrace::cli {
-
-// The engine's options that place weights, and which devices there are.
-inline constexpr std::initializer_list<const char*> kLayersOption = {"-ngl", "--gpu-layers", "--n-gpu-layers"};
-inline constexpr std::initializer_list<const char*> kHostExpertsOption = {"-ncmoe", "--n-cpu-moe"};
-inline constexpr std::initializer_list<const char*> kHostFfnOption = {"-ncffn", "--n-cpu-ffn"};
-inline constexpr std::initializer_list<const char*> kDevicesOption = {"-dev", "--device"};
 
 // What a tensor is to the options that place weights.
 WeightPart PartOf(const TensorEntry& tensor);
@@ -26,16 +20,16 @@ bool HasTiedOutput(const Catalogue& catalogue);
 
 // Options that say which weights go to devices, or that let the engine decide it: whoever gives one of them decides.
 // Which devices there are (-dev, but for none), and how they share layers, does not.
-bool PlacesWeights(const std::vector<std::string>& arguments);
+bool PlacesWeights(const EngineArguments& arguments);
 // --fit on: the engine decides when it loads.
-bool LetsEnginePlace(const std::vector<std::string>& arguments);
+bool LetsEnginePlace(const EngineArguments& arguments);
 // Of `devices` (names), those that -dev leaves.
-bool MayUse(const std::vector<std::string>& arguments, const std::string& device);
+bool MayUse(const EngineArguments& arguments, const std::string& device);
 
 // Whether a tensor is on a device for a program with these arguments where there are devices: as -ngl, -cmoe, -ncmoe,
 // -ncffn, -ot and -dev none say. Without any of them the engine puts all layers there.
 using OnDeviceTest = std::function<bool(const TensorEntry&)>;
-OnDeviceTest OnDeviceBy(const std::vector<std::string>& arguments, const Catalogue& catalogue);
+OnDeviceTest OnDeviceBy(const EngineArguments& arguments, const Catalogue& catalogue);
 
 // For ChoosePlacement; all but the context.
 PlacementModel PlacementModelOf(const Catalogue& catalogue);

@@ -12,13 +12,11 @@ SpeculationInput HeadTrial::Input(const SpeculationInput& without) const {
   return input;
 }
 
-std::optional<HeadTrial> TryHead(const Engine& engine, const std::vector<std::string>& arguments,
-                                 const ModelSetup& model, const LearnedPlace& place,
-                                 std::optional<Result<EngineSimulation>>& simulation) {
+std::optional<HeadTrial> TryHead(const Engine& engine, const EngineArguments& arguments, const ModelSetup& model,
+                                 const LearnedPlace& place, std::optional<Result<EngineSimulation>>& simulation) {
   HeadTrial trial{model, place, {}};
-  std::vector<std::string> words = arguments;
-  for (std::string& word : HeadArguments()) words.push_back(std::move(word));
-  if (!SettleMemory(&engine, words, trial.model, simulation).ok() || !HeadFits(trial.model)) {
+  if (!SettleMemory(&engine, Joined(arguments, HeadArguments()), trial.model, simulation).ok() ||
+      !HeadFits(trial.model)) {
     LeaveHead(arguments, simulation);
     return std::nullopt;
   }
@@ -30,7 +28,7 @@ std::optional<HeadTrial> TryHead(const Engine& engine, const std::vector<std::st
   return trial;
 }
 
-void LeaveHead(const std::vector<std::string>& arguments, std::optional<Result<EngineSimulation>>& simulation) {
+void LeaveHead(const EngineArguments& arguments, std::optional<Result<EngineSimulation>>& simulation) {
   if (simulation && simulation->ok()) (*simulation)->SetArguments(arguments);
 }
 

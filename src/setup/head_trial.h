@@ -24,10 +24,9 @@ struct HeadTrial {
 // `model` is settled for `arguments` with `simulation`, `place` is what was learned without the head. Nullopt where the
 // memory is too little for it: then the simulation is as before. The smallest memory that works, and that in which
 // nothing streams, stay those without it: no head is used there.
-std::optional<HeadTrial> TryHead(const Engine& engine, const std::vector<std::string>& arguments,
-                                 const ModelSetup& model, const LearnedPlace& place,
-                                 std::optional<Result<EngineSimulation>>& simulation);
+std::optional<HeadTrial> TryHead(const Engine& engine, const EngineArguments& arguments, const ModelSetup& model,
+                                 const LearnedPlace& place, std::optional<Result<EngineSimulation>>& simulation);
 // The head is not used after all.
-void LeaveHead(const std::vector<std::string>& arguments, std::optional<Result<EngineSimulation>>& simulation);
+void LeaveHead(const EngineArguments& arguments, std::optional<Result<EngineSimulation>>& simulation);
 
 }  // namespace headrace::cli

@@ -24,8 +24,8 @@ uint64_t LeastForWeights(const ModelWeights& weights) {
   return std::max(weights.floor_bytes(), std::min(weights.device_bytes, kLoadingBytes));
 }
 
-std::vector<std::string> QuantizedCache() { return {"-ctk", "q8_0", "-ctv", "q8_0"}; }
-std::vector<std::string> NarrowBatches() { return {"-ub", "64"}; }
+EngineArguments QuantizedCache() { return {"-ctk", "q8_0", "-ctv", "q8_0"}; }
+EngineArguments NarrowBatches() { return {"-ub", "64"}; }
 
 }  // namespace
 
@@ -155,7 +155,7 @@ std::optional<Shortage> FindShortage(const MemoryBudget& budget, const MemoryLim
   }
   remedies.process_bytes = budget.least_bytes;
   if (!budget.engine || !try_arguments) return shortage;
-  const auto works = [&](const std::vector<std::string>& more) {
+  const auto works = [&](const EngineArguments& more) {
     const auto engine = try_arguments(more);
     return engine && engine->rest_bytes() + kStreamingBytes + floor <= limits.process_bytes;
   };
@@ -177,9 +177,10 @@ std::string DescribeShortage(const Shortage& shortage) {
   if (remedies.process_bytes > 0) text += fmt::format("; give at least --ram {}", OptionSize(remedies.process_bytes));
   if (remedies.context_tokens > 0) text += fmt::format(", or a shorter context: -c {}", remedies.context_tokens);
   if (remedies.quantized_cache)
-    text += fmt::format(", or a quantized KV cache: -- {}", fmt::join(QuantizedCache(), " "));
+    text += fmt::format(", or a quantized KV cache: -- {}", fmt::join(QuantizedCache().words(), " "));
   if (remedies.no_draft) text += ", or leave the draft model out";
-  if (remedies.narrow_batches) text += fmt::format(", or smaller batches: -- {}", fmt::join(NarrowBatches(), " "));
+  if (remedies.narrow_batches)
+    text += fmt::format(", or smaller batches: -- {}", fmt::join(NarrowBatches().words(), " "));
   return text;
 }
 

@@ -59,7 +59,7 @@ std::string DescribeRest(const MemoryBudget& budget);
 std::string DescribeDecision(const MemoryBudget& budget, const MemoryLimits& limits);
 
 // The engine's allocations if these arguments were added; nullopt when they cannot work.
-using TryArguments = std::function<std::optional<EngineMemory>(const std::vector<std::string>& more)>;
+using TryArguments = std::function<std::optional<EngineMemory>(const EngineArguments& more)>;
 
 // What would work where the budget is too small, each for itself; 0 and false: would not help, or is not known.
 struct Remedies {

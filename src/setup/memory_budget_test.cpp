@@ -157,9 +157,9 @@ TEST(PutContextInFile, OneLayerMustFit) {
 TEST(FindShortage, SaysTheArithmeticAndOnlyRemediesThatWork) {
   const MemoryLimits limits = Process(110 * kMiB);
   const MemoryBudget budget = Divide(limits, Engine(400 * kMiB));
-  const auto proportional = [](const std::vector<std::string>& more) -> std::optional<EngineMemory> {
-    if (more[0] == "-c") return Engine(400 * kMiB * std::stoull(more[1]) / 8192);
-    if (more[0] == "-ub") return std::nullopt;
+  const auto proportional = [](const EngineArguments& more) -> std::optional<EngineMemory> {
+    if (const uint64_t tokens = more.Number(OptionId::kContext); tokens > 0) return Engine(400 * kMiB * tokens / 8192);
+    if (more.Has(OptionId::kUbatch)) return std::nullopt;
     return Engine(200 * kMiB);
   };
   const auto shortage = FindShortage(budget, limits, Weights(), 8192, proportional);

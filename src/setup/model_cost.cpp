@@ -37,13 +37,12 @@ Result<Prediction> PredictionOf(const ModelSetup& model, const MachineProfile& m
                  ExpertsOf(model.weights, experts));
 }
 
-std::optional<uint64_t> ChoosePromptWidth(const ModelSetup& model, const PassCost& cost,
-                                          const std::vector<std::string>& rest, PromptPasses passes,
-                                          uint64_t text_bytes, EngineSimulation* simulation) {
-  if (!model.passes_stream() || model.device_choice.batch_tokens > 0 ||
-      OptionValue(rest, {"-ub", "--ubatch-size", "-b", "--batch-size"}))
+std::optional<uint64_t> ChoosePromptWidth(const ModelSetup& model, const PassCost& cost, const EngineArguments& rest,
+                                          PromptPasses passes, uint64_t text_bytes, EngineSimulation* simulation) {
+  if (!model.passes_stream() || model.device_choice.batch_tokens > 0 || rest.Value(OptionId::kUbatch) ||
+      rest.Value(OptionId::kBatch))
     return std::nullopt;
-  const auto rest_bytes = [&](const std::vector<std::string>& more) -> std::optional<uint64_t> {
+  const auto rest_bytes = [&](const EngineArguments& more) -> std::optional<uint64_t> {
     if (simulation == nullptr) return std::nullopt;
     const auto told = simulation->Run(more);
     return told.ok() ? std::optional(told->rest_bytes()) : std::nullopt;
@@ -51,7 +50,7 @@ std::optional<uint64_t> ChoosePromptWidth(const ModelSetup& model, const PassCos
   const uint64_t usual = rest_bytes({}).value_or(0), weights = model.memory.weights_budget_bytes;
   const auto memory = [&](uint64_t tokens) -> std::optional<uint64_t> {
     if (tokens <= kUsualPromptBatch) return usual;
-    const auto bytes = rest_bytes({"-ub", std::to_string(tokens)});
+    const auto bytes = rest_bytes(EngineArguments({WithValue(OptionId::kUbatch, std::to_string(tokens))}));
     // Streaming must go on in what is left.
     const uint64_t least = FloorBytes(model.weights.extents, model.weights.token_column_bytes * tokens);
     return bytes && *bytes + least > usual + weights ? UINT64_MAX : bytes;

@@ -28,9 +28,8 @@ Result<Prediction> PredictionOf(const ModelSetup& model, const MachineProfile& m
 // would allocate; nullopt where nothing streams in them, devices' memory decides, or `rest`, the user's own arguments
 // for the engine, say it. `model` is settled, with `simulation`; null: none. `text_bytes` of the prompt: no more tokens
 // than that are chosen; 0: not known beforehand, as in a chat.
-std::optional<uint64_t> ChoosePromptWidth(const ModelSetup& model, const PassCost& cost,
-                                          const std::vector<std::string>& rest, PromptPasses passes,
-                                          uint64_t text_bytes, EngineSimulation* simulation);
+std::optional<uint64_t> ChoosePromptWidth(const ModelSetup& model, const PassCost& cost, const EngineArguments& rest,
+                                          PromptPasses passes, uint64_t text_bytes, EngineSimulation* simulation);
 // What was chosen and why, for people; "" for the engine's own number.
 std::string DescribePromptWidth(const ModelSetup& model, uint64_t width);
 

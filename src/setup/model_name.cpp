@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
-#include <iterator>
 
 #include <CLI/CLI.hpp>
 
@@ -12,11 +11,6 @@
 #include "models/model_names.h"
 
 namespace headrace::cli {
-namespace {
-
-constexpr std::string_view kModelOptions[] = {"-m", "--model", "-md", "--model-draft", "--spec-draft-model"};
-
-}  // namespace
 
 bool IsPathOfModel(const std::string& text) {
   std::error_code error;
@@ -47,13 +41,13 @@ CLI::Option* TakesModel(CLI::Option* option) {
       ""));
 }
 
-std::vector<std::string> WithModelPaths(std::vector<std::string> arguments) {
-  for (size_t i = 0; i + 1 < arguments.size(); ++i) {
-    if (std::find(std::begin(kModelOptions), std::end(kModelOptions), arguments[i]) == std::end(kModelOptions))
-      continue;
-    if (auto path = ResolveModel(arguments[i + 1]); path.ok()) arguments[i + 1] = std::move(*path);
+EngineArguments WithModelPaths(const EngineArguments& arguments) {
+  std::vector<std::string> words = arguments.words();
+  for (const GivenOption& given : arguments.options()) {
+    if ((given.option != OptionId::kModel && given.option != OptionId::kDraftModel) || !given.value) continue;
+    if (auto path = ResolveModel(*given.value); path.ok()) words[given.at + 1] = std::move(*path);
   }
-  return arguments;
+  return words;
 }
 
 }  // namespace headrace::cli

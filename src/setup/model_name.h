@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "engine/arguments.h"
 
 namespace CLI {
 class Option;
@@ -24,6 +25,6 @@ CLI::Option* TakesModel(CLI::Option* option);
 
 // The arguments of one of llama.cpp's programs with paths for names behind -m, --model, -md and --model-draft. A name
 // that means no model stays: the program tells of it.
-std::vector<std::string> WithModelPaths(std::vector<std::string> arguments);
+EngineArguments WithModelPaths(const EngineArguments& arguments);
 
 }  // namespace headrace::cli

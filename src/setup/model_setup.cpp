@@ -61,12 +61,12 @@ Result<ResidencyPlan> ModelSetup::Plan() const {
   return PlanResidency(weights.extents, target - std::min(target, weights.row_bytes(target)), weights.column_bytes());
 }
 
-Status SettleMemory(const Engine* engine, const std::vector<std::string>& arguments, ModelSetup& model) {
+Status SettleMemory(const Engine* engine, const EngineArguments& arguments, ModelSetup& model) {
   std::optional<Result<EngineSimulation>> simulation;
   return SettleMemory(engine, arguments, model, simulation);
 }
 
-Status SettleMemory(const Engine* engine, const std::vector<std::string>& arguments, ModelSetup& model,
+Status SettleMemory(const Engine* engine, const EngineArguments& arguments, ModelSetup& model,
                     std::optional<Result<EngineSimulation>>& simulation) {
   ProgressLine progress;
   progress.Show("asking the engine what it will allocate");
@@ -98,7 +98,7 @@ void CountSharedDevices(const std::vector<Device>& devices, EngineMemory& memory
 
 }  // namespace
 
-void SelectWeightsBy(const std::vector<std::string>& arguments, ModelSetup& model) {
+void SelectWeightsBy(const EngineArguments& arguments, ModelSetup& model) {
   const bool head = DraftsWithHead(arguments);
   if (model.devices.empty() && head == model.weights.uses_head) return;
   const uint64_t batch_tokens = model.weights.batch_tokens;
@@ -109,10 +109,9 @@ void SelectWeightsBy(const std::vector<std::string>& arguments, ModelSetup& mode
   model.weights.batch_tokens = batch_tokens;
 }
 
-Status SettleMemory(Result<EngineSimulation>& simulation, const std::vector<std::string>& arguments,
-                    ModelSetup& model) {
+Status SettleMemory(Result<EngineSimulation>& simulation, const EngineArguments& arguments, ModelSetup& model) {
   HEADRACE_RETURN_IF_ERROR(CheckPromptCache(arguments, model.limits));
-  if (const auto batch = OptionValue(arguments, {"-ub", "--ubatch-size"})) {
+  if (const auto batch = arguments.Value(OptionId::kUbatch)) {
     if (const uint64_t tokens = std::strtoull(batch->c_str(), nullptr, 10); tokens > 0)
       model.weights.batch_tokens = tokens;
   }
@@ -134,7 +133,7 @@ Status SettleMemory(Result<EngineSimulation>& simulation, const std::vector<std:
   }
   if (simulation.ok()) {
     context = simulation->context_tokens() > 0 ? simulation->context_tokens() : model.catalogue.context_length;
-    try_arguments = [&](const std::vector<std::string>& more) -> std::optional<EngineMemory> {
+    try_arguments = [&](const EngineArguments& more) -> std::optional<EngineMemory> {
       auto memory = simulation->Run(more);
       if (!memory.ok() || !PutContextInFile(model.limits, model.catalogue.layers, *memory).ok()) return std::nullopt;
       CountSharedDevices(model.devices, *memory);
@@ -150,8 +149,8 @@ Status SettleMemory(Result<EngineSimulation>& simulation, const std::vector<std:
   return locked.ok() ? locked : Status(locked.code(), "--lock: " + locked.message());
 }
 
-Status CheckPromptCache(const std::vector<std::string>& arguments, const MemoryLimits& limits) {
-  const auto cache = OptionValue(arguments, kPromptCacheOptions);
+Status CheckPromptCache(const EngineArguments& arguments, const MemoryLimits& limits) {
+  const auto cache = arguments.Value(OptionId::kPromptCache);
   if (!cache || !cache->starts_with('-') || limits.process_bytes == 0) return {};
   return Status(
       Code::kInvalidArgument,
@@ -225,11 +224,11 @@ void SayDecision(const ModelSetup& model) {
   if (const std::string unknown = DescribeUnknownTypes(model.catalogue); !unknown.empty()) Say(unknown);
 }
 
-void DebugEngine(const EngineSetup& engine, const std::vector<std::string>& arguments, const Config& config) {
+void DebugEngine(const EngineSetup& engine, const EngineArguments& arguments, const Config& config) {
   if (!config.debug) return;
   Say(fmt::format("engine from {}, library {}, disk {:.2f} GB/s", engine.engine.origin,
                   engine.library.empty() ? "not loaded" : engine.library, config.disk_bytes_per_s / 1e9));
-  Say(fmt::format("{} {}", engine.program, fmt::join(arguments, " ")));
+  Say(fmt::format("{} {}", engine.program, fmt::join(arguments.words(), " ")));
 }
 
 }  // namespace headrace::cli

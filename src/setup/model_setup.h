@@ -57,21 +57,21 @@ Result<ModelSetup> PrepareModel(const std::string& path, const FlashOptions& opt
 
 // What `arguments` leave to the processor where there are devices, and whether the model's own head drafts: fills in
 // model.weights.
-void SelectWeightsBy(const std::vector<std::string>& arguments, ModelSetup& model);
+void SelectWeightsBy(const EngineArguments& arguments, ModelSetup& model);
 
 // Divides the memory. What `arguments` put on devices needs none of it. `arguments` are the engine's, with the model
 // among them; without an engine, or with one that cannot simulate its allocations, only the weights are known, and a
 // line says so. Errors: kOutOfBudget with the text of the shortage, and of PutContextInFile; kInvalidArgument for a
 // prompt cache without end.
-Status SettleMemory(const Engine* engine, const std::vector<std::string>& arguments, ModelSetup& model);
+Status SettleMemory(const Engine* engine, const EngineArguments& arguments, ModelSetup& model);
 // The same where it is settled more than once: what `simulation` knows is not asked again. An empty one is prepared.
-Status SettleMemory(const Engine* engine, const std::vector<std::string>& arguments, ModelSetup& model,
+Status SettleMemory(const Engine* engine, const EngineArguments& arguments, ModelSetup& model,
                     std::optional<Result<EngineSimulation>>& simulation);
 // The same with a simulation that was prepared for these arguments. Writes no line; thread-safe.
-Status SettleMemory(Result<EngineSimulation>& simulation, const std::vector<std::string>& arguments, ModelSetup& model);
+Status SettleMemory(Result<EngineSimulation>& simulation, const EngineArguments& arguments, ModelSetup& model);
 
 // kInvalidArgument for a prompt cache without end where there is a limit.
-Status CheckPromptCache(const std::vector<std::string>& arguments, const MemoryLimits& limits);
+Status CheckPromptCache(const EngineArguments& arguments, const MemoryLimits& limits);
 
 struct EngineSetup {
   SearchPaths paths;
@@ -94,6 +94,6 @@ std::string DescribeUnknownTypes(const Catalogue& catalogue);
 // The line about what was decided about the memory, on standard error; and one about sizes that are not exactly known.
 void SayDecision(const ModelSetup& model);
 // Lines about what will be started, on standard error, when `config.debug` is set.
-void DebugEngine(const EngineSetup& engine, const std::vector<std::string>& arguments, const Config& config);
+void DebugEngine(const EngineSetup& engine, const EngineArguments& arguments, const Config& config);
 
 }  // namespace headrace::cli

@@ -7,6 +7,7 @@
 
 #include "base/config.h"
 #include "base/status.h"
+#include "engine/arguments.h"
 #include "engine/devices.h"
 #include "memory/available.h"
 #include "process/process_start.h"
@@ -51,10 +52,10 @@ Result<ResolvedConfig> ResolveConfig(const FlashOptions& options, const Getenv& 
 
 // What one run of the command is about to do: filled by the subcommand that was chosen.
 struct CommandLine {
-  std::vector<std::string> rest;  // after the first "--"
-  bool has_rest = false;          // a "--" was given
-  std::function<int()> action;    // returns the exit status
-  Environment variables;          // of TakeEngineVariables
+  EngineArguments rest;         // after the first "--"
+  bool has_rest = false;        // a "--" was given
+  std::function<int()> action;  // returns the exit status
+  Environment variables;        // of TakeEngineVariables
 };
 
 }  // namespace headrace::cli

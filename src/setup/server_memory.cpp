@@ -15,7 +15,6 @@ namespace {
 constexpr const char* kCheckpointVariable = "LLAMA_ARG_CTX_CHECKPOINTS";
 constexpr const char* kPromptCacheVariable = "LLAMA_ARG_CACHE_RAM";
 constexpr const char* kModelsVariable = "LLAMA_ARG_MODELS_MAX";
-constexpr std::initializer_list<const char*> kModelsOptions = {"--models-max"};
 constexpr uint64_t kServerModels = 4;  // llama-server's own number
 // Of a server that computes nothing itself, beside the code that it shares with its children. Measured.
 constexpr uint64_t kRouterBytes = 8 * kMiB;
@@ -28,59 +27,60 @@ void Set(Environment& environment, const char* variable, uint64_t value) {
 
 }  // namespace
 
-std::vector<std::string> LeastServerArguments(const std::vector<std::string>& arguments) {
-  std::vector<std::string> all = ServerMemoryArguments(arguments);
-  if (!OptionValue(arguments, kCheckpointOptions)) all.insert(all.end(), {"--ctx-checkpoints", "0"});
-  if (!OptionValue(arguments, kPromptCacheOptions)) all.insert(all.end(), {"--cache-ram", "0"});
+EngineArguments LeastServerArguments(const EngineArguments& arguments) {
+  EngineArguments all = ServerMemoryArguments(arguments);
+  for (const OptionId option : {OptionId::kCheckpoints, OptionId::kPromptCache}) {
+    if (!arguments.Value(option)) all.Append(option, "0");
+  }
   return all;
 }
 
-Status SettleServer(const Engine& engine, const std::vector<std::string>& arguments, ModelSetup& model,
-                    Environment& environment, std::optional<Result<EngineSimulation>>& simulation) {
-  std::vector<std::string> all = LeastServerArguments(arguments);
-  const bool own_checkpoints = OptionValue(arguments, kCheckpointOptions).has_value(),
-             own_cache = OptionValue(arguments, kPromptCacheOptions).has_value();
+Status SettleServer(const Engine& engine, const EngineArguments& arguments, ModelSetup& model, Environment& environment,
+                    std::optional<Result<EngineSimulation>>& simulation) {
+  EngineArguments all = LeastServerArguments(arguments);
+  const bool own_checkpoints = arguments.Value(OptionId::kCheckpoints).has_value(),
+             own_cache = arguments.Value(OptionId::kPromptCache).has_value();
   HEADRACE_RETURN_IF_ERROR(SettleMemory(&engine, all, model, simulation));
   const uint64_t limit = model.limits.process_bytes;
   const auto left = [&]() -> uint64_t {
     if (model.streams() || !model.memory.engine) return 0;
     return limit == 0 ? UINT64_MAX : limit - std::min(limit, model.memory.everything_bytes);
   };
-  const auto set = [&](const char* variable, const char* option, uint64_t value, uint64_t usual) {
+  const auto set = [&](const char* variable, OptionId option, uint64_t value, uint64_t usual) {
     Set(environment, variable, value);
     if (value < usual) {
       Say(fmt::format(
           "{} {} instead of the server's own {}: weights and the rest need the memory; give the option to have more",
-          option, value, usual));
+          SpellingsOf(option).front(), value, usual));
     }
-    all.insert(all.end(), {option, std::to_string(value)});
+    all.Append(option, std::to_string(value));
     return SettleMemory(&engine, all, model, simulation);
   };
   if (!own_checkpoints && simulation->ok()) {
     const auto state = (*simulation)->StateBytes();
     const uint64_t each = state.ok() ? (*simulation)->slots() * *state : 0;
     const uint64_t checkpoints = each == 0 ? kServerCheckpoints : std::min(kServerCheckpoints, left() / each);
-    HEADRACE_RETURN_IF_ERROR(set(kCheckpointVariable, "--ctx-checkpoints", checkpoints, kServerCheckpoints));
+    HEADRACE_RETURN_IF_ERROR(set(kCheckpointVariable, OptionId::kCheckpoints, checkpoints, kServerCheckpoints));
   }
   if (own_cache) return {};
   const uint64_t one_state = model.memory.engine ? model.memory.engine->context_bytes : 0;
-  return set(kPromptCacheVariable, "--cache-ram",
+  return set(kPromptCacheVariable, OptionId::kPromptCache,
              std::min(kServerPromptCache, (left() - std::min(left(), one_state)) / kMiB), kServerPromptCache);
 }
 
-Result<std::vector<std::string>> SettleUnknownServer(bool router, const std::vector<std::string>& arguments,
+Result<std::vector<std::string>> SettleUnknownServer(bool router, const EngineArguments& arguments,
                                                      const MemoryLimits& limits, Environment& environment,
                                                      Config& config) {
   HEADRACE_RETURN_IF_ERROR(CheckPromptCache(arguments, limits));
   std::vector<std::string> lines;
   std::string less;
-  const auto leave_out = [&](std::initializer_list<const char*> options, const char* variable, const char* option) {
-    if (OptionValue(arguments, options)) return;
+  const auto leave_out = [&](OptionId option, const char* variable) {
+    if (arguments.Value(option)) return;
     Set(environment, variable, 0);
-    less += fmt::format("{}{} 0", less.empty() ? "" : " ", option);
+    less += fmt::format("{}{} 0", less.empty() ? "" : " ", SpellingsOf(option).front());
   };
-  leave_out(kCheckpointOptions, kCheckpointVariable, "--ctx-checkpoints");
-  leave_out(kPromptCacheOptions, kPromptCacheVariable, "--cache-ram");
+  leave_out(OptionId::kCheckpoints, kCheckpointVariable);
+  leave_out(OptionId::kPromptCache, kPromptCacheVariable);
   if (!less.empty())
     lines.push_back(
         less + " instead of the server's own: weights and the rest may need the memory; give the options to have more");
@@ -89,8 +89,8 @@ Result<std::vector<std::string>> SettleUnknownServer(bool router, const std::vec
   if (!router || (!whole && config.weights_bytes == 0)) return lines;
 
   uint64_t models = 1;
-  if (const auto asked = OptionValue(arguments, kModelsOptions)) {
-    models = OptionNumber(arguments, kModelsOptions);
+  if (const auto asked = arguments.Value(OptionId::kMostModels)) {
+    models = arguments.Number(OptionId::kMostModels);
     if (models == 0) {
       return Status(
           Code::kInvalidArgument,

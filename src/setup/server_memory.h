@@ -15,15 +15,15 @@ namespace headrace::cli {
 // It gets as many as the memory allows beside all else, and none where that is too little for the weights already.
 // `arguments` are all that count; `environment` is the server's. What `simulation` knows is not asked again. Errors:
 // those of SettleMemory.
-Status SettleServer(const Engine& engine, const std::vector<std::string>& arguments, ModelSetup& model,
-                    Environment& environment, std::optional<Result<EngineSimulation>>& simulation);
+Status SettleServer(const Engine& engine, const EngineArguments& arguments, ModelSetup& model, Environment& environment,
+                    std::optional<Result<EngineSimulation>>& simulation);
 // `arguments` of a server that keeps none of them, unless its user said how many.
-std::vector<std::string> LeastServerArguments(const std::vector<std::string>& arguments);
+EngineArguments LeastServerArguments(const EngineArguments& arguments);
 
 // The same of a server whose memory is not foretold: it gets none. A `router` starts a process for each model: these
 // share the limits, and `config` becomes that of one of them. Returns lines for people. Errors: kInvalidArgument for
 // what has no end where there is a limit. Pure.
-Result<std::vector<std::string>> SettleUnknownServer(bool router, const std::vector<std::string>& arguments,
+Result<std::vector<std::string>> SettleUnknownServer(bool router, const EngineArguments& arguments,
                                                      const MemoryLimits& limits, Environment& environment,
                                                      Config& config);
 

@@ -8,7 +8,6 @@
 #include <CLI/CLI.hpp>
 
 #include "engine/draft_head.h"
-#include "engine/engine_memory.h"
 #include "setup/model_cost.h"
 #include "setup/model_name.h"
 
@@ -23,9 +22,6 @@ constexpr uint64_t kLookupTokens = 2;
 // first run on.
 constexpr double kDraftSlowdown = 3;
 
-constexpr const char* kUserOptions[] = {"-md",   "--model-draft",   "--spec-draft-model", "-hfd",
-                                        "-hfrd", "--hf-repo-draft", "--spec-draft-hf"};
-
 bool KnowsAll(const OptionNames& known, const std::vector<EngineOption>& options) {
   if (known.empty()) return true;
   return std::all_of(options.begin(), options.end(), [&](const EngineOption& option) {
@@ -34,7 +30,7 @@ bool KnowsAll(const OptionNames& known, const std::vector<EngineOption>& options
 }
 
 std::vector<EngineOption> NgramOptions(uint64_t tokens) {
-  return {{{"--spec-type"}, "ngram-simple"},
+  return {WithValue(OptionId::kSpeculation, "ngram-simple"),
           // The engine drops a draft that is shorter than what it looked up.
           {{"--spec-ngram-simple-size-n"}, std::to_string(std::min(kLookupTokens, tokens))},
           {{"--spec-ngram-simple-size-m"}, std::to_string(tokens)}};
@@ -42,10 +38,10 @@ std::vector<EngineOption> NgramOptions(uint64_t tokens) {
 
 std::vector<EngineOption> DraftOptions(const std::string& path, const std::string& type, uint64_t tokens,
                                        const OptionNames& known) {
-  std::vector<EngineOption> options = {{{"-md", "--model-draft"}, path},
-                                       {{"--spec-draft-n-max", "--draft-max"}, std::to_string(tokens)}};
+  std::vector<EngineOption> options = {WithValue(OptionId::kDraftModel, path),
+                                       WithValue(OptionId::kDraftTokens, std::to_string(tokens))};
   // Newer releases draft only when told how.
-  if (known.empty() || known.Has("--spec-type")) options.push_back({{"--spec-type"}, type});
+  if (known.empty() || known.Has("--spec-type")) options.push_back(WithValue(OptionId::kSpeculation, type));
   return options;
 }
 
@@ -141,33 +137,29 @@ void AddSpeculationOptions(CLI::App& command, SpeculationOptions& options) {
       ->check(CLI::Range(uint64_t{1}, kMostDraftTokens));
 }
 
-bool UserSpeculates(const std::vector<std::string>& rest) {
-  return std::any_of(rest.begin(), rest.end(), [](const std::string& argument) {
-    return argument.starts_with("--spec-") ||
-           std::find(std::begin(kUserOptions), std::end(kUserOptions), argument) != std::end(kUserOptions);
-  });
-}
-
-uint64_t MostDraftTokens(const std::vector<std::string>& rest, const std::vector<EngineOption>& file, uint64_t slots) {
-  auto batch = OptionValue(rest, {"-b", "--batch-size"});
-  for (const EngineOption& option : file) {
-    if (!batch && std::find(option.names.begin(), option.names.end(), std::string_view("-b")) != option.names.end())
-      batch = option.value;
-  }
+uint64_t MostDraftTokens(const EngineArguments& rest, const std::vector<EngineOption>& file, uint64_t slots) {
+  auto batch = rest.Value(OptionId::kBatch);
+  if (!batch) batch = EngineArguments(file).Value(OptionId::kBatch);
   if (!batch) return UINT64_MAX;
   const uint64_t tokens = std::strtoull(batch->c_str(), nullptr, 10) / std::max<uint64_t>(1, slots);
   return tokens - std::min<uint64_t>(1, tokens);
 }
 
-std::vector<std::string> DraftArguments(const SpeculationOptions& options, const std::vector<std::string>& rest) {
-  if (options.draft.empty() || options.mode == "off" || UserSpeculates(rest)) return {};
-  return {"-md", options.draft};
+EngineArguments SaidOfSpeculation(const SpeculationOptions& options) {
+  if (options.draft.empty() && options.mode != "off") return {};
+  return EngineArguments({WithValue(OptionId::kDraftModel, options.draft), WithValue(OptionId::kSpeculation, ""),
+                          WithValue(OptionId::kDraftTokens, "")});
 }
 
-bool MayUseHead(const SpeculationOptions& options, const std::vector<std::string>& rest, const ModelSetup& model,
+EngineArguments DraftArguments(const SpeculationOptions& options, const EngineArguments& rest) {
+  if (options.draft.empty() || options.mode == "off" || rest.Speculates()) return {};
+  return EngineArguments({WithValue(OptionId::kDraftModel, options.draft)});
+}
+
+bool MayUseHead(const SpeculationOptions& options, const EngineArguments& rest, const ModelSetup& model,
                 const Engine* engine, const OptionNames& known, std::string& why_not) {
   const auto mode = ParseSpeculationMode(options.mode);
-  if (!mode || *mode == SpeculationMode::kOff || !options.draft.empty() || UserSpeculates(rest) ||
+  if (!mode || *mode == SpeculationMode::kOff || !options.draft.empty() || rest.Speculates() ||
       model.catalogue.head_blocks == 0)
     return false;
   if (engine == nullptr || (!model.passes_stream() && *mode == SpeculationMode::kAuto)) return false;
@@ -215,7 +207,7 @@ Result<Speculation> ChooseSpeculation(const SpeculationOptions& options, const S
     return Status(Code::kInvalidArgument,
                   fmt::format("--speculate {} is not understood; write auto, on or off", options.mode));
   Speculation chosen;
-  if (UserSpeculates(input.rest)) {
+  if (input.rest.Speculates()) {
     chosen.kind = SpeculationKind::kUser;
     chosen.line = "speculation: as the options after -- say";
     return chosen;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "engine/arguments.h"
 #include "engine/engine_probe.h"
 #include "learned/learned.h"
 #include "models/modelfile.h"
@@ -50,10 +51,10 @@ enum class SpeculationKind {
 const char* ToString(SpeculationKind kind);
 
 struct SpeculationInput {
-  const ModelSetup& model;        // after SettleMemory
-  MachineProfile machine;         // zero: not measured
-  const OptionNames& known;       // of llama-cli or llama-server; empty: no engine, which then can do all
-  std::vector<std::string> rest;  // the user's arguments for it
+  const ModelSetup& model;   // after SettleMemory
+  MachineProfile machine;    // zero: not measured
+  const OptionNames& known;  // of llama-cli or llama-server; empty: no engine, which then can do all
+  EngineArguments rest;      // the user's arguments for it
   Learned learned;
   uint64_t sequences = 1;                   // requests that are answered at a time
   std::string draft_type = "draft-simple";  // of CheckDraft
@@ -76,18 +77,21 @@ struct Speculation {
 // engine's arguments, ChooseSpeculation with LoadLearned, and after the run StoreLearned. Where MayUseHead, the memory
 // is settled and chosen for once more with the head, which is used if HeadFits and HeadPays.
 
+// What the wish decides, so that no variable of the environment does.
+EngineArguments SaidOfSpeculation(const SpeculationOptions& options);
+
 // The engine's arguments for the memory that the wish takes: -md DRAFT or nothing.
-std::vector<std::string> DraftArguments(const SpeculationOptions& options, const std::vector<std::string>& rest);
+EngineArguments DraftArguments(const SpeculationOptions& options, const EngineArguments& rest);
 
 // The longest drafts of so many slots that the engine's batch can hold; llama-server 0.7.0 aborts when one does not
 // fit. `rest` are the user's arguments, `file` a Modelfile's; where neither sets the batch (-b, num_batch) it is as
 // large as it must be.
-uint64_t MostDraftTokens(const std::vector<std::string>& rest, const std::vector<EngineOption>& file, uint64_t slots);
+uint64_t MostDraftTokens(const EngineArguments& rest, const std::vector<EngineOption>& file, uint64_t slots);
 
 // Whether the model has a head that can draft, the engine can compute it, and nothing else was asked for. `why_not` is
 // why the engine or the file does not let a head be used that the model has, or says that it has. `model` is settled
 // without it.
-bool MayUseHead(const SpeculationOptions& options, const std::vector<std::string>& rest, const ModelSetup& model,
+bool MayUseHead(const SpeculationOptions& options, const EngineArguments& rest, const ModelSetup& model,
                 const Engine* engine, const OptionNames& known, std::string& why_not);
 // Whether what a head needs for each token stays in memory. `model` is settled with it.
 bool HeadFits(const ModelSetup& model);
@@ -95,9 +99,6 @@ bool HeadFits(const ModelSetup& model);
 // has shown it: then they gain nothing. Where drafts were asked for, --speculate on or their length, none at all are no
 // choice.
 bool HeadPays(const SpeculationOptions& options, const Speculation& with_head, const Speculation& without);
-
-// Where the user's own arguments ask for a kind of speculation or name a draft, everything is left to them.
-bool UserSpeculates(const std::vector<std::string>& rest);
 
 // How long drafts are:
 // - as --draft-tokens says;

@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/size.h"
 #include "engine/draft_head.h"
-#include "engine/engine_arguments.h"
+#include "engine/engine_command_line.h"
 #include "engine/engine_memory.h"
 #include "engine/file_arguments.h"
 #include "learned/machine_profile.h"
@@ -60,8 +60,8 @@ void NameOrigins(const Settings& settings, const ModelConfig& config, const cli:
   }
 }
 
-Result<std::vector<std::string>> ServerCommand(const Settings& settings, const LoadPlan& plan,
-                                               const std::string& socket_path) {
+Result<cli::EngineArguments> ServerCommand(const Settings& settings, const LoadPlan& plan,
+                                           const std::string& socket_path) {
   cli::ServerArguments server;
   server.model = plan.entry.path;
   server.socket = socket_path;
@@ -99,7 +99,7 @@ Result<std::vector<std::string>> ServerCommand(const Settings& settings, const L
 }
 
 // The same for a simulation of its memory.
-Result<std::vector<std::string>> CommandForMemory(const Settings& settings, const LoadPlan& plan) {
+Result<cli::EngineArguments> CommandForMemory(const Settings& settings, const LoadPlan& plan) {
   auto arguments = ServerCommand(settings, plan, "");
   return arguments.ok() ? cli::ServerMemoryArguments(std::move(*arguments)) : arguments;
 }
@@ -182,11 +182,10 @@ Status SettleDevices(const Settings& settings, Simulations& simulations, const M
 // The longest input of an embedding or a reranking that the context, and options after --, leave.
 uint64_t LongestInput(const Settings& settings, const LoadPlan& plan) {
   // 0 is as much as the model knows.
-  const auto asked = cli::OptionValue(settings.rest, {"-c", "--ctx-size"});
+  const auto asked = settings.rest.Value(cli::OptionId::kContext);
   const uint64_t context = asked ? std::strtoull(asked->c_str(), nullptr, 10) : plan.context;
   uint64_t tokens = context > 0 ? context : plan.entry.context_length;
-  const uint64_t widths[] = {cli::OptionNumber(settings.rest, {"-b", "--batch-size"}),
-                             cli::OptionNumber(settings.rest, {"-ub", "--ubatch-size"})};
+  const uint64_t widths[] = {settings.rest.Number(cli::OptionId::kBatch), settings.rest.Number(cli::OptionId::kUbatch)};
   for (const uint64_t width : widths) {
     if (width > 0) tokens = std::min(tokens, width);
   }
@@ -209,7 +208,7 @@ Status SettleInputs(const Settings& settings, Simulations& simulations, LoadPlan
                     "want wider passes, and those more memory",
                     plan.input_tokens, longest));
   }
-  const bool asked = plan.asked.slots || cli::OptionNumber(settings.rest, {"-np", "--parallel"}) > 0;
+  const bool asked = plan.asked.slots || settings.rest.Number(cli::OptionId::kSlots) > 0;
   if (!plan.must_stream() || asked || !settings.known.Has("-kvu")) return {};
   const LoadPlan few = plan;
   plan.sharing.slots = kMostSlots;
@@ -224,7 +223,7 @@ void SettleSharing(const Settings& settings, Simulations& simulations, LoadPlan&
   if (!settings.known.Has("-kvu")) return;
   plan.sharing = LeastSharing(plan.context, plan.asked.slots, settings.rest);
   if (plan.sharing.batch_tokens == 0)
-    plan.sharing.batch_tokens = cli::OptionNumber(DefaultWords(plan.defaults), {"-b", "--batch-size"});
+    plan.sharing.batch_tokens = cli::EngineArguments(plan.defaults.options).Number(cli::OptionId::kBatch);
   if (!plan.enough.ok()) {
     // Narrow batches want less memory.
     if (plan.sharing.slots != 1 && plan.sharing.batch_tokens == 0) plan.sharing.batch_tokens = kNarrowestPiece;
@@ -269,7 +268,7 @@ Status SettleSharedDevices(const Settings& settings, Simulations& simulations, c
 // the memory allows.
 Status SettleCheckpoints(const Settings& settings, Simulations& simulations, LoadPlan& plan) {
   if (plan.embedding || plan.entry.kind == ModelKind::kReranker || !plan.enough.ok() ||
-      cli::OptionValue(settings.rest, cli::kCheckpointOptions))
+      settings.rest.Value(cli::OptionId::kCheckpoints))
     return {};
   const auto without = CommandForMemory(settings, plan);
   if (!without.ok()) return without.status();
@@ -328,7 +327,7 @@ Status SettleSpeculation(const Settings& settings, Simulations& simulations, Loa
   LogDebug(fmt::format("{}: {}", plan.entry.id, plan.speculation->line));
   const bool user = plan.speculation->kind == cli::SpeculationKind::kUser;
   plan.drafts = plan.speculation->kind != cli::SpeculationKind::kNone &&
-                !(user && cli::OptionValue(settings.rest, {"--spec-type"}) == "none");
+                !(user && settings.rest.Value(cli::OptionId::kSpeculation) == "none");
   return {};
 }
 
@@ -385,7 +384,7 @@ Result<LoadPlan> PlanLoad(const Settings& settings, ModelLibrary& library, Simul
   }
   plan.setup = std::move(*setup);
   plan.stamps.insert(plan.stamps.end(), entry.stamps.begin(), entry.stamps.end());
-  std::vector<std::string> beside = cli::AdapterFiles(DefaultWords(plan.defaults));
+  std::vector<std::string> beside = cli::AdapterFiles(cli::EngineArguments(plan.defaults.options));
   for (const auto& paths : {cli::AdapterFiles(settings.rest), std::vector{plan.projector_path}})
     beside.insert(beside.end(), paths.begin(), paths.end());
   for (const std::string& path : beside) {
@@ -453,7 +452,7 @@ Result<LoneServerSpec> MakeServerSpec(const Settings& settings, const LoadPlan& 
   LoneServerSpec spec;
   spec.label = plan.entry.id;
   spec.program = settings.engine.program;
-  spec.arguments = std::move(*arguments);
+  spec.arguments = arguments->words();
   spec.library = settings.engine.library;
   spec.config = plan.config;
   return spec;

@@ -6,10 +6,14 @@
 
 #include <fmt/format.h>
 
+#include "engine/option_table.h"
+
 namespace headrace::serve {
 namespace {
 
-bool IsContext(const cli::EngineOption& option) { return option.names.front() == std::string_view("-c"); }
+bool IsContext(const cli::EngineOption& option) {
+  return cli::FindOption(option.names.front()) == cli::OptionId::kContext;
+}
 
 // Why a setting of the Modelfile is not applied, "" when it is.
 std::string WhyLeftOut(const std::string& setting, const ModelConfig& config) {
@@ -32,15 +36,6 @@ ModelConfig WithFlash(ModelConfig config, const cli::Modelfile& file) {
   if (!config.flash_ram_gb && file.flash_ram_gb > 0) config.flash_ram_gb = file.flash_ram_gb;
   if (!config.vram_gb && !file.flash_vram.empty()) config.vram_gb = file.flash_vram;
   return config;
-}
-
-std::vector<std::string> DefaultWords(const ModelDefaults& defaults) {
-  std::vector<std::string> words;
-  for (const cli::EngineOption& option : defaults.options) {
-    words.emplace_back(option.names.front());
-    words.push_back(option.value);
-  }
-  return words;
 }
 
 Result<ModelDefaults> DefaultsOf(const cli::ModelfileUse& use, const Catalogue& catalogue, const ModelConfig& config) {

@@ -24,9 +24,6 @@ struct ModelDefaults {
 // `config` with what FLASH, FLASH_RAM_GB and FLASH_VRAM_GB say and it does not. Pure.
 ModelConfig WithFlash(ModelConfig config, const cli::Modelfile& file);
 
-// Its options as words of a command line. Pure.
-std::vector<std::string> DefaultWords(const ModelDefaults& defaults);
-
 // All the rest of it, where `config` says nothing else. Error: that of EngineOptionsOf. Pure.
 Result<ModelDefaults> DefaultsOf(const cli::ModelfileUse& use, const Catalogue& catalogue, const ModelConfig& config);
 

@@ -42,10 +42,8 @@ Json Scales(const Json& adapters) {
   return scales;
 }
 
-std::vector<std::string> Words(const Settings& settings, const LoadPlan& plan) {
-  std::vector<std::string> words = DefaultWords(plan.defaults);
-  words.insert(words.end(), settings.rest.begin(), settings.rest.end());
-  return words;
+cli::EngineArguments Words(const Settings& settings, const LoadPlan& plan) {
+  return Joined(cli::EngineArguments(plan.defaults.options), settings.rest);
 }
 
 // What tells a model's file from one that was written over it: its content in samples, and when it was written or
@@ -88,7 +86,7 @@ uint64_t PromptCache::KeyOf(const LoadPlan& plan) const {
                               static_cast<int>(plan.config.kernels), plan.embedding),
                   key);
   const auto words = Words(settings_, plan);
-  for (const std::string& word : words) key = HashBytes(word + "\n", key);
+  for (const std::string& word : words.words()) key = HashBytes(word + "\n", key);
   const auto files = HashFiles(cli::AdapterFiles(words), key);
   return files.ok() ? *files : 0;
 }

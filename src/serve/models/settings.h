@@ -51,9 +51,9 @@ struct Settings {
   std::string total_origin;  // "--ram"
   cli::EngineSetup engine;
   std::string engine_version;
-  cli::OptionNames known;         // llama-server's options
-  bool no_modelfile = false;      // a Modelfile beside a model is left out
-  std::vector<std::string> rest;  // further arguments for each llama-server
+  cli::OptionNames known;     // llama-server's options
+  bool no_modelfile = false;  // a Modelfile beside a model is left out
+  cli::EngineArguments rest;  // further arguments for each llama-server
 };
 
 }  // namespace headrace::serve

@@ -12,16 +12,15 @@ namespace {
 // Tokens of the simulations that find out what one costs: their sizes are whole MiB.
 constexpr uint64_t kSimulatedTokens = 16384;
 
-uint64_t AskedPool(const std::vector<std::string>& rest) { return cli::OptionNumber(rest, {"-c", "--ctx-size"}); }
-uint64_t AskedSlots(std::optional<uint64_t> slots, const std::vector<std::string>& rest) {
-  const uint64_t number = cli::OptionNumber(rest, {"-np", "--parallel"});
+uint64_t AskedPool(const cli::EngineArguments& rest) { return rest.Number(cli::OptionId::kContext); }
+uint64_t AskedSlots(std::optional<uint64_t> slots, const cli::EngineArguments& rest) {
+  const uint64_t number = rest.Number(cli::OptionId::kSlots);
   return number > 0 ? number : slots.value_or(0);
 }
 
 // What the user's own options make of a pass's width, 0 where they say nothing: the engine takes the smaller one.
-uint64_t AskedBatch(const std::vector<std::string>& rest) {
-  const uint64_t batch = cli::OptionNumber(rest, {"-b", "--batch-size"}),
-                 microbatch = cli::OptionNumber(rest, {"-ub", "--ubatch-size"});
+uint64_t AskedBatch(const cli::EngineArguments& rest) {
+  const uint64_t batch = rest.Number(cli::OptionId::kBatch), microbatch = rest.Number(cli::OptionId::kUbatch);
   if (batch == 0 && microbatch == 0) return 0;
   return std::min(batch > 0 ? batch : kServersBatch, microbatch > 0 ? microbatch : kUsualPromptBatch);
 }
@@ -29,7 +28,8 @@ uint64_t AskedBatch(const std::vector<std::string>& rest) {
 // Nullopt when the engine does not say.
 std::optional<SlotCosts> AskCosts(cli::EngineSimulation& simulation) {
   const auto context_bytes = [&](uint64_t tokens, uint64_t slots) -> std::optional<uint64_t> {
-    const auto memory = simulation.Run({"-c", std::to_string(tokens), "-np", std::to_string(slots)});
+    const auto memory = simulation.Run(cli::EngineArguments({WithValue(cli::OptionId::kContext, std::to_string(tokens)),
+                                                             WithValue(cli::OptionId::kSlots, std::to_string(slots))}));
     return memory.ok() ? std::optional(memory->context_bytes) : std::nullopt;
   };
   const auto base = context_bytes(kSimulatedTokens, kLeastSlots);
@@ -42,16 +42,16 @@ std::optional<SlotCosts> AskCosts(cli::EngineSimulation& simulation) {
 
 }  // namespace
 
-uint64_t SlotsOf(const Sharing& sharing, std::optional<uint64_t> slots, const std::vector<std::string>& rest) {
+uint64_t SlotsOf(const Sharing& sharing, std::optional<uint64_t> slots, const cli::EngineArguments& rest) {
   const uint64_t asked = AskedSlots(slots, rest);
   return asked > 0 ? asked : sharing.slots > 0 ? sharing.slots : cli::kServerSlots;
 }
 
-Sharing LeastSharing(uint64_t context, std::optional<uint64_t> slots, const std::vector<std::string>& rest) {
+Sharing LeastSharing(uint64_t context, std::optional<uint64_t> slots, const cli::EngineArguments& rest) {
   Sharing least;
   least.batch_tokens = AskedBatch(rest);
   // Slots with memory of their own cannot take it from each other.
-  if (!cli::SharesCache(rest).value_or(true)) return least;
+  if (!rest.SharesCache().value_or(true)) return least;
   const uint64_t asked = AskedSlots(slots, rest), pool = AskedPool(rest);
   least.slots = asked > 0 ? asked : kLeastSlots;
   least.pool_tokens = pool > 0 ? pool : context;
@@ -59,8 +59,8 @@ Sharing LeastSharing(uint64_t context, std::optional<uint64_t> slots, const std:
 }
 
 Sharing BestSharing(const Sharing& least, uint64_t context, std::optional<uint64_t> slots,
-                    const std::vector<std::string>& rest, const cli::ModelSetup& model,
-                    cli::EngineSimulation& simulation, const Result<PassCost>& cost) {
+                    const cli::EngineArguments& rest, const cli::ModelSetup& model, cli::EngineSimulation& simulation,
+                    const Result<PassCost>& cost) {
   Sharing best = least;
   const auto choose_width = [&] {
     if (!cost.ok() || !(cost->Seconds(1) > 0) || least.batch_tokens > 0) return best;

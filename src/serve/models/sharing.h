@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/engine_arguments.h"
+#include "engine/engine_command_line.h"
 #include "engine/engine_memory.h"
 #include "plan/pass_cost.h"
 #include "setup/model_setup.h"
@@ -24,15 +24,15 @@ struct Sharing {
 inline constexpr uint64_t kServersBatch = 2048;  // llama-server's own --batch-size
 
 // Requests at a time that llama-server will be told, or its own number.
-uint64_t SlotsOf(const Sharing& sharing, std::optional<uint64_t> slots, const std::vector<std::string>& rest);
+uint64_t SlotsOf(const Sharing& sharing, std::optional<uint64_t> slots, const cli::EngineArguments& rest);
 
 // What needs no memory beyond llama-server's own default: one context, shared. `rest` are the user's own arguments,
 // which go before.
-Sharing LeastSharing(uint64_t context, std::optional<uint64_t> slots, const std::vector<std::string>& rest);
+Sharing LeastSharing(uint64_t context, std::optional<uint64_t> slots, const cli::EngineArguments& rest);
 
 // The best for a model that streams, whose memory was divided with `least`. `cost` of its passes; an error: not known.
 Sharing BestSharing(const Sharing& least, uint64_t context, std::optional<uint64_t> slots,
-                    const std::vector<std::string>& rest, const cli::ModelSetup& model,
-                    cli::EngineSimulation& simulation, const Result<PassCost>& cost);
+                    const cli::EngineArguments& rest, const cli::ModelSetup& model, cli::EngineSimulation& simulation,
+                    const Result<PassCost>& cost);
 
 }  // namespace headrace::serve

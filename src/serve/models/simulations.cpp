@@ -8,8 +8,8 @@ constexpr size_t kMost = 64;  // each a few hundred bytes
 }  // namespace
 
 Result<cli::EngineSimulation>& Simulations::Get(const cli::Engine& engine, const ModelEntry& entry,
-                                                const std::vector<std::string>& arguments) {
-  const Key key(arguments, entry.size_bytes, entry.modified);
+                                                const cli::EngineArguments& arguments) {
+  const Key key(arguments.words(), entry.size_bytes, entry.modified);
   auto found = known_.find(key);
   // One that failed may work now.
   if (found != known_.end() && !found->second.ok()) {

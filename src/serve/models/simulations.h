@@ -19,7 +19,7 @@ class Simulations {
  public:
   // Prepared for these arguments of llama-server; lives until the next call.
   Result<cli::EngineSimulation>& Get(const cli::Engine& engine, const ModelEntry& entry,
-                                     const std::vector<std::string>& arguments);
+                                     const cli::EngineArguments& arguments);
 
  private:
   // A file that changed is another model.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "engine/arguments.h"
 #include "engine/engine_probe.h"
 #include "models/modelfile.h"
 
@@ -32,7 +33,7 @@ struct RunArguments {
   EngineSettings settings;
   std::string system_prompt;           // "" for none
   std::vector<EngineOption> defaults;  // a Modelfile's: what settings and rest say goes before
-  std::vector<std::string> rest;       // everything after --
+  EngineArguments rest;                // everything after --
 
   bool one_answer() const { return prompt.has_value() || prompt_file.has_value(); }
 };
@@ -52,7 +53,7 @@ inline std::string ContextText(const std::string& asked, uint64_t model_context)
 
 // Arguments for llama-completion (one answer) or llama-cli (chat). Options that `known` does not list are
 // left out, but those the user asked for are an error (kUnsupported). What `rest` sets is not set twice.
-Result<std::vector<std::string>> BuildRunArguments(const RunArguments& run, const OptionNames& known);
+Result<EngineArguments> BuildRunArguments(const RunArguments& run, const OptionNames& known);
 
 struct BenchArguments {
   std::string model;
@@ -62,12 +63,12 @@ struct BenchArguments {
   std::optional<std::string> threads;
   bool streams = false;
   std::vector<EngineOption> defaults;  // what rest says goes before
-  std::vector<std::string> rest;
+  EngineArguments rest;
 };
 // The same wishes as another program would be told them, for EngineSimulation.
-std::vector<std::string> BenchMemoryArguments(const BenchArguments& bench);
+EngineArguments BenchMemoryArguments(const BenchArguments& bench);
 // Arguments for llama-bench with JSON output.
-Result<std::vector<std::string>> BuildBenchArguments(const BenchArguments& bench, const OptionNames& known);
+Result<EngineArguments> BuildBenchArguments(const BenchArguments& bench, const OptionNames& known);
 
 struct ServerArguments {
   std::string model;
@@ -92,12 +93,12 @@ struct ServerArguments {
   bool streams = false;
   bool debug = false;
   std::vector<EngineOption> defaults;  // a Modelfile's: what rest says goes before
-  std::vector<std::string> rest;
+  EngineArguments rest;
 };
 // The same wishes as `run` for a llama-server whose options `known` lists, and that gives one answer.
 ServerArguments OneAnswerArguments(const RunArguments& run, const OptionNames& known);
 
 // Arguments for llama-server with one model.
-Result<std::vector<std::string>> BuildServerArguments(const ServerArguments& server, const OptionNames& known);
+Result<EngineArguments> BuildServerArguments(const ServerArguments& server, const OptionNames& known);
 
 }  // namespace headrace::cli

@@ -1,4 +1,4 @@
-#include "engine/engine_arguments.h"
+#include "engine/engine_command_line.h"
 
 #include <gtest/gtest.h>
 
@@ -64,7 +64,7 @@ class RunArgumentsTest : public testing::Test {
   Arguments Build() {
     const auto built = BuildRunArguments(run_, ParseHelp(kHelp));
     EXPECT_TRUE(built.ok()) << built.status().message();
-    return built.ok() ? *built : Arguments{};
+    return built.ok() ? built->words() : Arguments{};
   }
   RunArguments run_{.model = "m.gguf", .prompt = "Once"};
 };
@@ -106,9 +106,9 @@ TEST_F(RunArgumentsTest, AModelfilesWishesComeAfterTheUsersOwn) {
 TEST_F(RunArgumentsTest, ASystemPrompt) {
   const OptionNames known = ParseHelp(std::string(kHelp) + "-sys,  --system-prompt PROMPT  system\n");
   run_.system_prompt = "You are Jane.";
-  EXPECT_TRUE(Contains(*BuildRunArguments(run_, known), {"-sys", "You are Jane."}));
+  EXPECT_TRUE(Contains(BuildRunArguments(run_, known)->words(), {"-sys", "You are Jane."}));
   run_.rest = {"--system-prompt", "You are Emma."};
-  EXPECT_FALSE(Contains(*BuildRunArguments(run_, known), {"-sys"}));
+  EXPECT_FALSE(Contains(BuildRunArguments(run_, known)->words(), {"-sys"}));
 }
 
 TEST_F(RunArgumentsTest, ChatHasNeitherPromptNorMode) {
@@ -146,7 +146,7 @@ TEST_F(RunArgumentsTest, SettingsAndRest) {
   run_.rest = {"--top-k", "1"};
   const Arguments built = Build();
   EXPECT_TRUE(Contains(built, {"-n", "64", "-t", "3", "-s", "7", "--temp", "0"}));
-  EXPECT_EQ(Arguments(built.end() - 2, built.end()), run_.rest);
+  EXPECT_EQ(Arguments(built.end() - 2, built.end()), run_.rest.words());
 }
 
 TEST_F(RunArgumentsTest, DebugLetsTheEngineLog) {
@@ -161,7 +161,7 @@ TEST_F(RunArgumentsTest, AModelThatLooksLikeAnOptionIsAPath) {
 
 TEST_F(RunArgumentsTest, UnknownDefaultsAreLeftOutUnknownWishesAreErrors) {
   const OptionNames old = ParseHelp("-m, --model FNAME\n-p, --prompt PROMPT\n");
-  EXPECT_EQ(*BuildRunArguments(run_, old), (Arguments{"-m", "m.gguf", "-p", "Once"}));
+  EXPECT_EQ(BuildRunArguments(run_, old)->words(), (Arguments{"-m", "m.gguf", "-p", "Once"}));
   run_.settings.seed = "1";
   const auto built = BuildRunArguments(run_, old);
   ASSERT_FALSE(built.ok());
@@ -173,8 +173,8 @@ TEST(BenchArguments, JsonAndSizes) {
       "-m, --model\n -o, --output\n -p, --n-prompt\n -n, --n-gen\n -r, --repetitions\n -t, --threads\n -lm, "
       "--load-mode\n");
   BenchArguments bench{.model = "m.gguf", .threads = "2", .streams = true, .rest = {"--n-gen", "5"}};
-  EXPECT_EQ(*BuildBenchArguments(bench, known), (Arguments{"-m", "m.gguf", "-o", "json", "-p", "512", "-r", "2", "-t",
-                                                           "2", "--load-mode", "mmap", "--n-gen", "5"}));
+  EXPECT_EQ(BuildBenchArguments(bench, known)->words(), (Arguments{"-m", "m.gguf", "-o", "json", "-p", "512", "-r", "2",
+                                                                   "-t", "2", "--load-mode", "mmap", "--n-gen", "5"}));
 }
 
 TEST(ServerArguments, OneModelOnASocket) {
@@ -182,7 +182,7 @@ TEST(ServerArguments, OneModelOnASocket) {
       "-m\n--host\n-a\n-c\n-np\n-ctk\n-ctv\n-md\n--spec-type\n-mm\n--embeddings\n--pooling\n--metrics\n"
       "--no-warmup\n--load-mode\n--cache-ram\n-lv\n");
   ServerArguments server{.model = "m.gguf", .socket = "/s.sock", .alias = "m", .context = 512};
-  EXPECT_EQ(*BuildServerArguments(server, known),
+  EXPECT_EQ(BuildServerArguments(server, known)->words(),
             (Arguments{"-m", "m.gguf", "--host", "/s.sock", "-a", "m", "-c", "512", "--metrics", "--no-warmup",
                        "--cache-ram", "0", "-lv", "1"}));
   server.slots = 2;
@@ -191,7 +191,7 @@ TEST(ServerArguments, OneModelOnASocket) {
   server.speculation = {{{"--spec-type"}, "draft-simple"}};
   server.projector = "p.gguf";
   server.embedding = server.streams = true;
-  const Arguments all = *BuildServerArguments(server, known);
+  const Arguments all = BuildServerArguments(server, known)->words();
   for (const Arguments& part : {Arguments{"-np", "2"},
                                 {"-ctk", "q8_0", "-ctv", "q8_0"},
                                 {"-md", "d.gguf", "--spec-type", "draft-simple"},
@@ -201,13 +201,15 @@ TEST(ServerArguments, OneModelOnASocket) {
     EXPECT_TRUE(Contains(all, part)) << part.front();
   }
   server.has_pooling = true;
-  EXPECT_FALSE(Contains(*BuildServerArguments(server, known), {"--pooling"})) << "the model's own";
+  EXPECT_FALSE(Contains(BuildServerArguments(server, known)->words(), {"--pooling"})) << "the model's own";
   EXPECT_FALSE(BuildServerArguments(server, ParseHelp("-m\n")).ok());
   // Of a Modelfile.
   server.defaults = {{{"--temp"}, "0.5"}, {{"-s", "--seed"}, "1"}};
   server.rest = {"--seed", "2"};
-  const Arguments defaults = *BuildServerArguments(
-      server, ParseHelp("-m\n--host\n-a\n-np\n-ctk\n-ctv\n-md\n--spec-type\n-mm\n--temp\n--seed\n"));
+  const Arguments defaults =
+      BuildServerArguments(server,
+                           ParseHelp("-m\n--host\n-a\n-np\n-ctk\n-ctv\n-md\n--spec-type\n-mm\n--temp\n--seed\n"))
+          ->words();
   EXPECT_TRUE(Contains(defaults, {"--temp", "0.5"}));
   EXPECT_FALSE(Contains(defaults, {"--seed", "1"}));
 }
@@ -220,11 +222,11 @@ TEST(ServerArguments, RequestsShareOneCache) {
   server.pool_tokens = 1024;
   server.batch_tokens = 32;
   server.slot_folder = "/prompts";
-  EXPECT_EQ(*BuildServerArguments(server, known),
+  EXPECT_EQ(BuildServerArguments(server, known)->words(),
             (Arguments{"-m", "m.gguf", "--host", "/s.sock", "-a", "m", "-c", "1024", "-np", "16", "-kvu",
                        "--kv-unified-per-slot", "512", "--slot-save-path", "/prompts", "-b", "32", "-ub", "32"}));
   server.rest = {"-np", "2", "--no-kv-unified", "--ubatch-size", "64"};
-  const Arguments said = *BuildServerArguments(server, known);
+  const Arguments said = BuildServerArguments(server, known)->words();
   EXPECT_FALSE(Contains(said, {"-kvu"}));
   EXPECT_FALSE(Contains(said, {"-np", "16"}));
   EXPECT_FALSE(Contains(said, {"-ub", "32"}));
