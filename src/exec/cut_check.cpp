@@ -28,8 +28,8 @@ bool Compare(const GgmlApi& api, Product& product, ggml_backend_t backend, const
   const auto bytes = static_cast<size_t>(rows) * weight.RowBytes(layout);
   TrialProduct trial(api, TileOf(api, weight.tensor, rows, weight.tensor.data, nullptr), columns);
   // Page-aligned, as the real ones are.
-  std::vector<uint8_t> memory(bytes + kPageBytes);
-  void* moved = memory.data() + (kPageBytes - reinterpret_cast<uintptr_t>(memory.data()) % kPageBytes);
+  std::vector<uint8_t> memory(bytes + kReadAlignment);
+  void* moved = memory.data() + (kReadAlignment - reinterpret_cast<uintptr_t>(memory.data()) % kReadAlignment);
   if (layout != nullptr) PackRowsByEngine(api, weight.tensor, rows, trial.weight.data, moved, *layout);
   if (product.Multiply(backend, trial.node, 0, static_cast<uint64_t>(rows),
                        layout != nullptr ? moved : trial.weight.data, layout, nullptr) != GGML_STATUS_SUCCESS) {

@@ -136,7 +136,7 @@ void Executor::GuardStates(ggml_cgraph* graph) {
   const uint64_t bytes = state_guard_.Find(graph);
   unguarded_ = bytes > std::max(kUncounted, allowance_.Bytes() / kMostPart);
   if (unguarded_) state_guard_.LeaveOut();
-  guarded_bytes_ = unguarded_ || bytes <= kUncounted ? 0 : AlignUp(bytes, kPageBytes);
+  guarded_bytes_ = unguarded_ || bytes <= kUncounted ? 0 : AlignUp(bytes, PageBytes());
 }
 
 // What is held beside the plan.
