@@ -7,6 +7,7 @@
 
 #include "base/size.h"
 #include "exec/trial_product.h"
+#include "exec/worker.h"
 #include "plan/residency.h"
 
 namespace headrace {
@@ -100,6 +101,19 @@ bool ExpertPiecesEqualWhole(const GgmlApi& api, ExpertProduct& product, ggml_bac
     }
   }
   return true;
+}
+
+// ggml divides the whole into parts of 16 rows and 11 or 12 columns, and a row group into 13 rows for each thread.
+bool PlainPiecesEqualWholeOnThreads(const GgmlApi& api, Product& product, const Weight& weight) {
+  constexpr int kThreads = 5;
+  constexpr int64_t kColumnsOfAll = 34;
+  const auto group = static_cast<int64_t>(kRowGroup);
+  const ggml_backend_t backend = Workers::NewBackend(api, kThreads);
+  if (backend == nullptr) return true;
+  const bool equal =
+      Compare(api, product, backend, weight, nullptr, std::min(weight.tensor.ne[1], 3 * group), kColumnsOfAll);
+  api.backend_free(backend);
+  return equal;
 }
 
 bool PiecesEqualWhole(const GgmlApi& api, Product& product, ggml_backend_t backend, const Weight& weight) {
