@@ -140,6 +140,13 @@ TEST_P(ExactnessOf, ThreadsThatDivideNoRowGroupEvenly) {
   Compare();
 }
 
+TEST_P(ExactnessOf, ExpertsInNarrowBatches) {
+  work_.model = BundledModel("austen-moe-q4_0.gguf");
+  work_.prompts = {1, 6, 18};
+  work_.threads = 3;
+  Compare();
+}
+
 TEST_P(ExactnessOf, SmallMicroBatches) {
   work_.prompts = {100};
   work_.ubatch = 24;
