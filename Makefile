@@ -116,13 +116,13 @@ ARM64_SYSROOT = $(CURDIR)/$(BUILD)/arm64-sysroot
 empty =
 space = $(empty) $(empty)
 # The unit tests of what is preloaded, as for the sanitizers: the rest knows no processor.
-arm64 test-arm64 deb-arm64: arm64_tests = $(if $(filter test-arm64,$(MAKECMDGOALS)),ON,OFF)
+arm64_tests = $(if $(filter test-arm64,$(MAKECMDGOALS)),-DHEADRACE_TESTS=ON,$(if $(wildcard $(ARM64)/CMakeCache.txt),,-DHEADRACE_TESTS=OFF))
 arm64:
 	@scripts/install-packages.sh build arm64
 	@scripts/install-sysroot.sh "$(ARM64_SYSROOT)" arm64
 	@scripts/install-engine.sh "$(ARM64_ENGINE)" --architecture=arm64
 	@cmake -S . -B $(ARM64) -G Ninja -DCMAKE_TOOLCHAIN_FILE="$(CURDIR)/cmake/arm64.cmake" -DHEADRACE_SYSROOT="$(ARM64_SYSROOT)" \
-	  -DCMAKE_BUILD_TYPE=Release -DCMAKE_UNITY_BUILD=ON -DHEADRACE_ENGINE="$(ARM64_ENGINE)" -DHEADRACE_TESTS=$(arm64_tests) -DHEADRACE_BENCH=OFF \
+	  -DCMAKE_BUILD_TYPE=Release -DCMAKE_UNITY_BUILD=ON -DHEADRACE_ENGINE="$(ARM64_ENGINE)" $(arm64_tests) -DHEADRACE_BENCH=OFF \
 	  -DHEADRACE_UNIT_MODULES="$(subst $(space),;,$(SANITIZE_MODULES))" >$(BUILD)/configure-arm64.log 2>&1 || { cat $(BUILD)/configure-arm64.log >&2; exit 1; }
 	cmake --build $(ARM64) -j $(JOBS) --target headrace headrace_command
 

@@ -37,19 +37,21 @@ gtests() {
   [ -z "$bad" ] || sed 's/^/    /' "$work/log" | tail -n 80
 }
 
-# What emulation is no judge of: io_uring, seccomp and the time slice, which qemu-user does not know; what the kernel says of the emulator's own memory;
-# forked children of several threads.
 no_judge=$(sed 's/#.*//; s/ *$//' "$source/tests/arm64/not_emulated" | grep . | tr '\n' ':')
 
 export QEMU_CPU=cortex-a76
 gtests "unit tests, Cortex-A76, pages of 4 KiB" tests/headrace_unit_tests "-$no_judge"
-paged='Region*:Headroom*:MappingAdvice*:MappingTable*:KvFile*:KvPager*:PageRanges*:ExpertCache*:Prefetcher*:RowReader*:RowMemory*:Residency*:WeightStore*:Statm*:Available*'
+# With larger pages those of memory: all addresses that they give the kernel are written down. The kernel below still counts pages of its own, in
+# mincore and smaps: what looks there is left out.
+of_memory='Region*:Headroom*:MappingTable*:KvFile*:PageRanges*:ExpertCache*:Prefetcher*:RowReader*:RowMemory*:Residency*:WeightStore*:Statm*:Available*'
+of_memory=$of_memory:WeightsAllowance.CopiedWeightsOfModelsThatFitCountOnce
+counts_pages=Region.MemoryInUseNeverExceedsWhatIsCommitted
 for pages in 16384 65536; do
-  QEMU_PAGESIZE=$pages
-  export QEMU_PAGESIZE
-  gtests "unit tests of memory, pages of $((pages / 1024)) KiB" tests/headrace_unit_tests "$paged:-$no_judge"
+  export QEMU_PAGESIZE=$pages QEMU_STRACE=1 QEMU_LOG_FILENAME="$work/calls"
+  gtests "unit tests of memory, pages of $((pages / 1024)) KiB" tests/headrace_unit_tests "$of_memory:-$no_judge:$counts_pages"
+  unset QEMU_PAGESIZE QEMU_STRACE QEMU_LOG_FILENAME
+  PAGE_BYTES=$pages test_of "their addresses begin pages of $((pages / 1024)) KiB" "$source/scripts/check-pages.py" "$work/calls"
 done
-unset QEMU_PAGESIZE
 
 # Every logit as stock llama.cpp's: kernels of a Raspberry Pi 5 (dot products), of Neoverse V1 and V2 (i8mm, SVE of 256 and 128 bits), and of one without any.
 exact='Kernels/ExactnessOf.ThreadsThatDivideNoRowGroupEvenly/*:Kernels/ExactnessOf.ExpertsInNarrowBatches/*'
