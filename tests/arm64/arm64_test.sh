@@ -79,16 +79,17 @@ test_of "headrace run streams, with the text of llama.cpp" "$source/scripts/demo
 serves() {
   port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
   XDG_CONFIG_HOME=$work/config XDG_CACHE_HOME=$work/cache "$build/src/headrace" serve "$source/models/austen-dense-q4_0.gguf" --engine "$engine" \
-    --port "$port" --weights-ram 4M --flash-mode on --speculate off -- --threads 2 >"$work/server.log" 2>&1 &
+    --port "$port" --weights-ram 4M --flash-mode on -- --threads 2 >"$work/server.log" 2>&1 &
   server=$!
   answer=
   for _ in $(seq 100); do
     answer=$(curl -s --max-time 120 -H 'Content-Type: application/json' "http://127.0.0.1:$port/v1/completions" \
       -d '{"prompt": "It is a truth universally acknowledged, that", "max_tokens": 8, "temperature": 0}' || true)
     case $answer in *'"text"'*) break ;; esac
+    kill -0 "$server" 2>/dev/null || break
     sleep 1
   done
-  streamed=$(curl -s "http://127.0.0.1:$port/metrics" | sed -n 's/^headrace_bytes_read[a-z_]*{*[^ ]* \([0-9.e+]*\)$/\1/p' | head -n 1)
+  streamed=$(curl -s "http://127.0.0.1:$port/metrics" | sed -n 's/^headrace_flash_read_bytes_total{.*} //p')
   kill "$server"
   wait "$server" || true
   server=
