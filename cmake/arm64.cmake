@@ -6,7 +6,7 @@ set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)
 set(CMAKE_CXX_COMPILER aarch64-linux-gnu-g++)
 set(CMAKE_LIBRARY_ARCHITECTURE aarch64-linux-gnu)
 # As in a Debian of that architecture.
-set(CMAKE_INSTALL_LIBDIR lib/aarch64-linux-gnu CACHE PATH "Folder of libraries")
+set(CMAKE_INSTALL_LIBDIR lib/aarch64-linux-gnu CACHE STRING "Folder of libraries")
 
 set(HEADRACE_SYSROOT "${CMAKE_CURRENT_LIST_DIR}/../build/arm64-sysroot" CACHE PATH "arm64 libraries (scripts/install-sysroot.sh)")
 list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES HEADRACE_SYSROOT)

@@ -41,7 +41,8 @@ uint64_t SlotStride(uint64_t row_bytes) { return AlignUp(row_bytes, 64); }
 
 uint64_t RowMemoryBytes(std::span<const RowShape> tables, uint64_t limit_bytes, uint64_t floor_bytes) {
   if (tables.empty()) return 0;
-  const uint64_t least = AlignUp(kLeastDepth * SpanOfWidest(tables) + PlaceBytes(tables, kLeastSlots), PageBytes());
+  const uint64_t least =
+      AlignUp(kLeastDepth * SpanOfWidest(tables), PageBytes()) + AlignUp(PlaceBytes(tables, kLeastSlots), PageBytes());
   uint64_t rows = 0;
   for (const RowShape& table : tables) rows = std::max(rows, table.rows);
   const uint64_t most =
@@ -55,8 +56,10 @@ RowMemoryPlan PlanRowMemory(std::span<const RowShape> tables, uint64_t bytes) {
   RowMemoryPlan plan;
   if (tables.empty() || bytes == 0) return plan;
   const uint64_t span = SpanOfWidest(tables);
-  plan.buffer_bytes = bytes / 4 >= 8 * kBufferBytes ? std::max(span, kBufferBytes) : span;
-  plan.depth = static_cast<uint32_t>(std::clamp<uint64_t>(bytes / 4 / plan.buffer_bytes, kLeastDepth, kMostDepth));
+  // Whole pages of a quarter, less the page that each table begins.
+  const uint64_t part = AlignDown((bytes - std::min(bytes, tables.size() * PageBytes())) / 4, PageBytes());
+  plan.buffer_bytes = part >= 8 * kBufferBytes ? std::max(span, kBufferBytes) : span;
+  plan.depth = static_cast<uint32_t>(std::clamp<uint64_t>(part / plan.buffer_bytes, kLeastDepth, kMostDepth));
   const uint64_t fixed = plan.buffers_bytes() + tables.size() * PageBytes();
   plan.slots = bytes <= fixed ? 0 : (bytes - fixed) / SlotsOfAll(tables);
   return plan;
