@@ -100,7 +100,7 @@ class ChunkWriters {
   };
 
   void Work() {
-    const std::unique_ptr<uint8_t, Free> buffer(static_cast<uint8_t*>(std::aligned_alloc(kPageBytes, kChunkBytes)));
+    const std::unique_ptr<uint8_t, Free> buffer(static_cast<uint8_t*>(std::aligned_alloc(kReadAlignment, kChunkBytes)));
     Status status = buffer ? Status() : Status(Code::kOutOfBudget, "no memory for a write buffer");
     while (status.ok()) {
       const uint64_t begin = next_.fetch_add(kChunkBytes);
@@ -110,7 +110,7 @@ class ChunkWriters {
         break;
       }
       // O_DIRECT writes whole pages; the file is cut to its size afterwards.
-      const uint64_t length = std::min(kChunkBytes, AlignUp(bytes_ - begin, kPageBytes));
+      const uint64_t length = std::min(kChunkBytes, AlignUp(bytes_ - begin, kReadAlignment));
       Render(model_, header_, options_.seed, begin, length, buffer.get());
       status = WriteAll(fd_, path_, buffer.get(), length, begin);
       const std::lock_guard lock(mutex_);

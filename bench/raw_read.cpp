@@ -38,8 +38,8 @@ Result<RawReader> RawReader::Make(const SourceFile& file, std::vector<ByteRange>
       return Status(Code::kInvalidArgument, fmt::format("range {} {} does not lie in {}, which has {} bytes",
                                                         range.offset, range.length, file.path(), file.size()));
     }
-    const uint64_t end = AlignUp(range.offset + range.length, kPageBytes);
-    range.offset = AlignDown(range.offset, kPageBytes);
+    const uint64_t end = AlignUp(range.offset + range.length, kReadAlignment);
+    range.offset = AlignDown(range.offset, kReadAlignment);
     range.length = end - range.offset;
   }
   return RawReader(file, std::move(ranges), kind);

@@ -19,7 +19,7 @@ struct ByteRange {
 };
 
 struct ReadShape {
-  uint32_t chunk_bytes = 0;  // multiple of kPageBytes
+  uint32_t chunk_bytes = 0;  // multiple of kReadAlignment
   unsigned depth = 0;        // requests in flight
   friend auto operator<=>(const ReadShape&, const ReadShape&) = default;
 };

@@ -98,9 +98,9 @@ int main(int argc, char** argv) {
   if (!chunk.empty()) {
     const auto bytes = ParseSize(chunk);
     if (!bytes.ok()) return Fail(bytes.status());
-    if (*bytes == 0 || *bytes % kPageBytes != 0 || *bytes > kGiB) {
+    if (*bytes == 0 || *bytes % kReadAlignment != 0 || *bytes > kGiB) {
       return Fail(Status(Code::kInvalidArgument,
-                         fmt::format("--chunk {}: write a multiple of {} up to 1G", chunk, kPageBytes)));
+                         fmt::format("--chunk {}: write a multiple of {} up to 1G", chunk, kReadAlignment)));
     }
     for (ReadShape& shape : shapes) shape.chunk_bytes = static_cast<uint32_t>(*bytes);
   }

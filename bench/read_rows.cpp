@@ -44,7 +44,7 @@ uint64_t ThroughMapping(int fd, uint64_t size, const Table& table, const std::ve
     team.emplace_back([&, thread] {
       for (size_t i = rows.size() * thread / threads; i < rows.size() * (thread + 1) / threads; ++i) {
         const char* const row = data + table.offset + rows[i] * table.row_bytes;
-        for (uint64_t at = 0; at < table.row_bytes; at += kPageBytes)
+        for (uint64_t at = 0; at < table.row_bytes; at += kReadAlignment)
           static_cast<void>(*const_cast<const volatile char*>(row + at));
         static_cast<void>(*const_cast<const volatile char*>(row + table.row_bytes - 1));
       }
@@ -97,7 +97,7 @@ int main(int argc, char** argv) {
   const auto file = SourceFile::Open(path);
   if (!file.ok()) Fail(file.status());
   const Descriptor plain(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  table.offset = kPageBytes + 100;  // in the middle of a page, as tables are
+  table.offset = kReadAlignment + 100;  // in the middle of a page, as tables are
   table.rows = (file->size() - table.offset) / table.row_bytes;
   if (table.rows == 0) Fail(Status(Code::kInvalidArgument, "the file is smaller than a row"));
   fmt::print("way,depth,rows,row_bytes,ms\n");

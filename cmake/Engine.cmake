@@ -9,7 +9,7 @@ endif()
 list(GET engine_llama 0 engine_llama)
 get_filename_component(HEADRACE_ENGINE_LIB "${engine_llama}" DIRECTORY)
 find_path(HEADRACE_ENGINE_INCLUDE llama.h HINTS "${HEADRACE_ENGINE}/usr/include" "${HEADRACE_ENGINE}/include"
-          NO_DEFAULT_PATH REQUIRED)
+          NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PATH REQUIRED)
 file(GLOB engine_loader "${HEADRACE_ENGINE_LIB}/ld-linux-*.so.*")
 
 # The engine's headers without its libc's: -idirafter puts the prefix behind the system's own folders.

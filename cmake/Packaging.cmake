@@ -3,8 +3,12 @@ include(CMakePackageConfigHelpers)
 
 # What the command prints itself.
 set(papers ${CMAKE_BINARY_DIR}/papers)
+string(REPLACE ";" "|" emulator "${CMAKE_CROSSCOMPILING_EMULATOR}")
+if(emulator)
+  string(APPEND emulator "|")
+endif()
 add_custom_command(OUTPUT ${papers}/complete
-  COMMAND ${CMAKE_COMMAND} -D COMMAND=$<TARGET_FILE:headrace_command> -D OUTPUT=${papers} -P ${CMAKE_SOURCE_DIR}/cmake/Papers.cmake
+  COMMAND ${CMAKE_COMMAND} -D "COMMAND=${emulator}$<TARGET_FILE:headrace_command>" -D OUTPUT=${papers} -P ${CMAKE_SOURCE_DIR}/cmake/Papers.cmake
   DEPENDS headrace_command ${CMAKE_SOURCE_DIR}/cmake/Papers.cmake VERBATIM)
 add_custom_target(headrace_papers ALL DEPENDS ${papers}/complete)
 # Those who install build what is installed, not everything: make install, make deb.
@@ -82,6 +86,9 @@ set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(CPACK_DEBIAN_HEADRACE_PACKAGE_NAME headrace)
 set(CPACK_DEBIAN_HEADRACE_PACKAGE_SECTION science)
 set(CPACK_DEBIAN_HEADRACE_PACKAGE_SHLIBDEPS ON)
+if(CMAKE_CROSSCOMPILING)
+  include(CrossPackaging)
+endif()
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
 # Of the linker's cache.
 file(WRITE ${CMAKE_BINARY_DIR}/packaging/triggers "activate-noawait ldconfig\n")

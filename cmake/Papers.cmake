@@ -1,4 +1,5 @@
-# cmake -D COMMAND=HEADRACE -D OUTPUT=DIR -P Papers.cmake: manual pages and shell completions, which the command prints itself.
+# cmake -D COMMAND=[EMULATOR|...]HEADRACE -D OUTPUT=DIR -P Papers.cmake: manual pages and shell completions, which the command prints itself.
+string(REPLACE "|" ";" COMMAND "${COMMAND}")
 file(REMOVE_RECURSE ${OUTPUT})
 file(MAKE_DIRECTORY ${OUTPUT}/man1)
 function(print file)

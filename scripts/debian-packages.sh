@@ -1,6 +1,9 @@
-# Sourced by install-engine.sh and install-devices.sh, which set `script`, the name that messages begin with: fetches packages of another Debian
+# Sourced by install-engine.sh, install-devices.sh and install-sysroot.sh, which set `script`, the name that messages begin with: fetches packages of another Debian
 # suite than this system's, without root and without touching the system's packages, and gives their files a run path of their own.
 # shellcheck shell=sh
+
+# Of the packages; who sources this may set another one.
+architecture=$(dpkg --print-architecture 2>/dev/null || true)
 
 # shellcheck disable=SC2154  # script: of who sources this
 die() { printf '%s: %s\n' "$script" "$*" >&2; exit 1; }
@@ -40,7 +43,7 @@ open_suite() {
   trap 'exit 130' INT
   trap 'exit 143' TERM
   mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/deb" "$work/root"
-  printf 'deb [signed-by=%s arch=%s] %s %s main\n' "$keyring" "$(dpkg --print-architecture)" "$uri" "$suite" >"$work/sources.list"
+  printf 'deb [signed-by=%s arch=%s] %s %s main\n' "$keyring" "$architecture" "$uri" "$suite" >"$work/sources.list"
   apt get update >"$work/log" 2>&1 && return
   # A mirror of one day keeps lists that expired long ago.
   apt get -o Acquire::Check-Valid-Until=false update >"$work/log" 2>&1 || { cat "$work/log" >&2; die "cannot read the package lists of $suite"; }
@@ -51,7 +54,7 @@ open_suite() {
 apt() {
   tool=apt-$1
   shift
-  "$tool" -q -o Dir::Etc::sourcelist="$work/sources.list" -o Dir::Etc::sourceparts=/nonexistent \
+  "$tool" -q -o APT::Architecture="$architecture" -o APT::Architectures="$architecture" -o Dir::Etc::sourcelist="$work/sources.list" -o Dir::Etc::sourceparts=/nonexistent \
     -o Dir::State::Lists="$work/lists" -o Dir::Cache="$work/cache" -o APT::Sandbox::User="$(id -un)" \
     -o Acquire::Languages=none -o Acquire::Retries=3 "$@"
 }
@@ -63,6 +66,14 @@ offers() { apt cache madison "$1" 2>/dev/null | awk -F ' *[|] *' -v v="$2" '$2==
 fetch() {
   (cd "$work/deb" && apt get download "$@") >"$work/log" 2>&1 || { cat "$work/log" >&2; die "cannot download the packages $*"; }
   for deb in "$work"/deb/*.deb; do dpkg-deb -x "$deb" "$work/root"; done
+}
+
+# fetch_with_dependencies PACKAGE...: these and all that they need, as for a system that has no package.
+fetch_with_dependencies() {
+  : >"$work/status"
+  apt get -y -o Dir::State::status="$work/status" --no-install-recommends --download-only install "$@" >"$work/log" 2>&1 ||
+    { cat "$work/log" >&2; die "cannot download the packages $*"; }
+  for deb in "$work"/cache/archives/*.deb; do dpkg-deb -x "$deb" "$work/root"; done
 }
 
 # $(versions PACKAGE...): of those that were fetched, in one line.

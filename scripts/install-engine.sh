@@ -6,11 +6,12 @@ set -eu
 
 usage() {
   cat <<'USAGE'
-Usage: install-engine.sh PREFIX [--force] [--tests]
+Usage: install-engine.sh PREFIX [--force] [--tests] [--architecture=ARCH]
 
   PREFIX    where to put the engine, for instance ~/.local/share/headrace/engine
   --force   install again although PREFIX holds a complete engine
   --tests   also upstream's own test programs (test-backend-ops, test-llama-archs)
+  --architecture=ARCH   of another architecture than this system's, by Debian's name: arm64
 
 Needs: apt-get, dpkg, patchelf (package patchelf). Downloads about 17 MB (with --tests 25 MB) with
 the mirror that this system's apt uses; Debian's signatures are checked.
@@ -27,6 +28,7 @@ for arg in "$@"; do
     -h|--help) usage; exit 0 ;;
     --force) force=1 ;;
     --tests) tests=1 ;;
+    --architecture=*) architecture=${arg#*=} ;;
     -*) usage >&2; die "unknown option $arg" ;;
     *) [ -z "$prefix" ] || die "more than one PREFIX: $arg"; prefix=$arg ;;
   esac
@@ -45,7 +47,7 @@ packages='libggml0 libggml-dev libllama0 libllama-dev llama.cpp-tools llama.cpp-
 [ "$tests" = 0 ] || packages="$packages llama.cpp-tests"
 
 # $(of_tested PACKAGE FIELD): of the release that headrace was tested with, "" where there is none for this machine.
-of_tested() { awk -v a="$(dpkg --print-architecture)" -v p="$1" -v f="$2" '$1==a && $2==p {print $f}' "$(dirname "$0")/tested-engine"; }
+of_tested() { awk -v a="$architecture" -v p="$1" -v f="$2" '$1==a && $2==p {print $f}' "$(dirname "$0")/tested-engine"; }
 
 # The tested release as a whole, or what the suite has.
 choose() {

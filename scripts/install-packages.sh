@@ -6,6 +6,7 @@
 #   node    Node.js and npm, each only where no such program is found
 #   package what makes Debian packages
 #   slow    what the slow tests use beside that: fresh systems to install the packages in
+#   arm64   what builds and tests for arm64 here: the cross compiler, emulation of arm64
 #   tidy    clang-tidy, and Clang, which knows what it is to look at
 #   fuzz    Clang with libFuzzer
 set -eu
@@ -20,6 +21,7 @@ for purpose in "$@"; do
           command -v npm >/dev/null 2>&1 || packages="$packages npm" ;;
     package) packages="$packages dpkg-dev file" ;;
     slow) packages="$packages dpkg-dev file debootstrap lintian" ;;
+    arm64) packages="$packages g++-aarch64-linux-gnu qemu-user-static util-linux dpkg-dev file python3" ;;
     tidy) packages="$packages clang clang-tidy" ;;
     fuzz) packages="$packages clang libclang-rt-dev llvm" ;;
     *) echo "install-packages: unknown purpose $purpose" >&2; exit 2 ;;

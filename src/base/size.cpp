@@ -1,5 +1,7 @@
 #include "base/size.h"
 
+#include <unistd.h>
+
 #include <cctype>
 #include <charconv>
 #include <cmath>
@@ -7,6 +9,11 @@
 #include <fmt/format.h>
 
 namespace headrace {
+
+uint64_t PageBytes() {
+  static const auto bytes = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+  return bytes;
+}
 
 Result<uint64_t> ParseSize(std::string_view text) {
   const auto invalid = [&](std::string_view why) {

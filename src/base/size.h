@@ -13,9 +13,13 @@ inline constexpr uint64_t kKiB = 1024;
 inline constexpr uint64_t kMiB = 1024 * kKiB;
 inline constexpr uint64_t kGiB = 1024 * kMiB;
 
-// The unit of O_DIRECT offsets, lengths and addresses used throughout: a page, which is a multiple of
-// every disk block size in use.
-inline constexpr uint64_t kPageBytes = 4096;
+// The unit of the offsets, lengths and addresses of direct reads (O_DIRECT): a multiple of every disk's block size in
+// use, on kernels with larger pages too.
+inline constexpr uint64_t kReadAlignment = 4096;
+
+// The unit in which the kernel maps memory, gives it and takes it back: 4 KiB on x86-64; 4, 16 or 64 KiB on arm64. A
+// power of two, at least kReadAlignment.
+uint64_t PageBytes();
 
 constexpr uint64_t AlignDown(uint64_t value, uint64_t alignment) { return value - value % alignment; }
 constexpr uint64_t AlignUp(uint64_t value, uint64_t alignment) { return AlignDown(value + alignment - 1, alignment); }

@@ -37,9 +37,9 @@ TEST(FormatSize, ThreeDigits) {
 }
 
 TEST(Align, UpAndDown) {
-  EXPECT_EQ(AlignUp(1, kPageBytes), kPageBytes);
-  EXPECT_EQ(AlignUp(kPageBytes, kPageBytes), kPageBytes);
-  EXPECT_EQ(AlignDown(kPageBytes + 1, kPageBytes), kPageBytes);
+  EXPECT_EQ(AlignUp(1, kReadAlignment), kReadAlignment);
+  EXPECT_EQ(AlignUp(kReadAlignment, kReadAlignment), kReadAlignment);
+  EXPECT_EQ(AlignDown(kReadAlignment + 1, kReadAlignment), kReadAlignment);
 }
 
 }  // namespace

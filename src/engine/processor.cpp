@@ -39,7 +39,7 @@ std::string DescribeCpu(const std::set<std::string>& flags) {
       {"avx", "AVX"},           {"avx2", "AVX2"},       {"fma", "FMA"},          {"f16c", "F16C"},
       {"avx_vnni", "AVX-VNNI"}, {"avx512f", "AVX-512"}, {"avx512_vnni", "VNNI"}, {"avx512_bf16", "BF16"},
       {"amx_int8", "AMX"},      {"asimd", "NEON"},      {"asimddp", "DOTPROD"},  {"i8mm", "I8MM"},
-      {"sve", "SVE"},
+      {"sve", "SVE"},           {"sve2", "SVE2"},       {"sme", "SME"},
   };
   std::string text;
   for (const auto& [flag, name] : kNames) {
@@ -53,7 +53,8 @@ std::string DescribeCpu(const std::set<std::string>& flags) {
 std::string ParseCpuModel(std::string_view cpuinfo) {
   std::string model;
   ForEachLine(cpuinfo, [&](std::string_view line) {
-    if (!model.empty() || !line.starts_with("model name")) return;
+    // arm64 has no name of the processor; a Raspberry Pi's kernel says what the machine is.
+    if (!model.empty() || !(line.starts_with("model name") || line.starts_with("Model"))) return;
     const size_t colon = line.find(": ");
     if (colon != std::string_view::npos) model = line.substr(colon + 2);
   });

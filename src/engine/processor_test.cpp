@@ -15,5 +15,14 @@ TEST(Processor, FlagsAndModel) {
   EXPECT_TRUE(ParseCpuFlags("").empty());
 }
 
+TEST(Processor, OfArm64) {
+  const char* text =
+      "processor\t: 0\nBogoMIPS\t: 108.00\nFeatures\t: fp asimd asimddp sve i8mm\nCPU part\t: 0xd0b\n\n"
+      "Revision\t: c04170\nModel\t\t: Raspberry Pi 5 Model B Rev 1.0\n";
+  EXPECT_EQ(DescribeCpu(ParseCpuFlags(text)), "NEON DOTPROD I8MM SVE");
+  EXPECT_EQ(ParseCpuModel(text), "Raspberry Pi 5 Model B Rev 1.0");
+  EXPECT_EQ(ParseCpuModel("processor\t: 0\nmodel\t\t: 85\nmodel name\t: Some CPU\n"), "Some CPU");
+}
+
 }  // namespace
 }  // namespace headrace::cli

@@ -31,8 +31,9 @@ class CallbackPass {
   using ComputeFunction = ggml_status (*)(ggml_backend_sched_t, ggml_cgraph*);
 
   // All outlive it.
-  CallbackPass(const GgmlApi& api, RunningPass& pass, Uploader& uploads, const KernelChoice& choice, ApartTypes& apart)
-      : api_(api), pass_(pass), uploads_(uploads), dense_(api, pass, choice, apart), experts_(api, choice) {}
+  CallbackPass(const GgmlApi& api, RunningPass& pass, Uploader& uploads, const KernelChoice& choice, ApartTypes& apart,
+               Workers& workers)
+      : api_(api), pass_(pass), uploads_(uploads), dense_(api, pass, choice, apart, workers), experts_(api, choice) {}
 
   // Computes the pass that has begun. Errors: of a product. The engine's own status is in `status`.
   Status Run(ggml_backend_sched_t sched, ggml_cgraph* graph, ComputeFunction compute, const HostCallback& host,

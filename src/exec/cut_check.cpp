@@ -7,6 +7,7 @@
 
 #include "base/size.h"
 #include "exec/trial_product.h"
+#include "exec/worker.h"
 #include "plan/residency.h"
 
 namespace headrace {
@@ -28,8 +29,8 @@ bool Compare(const GgmlApi& api, Product& product, ggml_backend_t backend, const
   const auto bytes = static_cast<size_t>(rows) * weight.RowBytes(layout);
   TrialProduct trial(api, TileOf(api, weight.tensor, rows, weight.tensor.data, nullptr), columns);
   // Page-aligned, as the real ones are.
-  std::vector<uint8_t> memory(bytes + kPageBytes);
-  void* moved = memory.data() + (kPageBytes - reinterpret_cast<uintptr_t>(memory.data()) % kPageBytes);
+  std::vector<uint8_t> memory(bytes + kReadAlignment);
+  void* moved = memory.data() + (kReadAlignment - reinterpret_cast<uintptr_t>(memory.data()) % kReadAlignment);
   if (layout != nullptr) PackRowsByEngine(api, weight.tensor, rows, trial.weight.data, moved, *layout);
   if (product.Multiply(backend, trial.node, 0, static_cast<uint64_t>(rows),
                        layout != nullptr ? moved : trial.weight.data, layout, nullptr) != GGML_STATUS_SUCCESS) {
@@ -100,6 +101,19 @@ bool ExpertPiecesEqualWhole(const GgmlApi& api, ExpertProduct& product, ggml_bac
     }
   }
   return true;
+}
+
+// ggml divides the whole into parts of 16 rows and 11 or 12 columns, and a row group into 13 rows for each thread.
+bool PlainPiecesEqualWholeOnThreads(const GgmlApi& api, Product& product, const Weight& weight) {
+  constexpr int kThreads = 5;
+  constexpr int64_t kColumnsOfAll = 34;
+  const auto group = static_cast<int64_t>(kRowGroup);
+  const ggml_backend_t backend = Workers::NewBackend(api, kThreads);
+  if (backend == nullptr) return true;
+  const bool equal =
+      Compare(api, product, backend, weight, nullptr, std::min(weight.tensor.ne[1], 3 * group), kColumnsOfAll);
+  api.backend_free(backend);
+  return equal;
 }
 
 bool PiecesEqualWhole(const GgmlApi& api, Product& product, ggml_backend_t backend, const Weight& weight) {

@@ -12,6 +12,10 @@ namespace headrace {
 // compute results apart. Reads at most 192 rows of the weight from its mapping.
 bool PiecesEqualWhole(const GgmlApi& api, Product& product, ggml_backend_t backend, const Weight& weight);
 
+// Whether that holds for few rows of the file's layout on many threads, too. Of a weight that is cut by rows and has
+// 128 or more. Makes a backend.
+bool PlainPiecesEqualWholeOnThreads(const GgmlApi& api, Product& product, const Weight& weight);
+
 // The same for single experts: at most 192 rows of each of two.
 bool ExpertPiecesEqualWhole(const GgmlApi& api, ExpertProduct& product, ggml_backend_t backend, const Weight& weight);
 

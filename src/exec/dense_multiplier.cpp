@@ -113,8 +113,18 @@ Status DenseMultiplier::MoveRows(const Takeover& takeover, uint64_t rows, const 
 Status DenseMultiplier::Flush(const Takeover& takeover, Run& run, const Move* move) {
   if (run.rows == 0) return {};
   const uint64_t start = Now();
-  const ggml_status status =
-      product_.Multiply(takeover.backend, *takeover.node, run.first_row, run.rows, run.data, run.packed, move);
+  const Weight& weight = *takeover.weight;
+  // A weight as a whole is divided among the threads as it is without headrace.
+  const bool by_shares = run.packed == nullptr && weight.cut.by_rows && run.rows < weight.cut.rows &&
+                         choice_.DividesByShares(weight.tensor.type, takeover.node->ne[1]);
+  ggml_status status = GGML_STATUS_SUCCESS;
+  if (by_shares) {
+    if (move != nullptr) status = product_.MoveRows(takeover.backend, weight.tensor, run.rows, nullptr, *move);
+    if (status == GGML_STATUS_SUCCESS)
+      status = shares_.Multiply(takeover.backend, *takeover.node, run.first_row, run.rows, run.data);
+  } else {
+    status = product_.Multiply(takeover.backend, *takeover.node, run.first_row, run.rows, run.data, run.packed, move);
+  }
   pass_.account().times.kernel_ns += Now() - start;
   run = {};
   return CheckProduct(status, *takeover.weight);

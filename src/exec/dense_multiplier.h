@@ -7,6 +7,7 @@
 #include "exec/kernel_choice.h"
 #include "exec/product.h"
 #include "exec/running_pass.h"
+#include "exec/thread_shares.h"
 
 namespace headrace {
 
@@ -14,8 +15,9 @@ namespace headrace {
 class DenseMultiplier {
  public:
   // All outlive it.
-  DenseMultiplier(const GgmlApi& api, RunningPass& pass, const KernelChoice& choice, ApartTypes& apart)
-      : pass_(pass), choice_(choice), product_(api, apart) {}
+  DenseMultiplier(const GgmlApi& api, RunningPass& pass, const KernelChoice& choice, ApartTypes& apart,
+                  Workers& workers)
+      : pass_(pass), choice_(choice), product_(api, apart), shares_(api, workers) {}
 
   // A takeover's turn has begun: computes it. Errors: the read's; CheckProduct's.
   Status Multiply(Takeover& takeover);
@@ -41,6 +43,7 @@ class DenseMultiplier {
   RunningPass& pass_;
   const KernelChoice& choice_;
   Product product_;
+  ThreadShares shares_;
 };
 
 }  // namespace headrace

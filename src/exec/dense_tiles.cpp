@@ -32,7 +32,7 @@ void DenseTiles::Begin(const Takeover& takeover, int threads) {
   if (pack_) {
     const uint64_t all = pass_.memory().scratch().size(), least = kRowGroup * weight.widest_row_bytes();
     scratch_bytes_ = AlignDown(
-        std::clamp(all / static_cast<uint64_t>(threads), least, std::max(least, kStreamedTileBytes)), kPageBytes);
+        std::clamp(all / static_cast<uint64_t>(threads), least, std::max(least, kStreamedTileBytes)), kReadAlignment);
     scratch_bytes_ = std::max(scratch_bytes_, least);
     packers_ = static_cast<int>(std::min(static_cast<uint64_t>(threads), all / scratch_bytes_));
   }

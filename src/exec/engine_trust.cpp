@@ -15,6 +15,13 @@ namespace {
 // Several: a kernel that gave other bits to each thread's part of the rows would show it.
 constexpr int kThreads = 2;
 
+// Only ggml's kernels for arm64 take several rows and columns at once.
+#ifdef __aarch64__
+constexpr bool kKernelsTakePairs = true;
+#else
+constexpr bool kKernelsTakePairs = false;
+#endif
+
 }  // namespace
 
 EngineTrust::EngineTrust(const GgmlApi& api, KernelChoice& choice, ApartTypes& apart)
@@ -31,9 +38,13 @@ bool EngineTrust::MayCut(const Weight& weight) {
   }
   const auto [known, added] = trusted_.try_emplace(
       {weight.tensor.type, weight.experts, weight.packed != nullptr ? weight.packed->buffer : nullptr}, false);
-  if (!added) return known->second;
+  if (!added) {
+    if (known->second) LookAtPairs(weight);
+    return known->second;
+  }
   known->second = Check(weight);
   if (known->second) {
+    LookAtPairs(weight);
     LearnCosts(weight);
   } else {
     LogWarning(
@@ -53,6 +64,17 @@ bool EngineTrust::Check(const Weight& weight) {
   }
   Product product(api_, apart_);
   return PiecesEqualWhole(api_, product, backend_, weight);
+}
+
+// Once for each type.
+void EngineTrust::LookAtPairs(const Weight& weight) {
+  if (!kKernelsTakePairs || weight.experts || weight.tensor.ne[1] < static_cast<int64_t>(2 * kRowGroup)) return;
+  if (!looked_at_.insert(weight.tensor.type).second) return;
+  Product product(api_, apart_);
+  if (PlainPiecesEqualWholeOnThreads(api_, product, weight)) return;
+  choice_.DivideByShares(weight.tensor.type);
+  LogDebug(fmt::format("{}: its kernels take two rows and two columns at once; each thread multiplies a share of rows",
+                       api_.type_name(weight.tensor.type)));
 }
 
 void EngineTrust::LearnCosts(const Weight& weight) {

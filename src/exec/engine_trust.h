@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <tuple>
 
 #include "exec/expert_product.h"
@@ -28,6 +29,7 @@ class EngineTrust {
 
  private:
   bool Check(const Weight& weight);
+  void LookAtPairs(const Weight& weight);
   void LearnCosts(const Weight& weight);
 
   const GgmlApi& api_;
@@ -36,6 +38,7 @@ class EngineTrust {
   ggml_backend_t backend_ = nullptr;  // made when it is needed first
   std::map<std::tuple<ggml_type, bool, ggml_backend_buffer_t>, bool>
       trusted_;  // type, of experts, the packed layout's kernels
+  std::set<ggml_type> looked_at_;
 };
 
 }  // namespace headrace

@@ -57,7 +57,7 @@ Executor::Executor(const GgmlApi& api, const Config& config, WeightsAllowance& a
       workers_(api, apart_types_),
       uploader_(api, pass_, experts_, copies_),
       graph_pass_(api, pass_, choice_, workers_),
-      callback_pass_(api, pass_, uploader_, choice_, apart_types_),
+      callback_pass_(api, pass_, uploader_, choice_, apart_types_, workers_),
       state_guard_(api) {
   snapshot->probed_disk_bytes_per_s = static_cast<uint64_t>(config.disk_bytes_per_s);
   auto watch = MemoryWatch::Start([this] {
@@ -136,7 +136,7 @@ void Executor::GuardStates(ggml_cgraph* graph) {
   const uint64_t bytes = state_guard_.Find(graph);
   unguarded_ = bytes > std::max(kUncounted, allowance_.Bytes() / kMostPart);
   if (unguarded_) state_guard_.LeaveOut();
-  guarded_bytes_ = unguarded_ || bytes <= kUncounted ? 0 : AlignUp(bytes, kPageBytes);
+  guarded_bytes_ = unguarded_ || bytes <= kUncounted ? 0 : AlignUp(bytes, PageBytes());
 }
 
 // What is held beside the plan.

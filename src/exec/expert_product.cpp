@@ -41,7 +41,7 @@ void ExpertProduct::AddPiece(const ggml_tensor& node, const ExpertRows& work, ui
   const uint8_t* data = work.data;
   if (work.layout != nullptr && !work.packed) {
     data = Pack(weight, work.rows, data, work.layout, scratch);
-    scratch += AlignUp(work.rows * weight.nb[1], kPageBytes);
+    scratch += AlignUp(work.rows * weight.nb[1], kReadAlignment);
   }
   piece.weight = TileOf(api_, weight, static_cast<int64_t>(work.rows), const_cast<uint8_t*>(data), work.layout);
   const auto one_expert = [&](ggml_tensor& tensor, const ggml_tensor& from, int64_t rows) {
@@ -77,7 +77,7 @@ void ExpertProduct::AddPiece(const ggml_tensor& node, const ExpertRows& work, ui
       tensor.nb[3] = tensor.nb[2] * columns;
     };
     place(piece.columns, scratch);
-    place(piece.product, scratch + AlignUp(ColumnBytes(*node.src[1]) * columns, kPageBytes));
+    place(piece.product, scratch + AlignUp(ColumnBytes(*node.src[1]) * columns, kReadAlignment));
     api_.graph_add_node(graph_, piece.gather.Gather(*node.src[1], work.pairs, ColumnBytes(*node.src[1]), scratch));
     api_.graph_add_node(graph_, &piece.product);
     api_.graph_add_node(graph_, piece.scatter.Scatter(node, work.pairs, offset, work.rows * node.nb[0],
@@ -102,7 +102,7 @@ bool ExpertProduct::MultiplyWhole(ggml_backend_t backend, ggml_tensor& node) {
 
 uint64_t ExpertProduct::ScratchBytes(const ggml_tensor& node, int64_t tokens) {
   const uint64_t rows = std::min(static_cast<uint64_t>(node.ne[0]), kFewestRows);
-  return kScratchPages * kPageBytes + rows * node.src[0]->nb[1] +
+  return kScratchPages * kReadAlignment + rows * node.src[0]->nb[1] +
          static_cast<uint64_t>(tokens) * (ColumnBytes(*node.src[1]) + rows * node.nb[0]);
 }
 
@@ -114,7 +114,7 @@ ggml_status ExpertProduct::Multiply(ggml_backend_t backend, const ggml_tensor& n
   for (const ExpertRows& rows : work) most = std::max(most, rows.pairs.size());
   if (zeros_.size() < most) zeros_.assign(most, 0);
   const auto less = [](uint64_t from, uint64_t amount) { return from - std::min(from, amount); };
-  const uint64_t room = less(scratch.size(), kScratchPages * kPageBytes);
+  const uint64_t room = less(scratch.size(), kScratchPages * kReadAlignment);
   const uint64_t column_bytes = ColumnBytes(*node.src[1]), result_bytes = node.nb[0], row_bytes = node.src[0]->nb[1];
   for (const ExpertRows& all : work) {
     const uint64_t packing = all.layout != nullptr && !all.packed ? row_bytes : 0;  // bytes of scratch for each row

@@ -32,7 +32,7 @@ Status ExpertStore::EnsureCache(WeightStore& weights, uint64_t bytes, ReadServic
     all += layer.SlotBytes() * layer.experts;
     largest = std::max(largest, layer.SlotBytes());
   }
-  uint64_t arena = AlignDown(std::min(bytes, all), kPageBytes);
+  uint64_t arena = AlignDown(std::min(bytes, all), PageBytes());
   if (arena < largest) arena = 0;
   if (cache_ != nullptr && !changed_ && arena > 0) {
     granted_bytes_ = bytes;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "base/config.h"
@@ -63,6 +64,10 @@ class KernelChoice {
     for (const auto& [type, most] : most_repacked_) cache_packed_.try_emplace(type, misses < most);
   }
 
+  // The bits of plain products of several columns depend on how the engine's threads divide the rows (ThreadShares).
+  void DivideByShares(ggml_type type) { by_shares_.insert(type); }
+  bool DividesByShares(ggml_type type, int64_t columns) const { return columns > 1 && by_shares_.contains(type); }
+
   // The kernels of streamed weights in a pass of one token.
   Snapshot::KernelChoice ForDecode() const;
 
@@ -79,6 +84,7 @@ class KernelChoice {
   std::map<std::pair<ggml_type, bool>, int64_t> pays_from_;  // by type, and whether of experts
   std::map<ggml_type, double> most_repacked_;                // KernelCosts::MostRepacked of experts
   std::map<ggml_type, bool> cache_packed_;                   // decided for experts
+  std::set<ggml_type> by_shares_;
 };
 
 }  // namespace headrace

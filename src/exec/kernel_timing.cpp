@@ -31,8 +31,8 @@ struct Tile {
   Tile(const GgmlApi& api, const Weight& weight) : row_bytes(weight.tensor.nb[1]) {
     const uint64_t real = std::min(kRealRows, static_cast<uint64_t>(weight.tensor.ne[1]));
     rows = std::max(kRowGroup, AlignDown(kTileBytes / row_bytes, kRowGroup));
-    memory.resize(bytes() + rows * weight.packed->row_bytes + kPageBytes);
-    plain = memory.data() + (kPageBytes - reinterpret_cast<uintptr_t>(memory.data()) % kPageBytes);
+    memory.resize(bytes() + rows * weight.packed->row_bytes + kReadAlignment);
+    plain = memory.data() + (kReadAlignment - reinterpret_cast<uintptr_t>(memory.data()) % kReadAlignment);
     packed = plain + bytes();
     for (uint64_t row = 0; row < rows; row += real) {
       std::memcpy(plain + row * row_bytes, weight.tensor.data, std::min(real, rows - row) * row_bytes);

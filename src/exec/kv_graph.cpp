@@ -18,7 +18,7 @@ KvPart& PartOf(KvUse& use, const KvFile& file, uint64_t begin, uint64_t bytes) {
   for (KvPart& part : use.parts) {
     if (part.file == &file && part.place.begin == begin) return part;
   }
-  return use.parts.emplace_back(KvPart{&file, {begin, AlignUp(begin + bytes, kPageBytes)}, {}});
+  return use.parts.emplace_back(KvPart{&file, {begin, AlignUp(begin + bytes, PageBytes())}, {}});
 }
 
 bool Has(const KvUse& use, const KvFile& file, uint64_t begin) {
@@ -59,7 +59,7 @@ void AddPagesOf(const GgmlApi& api, const ggml_tensor& tensor, const void* base,
   std::sort(dimensions.begin(), dimensions.end(),
             [](const Dimension& a, const Dimension& b) { return a.stride < b.stride; });
   size_t apart = 0;
-  for (; apart < dimensions.size() && dimensions[apart].stride < run + kPageBytes; ++apart) {
+  for (; apart < dimensions.size() && dimensions[apart].stride < run + PageBytes(); ++apart) {
     run += (dimensions[apart].count - 1) * dimensions[apart].stride;
   }
   uint64_t runs = 1;

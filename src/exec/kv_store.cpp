@@ -34,7 +34,7 @@ KvStore::CacheSize KvStore::SizeOf(const GgmlApi& api, ggml_context* context) {
   for (ggml_tensor* tensor = api.get_first_tensor(context); tensor != nullptr;
        tensor = api.get_next_tensor(context, tensor)) {
     if (tensor->view_src != nullptr) continue;
-    const uint64_t own = AlignUp(api.nbytes(tensor), kPageBytes);
+    const uint64_t own = AlignUp(api.nbytes(tensor), PageBytes());
     size.bytes += own;
     const std::string_view name = tensor->name;
     uint64_t& layer = layers[name.substr(name.rfind('l') + 1)];
@@ -71,7 +71,7 @@ Result<ggml_backend_buffer_t> KvStore::Allocate(const GgmlApi& api, ggml_context
     } else {
       // Pages of its own, so that it can come and go alone.
       api.backend_tensor_alloc(buffer, tensor, at);
-      at += AlignUp(api.nbytes(tensor), kPageBytes);
+      at += AlignUp(api.nbytes(tensor), PageBytes());
     }
   }
   caches_.push_back({buffer, size, std::make_unique<KvFile>(std::move(*file))});

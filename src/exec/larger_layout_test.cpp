@@ -293,7 +293,7 @@ class Host {
   StreamMemory memory_{reads_, allowance_, weights_, experts_, rows_, snapshot_, headroom_};
   RunningPass pass_{weights_, experts_, memory_, account_, headroom_, snapshot_, nullptr};
   Workers workers_{api_, apart_};
-  DenseMultiplier dense_{api_, pass_, choice_, apart_};
+  DenseMultiplier dense_{api_, pass_, choice_, apart_, workers_};
   DenseTiles tiles_{pass_, choice_};
 };
 

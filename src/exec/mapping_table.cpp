@@ -16,7 +16,7 @@ namespace {
 // advice out.
 void Advise(uintptr_t begin, uintptr_t end, int advice) {
   const int saved_errno = errno;
-  ::syscall(SYS_madvise, AlignDown(begin, kPageBytes), end - AlignDown(begin, kPageBytes), advice);
+  ::syscall(SYS_madvise, AlignDown(begin, PageBytes()), end - AlignDown(begin, PageBytes()), advice);
   errno = saved_errno;
 }
 

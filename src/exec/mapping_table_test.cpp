@@ -11,6 +11,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/size.h"
+
 namespace headrace {
 namespace {
 
@@ -43,7 +45,7 @@ TEST(MappingTable, AHoleLeavesBothSides) {
 // Four pages, mapped as a model is, and what the kernel was told of each.
 class MappingAdvice : public ::testing::Test {
  protected:
-  static constexpr uint64_t kPage = 4096, kBytes = 4 * kPage;
+  const uint64_t kPage = PageBytes(), kBytes = 4 * kPage;
   void SetUp() override {
     const int fd = ::memfd_create("mapping_table_test", MFD_CLOEXEC);
     ASSERT_EQ(::ftruncate(fd, kBytes), 0);

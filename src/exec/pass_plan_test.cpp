@@ -75,7 +75,7 @@ class FindProductsTest : public ::testing::Test {
 
   static constexpr size_t kBytes = sizeof(float) * kColumns * kRows * kExperts;
   const GgmlApi api_ = Api();
-  std::unique_ptr<void, decltype(&std::free)> memory_{std::aligned_alloc(kPageBytes, kBytes), &std::free};
+  std::unique_ptr<void, decltype(&std::free)> memory_{std::aligned_alloc(kReadAlignment, kBytes), &std::free};
   MappingTable mappings_;
   ExpertStacks stacks_;
   ggml_tensor weight_{}, columns_{}, ids_{}, node_{};

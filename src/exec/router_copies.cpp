@@ -30,7 +30,7 @@ const Weight* RouterCopies::Copy(const ggml_tensor& tensor) {
     return copied.from == &tensor && copied.data == tensor.data && copied.buffer == tensor.buffer;
   });
   if (known != copies_.end()) return &known->weight;
-  const uint64_t bytes = api_.nbytes(&tensor), held = AlignUp(bytes, kPageBytes);
+  const uint64_t bytes = api_.nbytes(&tensor), held = AlignUp(bytes, PageBytes());
   if (bytes_ + held > limit_) return nullptr;
   auto storage = Region::Reserve(bytes);
   if (!storage.ok() || !storage->Commit(0, bytes).ok()) return nullptr;

@@ -76,7 +76,7 @@ Status RowStore::EnsureMemory(WeightStore& weights, uint64_t bytes, ReadService&
         table.most_slots =
             static_cast<uint32_t>(std::min<uint64_t>(plan.slots, static_cast<uint64_t>(table.tensor.ne[1])));
         table.slots = place;
-        place += AlignUp(table.stride * table.most_slots, kPageBytes);
+        place += AlignUp(table.stride * table.most_slots, PageBytes());
       }
       LogDebug(fmt::format("rows of {} tables: {}, {} of each, {} reads of at most {} at a time", tables_.size(),
                            FormatSize(bytes), plan.slots, plan.depth, FormatSize(plan.buffer_bytes)));

@@ -15,7 +15,7 @@ SlotProduct::~SlotProduct() { api_.free(context_); }
 
 uint64_t SlotProduct::ScratchBytes(const ggml_tensor& node, size_t pairs) {
   if (pairs == static_cast<size_t>(node.ne[1] * node.ne[2])) return 0;
-  return AlignUp(pairs * ColumnBytes(*node.src[1]), kPageBytes) + pairs * ColumnBytes(node);
+  return AlignUp(pairs * ColumnBytes(*node.src[1]), kReadAlignment) + pairs * ColumnBytes(node);
 }
 
 ggml_status SlotProduct::Multiply(ggml_backend_t backend, const ggml_tensor& node, const SlotArray& slots,
@@ -73,7 +73,7 @@ ggml_status SlotProduct::Multiply(ggml_backend_t backend, const ggml_tensor& nod
     tensor.nb[3] = tensor.nb[2] * pairs_.size();
   };
   place(columns_, scratch.data());
-  place(product_, scratch.data() + AlignUp(pairs_.size() * ColumnBytes(*node.src[1]), kPageBytes));
+  place(product_, scratch.data() + AlignUp(pairs_.size() * ColumnBytes(*node.src[1]), kReadAlignment));
   api_.graph_add_node(
       graph_, gather_.Gather(*node.src[1], pairs_, ColumnBytes(columns_), static_cast<uint8_t*>(columns_.data)));
   api_.graph_add_node(graph_, &product_);

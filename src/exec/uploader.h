@@ -85,8 +85,8 @@ class Uploader {
   RunningPass& pass_;
   ExpertStore& experts_;
   RangeCopy& others_;
-  std::vector<uint8_t> choice_;             // of a router, as its device has it
-  std::array<uint8_t, kPageBytes> head_{};  // the first bytes of the expert that was copied last
+  std::vector<uint8_t> choice_;                 // of a router, as its device has it
+  std::array<uint8_t, kReadAlignment> head_{};  // the first bytes of the expert that was copied last
   Status failure_;
   size_t segment_ = 0;               // of the takeover whose turn it is: the first that was not passed
   std::shared_ptr<SegmentUse> use_;  // of that segment in the copy that is made

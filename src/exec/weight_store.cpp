@@ -146,7 +146,7 @@ Status WeightStore::Replan(uint64_t column_bytes) {
       weight.resident_rows = weight.target_rows;
       weight.storage.Decommit(weight.target_rows * weight.resident_row_bytes(), weight.storage.bytes());
     }
-    const uint64_t paid = AlignUp(weight.target_rows * weight.resident_row_bytes(), kPageBytes);
+    const uint64_t paid = AlignUp(weight.target_rows * weight.resident_row_bytes(), PageBytes());
     if (weight.reservation.bytes() > paid) {
       HEADRACE_RETURN_IF_ERROR(weight.reservation.Shrink(weight.reservation.bytes() - paid));
     }
@@ -156,7 +156,7 @@ Status WeightStore::Replan(uint64_t column_bytes) {
 }
 
 Status WeightStore::Commit(Weight& weight) {
-  const uint64_t price = AlignUp(weight.target_rows * weight.resident_row_bytes(), kPageBytes);
+  const uint64_t price = AlignUp(weight.target_rows * weight.resident_row_bytes(), PageBytes());
   if (weight.reservation.bytes() == 0) {
     auto reservation = budget_.Reserve(price, "resident weights");
     if (!reservation.ok()) return reservation.status();
@@ -165,7 +165,7 @@ Status WeightStore::Commit(Weight& weight) {
     HEADRACE_RETURN_IF_ERROR(weight.reservation.Grow(price - weight.reservation.bytes()));
   }
   if (weight.storage.bytes() == 0) {
-    auto storage = Region::Reserve(AlignUp(weight.cut.rows * weight.resident_row_bytes(), kPageBytes));
+    auto storage = Region::Reserve(AlignUp(weight.cut.rows * weight.resident_row_bytes(), PageBytes()));
     if (!storage.ok()) return storage.status();
     weight.storage = std::move(*storage);
   }

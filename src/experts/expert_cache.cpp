@@ -15,8 +15,8 @@ namespace {
 
 // A slice whose first byte may lie anywhere in a page needs one page more.
 uint64_t Capacity(const ExpertSlices& slices) {
-  const bool in_pages = slices.offset % kPageBytes == 0 && slices.bytes % kPageBytes == 0;
-  return AlignUp(slices.bytes, kPageBytes) + (in_pages ? 0 : kPageBytes);
+  const bool in_pages = slices.offset % kReadAlignment == 0 && slices.bytes % kReadAlignment == 0;
+  return AlignUp(slices.bytes, kReadAlignment) + (in_pages ? 0 : kReadAlignment);
 }
 
 size_t CountExperts(const std::vector<ExpertLayout>& layers) {
@@ -29,7 +29,7 @@ size_t CountExperts(const std::vector<ExpertLayout>& layers) {
 uint64_t ExpertLayout::SlotBytes() const {
   uint64_t bytes = 0;
   for (const ExpertSlices& slice : slices) bytes += Capacity(slice);
-  return bytes;
+  return AlignUp(bytes, PageBytes());  // each slot's memory comes and goes alone
 }
 
 bool ExpertCache::Slot::idle() const {
@@ -158,8 +158,8 @@ void ExpertCache::Occupy(uint32_t index, uint32_t layer, uint32_t expert) {
   slot.slices.assign(layout.slices.size(), {});
   for (size_t i = 0; i < layout.slices.size(); ++i) {
     Slice& slice = slot.slices[i];
-    slice.lead = (layout.slices[i].offset + expert * layout.slices[i].bytes) % kPageBytes;
-    slice.span = AlignUp(slice.lead + layout.slices[i].bytes, kPageBytes);
+    slice.lead = (layout.slices[i].offset + expert * layout.slices[i].bytes) % kReadAlignment;
+    slice.span = AlignUp(slice.lead + layout.slices[i].bytes, kReadAlignment);
   }
   SlotOf(layer, expert) = index;
   free_[index] = 0;

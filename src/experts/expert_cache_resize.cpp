@@ -126,7 +126,7 @@ void ExpertCache::Relocate(uint32_t from, uint32_t to) {
   slots_[to].touched = true;
   uint8_t* const target = SliceMemory(slots_[to], 0);
   uint8_t* const source = SliceMemory(slots_[from], 0);
-  constexpr uint64_t kPiece = 16 * kPageBytes;
+  constexpr uint64_t kPiece = 64 * kKiB;  // whole pages of every kernel
   for (uint64_t at = 0; at < bytes; at += kPiece) {
     const uint64_t piece = std::min(kPiece, bytes - at);
     std::memcpy(target + at, source + at, piece);

@@ -49,8 +49,8 @@ class ExpertCacheTest : public ::testing::Test {
     layers_.clear();
     uint64_t offset = 0;
     for (const uint64_t expert_pages : pages) {
-      layers_.push_back({{{file_.get(), offset, expert_pages * kPageBytes}}, experts, per_token});
-      offset += experts * expert_pages * kPageBytes;
+      layers_.push_back({{{file_.get(), offset, expert_pages * kReadAlignment}}, experts, per_token});
+      offset += experts * expert_pages * kReadAlignment;
     }
     ASSERT_LE(offset, kFileBytes);
   }
@@ -132,7 +132,7 @@ class ExpertCacheTest : public ::testing::Test {
     std::vector<uint64_t> offsets;
     for (const auto& [layer, expert, slice] : slices) {
       const ExpertSlices& source = layers_[layer].slices[slice];
-      offsets.push_back(AlignDown(source.offset + expert * source.bytes, kPageBytes));
+      offsets.push_back(AlignDown(source.offset + expert * source.bytes, kReadAlignment));
     }
     return offsets;
   }
@@ -508,7 +508,7 @@ TEST_F(ExpertCacheTest, LayersOfOtherSizesHaveSlotsOfTheirOwn) {
 // One layer of eight has larger experts. A fifth of its bytes are three of its experts, and each token chooses four.
 TEST_F(ExpertCacheTest, ASmallBudgetHasRoomForATokensExpertsOfEachSize) {
   ASSERT_NO_FATAL_FAILURE(MakeLayers({1, 1, 1, 3, 1, 1, 1, 1}, 16, 4));
-  ASSERT_NO_FATAL_FAILURE(Start(160 * kPageBytes / 5));
+  ASSERT_NO_FATAL_FAILURE(Start(160 * kReadAlignment / 5));
   EXPECT_GE(cache_->slots(3), 4u);
   EXPECT_GE(cache_->slots(0), 4u);
   std::mt19937 random(5);
@@ -531,7 +531,7 @@ TEST_F(ExpertCacheTest, MemoryMovesToTheSizeThatNeedsIt) {
   const auto measure = [&](const std::vector<uint64_t>& pages) {
     cache_.reset();
     MakeLayers(pages, 32, 2);
-    Start(32 * 12 * kPageBytes / 2);
+    Start(32 * 12 * kReadAlignment / 2);
     return HitRate(300, choose);
   };
   const double uniform = measure({2, 2, 2, 2, 2, 2});
@@ -545,7 +545,7 @@ TEST_F(ExpertCacheTest, MemoryMovesToTheSizeThatNeedsIt) {
 // read ahead is in flight while memory moves.
 TEST_F(ExpertCacheTest, BytesStayRightWhileMemoryMoves) {
   ASSERT_NO_FATAL_FAILURE(MakeLayers({1, 4, 1, 3, 1, 2}, 32, 2));
-  uint64_t arena = 32 * 12 * kPageBytes / 3;
+  uint64_t arena = 32 * 12 * kReadAlignment / 3;
   ASSERT_NO_FATAL_FAILURE(Start(arena));
   std::mt19937 random(9);
   int moves = 0;
@@ -554,7 +554,7 @@ TEST_F(ExpertCacheTest, BytesStayRightWhileMemoryMoves) {
     cache_->BeginPass(1);
     moves += cache_->slots(0) != before;
     if (token % 83 == 82) {
-      arena = (100 + random() % 200) * kPageBytes;
+      arena = (100 + random() % 200) * kReadAlignment;
       ASSERT_TRUE(cache_->Resize(arena).ok());
     }
     uint64_t bytes = 0;
@@ -585,7 +585,7 @@ TEST_F(ExpertCacheTest, HitsAsWithAUniformFile) {
       std::mt19937 random(8);
       cache_.reset();
       MakeLayers(pages, 32, 3);
-      Start(static_cast<uint64_t>(share * 32 * 12 * kPageBytes));
+      Start(static_cast<uint64_t>(share * 32 * 12 * kReadAlignment));
       return HitRate(200, [&](uint32_t layer) {
         const auto one = [&] { return (std::min({random() % 32, random() % 32, random() % 32}) * 5 + layer) % 32; };
         std::vector<uint32_t> experts = {static_cast<uint32_t>(one())};

@@ -386,7 +386,7 @@ bool Runtime::UploadWhole(ggml_backend_t backend, const ggml_tensor& from, ggml_
     engine = streaming_engine_;
   }
   const uint64_t bytes = engine == nullptr ? 0 : engine->nbytes(&from);
-  return bytes > kPageBytes && Upload(backend, to, from.data, 0, bytes);
+  return bytes > kReadAlignment && Upload(backend, to, from.data, 0, bytes);
 }
 
 bool Runtime::Upload(ggml_backend_t backend, ggml_tensor& to, const void* data, uint64_t offset,

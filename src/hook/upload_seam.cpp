@@ -15,7 +15,7 @@ namespace {
 using headrace::Runtime;
 
 // A page, or less, is not worth more than a page fault.
-bool Worth(size_t bytes) { return bytes > headrace::kPageBytes && Runtime::HasMappings(); }
+bool Worth(size_t bytes) { return bytes > headrace::kReadAlignment && Runtime::HasMappings(); }
 
 // The scheduler is about to copy a weight to a device. The host's own callback (libllama's copies the experts that were
 // chosen) comes first.

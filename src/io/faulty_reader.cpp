@@ -78,7 +78,7 @@ class FaultyReader final : public SlotReader {
     }
     ReadRequest part = progress.request();
     part.offset = progress.offset();
-    part.length = static_cast<uint32_t>(AlignUp(limits_[index], kPageBytes));
+    part.length = static_cast<uint32_t>(AlignUp(limits_[index], kReadAlignment));
     part.destination = progress.destination();
     part.tag = index;
     base_->Submit({&part, 1});

@@ -56,7 +56,7 @@ TEST(ParseFaultSpec, RefusesTheRestNamingIt) {
 
 class FaultyReaderTest : public ::testing::Test {
  protected:
-  static constexpr uint32_t kPiece = 4 * kPageBytes;
+  static constexpr uint32_t kPiece = 4 * kReadAlignment;
   static constexpr unsigned kPieces = 8;
 
   void SetUp() override {

@@ -28,8 +28,8 @@ Status CheckRequest(const ReadRequest& request) {
   if (request.file == nullptr) return invalid("no file was given");
   if (request.length == 0) return invalid("the length is zero");
   if (request.destination == nullptr) return invalid("no destination was given");
-  if (request.offset % kPageBytes != 0 || request.length % kPageBytes != 0 ||
-      reinterpret_cast<uintptr_t>(request.destination) % kPageBytes != 0) {
+  if (request.offset % kReadAlignment != 0 || request.length % kReadAlignment != 0 ||
+      reinterpret_cast<uintptr_t>(request.destination) % kReadAlignment != 0) {
     return invalid("offset, length and destination must be whole pages");
   }
   if (request.offset >= request.file->size()) return invalid("it begins beyond the end of the file");
@@ -57,7 +57,7 @@ bool ReadProgress::Advance(int64_t result) {
     return true;
   }
   // Direct reads continue at whole pages only; a part of a page is read again.
-  const auto whole = static_cast<uint32_t>(AlignDown(arrived, kPageBytes));
+  const auto whole = static_cast<uint32_t>(AlignDown(arrived, kReadAlignment));
   if (whole == done_) return Fail(EndedEarly(request_.offset + arrived));
   done_ = whole;
   interruptions_ = 0;

@@ -22,7 +22,7 @@ class ReadProgress {
 
   const ReadRequest& request() const { return request_; }
 
-  // What to read next, all multiples of kPageBytes.
+  // What to read next, all multiples of kReadAlignment.
   uint64_t offset() const { return request_.offset + done_; }
   uint32_t length() const { return request_.length - done_; }
   std::byte* destination() const { return static_cast<std::byte*>(request_.destination) + done_; }

@@ -10,7 +10,7 @@
 namespace headrace {
 namespace {
 
-constexpr uint32_t kPage = kPageBytes;
+constexpr uint32_t kPage = kReadAlignment;
 
 class ReadProgressTest : public ::testing::Test {
  protected:

@@ -50,7 +50,8 @@ class PageClient final : public ReadClient {
     for (uint64_t page = first_page; page < first_page + pages; ++page) {
       EXPECT_TRUE(right_.contains(page)) << page;
     }
-    EXPECT_EQ(FirstDifference(memory_.data() + first_page * kPageBytes, first_page * kPageBytes, pages * kPageBytes),
+    EXPECT_EQ(FirstDifference(memory_.data() + first_page * kReadAlignment, first_page * kReadAlignment,
+                              pages * kReadAlignment),
               -1);
   }
   size_t failed() {
@@ -70,7 +71,7 @@ class PageClient final : public ReadClient {
     if (wanted.empty()) return false;
     const uint64_t page = wanted.front();
     wanted.pop_front();
-    request = {&file_, page * kPageBytes, kPageBytes, memory_.data() + page * kPageBytes, page};
+    request = {&file_, page * kReadAlignment, kReadAlignment, memory_.data() + page * kReadAlignment, page};
     ++in_flight_;
     return true;
   }
@@ -136,7 +137,7 @@ TEST_F(ReadServiceTest, ReadsWhatSeveralClientsWant) {
   first.ExpectRight(0, 300);
   second.ExpectRight(100, 200);
   second.ExpectRight(400, 50);
-  EXPECT_EQ(reads_->bytes_read(), 550 * kPageBytes);
+  EXPECT_EQ(reads_->bytes_read(), 550 * kReadAlignment);
   EXPECT_EQ(reads_->reads_failed(), 0u);
 }
 
@@ -153,9 +154,9 @@ TEST_F(ReadServiceTest, TheMostUrgentReadsBeginFirst) {
   client.AwaitAll();
   const auto begun = gate_->Begun(70);
   for (size_t i = 0; i < 40; ++i)
-    EXPECT_LT(begun[kMost[2] + i], 40 * kPageBytes) << "demands come before all else, " << i;
+    EXPECT_LT(begun[kMost[2] + i], 40 * kReadAlignment) << "demands come before all else, " << i;
   for (size_t i = 0; i < 20; ++i)
-    EXPECT_LT(begun[kMost[2] + 40 + i], 400 * kPageBytes) << "then what comes in order, " << i;
+    EXPECT_LT(begun[kMost[2] + 40 + i], 400 * kReadAlignment) << "then what comes in order, " << i;
 }
 
 TEST_F(ReadServiceTest, AClientLeavesWhenItsReadsHaveEnded) {
@@ -200,7 +201,7 @@ TEST_F(ReadServiceTest, StopsAndStartsAgain) {
       client.ExpectRight(10 * i, 10);
     }
     reads_->Stop();
-    EXPECT_EQ(reads_->bytes_read(), 10 * i * kPageBytes);
+    EXPECT_EQ(reads_->bytes_read(), 10 * i * kReadAlignment);
     EXPECT_EQ(reads_->reads_retried(), i) << "each reader had its fault";
   }
 }

@@ -14,7 +14,7 @@
 
 namespace headrace {
 
-// offset, length and destination are multiples of kPageBytes; length > 0; offset < file size. The part
+// offset, length and destination are multiples of kReadAlignment; length > 0; offset < file size. The part
 // that lies beyond the end of the file is left undefined. `file` and `destination` must stay valid until
 // the request's result was returned, or the reader destroyed.
 struct ReadRequest {

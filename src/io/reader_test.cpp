@@ -88,8 +88,8 @@ TEST_P(ReaderTest, RandomRangesHoldTheContentsOfTheFile) {
   while (finished < 300) {
     std::vector<ReadRequest> batch;
     while (!free_slots.empty() && by_tag.size() < 300) {
-      const uint64_t offset = AlignDown(random() % kFileBytes, kPageBytes);
-      const auto length = static_cast<uint32_t>((1 + random() % (slot_bytes / kPageBytes)) * kPageBytes);
+      const uint64_t offset = AlignDown(random() % kFileBytes, kReadAlignment);
+      const auto length = static_cast<uint32_t>((1 + random() % (slot_bytes / kReadAlignment)) * kReadAlignment);
       batch.push_back({&file_, offset, length, memory_.data() + free_slots.back() * slot_bytes, by_tag.size()});
       by_tag.push_back(batch.back());
       free_slots.pop_back();
@@ -113,13 +113,13 @@ TEST_P(ReaderTest, RandomRangesHoldTheContentsOfTheFile) {
 }
 
 TEST_P(ReaderTest, TheLastPageMayReachBeyondTheEnd) {
-  const uint64_t last = AlignDown(kFileBytes, kPageBytes);
-  std::memset(memory_.data(), 0xee, 8 * kPageBytes);
-  ASSERT_TRUE(ReadOne(last, kPageBytes, memory_.data()).ok());
+  const uint64_t last = AlignDown(kFileBytes, kReadAlignment);
+  std::memset(memory_.data(), 0xee, 8 * kReadAlignment);
+  ASSERT_TRUE(ReadOne(last, kReadAlignment, memory_.data()).ok());
   EXPECT_EQ(FirstDifference(memory_.data(), last, kFileBytes - last), -1);
-  EXPECT_EQ(memory_.data()[kPageBytes], std::byte{0xee});
-  ASSERT_TRUE(ReadOne(last - 2 * kPageBytes, 8 * kPageBytes, memory_.data()).ok());
-  EXPECT_EQ(FirstDifference(memory_.data(), last - 2 * kPageBytes, kFileBytes - last + 2 * kPageBytes), -1);
+  EXPECT_EQ(memory_.data()[kReadAlignment], std::byte{0xee});
+  ASSERT_TRUE(ReadOne(last - 2 * kReadAlignment, 8 * kReadAlignment, memory_.data()).ok());
+  EXPECT_EQ(FirstDifference(memory_.data(), last - 2 * kReadAlignment, kFileBytes - last + 2 * kReadAlignment), -1);
 }
 
 TEST_P(ReaderTest, AsManyAsTheDepthAtOnceAndNoMore) {
@@ -146,10 +146,10 @@ TEST_P(ReaderTest, NothingInFlightNeverBlocks) {
 }
 
 TEST_P(ReaderTest, RequestsThatBreakTheRulesFailAlone) {
-  const auto results = Read({{&file_, 1, kPageBytes, memory_.data(), 0},
-                             {&file_, AlignUp(kFileBytes, kPageBytes), kPageBytes, memory_.data(), 1},
-                             {nullptr, 0, kPageBytes, memory_.data(), 2},
-                             {&file_, 0, kPageBytes, memory_.data(), 3}});
+  const auto results = Read({{&file_, 1, kReadAlignment, memory_.data(), 0},
+                             {&file_, AlignUp(kFileBytes, kReadAlignment), kReadAlignment, memory_.data(), 1},
+                             {nullptr, 0, kReadAlignment, memory_.data(), 2},
+                             {&file_, 0, kReadAlignment, memory_.data(), 3}});
   ASSERT_EQ(results.size(), 4u);
   for (const ReadResult& result : results) {
     EXPECT_EQ(result.status.code(), result.tag == 3 ? Code::kOk : Code::kInvalidArgument);
@@ -240,7 +240,7 @@ TEST_P(ReaderTest, ReadsLeaveNoPageCacheBehind) {
   }
   void* const mapped = ::mmap(nullptr, 4 * kMiB, PROT_READ, MAP_SHARED, file_.fd(), 0);
   ASSERT_NE(mapped, MAP_FAILED);
-  std::vector<unsigned char> resident(4 * kMiB / kPageBytes);
+  std::vector<unsigned char> resident(4 * kMiB / kReadAlignment);
   ASSERT_EQ(::mincore(mapped, 4 * kMiB, resident.data()), 0);
   EXPECT_LE(std::count_if(resident.begin(), resident.end(), [](unsigned char c) { return (c & 1) != 0; }), 32);
   ::munmap(mapped, 4 * kMiB);
@@ -261,7 +261,7 @@ TEST(UringReader, WithoutItsDescriptorNothingIsReportedBeforeTheKernelIsThrough)
   }
   ASSERT_GE(ring, 0);
   const std::unique_ptr<std::byte, decltype(&std::free)> memory(
-      static_cast<std::byte*>(std::aligned_alloc(kPageBytes, 16 * kMiB)), &std::free);
+      static_cast<std::byte*>(std::aligned_alloc(kReadAlignment, 16 * kMiB)), &std::free);
   std::vector<ReadRequest> requests;
   for (unsigned i = 0; i < 16; ++i) requests.push_back({&*file, i * kMiB, kMiB, memory.get() + i * kMiB, i});
   (*reader)->Submit(requests);

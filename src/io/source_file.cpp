@@ -29,7 +29,7 @@ Status SystemError(const std::string& path, const char* action, int error) {
 
 // Reads the first page; 0 or errno.
 int TryFirstPage(int fd) {
-  alignas(kPageBytes) char page[kPageBytes];
+  alignas(kReadAlignment) char page[kReadAlignment];
   for (;;) {
     if (::pread(fd, page, sizeof page, 0) >= 0) return 0;
     if (errno != EINTR && errno != EAGAIN) return errno;
@@ -102,12 +102,12 @@ Status SourceFile::CheckUnchanged() const {
 
 Result<uint64_t> SourceFile::Fingerprint() const {
   constexpr uint64_t kSamples = 16;
-  constexpr uint64_t kSampleBytes = 4 * kPageBytes;
-  alignas(kPageBytes) char sample[kSampleBytes];
+  constexpr uint64_t kSampleBytes = 4 * kReadAlignment;
+  alignas(kReadAlignment) char sample[kSampleBytes];
   uint64_t hash = HashBytes({reinterpret_cast<const char*>(&size_), sizeof size_});
   const uint64_t last = size_ - std::min(size_, kSampleBytes);
   for (uint64_t i = 0; i < kSamples; ++i) {
-    const uint64_t offset = AlignDown(last / (kSamples - 1) * i, kPageBytes);
+    const uint64_t offset = AlignDown(last / (kSamples - 1) * i, kReadAlignment);
     ssize_t got = 0;
     do {
       got = ::pread(fd(), sample, sizeof sample, static_cast<off_t>(offset));
@@ -119,7 +119,9 @@ Result<uint64_t> SourceFile::Fingerprint() const {
 }
 
 void SourceFile::DropCache(uint64_t offset, uint64_t length) const {
-  ::posix_fadvise(fd(), static_cast<off_t>(offset), static_cast<off_t>(length), POSIX_FADV_DONTNEED);
+  // Of a page that is named in part the kernel forgets nothing.
+  const uint64_t begin = AlignDown(offset, PageBytes()), end = AlignUp(offset + length, PageBytes());
+  ::posix_fadvise(fd(), static_cast<off_t>(begin), static_cast<off_t>(end - begin), POSIX_FADV_DONTNEED);
 }
 
 }  // namespace headrace

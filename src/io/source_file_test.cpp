@@ -15,7 +15,7 @@
 namespace headrace {
 namespace {
 
-constexpr uint64_t kBytes = 3 * kPageBytes + 17;
+constexpr uint64_t kBytes = 3 * kReadAlignment + 17;
 
 class SourceFileTest : public ::testing::Test {
  protected:

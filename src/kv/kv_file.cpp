@@ -130,7 +130,7 @@ Result<KvFile> KvFile::Create(const std::string& folder, uint64_t bytes) {
   HEADRACE_RETURN_IF_ERROR(CheckFolder(folder));
   KvFile file;
   file.folder_ = folder;
-  file.bytes_ = AlignUp(bytes, kPageBytes);
+  file.bytes_ = AlignUp(bytes, PageBytes());
   auto fd = OpenNameless(folder);
   if (!fd.ok()) return fd.status();
   file.fd_ = std::move(*fd);
@@ -199,21 +199,21 @@ Status KvFile::Evict(const PageRange& range) const {
 }
 
 Status KvFile::CheckWritten() const {
-  if (::sync_file_range(fd_.get(), 0, static_cast<off64_t>(kPageBytes), SYNC_FILE_RANGE_WAIT_BEFORE) == 0) return {};
+  if (::sync_file_range(fd_.get(), 0, static_cast<off64_t>(PageBytes()), SYNC_FILE_RANGE_WAIT_BEFORE) == 0) return {};
   return SystemError(folder_, "write the KV cache to its file", errno);
 }
 
 uint64_t KvFile::CachedBytes() const {
-  std::vector<unsigned char> pages(kStepBytes / kPageBytes);
+  std::vector<unsigned char> pages(kStepBytes / PageBytes());
   uint64_t cached = 0;
   for (uint64_t at = 0; at < bytes_; at += kStepBytes) {
     const uint64_t bytes = std::min(kStepBytes, bytes_ - at);
     if (::mincore(data_ + at, bytes, pages.data()) != 0) return cached;
     cached +=
-        static_cast<uint64_t>(std::count_if(pages.begin(), pages.begin() + static_cast<ptrdiff_t>(bytes / kPageBytes),
+        static_cast<uint64_t>(std::count_if(pages.begin(), pages.begin() + static_cast<ptrdiff_t>(bytes / PageBytes()),
                                             [](unsigned char page) { return (page & 1) != 0; }));
   }
-  return cached * kPageBytes;
+  return cached * PageBytes();
 }
 
 }  // namespace headrace

@@ -61,12 +61,12 @@ TEST_F(KvFileTest, WhatIsEvictedIsNoMemoryAndComesBack) {
   ASSERT_TRUE(file.Load(kMiddle).ok());
   EXPECT_EQ(file.CachedBytes(), kMiddle.bytes()) << "no more than was asked for";
   EXPECT_TRUE(AllAre(file, 7, kMiddle));
-  std::memset(file.data() + kMiddle.begin, 8, kPageBytes);
+  std::memset(file.data() + kMiddle.begin, 8, PageBytes());
   ASSERT_TRUE(file.Evict(kMiddle).ok());
   EXPECT_TRUE(file.CheckWritten().ok());
   file.ReadAhead(kWhole);
-  EXPECT_TRUE(AllAre(file, 8, {kMiddle.begin, kMiddle.begin + kPageBytes}));
-  EXPECT_TRUE(AllAre(file, 7, {kMiddle.begin + kPageBytes, kBytes}));
+  EXPECT_TRUE(AllAre(file, 8, {kMiddle.begin, kMiddle.begin + PageBytes()}));
+  EXPECT_TRUE(AllAre(file, 7, {kMiddle.begin + PageBytes(), kBytes}));
 }
 
 TEST_F(KvFileTest, IsFilled) {
@@ -123,7 +123,7 @@ TEST_F(KvFileTest, FoldersThatCannotBeUsed) {
 TEST_F(KvFileTest, LimitOfTheProcessIsAnErrorAndNoSignal) {
   rlimit before{};
   getrlimit(RLIMIT_FSIZE, &before);
-  const rlimit small{kBytes - kPageBytes, before.rlim_max};
+  const rlimit small{kBytes - PageBytes(), before.rlim_max};
   setrlimit(RLIMIT_FSIZE, &small);
   const auto file = KvFile::Create(folder_, kBytes);
   setrlimit(RLIMIT_FSIZE, &before);

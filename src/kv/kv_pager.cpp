@@ -10,7 +10,7 @@ namespace headrace {
 namespace {
 
 // Of memory that is kept already: less is not worth a write. The plan leaves a sixteenth free for it.
-bool MuchMore(uint64_t kept, uint64_t target) { return kept > target + target / 32 + kPageBytes; }
+bool MuchMore(uint64_t kept, uint64_t target) { return kept > target + target / 32 + PageBytes(); }
 
 // Of one file, read at once. Some are read ahead while a layer computes, so they are smaller than most layers.
 constexpr uint64_t kPieceBytes = kMiB;

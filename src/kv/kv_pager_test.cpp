@@ -110,7 +110,7 @@ TEST_F(KvPagerTest, FourTimesTheMemory) {
 }
 
 TEST_F(KvPagerTest, UsedPartsThatGrowAndShrink) {
-  constexpr uint64_t kRam = 6 * kMiB, kTensor = kMiB + 3 * kPageBytes;
+  const uint64_t kRam = 6 * kMiB, kTensor = kMiB + 3 * PageBytes();
   Cache cache(folder_, 6, kTensor);
   const auto pager = Start(kRam);
   for (int pass = 0; pass < 40; ++pass) Pass(*pager, cache, 1 + random_() % kTensor, {&cache});

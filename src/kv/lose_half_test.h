@@ -19,7 +19,7 @@ inline bool LoseHalf(const KvFile& file) {
     if (stat(entry.path().c_str(), &info) != 0 || info.st_nlink > 0 ||
         static_cast<uint64_t>(info.st_size) != file.bytes())
       continue;
-    return truncate(entry.path().c_str(), static_cast<off_t>(AlignDown(file.bytes() / 2, kPageBytes))) == 0;
+    return truncate(entry.path().c_str(), static_cast<off_t>(AlignDown(file.bytes() / 2, PageBytes()))) == 0;
   }
   return false;
 }

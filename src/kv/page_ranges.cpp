@@ -14,7 +14,7 @@ uint64_t BytesOf(const PageRanges& ranges) {
 
 void AddPages(PageRanges& ranges, uint64_t begin, uint64_t end) {
   if (begin >= end) return;
-  PageRange added{AlignDown(begin, kPageBytes), AlignUp(end, kPageBytes)};
+  PageRange added{AlignDown(begin, PageBytes()), AlignUp(end, PageBytes())};
   // Those that it overlaps or touches become one with it.
   const auto first = std::lower_bound(ranges.begin(), ranges.end(), added.begin,
                                       [](const PageRange& range, uint64_t value) { return range.end < value; });
@@ -30,10 +30,10 @@ PageRanges KeptPages(const PageRanges& ranges, double share) {
   PageRanges kept;
   double owed = 0;  // pages; what rounding took from the ranges before goes to the next
   for (const PageRange& range : ranges) {
-    owed += static_cast<double>(range.bytes() / kPageBytes) * std::clamp(share, 0.0, 1.0);
-    const uint64_t bytes = std::min(static_cast<uint64_t>(owed) * kPageBytes, range.bytes());
+    owed += static_cast<double>(range.bytes() / PageBytes()) * std::clamp(share, 0.0, 1.0);
+    const uint64_t bytes = std::min(static_cast<uint64_t>(owed) * PageBytes(), range.bytes());
     if (bytes == 0) continue;
-    owed -= static_cast<double>(bytes / kPageBytes);
+    owed -= static_cast<double>(bytes / PageBytes());
     kept.push_back({range.end - bytes, range.end});
   }
   return kept;

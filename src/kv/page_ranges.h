@@ -6,7 +6,7 @@
 
 namespace headrace {
 
-// Bytes [begin, end) of a file; both are multiples of kPageBytes.
+// Bytes [begin, end) of a file; both are multiples of PageBytes().
 struct PageRange {
   uint64_t begin = 0;
   uint64_t end = 0;

@@ -17,11 +17,11 @@ std::set<uint64_t> PagesOf(const PageRanges& ranges) {
   bool first = true;
   for (const PageRange& range : ranges) {
     EXPECT_LT(range.begin, range.end);
-    EXPECT_EQ(range.begin % kPageBytes + range.end % kPageBytes, 0u);
+    EXPECT_EQ(range.begin % PageBytes() + range.end % PageBytes(), 0u);
     EXPECT_TRUE(first || range.begin > before) << "ranges overlap or touch";
     first = false;
     before = range.end;
-    for (uint64_t at = range.begin; at < range.end; at += kPageBytes) pages.insert(at / kPageBytes);
+    for (uint64_t at = range.begin; at < range.end; at += PageBytes()) pages.insert(at / PageBytes());
   }
   return pages;
 }
@@ -32,20 +32,21 @@ TEST(PageRanges, AddingEqualsASetOfPages) {
     PageRanges ranges;
     std::set<uint64_t> expected;
     for (int i = 0; i < 20; ++i) {
-      const uint64_t begin = random() % (200 * kPageBytes), bytes = random() % (8 * kPageBytes);
+      const uint64_t begin = random() % (200 * PageBytes()), bytes = random() % (8 * PageBytes());
       AddPages(ranges, begin, begin + bytes);
       if (bytes == 0) continue;
-      for (uint64_t page = begin / kPageBytes; page <= (begin + bytes - 1) / kPageBytes; ++page) expected.insert(page);
+      for (uint64_t page = begin / PageBytes(); page <= (begin + bytes - 1) / PageBytes(); ++page)
+        expected.insert(page);
     }
     ASSERT_EQ(PagesOf(ranges), expected);
-    ASSERT_EQ(BytesOf(ranges), expected.size() * kPageBytes);
+    ASSERT_EQ(BytesOf(ranges), expected.size() * PageBytes());
   }
 }
 
 TEST(PageRanges, TheEndOfEachRangeStays) {
-  const PageRanges ranges = {{0, 100 * kPageBytes}, {200 * kPageBytes, 300 * kPageBytes}};
+  const PageRanges ranges = {{0, 100 * PageBytes()}, {200 * PageBytes(), 300 * PageBytes()}};
   EXPECT_EQ(KeptPages(ranges, 0.25),
-            (PageRanges{{75 * kPageBytes, 100 * kPageBytes}, {275 * kPageBytes, 300 * kPageBytes}}));
+            (PageRanges{{75 * PageBytes(), 100 * PageBytes()}, {275 * PageBytes(), 300 * PageBytes()}}));
   EXPECT_EQ(KeptPages(ranges, 1), ranges);
   EXPECT_EQ(KeptPages(ranges, 7), ranges);
   EXPECT_TRUE(KeptPages(ranges, 0).empty());
@@ -55,9 +56,9 @@ TEST(PageRanges, TheEndOfEachRangeStays) {
 // Rows of a transposed tensor are single pages: rounding must neither keep all of them nor none.
 TEST(PageRanges, RoundingIsSpreadOverSmallRanges) {
   PageRanges ranges;
-  for (uint64_t i = 0; i < 1000; ++i) ranges.push_back({2 * i * kPageBytes, (2 * i + 1) * kPageBytes});
+  for (uint64_t i = 0; i < 1000; ++i) ranges.push_back({2 * i * PageBytes(), (2 * i + 1) * PageBytes()});
   for (const double share : {0.1, 0.3, 0.5, 0.9}) {
-    const auto kept = static_cast<double>(BytesOf(KeptPages(ranges, share)) / kPageBytes);
+    const auto kept = static_cast<double>(BytesOf(KeptPages(ranges, share)) / PageBytes());
     EXPECT_LE(kept, 1000 * share);
     EXPECT_GE(kept, 1000 * share - 1);
   }
@@ -68,8 +69,8 @@ TEST(PageRanges, ContainsEqualsSetsOfPages) {
   const auto some = [&](int count) {
     PageRanges ranges;
     for (int i = 0; i < count; ++i) {
-      const uint64_t begin = random() % 12 * kPageBytes;
-      AddPages(ranges, begin, begin + 1 + random() % (4 * kPageBytes));
+      const uint64_t begin = random() % 12 * PageBytes();
+      AddPages(ranges, begin, begin + 1 + random() % (4 * PageBytes()));
     }
     return ranges;
   };
@@ -88,11 +89,11 @@ TEST(PageRanges, ContainsEqualsSetsOfPages) {
 TEST(PageRanges, WithoutIsTheRest) {
   std::mt19937 random(2);
   for (int round = 0; round < 200; ++round) {
-    const PageRange whole{10 * kPageBytes, 110 * kPageBytes};
+    const PageRange whole{10 * PageBytes(), 110 * PageBytes()};
     PageRanges kept;
     for (int i = 0; i < 5; ++i) {
       const uint64_t begin = whole.begin + random() % whole.bytes();
-      AddPages(kept, begin, std::min(whole.end, begin + random() % (20 * kPageBytes)));
+      AddPages(kept, begin, std::min(whole.end, begin + random() % (20 * PageBytes())));
     }
     std::set<uint64_t> expected;
     for (uint64_t page = 10; page < 110; ++page) expected.insert(page);

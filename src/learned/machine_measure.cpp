@@ -32,12 +32,12 @@ double Since(Clock::time_point start) { return std::chrono::duration<double>(Clo
 // The next segments to read: runs from random page-aligned places.
 std::vector<Segment> RandomRuns(const SourceFile& file, uint64_t bytes) {
   std::mt19937_64 random(std::random_device{}());
-  const uint64_t pages = file.size() / kPageBytes,
-                 run_bytes = std::min(pages * kPageBytes, kRunSegments * kSegmentBytes);
+  const uint64_t pages = file.size() / kReadAlignment,
+                 run_bytes = std::min(pages * kReadAlignment, kRunSegments * kSegmentBytes);
   std::vector<Segment> segments;
   for (uint64_t sum = 0; sum < bytes; sum += run_bytes) {
     const uint64_t begin =
-        std::uniform_int_distribution<uint64_t>(0, pages - run_bytes / kPageBytes)(random) * kPageBytes;
+        std::uniform_int_distribution<uint64_t>(0, pages - run_bytes / kReadAlignment)(random) * kReadAlignment;
     for (uint64_t at = 0; at < run_bytes; at += kSegmentBytes)
       segments.push_back({&file, begin + at, std::min(kSegmentBytes, run_bytes - at)});
   }
@@ -50,7 +50,7 @@ Result<DiskSpeed> MeasureDisk(const std::string& path, SourceFile::Access access
                               const std::function<void(double)>& progress) {
   auto file = SourceFile::Open(path, access);
   if (!file.ok()) return file.status();
-  if (file->size() < kPageBytes) {
+  if (file->size() < kReadAlignment) {
     return Status(Code::kInvalidArgument,
                   fmt::format("{} is too small to measure the disk with: {}", path, FormatSize(file->size())));
   }

@@ -4,6 +4,7 @@
 
 #include "base/size.h"
 #include "base/text_file_test.h"
+#include "memory/statm_test.h"
 
 namespace headrace {
 namespace {
@@ -21,7 +22,7 @@ TEST(Meminfo, ReadsTotalAndAvailable) {
   EXPECT_FALSE(ParseMeminfo("MemTotal: x kB\nMemAvailable: y kB\n"));
 }
 
-constexpr const char* kStatm = "65536 16384 4096 100 0 32768 0\n";  // 256, 64, 16 and 128 MiB
+const std::string kStatm = Statm(256, 64, 16, 128);
 
 std::map<std::string, std::string> Machine() {
   return {{"/proc/meminfo", kMeminfo},

@@ -18,7 +18,7 @@ void TouchPages(std::byte* data, uint64_t bytes) {
   if (::madvise(data, bytes, MADV_POPULATE_WRITE) == 0) return;
 #endif
   // Linux before 5.14. A read may be writing there.
-  for (uint64_t at = 0; at < bytes; at += kPageBytes)
+  for (uint64_t at = 0; at < bytes; at += PageBytes())
     std::atomic_ref(*reinterpret_cast<unsigned char*>(data + at)).fetch_or(0);
 }
 
@@ -59,8 +59,8 @@ bool Headroom::Look(uint64_t bytes) {
 }
 
 bool Headroom::Touch(std::byte* data, uint64_t bytes) {
-  std::byte* const begin = reinterpret_cast<std::byte*>(AlignDown(reinterpret_cast<uint64_t>(data), kPageBytes));
-  std::byte* const end = reinterpret_cast<std::byte*>(AlignUp(reinterpret_cast<uint64_t>(data) + bytes, kPageBytes));
+  std::byte* const begin = reinterpret_cast<std::byte*>(AlignDown(reinterpret_cast<uint64_t>(data), PageBytes()));
+  std::byte* const end = reinterpret_cast<std::byte*>(AlignUp(reinterpret_cast<uint64_t>(data) + bytes, PageBytes()));
   for (std::byte* at = begin; at < end;) {
     const uint64_t piece = std::min<uint64_t>(kPieceBytes, static_cast<uint64_t>(end - at));
     if (!Has(piece)) return false;

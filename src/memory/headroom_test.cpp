@@ -91,7 +91,7 @@ class FewPieces : public Headroom {
 };
 
 uint64_t PagesInMemory(const Region& region) {
-  std::vector<unsigned char> pages(region.bytes() / kPageBytes);
+  std::vector<unsigned char> pages(region.bytes() / PageBytes());
   EXPECT_EQ(::mincore(region.data(), region.bytes(), pages.data()), 0);
   uint64_t count = 0;
   for (const unsigned char page : pages) count += page & 1;
@@ -106,10 +106,10 @@ TEST(Headroom, TouchesPieceByPieceAndKeepsWhatIsThere) {
   region->data()[100] = std::byte{42};
   FewPieces three(3);
   EXPECT_FALSE(three.Touch(region->data() + 100, kBytes - 100));
-  EXPECT_EQ(PagesInMemory(*region), 3 * Headroom::kPieceBytes / kPageBytes);
+  EXPECT_EQ(PagesInMemory(*region), 3 * Headroom::kPieceBytes / PageBytes());
   FewPieces all(8);
   EXPECT_TRUE(all.Touch(region->data() + 100, kBytes - 100));
-  EXPECT_EQ(PagesInMemory(*region), kBytes / kPageBytes);
+  EXPECT_EQ(PagesInMemory(*region), kBytes / PageBytes());
   EXPECT_EQ(region->data()[100], std::byte{42});
 }
 

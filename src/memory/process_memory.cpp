@@ -34,10 +34,10 @@ std::optional<ProcessMemory> ParseStatm(std::string_view text) {
   }
   const uint64_t resident = pages[1], shared = pages[2];
   ProcessMemory memory;
-  memory.anonymous_bytes = (resident > shared ? resident - shared : 0) * kPageBytes;
-  memory.file_bytes = shared * kPageBytes;
-  memory.private_bytes = pages[5] * kPageBytes;
-  memory.address_bytes = pages[0] * kPageBytes;
+  memory.anonymous_bytes = (resident > shared ? resident - shared : 0) * PageBytes();
+  memory.file_bytes = shared * PageBytes();
+  memory.private_bytes = pages[5] * PageBytes();
+  memory.address_bytes = pages[0] * PageBytes();
   return memory;
 }
 

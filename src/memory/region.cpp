@@ -91,16 +91,16 @@ void Region::LockFromNowOn(bool lock) { g_locked = lock; }
 Status Region::Lock(uint64_t begin, uint64_t end) {
   if (::mlock2(data_ + begin, end - begin, MLOCK_ONFAULT) == 0) return {};
   const int error = errno;
-  for (uint64_t page = begin; page < end; page += kPageBytes) {
-    if (!committed_[page / kHugePageBytes][page % kHugePageBytes / kPageBytes])
-      ::mprotect(data_ + page, kPageBytes, PROT_NONE);
+  for (uint64_t page = begin; page < end; page += PageBytes()) {
+    if (!committed_[page / kHugePageBytes][page % kHugePageBytes / kUnitBytes])
+      ::mprotect(data_ + page, PageBytes(), PROT_NONE);
   }
   return LockError(end - begin, g_committed_bytes - (end - begin), error);
 }
 
 // Tried with memory that is never touched: privileges lift the limit.
 Status Region::MayLock(uint64_t bytes) {
-  bytes = AlignUp(bytes, kPageBytes);
+  bytes = AlignUp(bytes, PageBytes());
   auto region = Reserve(bytes);
   if (!region.ok()) return region.status();
   if (::mprotect(region->data_, bytes, PROT_READ | PROT_WRITE) != 0) return SystemError("lock", bytes, errno);
@@ -111,7 +111,7 @@ Result<Region> Region::Reserve(uint64_t bytes) {
   if (bytes == 0) return Status(Code::kInvalidArgument, "cannot reserve a region of 0 bytes");
   // No address space of this size exists; also keeps the rounding below from wrapping around.
   if (bytes > UINT64_MAX / 4) return SystemError("reserve", bytes, ENOMEM);
-  bytes = AlignUp(bytes, kPageBytes);
+  bytes = AlignUp(bytes, PageBytes());
   const uint64_t padded = bytes + kHugePageBytes;
 
   Region region;
@@ -138,8 +138,8 @@ Status Region::Commit(uint64_t offset, uint64_t bytes) {
                   fmt::format("cannot commit {} bytes at {} of a region of {} bytes", bytes, offset, bytes_));
   }
   if (bytes == 0) return Status();
-  const uint64_t begin = AlignDown(offset, kPageBytes);
-  const uint64_t end = AlignUp(offset + bytes, kPageBytes);
+  const uint64_t begin = AlignDown(offset, PageBytes());
+  const uint64_t end = AlignUp(offset + bytes, PageBytes());
   // Counted before it is there: whoever measures the process meanwhile takes none of it for something else's.
   const Announced announced(end - begin);
   if (::mprotect(data_ + begin, end - begin, PROT_READ | PROT_WRITE) != 0)
@@ -163,8 +163,8 @@ Status Region::Commit(uint64_t offset, uint64_t bytes) {
 
 void Region::Decommit(uint64_t offset, uint64_t bytes) {
   if (offset >= bytes_) return;
-  const uint64_t begin = AlignUp(offset, kPageBytes);
-  const uint64_t end = AlignDown(offset + std::min(bytes, bytes_ - offset), kPageBytes);
+  const uint64_t begin = AlignUp(offset, PageBytes());
+  const uint64_t end = AlignDown(offset + std::min(bytes, bytes_ - offset), PageBytes());
   if (begin >= end) return;
   // Neither call can fail on a mapping of ours but for a lack of mappings (when the range is split); the
   // pages then stay accessible, yet their memory is gone, which is what was promised.
@@ -176,17 +176,17 @@ void Region::Decommit(uint64_t offset, uint64_t bytes) {
 
 void Region::Mark(uint64_t begin, uint64_t end, bool committed) {
   const uint64_t committed_before = committed_bytes_;
-  for (uint64_t page = begin / kPageBytes; page < end / kPageBytes;) {
-    auto& huge = committed_[page / kPagesPerHuge];
-    const uint64_t stop = std::min(end / kPageBytes, (page / kPagesPerHuge + 1) * kPagesPerHuge);
+  for (uint64_t unit = begin / kUnitBytes; unit < end / kUnitBytes;) {
+    auto& huge = committed_[unit / kUnitsPerHuge];
+    const uint64_t stop = std::min(end / kUnitBytes, (unit / kUnitsPerHuge + 1) * kUnitsPerHuge);
     const uint64_t before = huge.count();
-    if (stop - page == kPagesPerHuge) {
+    if (stop - unit == kUnitsPerHuge) {
       committed ? huge.set() : huge.reset();
-      page = stop;
+      unit = stop;
     } else {
-      for (; page < stop; ++page) huge.set(page % kPagesPerHuge, committed);
+      for (; unit < stop; ++unit) huge.set(unit % kUnitsPerHuge, committed);
     }
-    committed_bytes_ += (huge.count() - before) * kPageBytes;  // modulo 2^64: also counts downwards
+    committed_bytes_ += (huge.count() - before) * kUnitBytes;  // modulo 2^64: also counts downwards
   }
   g_committed_bytes += committed_bytes_ - committed_before;
 }

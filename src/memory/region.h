@@ -59,7 +59,8 @@ class Region {
   void Decommit(uint64_t offset, uint64_t bytes);
 
  private:
-  static constexpr uint64_t kPagesPerHuge = kHugePageBytes / kPageBytes;
+  static constexpr uint64_t kUnitBytes = 4096;  // the smallest page of any kernel
+  static constexpr uint64_t kUnitsPerHuge = kHugePageBytes / kUnitBytes;
 
   void Unmap();
   Status Lock(uint64_t begin, uint64_t end);
@@ -69,7 +70,7 @@ class Region {
   uint64_t bytes_ = 0;
   uint64_t committed_bytes_ = 0;
   pid_t owner_ = 0;                                    // the process that mapped it
-  std::vector<std::bitset<kPagesPerHuge>> committed_;  // for each huge page, its committed pages
+  std::vector<std::bitset<kUnitsPerHuge>> committed_;  // for each huge page, its committed units
 };
 
 }  // namespace headrace

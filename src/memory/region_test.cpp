@@ -71,7 +71,7 @@ Region MustReserve(uint64_t bytes) {
 
 TEST(Region, ReservingUsesNoMemoryAndIsAligned) {
   const Region region = MustReserve(64 * kGiB + 1);
-  EXPECT_EQ(region.bytes(), 64 * kGiB + kPageBytes);
+  EXPECT_EQ(region.bytes(), 64 * kGiB + PageBytes());
   EXPECT_EQ(reinterpret_cast<uintptr_t>(region.data()) % kHuge, 0u);
   EXPECT_EQ(Rss(region), 0u);
   EXPECT_EQ(region.committed_bytes(), 0u);
@@ -79,19 +79,19 @@ TEST(Region, ReservingUsesNoMemoryAndIsAligned) {
 
 TEST(Region, ContentsSurviveCommitsAroundThem) {
   Region region = MustReserve(16 * kMiB);
-  ASSERT_TRUE(region.Commit(5 * kPageBytes + 7, 3 * kPageBytes).ok());  // touches pages 5 to 8
-  EXPECT_EQ(region.committed_bytes(), 4 * kPageBytes);
-  EXPECT_EQ(region.data()[5 * kPageBytes], std::byte{0});
-  std::memset(region.data() + 5 * kPageBytes, 0x5a, 4 * kPageBytes);
+  ASSERT_TRUE(region.Commit(5 * PageBytes() + 7, 3 * PageBytes()).ok());  // touches pages 5 to 8
+  EXPECT_EQ(region.committed_bytes(), 4 * PageBytes());
+  EXPECT_EQ(region.data()[5 * PageBytes()], std::byte{0});
+  std::memset(region.data() + 5 * PageBytes(), 0x5a, 4 * PageBytes());
   ASSERT_TRUE(region.Commit(0, 16 * kMiB).ok());
   ASSERT_TRUE(region.Commit(0, 16 * kMiB).ok());
   EXPECT_EQ(region.committed_bytes(), 16 * kMiB);
   Region moved = std::move(region);
   region = std::move(moved);
-  for (uint64_t i = 0; i < 4 * kPageBytes; ++i) {
-    ASSERT_EQ(region.data()[5 * kPageBytes + i], std::byte{0x5a});
+  for (uint64_t i = 0; i < 4 * PageBytes(); ++i) {
+    ASSERT_EQ(region.data()[5 * PageBytes() + i], std::byte{0x5a});
   }
-  EXPECT_EQ(region.data()[9 * kPageBytes], std::byte{0});
+  EXPECT_EQ(region.data()[9 * PageBytes()], std::byte{0});
 }
 
 TEST(Region, MemoryInUseNeverExceedsWhatIsCommitted) {
@@ -103,9 +103,9 @@ TEST(Region, MemoryInUseNeverExceedsWhatIsCommitted) {
     EXPECT_LE(Rss(region), region.committed_bytes());
   }
   Region small = MustReserve(8 * kMiB);
-  ASSERT_TRUE(small.Commit(kHuge, kPageBytes).ok());
+  ASSERT_TRUE(small.Commit(kHuge, PageBytes()).ok());
   small.data()[kHuge] = std::byte{1};
-  EXPECT_EQ(Rss(small), kPageBytes);
+  EXPECT_EQ(Rss(small), PageBytes());
 }
 
 TEST(Region, HugePagesAreAskedForWhereWholeOnesAreCommitted) {
@@ -132,16 +132,16 @@ TEST(Region, DecommitGivesWholePagesInsideBack) {
   region.Decommit(2 * kMiB, 4 * kMiB);
   EXPECT_EQ(Rss(region), 4 * kMiB);
   EXPECT_EQ(region.committed_bytes(), 4 * kMiB);
-  region.Decommit(kPageBytes - 1, 2 * kPageBytes);  // holds one whole page, page 1
-  EXPECT_EQ(region.committed_bytes(), 4 * kMiB - kPageBytes);
-  EXPECT_EQ(Rss(region), 4 * kMiB - kPageBytes);
+  region.Decommit(PageBytes() - 1, 2 * PageBytes());  // holds one whole page, page 1
+  EXPECT_EQ(region.committed_bytes(), 4 * kMiB - PageBytes());
+  EXPECT_EQ(Rss(region), 4 * kMiB - PageBytes());
   EXPECT_EQ(region.data()[0], std::byte{0x77});
-  EXPECT_EQ(region.data()[2 * kPageBytes], std::byte{0x77});
-  region.Decommit(kPageBytes + 1, kPageBytes);  // holds none
-  region.Decommit(kPageBytes, kPageBytes);      // not committed any more
-  EXPECT_EQ(region.committed_bytes(), 4 * kMiB - kPageBytes);
-  ASSERT_TRUE(region.Commit(kPageBytes, kPageBytes).ok());
-  EXPECT_EQ(region.data()[kPageBytes], std::byte{0});
+  EXPECT_EQ(region.data()[2 * PageBytes()], std::byte{0x77});
+  region.Decommit(PageBytes() + 1, PageBytes());  // holds none
+  region.Decommit(PageBytes(), PageBytes());      // not committed any more
+  EXPECT_EQ(region.committed_bytes(), 4 * kMiB - PageBytes());
+  ASSERT_TRUE(region.Commit(PageBytes(), PageBytes()).ok());
+  EXPECT_EQ(region.data()[PageBytes()], std::byte{0});
   EXPECT_EQ(region.committed_bytes(), 4 * kMiB);
 }
 
@@ -162,8 +162,8 @@ TEST(Region, RefusesHostileRanges) {
   region.Decommit(kMiB, 1);
   region.Decommit(UINT64_MAX, UINT64_MAX);
   EXPECT_EQ(region.committed_bytes(), kMiB);
-  region.Decommit(kPageBytes, UINT64_MAX);
-  EXPECT_EQ(region.committed_bytes(), kPageBytes);
+  region.Decommit(PageBytes(), UINT64_MAX);
+  EXPECT_EQ(region.committed_bytes(), PageBytes());
   Region none;
   EXPECT_FALSE(none.Commit(0, 1).ok());
   none.Decommit(0, 1);
@@ -171,7 +171,7 @@ TEST(Region, RefusesHostileRanges) {
 
 TEST(Region, ReportsWhatCannotBeReserved) {
   EXPECT_EQ(Region::Reserve(0).status().code(), Code::kInvalidArgument);
-  for (const uint64_t bytes : {uint64_t{1} << 60, uint64_t{1} << 62, UINT64_MAX, UINT64_MAX - kPageBytes}) {
+  for (const uint64_t bytes : {uint64_t{1} << 60, uint64_t{1} << 62, UINT64_MAX, UINT64_MAX - PageBytes()}) {
     const auto region = Region::Reserve(bytes);
     ASSERT_FALSE(region.ok());
     EXPECT_EQ(region.status().code(), Code::kOutOfBudget);
@@ -214,7 +214,7 @@ TEST(Region, UncommittedPagesFault) {
   EXPECT_EQ(ExitOfChild(
                 [](Region&) {
                   Region region = MustReserve(kMiB);
-                  if (!region.Commit(0, kPageBytes).ok()) ::_exit(1);
+                  if (!region.Commit(0, PageBytes()).ok()) ::_exit(1);
                   const_cast<volatile std::byte*>(region.data())[0] = std::byte{1};
                 },
                 unused),
@@ -222,9 +222,9 @@ TEST(Region, UncommittedPagesFault) {
   EXPECT_EQ(ExitOfChild(
                 [](Region&) {
                   Region region = MustReserve(kMiB);
-                  if (!region.Commit(0, 2 * kPageBytes).ok()) ::_exit(1);
-                  region.Decommit(kPageBytes, kPageBytes);
-                  const_cast<volatile std::byte*>(region.data())[kPageBytes] = std::byte{1};
+                  if (!region.Commit(0, 2 * PageBytes()).ok()) ::_exit(1);
+                  region.Decommit(PageBytes(), PageBytes());
+                  const_cast<volatile std::byte*>(region.data())[PageBytes()] = std::byte{1};
                 },
                 unused),
             SIGSEGV);
@@ -258,7 +258,7 @@ TEST(Region, AForkedChildDoesNotUnmapWhatIsNotItsOwn) {
   const int exit = ExitOfChild(
       [](Region& inherited) {
         std::byte* const address = inherited.data();
-        void* const mapped = ::mmap(address, kPageBytes, PROT_READ | PROT_WRITE,
+        void* const mapped = ::mmap(address, PageBytes(), PROT_READ | PROT_WRITE,
                                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
         if (mapped != address) ::_exit(1);  // the parent's mapping was inherited
         inherited = Region();

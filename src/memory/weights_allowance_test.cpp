@@ -12,6 +12,7 @@
 #include "base/size.h"
 #include "base/text_file_test.h"
 #include "memory/region.h"
+#include "memory/statm_test.h"
 
 namespace headrace {
 namespace {
@@ -97,10 +98,10 @@ TEST(WeightsAllowance, WhatIsForetoldCountsFromTheStart) {
 
 // 256 MiB of address space, 64 resident, 16 of files, 128 private; then 200 private with 50 copied weights of 80.
 TEST(WeightsAllowance, CopiedWeightsOfModelsThatFitCountOnce) {
-  std::map<std::string, std::string> files = {{"/proc/self/statm", "65536 16384 4096 100 0 32768 0\n"}};
+  std::map<std::string, std::string> files = {{"/proc/self/statm", Statm(256, 64, 16, 128)}};
   WeightsAllowance allowance(Process(kGiB), {}, [&](const std::string& path) { return TextFiles(files)(path); });
   EXPECT_EQ(allowance.Bytes(), AlignDown(kGiB - 64 * kMiB, 8 * kMiB)) << "code and structures";
-  files["/proc/self/statm"] = "65536 16384 4096 100 0 51200 0\n";
+  files["/proc/self/statm"] = Statm(256, 64, 16, 200);
   EXPECT_EQ(allowance.Bytes(), AlignDown(kGiB - 136 * kMiB, 8 * kMiB));
   allowance.SetPassive(80 * kMiB, 30 * kMiB);
   EXPECT_EQ(allowance.Bytes(), AlignDown(kGiB - 166 * kMiB, 8 * kMiB));
@@ -110,7 +111,7 @@ TEST(WeightsAllowance, CopiedWeightsOfModelsThatFitCountOnce) {
 class Machine {
  public:
   explicit Machine(uint64_t available) {
-    files_["/proc/self/statm"] = "262144 147456 16384 100 0 131072 0\n";
+    files_["/proc/self/statm"] = Statm(1024, 576, 64, 512);
     SetAvailable(available);
   }
   void SetAvailable(uint64_t bytes) {

@@ -21,7 +21,7 @@ constexpr uint64_t kMaxRingBytes = 64 * kMiB;
 constexpr uint64_t kRingSegments = 3;
 
 // A segment starts anywhere in a page and is read in whole pages.
-uint64_t SpanBytes(uint64_t bytes) { return AlignUp(bytes, kPageBytes) + kPageBytes; }
+uint64_t SpanBytes(uint64_t bytes) { return AlignUp(bytes, kReadAlignment) + kReadAlignment; }
 
 // The widest row group as it is read, and in scratch.
 struct Widest {
@@ -44,7 +44,7 @@ std::vector<uint64_t> ShareAmongModels(std::span<const WeightExtent> weights, ui
   std::vector<uint64_t> total(models, 0), whole(models, 0);
   for (const WeightExtent& weight : weights) {
     whole[weight.model] += weight.bytes();
-    if (!weight.experts) total[weight.model] += AlignUp(weight.ResidentBytes(weight.rows), kPageBytes);
+    if (!weight.experts) total[weight.model] += AlignUp(weight.ResidentBytes(weight.rows), PageBytes());
   }
 
   std::vector<uint32_t> order(models);
@@ -66,7 +66,7 @@ std::vector<uint64_t> ShareAmongModels(std::span<const WeightExtent> weights, ui
 void Spread(std::span<const WeightExtent> weights, uint32_t model, uint64_t share, uint64_t whole_bytes,
             std::vector<uint64_t>& resident_rows) {
   const auto charged = [](const WeightExtent& weight, uint64_t rows) {
-    return AlignUp(weight.ResidentBytes(rows), kPageBytes);
+    return AlignUp(weight.ResidentBytes(rows), PageBytes());
   };
   uint64_t total = 0;
   for (const WeightExtent& weight : weights) {
@@ -77,9 +77,9 @@ void Spread(std::span<const WeightExtent> weights, uint32_t model, uint64_t shar
   double wanted = 0;
   uint64_t given = 0;
   const auto rows_within = [&](const WeightExtent& weight, double bytes) -> uint64_t {
-    if (weight.row_bytes == 0 || bytes < static_cast<double>(kPageBytes)) return 0;
+    if (weight.row_bytes == 0 || bytes < static_cast<double>(PageBytes())) return 0;
     if (bytes >= static_cast<double>(charged(weight, weight.rows))) return weight.rows;
-    const auto rows = static_cast<uint64_t>((bytes - kPageBytes) / static_cast<double>(weight.ResidentBytes(1)));
+    const auto rows = static_cast<uint64_t>((bytes - PageBytes()) / static_cast<double>(weight.ResidentBytes(1)));
     return AlignDown(std::min(rows, weight.rows), kRowGroup);
   };
   for (size_t i = 0; i < weights.size(); ++i) {
@@ -106,7 +106,8 @@ void Spread(std::span<const WeightExtent> weights, uint32_t model, uint64_t shar
 uint64_t FloorBytes(std::span<const WeightExtent> weights, uint64_t column_bytes) {
   if (weights.empty()) return 0;
   const Widest widest(weights);
-  return kRingSegments * SpanBytes(widest.read) + AlignUp(std::max(widest.scratch, column_bytes), kPageBytes);
+  return AlignUp(kRingSegments * SpanBytes(widest.read), PageBytes()) +
+         AlignUp(std::max(widest.scratch, column_bytes), PageBytes());
 }
 
 Result<ResidencyPlan> PlanResidency(std::span<const WeightExtent> weights, uint64_t budget_bytes,
@@ -128,14 +129,14 @@ Result<ResidencyPlan> PlanResidency(std::span<const WeightExtent> weights, uint6
     return std::clamp(budget_bytes / part, least, std::max(least, most));
   };
   plan.segment_bytes = sized(64, widest.read, kMaxSegmentBytes);
-  plan.scratch_bytes = AlignUp(sized(24, std::max(plan.segment_bytes, widest.scratch), kMaxScratchBytes), kPageBytes);
-  plan.ring_bytes = AlignUp(sized(12, kRingSegments * SpanBytes(plan.segment_bytes), kMaxRingBytes), kPageBytes);
-  const uint64_t columns = AlignUp(column_bytes, kPageBytes);
+  plan.scratch_bytes = AlignUp(sized(24, std::max(plan.segment_bytes, widest.scratch), kMaxScratchBytes), PageBytes());
+  plan.ring_bytes = AlignUp(sized(12, kRingSegments * SpanBytes(plan.segment_bytes), kMaxRingBytes), PageBytes());
+  const uint64_t columns = AlignUp(column_bytes, PageBytes());
   if (plan.ring_bytes + std::max(plan.scratch_bytes, columns) >
       budget_bytes) {  // a wide row group in a budget near the floor
     plan.segment_bytes = widest.read;
-    plan.scratch_bytes = AlignUp(widest.scratch, kPageBytes);
-    plan.ring_bytes = kRingSegments * SpanBytes(widest.read);
+    plan.scratch_bytes = AlignUp(widest.scratch, PageBytes());
+    plan.ring_bytes = AlignUp(kRingSegments * SpanBytes(widest.read), PageBytes());
   }
   plan.scratch_bytes = std::max(plan.scratch_bytes, columns);
   if (plan.ring_bytes + plan.scratch_bytes > budget_bytes) {
@@ -152,12 +153,12 @@ Result<ResidencyPlan> PlanResidency(std::span<const WeightExtent> weights, uint6
     Spread(weights, model, share[model], plan.scratch_bytes, plan.resident_rows);
   }
   for (size_t i = 0; i < weights.size(); ++i) {
-    plan.resident_bytes += AlignUp(weights[i].ResidentBytes(plan.resident_rows[i]), kPageBytes);
+    plan.resident_bytes += AlignUp(weights[i].ResidentBytes(plan.resident_rows[i]), PageBytes());
     if (!weights[i].experts) plan.streamed_bytes += (weights[i].rows - plan.resident_rows[i]) * weights[i].row_bytes;
   }
   const bool any_experts =
       std::any_of(weights.begin(), weights.end(), [](const WeightExtent& weight) { return weight.experts; });
-  if (any_experts) plan.expert_cache_bytes = AlignDown(budget_bytes - plan.total_bytes(), kPageBytes);
+  if (any_experts) plan.expert_cache_bytes = AlignDown(budget_bytes - plan.total_bytes(), PageBytes());
   return plan;
 }
 

@@ -39,7 +39,7 @@ void ExpectSound(const std::vector<WeightExtent>& weights, const ResidencyPlan& 
       EXPECT_LE(std::min(weights[i].rows, kRowGroup) * weights[i].row_bytes, plan.segment_bytes);
     }
     EXPECT_LE(weights[i].ScratchBytes(std::min(weights[i].rows, kRowGroup)), plan.scratch_bytes);
-    resident += AlignUp(weights[i].ResidentBytes(plan.resident_rows[i]), kPageBytes);
+    resident += AlignUp(weights[i].ResidentBytes(plan.resident_rows[i]), PageBytes());
     if (!weights[i].experts) streamed += (weights[i].rows - plan.resident_rows[i]) * weights[i].row_bytes;
   }
   EXPECT_EQ(resident, plan.resident_bytes);

@@ -32,7 +32,7 @@ uint64_t SlotsOfAll(std::span<const RowShape> tables) {
 
 // Each table begins in a page of its own.
 uint64_t PlaceBytes(std::span<const RowShape> tables, uint64_t slots) {
-  return slots * SlotsOfAll(tables) + tables.size() * kPageBytes;
+  return slots * SlotsOfAll(tables) + tables.size() * PageBytes();
 }
 
 }  // namespace
@@ -41,12 +41,13 @@ uint64_t SlotStride(uint64_t row_bytes) { return AlignUp(row_bytes, 64); }
 
 uint64_t RowMemoryBytes(std::span<const RowShape> tables, uint64_t limit_bytes, uint64_t floor_bytes) {
   if (tables.empty()) return 0;
-  const uint64_t least = AlignUp(kLeastDepth * SpanOfWidest(tables) + PlaceBytes(tables, kLeastSlots), kPageBytes);
+  const uint64_t least =
+      AlignUp(kLeastDepth * SpanOfWidest(tables), PageBytes()) + AlignUp(PlaceBytes(tables, kLeastSlots), PageBytes());
   uint64_t rows = 0;
   for (const RowShape& table : tables) rows = std::max(rows, table.rows);
   const uint64_t most =
       std::max(least, std::min(kMostBytes, kMostDepth * kBufferBytes + PlaceBytes(tables, std::min(rows, kMostRows))));
-  const uint64_t wanted = AlignUp(std::clamp(limit_bytes / kPart, least, most), kPageBytes);
+  const uint64_t wanted = AlignUp(std::clamp(limit_bytes / kPart, least, most), PageBytes());
   // Near the floor every byte is needed elsewhere.
   return limit_bytes < floor_bytes || limit_bytes - floor_bytes < wanted || limit_bytes / 8 < wanted ? 0 : wanted;
 }
@@ -55,9 +56,11 @@ RowMemoryPlan PlanRowMemory(std::span<const RowShape> tables, uint64_t bytes) {
   RowMemoryPlan plan;
   if (tables.empty() || bytes == 0) return plan;
   const uint64_t span = SpanOfWidest(tables);
-  plan.buffer_bytes = bytes / 4 >= 8 * kBufferBytes ? std::max(span, kBufferBytes) : span;
-  plan.depth = static_cast<uint32_t>(std::clamp<uint64_t>(bytes / 4 / plan.buffer_bytes, kLeastDepth, kMostDepth));
-  const uint64_t fixed = plan.buffers_bytes() + tables.size() * kPageBytes;
+  // Whole pages of a quarter, less the page that each table begins.
+  const uint64_t part = AlignDown((bytes - std::min(bytes, tables.size() * PageBytes())) / 4, PageBytes());
+  plan.buffer_bytes = part >= 8 * kBufferBytes ? std::max(span, kBufferBytes) : span;
+  plan.depth = static_cast<uint32_t>(std::clamp<uint64_t>(part / plan.buffer_bytes, kLeastDepth, kMostDepth));
+  const uint64_t fixed = plan.buffers_bytes() + tables.size() * PageBytes();
   plan.slots = bytes <= fixed ? 0 : (bytes - fixed) / SlotsOfAll(tables);
   return plan;
 }

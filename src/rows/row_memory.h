@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <span>
 
+#include "base/size.h"
+
 namespace headrace {
 
 // A table of which rows are looked up.
@@ -23,7 +25,7 @@ struct RowMemoryPlan {
   uint64_t buffer_bytes = 0;  // whole pages; any row fits
   uint64_t slots = 0;         // of each table: all are asked for rows of the same tokens
 
-  uint64_t buffers_bytes() const { return depth * buffer_bytes; }
+  uint64_t buffers_bytes() const { return AlignUp(depth * buffer_bytes, PageBytes()); }
 };
 
 // Bytes from one slot of a table to the next.

@@ -47,12 +47,12 @@ TEST(RowMemory, APlanFitsInItsBytesAndHasRoomForAnyRow) {
     const RowMemoryPlan plan = PlanRowMemory(tables, bytes);
     ASSERT_GE(plan.depth, 1u);
     ASSERT_GE(plan.slots, 1u);
-    ASSERT_EQ(plan.buffer_bytes % kPageBytes, 0u);
+    ASSERT_EQ(plan.buffer_bytes % kReadAlignment, 0u);
     uint64_t used = plan.buffers_bytes();
     for (const RowShape& table : tables) {
       ASSERT_GE(plan.buffer_bytes, RowSpanBytes(table.row_bytes));
       ASSERT_GE(SlotStride(table.row_bytes), table.row_bytes);
-      used += AlignUp(SlotStride(table.row_bytes) * plan.slots, kPageBytes);
+      used += AlignUp(SlotStride(table.row_bytes) * plan.slots, PageBytes());
     }
     ASSERT_LE(used, bytes);
   }

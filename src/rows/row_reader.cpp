@@ -20,7 +20,7 @@ RowReader::~RowReader() { reads_.Detach(*this); }
 void RowReader::Begin(const SourceFile& file, uint64_t row_bytes, std::vector<WantedRow> rows) {
   if (rows.empty()) return;
   Batch batch{&file, row_bytes, std::move(rows), {}, 0, 0};
-  batch.reads = MergeRows(batch.rows, row_bytes, buffer_bytes_, kPageBytes);
+  batch.reads = MergeRows(batch.rows, row_bytes, buffer_bytes_, kReadAlignment);
   {
     const std::lock_guard lock(mutex_);
     batches_.push_back(std::move(batch));

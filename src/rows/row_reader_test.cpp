@@ -32,9 +32,9 @@ class RowReaderTest : public ::testing::Test {
       return reader;
     });
     EXPECT_TRUE(reads_->Start().ok());
-    auto buffers = Region::Reserve(depth * 2 * kPageBytes);
-    EXPECT_TRUE(buffers.ok() && buffers->Commit(0, depth * 2 * kPageBytes).ok());
-    return std::make_unique<RowReader>(*reads_, std::move(*buffers), 2 * kPageBytes);
+    auto buffers = Region::Reserve(depth * 2 * kReadAlignment);
+    EXPECT_TRUE(buffers.ok() && buffers->Commit(0, depth * 2 * kReadAlignment).ok());
+    return std::make_unique<RowReader>(*reads_, std::move(*buffers), 2 * kReadAlignment);
   }
   void Begin(RowReader& reader, const std::vector<uint64_t>& rows) {
     std::vector<WantedRow> wanted;
@@ -72,7 +72,8 @@ TEST_F(RowReaderTest, NeighboursAreReadOnce) {
   const auto reader = Start();
   Begin(*reader, {10, 11, 12, 13});
   ASSERT_TRUE(reader->Wait().ok());
-  EXPECT_LE(reader->bytes_read(), 4 * kPageBytes) << "7600 bytes in at most three pages and one more where a read ends";
+  EXPECT_LE(reader->bytes_read(), 4 * kReadAlignment)
+      << "7600 bytes in at most three pages and one more where a read ends";
 }
 
 TEST_F(RowReaderTest, AnErrorIsToldOnceAndWhatComesLaterIsRead) {

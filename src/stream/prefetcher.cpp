@@ -143,7 +143,7 @@ bool Prefetcher::AdmitSegment() {
   Entry entry;
   entry.id = next_id_++;
   entry.segment = *segment;
-  entry.span = AlignUp(entry.lead() + segment->bytes, kPageBytes);
+  entry.span = AlignUp(entry.lead() + segment->bytes, kReadAlignment);
   for (const auto& [begin, end] : used_) {
     if (begin - entry.position >= entry.span) break;
     entry.position = end;
@@ -171,7 +171,7 @@ bool Prefetcher::NextRead(ReadKind kind, ReadRequest& request) {
   Entry& entry = entries_.back();
   const uint64_t from = uint64_t{entry.issued} * kChunkBytes;
   request.file = entry.segment.file;
-  request.offset = AlignDown(entry.segment.offset, kPageBytes) + from;
+  request.offset = AlignDown(entry.segment.offset, kReadAlignment) + from;
   request.length = static_cast<uint32_t>(std::min<uint64_t>(kChunkBytes, entry.span - from));
   request.destination = ring_.data() + entry.position + from;
   request.tag = Tag(entry.id, entry.issued);

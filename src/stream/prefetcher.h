@@ -80,7 +80,7 @@ class Prefetcher final : private ReadClient {
     bool released = false;
     Status error;
 
-    uint64_t lead() const { return segment.offset % kPageBytes; }
+    uint64_t lead() const { return segment.offset % kReadAlignment; }
     uint64_t arrived_bytes() const;
   };
 

@@ -91,7 +91,7 @@ TEST_F(RangeCopyTest, WhatFollowsInAnyOrderIsReadOnce) {
   }
   copies.Close();
   // Besides: whole pages, and the layer that was expected after the last one.
-  EXPECT_LE(reads_.bytes_read(), copied + ranges * 2 * kPageBytes + kLayer + 4 * kPageBytes)
+  EXPECT_LE(reads_.bytes_read(), copied + ranges * 2 * kReadAlignment + kLayer + 4 * kReadAlignment)
       << "something was read twice";
 }
 
@@ -99,7 +99,7 @@ TEST_F(RangeCopyTest, NothingIsReadAheadOfASingleRange) {
   RangeCopy copies(reads_, headroom_);
   ExpectCopied(copies, kMiB, 2 * kMiB, false);
   copies.Close();
-  EXPECT_LE(reads_.bytes_read(), 2 * kMiB + 3 * kPageBytes);
+  EXPECT_LE(reads_.bytes_read(), 2 * kMiB + 3 * kReadAlignment);
 }
 
 TEST_F(RangeCopyTest, GivesItsMemoryBackWhenNothingWasCopiedForATime) {

@@ -58,7 +58,7 @@ class Hog {
     std::ifstream statm("/proc/" + std::to_string(pid_) + "/statm");
     uint64_t size = 0, resident = 0, shared = 0;
     statm >> size >> resident >> shared;
-    return (resident - shared) * kPageBytes;
+    return (resident - shared) * PageBytes();
   }
 
  private:

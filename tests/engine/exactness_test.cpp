@@ -131,6 +131,22 @@ TEST_P(ExactnessOf, EveryNarrowBatch) {
   Compare();
 }
 
+// ggml divides a few rows among its threads in another way than a whole weight, and kernels that take two rows and two
+// columns at once (arm64 with i8mm) then round differently.
+TEST_P(ExactnessOf, ThreadsThatDivideNoRowGroupEvenly) {
+  work_.prompts = {2, 18, 34};
+  work_.decode = 1;
+  work_.threads = 5;
+  Compare();
+}
+
+TEST_P(ExactnessOf, ExpertsInNarrowBatches) {
+  work_.model = BundledModel("austen-moe-q4_0.gguf");
+  work_.prompts = {1, 6, 18};
+  work_.threads = 3;
+  Compare();
+}
+
 TEST_P(ExactnessOf, SmallMicroBatches) {
   work_.prompts = {100};
   work_.ubatch = 24;

@@ -81,7 +81,7 @@ TEST_P(Tables, EqualStockAndComeThroughTheReader) {
     EXPECT_LT(s.row_hits, s.rows_looked_up / 2) << "most tokens are random ones";
     // Every row that was absent is in some page that was read, and at most four are read for one.
     EXPECT_GE(s.row_bytes_read, (s.rows_looked_up - s.row_hits) / kTables * 4 * 272);
-    EXPECT_LE(s.row_bytes_read, (s.rows_looked_up - s.row_hits) * 4 * kPageBytes);
+    EXPECT_LE(s.row_bytes_read, (s.rows_looked_up - s.row_hits) * 4 * kReadAlignment);
     EXPECT_GE(s.bytes_read, s.row_bytes_read + s.resident_bytes);
   }
 }
