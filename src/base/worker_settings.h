@@ -8,9 +8,12 @@ inline constexpr const char* kWorkerRamVariable = "HEADRACE_WORKER_RAM";        
 inline constexpr const char* kWorkerThreadsVariable = "HEADRACE_WORKER_THREADS";  // a number
 inline constexpr const char* kWorkerCacheVariable = "HEADRACE_WORKER_CACHE";      // a folder that exists; unset: none
 
+// On standard output, with the address, once it listens.
+inline constexpr const char* kWorkerListensLine = "headrace worker: ";
+
 // Exit statuses of the program that has become a worker.
-inline constexpr int kWorkerNoBackend = 78;   // the engine has no RPC backend, or an old one
-inline constexpr int kWorkerNoMemory = 79;    // the budget holds nothing beside the program itself
-inline constexpr int kWorkerNoAddress = 80;   // it cannot listen there
+inline constexpr int kWorkerNoBackend = 78;  // the engine has no RPC backend, or an old one
+inline constexpr int kWorkerNoMemory = 79;   // the budget holds nothing beside the program itself
+inline constexpr int kWorkerNoAddress = 80;  // it cannot listen there
 
 }  // namespace headrace

@@ -1,8 +1,10 @@
 // headrace worker: lends this machine's memory and processor to a headrace on another one.
-#include <fcntl.h>
 #include <sched.h>
 
+#include <algorithm>
+#include <csignal>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <memory>
 
@@ -10,7 +12,6 @@
 #include <CLI/CLI.hpp>
 
 #include "base/config.h"
-#include "base/descriptor.h"
 #include "base/say.h"
 #include "base/size.h"
 #include "base/worker_settings.h"
@@ -20,7 +21,7 @@
 #include "memory/available.h"
 #include "process/launcher.h"
 #include "report/exit_status.h"
-#include "report/help.h"
+#include "report/output.h"
 #include "setup/options.h"
 
 namespace headrace::cli {
@@ -34,7 +35,8 @@ Examples:
 
 A worker is llama.cpp's own RPC server. It has NO authentication and NO encryption: whoever reaches it can use this
 machine's memory and processor, and may harm it. So it listens on this machine and in private networks only. It computes
-on the processor, and refuses clients what is beyond --ram. Ctrl-C ends it. docs/workers.md says more.
+on the processor, and refuses clients what is beyond --ram. Its address goes to standard output. Ctrl-C ends it.
+docs/workers.md says more.
 )";
 
 struct WorkerOptions {
@@ -74,9 +76,9 @@ std::string CacheFolder() {
   const char* base = std::getenv("XDG_CACHE_HOME");
   const char* home = std::getenv("HOME");
   if ((base == nullptr || *base == '\0') && (home == nullptr || *home == '\0')) return "";
-  const auto folder = (base != nullptr && *base != '\0' ? std::filesystem::path(base)
-                                                        : std::filesystem::path(home) / ".cache") /
-                      "headrace" / "worker";
+  const auto folder =
+      (base != nullptr && *base != '\0' ? std::filesystem::path(base) : std::filesystem::path(home) / ".cache") /
+      "headrace" / "worker";
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   // Weights of models need not be anybody else's business.
@@ -115,12 +117,24 @@ int Work(const WorkerOptions& options) {
   if (!program.ok()) return Fail(program.status().message(), kExitNotFound);
 
   const unsigned threads = options.threads > 0 ? options.threads : Processors();
-  const Descriptor null(open("/dev/null", O_WRONLY | O_CLOEXEC));
   LaunchSpec launch;
   launch.program = *program;
   launch.arguments = {"--list-devices"};
   launch.stdin_null = true;
-  if (!options.debug) launch.stdout_fd = null.get();
+  // The engine's server says other things, too.
+  std::string said;
+  launch.on_stdout = [&](std::string_view text) {
+    said += text;
+    for (size_t end = 0; (end = said.find('\n')) != std::string::npos; said.erase(0, end + 1)) {
+      const std::string_view row = std::string_view(said).substr(0, end + 1);
+      if (row.starts_with(kWorkerListensLine)) {
+        WriteOutput(std::string(row.substr(std::strlen(kWorkerListensLine))));
+      } else if (options.debug) {
+        SayRaw(row);
+      }
+    }
+    return true;
+  };
   launch.death_signal = SIGKILL;
   launch.environment = {{"LD_PRELOAD", PreloadValue(std::getenv("LD_PRELOAD"), *library)},
                         {"GGML_NO_BACKTRACE", "1"},
@@ -150,9 +164,10 @@ void AddWorkerCommand(CLI::App& app, CommandLine& line) {
                    "Limit of memory for the whole worker, for instance 8G (default: what is available, less a tenth)")
       ->type_name("SIZE");
   command
-      ->add_option("--listen", options->listen,
-                   "Address of this machine or of a private network, port 50052 if none is named, 0 for any that is free "
-                   "(default 127.0.0.1:50052)")
+      ->add_option(
+          "--listen", options->listen,
+          "Address of this machine or of a private network, port 50052 if none is named, 0 for any that is free "
+          "(default 127.0.0.1:50052)")
       ->type_name("ADDRESS[:PORT]");
   command->add_option("-t,--threads", options->threads, "Threads for each client (default: all processors)")
       ->type_name("N")

@@ -25,9 +25,9 @@ TEST(WorkerAddress, ListensInPrivateNetworks) {
 }
 
 TEST(WorkerAddress, RefusesThePublic) {
-  for (const char* address : {"9.255.255.255", "11.0.0.0", "172.15.255.255", "172.32.0.0", "192.167.255.255",
-                              "192.169.0.0", "169.253.0.1", "100.63.255.255", "100.128.0.0", "126.0.0.1", "128.0.0.1",
-                              "8.8.8.8", "224.0.0.1", "255.255.255.255"}) {
+  for (const char* address :
+       {"9.255.255.255", "11.0.0.0", "172.15.255.255", "172.32.0.0", "192.167.255.255", "192.169.0.0", "169.253.0.1",
+        "100.63.255.255", "100.128.0.0", "126.0.0.1", "128.0.0.1", "8.8.8.8", "224.0.0.1", "255.255.255.255"}) {
     EXPECT_TRUE(Says(address, "no private address")) << Listens(address);
     EXPECT_TRUE(Says(address, "ssh -L")) << Listens(address);
   }
@@ -51,8 +51,7 @@ TEST(WorkerAddress, ReadsLists) {
   ASSERT_EQ(workers->size(), 2u);
   EXPECT_EQ(workers->front().text(), "10.0.0.2:50052");
   EXPECT_EQ(workers->back().text(), "box.lan:7000");
-  for (const char* text : {"", ",", "a,", "a:0", "a:b", "::1", "a,,b"})
-    EXPECT_FALSE(ParseWorkers(text).ok()) << text;
+  for (const char* text : {"", ",", "a,", "a:0", "a:b", "::1", "a,,b"}) EXPECT_FALSE(ParseWorkers(text).ok()) << text;
 }
 
 }  // namespace

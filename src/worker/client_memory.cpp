@@ -10,8 +10,7 @@
 namespace headrace {
 
 ClientMemory* ClientMemory::Make(uint64_t bytes) {
-  void* shared =
-      mmap(nullptr, sizeof(ClientMemory), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  void* shared = mmap(nullptr, sizeof(ClientMemory), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   return shared == MAP_FAILED ? nullptr : new (shared) ClientMemory(bytes);
 }
 

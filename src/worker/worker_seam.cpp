@@ -1,12 +1,13 @@
-// The library of `headrace worker`. Loaded into a program of the engine, it makes of it the engine's own RPC server: when
-// the program has loaded the engine's backends, the server starts, and the program goes no further.
+// The library of `headrace worker`. Loaded into a program of the engine, it makes of it the engine's own RPC server:
+// when the program has loaded the engine's backends, the server starts, and the program goes no further.
 //
 // Clients. The engine's server has one client at a time, lets others wait without a word, and ends with a client that
-// sends what it does not understand. So each connection gets a process of its own: it is forked when the server accepts.
+// sends what it does not understand. So each connection gets a process of its own: it is forked when the server
+// accepts.
 //
 // The budget. The server asks for memory through functions that it finds by the dynamic linker. The ones here come
-// first: they tell clients the budget as the device's memory, and refuse a buffer beyond it. What is no buffer (messages,
-// what kernels work in) is limited by RLIMIT_DATA: the server drops a client whose message it cannot hold.
+// first: they tell clients the budget as the device's memory, and refuse a buffer beyond it. What is no buffer
+// (messages, what kernels work in) is limited by RLIMIT_DATA: the server drops a client whose message it cannot hold.
 #include <arpa/inet.h>
 #include <dlfcn.h>
 #include <netinet/in.h>
@@ -145,9 +146,9 @@ ggml_backend_buffer_t Allocate(size_t size, const std::function<ggml_backend_buf
   using Start = void (*)(const char*, const char*, size_t, size_t, ggml_backend_dev_t*);
   const auto version = reinterpret_cast<const char* (*)()>(dlsym(RTLD_DEFAULT, "ggml_version"));
   const ggml_backend_reg_t rpc = ggml_backend_reg_by_name("RPC");
-  const auto start = rpc == nullptr ? nullptr
-                                    : reinterpret_cast<Start>(ggml_backend_reg_get_proc_address(
-                                          rpc, "ggml_backend_rpc_start_server"));
+  const auto start =
+      rpc == nullptr ? nullptr
+                     : reinterpret_cast<Start>(ggml_backend_reg_get_proc_address(rpc, "ggml_backend_rpc_start_server"));
   // Before that the function took other arguments.
   int major = 0, minor = 0;
   if (version != nullptr) std::sscanf(version(), "%d.%d", &major, &minor);
@@ -181,9 +182,9 @@ ggml_backend_buffer_t Allocate(size_t size, const std::function<ggml_backend_buf
   g_worker = worker;
   errno = 0;
   start(endpoint, std::getenv(headrace::kWorkerCacheVariable), threads, 1, &processor);
-  End(headrace::kWorkerNoAddress,
-      g_worker->listens ? "the engine's server has ended"
-                        : fmt::format("cannot listen on {}: {}", endpoint, std::strerror(errno)));
+  End(headrace::kWorkerNoAddress, g_worker->listens
+                                      ? "the engine's server has ended"
+                                      : fmt::format("cannot listen on {}: {}", endpoint, std::strerror(errno)));
 }
 
 void Reap() {
@@ -274,8 +275,11 @@ HEADRACE_SEAM int listen(int descriptor, int backlog) {
   socklen_t size = sizeof address;
   if (result == 0 && g_worker != nullptr && !std::exchange(g_worker->listens, true) &&
       getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &size) == 0) {
-    headrace::Say(fmt::format("worker: listens on {}; {} for weights of clients", AddressText(address),
+    const std::string text = AddressText(address);
+    headrace::Say(fmt::format("worker: listens on {}; {} for weights of clients", text,
                               FormatSize(g_worker->memory->all_bytes() - g_worker->beside_bytes)));
+    const std::string line = headrace::kWorkerListensLine + text + "\n";
+    [[maybe_unused]] const ssize_t written = write(STDOUT_FILENO, line.data(), line.size());
   }
   return result;
 }

@@ -94,7 +94,8 @@ Result<std::vector<std::string>> ServerCommand(const Settings& settings, const L
   // llama-server does not start without the folder.
   if (!settings.prompt_folder.empty() && PromptFiles(settings.prompt_folder, 0).Prepare().ok())
     server.slot_folder = settings.prompt_folder;
-  server.rest = settings.rest;
+  server.rest = plan.workers;
+  server.rest.insert(server.rest.end(), settings.rest.begin(), settings.rest.end());
   return cli::BuildServerArguments(server, settings.known);
 }
 
@@ -384,6 +385,7 @@ Result<LoadPlan> PlanLoad(const Settings& settings, ModelLibrary& library, Simul
     plan.projector_path = projector->path;
   }
   plan.setup = std::move(*setup);
+  plan.workers = room.workers;
   plan.stamps.insert(plan.stamps.end(), entry.stamps.begin(), entry.stamps.end());
   std::vector<std::string> beside = cli::AdapterFiles(DefaultWords(plan.defaults));
   for (const auto& paths : {cli::AdapterFiles(settings.rest), std::vector{plan.projector_path}})
