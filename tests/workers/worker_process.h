@@ -21,6 +21,8 @@ class WorkersTest : public ServeTest {
 
   // Words of a run with the bundled model, a deterministic answer of `tokens`, everything streamed that is here.
   static std::vector<std::string> AnswerWords(const std::string& tokens);
+  // llama-completion now and then loses an answer's last tokens, of a short one all of them: then it is asked again.
+  cli::Outcome Ask(const std::vector<std::string>& words);
   // The text of that without a worker, not streamed, with the kernels that a worker has.
   std::string Plainly(const std::string& tokens);
 

@@ -247,14 +247,16 @@ Task<std::string> Model::WaitForCrash() {
   }
   if (stop_) co_return "";
   NoteEnd();
-  co_return co_await DescribeEnd();
+  std::string end = co_await DescribeEnd();
+  co_return end;
 }
 
 Task<std::string> Model::DescribeEnd() {
   const auto self = shared_from_this();
   if (!plan_.workers.empty()) {
     std::string lost;
-    co_await OnWorker(worker_, [&, words = plan_.workers] { lost = cli::LostWorkers(words); });
+    const std::vector<std::string> words = plan_.workers;
+    co_await OnWorker(worker_, [&] { lost = cli::LostWorkers(words); });
     if (!lost.empty()) co_return fmt::format("ended because {}", lost);
   }
   co_return server_.process()->DescribeEnd();
