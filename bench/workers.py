@@ -6,7 +6,7 @@ Two memory groups (control groups v1) on this machine stand for two machines; ne
 
   two       the model in two groups: headrace run --workers, one process in each
   alone     one group: headrace run streams from disk
-  whole     no limit: headrace run, all in memory
+  whole     no limit: headrace run, all in memory (--flash-mode on, so that the same programs compute and count)
 
 Fairness: both machines share this one's processors, and compute one after the other, never at the same time (layers
 follow each other). So each way has the same processors and the same number of threads (--threads)."""
@@ -70,8 +70,9 @@ class Machines:
     @staticmethod
     def start(space, words, **more):
         """In the namespace and the group."""
+        # The group first: a namespace has a /sys of its own.
         script = f'echo $$ >{GROUPS}/{space}/cgroup.procs && exec "$@"'
-        return subprocess.Popen([IP, "netns", "exec", space, "sh", "-c", script, "sh", *words], text=True, **more)
+        return subprocess.Popen(["sh", "-c", script, "sh", IP, "netns", "exec", space, *words], text=True, **more)
 
     @staticmethod
     def peak(space):
@@ -85,8 +86,8 @@ def drop_caches():
 
 
 def speed(errors):
-    """Tokens per second of "... 32 tokens, 1.23 tokens/s" on standard error; 0 when nothing was said."""
-    found = re.findall(r"([0-9.]+) tokens/s", errors)
+    """Of the line "decode 1.23 tokens/s over 32 tokens" on standard error; 0 when nothing was said."""
+    found = re.findall(r"decode ([0-9.]+) tokens/s", errors)
     return float(found[-1]) if found else 0.0
 
 
@@ -101,6 +102,7 @@ def main():
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--ways", default="two,alone,whole")
+    parser.add_argument("--verbose", action="store_true", help="also what headrace says")
     parser.add_argument("--results", default=f"{ROOT}/bench/results/workers", metavar="DIR")
     arguments = parser.parse_args()
     if os.geteuid() != 0 or not os.path.isdir(GROUPS):
@@ -113,11 +115,11 @@ def main():
         os.makedirs(os.path.dirname(model), exist_ok=True)
         run(f"{arguments.build}/bench/headrace-make-model", "--preset", "llama-4g", "--type", "q4_0", model)
     os.makedirs(arguments.results, exist_ok=True)
-    budget = f"{(memory - (100 << 20)) >> 20}M"
+    budget = f"{(memory - (24 << 20)) >> 20}M"
     base = [command, "run", model, "-p", "Hello", "--raw", "-n", str(arguments.tokens), "--temp", "0", "-c", "512", "-t", str(arguments.threads), "--speculate", "off"]
     ways = {"two": [*base, "--ram", budget, "--workers", ADDRESS[THERE], "--", "--ignore-eos"],
             "alone": [*base, "--ram", budget, "--", "--ignore-eos"],
-            "whole": [*base, "--flash-mode", "off", "--", "--ignore-eos"]}
+            "whole": [*base, "--flash-mode", "on", "--ram", "8G", "--", "--ignore-eos"]}
     machines = Machines(memory, arguments.rate, arguments.delay)
     worker = None
     rows = []
@@ -139,7 +141,7 @@ def main():
                              "memory": arguments.memory, "rate": arguments.rate if machines.limited else "none", "delay": arguments.delay,
                              "threads": arguments.threads, "tokens": arguments.tokens, "load": round(os.getloadavg()[0], 1)})
                 print({key: rows[-1][key] for key in ("way", "tokens_per_s", "seconds", "status", "load")}, flush=True)
-                if process.returncode != 0 or rows[-1]["tokens_per_s"] == 0:
+                if arguments.verbose or process.returncode != 0 or rows[-1]["tokens_per_s"] == 0:
                     print(errors, file=sys.stderr)
     finally:
         if worker is not None:
