@@ -140,6 +140,10 @@ def main():
                              "status": process.returncode, "peak_bytes_here": machines.peak(HERE), "peak_bytes_there": machines.peak(THERE),
                              "memory": arguments.memory, "rate": arguments.rate if machines.limited else "none", "delay": arguments.delay,
                              "threads": arguments.threads, "tokens": arguments.tokens, "load": round(os.getloadavg()[0], 1)})
+                with open(f"{arguments.results}/decode.csv", "w", encoding="ascii", newline="") as file:
+                    table = csv.DictWriter(file, rows[0].keys())
+                    table.writeheader()
+                    table.writerows(rows)
                 print({key: rows[-1][key] for key in ("way", "tokens_per_s", "seconds", "status", "load")}, flush=True)
                 if arguments.verbose or process.returncode != 0 or rows[-1]["tokens_per_s"] == 0:
                     print(errors, file=sys.stderr)
@@ -149,10 +153,6 @@ def main():
             worker.wait()
         time.sleep(0.5)
         machines.remove()
-    with open(f"{arguments.results}/decode.csv", "w", encoding="ascii", newline="") as file:
-        table = csv.DictWriter(file, rows[0].keys())
-        table.writeheader()
-        table.writerows(rows)
     return 0
 
 

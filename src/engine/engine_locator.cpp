@@ -156,7 +156,9 @@ Result<std::string> LocatePreloaded(const SearchPaths& paths, std::initializer_l
   }
   for (const fs::path& folder : folders) {
     for (const char* name : names) {
-      if (IsFile(folder / name)) return Preloadable(folder / name);
+      for (const fs::path& path : {folder / name, folder / "headrace" / name}) {
+        if (IsFile(path)) return Preloadable(path);
+      }
     }
   }
   return Status(Code::kNotFound, fmt::format("{} is neither beside {} nor in ../lib; install headrace again",
