@@ -43,7 +43,7 @@ fi
 
 release=
 packages='libggml0 libggml-dev libllama0 libllama-dev llama.cpp-tools llama.cpp-tools-extra
-  libc6 libstdc++6 libgcc-s1 libgomp1 libssl3t64 zlib1g libzstd1'
+  libggml0-backend-rpc libc6 libstdc++6 libgcc-s1 libgomp1 libssl3t64 zlib1g libzstd1'
 [ "$tests" = 0 ] || packages="$packages llama.cpp-tests"
 
 # $(of_tested PACKAGE FIELD): of the release that headrace was tested with, "" where there is none for this machine.

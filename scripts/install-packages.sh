@@ -16,7 +16,7 @@ for purpose in "$@"; do
     build) packages="$packages g++ cmake ninja-build make patchelf ca-certificates debian-archive-keyring liburing-dev libcli11-dev
              nlohmann-json3-dev libfmt-dev libboost-dev libncurses-dev libedit-dev libcurl4-openssl-dev libssl-dev
              libjs-markdown-it node-dompurify libjs-highlight.js libjs-katex fonts-katex libjs-pdf" ;;
-    test) packages="$packages libgtest-dev python3 procps chromium mesa-vulkan-drivers shellcheck clang-format-14 nginx-light haproxy prometheus" ;;
+    test) packages="$packages libgtest-dev python3 procps chromium mesa-vulkan-drivers shellcheck clang-format-14 nginx-light haproxy prometheus iproute2" ;;
     node) command -v node >/dev/null 2>&1 || packages="$packages nodejs"
           command -v npm >/dev/null 2>&1 || packages="$packages npm" ;;
     package) packages="$packages dpkg-dev file" ;;

@@ -20,6 +20,7 @@
 #include "report/help.h"
 #include "report/progress_line.h"
 #include "setup/model_name.h"
+#include "setup/workers.h"
 
 namespace headrace::batch {
 namespace {
@@ -137,6 +138,8 @@ int FindEngine(BatchOptions& options, const cli::Environment& variables, EngineC
   for (const std::string& line : chosen.lines) {
     Say(line);
   }
+  if (const Status asked = cli::PutWorkersBefore(options.workers, choice.setup.engine, options.rest); !asked.ok())
+    return cli::Fail(asked);
   return cli::kExitOk;
 }
 
@@ -259,6 +262,7 @@ void AddBatchCommand(CLI::App& app, cli::CommandLine& line) {
       ->check(CLI::Range(int64_t{-1}, int64_t{65536}));
   command->add_flag("--no-modelfile", options->no_modelfile, "Ignore a Modelfile beside the model (docs/modelfile.md)");
   cli::AddFlashOptions(*command, options->flash);
+  cli::AddWorkersOption(*command, options->workers);
   cli::AddEngineOption(*command, options->engine);
   cli::ShowFirst(*command, {"output", "ram", "vram", "predict", "ctx-size"});
   command->callback([options, &line] { line.action = [options, &line] { return Batch(*options, line); }; });

@@ -28,6 +28,7 @@ struct BatchOptions {
   bool overwrite = false, retry_errors = false, no_modelfile = false;
   std::string engine;
   cli::FlashOptions flash;
+  std::string workers;
   cli::EngineArguments rest;  // after --
 };
 

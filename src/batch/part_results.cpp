@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "batch/result_line.h"
 #include "batch/usage.h"
+#include "setup/workers.h"
 
 namespace headrace::batch {
 namespace {
@@ -46,6 +47,8 @@ Status PartResults::TakeBrokenAnswer(size_t request, const std::string& why) {
 
 Status PartResults::TakeCrash() {
   const std::string how = server_.process()->DescribeEnd();
+  if (const std::string lost = cli::LostWorkers(plan_.arguments); !lost.empty())
+    return Status(Code::kInternal, lost + "; the batch goes on without it");
   if (++crashes_ >= kMostCrashes) {
     return Status(
         Code::kInternal,

@@ -108,6 +108,7 @@ std::unique_ptr<CLI::App> MakeApp(CommandLine& line, const std::vector<AddComman
   AddPlanCommand(*app, line);
   AddBenchCommand(*app, line);
   AddDoctorCommand(*app, line);
+  AddWorkerCommand(*app, line);
   AddPullCommand(*app, line);
   AddCompletionCommand(*app, line);
   AddManualCommand(*app, line);

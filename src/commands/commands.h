@@ -10,6 +10,7 @@ void AddExecCommand(CLI::App& app, CommandLine& line);
 void AddPlanCommand(CLI::App& app, CommandLine& line);
 void AddBenchCommand(CLI::App& app, CommandLine& line);
 void AddDoctorCommand(CLI::App& app, CommandLine& line);
+void AddWorkerCommand(CLI::App& app, CommandLine& line);
 void AddCompletionCommand(CLI::App& app, CommandLine& line);
 void AddManualCommand(CLI::App& app, CommandLine& line);
 

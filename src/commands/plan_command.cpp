@@ -24,6 +24,7 @@
 #include "setup/modelfile_use.h"
 #include "setup/options.h"
 #include "setup/plan_report.h"
+#include "setup/workers.h"
 
 namespace headrace::cli {
 namespace {
@@ -55,6 +56,7 @@ struct PlanOptions {
   uint64_t prompt_tokens = 512;
   bool json = false;
   bool measure = false;
+  std::string workers;
   FlashOptions flash;
   SpeculationOptions speculation;
 };
@@ -117,6 +119,9 @@ int Plan(PlanOptions options, const CommandLine& line) {
     const auto variables = ChooseVariables(line.variables, OptionsOf("llama-cli", engine), said, ServerModeOptions());
     rest = Joined(variables.arguments, rest);
     for (const std::string& text : variables.lines) Say(text);
+  }
+  if (engine != nullptr) {
+    if (const Status asked = PutWorkersBefore(options.workers, *engine, rest); !asked.ok()) return Fail(asked);
   }
   std::string draft_type;
   if (options.speculation.uses_draft()) {
@@ -228,6 +233,7 @@ void AddPlanCommand(CLI::App& app, CommandLine& line) {
   command->add_flag("--json", options->json, "Machine-readable output");
   command->add_flag("--measure", options->measure, "Measure the machine again instead of using earlier measurements");
   AddFlashOptions(*command, options->flash);
+  AddWorkersOption(*command, options->workers);
   AddSpeculationOptions(*command, options->speculation);
   AddEngineOption(*command, options->engine);
   ShowFirst(*command, {"ram", "vram", "ctx-size", "draft", "json"});

@@ -27,6 +27,9 @@ constexpr const char* kProcessorLibraries[] = {"libggml-base", "libggml-cpu", "l
 // Names of what has no memory of its own. Only cards that are their own have a number behind "Arc".
 constexpr const char* kSoftware[] = {"llvmpipe", "SwiftShader", "softpipe", "Tegra", "Orin", "GB10", "Thor"};
 
+// What a worker's allocations are rounded up by.
+constexpr uint64_t kWorkerMarginPart = 64;
+
 std::optional<uint64_t> Number(std::string_view text) {
   uint64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -52,7 +55,8 @@ std::optional<Device> ParseDevice(std::string_view line) {
   device.description = line.substr(std::min(colon + 2, open), open - std::min(colon + 2, open));
   device.total_bytes = *total * kMiB;
   device.free_bytes = *left * kMiB;
-  device.shares_memory = SharesMemory(device.description);
+  device.remote = device.name.starts_with("RPC");
+  device.shares_memory = !device.remote && SharesMemory(device.description);
   return device;
 }
 
@@ -115,9 +119,10 @@ bool IsDeviceLibrary(std::string_view file_name) {
   });
 }
 
-bool MayHaveDevices(const Engine& engine, const EngineArguments& arguments) {
-  if (const char* path = std::getenv("GGML_BACKEND_PATH"); path != nullptr && *path != '\0') return true;
-  if (arguments.Value(OptionId::kRemote)) return true;
+namespace {
+
+// Whether there is a library of that kind where the engine looks for its backends.
+bool HasLibrary(const Engine& engine, bool (*is_one)(std::string_view file_name)) {
   std::error_code error;
   std::vector<fs::path> folders = {engine.bin_dir};
   if (const std::string library = FindGgmlLibrary(engine); !library.empty()) {
@@ -130,10 +135,31 @@ bool MayHaveDevices(const Engine& engine, const EngineArguments& arguments) {
   }
   for (const fs::path& folder : folders) {
     for (const auto& entry : fs::directory_iterator(folder, error)) {
-      if (IsDeviceLibrary(entry.path().filename().string())) return true;
+      if (is_one(entry.path().filename().string())) return true;
     }
   }
   return false;
+}
+
+bool IsRpcLibrary(std::string_view file_name) {
+  return file_name.starts_with("libggml-rpc") && file_name.find(".so") != std::string_view::npos;
+}
+
+// The one more library that the engine loads, "" for none.
+std::string_view NamedLibrary() {
+  const char* path = std::getenv("GGML_BACKEND_PATH");
+  return path == nullptr ? "" : path;
+}
+
+}  // namespace
+
+bool MayHaveDevices(const Engine& engine, const EngineArguments& arguments) {
+  return !NamedLibrary().empty() || arguments.Value(OptionId::kRemote) || HasLibrary(engine, IsDeviceLibrary);
+}
+
+bool HasRpcBackend(const Engine& engine) {
+  const std::string_view named = NamedLibrary();
+  return IsRpcLibrary(named.substr(named.rfind('/') + 1)) || HasLibrary(engine, IsRpcLibrary);
 }
 
 std::vector<Device> QueryDevices(const Engine& engine, const EngineArguments& arguments) {
@@ -174,6 +200,22 @@ Result<VramLimit> ParseVram(const std::string& name, const std::string& text) {
 Result<std::vector<uint64_t>> DeviceRooms(const VramLimit& limit, const std::vector<Device>& devices,
                                           const EngineArguments& arguments) {
   std::vector<uint64_t> rooms(devices.size(), 0);
+  std::vector<Device> own;
+  for (size_t i = 0; i < devices.size(); ++i) {
+    if (devices[i].remote) {
+      rooms[i] = devices[i].free_bytes - devices[i].free_bytes / kWorkerMarginPart;
+    } else {
+      own.push_back(devices[i]);
+    }
+  }
+  if (own.size() < devices.size() && !(limit.named() && own.empty())) {
+    const auto others = DeviceRooms(limit, own, arguments);
+    if (!others.ok()) return others;
+    for (size_t i = 0, next = 0; i < devices.size(); ++i) {
+      if (!devices[i].remote) rooms[i] = (*others)[next++];
+    }
+    return rooms;
+  }
   if (limit.mode == VramLimit::Mode::kOff) return rooms;
   if (limit.mode == VramLimit::Mode::kAuto) {
     for (size_t i = 0; i < devices.size(); ++i) {
@@ -182,7 +224,7 @@ Result<std::vector<uint64_t>> DeviceRooms(const VramLimit& limit, const std::vec
     }
     return rooms;
   }
-  if (devices.empty()) {
+  if (own.empty()) {
     return Status(Code::kInvalidArgument, fmt::format("{} {}: this llama.cpp has no device here; leave it out, or see "
                                                       "`headrace doctor` for what the engine finds (a driver and the "
                                                       "engine's library for it are needed)",

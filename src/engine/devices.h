@@ -21,6 +21,7 @@ struct Device {
   uint64_t total_bytes = 0;
   uint64_t free_bytes = 0;
   bool shares_memory = false;  // it has none of its own but the machine's (SharesMemory)
+  bool remote = false;         // another machine's, a worker
 };
 
 // What --list-devices prints; those without memory (libraries on the processor) are left out. Pure.
@@ -34,6 +35,8 @@ bool SharesMemory(std::string_view description);
 // `arguments` name remote devices
 // (--rpc): else it need not be asked. Looks into folders only.
 bool MayHaveDevices(const Engine& engine, const EngineArguments& arguments);
+// Whether it can use workers on other machines. Looks into folders only.
+bool HasRpcBackend(const Engine& engine);
 // Of the file names in a folder of backends. Pure.
 bool IsDeviceLibrary(std::string_view file_name);
 
@@ -66,8 +69,9 @@ Result<VramLimit> ParseVram(const std::string& name, const std::string& text);
 inline constexpr uint64_t kDeviceMargin = 1024;  // MiB
 
 // Of each device, in their order. kAuto: what is free less the margin (`arguments` may name another, -fitt), of those
-// with memory of their own; a size is divided as the engine divides layers, by what is free. Errors: kInvalidArgument
-// for a size without a device, or beyond what is free.
+// with memory of their own; a size is divided as the engine divides layers, by what is free. Workers have what they
+// offer, whatever the limit says of this machine's. Errors: kInvalidArgument for a size without a device, or beyond
+// what is free.
 Result<std::vector<uint64_t>> DeviceRooms(const VramLimit& limit, const std::vector<Device>& devices,
                                           const EngineArguments& arguments);
 

@@ -109,5 +109,26 @@ TEST(DeviceRooms, WhatIsNotThereIsAnError) {
       << rooms.status().message();
 }
 
+TEST(DeviceRooms, WorkersHaveWhatTheyOffer) {
+  const auto devices =
+      ParseDevices("  CUDA0: a card (8192 MiB, 8192 MiB free)\n  RPC0: 10.0.0.2:50052 (4096 MiB, 4096 MiB free)\n");
+  ASSERT_EQ(devices.size(), 2u);
+  EXPECT_FALSE(devices[0].remote);
+  EXPECT_TRUE(devices[1].remote);
+  constexpr uint64_t kOffered = (4096 - 64) * kMiB;
+  const auto rooms = [&](VramLimit::Mode mode, uint64_t bytes, const std::vector<Device>& of) {
+    VramLimit limit;
+    limit.mode = mode;
+    limit.bytes = bytes;
+    const auto found = DeviceRooms(limit, of, {});
+    return found.ok() ? *found : std::vector<uint64_t>{};
+  };
+  using Rooms = std::vector<uint64_t>;
+  EXPECT_EQ(rooms(VramLimit::Mode::kAuto, 0, devices), (Rooms{7168 * kMiB, kOffered}));
+  EXPECT_EQ(rooms(VramLimit::Mode::kOff, 0, devices), (Rooms{0, kOffered}));
+  EXPECT_EQ(rooms(VramLimit::Mode::kSize, 2048 * kMiB, devices), (Rooms{2048 * kMiB, kOffered}));
+  EXPECT_EQ(rooms(VramLimit::Mode::kSize, 2048 * kMiB, {devices[1]}), Rooms{}) << "there is no card";
+}
+
 }  // namespace
 }  // namespace headrace::cli

@@ -130,19 +130,18 @@ Result<std::string> LocateProgram(const std::string& name, const Engine* engine,
                             engine == nullptr ? " or run `headrace engine install`" : ""));
 }
 
-Result<std::string> LocateLibrary(const SearchPaths& paths) {
-  const auto usable = [](const fs::path& path) -> Result<std::string> {
-    const std::string text = fs::absolute(path).lexically_normal().string();
-    if (text.find_first_of(": \t\n") == std::string::npos) return text;
-    return Status(
-        Code::kUnsupported,
-        fmt::format("LD_PRELOAD cannot hold the path {}: move headrace to a folder without blanks or colons", text));
-  };
-  if (!paths.library_option.empty()) {
-    if (IsFile(paths.library_option)) return usable(paths.library_option);
-    return Status(Code::kNotFound,
-                  fmt::format("HEADRACE_LIBRARY={}: no such file; unset it or correct it", paths.library_option));
-  }
+namespace {
+
+// As LD_PRELOAD takes it.
+Result<std::string> Preloadable(const fs::path& path) {
+  const std::string text = fs::absolute(path).lexically_normal().string();
+  if (text.find_first_of(": \t\n") == std::string::npos) return text;
+  return Status(
+      Code::kUnsupported,
+      fmt::format("LD_PRELOAD cannot hold the path {}: move headrace to a folder without blanks or colons", text));
+}
+
+Result<std::string> LocatePreloaded(const SearchPaths& paths, std::initializer_list<const char*> names) {
   std::vector<fs::path> folders;
   const fs::path binary_dir = paths.binary_dir;
   folders.push_back(binary_dir);
@@ -156,14 +155,31 @@ Result<std::string> LocateLibrary(const SearchPaths& paths) {
     }
   }
   for (const fs::path& folder : folders) {
-    for (const char* name : {"libheadrace.so.0", "libheadrace.so"}) {
-      if (IsFile(folder / name)) return usable(folder / name);
+    for (const char* name : names) {
+      for (const fs::path& path : {folder / name, folder / "headrace" / name}) {
+        if (IsFile(path)) return Preloadable(path);
+      }
     }
   }
+  return Status(Code::kNotFound, fmt::format("{} is neither beside {} nor in ../lib; install headrace again",
+                                             *(names.end() - 1), paths.binary_dir + "/headrace"));
+}
+
+}  // namespace
+
+Result<std::string> LocateLibrary(const SearchPaths& paths) {
+  if (paths.library_option.empty()) {
+    auto found = LocatePreloaded(paths, {"libheadrace.so.0", "libheadrace.so"});
+    if (found.ok() || found.status().code() != Code::kNotFound) return found;
+    return Status(Code::kNotFound, found.status().message() + " or set HEADRACE_LIBRARY");
+  }
+  if (IsFile(paths.library_option)) return Preloadable(paths.library_option);
   return Status(Code::kNotFound,
-                fmt::format("libheadrace.so is neither beside {} nor in ../lib; install headrace again or "
-                            "set HEADRACE_LIBRARY",
-                            paths.binary_dir + "/headrace"));
+                fmt::format("HEADRACE_LIBRARY={}: no such file; unset it or correct it", paths.library_option));
+}
+
+Result<std::string> LocateWorkerLibrary(const SearchPaths& paths) {
+  return LocatePreloaded(paths, {"libheadrace-worker.so"});
 }
 
 Result<std::string> LocateInstaller(const SearchPaths& paths) {

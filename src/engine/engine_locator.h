@@ -40,6 +40,9 @@ Result<std::string> LocateProgram(const std::string& name, const Engine* engine,
 // holds a blank or a colon, which LD_PRELOAD cannot carry.
 Result<std::string> LocateLibrary(const SearchPaths& paths);
 
+// libheadrace-worker.so, which makes a worker of a program of the engine; found as that one is. The same errors.
+Result<std::string> LocateWorkerLibrary(const SearchPaths& paths);
+
 // install-engine.sh: in ../share/headrace of the binary, or in scripts/ of the source tree around it.
 Result<std::string> LocateInstaller(const SearchPaths& paths);
 

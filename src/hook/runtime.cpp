@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <exception>
 #include <mutex>
+#include <optional>
 #include <string_view>
 
 #include <fmt/format.h>
@@ -16,6 +17,7 @@
 #include "hook/engine_symbols.h"
 #include "memory/available.h"
 #include "memory/region.h"
+#include "stream/gathered_pieces.h"
 #include "telemetry/snapshot_files.h"
 
 namespace headrace {
@@ -42,6 +44,14 @@ std::unique_ptr<WeightsAllowance> MakeAllowance(const Config& config) {
 bool TakesFromThreads(const GgmlApi& engine, ggml_backend_buffer_t buffer) {
   return engine.backend_buffer_name != nullptr && buffer != nullptr &&
          std::string_view(engine.backend_buffer_name(buffer)).starts_with("Vulkan");
+}
+
+// A worker's server keeps on disk what comes in more than 10 MiB at a time, so that the next load need not send it.
+constexpr uint64_t kWorkerPieceBytes = 24 * kMiB;
+
+bool IsOfWorker(const GgmlApi& engine, ggml_backend_buffer_t buffer) {
+  return engine.backend_buffer_name != nullptr && buffer != nullptr &&
+         std::string_view(engine.backend_buffer_name(buffer)).starts_with("RPC");
 }
 
 }  // namespace
@@ -409,7 +419,13 @@ bool Runtime::Upload(ggml_backend_t backend, ggml_tensor& to, const void* data, 
       if (backend != nullptr) std::call_once(waited, [&] { engine->backend_synchronize(backend); });
       engine->backend_tensor_set(&to, piece, offset + at, count);
     };
-    const Status status = executor->Upload(data, bytes, *origin, take, TakesFromThreads(*engine, to.buffer));
+    std::optional<GatheredPieces> pieces;
+    RangeCopy::Take hand_on = take;
+    if (IsOfWorker(*engine, to.buffer)) {
+      pieces.emplace(bytes, kWorkerPieceBytes, take);
+      hand_on = [&](const uint8_t* piece, uint64_t, uint64_t count) { pieces->Add(piece, count); };
+    }
+    const Status status = executor->Upload(data, bytes, *origin, hand_on, TakesFromThreads(*engine, to.buffer));
     if (!status.ok() && to.buffer != nullptr && !executor->ComputesHere()) {
       const std::lock_guard lock(mutex_);
       damaged_.emplace(to.buffer, status.message());

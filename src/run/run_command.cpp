@@ -24,6 +24,7 @@
 #include "setup/modelfile_use.h"
 #include "setup/options.h"
 #include "setup/speculation.h"
+#include "setup/workers.h"
 
 namespace headrace::run {
 namespace {
@@ -38,6 +39,7 @@ Examples:
   headrace run model.gguf -p "Once upon a time" --raw -n 64 --temp 0
   headrace run model.gguf -f letter.txt            the prompt from a file; -f - takes it from standard input
   headrace run model.gguf --ram 16G --vram 8G      8 GiB of a graphics card, 16 GiB of memory, the rest on disk
+  headrace run model.gguf --workers 192.168.1.5    layers that do not fit here go to another machine (headrace worker)
   headrace run model.gguf --ram 4G --draft small.gguf     a small model drafts tokens, the large one judges them
   headrace run model.gguf -c 131072 --kv-dir /var/tmp --kv-ram 2G      a context whose KV cache is larger than memory
   headrace run model.gguf --ram 4G -- --top-k 20 --cache-type-k q8_0     options of llama.cpp
@@ -57,6 +59,7 @@ struct RunOptions {
   bool raw = false;
   std::string tokens, context, threads, seed, temperature;
   std::string engine;
+  std::string workers;
   cli::FlashOptions flash;
   cli::SpeculationOptions speculation;
 };
@@ -132,6 +135,12 @@ int Report(AnswerResult result, const RunPlan& plan, const cli::ModelSetup& mode
   if (result.counts.tokens > 0) Say(CountsText(result.counts));
   if (statistics && plan.speculation)
     StoreLearned(plan.place, {*statistics, draft_tokens, result.counts.drafted, result.counts.accepted});
+  if (!result.failure.ok() || result.session.process.signal != 0) {
+    if (const std::string lost = cli::LostWorkers(plan.arguments); !lost.empty()) {
+      return Fail(fmt::format("the answer ended in the middle: {}; the same command goes on without it", lost),
+                  cli::kExitFailure);
+    }
+  }
   const int status = ReportEnd(result.session, model.config, std::filesystem::path(plan.program).filename().string());
   const bool said = result.session.process.signal != 0 || (statistics && !statistics->last_error.empty());
   if (result.failure.ok() || said) return status;
@@ -192,6 +201,7 @@ int Run(RunOptions options, bool has_prompt, const cli::CommandLine& line) {
     run.system_prompt = file->file.system;
   }
   for (const std::string& note : notes) Say(note);
+  if (const Status asked = PutWorkersBefore(options.workers, engine->engine, run.rest); !asked.ok()) return Fail(asked);
   const auto plan = PlanRun(run, options.speculation, *engine, *known, *model);
   if (!plan.ok()) return Fail(plan.status());
   if (model->config.wants_library()) SayDecision(*model);
@@ -249,6 +259,7 @@ void AddRunCommand(CLI::App& app, cli::CommandLine& line) {
       ->check(CLI::Number);
   AddSpeculationOptions(*command, options->speculation);
   cli::AddFlashOptions(*command, options->flash);
+  cli::AddWorkersOption(*command, options->workers);
   cli::AddEngineOption(*command, options->engine);
   cli::ShowFirst(*command, {"prompt", "file", "ram", "vram", "predict", "ctx-size"});
   command->callback([options, prompt, &line] {

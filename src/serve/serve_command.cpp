@@ -28,6 +28,7 @@
 #include "serve/server.h"
 #include "setup/model_name.h"
 #include "setup/model_setup.h"
+#include "setup/workers.h"
 
 namespace headrace::serve {
 namespace {
@@ -247,6 +248,11 @@ int Serve(ServeOptions& options, const cli::CommandLine& line) {
         cli::DeviceRooms(vram->vram, cli::FindDevices(settings.engine.engine, settings.rest), settings.rest);
     if (!rooms.ok()) return cli::Fail(rooms.status());
   }
+  if (!settings.workers.empty() && settings.rest.Has(cli::OptionId::kRemote))
+    return cli::Fail("--workers and -- --rpc both name workers; leave one out", cli::kExitUsage);
+  // Which of them are there is asked, and said, with each load.
+  if (const auto workers = cli::ReachWorkers(settings.workers, settings.engine.engine); !workers.ok())
+    return cli::Fail(workers.status());
   settings.engine_version = cli::QueryVersion(settings.engine.engine);
   settings.config_path = DefaultConfigPath();
   const Status status = RunServer(settings);
@@ -353,6 +359,7 @@ void AddServeCommand(CLI::App& app, cli::CommandLine& line) {
   command->add_flag("--no-modelfile", settings.no_modelfile,
                     "Leave the Modelfiles beside models out (docs/modelfile.md)");
   cli::AddFlashOptions(*command, settings.flash);
+  cli::AddWorkersOption(*command, settings.workers);
   cli::AddEngineOption(*command, options->engine);
   cli::ShowFirst(*command, {"models-dir", "ram", "vram", "host", "port", "api-key"});
   command->callback([options, &line] { line.action = [options, &line] { return Serve(*options, line); }; });

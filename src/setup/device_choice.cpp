@@ -39,7 +39,12 @@ std::string NamesOf(const std::vector<Device>& devices) {
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
-std::string DescribeRoom(const VramLimit& limit, uint64_t room_bytes) {
+bool IsRemote(const Device& device) { return device.remote; }
+
+std::string DescribeRoom(const VramLimit& limit, const std::vector<Device>& devices, uint64_t room_bytes) {
+  if (std::all_of(devices.begin(), devices.end(), IsRemote))
+    return fmt::format("{} that {} offer{}", FormatSize(room_bytes), devices.size() == 1 ? "the worker" : "workers",
+                       devices.size() == 1 ? "s" : "");
   return limit.mode == VramLimit::Mode::kSize
              ? fmt::format("{} ({})", FormatSize(room_bytes), limit.origin)
              : fmt::format("{} that are free there, less {} of each ({})", FormatSize(room_bytes),
@@ -262,6 +267,15 @@ Status Explain(const Status& status, const ModelSetup& model) {
           model.vram.origin, FormatSize(model.vram.bytes), status.message(), model.vram.origin));
 }
 
+// Without any device.
+bool FitsHere(const ModelSetup& model, Result<EngineSimulation>& simulation) {
+  const auto memory = simulation->Run({"-ngl", "0"});
+  if (!memory.ok()) return false;
+  ModelSetup alone = model;
+  SelectWeightsBy({"-ngl", "0"}, alone);
+  return !DivideMemory(alone.limits, alone.weights, alone.catalogue.weight_bytes(), *memory).streams;
+}
+
 // Fills in model.devices and model.device_choice.
 Result<std::vector<EngineOption>> Choose(const std::vector<Device>& devices, const OptionNames& known,
                                          const EngineArguments& arguments, ModelSetup& model,
@@ -292,7 +306,12 @@ Result<std::vector<EngineOption>> Choose(const std::vector<Device>& devices, con
     model.devices.clear();
     return NoDevices(known, arguments);
   };
-  if (model.vram.mode == VramLimit::Mode::kOff) return none("");
+  const bool workers = std::any_of(model.devices.begin(), model.devices.end(), IsRemote);
+  const bool own = !std::all_of(model.devices.begin(), model.devices.end(), IsRemote);
+  if (model.vram.mode == VramLimit::Mode::kOff && !workers) return none("");
+  // Memory here is nearer than memory there.
+  if (workers && !own && simulation.ok() && FitsHere(model, simulation))
+    return none("the workers are not used: the model fits into memory here");
   if (Sum(choice.room_bytes) == 0) {
     const bool shared = std::all_of(model.devices.begin(), model.devices.end(),
                                     [](const Device& device) { return device.shares_memory; });
@@ -361,7 +380,8 @@ Result<std::vector<EngineOption>> ChooseDevices(const Engine* engine, const Opti
                                                 std::optional<Result<EngineSimulation>>& simulation) {
   std::vector<Device> devices;
   if (engine != nullptr && MayHaveDevices(*engine, arguments)) {
-    if (model.vram.mode == VramLimit::Mode::kOff) return NoDevices(known, arguments);
+    if (model.vram.mode == VramLimit::Mode::kOff && !arguments.Has(OptionId::kRemote))
+      return NoDevices(known, arguments);
     ProgressLine progress;
     progress.Show("asking the engine for devices");
     devices = QueryDevices(*engine, arguments);
@@ -393,7 +413,7 @@ std::string DescribeDevices(const ModelSetup& model) {
   }
   if (choice.placement) {
     text += fmt::format(": {}, within {}", DescribePlacement(*choice.placement, model.catalogue.layers),
-                        DescribeRoom(model.vram, Sum(choice.room_bytes)));
+                        DescribeRoom(model.vram, model.devices, Sum(choice.room_bytes)));
     if (choice.expert_cache_bytes > 0)
       text += fmt::format("; the engine keeps experts in use there, at most {}", FormatSize(choice.expert_cache_bytes));
     if (choice.batch_tokens > 0) text += fmt::format("; prompts go there {} tokens at a time", choice.batch_tokens);

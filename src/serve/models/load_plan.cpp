@@ -94,7 +94,7 @@ Result<cli::EngineArguments> ServerCommand(const Settings& settings, const LoadP
   // llama-server does not start without the folder.
   if (!settings.prompt_folder.empty() && PromptFiles(settings.prompt_folder, 0).Prepare().ok())
     server.slot_folder = settings.prompt_folder;
-  server.rest = settings.rest;
+  server.rest = cli::Joined(plan.workers, settings.rest);
   return cli::BuildServerArguments(server, settings.known);
 }
 
@@ -383,6 +383,7 @@ Result<LoadPlan> PlanLoad(const Settings& settings, ModelLibrary& library, Simul
     plan.projector_path = projector->path;
   }
   plan.setup = std::move(*setup);
+  plan.workers = room.workers;
   plan.stamps.insert(plan.stamps.end(), entry.stamps.begin(), entry.stamps.end());
   std::vector<std::string> beside = cli::AdapterFiles(cli::EngineArguments(plan.defaults.options));
   for (const auto& paths : {cli::AdapterFiles(settings.rest), std::vector{plan.projector_path}})

@@ -42,6 +42,7 @@ struct LoadPlan {
   bool embedding = false;
   uint64_t input_tokens = 0;                      // of an embedding or a reranking at most; 0: none are served
   std::vector<cli::EngineOption> device_options;  // what goes on devices
+  cli::EngineArguments workers;                   // options of the engine for those that it may use
   std::vector<std::string> notes;                 // what its user should know once it is loaded
 
   // Streaming was asked for: a load without it has failed.
@@ -59,6 +60,7 @@ struct MemoryRoom {
   AvailableMemory available;                       // beyond what other models hold and were granted
   uint64_t granted_bytes = 0;                      // to other models
   std::vector<cli::Device> devices;                // of the engine, with what is free there for it
+  cli::EngineArguments workers;                    // options of the engine for those that there are
   std::vector<cli::DeviceMemory> granted_devices;  // what other models have there
 };
 

@@ -12,6 +12,7 @@
 #include "engine/load_mode.h"
 #include "http/http.h"
 #include "llama_server/child_client.h"
+#include "setup/workers.h"
 
 namespace headrace::serve {
 namespace {
@@ -122,8 +123,8 @@ Task<Status> Model::ComputeOnce() {
   const auto answer = co_await AskChild(socket_path(), "POST", target, body, kFirstPassTime);
   if (answer.ok() || stop_) co_return Status();
   if (co_await server_.process()->WaitForEnd(kFailureWait)) {
-    co_return Status(Code::kInternal,
-                     fmt::format("{} could not compute: llama-server {}", id(), server_.process()->DescribeEnd()));
+    const std::string end = co_await DescribeEnd();
+    co_return Status(Code::kInternal, fmt::format("{} could not compute: llama-server {}", id(), end));
   }
   co_return Status(Code::kInternal, fmt::format("{} could not compute: {}", id(), answer.status().message()));
 }
@@ -246,6 +247,18 @@ Task<std::string> Model::WaitForCrash() {
   }
   if (stop_) co_return "";
   NoteEnd();
+  std::string end = co_await DescribeEnd();
+  co_return end;
+}
+
+Task<std::string> Model::DescribeEnd() {
+  const auto self = shared_from_this();
+  if (!plan_.workers.empty()) {
+    std::string lost;
+    const cli::EngineArguments workers = plan_.workers;
+    co_await OnWorker(worker_, [&] { lost = cli::LostWorkers(workers); });
+    if (!lost.empty()) co_return fmt::format("ended because {}", lost);
+  }
   co_return server_.process()->DescribeEnd();
 }
 
@@ -256,7 +269,10 @@ Task<std::string> Model::DescribeFailure() {
   if (stop_) co_return fmt::format("{} was unloaded", id());
   const bool ended = co_await child->WaitForEnd(kFailureWait);
   if (ended && !stop_) NoteEnd();
-  if (ended) co_return fmt::format("the process of {} {}", id(), child->DescribeEnd());
+  if (ended) {
+    const std::string end = co_await DescribeEnd();
+    co_return fmt::format("the process of {} {}", id(), end);
+  }
   co_return fmt::format("{} broke its answer off", id());
 }
 

@@ -67,6 +67,8 @@ class Model : public std::enable_shared_from_this<Model> {
 
   // What became of the process while it had a request: for its answer. Waits a moment for it to end.
   Task<std::string> DescribeFailure();
+  // How the process ended, with the worker that was lost.
+  Task<std::string> DescribeEnd();
   // A signal holds its process.
   bool held() const { return server_.process() != nullptr && server_.process()->stopped(); }
   // One of the files that shape what it computes is not what it was when it was loaded: its path, else "". Looks at the

@@ -15,6 +15,7 @@
 #include "serve/models/model.h"
 #include "serve/models/settings.h"
 #include "serve/models/waiting_line.h"
+#include "setup/workers.h"
 
 namespace headrace::serve {
 
@@ -163,6 +164,7 @@ class ModelManager {
   WaitingLine line_;
   std::vector<cli::Device> devices_;  // of the engine, as they were when they were looked at last
   Clock::time_point devices_seen_at_ = Clock::time_point::min();
+  cli::ReachedWorkers workers_;  // at that time
   bool watches_idle_ = false;
   bool turn_taken_ = false;
   Wakeup turn_free_;

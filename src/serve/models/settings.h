@@ -49,6 +49,7 @@ struct Settings {
   cli::FlashOptions flash;   // for models without a configuration of their own
   uint64_t total_bytes = 0;  // for all models together (--ram), 0: what is available
   std::string total_origin;  // "--ram"
+  std::string workers;       // --workers
   cli::EngineSetup engine;
   std::string engine_version;
   cli::OptionNames known;     // llama-server's options

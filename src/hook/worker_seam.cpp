@@ -1,0 +1,45 @@
+// Seam 6, workers: the engine's RPC backend waits for a worker's answer without end. A worker whose machine has gone
+// without a word (no power, no network) would never be noticed: its connections are asked for signs of life.
+#include <dlfcn.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+
+#define HEADRACE_SEAM __attribute__((visibility("default")))
+
+namespace {
+
+// After so much silence, and again so often.
+constexpr int kSilentSeconds = 5, kTimes = 3;
+constexpr unsigned kUnansweredMs = 1000 * kSilentSeconds * (kTimes + 1);
+
+bool IsOfRpcBackend(const void* return_address) {
+  Dl_info caller{};
+  return dladdr(return_address, &caller) != 0 && caller.dli_fname != nullptr &&
+         std::strstr(caller.dli_fname, "libggml-rpc") != nullptr;
+}
+
+void AskForLife(int descriptor) {
+  const int on = 1;
+  setsockopt(descriptor, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  setsockopt(descriptor, IPPROTO_TCP, TCP_KEEPIDLE, &kSilentSeconds, sizeof kSilentSeconds);
+  setsockopt(descriptor, IPPROTO_TCP, TCP_KEEPINTVL, &kSilentSeconds, sizeof kSilentSeconds);
+  setsockopt(descriptor, IPPROTO_TCP, TCP_KEEPCNT, &kTimes, sizeof kTimes);
+  setsockopt(descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT, &kUnansweredMs, sizeof kUnansweredMs);
+}
+
+}  // namespace
+
+extern "C" HEADRACE_SEAM int connect(int descriptor, const sockaddr* address, socklen_t size) {
+  static const auto real = reinterpret_cast<decltype(&::connect)>(dlsym(RTLD_NEXT, "connect"));
+  if (real == nullptr) {
+    errno = ENOSYS;
+    return -1;
+  }
+  if (address != nullptr && address->sa_family == AF_INET && IsOfRpcBackend(__builtin_return_address(0)))
+    AskForLife(descriptor);
+  return real(descriptor, address, size);
+}

@@ -1,0 +1,168 @@
+#include "setup/workers.h"
+
+#include <fcntl.h>
+#include <netdb.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <CLI/CLI.hpp>
+
+#include "base/descriptor.h"
+#include "base/say.h"
+#include "base/size.h"
+#include "engine/devices.h"
+#include "engine/engine_probe.h"
+#include "engine/worker_address.h"
+#include "report/progress_line.h"
+
+namespace headrace::cli {
+namespace {
+
+using WorkerClock = std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds kReachTime{2000};
+
+struct Dial {
+  const WorkerAddress* worker = nullptr;
+  Descriptor socket;
+  std::string error;  // "": it is connected, or it is still being tried
+  double seconds = 0;
+};
+
+// Begins to connect. Names are looked up, by IPv4 alone, as the engine does.
+Dial Begin(const WorkerAddress& worker) {
+  Dial dial;
+  dial.worker = &worker;
+  addrinfo hints{}, *found = nullptr;
+  hints.ai_family = AF_INET;
+  hints.ai_socktype = SOCK_STREAM;
+  if (const int error = getaddrinfo(worker.host.c_str(), std::to_string(worker.port).c_str(), &hints, &found)) {
+    dial.error = gai_strerror(error);
+    return dial;
+  }
+  dial.socket = Descriptor(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!dial.socket.valid() ||
+      (connect(dial.socket.get(), found->ai_addr, found->ai_addrlen) != 0 && errno != EINPROGRESS))
+    dial.error = std::strerror(errno);
+  freeaddrinfo(found);
+  return dial;
+}
+
+// Connects to all at the same time, and closes the connections.
+std::vector<Dial> DialAll(const std::vector<WorkerAddress>& workers) {
+  const auto start = WorkerClock::now();
+  std::vector<Dial> dials;
+  for (const WorkerAddress& worker : workers) dials.push_back(Begin(worker));
+  for (size_t waiting = 1; waiting > 0;) {
+    waiting = 0;
+    std::vector<pollfd> sockets;
+    for (const Dial& dial : dials) {
+      const bool waits = dial.error.empty() && dial.socket.valid();
+      sockets.push_back({waits ? dial.socket.get() : -1, POLLOUT, 0});
+    }
+    const auto passed = std::chrono::duration_cast<std::chrono::milliseconds>(WorkerClock::now() - start);
+    const auto left = kReachTime - std::min(kReachTime, passed);
+    poll(sockets.data(), sockets.size(), static_cast<int>(left.count()));
+    for (size_t i = 0; i < dials.size(); ++i) {
+      if (sockets[i].fd < 0) continue;
+      if (sockets[i].revents == 0) {
+        if (left.count() > 0) {
+          ++waiting;
+        } else {
+          dials[i].error = fmt::format("no answer within {} s", kReachTime.count() / 1000);
+        }
+        continue;
+      }
+      int error = 0;
+      socklen_t size = sizeof error;
+      getsockopt(dials[i].socket.get(), SOL_SOCKET, SO_ERROR, &error, &size);
+      if (error != 0) dials[i].error = std::strerror(error);
+      dials[i].seconds = std::chrono::duration<double>(WorkerClock::now() - start).count();
+      dials[i].socket = Descriptor();
+    }
+  }
+  return dials;
+}
+
+}  // namespace
+
+void AddWorkersOption(CLI::App& command, std::string& workers) {
+  command
+      .add_option("--workers", workers,
+                  "Machines that run `headrace worker`: what does not fit into memory here goes to theirs (also "
+                  "HEADRACE_WORKERS)")
+      ->type_name("HOST[:PORT],...")
+      ->envname("HEADRACE_WORKERS");
+}
+
+Result<ReachedWorkers> ReachWorkers(const std::string& workers, const Engine& engine) {
+  ReachedWorkers reached;
+  if (workers.empty()) return reached;
+  const auto addresses = ParseWorkers(workers);
+  if (!addresses.ok()) return addresses.status();
+  if (!HasRpcBackend(engine)) {
+    return Status(Code::kNotFound,
+                  fmt::format("--workers: the llama.cpp in {} has no RPC backend; `headrace engine install --force` "
+                              "installs one that has it, and a system's own needs the package libggml0-backend-rpc",
+                              engine.bin_dir));
+  }
+  std::vector<std::string> there;
+  for (const Dial& dial : DialAll(*addresses)) {
+    const std::string name = dial.worker->text();
+    if (!dial.error.empty()) {
+      reached.missing.push_back(
+          fmt::format("worker {} cannot be reached ({}): it goes on without it", name, dial.error));
+      continue;
+    }
+    uint64_t free = 0;
+    for (const Device& device : QueryDevices(engine, {"--rpc", name})) free += device.remote ? device.free_bytes : 0;
+    if (free == 0) {
+      reached.missing.push_back(fmt::format(
+          "worker {} has no memory to give, or is no worker of this llama.cpp's release: it goes on without "
+          "it",
+          name));
+      continue;
+    }
+    reached.lines.push_back(
+        fmt::format("worker {}: {} free, {:.1f} ms away", name, FormatSize(free), dial.seconds * 1e3));
+    there.push_back(name);
+  }
+  if (!there.empty()) reached.arguments.Append(OptionId::kRemote, fmt::format("{}", fmt::join(there, ",")));
+  return reached;
+}
+
+Status PutWorkersBefore(const std::string& workers, const Engine& engine, EngineArguments& rest) {
+  if (workers.empty()) return {};
+  if (rest.Has(OptionId::kRemote))
+    return Status(Code::kInvalidArgument, "--workers and -- --rpc both name workers; leave one out");
+  ProgressLine progress;
+  progress.Show("asking the workers");
+  const auto reached = ReachWorkers(workers, engine);
+  progress.Show("");
+  if (!reached.ok()) return reached.status();
+  for (const std::string& line : reached->lines) Say(line);
+  for (const std::string& line : reached->missing) SayError(line);
+  rest = Joined(reached->arguments, rest);
+  return {};
+}
+
+std::string LostWorkers(const EngineArguments& arguments) {
+  const auto list = arguments.Value(OptionId::kRemote);
+  const auto workers = list ? ParseWorkers(*list) : Result<std::vector<WorkerAddress>>(std::vector<WorkerAddress>());
+  if (!workers.ok()) return "";
+  std::string text;
+  for (const Dial& dial : DialAll(*workers)) {
+    if (dial.error.empty()) continue;
+    text += fmt::format("{}worker {} does not answer any more ({})", text.empty() ? "" : "; ", dial.worker->text(),
+                        dial.error);
+  }
+  return text;
+}
+
+}  // namespace headrace::cli

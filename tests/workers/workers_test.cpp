@@ -1,0 +1,162 @@
+// Workers on this machine: the same tokens, a budget that holds, workers that are not there, and one that dies.
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <regex>
+
+#include "base/size.h"
+#include "worker_process.h"
+
+namespace headrace::serve {
+namespace {
+
+using Words = std::vector<std::string>;
+
+class Workers : public WorkersTest {};
+
+std::string LineWith(const std::string& text, const std::string& part) {
+  const size_t at = text.find(part);
+  if (at == std::string::npos) return "";
+  const size_t begin = text.rfind('\n', at) + 1;
+  return text.substr(begin, text.find('\n', at) - begin);
+}
+
+TEST_F(Workers, GiveTheSameTokens) {
+  const std::string plain = Plainly("48");
+  ASSERT_FALSE(plain.empty());
+  ASSERT_TRUE(StartWorker());
+  // Everything there; a part of it there, the rest here; the same through a second worker.
+  for (const Words& more : {Words{}, Words{"--", "-ngl", "4"}}) {
+    const auto outcome = Ask(AnswerWords("48") + Words{"--flash-mode", "on", "--workers", worker_} + more);
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+    EXPECT_TRUE(cli::SameText(outcome.out, plain)) << outcome.err;
+    EXPECT_TRUE(Has(outcome.err, "worker " + worker_ + ": ")) << outcome.err;
+    EXPECT_TRUE(Has(outcome.err, "RPC0 has ")) << outcome.err;
+  }
+  const auto said = EndWorker();
+  EXPECT_EQ(said.status, 0) << said.err;
+  EXPECT_TRUE(Has(said.err, "puts weights here")) << said.err;
+  EXPECT_TRUE(Has(said.err, "has gone")) << said.err;
+  EXPECT_TRUE(Has(said.err, "worker: ended")) << said.err;
+}
+
+TEST_F(Workers, ManyClientsAtATime) {
+  const std::string plain = Plainly("32");
+  ASSERT_TRUE(StartWorker({"--ram", "500M"}));
+  const Words words = Words{HEADRACE_COMMAND} + AnswerWords("32") + Words{"--flash-mode", "on", "--workers", worker_};
+  cli::RunningCommand first(words, environment_), second(words, environment_);
+  for (cli::RunningCommand* run : {&first, &second}) {
+    const auto outcome = run->Finish();
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+    EXPECT_TRUE(cli::SameText(outcome.out, plain)) << outcome.err;
+  }
+}
+
+TEST_F(Workers, AreNotUsedForWhatFitsHere) {
+  ASSERT_TRUE(StartWorker());
+  const auto outcome = Run(AnswerWords("4") + Words{"--workers", worker_});
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_TRUE(Has(outcome.err, "the workers are not used: the model fits into memory here")) << outcome.err;
+}
+
+// What a client may ask for beyond the budget is refused to it; others and the worker live on.
+TEST_F(Workers, RefuseWhatIsBeyondTheBudget) {
+  ASSERT_TRUE(StartWorker({"--ram", "100M"}));
+  // The user's own options put more there than there is.
+  const auto outcome =
+      Run(AnswerWords("4") + Words{"--flash-mode", "on", "--workers", worker_, "--", "-ngl", "99", "-c", "65536"});
+  EXPECT_NE(outcome.status, 0) << outcome.out;
+  const auto small = Run(Words{"plan", CommandTest::Model(), "--ram", "600M", "--workers", worker_});
+  EXPECT_EQ(small.status, 0) << small.err;
+  EXPECT_TRUE(Has(small.err, "worker " + worker_ + ": ")) << "it has gone: " << small.err;
+  const auto said = EndWorker();
+  EXPECT_TRUE(Has(said.err, "worker: refused ")) << said.err;
+  EXPECT_EQ(said.status, 0) << said.err;
+}
+
+// Bytes that are no message of the engine's, and a message that says that it is larger than any memory.
+TEST_F(Workers, OutliveWhoSendsNonsense) {
+  ASSERT_TRUE(StartWorker());
+  const size_t colon = worker_.rfind(':');
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>(std::stoi(worker_.substr(colon + 1))));
+  inet_pton(AF_INET, worker_.substr(0, colon).c_str(), &address.sin_addr);
+  for (int command = 0; command < 32; ++command) {
+    const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
+    ASSERT_EQ(connect(socket, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    std::string message(1, static_cast<char>(command));
+    const uint64_t size = uint64_t{1} << 40;
+    message.append(reinterpret_cast<const char*>(&size), sizeof size);
+    message += std::string(64, '\x7f');
+    (void)!write(socket, message.data(), message.size());
+    shutdown(socket, SHUT_WR);
+    char byte;
+    while (read(socket, &byte, 1) > 0) {
+    }
+    close(socket);
+  }
+  const auto plan = Run(Words{"plan", CommandTest::Model(), "--ram", "600M", "--workers", worker_});
+  EXPECT_EQ(plan.status, 0) << plan.err;
+  EXPECT_TRUE(Has(plan.err, "worker " + worker_ + ": ")) << plan.err;
+  EXPECT_EQ(EndWorker().status, 0);
+}
+
+TEST_F(Workers, ThatAreMissingAreLeftOut) {
+  const std::string plain = Plainly("16"), nobody = "127.0.0.1:" + std::to_string(FreePort());
+  ASSERT_TRUE(StartWorker());
+  const auto outcome = Ask(AnswerWords("16") + Words{"--flash-mode", "on", "--workers", nobody + "," + worker_});
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_TRUE(cli::SameText(outcome.out, plain)) << outcome.err;
+  EXPECT_TRUE(Has(outcome.err, "worker " + nobody + " cannot be reached (Connection refused)")) << outcome.err;
+  EXPECT_TRUE(Has(outcome.err, "RPC0 has ")) << outcome.err;
+  const auto alone = Ask(AnswerWords("16") + Words{"--flash-mode", "on", "--workers", nobody});
+  EXPECT_EQ(alone.status, 0) << alone.err;
+  EXPECT_TRUE(cli::SameText(alone.out, plain)) << alone.err;
+}
+
+TEST_F(Workers, ThatDieEndTheAnswerWithAnError) {
+  ASSERT_TRUE(StartWorker());
+  cli::RunningCommand run(Words{HEADRACE_COMMAND} + AnswerWords("450") +
+                              Words{"--flash-mode", "on", "--workers", worker_, "--", "--ignore-eos"},
+                          environment_);
+  ASSERT_TRUE(run.WaitForOutput(" "));
+  KillWorker();
+  const auto outcome = run.Finish();
+  EXPECT_EQ(outcome.status, 1) << outcome.err;
+  EXPECT_TRUE(Has(outcome.err, "the answer ended in the middle: worker " + worker_ + " does not answer any more"))
+      << outcome.err;
+}
+
+TEST_F(Workers, ThatDieAreReplacedByThisMachineInServe) {
+  ASSERT_TRUE(StartWorker());
+  ASSERT_TRUE(
+      StartServer({"--models-dir", Models(), "--flash-mode", "on", "--kernels", "plain", "--workers", worker_}));
+  const Answer before = Complete(kDense);
+  ASSERT_EQ(before.status, 200) << before.text;
+  KillWorker();
+  const Answer lost = Complete(kDense, 400);
+  EXPECT_TRUE(Has(lost.Error(), "worker " + worker_ + " does not answer any more")) << lost.text;
+  Answer after;
+  EXPECT_TRUE(Eventually([&] { return (after = Complete(kDense)).status == 200; })) << after.text;
+  ASSERT_EQ(after.status, 200);
+  EXPECT_EQ(after.body["choices"][0]["text"], before.body["choices"][0]["text"]);
+  const auto said = EndServer();
+  EXPECT_TRUE(Has(said.err, "worker " + worker_ + " does not answer any more")) << said.err;
+  EXPECT_TRUE(Has(said.err, "worker " + worker_ + " cannot be reached")) << said.err;
+}
+
+TEST_F(Workers, SayWhatIsWrong) {
+  ExpectError({"worker", "--listen", "8.8.8.8"}, 2, "no private address");
+  ExpectError({"worker", "--listen", "0.0.0.0"}, 2, "every network");
+  ExpectError({"worker", "--ram", "8000G"}, 2, "more than there is");
+  ExpectError(AnswerWords("4") + Words{"--workers", "::1"}, 2, "IPv6");
+  environment_.erase("GGML_BACKEND_PATH");
+  ExpectError(AnswerWords("4") + Words{"--workers", "127.0.0.1:1"}, 2, "has no RPC backend");
+}
+
+}  // namespace
+}  // namespace headrace::serve
