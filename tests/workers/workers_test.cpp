@@ -17,13 +17,6 @@ using Words = std::vector<std::string>;
 
 class Workers : public WorkersTest {};
 
-std::string LineWith(const std::string& text, const std::string& part) {
-  const size_t at = text.find(part);
-  if (at == std::string::npos) return "";
-  const size_t begin = text.rfind('\n', at) + 1;
-  return text.substr(begin, text.find('\n', at) - begin);
-}
-
 TEST_F(Workers, GiveTheSameTokens) {
   const std::string plain = Plainly("48");
   ASSERT_FALSE(plain.empty());
