@@ -60,6 +60,8 @@ Executor::Executor(const GgmlApi& api, const Config& config, WeightsAllowance& a
       graph_pass_(api, pass_, choice_, workers_),
       callback_pass_(api, pass_, uploader_, choice_, apart_types_),
       state_guard_(api) {
+  weights_.SetDrives(1 + config.mirrors.size());
+  account_.SetDrives(drives_);
   snapshot->probed_disk_bytes_per_s = static_cast<uint64_t>(config.disk_bytes_per_s);
   auto watch = MemoryWatch::Start([this] {
     allowance_.Refresh();

@@ -74,7 +74,7 @@ TEST(DriveLoad, SharesFollowSpeed) {
 TEST(DriveLoad, ADriveThatBecomesSlowGetsLessAndMoreAgainLater) {
   TwoDrives drives(1, 1);
   drives.Read(200);
-  drives.SetCost(1, 200);
+  drives.SetCost(1, 20);
   drives.Read(2000);
   drives.Forget();
   drives.Read(4000);

@@ -55,6 +55,7 @@ Status CompareSamples(const SourceFile& original, const MirrorCopy& copy) {
     offsets.push_back(
         AlignDown((original.size() - std::min(original.size(), kSampleBytes)) / kSamples * i, kSampleBytes));
   }
+  if (original.size() > 0) offsets.push_back(AlignDown(original.size() - 1, kPageBytes));
   for (uint64_t offset : offsets) {
     if (!copy.stripes().Holds(offset)) offset = copy.stripes().RunEnd(offset);
     if (offset >= original.size()) continue;

@@ -96,7 +96,7 @@ TEST_F(MirrorCopyTest, OpensPartialCopiesOfThisFileOnly) {
   EXPECT_EQ(Notes({path}, 1), "");
   fs::resize_file(path, fs::file_size(path) - 1);
   EXPECT_NE(Notes({path}, 0).find("bytes where"), std::string::npos);
-  fs::resize_file(path, 100);
+  fs::resize_file(path, 50);
   EXPECT_NE(Notes({path}, 0).find("damaged"), std::string::npos);
   // Of a file of another content.
   WriteTestFile(here_ / "other", kBytes);

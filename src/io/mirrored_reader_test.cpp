@@ -7,6 +7,7 @@
 #include <functional>
 #include <random>
 
+#include "base/say.h"
 #include "io/faulty_reader.h"
 #include "io/mirror_test_util.h"
 
@@ -29,11 +30,13 @@ class MirroredReaderTest : public ::testing::Test {
     ASSERT_EQ(file->copies().size(), copies) << (notes.empty() ? "" : notes[0]);
     file_ = std::move(*file);
   }
-  void Start(const char* fault = "") {
+  void Start(const std::vector<std::string>& faults = {}) {
     auto base = MakeReader(ReaderKind::kAuto, kDepth);
     ASSERT_TRUE(base.ok());
     reader_ = std::move(*base);
-    if (*fault != '\0') reader_ = MakeFaultyReader(std::move(reader_), ParseFaultSpec(fault).value());
+    for (const std::string& fault : faults) {
+      reader_ = MakeFaultyReader(std::move(reader_), ParseFaultSpec(fault).value());
+    }
     reader_ = MakeMirroredReader(std::move(reader_), figures_);
   }
   // Reads all of the file, in reads that begin anywhere, and compares. The number of reads that failed.
@@ -80,6 +83,8 @@ class MirroredReaderTest : public ::testing::Test {
     EXPECT_EQ(reads, ranges.size()) << "each read has one result";
     return failed;
   }
+  // So that the other one gets most of the reads.
+  static std::string Slow(const TestDirectory& drive) { return "delay_us=20000,path=" + (drive / ""); }
   uint64_t FromOriginal() const { return Of(file_.identity().device); }
   uint64_t FromCopy(size_t copy = 0) const { return Of(file_.copies()[copy]->file().identity().device); }
 
@@ -113,7 +118,7 @@ TEST_F(MirroredReaderTest, ReadsBothDrives) {
 TEST_F(MirroredReaderTest, ASlowDriveGetsLess) {
   WriteTestFile(there_ / "model.gguf", kBytes);
   Open({there_ / ""}, 1);
-  Start(("path=" + std::string(kOtherDrive) + ",delay_us=50000").c_str());
+  Start({Slow(there_)});
   EXPECT_EQ(ReadAll(), 0u);
   EXPECT_LT(FromCopy(), FromOriginal());
 }
@@ -131,10 +136,12 @@ TEST_F(MirroredReaderTest, APartialCopyServesItsStripesOnly) {
 TEST_F(MirroredReaderTest, WhatFailsOnTheCopyIsReadFromTheOriginal) {
   WriteTestFile(there_ / "model.gguf", kBytes);
   Open({there_ / ""}, 1);
-  Start(("after=3,path=" + std::string(kOtherDrive)).c_str());
+  Start({Slow(here_), "after=3,path=" + (there_ / "")});
   ::testing::internal::CaptureStderr();
+  RememberStandardError();
   EXPECT_EQ(ReadAll(), 0u);
   const std::string said = ::testing::internal::GetCapturedStderr();
+  RememberStandardError();
   EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1) << said;
   EXPECT_NE(said.find("this drive fails"), std::string::npos) << said;
   EXPECT_NE(said.find("Input/output error"), std::string::npos) << said;
@@ -144,14 +151,14 @@ TEST_F(MirroredReaderTest, WhatFailsOnTheCopyIsReadFromTheOriginal) {
 TEST_F(MirroredReaderTest, WhatFailsOnTheOriginalIsReadFromTheCopy) {
   WriteTestFile(there_ / "model.gguf", kBytes);
   Open({there_ / ""}, 1);
-  Start(("after=3,path=" + (here_ / "")).c_str());
+  Start({Slow(there_), "after=3,path=" + (here_ / "")});
   EXPECT_EQ(ReadAll(), 0u);
 }
 
 TEST_F(MirroredReaderTest, FailsWhenAllFailWithTheOriginalsError) {
   WriteTestFile(there_ / "model.gguf", kBytes);
   Open({there_ / ""}, 1);
-  Start("errno=EIO");
+  Start({"errno=EIO"});
   EXPECT_GT(ReadAll(), 0u);
   EXPECT_NE(error_.find(here_ / "model.gguf"), std::string::npos) << error_;
 }
@@ -159,10 +166,12 @@ TEST_F(MirroredReaderTest, FailsWhenAllFailWithTheOriginalsError) {
 TEST_F(MirroredReaderTest, ACopyThatChangesIsLeftAlone) {
   WriteTestFile(there_ / "model.gguf", kBytes);
   Open({there_ / ""}, 1);
-  Start();
+  Start({Slow(here_)});
   ::testing::internal::CaptureStderr();
+  RememberStandardError();
   EXPECT_EQ(ReadAll([&] { std::ofstream(there_ / "model.gguf", std::ios::binary) << std::string(kBytes, 'x'); }), 0u);
   const std::string said = ::testing::internal::GetCapturedStderr();
+  RememberStandardError();
   EXPECT_NE(said.find("changed while in use"), std::string::npos) << said;
   EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1) << said;
   EXPECT_TRUE(file_.copies()[0]->retired());
