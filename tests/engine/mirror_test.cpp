@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 
 #include "base/size.h"
 #include "dump.h"
@@ -100,6 +101,38 @@ TEST_F(Mirror, OfSomeOfTheStripes) {
   EXPECT_NE(Compare().find("is read from " + Copy() + ".part-copy"), std::string::npos);
   const std::string said = Compare({{"HEADRACE_FAULT", "path=" + folder_ + ",after=3"}});
   EXPECT_NE(said.find("this drive fails"), std::string::npos) << said;
+}
+
+// The command, as a user meets it.
+TEST_F(Mirror, IsMadeComparedAndRemoved) {
+  const auto run = [&](const std::string& options, const std::string& folder) {
+    const std::string command = std::string(HEADRACE_PROGRAM) + " mirror " + options + " '" + work_.model + "' '" +
+                                folder + "' > '" + folder_ + "/said' 2>&1";
+    const int status = std::system(command.c_str());
+    std::ifstream said(folder_ + "/said");
+    return std::pair(WEXITSTATUS(status), std::string(std::istreambuf_iterator<char>(said), {}));
+  };
+  const auto expect = [&](const std::pair<int, std::string>& ended, int status, const std::string& text) {
+    EXPECT_EQ(ended.first, status) << ended.second;
+    EXPECT_NE(ended.second.find(text), std::string::npos) << ended.second;
+  };
+  expect(run("", folder_ + "/absent"), 2, "mkdir -p");
+  expect(run("", fs::path(work_.model).parent_path().string()), 2, "same drive");
+  expect(run("--share 0", folder_), 2, "--share 0");
+  expect(run("--share 1.5", folder_), 2, "--share 1.5");
+  expect(run("--verify", folder_), 1, "holds no copy");
+  expect(run("", folder_), 0, "--mirror " + folder_);
+  EXPECT_TRUE(fs::exists(Copy()));
+  expect(run("", folder_), 0, "there already");
+  expect(run("--share 0.5", folder_), 2, "mirror --remove");
+  expect(run("--verify", folder_), 0, "every byte");
+  std::fstream(Copy(), std::ios::in | std::ios::out | std::ios::binary).seekp(5'000'001).write("damaged", 7);
+  expect(run("--verify", folder_), 1, "differs from");
+  expect(run("--remove", folder_), 0, "removed");
+  EXPECT_FALSE(fs::exists(Copy()));
+  fs::copy_file(BundledModel("austen-draft-f16.gguf"), Copy());
+  expect(run("--remove", folder_), 1, "was not removed");
+  EXPECT_TRUE(fs::exists(Copy()));
 }
 
 // A file system on a device that stops to work: reads of it fail in the kernel.
