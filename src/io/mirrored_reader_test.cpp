@@ -106,7 +106,7 @@ class MirroredReaderTest : public ::testing::Test {
 
 TEST_F(MirroredReaderTest, ReadsBothDrives) {
   WriteTestFile(there_ / "model.gguf", kBytes);
-  Open({there_ / ""}, 1);
+  ASSERT_NO_FATAL_FAILURE(Open({there_ / ""}, 1));
   Start();
   EXPECT_EQ(ReadAll(), 0u);
   EXPECT_GT(FromOriginal(), 0u);
@@ -117,16 +117,16 @@ TEST_F(MirroredReaderTest, ReadsBothDrives) {
 
 TEST_F(MirroredReaderTest, ASlowDriveGetsLess) {
   WriteTestFile(there_ / "model.gguf", kBytes);
-  Open({there_ / ""}, 1);
+  ASSERT_NO_FATAL_FAILURE(Open({there_ / ""}, 1));
   Start({Slow(there_)});
   EXPECT_EQ(ReadAll(), 0u);
   EXPECT_LT(FromCopy(), FromOriginal());
 }
 
 TEST_F(MirroredReaderTest, APartialCopyServesItsStripesOnly) {
-  Open({}, 0);
+  ASSERT_NO_FATAL_FAILURE(Open({}, 0));
   WritePartialCopy(there_ / "model.gguf.part-copy", file_, Stripes::kWhole / 2);
-  Open({there_ / ""}, 1);
+  ASSERT_NO_FATAL_FAILURE(Open({there_ / ""}, 1));
   Start();
   EXPECT_EQ(ReadAll(), 0u);
   EXPECT_GT(FromCopy(), 0u);
@@ -135,7 +135,7 @@ TEST_F(MirroredReaderTest, APartialCopyServesItsStripesOnly) {
 
 TEST_F(MirroredReaderTest, WhatFailsOnTheCopyIsReadFromTheOriginal) {
   WriteTestFile(there_ / "model.gguf", kBytes);
-  Open({there_ / ""}, 1);
+  ASSERT_NO_FATAL_FAILURE(Open({there_ / ""}, 1));
   Start({Slow(here_), "after=3,path=" + (there_ / "")});
   ::testing::internal::CaptureStderr();
   RememberStandardError();
@@ -150,14 +150,14 @@ TEST_F(MirroredReaderTest, WhatFailsOnTheCopyIsReadFromTheOriginal) {
 
 TEST_F(MirroredReaderTest, WhatFailsOnTheOriginalIsReadFromTheCopy) {
   WriteTestFile(there_ / "model.gguf", kBytes);
-  Open({there_ / ""}, 1);
+  ASSERT_NO_FATAL_FAILURE(Open({there_ / ""}, 1));
   Start({Slow(there_), "after=3,path=" + (here_ / "")});
   EXPECT_EQ(ReadAll(), 0u);
 }
 
 TEST_F(MirroredReaderTest, FailsWhenAllFailWithTheOriginalsError) {
   WriteTestFile(there_ / "model.gguf", kBytes);
-  Open({there_ / ""}, 1);
+  ASSERT_NO_FATAL_FAILURE(Open({there_ / ""}, 1));
   Start({"errno=EIO"});
   EXPECT_GT(ReadAll(), 0u);
   EXPECT_NE(error_.find(here_ / "model.gguf"), std::string::npos) << error_;
@@ -165,7 +165,7 @@ TEST_F(MirroredReaderTest, FailsWhenAllFailWithTheOriginalsError) {
 
 TEST_F(MirroredReaderTest, ACopyThatChangesIsLeftAlone) {
   WriteTestFile(there_ / "model.gguf", kBytes);
-  Open({there_ / ""}, 1);
+  ASSERT_NO_FATAL_FAILURE(Open({there_ / ""}, 1));
   Start({Slow(here_)});
   ::testing::internal::CaptureStderr();
   RememberStandardError();

@@ -44,4 +44,13 @@ double SpeedTogether(std::span<const DriveSpeed> drives) {
   return speed;
 }
 
+MachineProfile MachineSpeeds(const std::string& model_path, std::span<const std::string> mirrors,
+                             const std::string& engine_version) {
+  MachineProfile machine = MachineSpeeds(model_path, engine_version);
+  std::vector<std::string> notes;  // who reads the model says the same
+  machine.disk_bytes_per_s =
+      SpeedTogether(SpeedsOfDrives(model_path, machine.disk_bytes_per_s, mirrors, engine_version, notes));
+  return machine;
+}
+
 }  // namespace headrace::cli

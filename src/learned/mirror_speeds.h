@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "plan/prediction.h"
+
 namespace headrace::cli {
 
 struct DriveSpeed {
@@ -21,5 +23,9 @@ std::vector<DriveSpeed> SpeedsOfDrives(const std::string& model_path, double mod
 
 // The speed of all of them: their sum, as far as the shares allow that. Pure.
 double SpeedTogether(std::span<const DriveSpeed> drives);
+
+// MachineSpeeds (learned/machine_profile.h) with the speed of all drives together.
+MachineProfile MachineSpeeds(const std::string& model_path, std::span<const std::string> mirrors,
+                             const std::string& engine_version);
 
 }  // namespace headrace::cli
