@@ -98,6 +98,16 @@ def measure(options, work, drives, group):
     run(headrace, "mirror", "--remove", str(model), str(second.path))
     run(headrace, "mirror", "--share", "0.5", str(model), str(second.path))
     half = row("two equal drives, half of the bytes copied", (fast, fast), 0.5, [second.path])
+    run(headrace, "mirror", "--remove", str(model), str(second.path))
+    # Without a copy: the parts of a split model lie on both drives, under links in one folder.
+    run(headrace, "exec", "--engine", str(options.engine), "--flash-mode", "off", "--", "llama-gguf-split", "--split",
+        "--split-max-size", "110M", str(model), str(first.path / "part"))
+    parts = sorted(first.path.glob("part-*.gguf"))
+    for part in parts[len(parts) // 2:]:
+        shutil.move(part, second.path / part.name)
+        part.symlink_to(second.path / part.name)
+    model = parts[0]
+    row("a split model over two equal drives, no copy", (fast, fast), "", [])
     options.results.mkdir(parents=True, exist_ok=True)
     with open(options.results / "decode.csv", "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, rows[0].keys())
