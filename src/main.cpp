@@ -4,6 +4,7 @@
 #include "client/server_commands.h"
 #include "commands/command_line.h"
 #include "list/list_command.h"
+#include "mirror/mirror_command.h"
 #include "run/run_command.h"
 #include "serve/serve_command.h"
 #include "top/top_command.h"
@@ -13,5 +14,5 @@ int main(int argc, char** argv) {
   return cli::RunCommandLine(
       argc, argv,
       {run::AddRunCommand, serve::AddServeCommand, batch::AddBatchCommand, list::AddListCommand, top::AddTopCommand,
-       client::AddServerCommands, client::AddChatCommand, check::AddEngineCommand});
+       client::AddServerCommands, client::AddChatCommand, cli::AddMirrorCommand, check::AddEngineCommand});
 }

@@ -26,9 +26,10 @@ function residencyBlock() {
   const uploaded = el('b', {}, '–');
   const bar = el('div', { class: 'stack', role: 'img' }, el('i', { class: 'part-resident' }), el('i', { class: 'part-streamed' }));
   const row = (kind, name, value) => el('li', {}, kind ? el('i', { class: `part-${kind}` }) : null, name, value);
+  const drives = el('li', {});
   const uploads = row(null, 'Copied to the graphics card in all', uploaded);
   const element = el('div', { class: 'plot' }, el('div', { class: 'label' }, el('span', {}, 'Weights')), bar,
-    el('ul', { class: 'legend' }, row('resident', 'In memory', resident), row('streamed', 'Streamed for each pass', per), row(null, 'Read from disk in all', total), uploads));
+    el('ul', { class: 'legend' }, row('resident', 'In memory', resident), row('streamed', 'Streamed for each pass', per), row(null, 'Read from disk in all', total), drives, uploads));
   return { element, show(flash) {
     const held = flash.resident_bytes + flash.expert_resident_bytes;
     const whole = Math.max(1, held + flash.streamed_bytes_per_pass);
@@ -39,6 +40,9 @@ function residencyBlock() {
     per.textContent = bytes(flash.streamed_bytes_per_pass);
     total.textContent = bytes(flash.bytes_read);
     total.dataset.bytes = flash.bytes_read;
+    const read = (flash.drives ?? []).reduce((sum, drive) => sum + drive.bytes_read, 0);
+    drives.hidden = !read;
+    drives.textContent = (flash.drives ?? []).map((drive) => `${drive.name}: ${Math.round(100 * drive.bytes_read / Math.max(1, read))} %, ${(drive.bytes_per_s / 1e9).toFixed(2)} GB/s`).join(' · ');
     uploads.hidden = !flash.uploaded_bytes;
     uploaded.textContent = bytes(flash.uploaded_bytes);
   } };

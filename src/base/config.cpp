@@ -1,9 +1,12 @@
 #include "base/config.h"
 
+#include <algorithm>
 #include <cstdlib>
+#include <string_view>
 #include <tuple>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "base/size.h"
 
@@ -18,6 +21,7 @@ constexpr const char* kKernels = "HEADRACE_KERNELS";
 constexpr const char* kKvDir = "HEADRACE_KV_DIR";
 constexpr const char* kKvRam = "HEADRACE_KV_RAM";
 constexpr const char* kKvDiskMax = "HEADRACE_KV_DISK_MAX";
+constexpr const char* kMirror = "HEADRACE_MIRROR";
 constexpr const char* kDebug = "HEADRACE_DEBUG";
 constexpr const char* kSnapshot = "HEADRACE_SNAPSHOT";
 constexpr const char* kTrace = "HEADRACE_TRACE";
@@ -95,6 +99,14 @@ Result<Config> ParseConfig(const Getenv& getenv) {
     config.kernels = *parsed;
   }
   if (const char* folder = get(kKvDir)) config.kv_dir = folder;
+  if (const char* mirrors = get(kMirror)) {
+    const std::string_view text = mirrors;
+    for (size_t begin = 0; begin <= text.size();) {
+      const size_t end = std::min(text.find(':', begin), text.size());
+      if (end > begin) config.mirrors.emplace_back(text.substr(begin, end - begin));
+      begin = end + 1;
+    }
+  }
   for (const auto& [name, flag] : {std::pair{kDebug, &config.debug}, std::pair{kLock, &config.lock},
                                    std::pair{kLookAhead, &config.look_ahead}, std::pair{kRemember, &config.remember}}) {
     const char* value = get(name);
@@ -136,6 +148,7 @@ std::vector<std::pair<std::string, std::string>> Config::ToEnvironment() const {
   if (!kv_dir.empty()) variables.emplace_back(kKvDir, kv_dir);
   if (kv_ram_bytes > 0) variables.emplace_back(kKvRam, std::to_string(kv_ram_bytes));
   if (kv_disk_max_bytes > 0) variables.emplace_back(kKvDiskMax, std::to_string(kv_disk_max_bytes));
+  if (!mirrors.empty()) variables.emplace_back(kMirror, fmt::format("{}", fmt::join(mirrors, ":")));
   if (!snapshot_path.empty()) variables.emplace_back(kSnapshot, snapshot_path);
   if (!trace_path.empty()) variables.emplace_back(kTrace, trace_path);
   if (disk_bytes_per_s > 0) variables.emplace_back(kDisk, std::to_string(static_cast<uint64_t>(disk_bytes_per_s)));

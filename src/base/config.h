@@ -40,10 +40,11 @@ struct Config {
   bool debug = false;         // say what was decided, on standard error
   std::string kv_dir;         // folder for KV caches larger than the memory meant for them, "" for none
   uint64_t kv_ram_bytes = 0;  // with a folder: memory for KV caches, all together; 0: a quarter of the process's limit
-  uint64_t kv_disk_max_bytes = 0;  // most that KV caches may take of the disk; 0: what is free
-  std::string snapshot_path;       // file for the telemetry snapshot, "" for none
-  std::string trace_path;          // file for the routers' choices (experts/router_trace.h), "" for none
-  bool lock = false;               // lock the memory of weights, so that it is never swapped
+  uint64_t kv_disk_max_bytes = 0;    // most that KV caches may take of the disk; 0: what is free
+  std::vector<std::string> mirrors;  // copies of models on other drives, or folders of them (io/mirror_copy.h)
+  std::string snapshot_path;         // file for the telemetry snapshot, "" for none
+  std::string trace_path;            // file for the routers' choices (experts/router_trace.h), "" for none
+  bool lock = false;                 // lock the memory of weights, so that it is never swapped
   bool look_ahead = true;       // read the experts that the next layer will probably choose (exec/router_foresight.h)
   bool remember = true;         // keep which experts are popular for the next run (experts/heat_file.h)
   std::string reader = "auto";  // auto, uring, pread; "buffered" is pread without O_DIRECT
@@ -63,10 +64,10 @@ struct Config {
 };
 
 // HEADRACE_FLASH_MODE, HEADRACE_RAM (a size or auto), HEADRACE_WEIGHTS_RAM, HEADRACE_REST, HEADRACE_KERNELS,
-// HEADRACE_KV_DIR, HEADRACE_KV_RAM, HEADRACE_KV_DISK_MAX, HEADRACE_DEBUG, HEADRACE_LOCK, HEADRACE_SNAPSHOT,
-// HEADRACE_TRACE, HEADRACE_LOOK_AHEAD, HEADRACE_REMEMBER, HEADRACE_READER, HEADRACE_DISK, HEADRACE_FAULT. Without
-// HEADRACE_FLASH_MODE and either RAM the mode is off; with one of these alone it is auto. Errors: kInvalidArgument
-// naming the variable and its value.
+// HEADRACE_KV_DIR, HEADRACE_KV_RAM, HEADRACE_KV_DISK_MAX, HEADRACE_MIRROR (paths with : between them), HEADRACE_DEBUG,
+// HEADRACE_LOCK, HEADRACE_SNAPSHOT, HEADRACE_TRACE, HEADRACE_LOOK_AHEAD, HEADRACE_REMEMBER, HEADRACE_READER,
+// HEADRACE_DISK, HEADRACE_FAULT. Without HEADRACE_FLASH_MODE and either RAM the mode is off; with one of these alone it
+// is auto. Errors: kInvalidArgument naming the variable and its value.
 using Getenv = std::function<const char*(const char*)>;
 Result<Config> ParseConfig(const Getenv& getenv);
 

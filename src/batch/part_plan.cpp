@@ -9,6 +9,7 @@
 #include "engine/engine_probe.h"
 #include "engine/file_arguments.h"
 #include "learned/machine_profile.h"
+#include "learned/mirror_speeds.h"
 #include "llama_server/engine_name.h"
 #include "llama_server/lone_server.h"
 #include "report/progress_line.h"
@@ -88,7 +89,7 @@ class Planner {
     cli::ProgressLine progress;
     progress.Show("choosing how many requests share a pass");
     const std::string version = cli::QueryVersion(engine_.setup.engine);
-    machine_ = cli::MachineSpeeds(plan_.model.path, version);
+    machine_ = cli::MachineSpeeds(plan_.model.path, plan_.model.config.mirrors, version);
     double& disk = plan_.model.config.disk_bytes_per_s;
     if (disk > 0) {
       machine_.disk_bytes_per_s = disk;

@@ -15,6 +15,7 @@
 #include "engine/load_mode.h"
 #include "engine/session.h"
 #include "learned/machine_profile.h"
+#include "learned/mirror_speeds.h"
 #include "report/exit_status.h"
 #include "report/help.h"
 #include "report/output.h"
@@ -92,7 +93,11 @@ int Bench(BenchOptions options, const CommandLine& line) {
     progress.Show("measuring the disk");
     // Measured now, not remembered: the limit and the result belong to one moment.
     const auto profile = MachineProfileFor(model->path, report.engine_version, true);
-    if (profile.ok()) report.disk_bytes_per_s = profile->disk_bytes_per_s;
+    std::vector<std::string> notes;  // the library says the same
+    if (profile.ok()) {
+      report.disk_bytes_per_s = SpeedTogether(
+          SpeedsOfDrives(model->path, profile->disk_bytes_per_s, model->config.mirrors, report.engine_version, notes));
+    }
   }
   if (model->config.disk_bytes_per_s == 0) model->config.disk_bytes_per_s = report.disk_bytes_per_s;
   DebugEngine(*engine, *arguments, model->config);

@@ -154,18 +154,25 @@ int Plan(PlanOptions options, const CommandLine& line) {
     return Fail(settled);
   const std::string version = engine != nullptr ? QueryVersion(*engine) : "none";
   std::optional<ProfileEntry> machine;
+  std::vector<DriveSpeed> drives;
+  std::vector<std::string> mirror_notes;
   {
     ProgressLine progress;
     progress.Show("measuring the disk");
-    const auto profile = MachineProfileFor(
-        model->catalogue.files.empty() ? options.model : model->catalogue.files.front().path, version, options.measure);
+    const std::string& file_path = model->catalogue.files.empty() ? options.model : model->catalogue.files.front().path;
+    const auto profile = MachineProfileFor(file_path, version, options.measure);
     if (profile.ok()) {
       machine = *profile;
+      if (!model->config.mirrors.empty()) {
+        drives = SpeedsOfDrives(file_path, profile->disk_bytes_per_s, model->config.mirrors, version, mirror_notes);
+        machine->disk_bytes_per_s = SpeedTogether(drives);
+      }
     } else if (model->config.debug) {
       progress.Show("");
       Say(profile.status().message());
     }
   }
+  for (const std::string& note : mirror_notes) Say(note);
   const MachineProfile speeds = machine ? ToMachineProfile(*machine) : MachineProfile();
   const LearnedPlace place =
       LearnedPlaceOf(*model, options.speculation.uses_draft() ? options.speculation.draft : "", version);
@@ -200,6 +207,7 @@ int Plan(PlanOptions options, const CommandLine& line) {
                                ContextText(arguments->Value(OptionId::kContext).value_or(""), run.model_context),
                                learned.experts);
   if (!report.ok()) return Fail(report.status());
+  report->drives = std::move(drives);
   report->speculation = std::move(*speculation);
   WriteOutput(options.json ? RenderPlanJson(*report) : RenderPlanText(*report));
   return kExitOk;

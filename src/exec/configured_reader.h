@@ -4,11 +4,13 @@
 #include <memory>
 
 #include "base/config.h"
+#include "io/drive_figures.h"
 #include "io/reader.h"
 
 namespace headrace {
 
-// With the faults that a test asked for. Errors: the reader's; kInvalidArgument for faults that are not understood.
-Result<std::unique_ptr<Reader>> OpenConfiguredReader(const Config& config, unsigned depth);
+// With the faults that a test asked for; shared among the drives of mirrors, with the figures of each. Errors: the
+// reader's; kInvalidArgument for faults that are not understood.
+Result<std::unique_ptr<Reader>> OpenConfiguredReader(const Config& config, unsigned depth, DriveTable& drives);
 
 }  // namespace headrace

@@ -44,7 +44,8 @@ Executor::Executor(const GgmlApi& api, const Config& config, WeightsAllowance& a
       layouts_(config.kernels == Kernels::kPlain ? nullptr : std::make_unique<PackedLayouts>(api)),
       headroom_(ReadTextFile),
       weights_(api, layouts_.get(), config.kernels == Kernels::kRepack),
-      reads_([this](unsigned depth) { return OpenConfiguredReader(config_, depth); }),
+      reads_([this](unsigned depth) { return OpenConfiguredReader(config_, depth, drives_); },
+             1 + static_cast<unsigned>(std::min(config.mirrors.size(), kMostDrives))),
       copies_(reads_, headroom_),
       experts_(config.remember ? std::optional(CacheDirectory()) : std::nullopt),
       rows_(api),
@@ -59,6 +60,8 @@ Executor::Executor(const GgmlApi& api, const Config& config, WeightsAllowance& a
       graph_pass_(api, pass_, choice_, workers_),
       callback_pass_(api, pass_, uploader_, choice_, apart_types_, workers_),
       state_guard_(api) {
+  weights_.SetDrives(1 + config.mirrors.size());
+  account_.SetDrives(drives_);
   snapshot->probed_disk_bytes_per_s = static_cast<uint64_t>(config.disk_bytes_per_s);
   auto watch = MemoryWatch::Start([this] {
     allowance_.Refresh();

@@ -29,6 +29,7 @@
 #include "exec/weight_store.h"
 #include "exec/worker.h"
 #include "experts/router_trace.h"
+#include "io/drive_figures.h"
 #include "io/read_service.h"
 #include "memory/headroom.h"
 #include "memory/memory_watch.h"
@@ -123,6 +124,7 @@ class Executor {
   std::unique_ptr<PackedLayouts> layouts_;
   Headroom headroom_;  // before what fills memory
   WeightStore weights_;
+  DriveTable drives_;  // before reads_
   ReadService reads_;  // before all that read
   RangeCopy copies_;   // thread-safe: models are loaded while others compute
   ExpertStore experts_;

@@ -100,6 +100,13 @@ void PassAccount::Publish(uint64_t now_ns) {
   Add(snapshot.row_bytes_read, rows_read_.Advance(rows_.bytes_read()));
   Add(snapshot.rows_looked_up, rows_looked_up_.Advance(rows_.looked_up()));
   Add(snapshot.row_hits, rows_hit_.Advance(rows_.hits()));
+  for (size_t i = 0; drives_ != nullptr && i < kMostDrives; ++i) {
+    const DriveFigures& drive = (*drives_)[i];
+    snapshot.drives[i].device = drive.device.load();
+    snapshot.drives[i].bytes_read = drive.bytes_read.load();
+    snapshot.drives[i].bytes_per_s = drive.bytes_per_s.load();
+    snapshot.drives[i].reads_failed = drive.reads_failed.load();
+  }
 }
 
 uint64_t PassAccount::Finish(const Pass& pass, const KernelChoice& choice) {

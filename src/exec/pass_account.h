@@ -11,6 +11,7 @@
 #include "exec/pass.h"
 #include "exec/row_store.h"
 #include "exec/weight_store.h"
+#include "io/drive_figures.h"
 #include "io/read_service.h"
 #include "telemetry/counter_growth.h"
 #include "telemetry/disturbance.h"
@@ -24,6 +25,9 @@ class PassAccount {
   // All outlive it.
   PassAccount(SnapshotWriter& snapshot, const ReadService& reads, const WeightStore& weights,
               const ExpertStore& experts, const RowStore& rows);
+
+  // Their figures are published, too; they outlive it.
+  void SetDrives(const DriveTable& drives) { drives_ = &drives; }
 
   // Of the pass that runs: whoever spends adds.
   PassTimes times;
@@ -57,6 +61,7 @@ class PassAccount {
   const WeightStore& weights_;
   const ExpertStore& experts_;
   const RowStore& rows_;
+  const DriveTable* drives_ = nullptr;
   PassTimes published_;  // what the snapshot has of times
   uint64_t published_at_ = 0;
   // What the snapshot has of the counters of others.

@@ -113,13 +113,13 @@ Result<ResidencyPlan> WeightStore::MakePlan(uint64_t column_bytes, uint64_t row_
   const uint64_t limit = budget_.limit() - row_bytes;
   larger = std::any_of(weights_.begin(), weights_.end(),
                        [this](const Weight& weight) { return LayoutOf(weight, true) != LayoutOf(weight, false); });
-  auto plan = PlanResidency(Extents(larger), limit, column_bytes);
+  auto plan = PlanResidency(Extents(larger), limit, column_bytes, drives_);
   if (!larger || keep_larger_) return plan;
   const bool experts =
       std::any_of(weights_.begin(), weights_.end(), [](const Weight& weight) { return weight.experts; });
   if (plan.ok() && plan->streamed_bytes == 0 && !experts) return plan;
   larger = false;
-  return PlanResidency(Extents(larger), limit, column_bytes);
+  return PlanResidency(Extents(larger), limit, column_bytes, drives_);
 }
 
 Status WeightStore::Replan(uint64_t column_bytes) {

@@ -69,6 +69,8 @@ class WeightStore {
   bool Any(const void* address, uint64_t bytes) const;
   bool empty() const { return weights_.empty(); }
 
+  // That are read from at once, before the first plan.
+  void SetDrives(uint64_t drives) { drives_ = drives; }
   // What the next Replan may plan with. A plan that needs no more than this stays as it is, unless it could keep more
   // and the limit has grown by a sixteenth.
   void SetLimit(uint64_t bytes);
@@ -113,7 +115,8 @@ class WeightStore {
   std::unordered_multimap<const void*, Weight*> by_address_;
   ResidencyPlan plan_;
   std::vector<RowShape> tables_;
-  uint64_t row_bytes_ = 0;     // for rows of tables, beside the plan
+  uint64_t row_bytes_ = 0;  // for rows of tables, beside the plan
+  uint64_t drives_ = 1;
   uint64_t column_bytes_ = 0;  // that the plan has room for
   uint64_t planned_limit_ = 0;
   bool changed_ = false;

@@ -9,7 +9,9 @@
 
 #include <fmt/format.h>
 
+#include "base/log.h"
 #include "base/split_name.h"
+#include "io/mirror_copy.h"
 
 namespace headrace {
 namespace {
@@ -106,7 +108,8 @@ std::optional<ModelRegistry::Verdict> ModelRegistry::Find(const FileVersion& fil
 }
 
 Result<std::shared_ptr<const SourceFile>> ModelRegistry::Mapped(const void* address, uint64_t bytes, int fd,
-                                                                uint64_t offset, SourceFile::Access access) {
+                                                                uint64_t offset, SourceFile::Access access,
+                                                                std::span<const std::string> mirrors) {
   struct stat info {};
   if (::fstat(fd, &info) != 0)
     return Status(Code::kIo, fmt::format("cannot stat a mapped file: {}", std::strerror(errno)));
@@ -122,6 +125,14 @@ Result<std::shared_ptr<const SourceFile>> ModelRegistry::Mapped(const void* addr
   }
   auto opened = SourceFile::Open(DescriptorPath(fd), access, PathOfDescriptor(fd));
   if (!opened.ok()) return opened.status();
+  if (!mirrors.empty()) {
+    std::vector<std::string> notes;
+    opened->SetCopies(OpenMirrors(*opened, mirrors, access, notes));
+    for (const std::string& note : notes) LogWarning(note);
+    for (const auto& copy : opened->copies()) {
+      LogDebug(fmt::format("{} is read from {}, too", opened->path(), copy->file().path()));
+    }
+  }
   const auto file = std::make_shared<const SourceFile>(std::move(*opened));
   const std::lock_guard lock(mutex_);
   mappings_.Add(address, bytes, {file, offset, number});

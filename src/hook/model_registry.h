@@ -12,6 +12,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -61,9 +62,10 @@ class ModelRegistry {
 
   // A range was mapped from the open file. For a model that streams, the file opened anew, through the descriptor:
   // whatever its name leads to now, it is what is mapped. Null for any other model. Errors: those of SourceFile::Open;
-  // the mapping alone then serves.
+  // the mapping alone then serves. It knows its copies in `mirrors`; a line says of each that is none.
   Result<std::shared_ptr<const SourceFile>> Mapped(const void* address, uint64_t bytes, int fd, uint64_t offset,
-                                                   SourceFile::Access access);
+                                                   SourceFile::Access access,
+                                                   std::span<const std::string> mirrors = {});
   // A range is about to be unmapped. True when weights that stream were in it.
   bool Unmapped(const void* address, uint64_t bytes);
   bool Overlaps(const void* address, uint64_t bytes) const {

@@ -269,7 +269,7 @@ void Runtime::OnMapped(const void* address, uint64_t bytes, int fd, uint64_t off
                        const std::shared_ptr<const GgmlApi>& engine) noexcept {
   try {
     const auto access = ConfigNow().reader == "buffered" ? SourceFile::Access::kBuffered : SourceFile::Access::kDirect;
-    const auto file = models_.Mapped(address, bytes, fd, offset, access);
+    const auto file = models_.Mapped(address, bytes, fd, offset, access, ConfigNow().mirrors);
     const bool streams = file.ok() && *file != nullptr;
     if (!file.ok()) {
       Note(Status(file.status().code(),

@@ -41,6 +41,7 @@ bool ParseRange(std::string_view text, FaultSpec& spec) {
 
 bool ParseOne(std::string_view key, std::string_view value, FaultSpec& spec) {
   if (key == "range") return ParseRange(value, spec);
+  if (key == "path") return !(spec.path = value).empty();
   if (key == "after") return ParseNumber(value, spec.after);
   if (key == "times") return ParseNumber(value, spec.times);
   if (key == "errno") return ParseErrno(value, spec.error);

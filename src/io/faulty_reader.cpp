@@ -51,6 +51,7 @@ class FaultyReader final : public SlotReader {
 
   bool Hit(const ReadProgress& progress) {
     const bool overlaps = progress.offset() < spec_.end && progress.offset() + progress.length() > spec_.begin;
+    if (progress.request().file->path().find(spec_.path) == std::string::npos) return false;
     if (spec_.direct && !progress.request().file->direct()) return false;
     if (!overlaps || matched_++ < spec_.after || hits_ >= spec_.times) return false;
     ++hits_;

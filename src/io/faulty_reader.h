@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "base/status.h"
@@ -20,6 +21,7 @@ struct FaultSpec {
   uint64_t after = 0;
   uint64_t times = UINT64_MAX;
 
+  std::string path;          // only reads of files whose path holds this
   bool direct = false;       // only reads of files that are read directly
   int error = 0;             // the errno they fail with; 0: they do not
   bool truncated = false;    // they return nothing, as if the file ended before them
@@ -32,9 +34,9 @@ struct FaultSpec {
 };
 
 // "after=100,errno=EIO", "range=4096-8192,times=2,errno=5", "short=8K", "truncated=1", "delay_us=500,reorder=1",
-// "direct=1,errno=EINVAL": any order, sizes as ParseSize takes them, the end of a range exclusive. Where neither errno,
-// truncated, short, delay_us nor reorder is given, errno is EIO. Errors: kInvalidArgument naming what is not
-// understood.
+// "direct=1,errno=EINVAL", "path=/mnt/b,after=9": any order, sizes as ParseSize takes them, the end of a range
+// exclusive. Where neither errno, truncated, short, delay_us nor reorder is given, errno is EIO. Errors:
+// kInvalidArgument naming what is not understood.
 Result<FaultSpec> ParseFaultSpec(std::string_view text);
 
 // Reads with `base`, which has nothing in flight. Errors are injected under the rules for trying again, as

@@ -11,7 +11,7 @@ Status ReadService::Start() {
   if (thread_.joinable()) return {};
   // So many when a foresight begins first, then what comes in order, then a demand.
   unsigned depth = 0;
-  for (const unsigned most : kMostInFlight) depth += most;
+  for (const unsigned most : kMostInFlight) depth += most * most_drives_;
   auto reader = open_(depth);
   if (!reader.ok()) return reader.status();
   reader_ = std::move(*reader);
@@ -92,12 +92,13 @@ void ReadService::Run() {
 }
 
 void ReadService::Ask(std::vector<ReadRequest>& requests) {
+  const unsigned drives = std::min(reader_->drives(), most_drives_);
   unsigned flying = 0;  // of this kind and those before it
   for (size_t kind = 0; kind < kReadKinds; ++kind) {
     flying += in_flight_[kind];
     for (const auto& attached : clients_) {
       ReadRequest request;
-      while (!attached->leaving && flying < kMostInFlight[kind] &&
+      while (!attached->leaving && flying < kMostInFlight[kind] * drives &&
              attached->client->NextRead(static_cast<ReadKind>(kind), request)) {
         const auto flight =
             std::find_if(flights_.begin(), flights_.end(), [](const Flight& f) { return f.owner == nullptr; });

@@ -42,12 +42,14 @@ class ReadClient {
 // Thread-safe.
 class ReadService {
  public:
-  // The most reads in flight of each kind and those that are more urgent: beside what somebody waits for little else is
-  // begun. (Eight reads of half a megabyte or more reach the speed of the disk; a demand may be for many single pages.)
+  // For each drive, the most reads in flight of each kind and those that are more urgent: beside what somebody waits
+  // for little else is begun. (Eight reads of half a megabyte or more reach the speed of the disk; a demand may be for
+  // many single pages.)
   static constexpr std::array<unsigned, kReadKinds> kMostInFlight = {64, 8, 2};
 
   using OpenReader = std::function<Result<std::unique_ptr<Reader>>(unsigned depth)>;
-  explicit ReadService(OpenReader open) : open_(std::move(open)) {}
+  // `most_drives` is what the reader's drives() may come to.
+  explicit ReadService(OpenReader open, unsigned most_drives = 1) : open_(std::move(open)), most_drives_(most_drives) {}
   // No client is attached any more.
   ~ReadService() { Stop(); }
   ReadService(const ReadService&) = delete;
@@ -90,6 +92,7 @@ class ReadService {
   void Deliver(const std::vector<ReadResult>& results);  // needs mutex_
 
   const OpenReader open_;
+  const unsigned most_drives_;
   std::atomic<uint64_t> bytes_read_{0}, reads_failed_{0}, reads_retried_{0};
 
   std::mutex mutex_;                // held while clients are called; guards all below

@@ -48,6 +48,8 @@ class Reader {
   // The most requests that may be in flight.
   virtual unsigned depth() const = 0;
   virtual unsigned in_flight() const = 0;
+  // The drives that are read from at once, as far as the reader tells them apart.
+  virtual unsigned drives() const { return 1; }
   // How often a read was tried again since creation, counted when its request finishes.
   virtual uint64_t retries() const = 0;
   // Starts the requests; never blocks on the disk. Needs in_flight() + requests.size() <= depth(): those

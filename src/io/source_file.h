@@ -6,12 +6,16 @@
 #include <atomic>
 #include <cstdint>
 #include <ctime>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "base/descriptor.h"
 #include "base/status.h"
 
 namespace headrace {
+
+class MirrorCopy;
 
 // Two names of one file have one identity.
 struct FileIdentity {
@@ -44,6 +48,10 @@ class SourceFile {
   // all. False: they did already.
   bool LeaveDirect() const;
 
+  // Copies of it on other drives (io/mirror_copy.h), set before the file is shared.
+  const std::vector<std::shared_ptr<const MirrorCopy>>& copies() const { return copies_; }
+  void SetCopies(std::vector<std::shared_ptr<const MirrorCopy>> copies) { copies_ = std::move(copies); }
+
   // kChanged when size or modification time are not those of Open. A file that was deleted or renamed
   // stays readable through the descriptor and counts as unchanged.
   Status CheckUnchanged() const;
@@ -61,7 +69,8 @@ class SourceFile {
   uint64_t size_ = 0;
   FileIdentity identity_;
   timespec modified_{};
-  mutable bool direct_ = false;  // atomic
+  mutable bool direct_ = false;                            // atomic
+  std::vector<std::shared_ptr<const MirrorCopy>> copies_;  // shared: incomplete here
 };
 
 }  // namespace headrace

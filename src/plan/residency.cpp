@@ -19,6 +19,7 @@ constexpr uint64_t kMaxScratchBytes = 32 * kMiB;
 // Look-ahead while the computation does not consume: the next product's rows while a wide one is computed.
 constexpr uint64_t kMaxRingBytes = 64 * kMiB;
 constexpr uint64_t kRingSegments = 3;
+constexpr uint64_t kMostRings = 3;  // a quarter of the budget, for several drives
 
 // A segment starts anywhere in a page and is read in whole pages.
 uint64_t SpanBytes(uint64_t bytes) { return AlignUp(bytes, kReadAlignment) + kReadAlignment; }
@@ -110,8 +111,8 @@ uint64_t FloorBytes(std::span<const WeightExtent> weights, uint64_t column_bytes
          AlignUp(std::max(widest.scratch, column_bytes), PageBytes());
 }
 
-Result<ResidencyPlan> PlanResidency(std::span<const WeightExtent> weights, uint64_t budget_bytes,
-                                    uint64_t column_bytes) {
+Result<ResidencyPlan> PlanResidency(std::span<const WeightExtent> weights, uint64_t budget_bytes, uint64_t column_bytes,
+                                    uint64_t drives) {
   ResidencyPlan plan;
   plan.resident_rows.assign(weights.size(), 0);
   if (weights.empty()) return plan;
@@ -130,7 +131,9 @@ Result<ResidencyPlan> PlanResidency(std::span<const WeightExtent> weights, uint6
   };
   plan.segment_bytes = sized(64, widest.read, kMaxSegmentBytes);
   plan.scratch_bytes = AlignUp(sized(24, std::max(plan.segment_bytes, widest.scratch), kMaxScratchBytes), PageBytes());
-  plan.ring_bytes = AlignUp(sized(12, kRingSegments * SpanBytes(plan.segment_bytes), kMaxRingBytes), PageBytes());
+  const uint64_t ring_part = 12 / std::clamp<uint64_t>(drives, 1, kMostRings);
+  plan.ring_bytes =
+      AlignUp(sized(ring_part, kRingSegments * SpanBytes(plan.segment_bytes), kMaxRingBytes), PageBytes());
   const uint64_t columns = AlignUp(column_bytes, PageBytes());
   if (plan.ring_bytes + std::max(plan.scratch_bytes, columns) >
       budget_bytes) {  // a wide row group in a budget near the floor

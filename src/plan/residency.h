@@ -60,8 +60,9 @@ uint64_t FloorBytes(std::span<const WeightExtent> weights, uint64_t column_bytes
 
 // Weights in the order of a pass. The plan's total_bytes() never exceeds `budget_bytes`. `column_bytes` of
 // scratch are wanted for the widest batch: the columns of one expert.
-// Errors: kOutOfBudget with the arithmetic, when the budget is below FloorBytes, or too small for the columns.
+// `drives` are read from at once: so many times as much is read ahead, as far as the budget and the most that helps
+// allow. Errors: kOutOfBudget with the arithmetic, when the budget is below FloorBytes, or too small for the columns.
 Result<ResidencyPlan> PlanResidency(std::span<const WeightExtent> weights, uint64_t budget_bytes,
-                                    uint64_t column_bytes = 0);
+                                    uint64_t column_bytes = 0, uint64_t drives = 1);
 
 }  // namespace headrace

@@ -228,5 +228,22 @@ TEST(Residency, TheFloorHasRoomForAnExpertsColumns) {
   EXPECT_FALSE(PlanResidency(weights, FloorBytes(weights), kColumns).ok());
 }
 
+TEST(PlanResidency, ReadsMoreAheadFromSeveralDrivesWithinTheBudget) {
+  const std::vector<WeightExtent> weights(40, WeightExtent{4096, 1024});
+  const uint64_t floor = FloorBytes(weights);
+  for (uint64_t budget = floor; budget < 200 * kMiB; budget += budget / 3) {
+    uint64_t before = 0;
+    for (const uint64_t drives : {1, 2, 3, 9}) {
+      const auto plan = PlanResidency(weights, budget, 0, drives);
+      ASSERT_TRUE(plan.ok()) << budget << " " << drives << ": " << plan.status().message();
+      EXPECT_LE(plan->total_bytes(), budget);
+      EXPECT_GE(plan->ring_bytes, before);
+      before = plan->ring_bytes;
+    }
+  }
+  EXPECT_EQ(PlanResidency(weights, 96 * kMiB, 0, 1)->ring_bytes, 8 * kMiB);
+  EXPECT_EQ(PlanResidency(weights, 96 * kMiB, 0, 2)->ring_bytes, 16 * kMiB);
+}
+
 }  // namespace
 }  // namespace headrace

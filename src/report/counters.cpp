@@ -165,6 +165,13 @@ Json CountersJson(const Statistics& s, TimesIn times) {
     if (sums.passes == 0) continue;
     widths.push_back({{"tokens", sums.tokens}, {"passes", sums.passes}, {seconds ? "s" : "ns", time_json(sums.ns)}});
   }
+  Json& drives = json["drives"] = Json::array();
+  for (const auto& drive : s.drives) {
+    drives.push_back({{"name", drive.Name()},
+                      {"bytes_read", drive.bytes_read},
+                      {"bytes_per_s", drive.bytes_per_s},
+                      {"reads_failed", drive.reads_failed}});
+  }
   return json;
 }
 

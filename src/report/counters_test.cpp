@@ -46,6 +46,26 @@ TEST(Counters, JsonHasTimesInTheUnitThatIsAskedFor) {
   EXPECT_EQ(CountersJson(statistics, TimesIn::kNanoseconds)["wait_ns"], 500'000'000);
 }
 
+TEST(Counters, DrivesAreThoseThatAreThere) {
+  Snapshot snapshot;
+  EXPECT_EQ(CountersJson(ReadStatistics(snapshot), TimesIn::kSeconds)["drives"], Json::array());
+  snapshot.drives[0].device = 0xfff0fff;  // no such device
+  snapshot.drives[0].bytes_read = 300;
+  snapshot.drives[0].bytes_per_s = 2'000'000'000;
+  snapshot.drives[1].device = 5;
+  snapshot.drives[1].bytes_read = 100;
+  snapshot.drives[1].reads_failed = 2;
+  const Statistics statistics = ReadStatistics(snapshot);
+  const Json drives = CountersJson(statistics, TimesIn::kSeconds)["drives"];
+  ASSERT_EQ(drives.size(), 2u);
+  EXPECT_EQ(drives[0]["bytes_read"], 300);
+  EXPECT_EQ(drives[1]["reads_failed"], 2);
+  const auto lines = DriveLines(statistics);
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_EQ(lines[0], drives[0]["name"].get<std::string>() + ": 75 % of the bytes, 2.00 GB/s while it reads");
+  EXPECT_TRUE(lines[1].ends_with(": 25 % of the bytes, 0.00 GB/s while it reads, 2 reads failed")) << lines[1];
+}
+
 TEST(Counters, TheDocumentationHasAllOfThem) {
   std::ifstream file(std::string(HEADRACE_SOURCE_DIR) + "/docs/telemetry.md");
   std::stringstream text;

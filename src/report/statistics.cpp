@@ -1,7 +1,10 @@
 #include "report/statistics.h"
 
+#include <sys/sysmacros.h>
+
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 
 #include <fmt/format.h>
 
@@ -78,6 +81,10 @@ Statistics ReadStatistics(const Snapshot& snapshot) {
   for (size_t i = 0; i < s.widths.size(); ++i) {
     s.widths[i] = {get(snapshot.widths[i].passes), get(snapshot.widths[i].tokens), get(snapshot.widths[i].ns)};
   }
+  for (const Snapshot::Drive& drive : snapshot.drives) {
+    if (get(drive.device) == 0) continue;
+    s.drives.push_back({get(drive.device), get(drive.bytes_read), get(drive.bytes_per_s), get(drive.reads_failed)});
+  }
   s.process_id = get(snapshot.process_id);
   s.model_device = get(snapshot.model_device);
   s.model.assign(snapshot.model, strnlen(snapshot.model, sizeof snapshot.model));
@@ -91,6 +98,25 @@ double Statistics::disturbed_share() const {
   return std::min(1.0, Ratio(disturbed_ns, ns));
 }
 
+std::string Statistics::Drive::Name() const {
+  const std::string number = fmt::format("{}:{}", major(device), minor(device));
+  std::error_code error;
+  const auto link = std::filesystem::read_symlink("/sys/dev/block/" + number, error);
+  return error ? "drive " + number : link.filename().string();
+}
+
+std::vector<std::string> DriveLines(const Statistics& s) {
+  uint64_t all = 0;
+  for (const Statistics::Drive& drive : s.drives) all += drive.bytes_read;
+  std::vector<std::string> lines;
+  for (const Statistics::Drive& drive : s.drives) {
+    lines.push_back(fmt::format("{}: {:.0f} % of the bytes, {:.2f} GB/s while it reads{}", drive.Name(),
+                                100 * Ratio(drive.bytes_read, all), static_cast<double>(drive.bytes_per_s) / 1e9,
+                                drive.reads_failed == 0 ? "" : fmt::format(", {} reads failed", drive.reads_failed)));
+  }
+  return lines;
+}
+
 std::string ProgressText(const Statistics& s) {
   if (s.state != Snapshot::kLoading || s.resident_target_bytes == 0) return "";
   return fmt::format("loading resident weights {} of {}",
@@ -100,6 +126,9 @@ std::string ProgressText(const Statistics& s) {
 
 std::vector<std::string> SummaryLines(const Statistics& s, bool on_devices) {
   std::vector<std::string> lines = WeightLines(s, on_devices);
+  if (s.streamed()) {
+    for (std::string& line : DriveLines(s)) lines.push_back(std::move(line));
+  }
   if (s.kv_bytes_written > 0) {
     lines.push_back(
         fmt::format("KV cache in a file with {} of memory: {} computed, {} read again, {:.1f} s waiting for it",

@@ -73,6 +73,14 @@ struct Statistics {
   uint64_t kv_bytes_written = 0;
   uint64_t kv_wait_ns = 0;
   std::string last_error;
+  // That weights are read from, if there are mirrors.
+  struct Drive {
+    uint64_t device = 0, bytes_read = 0, bytes_per_s = 0, reads_failed = 0;
+
+    // "nvme0n1p2"; "drive 0:45" where the system has no name for it.
+    std::string Name() const;
+  };
+  std::vector<Drive> drives;
 
   // The share of the passes' time that other programs took, from 0 to 1.
   double disturbed_share() const;
@@ -85,6 +93,9 @@ struct Statistics {
 };
 
 Statistics ReadStatistics(const Snapshot& snapshot);
+
+// For each drive: "sda1: 60 % of the bytes, 2.10 GB/s".
+std::vector<std::string> DriveLines(const Statistics& statistics);
 
 // "loading resident weights 1.20 of 1.90 GiB" while the first pass brings them in, else "".
 std::string ProgressText(const Statistics& statistics);

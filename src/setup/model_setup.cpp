@@ -12,6 +12,7 @@
 #include "engine/engine_probe.h"
 #include "engine/engine_verdict.h"
 #include "learned/machine_profile.h"
+#include "learned/mirror_speeds.h"
 #include "memory/region.h"
 #include "report/progress_line.h"
 #include "setup/device_choice.h"
@@ -58,7 +59,8 @@ Result<ResidencyPlan> ModelSetup::Plan() const {
   const uint64_t budget = memory.weights_budget_bytes;
   const uint64_t draft = memory.engine ? memory.engine->draft_weight_bytes : 0;
   const uint64_t target = budget - std::min(draft, budget - std::min(budget, weights.floor_bytes()));
-  return PlanResidency(weights.extents, target - std::min(target, weights.row_bytes(target)), weights.column_bytes());
+  return PlanResidency(weights.extents, target - std::min(target, weights.row_bytes(target)), weights.column_bytes(),
+                       1 + config.mirrors.size());
 }
 
 Status SettleMemory(const Engine* engine, const EngineArguments& arguments, ModelSetup& model) {
@@ -201,7 +203,9 @@ void AddDiskSpeed(const std::string& model_path, const Engine& engine, Config& c
   const auto profile = MachineProfileFor(model_path, QueryVersion(engine));
   progress.Show("");
   if (profile.ok()) {
-    config.disk_bytes_per_s = profile->disk_bytes_per_s;
+    std::vector<std::string> notes;  // the library says the same
+    config.disk_bytes_per_s = SpeedTogether(
+        SpeedsOfDrives(model_path, profile->disk_bytes_per_s, config.mirrors, QueryVersion(engine), notes));
   } else if (config.debug) {
     Say("disk speed unknown: " + profile.status().message());
   }

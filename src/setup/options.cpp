@@ -1,5 +1,6 @@
 #include "setup/options.h"
 
+#include <filesystem>
 #include <tuple>
 
 #include <fmt/format.h>
@@ -36,6 +37,25 @@ Status ResolveKv(const FlashOptions& options, const AvailableMemory& available, 
   config.kv_ram_bytes =
       config.KvRam(limits.process_bytes > 0 ? limits.process_bytes : AutomaticLimit(available, std::nullopt));
   limits.kv_bytes = config.kv_ram_bytes;
+  return {};
+}
+
+// The library may run in another folder.
+Status ResolveMirrors(const std::vector<std::string>& given, std::vector<std::string>& mirrors) {
+  if (!given.empty()) mirrors = given;
+  for (std::string& mirror : mirrors) {
+    std::error_code error;
+    if (!std::filesystem::exists(mirror, error)) {
+      return Status(
+          Code::kNotFound,
+          fmt::format("--mirror {}: there is no such file or folder; `headrace mirror MODEL DIR` makes a copy",
+                      mirror));
+    }
+    mirror = std::filesystem::absolute(mirror, error).string();
+    if (mirror.find(':') != std::string::npos) {
+      return Status(Code::kInvalidArgument, fmt::format("--mirror {}: the path must not contain a colon", mirror));
+    }
+  }
   return {};
 }
 
@@ -87,6 +107,12 @@ void AddFlashOptions(CLI::App& command, FlashOptions& options) {
       .add_option("--kv-disk-max", options.kv_disk_max,
                   "With --kv-dir: largest size of the KV cache on disk (default: what is free)")
       ->type_name("SIZE");
+  command
+      .add_option("--mirror", options.mirrors,
+                  "A copy of the model on another drive, or a folder that holds one; weights are then read from both "
+                  "at once. Once for each drive. `headrace mirror` makes a copy (also HEADRACE_MIRROR, with : between)")
+      ->type_name("PATH")
+      ->allow_extra_args(false);
   command.add_flag("--lock", options.lock,
                    "Lock the memory of weights, so that it is never swapped (also HEADRACE_LOCK=1)");
   command.add_flag("--debug", options.debug, "Print what headrace decides, and the log of llama.cpp");
@@ -164,6 +190,7 @@ Result<ResolvedConfig> ResolveConfig(const FlashOptions& options, const Getenv& 
     resolved.vram = *vram;
   }
   HEADRACE_RETURN_IF_ERROR(ResolveKv(options, available, config, limits));
+  HEADRACE_RETURN_IF_ERROR(ResolveMirrors(options.mirrors, config.mirrors));
   config.debug = config.debug || options.debug;
   config.lock = config.lock || options.lock;
   return resolved;

@@ -30,9 +30,11 @@ struct FlashOptions {
   std::string kv_ram;
   std::string kv_disk_max;
   std::string vram;
+  std::vector<std::string> mirrors;
 };
 
-// --ram, --weights-ram, --vram, --flash-mode, --kernels, --lock, --debug, --kv-dir, --kv-ram, --kv-disk-max.
+// --ram, --weights-ram, --vram, --flash-mode, --kernels, --lock, --debug, --kv-dir, --kv-ram, --kv-disk-max,
+// --mirror.
 void AddFlashOptions(CLI::App& command, FlashOptions& options);
 // --engine, also HEADRACE_ENGINE.
 void AddEngineOption(CLI::App& command, std::string& engine);

@@ -179,6 +179,10 @@ std::string RenderPlanText(const PlanReport& report) {
     const double disk = report.machine->disk_bytes_per_s;
     facts.AddRow({"disk", fmt::format("{:.2f} GB/s", disk / 1e9),
                   report.machine->direct ? "O_DIRECT" : "through the page cache: O_DIRECT is refused"});
+    for (const DriveSpeed& drive : report.drives) {
+      facts.AddRow({"", fmt::format("{:.2f} GB/s", drive.bytes_per_s / 1e9),
+                    drive.share >= 1 ? drive.path : fmt::format("{} ({:.0f} % of it)", drive.path, 100 * drive.share)});
+    }
     facts.AddRow({"decode",
                   prediction.decode_tokens_per_s > 0 ? fmt::format("{:.2f} tokens/s", prediction.decode_tokens_per_s)
                                                      : "unknown",
@@ -307,6 +311,9 @@ nlohmann::json PlanJson(const PlanReport& report) {
                        {"disk_direct", report.machine->direct},
                        {"memory_bytes_per_s", NumberOrNull(report.machine->memory_bytes_per_s)},
                        {"prompt_flops_per_s", NumberOrNull(report.machine->prompt_flops_per_s)}};
+    Json& drives = json["machine"]["drives"] = Json::array();
+    for (const DriveSpeed& drive : report.drives)
+      drives.push_back({{"path", drive.path}, {"bytes_per_s", drive.bytes_per_s}, {"share", drive.share}});
   }
   json["prediction"] = {
       {"decode_tokens_per_s", NumberOrNull(prediction.decode_tokens_per_s)},

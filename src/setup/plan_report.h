@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "learned/machine_profile.h"
+#include "learned/mirror_speeds.h"
 #include "plan/prediction.h"
 #include "plan/residency.h"
 #include "setup/model_setup.h"
@@ -19,6 +20,7 @@ struct PlanReport {
   ResidencyPlan plan;                   // everything resident when the model does not stream
   uint64_t smallest_budget_bytes = 0;   // FloorBytes
   std::optional<ProfileEntry> machine;  // none when it could not be measured
+  std::vector<DriveSpeed> drives;       // whose sum is the machine's disk, if there are mirrors
   Prediction prediction;
   uint64_t prompt_tokens = 0;
   std::string context_tokens;                    // as asked for

@@ -18,7 +18,7 @@ namespace headrace {
 // reader sees each number whole, not all numbers of one instant. Times are nanoseconds, sizes bytes.
 struct Snapshot {
   static constexpr uint64_t kMagic = 0x3145434152444148;  // "HADRACE1"
-  static constexpr uint32_t kVersion = 8;
+  static constexpr uint32_t kVersion = 9;
 
   enum State : uint32_t {
     kPassive = 0,    // loaded, nothing to stream: stock llama.cpp runs
@@ -104,6 +104,15 @@ struct Snapshot {
   Counter kv_bytes_read{0};     // from those files
   Counter kv_bytes_written{0};  // keys and values that were computed into them
   Counter kv_wait_ns{0};        // of pass_ns where weights stream too: waiting for keys and values
+
+  // That weights are read from, if there are mirrors.
+  struct Drive {
+    Counter device{0};  // st_dev; 0: there are no more
+    Counter bytes_read{0};
+    Counter bytes_per_s{0};   // measured while it reads
+    Counter reads_failed{0};  // and were read from another drive, if there was one
+  };
+  std::array<Drive, 4> drives{};
 
   char model[256] = {};       // file name of the largest model
   char last_error[512] = {};  // "" when none; the first one stays

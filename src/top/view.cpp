@@ -184,6 +184,7 @@ std::vector<std::pair<std::string, std::string>> Details(const Row& row) {
       {"resident", fmt::format("{} of {}", FormatSize(s.resident_bytes),
                                FormatSize(s.weight_bytes - std::min(s.weight_bytes, s.expert_bytes)))},
       {"streamed", fmt::format("{} per pass", FormatSize(s.streamed_bytes_per_pass))}};
+  for (const std::string& line : cli::DriveLines(s)) lines.emplace_back("drive", line);
   if (s.expert_bytes > 0) {
     lines.emplace_back("experts",
                        fmt::format("{} of {} in memory, room for {}; {} % of choices hit",

@@ -83,6 +83,25 @@ std::string RenderMetrics(const std::vector<ModelMetrics>& models) {
              return Number(counter.unit == cli::Counter::kTime ? Seconds(value) : static_cast<double>(value));
            });
   }
+  const auto of_drives = [&](const char* name, const char* type, const char* help,
+                             uint64_t cli::Statistics::Drive::*value) {
+    std::string lines;
+    for (const ModelMetrics& model : models) {
+      if (!model.statistics) continue;
+      for (const auto& drive : model.statistics->drives) {
+        lines += fmt::format("headrace_{}{{model=\"{}\",drive=\"{}\"}} {}\n", name, EscapedLabel(model.id),
+                             EscapedLabel(drive.Name()), drive.*value);
+      }
+    }
+    if (!lines.empty())
+      text += fmt::format("# HELP headrace_{0} {2}\n# TYPE headrace_{0} {1}\n{3}", name, type, help, lines);
+  };
+  of_drives("flash_drive_read_bytes_total", "counter", "Bytes of weights read from a drive, if there are mirrors.",
+            &cli::Statistics::Drive::bytes_read);
+  of_drives("flash_drive_bytes_per_second", "gauge", "What the drive gives while it reads.",
+            &cli::Statistics::Drive::bytes_per_s);
+  of_drives("flash_drive_reads_failed_total", "counter", "Reads that failed on a drive.",
+            &cli::Statistics::Drive::reads_failed);
   family("flash_resident_bytes", "gauge", "Weights in memory, experts included.", [](const ModelMetrics& m) {
     if (!m.statistics) return Number();
     return Number(static_cast<double>(m.statistics->resident_bytes + m.statistics->expert_resident_bytes));

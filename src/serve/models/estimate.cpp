@@ -1,6 +1,7 @@
 #include "serve/models/estimate.h"
 
 #include "learned/machine_profile.h"
+#include "learned/mirror_speeds.h"
 #include "serve/models/model_json.h"
 #include "serve/models/remedies.h"
 #include "setup/plan_report.h"
@@ -15,7 +16,11 @@ Result<Json> EstimateJson(const Settings& settings, const ModelManager::Preview&
       !setup.streams() && setup.limits.process_bytes > 0 && setup.memory.everything_bytes > setup.limits.process_bytes;
   Json json;
   if (plan.enough.ok()) {
-    const auto machine = cli::MachineProfileFor(setup.path, settings.engine_version);
+    auto machine = cli::MachineProfileFor(setup.path, settings.engine_version);
+    if (machine.ok()) {
+      machine->disk_bytes_per_s =
+          cli::MachineSpeeds(setup.path, setup.config.mirrors, settings.engine_version).disk_bytes_per_s;
+    }
     auto report =
         cli::MakePlanReport(setup, machine.ok() ? std::optional(*machine) : std::nullopt, prompt_tokens,
                             std::to_string(plan.context), cli::LoadLearned(LearnedPlaceOf(settings, plan)).experts);

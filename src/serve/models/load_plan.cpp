@@ -12,6 +12,7 @@
 #include "engine/engine_memory.h"
 #include "engine/file_arguments.h"
 #include "learned/machine_profile.h"
+#include "learned/mirror_speeds.h"
 #include "llama_server/engine_name.h"
 #include "plan/prompt_batch.h"
 #include "plan/slots.h"
@@ -236,8 +237,9 @@ void SettleSharing(const Settings& settings, Simulations& simulations, LoadPlan&
   if (!arguments.ok()) return;
   auto& simulation = simulations.Get(settings.engine.engine, plan.entry, *arguments);
   if (!simulation.ok()) return;
-  const auto cost = cli::PassCostOf(plan.setup, cli::MachineSpeeds(plan.entry.path, settings.engine_version),
-                                    cli::LoadLearned(LearnedPlaceOf(settings, plan)));
+  const auto cost = cli::PassCostOf(
+      plan.setup, cli::MachineSpeeds(plan.entry.path, plan.setup.config.mirrors, settings.engine_version),
+      cli::LoadLearned(LearnedPlaceOf(settings, plan)));
   plan.sharing =
       BestSharing(least.sharing, plan.context, plan.asked.slots, settings.rest, plan.setup, *simulation, cost);
   const Status settled = Settle(settings, simulations, plan);
@@ -416,7 +418,8 @@ Result<LoadPlan> PlanLoad(const Settings& settings, ModelLibrary& library, Simul
   // What is available now, less what others were granted; the library would count that again.
   plan.config.process_bytes = plan.setup.limits.process_bytes;
   if (plan.must_stream() && plan.config.disk_bytes_per_s == 0) {
-    plan.config.disk_bytes_per_s = cli::MachineSpeeds(entry.path, settings.engine_version).disk_bytes_per_s;
+    plan.config.disk_bytes_per_s =
+        cli::MachineSpeeds(entry.path, plan.config.mirrors, settings.engine_version).disk_bytes_per_s;
   }
   return plan;
 }
@@ -433,7 +436,8 @@ cli::SpeculationOptions SpeculationOptionsOf(const LoadPlan& plan) {
 
 cli::SpeculationInput SpeculationInputOf(const Settings& settings, const LoadPlan& plan) {
   const MachineProfile machine =
-      plan.must_stream() ? cli::MachineSpeeds(plan.entry.path, settings.engine_version) : MachineProfile();
+      plan.must_stream() ? cli::MachineSpeeds(plan.entry.path, plan.setup.config.mirrors, settings.engine_version)
+                         : MachineProfile();
   cli::SpeculationInput input{
       plan.setup, machine,        settings.known, settings.rest, cli::LoadLearned(LearnedPlaceOf(settings, plan)),
       1,          plan.draft_type};

@@ -1,0 +1,31 @@
+// The drives that a model with mirrors is read from, and how fast they are together.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "plan/prediction.h"
+
+namespace headrace::cli {
+
+struct DriveSpeed {
+  std::string path;  // of the model, or of a copy
+  double bytes_per_s = 0;
+  double share = 1;  // of the model's bytes that lie there
+};
+
+// The model's own drive with its speed, then those of its copies that can be used, each measured as the model's is, or
+// known. What is of no use goes to `notes`.
+std::vector<DriveSpeed> SpeedsOfDrives(const std::string& model_path, double model_bytes_per_s,
+                                       std::span<const std::string> mirrors, const std::string& engine_version,
+                                       std::vector<std::string>& notes);
+
+// The speed of all of them: their sum, as far as the shares allow that. Pure.
+double SpeedTogether(std::span<const DriveSpeed> drives);
+
+// MachineSpeeds (learned/machine_profile.h) with the speed of all drives together.
+MachineProfile MachineSpeeds(const std::string& model_path, std::span<const std::string> mirrors,
+                             const std::string& engine_version);
+
+}  // namespace headrace::cli
