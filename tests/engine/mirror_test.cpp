@@ -146,10 +146,11 @@ TEST_F(Mirror, OnADriveThatIsTakenAway) {
     GTEST_SKIP() << "cannot mount a loop device";
   fs::copy_file(work_.model, mounted + "/" + kMirrored);
   work_.decode = 200;
-  // When 20 MB were read from it the device loses all but its first megabyte: later reads meet its end.
-  const std::string pull = "(sync -f " + mounted + "; device=$(basename $(findmnt -no SOURCE " + mounted +
-                           ")); for i in $(seq 3000); do read a b sectors rest < /sys/block/$device/stat; "
-                           "[ $sectors -gt 40000 ] && break; sleep 0.02; done; truncate -s 1M " +
+  // When 20 MB more were read from it (its counters are older than this file system) the device loses all but its first
+  // megabyte: later reads meet its end.
+  const std::string pull = "(sync -f " + mounted + "; stat=/sys/block/$(basename $(findmnt -no SOURCE " + mounted +
+                           "))/stat; read a b before rest < $stat; for i in $(seq 3000); do read a b sectors rest < "
+                           "$stat; [ $((sectors - before)) -gt 40000 ] && break; sleep 0.02; done; truncate -s 1M " +
                            image + ") &";
   static_cast<void>(std::system(pull.c_str()));
   const EngineRun streamed = RunStreamed(work_, kMirrorBudget, {{"HEADRACE_MIRROR", mounted}});
