@@ -138,7 +138,8 @@ int FindEngine(BatchOptions& options, const cli::Environment& variables, EngineC
   for (const std::string& line : chosen.lines) {
     Say(line);
   }
-  if (const Status asked = cli::PutWorkersBefore(options.workers, choice.setup.engine, options.rest); !asked.ok())
+  if (const Status asked = cli::PutWorkersBefore(options.workers, choice.setup.engine, options.model, options.rest);
+      !asked.ok())
     return cli::Fail(asked);
   return cli::kExitOk;
 }

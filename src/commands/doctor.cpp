@@ -116,7 +116,7 @@ void ExamineEngine(const std::string& option, DoctorFacts& facts) {
     if (!facts.devices.empty() && facts.ggml.usable && library.ok()) {
       ProgressLine progress;
       progress.Show("measuring copies to devices");
-      facts.copies = MeasureCopies(*engine, *library);
+      facts.copies = MeasureDevices(*engine, *library).copies;
     }
   } else {
     facts.engine_problem = engine.status().message();

@@ -73,8 +73,11 @@ uint64_t MarginOf(const EngineArguments& arguments, size_t device) {
   return Number(field).value_or(kDeviceMargin) * kMiB;
 }
 
-// What a program of the engine prints about its devices; "" where none can be asked.
-std::string ListDevices(const Engine& engine, const std::vector<std::string>& words, const Environment& environment) {
+// What a program of the engine prints about its devices, with --rpc as in `arguments`; "" where none can be asked.
+std::string ListDevices(const Engine& engine, const EngineArguments& arguments, const Environment& environment) {
+  std::vector<std::string> words;
+  if (const auto servers = arguments.Value(OptionId::kRemote)) words = {"--rpc", *servers};
+  words.emplace_back("--list-devices");
   for (const char* name : {"llama-bench", "llama-cli", "llama-completion", "llama-server"}) {
     const auto program = LocateProgram(name, &engine, SearchPaths());
     if (!program.ok()) continue;
@@ -163,15 +166,13 @@ bool HasRpcBackend(const Engine& engine) {
 }
 
 std::vector<Device> QueryDevices(const Engine& engine, const EngineArguments& arguments) {
-  std::vector<std::string> words;
-  if (const auto servers = arguments.Value(OptionId::kRemote)) words = {"--rpc", *servers};
-  words.emplace_back("--list-devices");
-  return ParseDevices(ListDevices(engine, words, {}));
+  return ParseDevices(ListDevices(engine, arguments, {}));
 }
 
-std::vector<CopySpeed> MeasureCopies(const Engine& engine, const std::string& library) {
+MeasuredDevices MeasureDevices(const Engine& engine, const std::string& library, const EngineArguments& arguments) {
   const std::string preload = PreloadValue(std::getenv("LD_PRELOAD"), library);
-  return ParseCopySpeeds(ListDevices(engine, {"--list-devices"}, {{"LD_PRELOAD", preload}, {kCopySpeedVariable, "1"}}));
+  const std::string output = ListDevices(engine, arguments, {{"LD_PRELOAD", preload}, {kCopySpeedVariable, "1"}});
+  return {ParseDevices(output), ParseCopySpeeds(output)};
 }
 
 std::vector<Device> FindDevices(const Engine& engine, const EngineArguments& arguments) {

@@ -43,9 +43,12 @@ bool IsDeviceLibrary(std::string_view file_name);
 // Asks a program of the engine, with --rpc as in `arguments`; none where it has no device, or cannot be asked. Takes
 // some tenths of a second, and half a minute at most.
 std::vector<Device> QueryDevices(const Engine& engine, const EngineArguments& arguments);
-// How fast copies to each are, from a program of the engine with the library `library`: some seconds at most. Those
-// that cannot be measured are left out.
-std::vector<CopySpeed> MeasureCopies(const Engine& engine, const std::string& library);
+struct MeasuredDevices {
+  std::vector<Device> devices;
+  std::vector<CopySpeed> copies;  // those that cannot be measured are left out
+};
+// The same, and how fast copies to each are: the program runs with the library `library`. Some seconds at most.
+MeasuredDevices MeasureDevices(const Engine& engine, const std::string& library, const EngineArguments& arguments = {});
 // The devices as QueryDevices finds them, where the engine may have any.
 std::vector<Device> FindDevices(const Engine& engine, const EngineArguments& arguments);
 

@@ -201,7 +201,8 @@ int Run(RunOptions options, bool has_prompt, const cli::CommandLine& line) {
     run.system_prompt = file->file.system;
   }
   for (const std::string& note : notes) Say(note);
-  if (const Status asked = PutWorkersBefore(options.workers, engine->engine, run.rest); !asked.ok()) return Fail(asked);
+  if (const Status asked = PutWorkersBefore(options.workers, engine->engine, model->path, run.rest); !asked.ok())
+    return Fail(asked);
   const auto plan = PlanRun(run, options.speculation, *engine, *known, *model);
   if (!plan.ok()) return Fail(plan.status());
   if (model->config.wants_library()) SayDecision(*model);

@@ -2,11 +2,14 @@
 
 #include <fcntl.h>
 #include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 
 #include <cerrno>
 #include <chrono>
+#include <cmath>
 #include <cstring>
 
 #include <fmt/format.h>
@@ -19,6 +22,7 @@
 #include "engine/devices.h"
 #include "engine/engine_probe.h"
 #include "engine/worker_address.h"
+#include "learned/machine_profile.h"
 #include "report/progress_line.h"
 
 namespace headrace::cli {
@@ -54,6 +58,13 @@ Dial Begin(const WorkerAddress& worker) {
   return dial;
 }
 
+// As the kernel saw it when the connection was made, however busy this machine is.
+double RoundTripSeconds(int socket) {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  return getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 ? info.tcpi_rtt * 1e-6 : 0;
+}
+
 // Connects to all at the same time, and closes the connections.
 std::vector<Dial> DialAll(const std::vector<WorkerAddress>& workers) {
   const auto start = WorkerClock::now();
@@ -83,7 +94,7 @@ std::vector<Dial> DialAll(const std::vector<WorkerAddress>& workers) {
       socklen_t size = sizeof error;
       getsockopt(dials[i].socket.get(), SOL_SOCKET, SO_ERROR, &error, &size);
       if (error != 0) dials[i].error = std::strerror(error);
-      dials[i].seconds = std::chrono::duration<double>(WorkerClock::now() - start).count();
+      dials[i].seconds = RoundTripSeconds(dials[i].socket.get());
       dials[i].socket = Descriptor();
     }
   }
@@ -101,7 +112,57 @@ void AddWorkersOption(CLI::App& command, std::string& workers) {
       ->envname("HEADRACE_WORKERS");
 }
 
-Result<ReachedWorkers> ReachWorkers(const std::string& workers, const Engine& engine) {
+double NetworkSeconds(const WorkerLink& link) {
+  constexpr double kPromptTokens = 512, kAnswerTokens = 64, kActivationBytes = 8192 * sizeof(float);
+  const double waits = 2 * (1 + kAnswerTokens) * link.round_trip_s;
+  return link.bytes_per_s > 0 ? waits + 2 * kActivationBytes * (kPromptTokens + kAnswerTokens) / link.bytes_per_s
+                              : waits;
+}
+
+double DiskSeconds(uint64_t worker_bytes, double disk_bytes_per_s) {
+  constexpr double kPasses = 65, kFastDisk = 3.5e9;
+  return kPasses * static_cast<double>(worker_bytes) / (disk_bytes_per_s > 0 ? disk_bytes_per_s : kFastDisk);
+}
+
+namespace {
+
+struct MeasuredWorker {
+  uint64_t free_bytes = 0;
+  WorkerLink link;
+};
+
+// `known` is not measured again.
+MeasuredWorker AskWorker(const Engine& engine, const std::string& name, const WorkerLink* known) {
+  MeasuredWorker worker;
+  const EngineArguments arguments = {"--rpc", name};
+  const auto library = LocateLibrary(SystemSearchPaths(""));
+  MeasuredDevices found;
+  if (known == nullptr && library.ok()) found = MeasureDevices(engine, *library, arguments);
+  if (found.devices.empty()) found.devices = QueryDevices(engine, arguments);
+  for (const Device& device : found.devices) worker.free_bytes += device.remote ? device.free_bytes : 0;
+  if (known != nullptr) worker.link.bytes_per_s = known->bytes_per_s;
+  for (const CopySpeed& copy : found.copies) {
+    if (copy.device.starts_with("RPC")) worker.link.bytes_per_s = copy.upload_bytes_per_s();
+  }
+  return worker;
+}
+
+// "10.0.0.2:50052: 1.90 GiB free, 0.3 ms away, 118 MB/s".
+std::string WorkerText(const std::string& name, const MeasuredWorker& worker) {
+  constexpr double kLong = 60;
+  std::string text = fmt::format("worker {}: {} free, {:.1f} ms away", name, FormatSize(worker.free_bytes),
+                                 worker.link.round_trip_s * 1e3);
+  if (!(worker.link.bytes_per_s > 0)) return text;
+  text += fmt::format(", {:.3g} MB/s", worker.link.bytes_per_s / 1e6);
+  const double seconds = static_cast<double>(worker.free_bytes) / worker.link.bytes_per_s;
+  if (seconds > kLong) text += fmt::format("; to send weights takes up to {:.0f} min", std::ceil(seconds / 60));
+  return text;
+}
+
+}  // namespace
+
+Result<ReachedWorkers> ReachWorkers(const std::string& workers, const Engine& engine, double disk_bytes_per_s,
+                                    const std::map<std::string, WorkerLink>& known) {
   ReachedWorkers reached;
   if (workers.empty()) return reached;
   const auto addresses = ParseWorkers(workers);
@@ -116,38 +177,46 @@ Result<ReachedWorkers> ReachWorkers(const std::string& workers, const Engine& en
   for (const Dial& dial : DialAll(*addresses)) {
     const std::string name = dial.worker->text();
     if (!dial.error.empty()) {
-      reached.missing.push_back(
-          fmt::format("worker {} cannot be reached ({}): it goes on without it", name, dial.error));
+      reached.missing[name] = fmt::format("worker {} cannot be reached ({}): it goes on without it", name, dial.error);
       continue;
     }
-    uint64_t free = 0;
-    for (const Device& device : QueryDevices(engine, {"--rpc", name})) free += device.remote ? device.free_bytes : 0;
-    if (free == 0) {
-      reached.missing.push_back(fmt::format(
-          "worker {} has no memory to give, or is no worker of this llama.cpp's release: it goes on without "
-          "it",
-          name));
+    const auto before = known.find(name);
+    MeasuredWorker worker = AskWorker(engine, name, before == known.end() ? nullptr : &before->second);
+    worker.link.round_trip_s = dial.seconds;
+    if (worker.free_bytes == 0) {
+      reached.missing[name] = fmt::format(
+          "worker {} has no memory to give, or is no worker of this llama.cpp's release: it goes on without it", name);
       continue;
     }
-    reached.lines.push_back(
-        fmt::format("worker {}: {} free, {:.1f} ms away", name, FormatSize(free), dial.seconds * 1e3));
+    if (worker.link.bytes_per_s > 0) reached.links[name] = worker.link;
+    const double network = NetworkSeconds(worker.link), disk = DiskSeconds(worker.free_bytes, disk_bytes_per_s);
+    if (network > disk) {
+      reached.missing[name] = fmt::format(
+          "{}: an answer would wait {:.3g} s for the network, and {:.3g} s for the disk that it replaces; it "
+          "goes on without it",
+          WorkerText(name, worker), network, disk);
+      continue;
+    }
+    reached.lines.push_back(WorkerText(name, worker));
     there.push_back(name);
   }
   if (!there.empty()) reached.arguments.Append(OptionId::kRemote, fmt::format("{}", fmt::join(there, ",")));
   return reached;
 }
 
-Status PutWorkersBefore(const std::string& workers, const Engine& engine, EngineArguments& rest) {
+Status PutWorkersBefore(const std::string& workers, const Engine& engine, const std::string& model_path,
+                        EngineArguments& rest) {
   if (workers.empty()) return {};
   if (rest.Has(OptionId::kRemote))
     return Status(Code::kInvalidArgument, "--workers and -- --rpc both name workers; leave one out");
   ProgressLine progress;
   progress.Show("asking the workers");
-  const auto reached = ReachWorkers(workers, engine);
+  const auto profile = MachineProfileFor(model_path, QueryVersion(engine));
+  const auto reached = ReachWorkers(workers, engine, profile.ok() ? profile->disk_bytes_per_s : 0);
   progress.Show("");
   if (!reached.ok()) return reached.status();
   for (const std::string& line : reached->lines) Say(line);
-  for (const std::string& line : reached->missing) SayError(line);
+  for (const auto& [name, line] : reached->missing) SayError(line);
   rest = Joined(reached->arguments, rest);
   return {};
 }

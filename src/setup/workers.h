@@ -2,6 +2,8 @@
 // option --rpc.
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -18,17 +20,34 @@ namespace headrace::cli {
 // --workers, also HEADRACE_WORKERS.
 void AddWorkersOption(CLI::App& command, std::string& workers);
 
-struct ReachedWorkers {
-  EngineArguments arguments;         // of the engine: --rpc and those that answered; empty where none did
-  std::vector<std::string> lines;    // for the user: one about each that answered
-  std::vector<std::string> missing;  // and about each other one
+// The way to a worker.
+struct WorkerLink {
+  double round_trip_s = 0;
+  double bytes_per_s = 0;  // 0: unknown
 };
-// Asks each worker of the list; "" names none. Takes some tenths of a second for each that answers, and two seconds for
-// all that do not. Errors: those of ParseWorkers; kNotFound where the engine has no RPC backend.
-Result<ReachedWorkers> ReachWorkers(const std::string& workers, const Engine& engine);
-// The same before `rest`, the engine's options by the user, with the lines said. Errors also: kInvalidArgument where
-// these name workers, too.
-Status PutWorkersBefore(const std::string& workers, const Engine& engine, EngineArguments& rest);
+
+// How long an answer (64 tokens to a prompt of 512) waits for the way to a worker and back: activations of a wide
+// model, and a message for each pass. Pure.
+double NetworkSeconds(const WorkerLink& link);
+// How long it would wait for the disk to read what the worker can hold. Pure.
+double DiskSeconds(uint64_t worker_bytes, double disk_bytes_per_s);
+
+struct ReachedWorkers {
+  EngineArguments arguments;                   // of the engine: --rpc and those that answered; empty where none did
+  std::vector<std::string> lines;              // for the user: one about each that answered
+  std::map<std::string, std::string> missing;  // and about each other one, by HOST:PORT
+  std::map<std::string, WorkerLink> links;     // by HOST:PORT; those that were measured
+};
+// Asks each worker of the list; "" names none. One whose way is slower than a disk of `disk_bytes_per_s` is left out;
+// 0: the disk's speed is unknown, and taken for a fast one's. What `known` holds is not measured again. Takes about a
+// second for each that answers, and two for all that do not. Errors: those of ParseWorkers; kNotFound where the engine
+// has no RPC backend.
+Result<ReachedWorkers> ReachWorkers(const std::string& workers, const Engine& engine, double disk_bytes_per_s = 0,
+                                    const std::map<std::string, WorkerLink>& known = {});
+// The same before `rest`, the engine's options by the user, with the lines said. The disk is that of the model at
+// `model_path`, measured if need be. Errors also: kInvalidArgument where these name workers, too.
+Status PutWorkersBefore(const std::string& workers, const Engine& engine, const std::string& model_path,
+                        EngineArguments& rest);
 
 // After a program of the engine with these arguments has ended by itself: "worker HOST:PORT does not answer any more",
 // "" where all do. llama.cpp ends the process when one is lost. Takes two seconds at most. Thread-safe.

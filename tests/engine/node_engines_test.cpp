@@ -97,7 +97,7 @@ TEST_P(NodeEngines, Mixture) {
   if (!GetParam().knows_qwen3) {
     const std::string older = WorkDirectory() + "/older.gguf";
     const ChildResult made =
-        RunChild({"python3", std::string(HEADRACE_ENGINE_TESTS) + "/older_mixture.py", model, older});
+        RunChild({"python3", "-B", std::string(HEADRACE_ENGINE_TESTS) + "/older_mixture.py", model, older});
     ASSERT_TRUE(made.Ok()) << made.Describe();
     model = older;
   }

@@ -68,7 +68,7 @@ TEST_F(Page, TakesFilesAndShowsThoughts) {
   std::filesystem::copy(Models() + "/austen-draft-f16.gguf", models);
   const std::string folder = std::string(HEADRACE_SOURCE_DIR) + "/tests/serve/";
   const auto made =
-      Shell("python3 '" + folder + "make_projector.py' '" + (seeing / "mmproj-tiny.gguf").string() + "' 512");
+      Shell("python3 -B '" + folder + "make_projector.py' '" + (seeing / "mmproj-tiny.gguf").string() + "' 512");
   ASSERT_EQ(made.status, 0) << made.err;
   Use("page_attachments_client.mjs", {"--models-dir", models, "--", "--chat-template-file", folder + "thinking.jinja"});
 }

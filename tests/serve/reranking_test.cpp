@@ -10,7 +10,7 @@ class Reranking : public ServeTest {
  protected:
   void SetUp() override {
     ServeTest::SetUp();
-    const auto made = Shell("python3 '" + std::string(HEADRACE_SOURCE_DIR) + "/tests/serve/make_reranker.py' '" +
+    const auto made = Shell("python3 -B '" + std::string(HEADRACE_SOURCE_DIR) + "/tests/serve/make_reranker.py' '" +
                             Models() + "/austen-dense-q4_0.gguf' '" + tree_.Path("ranker.gguf") + "'");
     ASSERT_EQ(made.status, 0) << made.err;
     ASSERT_TRUE(StartServer({"--models-dir", tree_.Path("")}));

@@ -35,7 +35,7 @@ class TwoMachines : public WorkersTest {
     WorkersTest::TearDown();
   }
 
-  static constexpr const char* kIp = "/usr/sbin/ip";
+  static constexpr const char *kIp = "/usr/sbin/ip", *kTc = "/usr/sbin/tc";
   static bool Ip(const std::string& words) {
     return std::system((std::string(kIp) + " " + words + " >/dev/null 2>&1").c_str()) == 0;
   }
@@ -70,6 +70,19 @@ TEST_F(TwoMachines, AMachineThatIsOffIsLeftOut) {
   const auto outcome = RunHere(AnswerWords("4") + Words{"--flash-mode", "on", "--workers", "10.77.0.2"});
   EXPECT_EQ(outcome.status, 0) << outcome.err;
   EXPECT_TRUE(Has(outcome.err, "worker 10.77.0.2:50052 cannot be reached")) << outcome.err;
+}
+
+// Eight megabits a second: what the worker holds is read from the disk long before.
+TEST_F(TwoMachines, ASlowWayIsNotTaken) {
+  ASSERT_TRUE(StartWorkerThere());
+  if (std::system(
+          (std::string(kTc) + " -n " + here_ + " qdisc add dev cable root tbf rate 8mbit burst 64kb latency 400ms")
+              .c_str()) != 0)
+    GTEST_SKIP() << "the kernel cannot limit a network's speed";
+  const auto outcome = RunHere(AnswerWords("4") + Words{"--flash-mode", "on", "--workers", "10.77.0.2"});
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_TRUE(Has(outcome.err, "for the disk that it replaces; it goes on without it")) << outcome.err;
+  EXPECT_FALSE(Has(outcome.err, "RPC0 has ")) << outcome.err;
 }
 
 // In the middle of an answer: the engine waits, its connection does not.

@@ -206,19 +206,20 @@ Task<MemoryRoom> ModelManager::RoomWithout(std::vector<std::string> gone, std::c
   const bool look = devices_seen_at_ == Clock::time_point::min() || now - devices_seen_at_ > devices_age;
   std::vector<cli::Device> devices;
   cli::ReachedWorkers workers;
+  const auto links = workers_.links;
   co_await OnWorker(worker_, [&] {
     room.available = FindAvailableMemory(ReadTextFile, ReadAddressLimits());
     if (!look) return;
     // What can be wrong with them was said at the start.
-    if (auto reached = cli::ReachWorkers(settings_.workers, settings_.engine.engine); reached.ok())
+    if (auto reached = cli::ReachWorkers(settings_.workers, settings_.engine.engine, 0, links); reached.ok())
       workers = std::move(*reached);
     devices = cli::FindDevices(settings_.engine.engine, cli::Joined(workers.arguments, settings_.rest));
   });
   if (look) {
     devices_ = std::move(devices);
     devices_seen_at_ = now;
-    if (workers.missing != workers_.missing) {
-      for (const std::string& line : workers.missing) LogWarning(line);
+    for (const auto& [name, line] : workers.missing) {
+      if (!workers_.missing.contains(name)) LogWarning(line);
     }
     workers_ = std::move(workers);
   }
