@@ -153,7 +153,8 @@ std::string WorkerText(const std::string& name, const MeasuredWorker& worker) {
   std::string text = fmt::format("worker {}: {} free, {:.1f} ms away", name, FormatSize(worker.free_bytes),
                                  worker.link.round_trip_s * 1e3);
   if (!(worker.link.bytes_per_s > 0)) return text;
-  text += fmt::format(", {:.3g} MB/s", worker.link.bytes_per_s / 1e6);
+  text += worker.link.bytes_per_s < 1e9 ? fmt::format(", {:.3g} MB/s", worker.link.bytes_per_s / 1e6)
+                                        : fmt::format(", {:.1f} GB/s", worker.link.bytes_per_s / 1e9);
   const double seconds = static_cast<double>(worker.free_bytes) / worker.link.bytes_per_s;
   if (seconds > kLong) text += fmt::format("; to send weights takes up to {:.0f} min", std::ceil(seconds / 60));
   return text;
