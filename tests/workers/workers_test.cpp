@@ -147,8 +147,14 @@ TEST_F(Workers, SayWhatIsWrong) {
   ExpectError({"worker", "--listen", "0.0.0.0"}, 2, "every network");
   ExpectError({"worker", "--ram", "8000G"}, 2, "more than there is");
   ExpectError(AnswerWords("4") + Words{"--workers", "::1"}, 2, "IPv6");
+  // The engine without that library, wherever it lies.
   environment_.erase("GGML_BACKEND_PATH");
-  ExpectError(AnswerWords("4") + Words{"--workers", "127.0.0.1:1"}, 2, "has no RPC backend");
+  const std::string engine = tree_.Path("engine");
+  ASSERT_EQ(
+      Shell("cp -a '" HEADRACE_ENGINE_PREFIX "' '" + engine + "' && find '" + engine + "' -name '*ggml-rpc*' -delete")
+          .status,
+      0);
+  ExpectError(AnswerWords("4") + Words{"--engine", engine, "--workers", "127.0.0.1:1"}, 2, "has no RPC backend");
 }
 
 }  // namespace
