@@ -192,7 +192,9 @@ void MirroredReader::Take(const ReadResult& result) {
   const SourceFile& file = FileOf(Original(part), part.source);
   Drive& drive = DriveOf(file);
   const uint64_t now = Now();
-  if (!result.status.ok()) {
+  // A copy that was written to is no drive that fails, also when its read met a new end.
+  const Status changed = part.source == kOriginal ? Status() : file.CheckUnchanged();
+  if (!result.status.ok() && changed.ok()) {
     drive.load.Fail(part.length, now);
     if (drive.figures != nullptr) ++drive.figures->reads_failed;
     return Retry(std::move(part), result.status, !std::exchange(drive.said, true), "this drive fails");
@@ -202,11 +204,9 @@ void MirroredReader::Take(const ReadResult& result) {
     drive.figures->bytes_read += part.length;
     drive.figures->bytes_per_s = static_cast<uint64_t>(1e9 / std::max(drive.load.cost(), 1e-3));
   }
-  if (part.source != kOriginal) {
-    if (Status changed = file.CheckUnchanged(); !changed.ok()) {
-      const bool first = Original(part).copies()[part.source - 1]->Retire();
-      return Retry(std::move(part), std::move(changed), first, "this copy is not used any more");
-    }
+  if (!changed.ok()) {
+    const bool first = Original(part).copies()[part.source - 1]->Retire();
+    return Retry(std::move(part), changed, first, "this copy is not used any more");
   }
   FinishPart(part, {});
 }
