@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
+#include "base/cache_directory.h"
 #include "base/config.h"
 #include "base/say.h"
 #include "base/size.h"
@@ -73,12 +74,9 @@ Result<uint64_t> RamOf(const WorkerOptions& options) {
 
 // Where the engine's server keeps what was sent to it, so that it need not be sent again; "" where none can be made.
 std::string CacheFolder() {
-  const char* base = std::getenv("XDG_CACHE_HOME");
-  const char* home = std::getenv("HOME");
-  if ((base == nullptr || *base == '\0') && (home == nullptr || *home == '\0')) return "";
-  const auto folder =
-      (base != nullptr && *base != '\0' ? std::filesystem::path(base) : std::filesystem::path(home) / ".cache") /
-      "headrace" / "worker";
+  const std::string caches = CacheDirectory();
+  if (caches.empty()) return "";
+  const auto folder = std::filesystem::path(caches) / "worker";
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   // Weights of models need not be anybody else's business.

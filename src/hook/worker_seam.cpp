@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/probe_when_silent.h"
+
 #define HEADRACE_SEAM __attribute__((visibility("default")))
 
 namespace {
@@ -23,11 +25,7 @@ bool IsOfRpcBackend(const void* return_address) {
 }
 
 void AskForLife(int descriptor) {
-  const int on = 1;
-  setsockopt(descriptor, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-  setsockopt(descriptor, IPPROTO_TCP, TCP_KEEPIDLE, &kSilentSeconds, sizeof kSilentSeconds);
-  setsockopt(descriptor, IPPROTO_TCP, TCP_KEEPINTVL, &kSilentSeconds, sizeof kSilentSeconds);
-  setsockopt(descriptor, IPPROTO_TCP, TCP_KEEPCNT, &kTimes, sizeof kTimes);
+  headrace::ProbeWhenSilent(descriptor, kSilentSeconds, kTimes);
   setsockopt(descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT, &kUnansweredMs, sizeof kUnansweredMs);
 }
 

@@ -1,13 +1,11 @@
 #include "http/connection.h"
 
-#include <netinet/tcp.h>
-#include <sys/socket.h>
-
 #include <exception>
 
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "base/probe_when_silent.h"
 #include "base/size.h"
 #include "http/deadline.h"
 
@@ -40,15 +38,6 @@ void FillHead(const RequestParser& parser, Request& request) {
   request.keep_alive = message.keep_alive();
   for (const auto& field : message)
     request.headers.emplace_back(std::string(field.name_string()), std::string(field.value()));
-}
-
-// The client's kernel answers as long as somebody there has the connection.
-void ProbeWhenSilent(int socket) {
-  const auto set = [&](int level, int name, int value) { setsockopt(socket, level, name, &value, sizeof value); };
-  set(SOL_SOCKET, SO_KEEPALIVE, 1);
-  set(IPPROTO_TCP, TCP_KEEPIDLE, kProbeAfter);
-  set(IPPROTO_TCP, TCP_KEEPINTVL, kProbeAfter);
-  set(IPPROTO_TCP, TCP_KEEPCNT, kProbes);
 }
 
 Reply TooLarge(uint64_t limit) {
@@ -100,7 +89,8 @@ Connection::Connection(Tcp::socket socket, const ConnectionRules& rules)
     : stream_(std::move(socket)), rules_(rules), waiting_(Waiting{Owed::kRequest, Clock::now()}) {
   ErrorCode ignored;
   stream_.socket().set_option(Tcp::no_delay(true), ignored);
-  ProbeWhenSilent(stream_.socket().native_handle());
+  // The client's kernel answers as long as somebody there has the connection.
+  ProbeWhenSilent(stream_.socket().native_handle(), kProbeAfter, kProbes);
 }
 
 std::optional<Connection::Waiting> Connection::waiting() const {

@@ -35,16 +35,11 @@ TEST(Stripes, AreSpreadEvenlyAndLieOneAfterTheOther) {
   EXPECT_EQ(half.RunEnd(101 * Stripes::kBytes), UINT64_MAX);
 }
 
-class MirrorCopyTest : public ::testing::Test {
+class MirrorCopyTest : public TwoDrivesTest {
  protected:
   static constexpr uint64_t kBytes = 5 * Stripes::kBytes + 54'321;
 
-  void SetUp() override {
-    WriteTestFile(here_ / "model.gguf", kBytes);
-    auto file = SourceFile::Open(here_ / "model.gguf");
-    ASSERT_TRUE(file.ok());
-    original_ = std::move(*file);
-  }
+  void SetUp() override { WriteOriginal(kBytes); }
   // The notes, and the number of copies that were found.
   std::string Notes(const std::vector<std::string>& mirrors, size_t copies) {
     std::vector<std::string> notes;
@@ -53,10 +48,6 @@ class MirrorCopyTest : public ::testing::Test {
     for (const std::string& note : notes) all += note + "\n";
     return all;
   }
-
-  TestDirectory here_;
-  TestDirectory there_{kOtherDrive};
-  SourceFile original_;
 };
 
 TEST_F(MirrorCopyTest, FindsCopiesByNameAndBySize) {

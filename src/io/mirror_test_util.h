@@ -6,6 +6,7 @@
 
 #include <fstream>
 #include <string>
+#include <utility>
 
 #include "io/io_test_util.h"
 #include "io/mirror_copy.h"
@@ -14,6 +15,21 @@ namespace headrace {
 
 // A file system in memory is another device than the one of the working directory, which is all that readers look at.
 inline constexpr const char* kOtherDrive = "/dev/shm";
+
+// A file on this drive, and a folder on another one.
+class TwoDrivesTest : public ::testing::Test {
+ protected:
+  void WriteOriginal(uint64_t bytes) {
+    WriteTestFile(here_ / "model.gguf", bytes);
+    auto file = SourceFile::Open(here_ / "model.gguf");
+    ASSERT_TRUE(file.ok());
+    original_ = std::move(*file);
+  }
+
+  TestDirectory here_;
+  TestDirectory there_{kOtherDrive};
+  SourceFile original_;
+};
 
 // A partial copy of a file that WriteTestFile wrote.
 inline void WritePartialCopy(const std::string& path, const SourceFile& original, uint64_t share) {

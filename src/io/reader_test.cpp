@@ -248,8 +248,9 @@ TEST_P(ReaderTest, ReadsLeaveNoPageCacheBehind) {
 
 // A host that closes all descriptors closes the ring's too.
 TEST(UringReader, WithoutItsDescriptorNothingIsReportedBeforeTheKernelIsThrough) {
-  WriteTestFile("ring_closed", 16 * kMiB);
-  auto file = SourceFile::Open("ring_closed");
+  const TestDirectory directory;
+  WriteTestFile(directory / "file", 16 * kMiB);
+  auto file = SourceFile::Open(directory / "file");
   ASSERT_TRUE(file.ok());
   auto reader = MakeReader(ReaderKind::kUring, 16);
   if (!reader.ok()) GTEST_SKIP() << reader.status().message();
@@ -275,7 +276,6 @@ TEST(UringReader, WithoutItsDescriptorNothingIsReportedBeforeTheKernelIsThrough)
   (*reader)->Submit({requests.data(), 1});
   (*reader)->Collect(true, results);
   EXPECT_EQ(results.back().status.code(), Code::kIo);
-  std::filesystem::remove("ring_closed");
 }
 
 constexpr auto kDirect = SourceFile::Access::kDirect;

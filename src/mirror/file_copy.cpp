@@ -14,6 +14,7 @@
 
 #include "base/descriptor.h"
 #include "base/size.h"
+#include "base/standard_streams.h"
 #include "io/mirror_copy.h"
 
 namespace headrace::cli {
@@ -50,17 +51,6 @@ Status ReadPiece(const SourceFile& file, uint64_t offset, uint64_t bytes, Piece&
   return {};
 }
 
-Status WriteAll(int fd, const std::string& path, const char* bytes, uint64_t count) {
-  while (count > 0) {
-    const ssize_t result = ::write(fd, bytes, count);
-    if (result < 0 && errno == EINTR) continue;
-    if (result < 0) return Failed(path, "write");
-    bytes += result;
-    count -= static_cast<uint64_t>(result);
-  }
-  return {};
-}
-
 // Calls `piece` for each run of bytes that the stripes hold, in pieces.
 Status ForEachPiece(const SourceFile& original, const Stripes& stripes,
                     const std::function<Status(uint64_t offset, uint64_t bytes)>& piece) {
@@ -86,12 +76,12 @@ Status WriteCopy(const SourceFile& original, int fd, const std::string& path, ui
     header.fingerprint = *fingerprint;
     header.share = share;
     const std::string page = header.ToPage();
-    HEADRACE_RETURN_IF_ERROR(WriteAll(fd, path, page.data(), page.size()));
+    if ((errno = WriteAll(fd, page)) != 0) return Failed(path, "write");
   }
   const auto buffer = std::make_unique<Piece>();
   const auto copy = [&](uint64_t offset, uint64_t bytes) -> Status {
     HEADRACE_RETURN_IF_ERROR(ReadPiece(original, offset, bytes, *buffer));
-    HEADRACE_RETURN_IF_ERROR(WriteAll(fd, path, buffer->bytes, bytes));
+    if ((errno = WriteAll(fd, {buffer->bytes, bytes})) != 0) return Failed(path, "write");
     // So that progress is that of the disk, and the page cache stays small.
     if (::fdatasync(fd) != 0) return Failed(path, "write");
     ::posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);

@@ -13,16 +13,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class FileCopyTest : public ::testing::Test {
+class FileCopyTest : public TwoDrivesTest {
  protected:
   static constexpr uint64_t kBytes = 7 * Stripes::kBytes + 54'321;
 
-  void SetUp() override {
-    WriteTestFile(here_ / "model.gguf", kBytes);
-    auto file = SourceFile::Open(here_ / "model.gguf");
-    ASSERT_TRUE(file.ok());
-    original_ = std::move(*file);
-  }
+  void SetUp() override { WriteOriginal(kBytes); }
   static std::string Content(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
     return {std::istreambuf_iterator<char>(file), {}};
@@ -31,9 +26,6 @@ class FileCopyTest : public ::testing::Test {
     return static_cast<size_t>(std::distance(fs::directory_iterator(there_ / ""), fs::directory_iterator()));
   }
 
-  TestDirectory here_;
-  TestDirectory there_{kOtherDrive};
-  SourceFile original_;
   uint64_t done_ = 0;
   const OnBytes count_ = [this](uint64_t bytes) {
     done_ += bytes;

@@ -251,8 +251,8 @@ int Serve(ServeOptions& options, const cli::CommandLine& line) {
   if (!settings.workers.empty() && settings.rest.Has(cli::OptionId::kRemote))
     return cli::Fail("--workers and -- --rpc both name workers; leave one out", cli::kExitUsage);
   // Which of them are there is asked, and said, with each load.
-  if (const auto workers = cli::ReachWorkers(settings.workers, settings.engine.engine); !workers.ok())
-    return cli::Fail(workers.status());
+  if (const Status workers = cli::CheckWorkers(settings.workers, settings.engine.engine); !workers.ok())
+    return cli::Fail(workers);
   settings.engine_version = cli::QueryVersion(settings.engine.engine);
   settings.config_path = DefaultConfigPath();
   const Status status = RunServer(settings);

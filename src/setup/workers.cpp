@@ -162,18 +162,23 @@ std::string WorkerText(const std::string& name, const MeasuredWorker& worker) {
 
 }  // namespace
 
+Status CheckWorkers(const std::string& workers, const Engine& engine) {
+  if (workers.empty()) return {};
+  if (const auto addresses = ParseWorkers(workers); !addresses.ok()) return addresses.status();
+  if (HasRpcBackend(engine)) return {};
+  return Status(Code::kNotFound,
+                fmt::format("--workers: the llama.cpp in {} has no RPC backend; `headrace engine install --force` "
+                            "installs one that has it, and a system's own needs the package libggml0-backend-rpc",
+                            engine.bin_dir));
+}
+
 Result<ReachedWorkers> ReachWorkers(const std::string& workers, const Engine& engine, double disk_bytes_per_s,
                                     const std::map<std::string, WorkerLink>& known) {
   ReachedWorkers reached;
+  HEADRACE_RETURN_IF_ERROR(CheckWorkers(workers, engine));
   if (workers.empty()) return reached;
   const auto addresses = ParseWorkers(workers);
   if (!addresses.ok()) return addresses.status();
-  if (!HasRpcBackend(engine)) {
-    return Status(Code::kNotFound,
-                  fmt::format("--workers: the llama.cpp in {} has no RPC backend; `headrace engine install --force` "
-                              "installs one that has it, and a system's own needs the package libggml0-backend-rpc",
-                              engine.bin_dir));
-  }
   std::vector<std::string> there;
   for (const Dial& dial : DialAll(*addresses)) {
     const std::string name = dial.worker->text();

@@ -38,6 +38,8 @@ struct ReachedWorkers {
   std::map<std::string, std::string> missing;  // and about each other one, by HOST:PORT
   std::map<std::string, WorkerLink> links;     // by HOST:PORT; those that were measured
 };
+// Whether the list is understood and the engine can use it; asks nobody. Errors: those of ReachWorkers.
+Status CheckWorkers(const std::string& workers, const Engine& engine);
 // Asks each worker of the list; "" names none. One whose way is slower than a disk of `disk_bytes_per_s` is left out;
 // 0: the disk's speed is unknown, and taken for a fast one's. What `known` holds is not measured again. Takes about a
 // second for each that answers, and two for all that do not. Errors: those of ParseWorkers; kNotFound where the engine

@@ -11,7 +11,6 @@
 #include <arpa/inet.h>
 #include <dlfcn.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/prctl.h>
@@ -33,6 +32,7 @@
 
 #include <fmt/format.h>
 
+#include "base/probe_when_silent.h"
 #include "base/say.h"
 #include "base/size.h"
 #include "base/worker_settings.h"
@@ -50,7 +50,7 @@ using headrace::ClientMemory;
 using headrace::FormatSize;
 
 // A client whose machine is gone is noticed after three times as long.
-constexpr int kSilentSeconds = 10;
+constexpr int kSilentSeconds = 10, kProbes = 3;
 constexpr int kReapMs = 200;
 
 // Of the process that forks: a client's process, by its id.
@@ -204,15 +204,6 @@ void Reap() {
   }
 }
 
-// A client whose machine has gone without a word is not waited for.
-void NoticeSilence(int connection) {
-  const int on = 1, seconds = kSilentSeconds, times = 3;
-  setsockopt(connection, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-  setsockopt(connection, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof seconds);
-  setsockopt(connection, IPPROTO_TCP, TCP_KEEPINTVL, &seconds, sizeof seconds);
-  setsockopt(connection, IPPROTO_TCP, TCP_KEEPCNT, &times, sizeof times);
-}
-
 // In the client's process.
 void BecomeClient(int listener, int connection, int account, std::string address) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -299,7 +290,7 @@ HEADRACE_SEAM int accept(int descriptor, sockaddr* address, socklen_t* size) {
       if (errno == EINTR || errno == ECONNABORTED) continue;
       return connection;
     }
-    NoticeSilence(connection);
+    headrace::ProbeWhenSilent(connection, kSilentSeconds, kProbes);
     const std::string client = AddressText(peer);
     const int account = g_worker->memory->Open(g_worker->beside_bytes);
     const pid_t process = account < 0 ? -1 : fork();
