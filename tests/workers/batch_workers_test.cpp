@@ -39,7 +39,7 @@ TEST_F(BatchWorkers, GiveTheSameAnswers) {
     const auto outcome = Batch(OneAtATime() + WithWorker() + Words{"--overwrite"} + more);
     EXPECT_EQ(outcome.status, 0) << outcome.err;
     EXPECT_TRUE(Has(outcome.err, "worker " + worker_ + ": ")) << outcome.err;
-    EXPECT_TRUE(Has(outcome.err, "RPC0 has ")) << outcome.err;
+    EXPECT_TRUE(Has(outcome.err, "RPC0 (" + worker_ + ") has ")) << outcome.err;
     EXPECT_EQ(Texts(), expected) << outcome.err;
   }
 }
