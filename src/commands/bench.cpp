@@ -84,7 +84,8 @@ int Bench(BenchOptions options, const CommandLine& line) {
   for (const std::string& text : variables.lines) Say(text);
   options.arguments.rest = Joined(variables.arguments, line.rest);
   if (!options.threads.empty()) options.arguments.threads = options.threads;
-  if (const Status asked = PutWorkersBefore(options.workers, engine->engine, model->path, options.arguments.rest);
+  if (const Status asked =
+          PutWorkersBefore(options.workers, engine->engine, model->path, options.arguments.rest, &model->asked_devices);
       !asked.ok())
     return Fail(asked);
   std::optional<Result<EngineSimulation>> simulation;

@@ -383,8 +383,8 @@ Result<std::vector<EngineOption>> ChooseDevices(const Engine* engine, const Opti
     if (model.vram.mode == VramLimit::Mode::kOff && !arguments.Has(OptionId::kRemote))
       return NoDevices(known, arguments);
     ProgressLine progress;
-    progress.Show("asking the engine for devices");
-    devices = QueryDevices(*engine, arguments);
+    if (!model.asked_devices) progress.Show("asking the engine for devices");
+    devices = model.asked_devices ? *model.asked_devices : QueryDevices(*engine, arguments);
     progress.Show("");
   }
   if (devices.empty()) {

@@ -1,4 +1,5 @@
 // Workers on this machine: the same tokens, a budget that holds, workers that are not there, and one that dies.
+#include <filesystem>
 #include <fstream>
 #include <regex>
 
@@ -54,6 +55,31 @@ TEST_F(Workers, AreMeasuredByBench) {
   EXPECT_GT(json["results"][1]["tokens_per_s"].get<double>(), 0) << both.out;
 }
 
+// Each time a program of the engine is started, which some tenths of a second are for.
+TEST_F(Workers, TheEngineIsAskedAboutAllOfThemOnce) {
+  const std::string engine = tree_.Path("engine"), log = tree_.Path("asked");
+  ASSERT_EQ(Shell("cp -as '" HEADRACE_ENGINE_PREFIX "' '" + engine + "'").status, 0);
+  const std::string program = engine + "/usr/bin/llama-bench";
+  std::filesystem::remove(program);
+  tree_.File("engine/usr/bin/llama-bench",
+             "#!/bin/sh\necho \"$*\" >>'" + log + "'\nexec '" HEADRACE_ENGINE_PREFIX "/usr/bin/llama-bench' \"$@\"\n",
+             true);
+  std::string second;
+  ASSERT_TRUE(StartWorker());
+  const auto process = StartWorkerProcess(environment_, {"--ram", "300M"}, second);
+  ASSERT_NE(process, nullptr);
+  const std::string nobody = "127.0.0.1:" + std::to_string(FreePort());
+  const auto outcome = Run(AnswerWords("4") + Words{"--flash-mode", "on", "--engine", engine, "--workers",
+                                                    worker_ + "," + nobody + "," + second});
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_TRUE(Has(outcome.err, "RPC0 (" + worker_ + ") has ")) << outcome.err;
+  EXPECT_TRUE(Has(outcome.err, "RPC1 (" + second + ") has ")) << outcome.err;
+  std::ifstream lines(log);
+  int asked = 0;
+  for (std::string line; std::getline(lines, line);) asked += Has(line, "--list-devices");
+  EXPECT_EQ(asked, 1);
+}
+
 // Each size of the plan is a part of what stands before it.
 TEST_F(Workers, APlanCountsWhatIsThereOnlyOnce) {
   ASSERT_TRUE(StartWorker());
@@ -95,16 +121,17 @@ TEST_F(Workers, AreNotUsedForWhatFitsHere) {
 
 // What a client may ask for beyond the budget is refused to it; others and the worker live on.
 TEST_F(Workers, RefuseWhatIsBeyondTheBudget) {
-  ASSERT_TRUE(StartWorker({"--ram", "100M"}));
+  ASSERT_TRUE(StartWorker());
   // The user's own options put more there than there is.
   const auto outcome =
-      Run(AnswerWords("4") + Words{"--flash-mode", "on", "--workers", worker_, "--", "-ngl", "99", "-c", "65536"});
+      Run(AnswerWords("4") + Words{"--flash-mode", "on", "--workers", worker_, "--", "-ngl", "99", "-c", "131072"});
   EXPECT_NE(outcome.status, 0) << outcome.out;
   const auto small = Run(Words{"plan", CommandTest::Model(), "--ram", "600M", "--workers", worker_});
   EXPECT_EQ(small.status, 0) << small.err;
   EXPECT_TRUE(Has(small.err, "worker " + worker_ + ": ")) << "it has gone: " << small.err;
   const auto said = EndWorker();
-  EXPECT_TRUE(Has(said.err, "worker: refused ")) << said.err;
+  EXPECT_TRUE(std::regex_search(said.err, std::regex(R"(worker: refused [0-9.]+ [MG]iB to 127\.0\.0\.1:)")))
+      << said.err;
   EXPECT_EQ(said.status, 0) << said.err;
 }
 
