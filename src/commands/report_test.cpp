@@ -114,6 +114,7 @@ TEST(PlanReport, ABudgetBeyondTheWeightsIsNotTheirSize) {
     ModelSetup model = TestModel(0, FlashMode::kOn);
     model.limits = {FlashMode::kOn, limit_bytes, 0, "--ram", ""};
     model.catalogue.layers = 8;
+    model.devices = {{"RPC0", "10.0.0.2:50052", 4 * kGiB, 3 * kGiB, false, true}};
     SelectWeightsBy(EngineArguments(std::move(placement)), model);
     EngineMemory engine;
     engine.engine_bytes = 70 * kMiB;
@@ -125,6 +126,7 @@ TEST(PlanReport, ABudgetBeyondTheWeightsIsNotTheirSize) {
   const std::string all = shown({"-ngl", "99"}, kGiB);
   EXPECT_TRUE(Has(all, "8.00 MiB  those that stay here, and what goes to devices on its way")) << all;
   EXPECT_TRUE(Has(all, "the most that it may use")) << all;
+  EXPECT_TRUE(Has(all, "RPC0 (10.0.0.2:50052) has 64.0 MiB of weights")) << all;
   const std::string here = shown({"-ngl", "0"}, kGiB);
   EXPECT_TRUE(Has(here, "64.0 MiB  all of them: see below")) << here;
   const std::string part = shown({"-ngl", "0"}, 113 * kMiB);
