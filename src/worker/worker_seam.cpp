@@ -221,6 +221,18 @@ void Reap() {
   }
 }
 
+// For one that has come; -1: there is none. Who has just gone has its memory until its process has ended.
+int OpenAccount() {
+  constexpr int kTimes = 50, kWaitMs = 20;
+  int account = g_worker->memory->Open(g_worker->beside_bytes);
+  for (int i = 0; i < kTimes && account < 0; ++i) {
+    poll(nullptr, 0, kWaitMs);
+    Reap();
+    account = g_worker->memory->Open(g_worker->beside_bytes);
+  }
+  return account;
+}
+
 // In the client's process.
 void BecomeClient(int listener, int connection, int account, std::string address) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -316,7 +328,7 @@ HEADRACE_SEAM int accept(int descriptor, sockaddr* address, socklen_t* size) {
     }
     headrace::ProbeWhenSilent(connection, kSilentSeconds, kProbes);
     const std::string client = AddressText(peer);
-    const int account = g_worker->memory->Open(g_worker->beside_bytes);
+    const int account = OpenAccount();
     const pid_t process = account < 0 ? -1 : fork();
     if (process == 0) {
       BecomeClient(descriptor, connection, account, client);

@@ -48,7 +48,7 @@ TEST_F(Workers, AreMeasuredByBench) {
   const auto both = Run(words + Words{"--json", "--workers", worker_ + "," + second});
   EXPECT_EQ(both.status, 0) << both.err;
   const Json json = Json::parse(both.out, nullptr, false);
-  ASSERT_TRUE(json.is_object() && json["workers"].size() == 2u) << both.out;
+  ASSERT_TRUE(json.is_object() && json["workers"].size() == 2u) << both.err << both.out;
   EXPECT_EQ(json["workers"][0]["address"], worker_);
   EXPECT_EQ(json["workers"][1]["address"], second);
   for (const Json& worker : json["workers"]) EXPECT_GT(worker["weight_bytes"].get<uint64_t>(), 0u) << both.out;
