@@ -127,6 +127,22 @@ TEST_F(HostileClients, MessagesOfManyStayWithinTheBudget) {
   EXPECT_TRUE(Has(said.err, "its connection is closed")) << said.err;
 }
 
+// Memory for two.
+TEST_F(HostileClients, WhoComesWhenAnotherGoesHasItsMemory) {
+  ASSERT_TRUE(StartWorker({"--ram", "170M"}));
+  auto first = std::make_unique<RawClient>(worker_);
+  const RawClient second(worker_);
+  ASSERT_TRUE(first->Greet());
+  ASSERT_TRUE(second.Greet());
+  const RawClient third(worker_);
+  usleep(100'000);  // it is looked at before the first one goes
+  first.reset();
+  EXPECT_TRUE(third.Greet());
+  EXPECT_FALSE(RawClient(worker_).Greet());
+  const auto said = EndWorker();
+  EXPECT_TRUE(Has(said.err, "there is no memory for another client")) << said.err;
+}
+
 // While others wait in the middle of theirs, a client that behaves is served.
 TEST_F(HostileClients, OthersAreServedMeanwhile) {
   const std::string plain = Plainly("16");
