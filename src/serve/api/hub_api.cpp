@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "base/free_space.h"
 #include "base/shown.h"
 #include "base/size.h"
 #include "http/events.h"
@@ -46,8 +47,7 @@ Result<std::string> ModelField(const Json& body) {
 uint64_t FreeOnDisk(std::filesystem::path folder) {
   std::error_code error;
   while (folder.has_relative_path() && !std::filesystem::exists(folder, error)) folder = folder.parent_path();
-  const auto space = std::filesystem::space(folder, error);
-  return error ? 0 : space.available;
+  return FreeSpace(folder).value_or(0);
 }
 
 // Nothing but the size of its files is known of it: what a context and buffers take is a guess.
