@@ -74,7 +74,7 @@ soak: all
 	@scripts/install-packages.sh test
 	@bench/soak.py $(RELEASE) "$(ENGINE)" $(SOAK_MINUTES)
 
-# Generates models of 4 and 5 GB and measures: about two hours, 14 GB of disk, root for the memory group.
+# Generates models of 4 and 5 GB and measures: about two and a half hours, 22 GB of disk, root for the memory group.
 bench: everything
 	bench/run.sh $(RELEASE) "$(ENGINE)"
 

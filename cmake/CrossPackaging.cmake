@@ -1,7 +1,11 @@
-# For CPack, of a build for another architecture than this system's. dpkg-shlibdeps asks the packages that are installed, and those of the sysroot
-# (scripts/install-sysroot.sh) are not: what the command needs is named. A test looks for each of its libraries here.
+# For CPack, of a build for another architecture than this system's: dpkg-shlibdeps finds the libraries, and the packages that they are of, in the
+# sysroot (scripts/install-sysroot.sh).
 set(CPACK_DEBIAN_PACKAGE_ARCHITECTURE arm64)
-set(CPACK_DEBIAN_HEADRACE_PACKAGE_SHLIBDEPS OFF)
-set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS OFF)
-set(CPACK_DEBIAN_HEADRACE_PACKAGE_DEPENDS "libc6 (>= 2.36), libcurl4 (>= 7.66.0), libedit2 (>= 2.11-20080614-0), libgcc-s1 (>= 3.4), libncursesw6 (>= 6), \
-libssl3 (>= 3.0.0), libstdc++6 (>= 12), libtinfo6 (>= 6)")
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${HEADRACE_SYSROOT}/usr/lib/aarch64-linux-gnu ${HEADRACE_SYSROOT}/lib/aarch64-linux-gnu)
+set(CPACK_PROJECT_CONFIG_FILE ${CMAKE_BINARY_DIR}/packaging/cross.cmake)
+# Without the database CPack would make a package that needs nothing, and say nothing.
+file(WRITE ${CPACK_PROJECT_CONFIG_FILE} "set(ENV{DPKG_ADMINDIR} \"${HEADRACE_SYSROOT}/var/lib/dpkg\")
+if(NOT EXISTS \"\$ENV{DPKG_ADMINDIR}/status\")
+  message(FATAL_ERROR \"\$ENV{DPKG_ADMINDIR} is no database of dpkg: remove the sysroot, then run make arm64\")
+endif()
+")

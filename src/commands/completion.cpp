@@ -83,6 +83,18 @@ std::vector<Level> Levels(const CLI::App& app) {
   return levels;
 }
 
+// For bash and zsh: a word that names a command leads to its path.
+std::string PathCases(const std::vector<Level>& levels) {
+  std::string cases;
+  for (const Level& level : levels) {
+    for (const Word& command : level.commands) {
+      cases += fmt::format("      '{0} {1}') path='{0}{2}{1}' ;;\n", level.path, command.text,
+                           level.path.empty() ? "" : " ");
+    }
+  }
+  return cases;
+}
+
 std::vector<std::string> Texts(const std::vector<Word>& words) {
   std::vector<std::string> texts;
   for (const Word& word : words) texts.push_back(word.text);
@@ -102,12 +114,7 @@ _headrace() {
     case "$path ${COMP_WORDS[i]}" in
 )";
   const std::vector<Level> levels = Levels(app);
-  for (const Level& level : levels) {
-    for (const Word& command : level.commands) {
-      script += fmt::format("      '{0} {1}') path='{0}{2}{1}' ;;\n", level.path, command.text,
-                            level.path.empty() ? "" : " ");
-    }
-  }
+  script += PathCases(levels);
   script += "    esac\n  done\n  case \"$path $prev\" in\n";
   for (const Level& level : levels) {
     for (const Word& option : level.options) {
@@ -142,12 +149,7 @@ _headrace() {
     case "$path $word" in
 )";
   const std::vector<Level> levels = Levels(app);
-  for (const Level& level : levels) {
-    for (const Word& command : level.commands) {
-      script += fmt::format("      '{0} {1}') path='{0}{2}{1}' ;;\n", level.path, command.text,
-                            level.path.empty() ? "" : " ");
-    }
-  }
+  script += PathCases(levels);
   script += "    esac\n  done\n  case \"$path $words[CURRENT-1]\" in\n";
   for (const Level& level : levels) {
     for (const Word& option : level.options) {

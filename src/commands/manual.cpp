@@ -12,6 +12,7 @@
 #include "base/small_file.h"
 #include "commands/commands.h"
 #include "report/exit_status.h"
+#include "report/help.h"
 #include "report/output.h"
 #include "setup/options.h"
 
@@ -51,8 +52,7 @@ std::string Names(const CLI::Option& option) {
   if (names.empty()) add(option.get_name());
   if (option.get_items_expected_max() == 0) return names;
   const std::string preset = option.get_default_str();
-  return fmt::format("{} \\fI{}{}\\fR", names, Literal(option.get_type_name()),
-                     preset.empty() ? "" : Literal("=" + preset));
+  return fmt::format("{} \\fI{}{}\\fR", names, Literal(ValueName(option)), preset.empty() ? "" : Literal("=" + preset));
 }
 
 std::string OptionList(const CLI::App& app) {

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cstring>
 
+#include <fmt/format.h>
+
+#include "base/log.h"
 #include "plan/residency.h"
 
 namespace headrace {
@@ -98,6 +101,8 @@ const PackedLayout* PackedLayouts::Find(const ggml_tensor& weight, ggml_backend_
   layout.moves = PackMoves::Find(
       static_cast<size_t>(rows), weight.nb[1], weight.nb[0],
       [&](const uint8_t* from, uint8_t* to) { PackRowsByEngine(api_, weight, rows, from, to, layout); });
+  LogDebug(fmt::format("{}, rows of {} numbers: repacked by {}", api_.type_name(weight.type), weight.ne[0],
+                       layout.moves ? "moves" : "the engine"));
   return &layout;
 }
 

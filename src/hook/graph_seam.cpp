@@ -15,7 +15,7 @@ thread_local const ggml_cgraph* t_graph = nullptr;
 ggml_status Compute(ggml_backend_sched_t sched, ggml_cgraph* graph, headrace::Executor::ComputeFunction real) {
   if (real == nullptr) return GGML_STATUS_FAILED;
   headrace::Runtime& runtime = headrace::Runtime::Get();
-  if (runtime.any_damaged() && runtime.Damaged(graph, real)) return GGML_STATUS_FAILED;
+  if (runtime.damaged_buffers().any() && runtime.Damaged(graph, real)) return GGML_STATUS_FAILED;
   if (!runtime.any_streams() && runtime.awaits_mapping()) runtime.NoteUnmapped();
   if (!runtime.any_streams() && runtime.kv_store() == nullptr) return real(sched, graph);
   // In some builds of ggml the one function calls the other through the dynamic linker.
@@ -23,7 +23,8 @@ ggml_status Compute(ggml_backend_sched_t sched, ggml_cgraph* graph, headrace::Ex
   const ggml_cgraph* const around = std::exchange(t_graph, graph);
   const ggml_status status = runtime.Compute(sched, graph, real);
   t_graph = around;
-  if (status == GGML_STATUS_SUCCESS && runtime.any_damaged() && runtime.Damaged(graph, real)) return GGML_STATUS_FAILED;
+  if (status == GGML_STATUS_SUCCESS && runtime.damaged_buffers().any() && runtime.Damaged(graph, real))
+    return GGML_STATUS_FAILED;
   return status;
 }
 
@@ -44,7 +45,7 @@ HEADRACE_SEAM ggml_status ggml_backend_sched_graph_compute(ggml_backend_sched_t 
 HEADRACE_SEAM void ggml_backend_sched_set_eval_callback(ggml_backend_sched_t sched,
                                                         ggml_backend_sched_eval_callback callback, void* user_data) {
   headrace::Runtime& runtime = headrace::Runtime::Get();
-  if (runtime.watches()) runtime.SetHostCallback(sched, {callback, user_data});
+  if (runtime.watches()) runtime.callbacks().SetEval(sched, {callback, user_data});
   if (const auto real = HEADRACE_BEHIND(ggml_backend_sched_set_eval_callback)) real(sched, callback, user_data);
 }
 

@@ -27,7 +27,7 @@ HEADRACE_SEAM void ggml_backend_buffer_free(ggml_backend_buffer_t buffer) {
   const auto real = HEADRACE_BEHIND(ggml_backend_buffer_free);
   if (real == nullptr) return;
   headrace::Runtime& runtime = headrace::Runtime::Get();
-  if (runtime.any_damaged()) runtime.ForgetBuffer(buffer);
+  if (runtime.damaged_buffers().any()) runtime.damaged_buffers().Forget(buffer);
   headrace::KvStore* const store = runtime.kv_store();
   if (store == nullptr) return real(buffer);
   store->Free(buffer, real);

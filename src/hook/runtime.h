@@ -1,26 +1,27 @@
 // What the library knows about the process that it lives in: the configuration, the models that were loaded, and the
-// executor of those that stream.
+// executor of those that stream. Its sources: runtime.cpp (configuration, engine, memory), runtime_models.cpp
+// (loading), runtime_compute.cpp, runtime_uploads.cpp and runtime_kv.cpp.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <set>
 #include <string>
-#include <unordered_map>
 #include <utility>
 
 #include "base/config.h"
 #include "exec/executor.h"
 #include "exec/ggml_api.h"
 #include "exec/kv_store.h"
+#include "hook/damaged_buffers.h"
 #include "hook/engines.h"
 #include "hook/model_registry.h"
+#include "hook/published_snapshot.h"
+#include "hook/scheduler_callbacks.h"
 #include "memory/weights_allowance.h"
-#include "telemetry/snapshot.h"
 
 namespace headrace {
 
@@ -91,20 +92,9 @@ class Runtime {
   bool UploadWhole(ggml_backend_t backend, const ggml_tensor& from, ggml_tensor& to) noexcept;
   // Whether the graph uses a buffer to which weights could not be uploaded; says so.
   bool Damaged(ggml_cgraph* graph, Executor::ComputeFunction compute) noexcept;
-  bool any_damaged() const { return any_damaged_.load(std::memory_order_acquire); }
-  void ForgetBuffer(ggml_backend_buffer_t buffer);
+  DamagedBuffers& damaged_buffers() { return damaged_; }
 
-  // What the host installed to be asked before a weight is copied.
-  struct CopyCallback {
-    ggml_backend_sched_copy_callback function = nullptr;
-    void* user_data = nullptr;
-  };
-  // Keeps it; the address stays until the scheduler is forgotten.
-  CopyCallback* KeepCopyCallback(ggml_backend_sched_t sched, CopyCallback callback);
-  // Whether one was kept: only such a scheduler copies weights that stream.
-  bool KeepsCopyCallback(ggml_backend_sched_t sched) const;
-
-  void SetHostCallback(ggml_backend_sched_t sched, HostCallback callback);
+  SchedulerCallbacks& callbacks() { return callbacks_; }
   void ForgetScheduler(ggml_backend_sched_t sched);
   ggml_status Compute(ggml_backend_sched_t sched, ggml_cgraph* graph, Executor::ComputeFunction compute) noexcept;
 
@@ -118,7 +108,6 @@ class Runtime {
                              ggml_cgraph* graph, Executor::ComputeFunction compute, const HostCallback& host);
   std::shared_ptr<const GgmlApi> FindEngine(void* caller);  // needs making_mutex_
   WeightsAllowance& Allowance();                            // needs making_mutex_
-  void Publish();                                           // needs making_mutex_
   ModelRegistry::Verdict Judge(const FileVersion& file, const std::string& path, std::optional<uint64_t> weight_bytes,
                                uint64_t room);  // needs making_mutex_
   std::shared_ptr<Executor> ExecutorFor(const std::shared_ptr<const GgmlApi>& engine);
@@ -133,13 +122,13 @@ class Runtime {
   std::atomic<bool> any_streams_{false};
   std::atomic<bool> awaits_mapping_{false};
   std::atomic<bool> keeps_kv_{false};
-  std::atomic<bool> any_damaged_{false};
   std::atomic<KvStore*> kv_in_use_{nullptr};
   ModelRegistry models_;
   ExpertStacks stacks_;
   Engines engines_;
-  SnapshotWriter snapshot_;
-  std::atomic<bool> own_snapshot_{false};  // its file is ours to remove
+  DamagedBuffers damaged_;
+  SchedulerCallbacks callbacks_;
+  PublishedSnapshot snapshot_;
 
   // Held while the engine is found, a model is judged and something is made that then stays. Locked before mutex_, and
   // never where something is unmapped or freed.
@@ -156,9 +145,6 @@ class Runtime {
   std::string unmapped_path_;                        // of the model that awaits_mapping_
   std::shared_ptr<Executor> executor_;               // shared: a thread may compute with it while
                                                      // another unloads the last model
-  std::unordered_map<ggml_backend_sched_t, HostCallback> host_callbacks_;
-  std::unordered_map<ggml_backend_sched_t, std::unique_ptr<CopyCallback>> copy_callbacks_;
-  std::map<ggml_backend_buffer_t, std::string> damaged_;  // buffers that lack weights, and why
 };
 
 }  // namespace headrace

@@ -22,7 +22,7 @@ bool Worth(size_t bytes) { return bytes > headrace::kReadAlignment && Runtime::H
 bool OnCopy(ggml_backend_t backend, const ggml_tensor* from, ggml_tensor* to, ggml_cgraph* graph, void* host_callback) {
   Runtime& runtime = Runtime::Get();
   runtime.BeforeUpload(from->data);
-  const auto& host = *static_cast<const Runtime::CopyCallback*>(host_callback);
+  const auto& host = *static_cast<const headrace::CopyCallback*>(host_callback);
   if (host.function != nullptr && host.function(backend, from, to, graph, host.user_data)) return true;
   return runtime.UploadWhole(backend, *from, *to);
 }
@@ -44,7 +44,7 @@ HEADRACE_SEAM ggml_backend_sched_t ggml_backend_sched_new(ggml_backend_t* backen
   const auto ask = HEADRACE_BEHIND(ggml_backend_sched_set_copy_callback);
   const ggml_backend_sched_t sched =
       real(backends, types, n_backends, graph_size, parallel, op_offload && ask != nullptr);
-  if (sched != nullptr && ask != nullptr) ask(sched, OnCopy, runtime.KeepCopyCallback(sched, {}));
+  if (sched != nullptr && ask != nullptr) ask(sched, OnCopy, runtime.callbacks().KeepCopy(sched, {}));
   return sched;
 }
 
@@ -53,8 +53,8 @@ HEADRACE_SEAM void ggml_backend_sched_set_copy_callback(ggml_backend_sched_t sch
   const auto real = HEADRACE_BEHIND(ggml_backend_sched_set_copy_callback);
   if (real == nullptr) return;
   Runtime& runtime = Runtime::Get();
-  if (!runtime.KeepsCopyCallback(sched)) return real(sched, callback, user_data);
-  real(sched, OnCopy, runtime.KeepCopyCallback(sched, {callback, user_data}));
+  if (!runtime.callbacks().KeepsCopy(sched)) return real(sched, callback, user_data);
+  real(sched, OnCopy, runtime.callbacks().KeepCopy(sched, {callback, user_data}));
 }
 
 // What the graph names as weights is known before it is allocated: some of it is replaced by copies on devices then.
@@ -62,7 +62,7 @@ HEADRACE_SEAM bool ggml_backend_sched_alloc_graph(ggml_backend_sched_t sched, gg
   const auto real = HEADRACE_BEHIND(ggml_backend_sched_alloc_graph);
   if (real == nullptr) return false;
   Runtime& runtime = Runtime::Get();
-  if (runtime.any_streams() && runtime.KeepsCopyCallback(sched))
+  if (runtime.any_streams() && runtime.callbacks().KeepsCopy(sched))
     runtime.BeforeAllocation(sched, graph, HEADRACE_BEHIND(ggml_backend_sched_graph_compute_async));
   return real(sched, graph);
 }

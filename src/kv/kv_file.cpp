@@ -8,7 +8,6 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -20,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/free_space.h"
 #include "base/size.h"
 #include "base/standard_streams.h"
 
@@ -80,9 +80,7 @@ Status ReserveBlocks(int fd, const std::string& folder, uint64_t bytes) {
                               "(ulimit -f)",
                               folder, FormatSize(bytes), FormatSize(limit.rlim_cur)));
   }
-  struct statvfs space {};
-  const uint64_t free =
-      ::fstatvfs(fd, &space) == 0 ? static_cast<uint64_t>(space.f_bavail) * space.f_frsize : UINT64_MAX;
+  const uint64_t free = FreeSpace(fd).value_or(UINT64_MAX);
   int error = free < bytes ? ENOSPC : 0;
   while (error == 0 && ::fallocate(fd, 0, 0, static_cast<off_t>(bytes)) != 0) {
     if (errno != EINTR) error = errno;

@@ -2,13 +2,14 @@
 #pragma once
 
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cstdint>
 #include <cstdlib>
 #include <fstream>
 #include <string>
+
+#include "base/free_space.h"
 
 namespace headrace {
 
@@ -40,10 +41,7 @@ class LoopDisk {
   const std::string& problem() const { return problem_; }
   const std::string& path() const { return path_; }
 
-  uint64_t FreeBytes() const {
-    struct statvfs info {};
-    return statvfs(path_.c_str(), &info) == 0 ? static_cast<uint64_t>(info.f_bavail) * info.f_frsize : 0;
-  }
+  uint64_t FreeBytes() const { return FreeSpace(path_).value_or(0); }
 
  private:
   void Run(const std::string& command) {

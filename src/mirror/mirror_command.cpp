@@ -1,7 +1,6 @@
 #include "mirror/mirror_command.h"
 
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +13,7 @@
 #include <CLI/CLI.hpp>
 
 #include "base/clock.h"
+#include "base/free_space.h"
 #include "base/say.h"
 #include "base/size.h"
 #include "base/split_name.h"
@@ -132,15 +132,11 @@ Status CheckFolder(const MirrorOptions& options, const std::vector<SourceFile>& 
                       options.model, options.folder));
     }
   }
-  struct statvfs disk {};
-  if (::statvfs(options.folder.c_str(), &disk) == 0) {
-    const uint64_t free = static_cast<uint64_t>(disk.f_bavail) * disk.f_frsize;
-    if (free < bytes) {
-      return Status(Code::kInvalidArgument,
-                    fmt::format("{} has {} free and the copy needs {}; a part of it may do: --share {:.2f}",
-                                options.folder, FormatSize(free), FormatSize(bytes),
-                                std::floor(90.0 * static_cast<double>(free) / static_cast<double>(bytes)) / 100));
-    }
+  if (const uint64_t free = FreeSpace(options.folder).value_or(bytes); free < bytes) {
+    return Status(Code::kInvalidArgument,
+                  fmt::format("{} has {} free and the copy needs {}; a part of it may do: --share {:.2f}",
+                              options.folder, FormatSize(free), FormatSize(bytes),
+                              std::floor(90.0 * static_cast<double>(free) / static_cast<double>(bytes)) / 100));
   }
   return {};
 }

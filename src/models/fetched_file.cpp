@@ -1,7 +1,6 @@
 #include "models/fetched_file.h"
 
 #include <fcntl.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -13,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "base/descriptor.h"
+#include "base/free_space.h"
 #include "base/size.h"
 #include "models/sha256.h"
 
@@ -122,13 +122,13 @@ Status Fetch(const FetchedFile& file, const HttpAccess& access,
 }
 
 Status CheckRoom(const std::string& folder, uint64_t bytes) {
-  struct statvfs disk {};
-  if (statvfs(folder.c_str(), &disk) != 0) return Failed(folder, "look at");
-  const uint64_t room = uint64_t{disk.f_bavail} * disk.f_frsize, needed = bytes == 0 ? 0 : bytes + kSpareBytes;
-  if (room >= needed) return {};
+  const auto room = FreeSpace(folder);
+  if (!room) return Failed(folder, "look at");
+  const uint64_t needed = bytes == 0 ? 0 : bytes + kSpareBytes;
+  if (*room >= needed) return {};
   return Status(Code::kOutOfBudget, fmt::format("{} has {} free, but {} are needed; free some space, or set HF_HOME "
                                                 "(for a URL LLAMA_CACHE) to a folder on another disk",
-                                                folder, FormatSize(room), FormatSize(needed)));
+                                                folder, FormatSize(*room), FormatSize(needed)));
 }
 
 }  // namespace headrace

@@ -6,15 +6,18 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 
 #include <fmt/format.h>
 
 #include "base/descriptor.h"
 #include "base/size.h"
+#include "base/text_file.h"
 
 namespace headrace::cli {
 namespace {
@@ -37,6 +40,13 @@ bool Drain(int pipe, std::string& output) {
   }
 }
 
+// The most that a process held since it became its program; 0: it has ended.
+uint64_t PeakSinceStart(pid_t process) {
+  const std::string text = ReadTextFile(fmt::format("/proc/{}/status", process)).value_or("");
+  const size_t line = text.find("VmHWM:");
+  return line == std::string::npos ? 0 : std::strtoull(text.c_str() + line + std::strlen("VmHWM:"), nullptr, 10) * kKiB;
+}
+
 }  // namespace
 
 Result<CaptureResult> Capture(const std::string& program, const std::vector<std::string>& arguments, bool merge_stderr,
@@ -57,6 +67,7 @@ Result<CaptureResult> Capture(const std::string& program, const std::vector<std:
   spec.stderr_to_stdout = merge_stderr;
   spec.stdout_fd = write.get();
   spec.death_signal = SIGKILL;
+  const uint64_t own_bytes = PeakSinceStart(getpid());
   const auto child = StartProcess(spec, KeepOnlyStandardStreams);
   if (!child.ok()) return child.status();
   write = Descriptor();
@@ -64,7 +75,9 @@ Result<CaptureResult> Capture(const std::string& program, const std::vector<std:
   CaptureResult result;
   const auto begin = Clock::now();
   bool killed = false;
+  uint64_t seen_bytes = 0;
   while (true) {
+    seen_bytes = std::max(seen_bytes, PeakSinceStart(*child));
     int status = 0;
     rusage usage{};
     const pid_t ended = wait4(*child, &status, WNOHANG, &usage);
@@ -74,6 +87,8 @@ Result<CaptureResult> Capture(const std::string& program, const std::vector<std:
       result.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
       result.exit_status = result.signal != 0 ? 128 + result.signal : WEXITSTATUS(status);
       result.peak_bytes = static_cast<uint64_t>(usage.ru_maxrss) * kKiB;
+      // The kernel counts the copy of this process that became the program, too: then what was seen last is nearer.
+      if (result.peak_bytes <= own_bytes && seen_bytes > 0) result.peak_bytes = seen_bytes;
       return result;
     }
     if (!killed && Clock::now() - begin > kTimeLimit) killed = kill(*child, SIGKILL) == 0;

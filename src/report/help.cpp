@@ -25,13 +25,6 @@ std::string Entry(const std::string& name, const std::string& description) {
   return entry + Fill(description, kHelpColumns, kDescriptionColumn, kDescriptionColumn) + "\n";
 }
 
-// "SIZE|auto" of a type name to which checks have added what they expect.
-std::string ValueName(const CLI::Option& option) {
-  if (option.get_items_expected_max() == 0) return "";
-  const std::string type = option.get_type_name();
-  return type.substr(0, type.find(':'));
-}
-
 class HelpFormatter : public CLI::Formatter {
  public:
   std::string make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const override {
@@ -67,6 +60,18 @@ class HelpFormatter : public CLI::Formatter {
 };
 
 }  // namespace
+
+std::string ValueName(const CLI::Option& option) {
+  if (option.get_items_expected_max() == 0) return "";
+  const std::string type = option.get_type_name();
+  // What a check adds comes behind a colon. One in brackets is of the name.
+  size_t end = 0, open = 0;
+  for (; end < type.size() && (type[end] != ':' || open > 0); ++end) {
+    if (type[end] == '[') ++open;
+    if (type[end] == ']' && open > 0) --open;
+  }
+  return type.substr(0, end);
+}
 
 void SetUpHelp(CLI::App& app) {
   app.formatter(std::make_shared<HelpFormatter>());

@@ -7,7 +7,8 @@
 
 namespace CLI {
 class App;
-}
+class Option;
+}  // namespace CLI
 
 namespace headrace::cli {
 
@@ -19,6 +20,9 @@ void SetUpHelp(CLI::App& app);
 // Of a command with many options --help shows these (long names, without dashes) and those that are no option of its
 // own; the others are left to --help-all.
 void ShowFirst(CLI::App& command, std::initializer_list<const char*> options);
+
+// What an option's value is called, "SIZE|auto" or "HOST[:PORT]", without what its checks expect; "" without a value.
+std::string ValueName(const CLI::Option& option);
 
 // Text in lines of at most kHelpColumns: words of a paragraph are filled up to it. A line that begins with two spaces
 // is an example: where it is too long, what follows three spaces in it comes below it. Pure.

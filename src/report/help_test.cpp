@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+
+#include <CLI/CLI.hpp>
+
 namespace headrace::cli {
 namespace {
 
@@ -23,6 +27,17 @@ TEST(Help, TheCommentOfALongExampleComesBelowIt) {
 TEST(Help, AWordThatIsTooLongHasALineOfItsOwn) {
   EXPECT_EQ(Fill("a " + std::string(20, 'b') + " c", 10, 2, 0), "a\n  " + std::string(20, 'b') + "\n  c");
   EXPECT_EQ(Fill("", 10, 2, 0), "");
+}
+
+TEST(Help, AValueHasItsNameWithoutWhatChecksAdd) {
+  CLI::App app;
+  int number = 0;
+  std::string text;
+  EXPECT_EQ(ValueName(*app.add_option("--number", number)->type_name("N")->check(CLI::Range(1, 9))), "N");
+  EXPECT_EQ(ValueName(*app.add_option("--size", text)->type_name("SIZE|auto")), "SIZE|auto");
+  EXPECT_EQ(ValueName(*app.add_option("--host", text)->type_name("HOST[:PORT],...")->check(CLI::ExistingPath)),
+            "HOST[:PORT],...");
+  EXPECT_EQ(ValueName(*app.add_flag("--flag")), "");
 }
 
 }  // namespace

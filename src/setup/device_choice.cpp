@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <numeric>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -11,27 +10,10 @@
 #include "base/size.h"
 #include "report/progress_line.h"
 #include "setup/device_weights.h"
+#include "setup/placement_search.h"
 
 namespace headrace::cli {
 namespace {
-
-// Tokens of a prompt's pass where devices compute it and weights stream: the disk is read once for all of them. 135 and
-// 254 tokens/s were measured with 2048 and 4096 (a mixture of 20 GiB, nothing of it in memory). The widest is taken
-// where what it needs is little of the devices' memory.
-constexpr uint64_t kWidest = 4096;
-constexpr uint64_t kWide = 2048;
-constexpr uint64_t kWidestPart = 16;
-constexpr uint64_t kWidePart = 8;
-
-// Times that a placement is made smaller until the engine's own sizes fit.
-constexpr int kMostTries = 8;
-
-uint64_t Sum(const std::vector<uint64_t>& bytes) { return std::accumulate(bytes.begin(), bytes.end(), uint64_t{0}); }
-
-bool Knows(const OptionNames& known, OptionId option) {
-  const auto& names = SpellingsOf(option);
-  return std::any_of(names.begin(), names.end(), [&](const char* name) { return known.Has(name); });
-}
 
 std::string NamesOf(const std::vector<Device>& devices) {
   std::vector<std::string> names;
@@ -70,14 +52,6 @@ std::string DescribePlacement(const Placement& placement, uint64_t layers) {
   return text;
 }
 
-std::vector<EngineOption> PlacementOptions(const Placement& placement) {
-  std::vector<EngineOption> options = {WithValue(OptionId::kLayers, std::to_string(placement.device_layers))};
-  if (placement.host_experts > 0)
-    options.push_back(WithValue(OptionId::kHostExperts, std::to_string(placement.host_experts)));
-  if (placement.host_ffn > 0) options.push_back(WithValue(OptionId::kHostFfn, std::to_string(placement.host_ffn)));
-  return options;
-}
-
 // Weights of a projector, which the engine puts on a device, too.
 uint64_t ProjectorBytes(const EngineArguments& arguments) {
   const auto path = arguments.Value(OptionId::kProjector);
@@ -105,158 +79,10 @@ void KeepUsed(ModelSetup& model) {
   }
 }
 
-// Finds what fits, with the engine's own sizes.
-class Chooser {
- public:
-  Chooser(const OptionNames& known, const ModelSetup& model, Result<EngineSimulation>& simulation)
-      : devices_(model.devices),
-        rooms_(model.device_choice.room_bytes),
-        layers_(model.catalogue.layers),
-        simulation_(simulation),
-        sizes_(PlacementModelOf(model.catalogue)) {
-    sizes_.moves_experts = Knows(known, OptionId::kHostExperts);
-    sizes_.moves_ffn = Knows(known, OptionId::kHostFfn);
-  }
-
-  // What is there beside weights and context, with passes of so many tokens; 0: as many as the arguments say.
-  Result<uint64_t> Buffers(uint64_t batch_tokens) {
-    Placement least;
-    least.device_layers = layers_ + 1;
-    if (sizes_.moves_experts) least.host_experts = layers_;
-    if (sizes_.moves_ffn) least.host_ffn = layers_;
-    const auto told = Simulate(least, batch_tokens);
-    if (!told.ok()) return told.status();
-    uint64_t buffers = 0;
-    sizes_.context_bytes = 0;
-    for (const DeviceMemory& used : told->devices) {
-      buffers += used.compute_bytes;
-      sizes_.context_bytes += used.context_bytes;
-    }
-    if (batch_tokens == 0) least_bytes_ = LeastDeviceBytes(sizes_) + buffers;
-    return buffers;
-  }
-
-  // By our own arithmetic.
-  std::optional<Placement> Choose(uint64_t buffers) const {
-    return ChoosePlacement(sizes_, Sum(rooms_) - std::min(Sum(rooms_), buffers));
-  }
-  uint64_t WeightBytes(const Placement& placement) const { return BytesOf(sizes_, placement).weights; }
-
-  // By the engine's: no device has more than its room. kOutOfBudget with what is needed at least.
-  Result<Placement> Check(Placement placement, uint64_t batch_tokens, uint64_t buffers) {
-    for (int i = 0; i < kMostTries; ++i) {
-      const auto told = Simulate(placement, batch_tokens);
-      if (!told.ok()) return told.status();
-      const uint64_t over = Over(told->devices);
-      if (over == 0) return placement;
-      // Where layers are divided it needs more.
-      buffers = std::max(buffers, std::accumulate(told->devices.begin(), told->devices.end(), uint64_t{0},
-                                                  [](uint64_t sum, const DeviceMemory& used) {
-                                                    return sum + used.compute_bytes + used.context_bytes;
-                                                  }));
-      const uint64_t bytes = BytesOf(sizes_, placement).total();
-      const auto smaller = ChoosePlacement(sizes_, bytes - std::min(bytes, over));
-      if (!smaller) break;
-      placement = *smaller;
-    }
-    return TooLittle(buffers);
-  }
-
-  Status TooLittle(uint64_t buffers) {
-    const uint64_t output = LeastDeviceBytes(sizes_);
-    least_bytes_ = output + buffers;
-    return Status(
-        Code::kOutOfBudget,
-        fmt::format("what comes after the last layer ({}) and what is computed with ({}) need at least {} there",
-                    FormatSize(output), FormatSize(buffers), FormatSize(output + buffers)));
-  }
-
-  // 0: not known yet.
-  uint64_t least_bytes() const { return least_bytes_; }
-
-  // A cache of experts in use decodes faster than whole layers: 32 and 20 tokens/s on an H100, a mixture of 20.7 GiB, 7
-  // GiB there (docs/device-benchmarks.md).
-  std::optional<ExpertCacheShare> WithExpertCache(const Placement& placement, const Catalogue& catalogue) const {
-    if (catalogue.experts == 0) return std::nullopt;
-    const auto share = ShareWithExpertCache(
-        sizes_, placement, static_cast<double>(catalogue.experts_used) / static_cast<double>(catalogue.experts));
-    return share && share->cache_bytes >= kMiB ? share : std::nullopt;
-  }
-
-  bool IsAll(const Placement& placement) const {
-    return placement.device_layers > layers_ && placement.host_experts == 0 && placement.host_ffn == 0;
-  }
-
- private:
-  Result<EngineMemory> Simulate(const Placement& placement, uint64_t batch_tokens) {
-    EngineArguments more(PlacementOptions(placement));
-    if (batch_tokens > 0) {
-      const std::string tokens = std::to_string(batch_tokens);
-      more.Append(OptionId::kBatch, tokens);
-      more.Append(OptionId::kUbatch, tokens);
-    }
-    return simulation_->Run(more);
-  }
-
-  // Of all devices, beyond their rooms.
-  uint64_t Over(const std::vector<DeviceMemory>& used) const {
-    uint64_t over = 0;
-    for (const DeviceMemory& device : used) {
-      uint64_t room = 0;
-      for (size_t i = 0; i < devices_.size(); ++i) {
-        if (devices_[i].name == device.name) room = rooms_[i];
-      }
-      over += device.total_bytes() - std::min(device.total_bytes(), room);
-    }
-    return over;
-  }
-
-  const std::vector<Device>& devices_;
-  const std::vector<uint64_t>& rooms_;
-  const uint64_t layers_;
-  Result<EngineSimulation>& simulation_;
-  PlacementModel sizes_;
-  uint64_t least_bytes_ = 0;
-};
-
 // Nothing on devices, in the engine's words.
 std::vector<EngineOption> NoDevices(const OptionNames& known, const EngineArguments& arguments) {
   if (PlacesWeights(arguments) || !Knows(known, OptionId::kDevices)) return {};
   return {WithValue(OptionId::kDevices, "none")};
-}
-
-struct Choice {
-  Placement placement;
-  uint64_t batch_tokens = 0;
-};
-
-// Where not everything fits, passes of prompts are wide as far as context, memory and devices bear it.
-Result<Choice> ChooseAll(const EngineArguments& arguments, const ModelSetup& model, Chooser& chooser) {
-  auto buffers = chooser.Buffers(0);
-  if (!buffers.ok()) return buffers.status();
-  const auto usual = chooser.Choose(*buffers);
-  if (!usual) return chooser.TooLittle(*buffers);
-  Choice choice{*usual, 0};
-  const uint64_t context = arguments.Number(OptionId::kContext);
-  if (!chooser.IsAll(*usual) && !arguments.Value(OptionId::kBatch) && !arguments.Value(OptionId::kUbatch)) {
-    for (const auto& [tokens, part] : {std::pair{kWidest, kWidestPart}, std::pair{kWide, kWidePart}}) {
-      if (context > 0 && context < tokens) continue;
-      const uint64_t limit = model.limits.process_bytes > 0 ? model.limits.process_bytes : model.limits.weights_bytes;
-      if (model.weights.token_column_bytes * tokens > limit / part) continue;
-      const auto wider = chooser.Buffers(tokens);
-      const auto placement = wider.ok() ? chooser.Choose(*wider) : std::nullopt;
-      if (!placement ||
-          chooser.WeightBytes(*usual) > chooser.WeightBytes(*placement) + Sum(model.device_choice.room_bytes) / part)
-        continue;
-      choice = {*placement, tokens};
-      buffers = wider;
-      break;
-    }
-  }
-  const auto checked = chooser.Check(choice.placement, choice.batch_tokens, *buffers);
-  if (!checked.ok()) return checked.status();
-  choice.placement = *checked;
-  return choice;
 }
 
 Status Explain(const Status& status, const ModelSetup& model) {
@@ -332,16 +158,16 @@ Result<std::vector<EngineOption>> Choose(const std::vector<Device>& devices, con
         "{}: headrace does not know how much of the model fits there, and puts nothing there; -- -ngl N does",
         NamesOf(model.devices)));
   }
-  Chooser chooser(known, model, simulation);
-  auto chosen = ChooseAll(arguments, model, chooser);
-  choice.least_bytes = chooser.least_bytes();
+  PlacementSearch search(known, model, simulation);
+  const auto chosen = search.Find(arguments);
+  choice.least_bytes = search.least_bytes();
   if (!chosen.ok()) {
     if (model.vram.named())
       return chosen.status().code() == Code::kOutOfBudget ? Explain(chosen.status(), model) : chosen.status();
     return none(fmt::format("{} is ignored: {}", NamesOf(model.devices), chosen.status().message()));
   }
   const auto share = Knows(known, OptionId::kExpertCache) && !arguments.Value(OptionId::kExpertCache)
-                         ? chooser.WithExpertCache(chosen->placement, model.catalogue)
+                         ? search.WithExpertCache(chosen->placement)
                          : std::nullopt;
   choice.placement = share ? share->placement : chosen->placement;
   choice.expert_cache_bytes = share ? AlignDown(share->cache_bytes, kMiB) : 0;

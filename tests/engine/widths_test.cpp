@@ -112,5 +112,22 @@ TEST(Widths, KernelsAreChosenOnce) {
   }
 }
 
+// Repacking is what streamed rows cost beside their products: moves take a fraction of the engine's time for it. The
+// types whose layouts only move bits are found with any engine that has them.
+class Repacking : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(Repacking, IsMoves) {
+  const ModelFile model = QuantizedModel(kDraft, GetParam());
+  ASSERT_FALSE(model.path.empty()) << model.error;
+  const EngineRun run = RunWith({"rounds", "--model", model.path, "--prompt", "12"}, 2u << 20, "repack");
+  ASSERT_TRUE(run.child.Ok()) << run.child.Describe();
+  const size_t layouts = Lines(run.child.err, "numbers: repacked by").size();
+  if (layouts == 0) GTEST_SKIP() << "this processor has no repacked kernels for " << GetParam() << ", or larger ones";
+  EXPECT_EQ(Lines(run.child.err, "numbers: repacked by moves").size(), layouts) << run.child.err;
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, Repacking, ::testing::Values("Q4_0", "Q4_K_S", "IQ4_NL"),
+                         [](const auto& type) { return std::string(type.param); });
+
 }  // namespace
 }  // namespace headrace::testing

@@ -134,7 +134,7 @@ Task<> Dispatcher::Stop(Exchange& exchange) {
 
 Task<> Dispatcher::OpenAiModels(Exchange& exchange, std::string name) {
   Json data = Json::array();
-  const auto named = co_await manager_.Named();
+  const auto named = co_await manager_.lookup().Named();
   for (const NamedEntry& each : named) {
     if (!Answers(each.entry) || (!name.empty() && name != each.name)) continue;
     data.push_back(OpenAiModelJson(each.entry, manager_.Get(each.entry.id).get()));
@@ -143,7 +143,7 @@ Task<> Dispatcher::OpenAiModels(Exchange& exchange, std::string name) {
   Reply reply = ListReply(data);
   if (!name.empty() && !data.empty()) reply = JsonReply(data.front());
   if (!name.empty() && data.empty()) {
-    const auto found = co_await manager_.Find(name);
+    const auto found = co_await manager_.lookup().Find(name);
     // A projector, or a file that cannot be read, answers nothing.
     if (!found.ok()) {
       reply = ErrorReply(found.status());

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "base/free_space.h"
 #include "base/shown.h"
 #include "base/size.h"
 #include "http/events.h"
@@ -46,8 +47,7 @@ Result<std::string> ModelField(const Json& body) {
 uint64_t FreeOnDisk(std::filesystem::path folder) {
   std::error_code error;
   while (folder.has_relative_path() && !std::filesystem::exists(folder, error)) folder = folder.parent_path();
-  const auto space = std::filesystem::space(folder, error);
-  return error ? 0 : space.available;
+  return FreeSpace(folder).value_or(0);
 }
 
 // Nothing but the size of its files is known of it: what a context and buffers take is a guess.
@@ -126,7 +126,7 @@ Task<> HubApi::Repository(Exchange& exchange) {
     co_await exchange.Send(HubRefusal(status));
     co_return;
   }
-  const auto entries = co_await manager_.Scan();
+  const auto entries = co_await manager_.lookup().Scan();
   const std::vector<ModelFile> here(entries.begin(), entries.end());
   const auto room = co_await manager_.Room();
   Json json;
@@ -186,7 +186,7 @@ Task<Reply> HubApi::EndReply(Result<PulledModel> pulled) {
   if (!pulled.ok()) co_return PullError(pulled.status());
   Json json;
   json["model"] = nullptr;
-  const auto entries = co_await manager_.Scan();
+  const auto entries = co_await manager_.lookup().Scan();
   for (const ModelEntry& entry : entries) {
     if (entry.path == pulled->path) json["model"] = entry.id;
   }
@@ -214,7 +214,7 @@ Task<> HubApi::Delete(Exchange& exchange) {
     co_await exchange.Send(ErrorReply(name.status()));
     co_return;
   }
-  const auto entry = co_await manager_.Find(*name);
+  const auto entry = co_await manager_.lookup().Find(*name);
   if (!entry.ok()) {
     co_await exchange.Send(ErrorReply(entry.status()));
     co_return;

@@ -40,7 +40,7 @@ Task<> LmStudioApi::Handle(Exchange& exchange) {
 
 Task<> LmStudioApi::Models(Exchange& exchange, std::string name) {
   if (!name.empty()) {
-    const auto entry = co_await manager_.Find(name);
+    const auto entry = co_await manager_.lookup().Find(name);
     if (!entry.ok()) {
       co_await exchange.Send(ErrorReply(entry.status()));
       co_return;
@@ -50,7 +50,7 @@ Task<> LmStudioApi::Models(Exchange& exchange, std::string name) {
     co_return;
   }
   Json data = Json::array();
-  const auto named = co_await manager_.Named();
+  const auto named = co_await manager_.lookup().Named();
   for (const NamedEntry& each : named) {
     if (Answers(each.entry)) data.push_back(LmStudioModel(each.entry, each.name, manager_.Get(each.entry.id).get()));
   }

@@ -35,13 +35,13 @@ struct ModelsApi::LoadRequest {
 };
 
 Task<> ModelsApi::List(Exchange& exchange) {
-  const auto entries = co_await manager_.Scan();
+  const auto entries = co_await manager_.lookup().Scan();
   const std::string hub = HubFolder([](const char* name) { return std::getenv(name); });
   const Status downloads = CheckDownloadsOffered(settings_);
   Json models = Json::array();
   for (const ModelEntry& entry : entries) {
-    models.push_back(
-        ModelJson(entry, manager_.Get(entry.id).get(), manager_.LastError(entry.id), manager_.Remembered(entry)));
+    models.push_back(ModelJson(entry, manager_.Get(entry.id).get(), manager_.history().LastError(entry.id),
+                               manager_.Remembered(entry)));
     models.back()["deletable"] = IsInHub(hub, entry.path);
   }
   const auto room = co_await manager_.Room();
@@ -77,7 +77,7 @@ Task<Result<ModelsApi::LoadRequest>> ModelsApi::ReadLoadRequest(const Json& body
   if (!name.ok()) co_return name.status();
   const auto remember = FlagField(body, "remember", true);
   if (!remember.ok()) co_return remember.status();
-  const auto entry = co_await manager_.Find(*name);
+  const auto entry = co_await manager_.lookup().Find(*name);
   if (!entry.ok()) co_return entry.status();
   // With a file that cannot be read the request alone counts; the answer says that nothing is remembered.
   const auto base = co_await manager_.Recall(*entry, true);
@@ -150,7 +150,7 @@ Task<> ModelsApi::Unload(Exchange& exchange) {
     co_await exchange.Send(ErrorReply(wrong));
     co_return;
   }
-  const auto entry = co_await manager_.Find(*name);
+  const auto entry = co_await manager_.lookup().Find(*name);
   // One whose file is gone can be unloaded still.
   const std::string id = entry.ok() ? entry->id : *name;
   const bool was_loaded = manager_.Get(id) != nullptr;
@@ -176,7 +176,7 @@ Task<> ModelsApi::Estimate(Exchange& exchange) {
     co_await exchange.Send(ErrorReply(400, "prompt_tokens is not understood: write a whole number above zero"));
     co_return;
   }
-  const auto entry = co_await manager_.Find(name);
+  const auto entry = co_await manager_.lookup().Find(name);
   if (!entry.ok()) {
     co_await exchange.Send(ErrorReply(entry.status()));
     co_return;

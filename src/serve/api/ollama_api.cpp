@@ -110,7 +110,7 @@ Task<> OllamaApi::Handle(Exchange& exchange) {
 
 Task<> OllamaApi::Tags(Exchange& exchange) {
   Json models = Json::array();
-  const auto named = co_await manager_.Named();
+  const auto named = co_await manager_.lookup().Named();
   for (const NamedEntry& each : named) {
     if (Answers(each.entry)) models.push_back(OllamaTag(each.entry, each.name));
   }
@@ -137,7 +137,7 @@ Task<> OllamaApi::Show(Exchange& exchange) {
     co_await exchange.Send(OllamaRefusal(id.status()));
     co_return;
   }
-  const auto entry = co_await manager_.Find(*id);
+  const auto entry = co_await manager_.lookup().Find(*id);
   if (!entry.ok()) {
     co_await exchange.Send(OllamaRefusal(entry.status()));
     co_return;
@@ -148,7 +148,7 @@ Task<> OllamaApi::Show(Exchange& exchange) {
     const auto answer = co_await AskChild(model->socket_path(), "GET", "/props", "", kQuickQuestion);
     if (answer.ok()) properties = JsonOrNull(answer->body);
   }
-  const bool projector = co_await manager_.HasProjector(*entry);
+  const bool projector = co_await manager_.lookup().HasProjector(*entry);
   Reply reply = JsonReply(OllamaShow(*entry, properties, projector));
   co_await exchange.Send(std::move(reply));
 }

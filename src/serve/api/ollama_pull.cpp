@@ -80,7 +80,7 @@ Task<> OllamaPull::Handle(Exchange& exchange) {
     co_return;
   }
   const auto source = HubSourceOf(*name);
-  const auto present = co_await manager_.Find(*name);
+  const auto present = co_await manager_.lookup().Find(*name);
   if (present.ok()) {
     co_await Present(exchange, *stream);
     co_return;

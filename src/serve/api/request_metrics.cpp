@@ -114,7 +114,7 @@ std::string RequestMetrics::Render() const {
 }
 
 std::string RenderModelMetrics(const ModelManager& manager) {
-  const auto& loads = manager.load_sums();
+  const auto& loads = manager.history().sums();
   const auto& models = manager.models();
   return Single("requests_waiting", "gauge", "Requests that wait for a model.", manager.line_size()) +
          OfEachModel("model_loads_total", "counter", "Loads that worked.", loads,

@@ -2,6 +2,7 @@
 
 #include "learned/machine_profile.h"
 #include "learned/mirror_speeds.h"
+#include "serve/models/load_speculation.h"
 #include "serve/models/model_json.h"
 #include "serve/models/remedies.h"
 #include "setup/plan_report.h"

@@ -1,5 +1,5 @@
-// What is decided about a model before anything of it is started: whether it streams, with how much memory,
-// and the command line and environment of its llama-server.
+// What is decided about a model before anything of it is started: whether it streams, and with how much memory. Step by
+// step: load_devices.h, load_memory.h, load_sharing.h, load_speculation.h; load_command.h makes a command of it.
 #pragma once
 
 #include <optional>
@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "base/status.h"
-#include "llama_server/lone_server.h"
 #include "memory/available.h"
 #include "models/model_library.h"
 #include "serve/models/model_config.h"
@@ -69,15 +68,5 @@ struct MemoryRoom {
 // a draft or projector that does not exist; those of FindModelfile, CheckDraft and ChooseSpeculation.
 Result<LoadPlan> PlanLoad(const Settings& settings, ModelLibrary& library, Simulations& simulations,
                           const ModelEntry& entry, const ModelConfig& config, const MemoryRoom& room);
-
-// What is learned about its speculative decoding belongs there.
-cli::LearnedPlace LearnedPlaceOf(const Settings& settings, const LoadPlan& plan);
-// What is asked for, and known, about it. The plan outlives the input.
-cli::SpeculationOptions SpeculationOptionsOf(const LoadPlan& plan);
-cli::SpeculationInput SpeculationInputOf(const Settings& settings, const LoadPlan& plan);
-
-// What serves it, listening on `socket_path`. Errors: kUnsupported of an engine without one of the options that were
-// asked for.
-Result<LoneServerSpec> MakeServerSpec(const Settings& settings, const LoadPlan& plan, const std::string& socket_path);
 
 }  // namespace headrace::serve

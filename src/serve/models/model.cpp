@@ -12,6 +12,8 @@
 #include "engine/load_mode.h"
 #include "http/http.h"
 #include "llama_server/child_client.h"
+#include "serve/models/load_command.h"
+#include "serve/models/load_speculation.h"
 #include "setup/workers.h"
 
 namespace headrace::serve {

@@ -1,8 +1,8 @@
 // Which models are loaded: loads them when they are asked for, makes room, unloads idle ones, starts crashed ones
-// again. Lives on the loop.
+// again. Lives on the loop. Its sources: model_manager.cpp (requests for models), model_manager_loads.cpp,
+// model_manager_unloads.cpp and model_manager_restarts.cpp.
 #pragma once
 
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,14 +12,15 @@
 #include "http/net.h"
 #include "models/model_library.h"
 #include "serve/models/config_store.h"
+#include "serve/models/load_history.h"
+#include "serve/models/load_turns.h"
 #include "serve/models/model.h"
+#include "serve/models/model_lookup.h"
+#include "serve/models/room_finder.h"
 #include "serve/models/settings.h"
 #include "serve/models/waiting_line.h"
-#include "setup/workers.h"
 
 namespace headrace::serve {
-
-using ModelPtr = std::shared_ptr<Model>;
 
 // What a request asks of the model that is to answer it.
 struct Wanted {
@@ -27,19 +28,6 @@ struct Wanted {
   std::optional<uint64_t> context;      // tokens, at least
   bool embedding = false;               // vectors
   bool undrafted = false;               // as in ModelManager::Acquire
-};
-
-// Of one model since the server's start.
-struct LoadSums {
-  uint64_t loads = 0, failures = 0;
-  uint64_t evictions = 0;  // it was unloaded although nobody asked for that: to make room, or after a time without work
-  double seconds = 0;      // that the loads took
-};
-
-// A model under one of the names that are listed.
-struct NamedEntry {
-  std::string name;  // its id, or an alias
-  ModelEntry entry;
 };
 
 // All arguments outlive it, and it outlives every coroutine that it started.
@@ -70,7 +58,7 @@ class ModelManager {
   // Of all requests that wait.
   WaitingLine& line() { return line_; }
   size_t line_size() const { return line_.size(); }
-  const std::map<std::string, LoadSums>& load_sums() const { return load_sums_; }
+  const LoadHistory& history() const { return history_; }
   // How far a request is that waits for its model.
   WaitNews NewsOf(const Waiter& waiter) const;
 
@@ -83,12 +71,10 @@ class ModelManager {
 
   // Null when it is not loaded.
   ModelPtr Get(const std::string& id) const;
-  const std::map<std::string, ModelPtr>& models() const { return models_; }
+  const LoadedModels& models() const { return models_; }
   // Until a model whose process crashed is expected to answer again: the rest of the back-off, and as long as it loaded
   // the last time. Nullopt for every other.
   std::optional<std::chrono::seconds> ReadyIn(const std::string& id) const;
-  // Of the last load that failed, "" when none did since.
-  std::string LastError(const std::string& id) const;
   // Requests without a model's name go to: the model of the command line, else the one used last, else the only one.
   Task<std::optional<std::string>> DefaultModel();
 
@@ -98,13 +84,8 @@ class ModelManager {
   // A loaded model is unloaded after so long without requests, 0: never, whatever --ttl says.
   void KeepLoaded(const std::string& id, std::chrono::seconds time);
 
-  Task<std::vector<ModelEntry>> Scan();
-  // The same with the aliases, each behind all ids.
-  Task<std::vector<NamedEntry>> Named();
-  // Whether one lies beside it (ModelLibrary::ProjectorBeside).
-  Task<bool> HasProjector(ModelEntry entry);
-  // By an alias, or a name of its own.
-  Task<Result<ModelEntry>> Find(std::string name);
+  // Which models there are, loaded or not.
+  ModelLookup& lookup() { return lookup_; }
   // The configuration that was remembered, for those who only look.
   Result<ModelConfig> Remembered(const ModelEntry& entry) const { return store_.Find(entry.path); }
   // The configuration that a load of this model starts from: the remembered one without what cannot be had any more (a
@@ -118,20 +99,15 @@ class ModelManager {
   };
   Task<Result<Preview>> Foresee(ModelEntry entry, ModelConfig config);
   // Memory for one more model. Of devices as they were within the last minute.
-  Task<MemoryRoom> Room() { return RoomWithout(std::vector<std::string>(), kListedDevicesAge); }
+  Task<MemoryRoom> Room() { return room_.Find(models_, std::vector<std::string>(), kListedDevicesAge); }
 
  private:
-  class Turn;
-  // Errors: those of Waiter::Wait. Without a waiter it waits as long as it takes.
-  Task<Status> TakeTurn(Waiter* waiter);
+  static constexpr std::chrono::seconds kListedDevicesAge{60};
+
   Task<Result<ModelPtr>> LoadInTurn(ModelEntry entry, ModelConfig config);
   // By what is left when the models `gone` are.
   Task<Result<LoadPlan>> Judge(ModelEntry entry, ModelConfig config, std::vector<std::string> gone);
-  // Devices are looked at again where that was longer ago than `devices_age`.
-  static constexpr std::chrono::seconds kDevicesAge{5}, kListedDevicesAge{60};
-  Task<MemoryRoom> RoomWithout(std::vector<std::string> gone, std::chrono::seconds devices_age);
-  // What was seen of them is no longer so.
-  void LookAtDevicesAgain() { devices_seen_at_ = Clock::time_point::min(); }
+  static void SayLoaded(const Model& model);
   // Its answers are broken off after --evict-after.
   Task<> StopModel(ModelPtr model, std::string why);
   // The same, counted: nobody asked for it.
@@ -152,22 +128,18 @@ class ModelManager {
   asio::thread_pool& worker_;
   const Settings& settings_;
   ModelLibrary& library_;
+  ModelLookup lookup_;
+  RoomFinder room_;
   Simulations simulations_;  // of the worker
   const ConfigStore& store_;
   PromptCache prompts_;
   Culprits culprits_;
   const std::string socket_folder_;
-  std::map<std::string, ModelPtr> models_;
-  std::map<std::string, std::string> errors_;
-  std::map<std::string, double> load_seconds_;  // of the last load
-  std::map<std::string, LoadSums> load_sums_;
+  LoadedModels models_;
+  LoadHistory history_;
   WaitingLine line_;
-  std::vector<cli::Device> devices_;  // of the engine, as they were when they were looked at last
-  Clock::time_point devices_seen_at_ = Clock::time_point::min();
-  cli::ReachedWorkers workers_;  // at that time
   bool watches_idle_ = false;
-  bool turn_taken_ = false;
-  Wakeup turn_free_;
+  LoadTurns turns_;
   Wakeup stopped_;  // a model
   bool ending_ = false;
   unsigned next_socket_ = 0;

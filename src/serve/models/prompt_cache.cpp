@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/size.h"
 #include "engine/engine_memory.h"
+#include "engine/file_arguments.h"
 #include "http/http.h"
 #include "io/source_file.h"
 #include "llama_server/child_client.h"
