@@ -7,6 +7,7 @@ inline constexpr const char* kWorkerListenVariable = "HEADRACE_WORKER_LISTEN";  
 inline constexpr const char* kWorkerRamVariable = "HEADRACE_WORKER_RAM";          // bytes, of the whole process
 inline constexpr const char* kWorkerThreadsVariable = "HEADRACE_WORKER_THREADS";  // a number
 inline constexpr const char* kWorkerCacheVariable = "HEADRACE_WORKER_CACHE";      // a folder that exists; unset: none
+inline constexpr const char* kWorkerCacheBytesVariable = "HEADRACE_WORKER_CACHE_BYTES";  // the most that lies there
 
 // On standard output, with the address, once it listens.
 inline constexpr const char* kWorkerListensLine = "headrace worker: ";

@@ -32,6 +32,7 @@ Examples:
   headrace batch model.gguf requests.jsonl --retry-errors      repeats the requests whose result is an error
   headrace batch model.gguf requests.jsonl -n 200 --slots 32   answers of at most 200 tokens, 32 at a time
   headrace batch model.gguf requests.jsonl --ram 16G --vram 8G     with 8 GiB of a graphics card
+  headrace batch model.gguf requests.jsonl --workers 192.168.1.5   layers that do not fit here go to another machine
   cat requests.jsonl | headrace batch model.gguf - -o answers.jsonl
   headrace batch model.gguf requests.jsonl --shard 2/4         on the second of four machines
   headrace batch requests.jsonl --join results-*-of-4.jsonl    their results as one file, results.jsonl

@@ -47,8 +47,7 @@ Status PartResults::TakeBrokenAnswer(size_t request, const std::string& why) {
 
 Status PartResults::TakeCrash() {
   const std::string how = server_.process()->DescribeEnd();
-  if (const std::string lost = cli::LostWorkers(plan_.arguments); !lost.empty())
-    return Status(Code::kInternal, lost + "; the batch goes on without it");
+  if (const std::string lost = cli::LostWorkers(plan_.arguments); !lost.empty()) return Status(Code::kInternal, lost);
   if (++crashes_ >= kMostCrashes) {
     return Status(
         Code::kInternal,

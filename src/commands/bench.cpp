@@ -24,6 +24,7 @@
 #include "setup/model_name.h"
 #include "setup/model_setup.h"
 #include "setup/options.h"
+#include "setup/workers.h"
 
 namespace headrace::cli {
 namespace {
@@ -33,6 +34,7 @@ Examples:
   headrace bench model.gguf --ram 4G
   headrace bench model.gguf --ram 4G --prompt 2048 --decode 64 --repetitions 5
   headrace bench model.gguf --ram 8G --vram 8G        with 8 GiB of a graphics card
+  headrace bench model.gguf --ram 8G --workers 192.168.1.5    what a worker brings: once with it, once without
   headrace bench model.gguf --flash-mode off          stock llama.cpp, for comparison
   headrace bench model.gguf --ram 4G --json -- -b 1024 -ub 1024
 
@@ -44,6 +46,7 @@ struct BenchOptions {
   BenchArguments arguments;
   std::string threads;
   std::string engine;
+  std::string workers;
   bool json = false;
   FlashOptions flash;
 };
@@ -59,6 +62,17 @@ void LearnPromptSpeed(const BenchReport& report, const ModelSetup& model) {
   }
 }
 
+std::vector<BenchWorker> WorkersOf(const ModelSetup& model) {
+  std::vector<BenchWorker> workers;
+  if (!model.memory.engine) return workers;
+  for (const DeviceMemory& used : model.memory.engine->devices) {
+    for (const Device& device : model.devices) {
+      if (device.remote && device.name == used.name) workers.push_back({device.description, used});
+    }
+  }
+  return workers;
+}
+
 int Bench(BenchOptions options, const CommandLine& line) {
   auto model = PrepareModel(options.arguments.model, options.flash);
   if (!model.ok()) return Fail(model.status());
@@ -70,6 +84,10 @@ int Bench(BenchOptions options, const CommandLine& line) {
   for (const std::string& text : variables.lines) Say(text);
   options.arguments.rest = Joined(variables.arguments, line.rest);
   if (!options.threads.empty()) options.arguments.threads = options.threads;
+  if (const Status asked =
+          PutWorkersBefore(options.workers, engine->engine, model->path, options.arguments.rest, &model->asked_devices);
+      !asked.ok())
+    return Fail(asked);
   std::optional<Result<EngineSimulation>> simulation;
   auto on_devices = ChooseDevices(&engine->engine, *known, BenchMemoryArguments(options.arguments), *model, simulation);
   if (!on_devices.ok()) return Fail(on_devices.status());
@@ -121,6 +139,10 @@ int Bench(BenchOptions options, const CommandLine& line) {
   if (!result.ok()) return Fail(result.status().message(), kExitNotExecutable);
   result->on_devices = model->memory.loads_only;
   if (model->config.debug) SayRaw(output);
+  if (result->process.signal != 0 || result->process.exit_status != 0) {
+    if (const std::string lost = LostWorkers(*arguments); !lost.empty())
+      return Fail(fmt::format("{}; the same command measures without it", lost), kExitFailure);
+  }
   if (const int status = ReportEnd(*result, model->config, "llama-bench"); status != kExitOk) {
     return result->process.signal != 0 ? status
                                        : Fail("llama-bench failed; run headrace bench --debug to see why", status);
@@ -130,6 +152,7 @@ int Bench(BenchOptions options, const CommandLine& line) {
   report.rows = std::move(*rows);
   report.statistics = result->statistics.value_or(Statistics());
   report.on_devices = result->on_devices;
+  report.workers = WorkersOf(*model);
   LearnPromptSpeed(report, *model);
   WriteOutput(options.json ? RenderBenchJson(report) : RenderBenchText(report));
   return kExitOk;
@@ -161,6 +184,7 @@ void AddBenchCommand(CLI::App& app, CommandLine& line) {
   command->add_option("-t,--threads", options->threads, "Threads (default: llama.cpp's)")->type_name("N");
   command->add_flag("--json", options->json, "Machine-readable output");
   AddFlashOptions(*command, options->flash);
+  AddWorkersOption(*command, options->workers);
   AddEngineOption(*command, options->engine);
   ShowFirst(*command, {"ram", "vram", "prompt", "decode", "repetitions", "json"});
   command->callback([options, &line] { line.action = [options, &line] { return Bench(*options, line); }; });

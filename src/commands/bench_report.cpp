@@ -69,6 +69,11 @@ std::string RenderBenchText(const BenchReport& report) {
                                                 report.on_devices || s.on_devices()
                                                     ? "all layers are on devices, nothing streams once they are loaded"
                                                     : "nothing was streamed");
+  for (const BenchWorker& worker : report.workers) {
+    text += fmt::format("worker {}: {} of weights, KV cache {}, buffers {}\n", worker.address,
+                        FormatSize(worker.memory.weight_bytes), FormatSize(worker.memory.context_bytes),
+                        FormatSize(worker.memory.compute_bytes));
+  }
   TextTable table({Align::kLeft, Align::kRight, Align::kRight, Align::kRight});
   const double bound = report.bound();
   table.AddRow({"", "tokens/s", bound > 0 ? "disk's limit" : "", bound > 0 ? "reached" : ""});
@@ -102,6 +107,13 @@ std::string RenderBenchJson(const BenchReport& report) {
                     {"limit_tokens_per_s", IsDecode(row) ? NumberOrNull(bound) : Json()},
                     {"share_of_limit", IsDecode(row) && bound > 0 ? Json(row.tokens_per_s / bound) : Json()}});
   }
+  Json workers = Json::array();
+  for (const BenchWorker& worker : report.workers) {
+    workers.push_back({{"address", worker.address},
+                       {"weight_bytes", worker.memory.weight_bytes},
+                       {"context_bytes", worker.memory.context_bytes},
+                       {"compute_bytes", worker.memory.compute_bytes}});
+  }
   Json json = CountersJson(s, TimesIn::kSeconds);
   json.update({{"model", report.model},
                {"engine", report.engine_version},
@@ -109,6 +121,7 @@ std::string RenderBenchJson(const BenchReport& report) {
                {"on_devices", report.on_devices || s.on_devices()},
                {"budget_bytes", report.budget_bytes},
                {"disk_bytes_per_s", NumberOrNull(report.disk_bytes_per_s)},
+               {"workers", workers},
                {"results", rows}});
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

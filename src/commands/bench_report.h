@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "engine/engine_memory.h"
 #include "report/statistics.h"
 
 namespace headrace::cli {
@@ -22,6 +23,12 @@ struct BenchRow {
 // llama-bench -o json. Errors: kUnsupported when it is not what llama-bench writes.
 Result<std::vector<BenchRow>> ParseBench(std::string_view json);
 
+// What lies on a worker.
+struct BenchWorker {
+  std::string address;
+  DeviceMemory memory;
+};
+
 struct BenchReport {
   std::string model;
   std::string engine_version;
@@ -30,6 +37,7 @@ struct BenchReport {
   double disk_bytes_per_s = 0;  // measured just before; 0 unknown
   bool on_devices = false;      // known beforehand: no weight is left to the processor
   uint64_t budget_bytes = 0;
+  std::vector<BenchWorker> workers;
 
   // Read for one token: what streams, and the experts that were not in memory.
   double bytes_per_token() const;

@@ -121,7 +121,8 @@ int Plan(PlanOptions options, const CommandLine& line) {
     for (const std::string& text : variables.lines) Say(text);
   }
   if (engine != nullptr) {
-    if (const Status asked = PutWorkersBefore(options.workers, *engine, model->path, rest); !asked.ok())
+    if (const Status asked = PutWorkersBefore(options.workers, *engine, model->path, rest, &model->asked_devices);
+        !asked.ok())
       return Fail(asked);
   }
   std::string draft_type;

@@ -108,6 +108,32 @@ TEST(PlanReport, RowsOfTablesHaveTheirPartOfTheMemory) {
   EXPECT_TRUE(Has(RenderPlanText(*report), "of tables that are looked up"));
 }
 
+// Nobody needs more memory for weights than there are weights.
+TEST(PlanReport, ABudgetBeyondTheWeightsIsNotTheirSize) {
+  const auto shown = [](std::vector<std::string> placement, uint64_t limit_bytes) {
+    ModelSetup model = TestModel(0, FlashMode::kOn);
+    model.limits = {FlashMode::kOn, limit_bytes, 0, "--ram", ""};
+    model.catalogue.layers = 8;
+    model.devices = {{"RPC0", "10.0.0.2:50052", 4 * kGiB, 3 * kGiB, false, true}};
+    SelectWeightsBy(EngineArguments(std::move(placement)), model);
+    EngineMemory engine;
+    engine.engine_bytes = 70 * kMiB;
+    engine.devices = {{"RPC0", 64 * kMiB, 2 * kMiB, 4 * kMiB}};
+    model.memory = DivideMemory(model.limits, model.weights, model.catalogue.weight_bytes(), engine);
+    const auto report = MakePlanReport(std::move(model), std::nullopt, 512);
+    return report.ok() ? RenderPlanText(*report) : report.status().message();
+  };
+  const std::string all = shown({"-ngl", "99"}, kGiB);
+  EXPECT_TRUE(Has(all, "8.00 MiB  those that stay here, and what goes to devices on its way")) << all;
+  EXPECT_TRUE(Has(all, "the most that it may use")) << all;
+  EXPECT_TRUE(Has(all, "RPC0 (10.0.0.2:50052) has 64.0 MiB of weights")) << all;
+  const std::string here = shown({"-ngl", "0"}, kGiB);
+  EXPECT_TRUE(Has(here, "64.0 MiB  all of them: see below")) << here;
+  const std::string part = shown({"-ngl", "0"}, 113 * kMiB);
+  EXPECT_TRUE(Has(part, "40.0 MiB  of 64.0 MiB: see below")) << part;
+  EXPECT_TRUE(Has(part, "the most that it will use")) << part;
+}
+
 // Eight layers of which devices have four.
 TEST(PlanReport, DevicesHaveTheirPart) {
   ModelSetup model = TestModel(0);
@@ -200,6 +226,11 @@ TEST(Bench, ComparesDecodeWithTheDisksLimit) {
   EXPECT_DOUBLE_EQ(json["results"][1]["limit_tokens_per_s"].get<double>(), 2);
   EXPECT_NEAR(json["results"][1]["share_of_limit"].get<double>(), 0.95, 1e-9);
   EXPECT_TRUE(Has(RenderBenchText(report), "95 %"));
+  EXPECT_EQ(json["workers"], Json::array());
+  report.workers = {{"192.168.1.5:50052", {"RPC0", 100 * kMiB, 3 * kMiB, 2 * kMiB}}};
+  EXPECT_TRUE(
+      Has(RenderBenchText(report), "\nworker 192.168.1.5:50052: 100 MiB of weights, KV cache 3.00 MiB, buffers "));
+  EXPECT_EQ(Json::parse(RenderBenchJson(report))["workers"][0]["weight_bytes"], 100 * kMiB);
   report.statistics = {};
   EXPECT_TRUE(Json::parse(RenderBenchJson(report))["results"][1]["limit_tokens_per_s"].is_null());
   EXPECT_TRUE(Has(RenderBenchText(report), "nothing was streamed"));

@@ -122,9 +122,15 @@ EngineArguments BenchMemoryArguments(const BenchArguments& bench) {
   arguments.Append(OptionId::kModel, AsPath(bench.model));
   arguments.Append(OptionId::kContext, std::to_string(std::max({bench.prompt_tokens, bench.decode_tokens, 1u})));
   arguments.Append(EngineArguments(bench.defaults));
-  // Lists of values are measured one after the other; the last one given here stands for them.
+  // Lists of values are measured one after the other; the last one given here stands for them. Workers are a list by
+  // themselves, and devices are divided by slashes.
   std::vector<std::string> rest = bench.rest.words();
   for (std::string& word : rest) word = word.substr(word.rfind(',') + 1);
+  for (const GivenOption& option : bench.rest.options()) {
+    if (option.option == OptionId::kRemote && option.value) rest[option.at + 1] = *option.value;
+    if (option.option == OptionId::kDevices && option.value)
+      std::replace(rest[option.at + 1].begin(), rest[option.at + 1].end(), '/', ',');
+  }
   return Joined(std::move(arguments), std::move(rest));
 }
 
@@ -140,7 +146,12 @@ Result<EngineArguments> BuildBenchArguments(const BenchArguments& bench, const O
   number(OptionId::kBenchTokens, OptionId::kTokens, bench.decode_tokens);
   number(OptionId::kBenchRepetitions, OptionId::kStop, bench.repetitions);
   builder.Required(OptionId::kThreads, bench.threads);
-  builder.File(bench.defaults);
+  std::vector<EngineOption> defaults = bench.defaults;
+  for (EngineOption& option : defaults) {
+    if (FindOption(option.names.front()) == OptionId::kDevices)
+      std::replace(option.value.begin(), option.value.end(), ',', '/');
+  }
+  builder.File(defaults);
   if (bench.streams && !builder.SetByUser(OptionId::kMmap)) builder.Default(OptionId::kLoadMode, kMappedMode);
   return builder.Finish();
 }

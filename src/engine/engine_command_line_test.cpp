@@ -177,6 +177,19 @@ TEST(BenchArguments, JsonAndSizes) {
                                                                    "-t", "2", "--load-mode", "mmap", "--n-gen", "5"}));
 }
 
+// llama-bench divides devices by slashes, and what it measures one after the other by commas. Workers it does not.
+TEST(BenchArguments, SeveralDevicesAndWorkers) {
+  const OptionNames known = ParseHelp("-m, --model\n -o, --output\n -dev, --device\n -ngl\n -rpc, --rpc\n");
+  BenchArguments bench{.model = "m.gguf", .defaults = {WithValue(OptionId::kDevices, "RPC0,RPC2")}};
+  bench.rest = {"--rpc", "a:1,b:2", "-ngl", "3,5"};
+  EXPECT_EQ(BuildBenchArguments(bench, known)->Value(OptionId::kDevices), "RPC0/RPC2");
+  EXPECT_EQ(BenchMemoryArguments(bench).Value(OptionId::kDevices), "RPC0,RPC2");
+  EXPECT_EQ(BenchMemoryArguments(bench).Value(OptionId::kRemote), "a:1,b:2");
+  EXPECT_EQ(BenchMemoryArguments(bench).Value(OptionId::kLayers), "5");
+  bench.rest = {"-dev", "CUDA0,CUDA0/RPC0"};
+  EXPECT_EQ(BenchMemoryArguments(bench).Value(OptionId::kDevices), "CUDA0,RPC0");
+}
+
 TEST(ServerArguments, OneModelOnASocket) {
   const OptionNames known = ParseHelp(
       "-m\n--host\n-a\n-c\n-np\n-ctk\n-ctv\n-md\n--spec-type\n-mm\n--embeddings\n--pooling\n--metrics\n"

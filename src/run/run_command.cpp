@@ -201,7 +201,9 @@ int Run(RunOptions options, bool has_prompt, const cli::CommandLine& line) {
     run.system_prompt = file->file.system;
   }
   for (const std::string& note : notes) Say(note);
-  if (const Status asked = PutWorkersBefore(options.workers, engine->engine, model->path, run.rest); !asked.ok())
+  if (const Status asked =
+          PutWorkersBefore(options.workers, engine->engine, model->path, run.rest, &model->asked_devices);
+      !asked.ok())
     return Fail(asked);
   const auto plan = PlanRun(run, options.speculation, *engine, *known, *model);
   if (!plan.ok()) return Fail(plan.status());

@@ -209,8 +209,8 @@ Result<std::vector<EngineOption>> ChooseDevices(const Engine* engine, const Opti
     if (model.vram.mode == VramLimit::Mode::kOff && !arguments.Has(OptionId::kRemote))
       return NoDevices(known, arguments);
     ProgressLine progress;
-    progress.Show("asking the engine for devices");
-    devices = QueryDevices(*engine, arguments);
+    if (!model.asked_devices) progress.Show("asking the engine for devices");
+    devices = model.asked_devices ? *model.asked_devices : QueryDevices(*engine, arguments);
     progress.Show("");
   }
   if (devices.empty()) {
@@ -226,14 +226,21 @@ Result<std::vector<EngineOption>> ChooseDevices(const Engine* engine, const Opti
   return options;
 }
 
+std::string DeviceTitle(const std::vector<Device>& devices, const std::string& name) {
+  for (const Device& device : devices) {
+    if (device.remote && device.name == name) return fmt::format("{} ({})", name, device.description);
+  }
+  return name;
+}
+
 std::string DescribeDevices(const ModelSetup& model) {
   const DeviceChoice& choice = model.device_choice;
   if (!model.memory.engine || model.memory.engine->devices.empty()) return choice.reason;
   std::string text;
   for (const DeviceMemory& used : model.memory.engine->devices) {
     // The engine's simulation counts its cache of experts with the context.
-    text += fmt::format("{}{} has {} of weights, {} {}, buffers {}", text.empty() ? "" : "; ", used.name,
-                        FormatSize(used.weight_bytes),
+    text += fmt::format("{}{} has {} of weights, {} {}, buffers {}", text.empty() ? "" : "; ",
+                        DeviceTitle(model.devices, used.name), FormatSize(used.weight_bytes),
                         choice.expert_cache_bytes > 0 ? "KV cache and experts in use" : "KV cache",
                         FormatSize(used.context_bytes), FormatSize(used.compute_bytes));
   }

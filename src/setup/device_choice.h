@@ -31,5 +31,7 @@ Result<std::vector<EngineOption>> ChooseDevices(const std::vector<Device>& devic
 // "Vulkan0 has 5.00 GiB of weights (all layers but the experts of the first 20), KV cache 1.00 GiB, buffers 200 MiB,
 // of 8.00 GiB (--vram)", or why devices have nothing; "" where there is nothing to say. After SettleMemory.
 std::string DescribeDevices(const ModelSetup& model);
+// "CUDA0", of a worker's also where it is: "RPC0 (192.168.1.5:50052)".
+std::string DeviceTitle(const std::vector<Device>& devices, const std::string& name);
 
 }  // namespace headrace::cli

@@ -35,6 +35,8 @@ struct ModelSetup {
   MemoryLimits limits;
   VramLimit vram;
   std::vector<Device> devices;  // that the program computes on; none: everything is the processor's. Of ChooseDevices
+  // What the engine listed when it was asked about workers; nullopt: it is still to be asked.
+  std::optional<std::vector<Device>> asked_devices;
   DeviceChoice device_choice;
   MemoryBudget memory;  // of SettleMemory
   std::optional<Shortage> shortage;

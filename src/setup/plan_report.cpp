@@ -23,6 +23,11 @@ std::string Parameters(uint64_t count) {
   return value >= 1e9 ? fmt::format("{:.1f} B", value / 1e9) : fmt::format("{:.1f} M", value / 1e6);
 }
 
+// Of the budget of weights, what there is to fill it with.
+uint64_t WeightsHere(const MemoryBudget& memory) {
+  return std::min(memory.weights_budget_bytes, memory.weight_bytes + (memory.loads_only ? kLoadingBytes : 0));
+}
+
 // The parts of the process.
 std::string RenderProcess(const PlanReport& report) {
   using Align = TextTable::Align;
@@ -38,8 +43,14 @@ std::string RenderProcess(const PlanReport& report) {
   const std::string head = report.model.weights.uses_head
                                ? fmt::format("; {} of both for the draft head", FormatSize(engine.draft_rest_bytes))
                                : "";
-  row("weights", memory.weights_budget_bytes,
-      (memory.streams ? "of " + FormatSize(memory.weight_bytes) + ": see below" : "all of them") + draft);
+  const uint64_t weights = WeightsHere(memory);
+  row("weights", weights,
+      (!memory.streams                         ? "all of them"
+       : memory.loads_only                     ? "those that stay here, and what goes to devices on its way"
+       : weights < memory.weight_bytes         ? "of " + FormatSize(memory.weight_bytes) + ": see below"
+       : weights < memory.weights_budget_bytes ? "all of them: see below"
+                                               : "see below") +
+          draft);
   row("KV cache", engine.context_bytes,
       (engine.context_file_bytes > 0 ? fmt::format("in memory; {} in a file", FormatSize(engine.context_file_bytes))
                                      : "and states") +
@@ -51,7 +62,8 @@ std::string RenderProcess(const PlanReport& report) {
   row("context checkpoints", engine.checkpoint_bytes, "of the server");
   row("prompt cache", engine.prompt_cache_bytes, "of the server");
   row("streaming", memory.streams ? kStreamingBytes : 0, "the library's code and threads");
-  row("process", memory.peak_bytes(), "the most that it will use");
+  row("process", memory.peak_bytes(),
+      weights < memory.weights_budget_bytes ? "the most that it may use" : "the most that it will use");
   row("least", memory.least_bytes, "that works, by streaming");
   row("everything", memory.everything_bytes + memory.device_weight_bytes, "with which nothing streams");
   return table.Render();
@@ -75,7 +87,7 @@ uint64_t DiskBytes(const PlanReport& report) {
 std::string RenderDevices(const PlanReport& report) {
   TextTable table({TextTable::Align::kLeft, TextTable::Align::kRight, TextTable::Align::kLeft});
   for (const DeviceMemory& used : report.model.memory.engine->devices) {
-    table.AddRow({used.name, FormatSize(used.total_bytes()),
+    table.AddRow({DeviceTitle(report.model.devices, used.name), FormatSize(used.total_bytes()),
                   fmt::format("weights {}, KV cache {}, buffers {}", FormatSize(used.weight_bytes),
                               FormatSize(used.context_bytes), FormatSize(used.compute_bytes))});
   }

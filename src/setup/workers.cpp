@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cmath>
@@ -131,18 +132,31 @@ struct MeasuredWorker {
   WorkerLink link;
 };
 
-// `known` is not measured again.
-MeasuredWorker AskWorker(const Engine& engine, const std::string& name, const WorkerLink* known) {
-  MeasuredWorker worker;
-  const EngineArguments arguments = {"--rpc", name};
+// The devices of the engine with these workers. Those that are `known` need not be measured.
+MeasuredDevices AskEngine(const Engine& engine, const std::vector<std::string>& names,
+                          const std::map<std::string, WorkerLink>& known) {
+  const EngineArguments arguments = {"--rpc", fmt::format("{}", fmt::join(names, ","))};
+  const bool measured =
+      std::all_of(names.begin(), names.end(), [&](const std::string& name) { return known.contains(name); });
   const auto library = LocateLibrary(SystemSearchPaths(""));
   MeasuredDevices found;
-  if (known == nullptr && library.ok()) found = MeasureDevices(engine, *library, arguments);
+  if (!measured && library.ok()) found = MeasureDevices(engine, *library, arguments);
   if (found.devices.empty()) found.devices = QueryDevices(engine, arguments);
-  for (const Device& device : found.devices) worker.free_bytes += device.remote ? device.free_bytes : 0;
+  return found;
+}
+
+bool IsOf(const Device& device, const std::string& worker) { return device.remote && device.description == worker; }
+
+// Of what the engine found. `alone`: it was asked about no other worker, and need not say whose device it is.
+MeasuredWorker WorkerOf(const std::string& name, const MeasuredDevices& found, bool alone, const WorkerLink* known) {
+  MeasuredWorker worker;
   if (known != nullptr) worker.link.bytes_per_s = known->bytes_per_s;
-  for (const CopySpeed& copy : found.copies) {
-    if (copy.device.starts_with("RPC")) worker.link.bytes_per_s = copy.upload_bytes_per_s();
+  for (const Device& device : found.devices) {
+    if (!IsOf(device, name) && !(alone && device.remote)) continue;
+    worker.free_bytes += device.free_bytes;
+    for (const CopySpeed& copy : found.copies) {
+      if (copy.device == device.name && known == nullptr) worker.link.bytes_per_s = copy.upload_bytes_per_s();
+    }
   }
   return worker;
 }
@@ -179,15 +193,27 @@ Result<ReachedWorkers> ReachWorkers(const std::string& workers, const Engine& en
   if (workers.empty()) return reached;
   const auto addresses = ParseWorkers(workers);
   if (!addresses.ok()) return addresses.status();
-  std::vector<std::string> there;
-  for (const Dial& dial : DialAll(*addresses)) {
+  std::vector<std::string> answering, there;
+  const std::vector<Dial> dials = DialAll(*addresses);
+  for (const Dial& dial : dials) {
+    if (dial.error.empty()) answering.push_back(dial.worker->text());
+  }
+  // One that is no worker ends the program: then each is asked by itself.
+  MeasuredDevices all;
+  if (!answering.empty()) all = AskEngine(engine, answering, known);
+  const bool together = std::all_of(answering.begin(), answering.end(), [&](const std::string& name) {
+    return std::any_of(all.devices.begin(), all.devices.end(),
+                       [&](const Device& device) { return IsOf(device, name); });
+  });
+  for (const Dial& dial : dials) {
     const std::string name = dial.worker->text();
     if (!dial.error.empty()) {
       reached.missing[name] = fmt::format("worker {} cannot be reached ({}): it goes on without it", name, dial.error);
       continue;
     }
     const auto before = known.find(name);
-    MeasuredWorker worker = AskWorker(engine, name, before == known.end() ? nullptr : &before->second);
+    const MeasuredDevices found = together || answering.size() == 1 ? all : AskEngine(engine, {name}, known);
+    MeasuredWorker worker = WorkerOf(name, found, !together, before == known.end() ? nullptr : &before->second);
     worker.link.round_trip_s = dial.seconds;
     if (worker.free_bytes == 0) {
       reached.missing[name] = fmt::format(
@@ -207,11 +233,23 @@ Result<ReachedWorkers> ReachWorkers(const std::string& workers, const Engine& en
     there.push_back(name);
   }
   if (!there.empty()) reached.arguments.Append(OptionId::kRemote, fmt::format("{}", fmt::join(there, ",")));
+  if (together && !answering.empty()) reached.devices = DevicesWith(there, all.devices);
   return reached;
 }
 
+std::vector<Device> DevicesWith(const std::vector<std::string>& used, const std::vector<Device>& asked) {
+  std::vector<Device> devices;
+  size_t remote = 0;
+  for (const Device& device : asked) {
+    if (device.remote && std::find(used.begin(), used.end(), device.description) == used.end()) continue;
+    devices.push_back(device);
+    if (device.remote) devices.back().name = fmt::format("RPC{}", remote++);
+  }
+  return devices;
+}
+
 Status PutWorkersBefore(const std::string& workers, const Engine& engine, const std::string& model_path,
-                        EngineArguments& rest) {
+                        EngineArguments& rest, std::optional<std::vector<Device>>* devices) {
   if (workers.empty()) return {};
   if (rest.Has(OptionId::kRemote))
     return Status(Code::kInvalidArgument, "--workers and -- --rpc both name workers; leave one out");
@@ -224,6 +262,7 @@ Status PutWorkersBefore(const std::string& workers, const Engine& engine, const 
   for (const std::string& line : reached->lines) Say(line);
   for (const auto& [name, line] : reached->missing) SayError(line);
   rest = Joined(reached->arguments, rest);
+  if (devices != nullptr) *devices = reached->devices;
   return {};
 }
 

@@ -28,5 +28,21 @@ TEST(WorkerLink, Seconds) {
   EXPECT_DOUBLE_EQ(DiskSeconds(3'500'000'000, 0), 65) << "a fast disk where none was measured";
 }
 
+TEST(Workers, ThoseThatAreUsedAreNumberedAnew) {
+  const std::vector<Device> asked = {{.name = "CUDA0", .description = "a card"},
+                                     {.name = "RPC0", .description = "a:1", .remote = true},
+                                     {.name = "RPC1", .description = "b:1", .remote = true},
+                                     {.name = "RPC2", .description = "b:1", .remote = true},
+                                     {.name = "RPC3", .description = "c:1", .remote = true}};
+  const auto devices = DevicesWith({"b:1", "c:1"}, asked);
+  ASSERT_EQ(devices.size(), 4u);
+  EXPECT_EQ(devices[0].name, "CUDA0");
+  EXPECT_EQ(devices[1].name, "RPC0");
+  EXPECT_EQ(devices[1].description, "b:1");
+  EXPECT_EQ(devices[2].name, "RPC1");
+  EXPECT_EQ(devices[3].name, "RPC2");
+  EXPECT_EQ(devices[3].description, "c:1");
+}
+
 }  // namespace
 }  // namespace headrace::cli

@@ -45,6 +45,6 @@ void ClientMemory::GiveBack(int account, uint64_t bytes) {
   used_ -= bytes;
 }
 
-uint64_t BesideBytes(uint64_t threads) { return kMessageBytes + threads * kStackBytes; }
+uint64_t BesideBytes(uint64_t threads) { return kMessageBytes + kSmallBytes + threads * kStackBytes; }
 
 }  // namespace headrace

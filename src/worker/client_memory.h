@@ -43,7 +43,8 @@ class ClientMemory {
   Account accounts_[kMostClients];
 };
 
-// What each client needs beside its buffers: a message that arrives, what kernels work in, stacks of `threads`.
+// What each client needs beside its buffers: a message that arrives, what kernels work in, small blocks, stacks of
+// `threads`.
 uint64_t BesideBytes(uint64_t threads);
 
 }  // namespace headrace

@@ -7,7 +7,8 @@
 //
 // The budget. The server asks for memory through functions that it finds by the dynamic linker. The ones here come
 // first: they tell clients the budget as the device's memory, and refuse a buffer beyond it. What is no buffer
-// (messages, what kernels work in) is limited by RLIMIT_DATA: the server drops a client whose message it cannot hold.
+// (messages, what kernels work in) is counted where it is large (large_blocks.h), and ends the connection of a client
+// whose message does not fit. RLIMIT_DATA keeps each process to what is charged to its client.
 #include <arpa/inet.h>
 #include <dlfcn.h>
 #include <netinet/in.h>
@@ -27,6 +28,7 @@
 #include <cstring>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
 
@@ -40,6 +42,8 @@
 #include "ggml.h"
 #include "memory/process_memory.h"
 #include "worker/client_memory.h"
+#include "worker/large_blocks.h"
+#include "worker/weight_cache_seam.h"
 #include "worker/worker_limits.h"
 
 #define HEADRACE_SEAM __attribute__((visibility("default")))
@@ -63,11 +67,12 @@ struct Client {
 struct Worker {
   ClientMemory* memory = nullptr;
   uint64_t beside_bytes = 0;
-  uint64_t private_bytes = 0;  // of the process that forks: what all of them have
+  std::optional<headrace::WeightCache> cache;
   bool listens = false;
   std::unordered_map<pid_t, Client> clients;
   // In a client's process.
   int account = -1;
+  uint64_t private_bytes = 0;  // that it had when it began
   int connection = -1;
   std::string address;
   bool introduced = false;
@@ -110,14 +115,21 @@ void Log(ggml_log_level level, const char* text, void*) {
   if (debug || (g_worker != nullptr && level == GGML_LOG_LEVEL_ERROR && g_worker->introduced)) headrace::SayRaw(text);
 }
 
-// A client's process holds its buffers, what it needs beside, and what is free of the budget now.
+// A client's process holds what is charged to it.
 void LimitProcess() {
   rlimit limit{};
   if (getrlimit(RLIMIT_DATA, &limit) != 0) return;
-  const uint64_t most =
-      g_worker->private_bytes + g_worker->memory->held_bytes(g_worker->account) + g_worker->memory->free_bytes();
+  const uint64_t most = g_worker->private_bytes + g_worker->memory->held_bytes(g_worker->account);
   limit.rlim_cur = std::min<rlim_t>(most, limit.rlim_max);
   setrlimit(RLIMIT_DATA, &limit);
+}
+
+// Ends the client's process.
+void RefuseBlock(uint64_t bytes) {
+  headrace::SayError(fmt::format("worker: what {} sent needs {} at once: {} of {} are free; its connection is closed",
+                                 g_worker->address, FormatSize(bytes), FormatSize(g_worker->memory->free_bytes()),
+                                 FormatSize(g_worker->memory->all_bytes())));
+  _exit(2);
 }
 
 ggml_backend_buffer_t Allocate(size_t size, const std::function<ggml_backend_buffer_t()>& allocate) {
@@ -170,8 +182,8 @@ ggml_backend_buffer_t Allocate(size_t size, const std::function<ggml_backend_buf
   const auto own = headrace::ReadProcessMemory(headrace::ReadTextFile);
   const uint64_t held = own ? own->anonymous_bytes + own->file_bytes : 0;
   auto* const worker = new Worker;
-  worker->beside_bytes = headrace::BesideBytes(threads);
-  worker->private_bytes = own ? own->private_bytes : 0;
+  // A client's process copies what it changes of this one's memory.
+  worker->beside_bytes = headrace::BesideBytes(threads) + (own ? own->anonymous_bytes : 0);
   if (ram <= held + worker->beside_bytes) {
     End(headrace::kWorkerNoMemory,
         fmt::format("--ram {} leaves nothing for weights: a worker needs {} for itself; give more", FormatSize(ram),
@@ -181,7 +193,12 @@ ggml_backend_buffer_t Allocate(size_t size, const std::function<ggml_backend_buf
   if (worker->memory == nullptr) End(headrace::kWorkerNoMemory, "the system has no memory");
   g_worker = worker;
   errno = 0;
-  start(endpoint, std::getenv(headrace::kWorkerCacheVariable), threads, 1, &processor);
+  const char* cache = std::getenv(headrace::kWorkerCacheVariable);
+  if (cache != nullptr) {
+    worker->cache.emplace(cache, NumberOf(headrace::kWorkerCacheBytesVariable));
+    worker->cache->MakeRoom(0, headrace::WeightCache::Time::clock::now() - std::chrono::minutes(1));
+  }
+  start(endpoint, cache, threads, 1, &processor);
   End(headrace::kWorkerNoAddress, g_worker->listens
                                       ? "the engine's server has ended"
                                       : fmt::format("cannot listen on {}: {}", endpoint, std::strerror(errno)));
@@ -204,6 +221,18 @@ void Reap() {
   }
 }
 
+// For one that has come; -1: there is none. Who has just gone has its memory until its process has ended.
+int OpenAccount() {
+  constexpr int kTimes = 50, kWaitMs = 20;
+  int account = g_worker->memory->Open(g_worker->beside_bytes);
+  for (int i = 0; i < kTimes && account < 0; ++i) {
+    poll(nullptr, 0, kWaitMs);
+    Reap();
+    account = g_worker->memory->Open(g_worker->beside_bytes);
+  }
+  return account;
+}
+
 // In the client's process.
 void BecomeClient(int listener, int connection, int account, std::string address) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -212,7 +241,12 @@ void BecomeClient(int listener, int connection, int account, std::string address
   g_worker->connection = connection;
   g_worker->address = std::move(address);
   dup2(connection, listener);  // nothing else may come there
+  const auto own = headrace::ReadProcessMemory(headrace::ReadTextFile);
+  g_worker->private_bytes = own ? own->private_bytes : 0;
   LimitProcess();
+  static headrace::LargeBlocks blocks(*g_worker->memory, account);
+  headrace::CountLargeBlocks(blocks, LimitProcess, RefuseBlock);
+  if (g_worker->cache) headrace::WatchCache(*g_worker->cache, blocks);
 }
 
 }  // namespace
@@ -256,7 +290,9 @@ HEADRACE_SEAM void ggml_backend_buffer_free(ggml_backend_buffer_t buffer) {
     }
   }
   real(buffer);
-  if (bytes > 0) g_worker->memory->GiveBack(g_worker->account, bytes);
+  if (bytes == 0) return;
+  g_worker->memory->GiveBack(g_worker->account, bytes);
+  LimitProcess();
 }
 
 HEADRACE_SEAM int listen(int descriptor, int backlog) {
@@ -292,7 +328,7 @@ HEADRACE_SEAM int accept(int descriptor, sockaddr* address, socklen_t* size) {
     }
     headrace::ProbeWhenSilent(connection, kSilentSeconds, kProbes);
     const std::string client = AddressText(peer);
-    const int account = g_worker->memory->Open(g_worker->beside_bytes);
+    const int account = OpenAccount();
     const pid_t process = account < 0 ? -1 : fork();
     if (process == 0) {
       BecomeClient(descriptor, connection, account, client);

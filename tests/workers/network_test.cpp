@@ -60,7 +60,7 @@ TEST_F(TwoMachines, GiveTheSameTokens) {
   EXPECT_EQ(outcome.status, 0) << outcome.err;
   EXPECT_TRUE(cli::SameText(outcome.out, plain)) << outcome.err;
   EXPECT_TRUE(Has(outcome.err, "worker 10.77.0.2:50052: ")) << outcome.err;
-  EXPECT_TRUE(Has(outcome.err, "RPC0 has ")) << outcome.err;
+  EXPECT_TRUE(Has(outcome.err, "RPC0 (10.77.0.2:50052) has ")) << outcome.err;
 }
 
 // No connection is refused: nothing answers at all.
@@ -82,7 +82,7 @@ TEST_F(TwoMachines, ASlowWayIsNotTaken) {
   const auto outcome = RunHere(AnswerWords("4") + Words{"--flash-mode", "on", "--workers", "10.77.0.2"});
   EXPECT_EQ(outcome.status, 0) << outcome.err;
   EXPECT_TRUE(Has(outcome.err, "for the disk that it replaces; it goes on without it")) << outcome.err;
-  EXPECT_FALSE(Has(outcome.err, "RPC0 has ")) << outcome.err;
+  EXPECT_FALSE(Has(outcome.err, "RPC0")) << outcome.err;
 }
 
 // In the middle of an answer: the engine waits, its connection does not.

@@ -16,16 +16,21 @@ void WorkersTest::SetUp() {
   for (const auto& [name, value] : device.environment) environment_[name] = value;
 }
 
-bool WorkersTest::StartWorker(const std::vector<std::string>& options) {
-  const std::vector<std::string> words = {"worker", "--listen", "127.0.0.1:0", "--threads", "1"};
-  worker_process_ =
-      std::make_unique<cli::RunningCommand>(std::vector<std::string>{HEADRACE_COMMAND} + words + options, environment_);
-  if (!worker_process_->WaitForOutput("\n")) {
-    ADD_FAILURE() << "no worker: " << worker_process_->Finish().err;
-    return false;
+std::unique_ptr<cli::RunningCommand> StartWorkerProcess(const std::map<std::string, std::string>& environment,
+                                                        const std::vector<std::string>& options, std::string& address) {
+  const std::vector<std::string> words = {HEADRACE_COMMAND, "worker", "--listen", "127.0.0.1:0", "--threads", "1"};
+  auto worker = std::make_unique<cli::RunningCommand>(words + options, environment);
+  if (!worker->WaitForOutput("\n")) {
+    ADD_FAILURE() << "no worker: " << worker->Finish().err;
+    return nullptr;
   }
-  worker_ = worker_process_->output().substr(0, worker_process_->output().find('\n'));
-  return true;
+  address = worker->output().substr(0, worker->output().find('\n'));
+  return worker;
+}
+
+bool WorkersTest::StartWorker(const std::vector<std::string>& options) {
+  worker_process_ = StartWorkerProcess(environment_, options, worker_);
+  return worker_process_ != nullptr;
 }
 
 void WorkersTest::KillWorker() {

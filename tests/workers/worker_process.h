@@ -9,6 +9,11 @@
 
 namespace headrace::serve {
 
+// A worker on a free port of this machine: what runs, and its address in `address`. Null, and a failure, when it does
+// not listen.
+std::unique_ptr<cli::RunningCommand> StartWorkerProcess(const std::map<std::string, std::string>& environment,
+                                                        const std::vector<std::string>& options, std::string& address);
+
 class WorkersTest : public ServeTest {
  protected:
   void SetUp() override;
