@@ -266,12 +266,25 @@ TEST_F(MirroredReaderTest, WhatHangsOnTheOriginalIsReadFromTheCopy) {
 TEST_F(MirroredReaderTest, WhatComesLateChangesNothing) {
   WriteTestFile(there_ / "model.gguf", kBytes);
   ASSERT_NO_FATAL_FAILURE(Open({there_ / ""}, 1));
-  HangingReader& hanging = StartHanging(there_);
-  EXPECT_EQ(ReadAll(), 0u);
+  HangingReader& hanging = StartHanging(there_, 0);
+  constexpr size_t kReads = 8;
+  TestMemory memory(kReads * kRead), more(kRead);
+  std::vector<ReadResult> results;
+  for (size_t i = 0; i < kReads; ++i) {
+    const ReadRequest request{&file_, i * kRead, kRead, memory.data() + i * kRead, i};
+    reader_->Submit({&request, 1});
+  }
+  while (results.size() < kReads) reader_->Collect(true, results);
+  for (const ReadResult& result : results) EXPECT_TRUE(result.status.ok()) << result.status.message();
   ASSERT_GT(hanging.hanging(), 0u);
-  EXPECT_EQ(ReadAll([&] { hanging.Land(); }), 0u);
-  EXPECT_EQ(hanging.hanging(), 0u);
-  EXPECT_EQ(ReadAll(), 0u);
+  hanging.Land();
+  const ReadRequest another{&file_, 0, kRead, more.data(), kReads};
+  reader_->Submit({&another, 1});
+  while (results.size() <= kReads) reader_->Collect(true, results);
+  ASSERT_EQ(hanging.hanging(), 0u);
+  EXPECT_EQ(FirstDifference(memory.data(), 0, kReads * kRead), -1);
+  EXPECT_EQ(FirstDifference(more.data(), 0, kRead), -1);
+  EXPECT_EQ(ReadAll(), 0u) << "its places in the buffer are given back";
 }
 
 // The kernel may still write to the buffers: they stay when the reader goes, which does not wait.
