@@ -127,8 +127,11 @@ Status CheckFolder(const MirrorOptions& options, const std::vector<SourceFile>& 
       wanted.push_back(&file);
       const std::string path = CopyPath(options.folder, file, share);
       bytes += CopyBytes(file, share) - std::min(CopyBytes(file, share), UnfinishedBytes(path));
-    } else if (there != CopyPath(options.folder, file, share) ||
-               !MirrorCopy::Open(file, there, SourceFile::Access::kDirect).ok()) {
+    } else if (const auto opened = MirrorCopy::Open(file, there, SourceFile::Access::kDirect);
+               !opened.ok() && !there.ends_with(PartialHeader::kSuffix)) {  // which --remove would refuse
+      return Status(Code::kInvalidArgument,
+                    opened.status().message() + "; if nobody needs it, delete it, then copy again");
+    } else if (there != CopyPath(options.folder, file, share) || !opened.ok()) {
       return Status(
           Code::kInvalidArgument,
           fmt::format("{} is there already and is not this copy; remove it with: headrace mirror --remove {} {}", there,

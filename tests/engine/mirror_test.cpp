@@ -132,6 +132,7 @@ TEST_F(Mirror, IsMadeComparedAndRemoved) {
   EXPECT_FALSE(fs::exists(Copy()));
   fs::copy_file(BundledModel("austen-draft-f16.gguf"), Copy());
   expect(run("--remove", folder_), 1, "was not removed");
+  expect(run("", folder_), 2, "if nobody needs it, delete it");
   EXPECT_TRUE(fs::exists(Copy()));
 }
 
