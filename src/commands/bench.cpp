@@ -111,10 +111,10 @@ int Bench(BenchOptions options, const CommandLine& line) {
     progress.Show("measuring the disk");
     // Measured now, not remembered: the limit and the result belong to one moment.
     const auto profile = MachineProfileFor(model->path, report.engine_version, true);
-    std::vector<std::string> notes;  // the library says the same
+    std::vector<MirrorProblem> problems;  // the library says the same
     if (profile.ok()) {
-      report.disk_bytes_per_s = SpeedTogether(
-          SpeedsOfDrives(model->path, profile->disk_bytes_per_s, model->config.mirrors, report.engine_version, notes));
+      report.disk_bytes_per_s = SpeedTogether(SpeedsOfDrives(model->path, profile->disk_bytes_per_s,
+                                                             model->config.mirrors, report.engine_version, problems));
     }
   }
   if (model->config.disk_bytes_per_s == 0) model->config.disk_bytes_per_s = report.disk_bytes_per_s;

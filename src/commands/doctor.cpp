@@ -6,6 +6,7 @@
 #include <sys/vfs.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <memory>
@@ -31,6 +32,7 @@ Examples:
   headrace doctor                       the disk of this folder, with a file of 256 MiB
   headrace doctor model.gguf            the disk of the model, by reading the model
   headrace doctor /data/models --json
+  headrace doctor model.gguf --mirror /mnt/second   the drives that hold copies of the model, too
 
 Each line has a verdict: good, note (it works, but could be better), or bad (streaming will not work or makes no sense).
 The exit status is 1 if a line is bad.
@@ -43,6 +45,7 @@ constexpr uint64_t kSmallestFile = 64 * kMiB;
 struct DoctorOptions {
   std::string path = ".";
   std::string engine;
+  FlashOptions flash;  // --mirror alone
   bool json = false;
 };
 
@@ -128,11 +131,35 @@ void ExamineEngine(const std::string& option, DoctorFacts& facts) {
   }
 }
 
+// Those that --mirror, the configuration or a variable names.
+Status ExamineMirrors(const DoctorOptions& options, DoctorFacts& facts) {
+  const auto resolved = ResolveConfig(
+      options.flash, [](const char* name) { return std::getenv(name); }, facts.available);
+  if (!resolved.ok()) return options.flash.mirrors.empty() ? Status() : resolved.status();
+  const auto& mirrors = resolved->config.mirrors;
+  struct stat info {};
+  const bool is_model = stat(options.path.c_str(), &info) == 0 && S_ISREG(info.st_mode);
+  if (mirrors.empty() || !is_model) {
+    if (options.flash.mirrors.empty()) return {};
+    return Status(Code::kInvalidArgument, fmt::format("--mirror needs the model that it mirrors: headrace doctor MODEL "
+                                                      "--mirror {}",
+                                                      options.flash.mirrors[0]));
+  }
+  ProgressLine progress;
+  progress.Show("measuring the drives of copies");
+  facts.model = options.path;
+  facts.drives =
+      SpeedsOfDrives(options.path, facts.direct ? facts.direct->bytes_per_s : 0, mirrors,
+                     facts.engine_version.empty() ? "none" : facts.engine_version, facts.mirror_problems, true);
+  return {};
+}
+
 int Doctor(const DoctorOptions& options) {
   DoctorFacts facts;
   if (const Status status = ExamineDisk(options.path, facts); !status.ok()) return Fail(status);
   ExamineSystem(facts);
   ExamineEngine(options.engine, facts);
+  if (const Status status = ExamineMirrors(options, facts); !status.ok()) return Fail(status);
   const std::vector<Check> checks = JudgeDoctor(facts);
   WriteOutput(options.json ? RenderDoctorJson(checks, facts) : RenderDoctorText(checks));
   for (const Check& check : checks) {
@@ -151,6 +178,7 @@ void AddDoctorCommand(CLI::App& app, CommandLine& line) {
       ->type_name("PATH")
       ->capture_default_str();
   command->add_flag("--json", options->json, "Machine-readable output");
+  AddMirrorOption(*command, options->flash.mirrors);
   AddEngineOption(*command, options->engine);
   command->callback([options, &line] { line.action = [options] { return Doctor(*options); }; });
 }

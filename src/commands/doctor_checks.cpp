@@ -1,10 +1,12 @@
 #include "commands/doctor_checks.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include <fmt/format.h>
 
 #include "base/size.h"
+#include "base/whole_disk.h"
 
 namespace headrace::cli {
 namespace {
@@ -198,6 +200,44 @@ Check CheckLibrary(const DoctorFacts& facts) {
   return {"library", facts.library, Verdict::kGood, "nothing to do"};
 }
 
+Check CheckDrive(const DriveSpeed& drive) {
+  const std::string share = drive.share >= 1 ? "all" : fmt::format("{:.0f} %", 100 * drive.share);
+  Check check{"drive",
+              fmt::format("{}: {} of the model, {} on {}", drive.path, share, Speed(drive.bytes_per_s),
+                          NameOfDevice(drive.device)),
+              Verdict::kGood, "nothing to do"};
+  if (!drive.shared_disk.empty()) {
+    check.verdict = Verdict::kNote;
+    check.advice = SharedDiskLine(drive.other_path, drive.path, drive.shared_disk);
+  }
+  return check;
+}
+
+std::string FolderOf(const std::string& mirror) {
+  std::error_code error;
+  return std::filesystem::is_directory(mirror, error) ? mirror : std::filesystem::path(mirror).parent_path().string();
+}
+
+Check CheckMirror(const MirrorProblem& problem, const std::string& model) {
+  const std::string copy = fmt::format("headrace mirror {} {}", model, FolderOf(problem.mirror));
+  std::string advice;
+  switch (problem.why.code()) {
+    case Code::kNotFound:
+      advice = copy;
+      break;
+    case Code::kCorrupt:
+      advice = "if it is a copy of an older file, delete it, then: " + copy;
+      break;
+    case Code::kInvalidArgument:
+      advice = "make a copy on another drive: headrace mirror " + model + " DIR";
+      break;
+    default:
+      advice = "the copy must be readable; look at its drive and its rights, then: headrace mirror --verify " + model +
+               " " + FolderOf(problem.mirror);
+  }
+  return {"mirror", fmt::format("{}: not used: {}", problem.mirror, problem.why.message()), Verdict::kNote, advice};
+}
+
 }  // namespace
 
 const char* ToString(Verdict verdict) {
@@ -205,9 +245,12 @@ const char* ToString(Verdict verdict) {
 }
 
 std::vector<Check> JudgeDoctor(const DoctorFacts& facts) {
-  return {CheckDisk(facts),   CheckFileSystem(facts), CheckReadAhead(facts), CheckMemory(facts),
-          CheckCgroup(facts), CheckMemlock(facts),    CheckHugePages(facts), CheckCpu(facts),
-          CheckEngine(facts), CheckDevices(facts),    CheckLibrary(facts)};
+  std::vector<Check> checks = {CheckDisk(facts),   CheckFileSystem(facts), CheckReadAhead(facts), CheckMemory(facts),
+                               CheckCgroup(facts), CheckMemlock(facts),    CheckHugePages(facts), CheckCpu(facts),
+                               CheckEngine(facts), CheckDevices(facts),    CheckLibrary(facts)};
+  for (const DriveSpeed& drive : facts.drives) checks.push_back(CheckDrive(drive));
+  for (const MirrorProblem& problem : facts.mirror_problems) checks.push_back(CheckMirror(problem, facts.model));
+  return checks;
 }
 
 }  // namespace headrace::cli

@@ -13,6 +13,7 @@
 #include "engine/engine_verdict.h"
 #include "engine/processor.h"
 #include "learned/machine_measure.h"
+#include "learned/mirror_speeds.h"
 #include "memory/available.h"
 #include "memory/cgroup.h"
 
@@ -48,8 +49,11 @@ struct DoctorFacts {
   std::optional<EngineVerdict> verdict;  // of `headrace engine check`
   bool device_library = false;           // it has a library for devices
   std::vector<Device> devices;
-  std::vector<CopySpeed> copies;  // to them, as far as they could be measured
-  std::string library;            // libheadrace.so, "" when missing
+  std::vector<CopySpeed> copies;   // to them, as far as they could be measured
+  std::string model;               // that mirrors are of
+  std::vector<DriveSpeed> drives;  // that it is read from, if there are mirrors
+  std::vector<MirrorProblem> mirror_problems;
+  std::string library;  // libheadrace.so, "" when missing
   std::string library_problem;
 };
 

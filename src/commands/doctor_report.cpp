@@ -1,6 +1,7 @@
 // The rendering of doctor_checks.h.
 #include <nlohmann/json.hpp>
 
+#include "base/whole_disk.h"
 #include "commands/doctor_checks.h"
 #include "report/text_table.h"
 
@@ -42,6 +43,14 @@ std::string RenderDoctorJson(const std::vector<Check>& checks, const DoctorFacts
     }
     devices.push_back(std::move(entry));
   }
+  Json drives = Json::array();
+  for (const DriveSpeed& drive : facts.drives) {
+    drives.push_back({{"path", drive.path},
+                      {"device", NameOfDevice(drive.device)},
+                      {"bytes_per_s", drive.bytes_per_s},
+                      {"share", drive.share},
+                      {"shares_disk", drive.shared_disk}});
+  }
   const Json values = {{"disk_path", facts.disk_path},
                        {"disk_direct_bytes_per_s", facts.direct && facts.direct->direct ? speed(facts.direct) : Json()},
                        {"disk_buffered_bytes_per_s", speed(facts.buffered)},
@@ -60,6 +69,7 @@ std::string RenderDoctorJson(const std::vector<Check>& checks, const DoctorFacts
                        {"ggml_version", facts.ggml.version},
                        {"ggml_usable", facts.ggml.usable},
                        {"devices", devices},
+                       {"drives", drives},
                        {"library", facts.library}};
   const Json json = {{"checks", list}, {"facts", values}};
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";

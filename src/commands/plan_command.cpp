@@ -157,7 +157,7 @@ int Plan(PlanOptions options, const CommandLine& line) {
   const std::string version = engine != nullptr ? QueryVersion(*engine) : "none";
   std::optional<ProfileEntry> machine;
   std::vector<DriveSpeed> drives;
-  std::vector<std::string> mirror_notes;
+  std::vector<MirrorProblem> mirror_problems;
   {
     ProgressLine progress;
     progress.Show("measuring the disk");
@@ -166,7 +166,7 @@ int Plan(PlanOptions options, const CommandLine& line) {
     if (profile.ok()) {
       machine = *profile;
       if (!model->config.mirrors.empty()) {
-        drives = SpeedsOfDrives(file_path, profile->disk_bytes_per_s, model->config.mirrors, version, mirror_notes);
+        drives = SpeedsOfDrives(file_path, profile->disk_bytes_per_s, model->config.mirrors, version, mirror_problems);
         machine->disk_bytes_per_s = SpeedTogether(drives);
       }
     } else if (model->config.debug) {
@@ -174,7 +174,8 @@ int Plan(PlanOptions options, const CommandLine& line) {
       Say(profile.status().message());
     }
   }
-  for (const std::string& note : mirror_notes) Say(note);
+  for (const MirrorProblem& problem : mirror_problems) Say(problem.Line());
+  for (const std::string& line : SharedDiskLines(drives)) Say(line);
   const MachineProfile speeds = machine ? ToMachineProfile(*machine) : MachineProfile();
   const LearnedPlace place =
       LearnedPlaceOf(*model, options.speculation.uses_draft() ? options.speculation.draft : "", version);

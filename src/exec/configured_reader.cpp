@@ -10,7 +10,8 @@
 
 namespace headrace {
 
-Result<std::unique_ptr<Reader>> OpenConfiguredReader(const Config& config, unsigned depth, DriveTable& drives) {
+Result<std::unique_ptr<Reader>> OpenConfiguredReader(const Config& config, unsigned depth, DriveTable& drives,
+                                                     uint64_t drive_buffer_bytes) {
   const ReaderKind kind = config.reader == "uring"  ? ReaderKind::kUring
                           : config.reader == "auto" ? ReaderKind::kAuto
                                                     : ReaderKind::kPread;
@@ -23,7 +24,9 @@ Result<std::unique_ptr<Reader>> OpenConfiguredReader(const Config& config, unsig
     reader = MakeFaultyReader(std::move(*reader), *faults);
   }
   if (config.mirrors.empty()) return reader;
-  return MakeMirroredReader(std::move(*reader), drives);
+  MirroredReading how;
+  how.buffer_bytes = drive_buffer_bytes;
+  return MakeMirroredReader(std::move(*reader), drives, how);
 }
 
 }  // namespace headrace

@@ -9,8 +9,10 @@
 
 namespace headrace {
 
-// With the faults that a test asked for; shared among the drives of mirrors, with the figures of each. Errors: the
+// With the faults that a test asked for; shared among the drives of mirrors, with the figures of each, and
+// with a buffer of so many bytes for each, which the caller has charged. Errors: the
 // reader's; kInvalidArgument for faults that are not understood.
-Result<std::unique_ptr<Reader>> OpenConfiguredReader(const Config& config, unsigned depth, DriveTable& drives);
+Result<std::unique_ptr<Reader>> OpenConfiguredReader(const Config& config, unsigned depth, DriveTable& drives,
+                                                     uint64_t drive_buffer_bytes);
 
 }  // namespace headrace

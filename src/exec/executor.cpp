@@ -44,7 +44,8 @@ Executor::Executor(const GgmlApi& api, const Config& config, WeightsAllowance& a
       layouts_(config.kernels == Kernels::kPlain ? nullptr : std::make_unique<PackedLayouts>(api)),
       headroom_(ReadTextFile),
       weights_(api, layouts_.get(), config.kernels == Kernels::kRepack),
-      reads_([this](unsigned depth) { return OpenConfiguredReader(config_, depth, drives_); },
+      drive_buffer_bytes_(DriveBufferBytes(allowance.Bytes(), 1 + config.mirrors.size())),
+      reads_([this](unsigned depth) { return OpenConfiguredReader(config_, depth, drives_, drive_buffer_bytes_); },
              1 + static_cast<unsigned>(std::min(config.mirrors.size(), kMostDrives))),
       copies_(reads_, headroom_),
       experts_(config.remember ? std::optional(CacheDirectory()) : std::nullopt),
@@ -61,6 +62,7 @@ Executor::Executor(const GgmlApi& api, const Config& config, WeightsAllowance& a
       callback_pass_(api, pass_, uploader_, choice_, apart_types_, workers_),
       state_guard_(api) {
   weights_.SetDrives(1 + config.mirrors.size());
+  SetAside();
   account_.SetDrives(drives_);
   snapshot->probed_disk_bytes_per_s = static_cast<uint64_t>(config.disk_bytes_per_s);
   auto watch = MemoryWatch::Start([this] {
@@ -143,7 +145,10 @@ void Executor::GuardStates(ggml_cgraph* graph) {
 }
 
 // What is held beside the plan.
-void Executor::SetAside() { memory_.SetAside(copies_.memory_bytes() + guarded_bytes_ + routers_.bytes()); }
+void Executor::SetAside() {
+  memory_.SetAside(copies_.memory_bytes() + guarded_bytes_ + routers_.bytes() +
+                   drive_buffer_bytes_ * (1 + config_.mirrors.size()));
+}
 
 Status Executor::Prepare(std::vector<ManagedProduct> products, std::vector<Lookup> lookups) {
   // What the engine cannot be trusted to compute in pieces is left to its own mapping: right, at the speed of page

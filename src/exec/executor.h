@@ -124,9 +124,10 @@ class Executor {
   std::unique_ptr<PackedLayouts> layouts_;
   Headroom headroom_;  // before what fills memory
   WeightStore weights_;
-  DriveTable drives_;  // before reads_
-  ReadService reads_;  // before all that read
-  RangeCopy copies_;   // thread-safe: models are loaded while others compute
+  DriveTable drives_;                  // before reads_
+  const uint64_t drive_buffer_bytes_;  // of each drive; before reads_
+  ReadService reads_;                  // before all that read
+  RangeCopy copies_;                   // thread-safe: models are loaded while others compute
   ExpertStore experts_;
   RowStore rows_;
   RouterCopies routers_;

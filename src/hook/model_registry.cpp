@@ -126,9 +126,9 @@ Result<std::shared_ptr<const SourceFile>> ModelRegistry::Mapped(const void* addr
   auto opened = SourceFile::Open(DescriptorPath(fd), access, PathOfDescriptor(fd));
   if (!opened.ok()) return opened.status();
   if (!mirrors.empty()) {
-    std::vector<std::string> notes;
-    opened->SetCopies(OpenMirrors(*opened, mirrors, access, notes));
-    for (const std::string& note : notes) LogWarning(note);
+    std::vector<MirrorProblem> problems;
+    opened->SetCopies(OpenMirrors(*opened, mirrors, access, problems));
+    for (const MirrorProblem& problem : problems) LogWarning(problem.Line());
     for (const auto& copy : opened->copies()) {
       LogDebug(fmt::format("{} is read from {}, too", opened->path(), copy->file().path()));
     }

@@ -22,6 +22,8 @@ class DriveLoad {
   // When a read that begins now would probably be through, in ns from now. `otherwise` is the cost of a drive that has
   // read nothing yet. A drive that stalls is expected to do so for as long again.
   double ExpectedNs(uint64_t bytes, uint64_t now_ns, double otherwise) const;
+  // How long it has not answered: since a read ended, or began on the idle drive. 0: nothing is in flight.
+  uint64_t SilentNs(uint64_t now_ns) const { return in_flight_bytes_ == 0 ? 0 : now_ns - last_event_ns_; }
   // ns for each byte while it reads; 0: unknown.
   double cost() const { return cost_; }
   // It has read nothing for so long that its speed may be another now: the trial costs little beside.

@@ -116,5 +116,17 @@ TEST(DriveLoad, FailuresOfOneMomentAreOneAndThreeInARowAreTheEnd) {
   EXPECT_FALSE(load.Rests(now + 10));
 }
 
+TEST(DriveLoad, IsSilentSinceItsLastSignOnly) {
+  DriveLoad load;
+  EXPECT_EQ(load.SilentNs(1000), 0u) << "nothing is in flight";
+  load.Begin(kRead, 1000);
+  load.Begin(kRead, 1400);
+  EXPECT_EQ(load.SilentNs(1500), 500u);
+  load.End(kRead, 1000, 1600);
+  EXPECT_EQ(load.SilentNs(1700), 100u);
+  load.End(kRead, 1400, 1800);
+  EXPECT_EQ(load.SilentNs(5000), 0u);
+}
+
 }  // namespace
 }  // namespace headrace

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/size.h"
 #include "io/slot_reader.h"
 
@@ -22,6 +23,7 @@ class FaultyReader final : public SlotReader {
       : SlotReader(base->depth()), base_(std::move(base)), spec_(spec), limits_(depth()), late_(depth()) {}
 
   std::string_view name() const override { return base_->name(); }
+  unsigned at_once() const override { return base_->at_once(); }
   uint64_t retries() const override { return SlotReader::retries() + base_->retries(); }
 
  private:
@@ -36,11 +38,14 @@ class FaultyReader final : public SlotReader {
     for (const unsigned index : slots) Begin(index);
   }
 
-  void Reap(bool block) override {
+  void Reap(Patience patience) override {
     const size_t before = finished();
+    const uint64_t begun = Now();
     for (;;) {
+      const Patience left = patience == kForEver ? patience : patience - Patience(Now() - begun);
+      const bool block = left > kNoWait;
       while (base_->in_flight() > 0) {
-        TakeResults(block && (spec_.reorder || held_.empty()));
+        TakeResults(block && (spec_.reorder || held_.empty()) ? left : kNoWait);
         if (!spec_.reorder || !block) break;
       }
       Release();
@@ -85,9 +90,9 @@ class FaultyReader final : public SlotReader {
     base_->Submit({&part, 1});
   }
 
-  void TakeResults(bool block) {
+  void TakeResults(Patience patience) {
     results_.clear();
-    base_->Collect(block, results_);
+    base_->CollectFor(patience, results_);
     for (ReadResult& result : results_) {
       const auto index = static_cast<unsigned>(result.tag);
       ReadProgress& progress = slot(index);

@@ -27,12 +27,12 @@ class GateReader final : public Reader {
     begun_.notify_all();
     base_->Submit(requests);
   }
-  void Collect(bool block, std::vector<ReadResult>& results) override {
+  void CollectFor(Patience patience, std::vector<ReadResult>& results) override {
     {
       std::unique_lock lock(mutex_);
       opened_.wait(lock, [this] { return open_; });
     }
-    base_->Collect(block, results);
+    base_->CollectFor(patience, results);
   }
 
   void Open() {

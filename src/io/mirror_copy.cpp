@@ -84,6 +84,12 @@ std::vector<std::string> FindIn(const std::string& folder, const SourceFile& ori
   return same_size;
 }
 
+bool HoldsUnfinished(const std::string& folder, const std::string& name) {
+  std::error_code error;
+  return fs::exists(fs::path(folder) / (name + kUnfinishedCopy), error) ||
+         fs::exists(fs::path(folder) / (name + PartialHeader::kSuffix + kUnfinishedCopy), error);
+}
+
 }  // namespace
 
 std::string PartialHeader::ToPage() const {
@@ -146,9 +152,12 @@ Result<std::shared_ptr<const MirrorCopy>> MirrorCopy::Open(const SourceFile& ori
   return std::shared_ptr<const MirrorCopy>(std::move(copy));
 }
 
+std::string MirrorProblem::Line() const { return fmt::format("mirror {}: not used: {}", mirror, why.message()); }
+
 std::vector<std::shared_ptr<const MirrorCopy>> OpenMirrors(const SourceFile& original,
                                                            std::span<const std::string> mirrors,
-                                                           SourceFile::Access access, std::vector<std::string>& notes) {
+                                                           SourceFile::Access access,
+                                                           std::vector<MirrorProblem>& problems) {
   std::vector<std::shared_ptr<const MirrorCopy>> copies;
   const std::string name = BaseName(original.path());
   for (const std::string& mirror : mirrors) {
@@ -158,15 +167,17 @@ std::vector<std::shared_ptr<const MirrorCopy>> OpenMirrors(const SourceFile& ori
     if (!folder && !IsNamedLike(mirror, original) && fs::file_size(mirror, error) != original.size() && !error) {
       continue;  // another model's
     }
-    Result<std::shared_ptr<const MirrorCopy>> copy =
-        Status(Code::kNotFound, fmt::format("it holds no copy of {}; `headrace mirror` makes one", name));
+    const bool begun = folder && HoldsUnfinished(mirror, name);
+    Result<std::shared_ptr<const MirrorCopy>> copy = Status(
+        Code::kNotFound, begun ? fmt::format("its copy of {} is not finished; `headrace mirror` goes on with it", name)
+                               : fmt::format("it holds no copy of {}; `headrace mirror` makes one", name));
     for (const std::string& path : candidates) {
       auto opened = MirrorCopy::Open(original, path, access);
       if (opened.ok() || !folder || IsNamedLike(path, original)) copy = std::move(opened);
       if (copy.ok()) break;
     }
     if (!copy.ok()) {
-      notes.push_back(fmt::format("mirror {}: not used: {}", mirror, copy.status().message()));
+      problems.push_back({mirror, copy.status()});
       continue;
     }
     const auto same_drive = [&](const SourceFile& other) {
@@ -174,8 +185,8 @@ std::vector<std::shared_ptr<const MirrorCopy>> OpenMirrors(const SourceFile& ori
     };
     if (same_drive(original) ||
         std::any_of(copies.begin(), copies.end(), [&](const auto& c) { return same_drive(c->file()); })) {
-      notes.push_back(
-          fmt::format("mirror {}: not used: it lies on the same drive as another copy of {}", mirror, name));
+      problems.push_back(
+          {mirror, Status(Code::kInvalidArgument, "it lies on the same drive as another copy of " + name)});
       continue;
     }
     copies.push_back(std::move(*copy));

@@ -27,6 +27,9 @@ struct PartialHeader {
   static Result<PartialHeader> Parse(const std::string& page);
 };
 
+// Behind the name of a copy that `headrace mirror` has not finished.
+inline constexpr const char* kUnfinishedCopy = ".copying";
+
 // Const operations are thread-safe.
 class MirrorCopy {
  public:
@@ -52,11 +55,20 @@ class MirrorCopy {
   mutable std::atomic<bool> retired_{false};
 };
 
+// A mirror that is of no use for a file.
+struct MirrorProblem {
+  std::string mirror;
+  // kNotFound: it holds no copy, or one that is not finished; kCorrupt: another file's, or a damaged one;
+  // kInvalidArgument: it is the file itself, or on a drive that is read already; kPermission, kIo.
+  Status why;
+  std::string Line() const;
+};
+
 // The copies of a file that `mirrors` hold: each names a copy, or a folder in which one has the file's name or else its
-// size. A line for each mirror that is of no use for the file, with the reason, goes to `notes`. What is a copy of
-// something else by name and size is none of this file's business.
+// size. What is a copy of something else by name and size is none of this file's business.
 std::vector<std::shared_ptr<const MirrorCopy>> OpenMirrors(const SourceFile& original,
                                                            std::span<const std::string> mirrors,
-                                                           SourceFile::Access access, std::vector<std::string>& notes);
+                                                           SourceFile::Access access,
+                                                           std::vector<MirrorProblem>& problems);
 
 }  // namespace headrace

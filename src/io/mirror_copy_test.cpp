@@ -42,16 +42,18 @@ class MirrorCopyTest : public TwoDrivesTest {
   void SetUp() override { WriteOriginal(kBytes); }
   // The notes, and the number of copies that were found.
   std::string Notes(const std::vector<std::string>& mirrors, size_t copies) {
-    std::vector<std::string> notes;
-    EXPECT_EQ(OpenMirrors(original_, mirrors, SourceFile::Access::kDirect, notes).size(), copies);
+    std::vector<MirrorProblem> problems;
+    EXPECT_EQ(OpenMirrors(original_, mirrors, SourceFile::Access::kDirect, problems).size(), copies);
     std::string all;
-    for (const std::string& note : notes) all += note + "\n";
+    for (const MirrorProblem& problem : problems) all += problem.Line() + "\n";
     return all;
   }
 };
 
 TEST_F(MirrorCopyTest, FindsCopiesByNameAndBySize) {
   EXPECT_NE(Notes({there_ / ""}, 0).find("holds no copy of model.gguf"), std::string::npos);
+  WriteTestFile(there_ / "model.gguf.copying", kBytes / 2);
+  EXPECT_NE(Notes({there_ / ""}, 0).find("its copy of model.gguf is not finished"), std::string::npos);
   WriteTestFile(there_ / "another name", kBytes);
   EXPECT_EQ(Notes({there_ / ""}, 1), "");
   EXPECT_EQ(Notes({there_ / "another name"}, 1), "");

@@ -1,7 +1,10 @@
 #include "io/mirrored_reader.h"
 
 #include <algorithm>
+#include <chrono>
+#include <cstring>
 #include <deque>
+#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -10,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/size.h"
+#include "io/drive_buffer.h"
 #include "io/drive_load.h"
 #include "io/mirror_copy.h"
 #include "io/slot_reader.h"
@@ -17,13 +21,22 @@
 namespace headrace {
 namespace {
 
-constexpr unsigned kOriginal = 0;  // a source: 0, or 1 + the index of a copy
+constexpr unsigned kOriginal = 0;                                    // a source: 0, or 1 + the index of a copy
+constexpr std::chrono::nanoseconds kLook = std::chrono::seconds(1);  // how often drives are looked after at least
+constexpr uint64_t kMostOfBuffer = 4;                                // of these parts of a buffer a read has one
 
 struct Drive {
   dev_t device = 0;
   DriveLoad load;
-  bool said = false;  // that it fails
+  DriveBuffer buffer;
+  unsigned reads = 0;        // that the base reader has
+  unsigned left = 0;         // of these, those that are not waited for any more
+  bool said = false;         // that it fails
+  bool said_silent = false;  // that it is silent
   DriveFigures* figures = nullptr;
+
+  // Asked last.
+  bool Rests(uint64_t now) const { return left > 0 || load.Rests(now); }
 };
 
 // Of a request: as much as lies in one run of stripes in all copies.
@@ -38,31 +51,76 @@ struct Part {
   Status failure;  // the first one
 };
 
+// What the base reader has.
+struct Flight {
+  Part part;
+  Drive* drive = nullptr;            // null: there is none
+  std::byte* buffer = nullptr;       // null: it goes to the destination
+  std::shared_ptr<const void> file;  // that is read, if it is shared
+  bool left = false;                 // nobody waits for it any more; of `part` only the length is used
+};
+
+// All that a read may use while it hangs.
+struct Reading {
+  explicit Reading(std::unique_ptr<Reader> reader) : base(std::move(reader)), flights(base->depth()) {}
+  std::unique_ptr<Reader> base;
+  std::deque<Drive> drives;
+  std::vector<Flight> flights;  // by the tag that the base reader gets
+};
+
+// Of readers that went while reads of them hung: the kernel would write into what is freed, and nothing tells when it
+// has ended but the reader. Reached from here so that it is no leak.
+void KeepForEver(std::unique_ptr<Reading> reading) {
+  static std::mutex mutex;
+  static auto* const kept = new std::vector<std::unique_ptr<Reading>>;
+  const std::lock_guard lock(mutex);
+  kept->push_back(std::move(reading));
+}
+
 class MirroredReader final : public SlotReader {
  public:
-  MirroredReader(std::unique_ptr<Reader> base, DriveTable& figures)
-      : SlotReader(base->depth()), base_(std::move(base)), figures_(figures), open_parts_(depth()), statuses_(depth()) {
-    reading_.resize(depth());
+  MirroredReader(std::unique_ptr<Reader> base, DriveTable& figures, const MirroredReading& how)
+      : SlotReader(base->depth()),
+        reading_(std::make_unique<Reading>(std::move(base))),
+        figures_(figures),
+        how_(how),
+        open_parts_(depth()),
+        statuses_(depth()) {
     for (unsigned i = depth(); i > 0; --i) free_.push_back(i - 1);
   }
+  ~MirroredReader() override {
+    if (InForkedChild()) return;
+    stopping_ = true;
+    const auto left = [this] {
+      unsigned count = 0;
+      for (const Drive& drive : reading_->drives) count += drive.left;
+      return count;
+    };
+    while (reading_->base->in_flight() > left()) Reap(kLook);
+    if (left() > 0) KeepForEver(std::move(reading_));
+  }
 
-  std::string_view name() const override { return base_->name(); }
-  uint64_t retries() const override { return SlotReader::retries() + base_->retries(); }
+  std::string_view name() const override { return reading_->base->name(); }
+  unsigned at_once() const override { return reading_->base->at_once(); }
+  uint64_t retries() const override { return SlotReader::retries() + reading_->base->retries(); }
   unsigned drives() const override {
     const uint64_t now = Now();
-    const auto live = std::count_if(drives_.begin(), drives_.end(), [&](const Drive& d) { return !d.load.Rests(now); });
+    const auto live = std::count_if(reading_->drives.begin(), reading_->drives.end(),
+                                    [&](const Drive& drive) { return !drive.Rests(now); });
     return std::max(1u, static_cast<unsigned>(live));
   }
 
  private:
   void Start(std::span<const unsigned> slots) override;
-  void Reap(bool block) override;
+  void Reap(Patience patience) override;
 
   void Split(unsigned slot);
   void BeginWaiting();
-  void Begin(Part part, uint64_t now);
+  bool Begin(Part& part, uint64_t now);
   unsigned Choose(const Part& part, uint64_t now);
+  bool HasOther(const Part& part);
   void Take(const ReadResult& result);
+  void LeaveSilentDrives();
   void Retry(Part part, Status failure, bool first, const char* meaning);
   void FinishPart(Part& part, Status status);
 
@@ -70,33 +128,38 @@ class MirroredReader final : public SlotReader {
   const SourceFile& FileOf(const SourceFile& original, unsigned source) {
     return source == kOriginal ? original : original.copies()[source - 1]->file();
   }
-  Drive& DriveOf(const SourceFile& file);
+  Drive* DriveOf(const SourceFile& file);
 
-  const std::unique_ptr<Reader> base_;
+  std::unique_ptr<Reading> reading_;
   DriveTable& figures_;
-  std::deque<Drive> drives_;
-  std::deque<Part> waiting_;          // for room in the base reader
-  std::vector<Part> reading_;         // by the tag that the base reader gets
+  const MirroredReading how_;
+  std::deque<Part> waiting_;          // for room in the base reader, or in a buffer
   std::vector<unsigned> free_;        // tags
   std::vector<unsigned> open_parts_;  // of each slot
   std::vector<Status> statuses_;      // of each slot
   std::vector<ReadResult> results_;
+  uint64_t looked_ns_ = 0, awake_since_ns_ = 0;
+  bool stopping_ = false;  // nothing is begun any more
 };
 
-Drive& MirroredReader::DriveOf(const SourceFile& file) {
+// Null: there is no memory for its reads.
+Drive* MirroredReader::DriveOf(const SourceFile& file) {
   const dev_t device = file.identity().device;
-  for (Drive& drive : drives_) {
-    if (drive.device == device) return drive;
+  for (Drive& drive : reading_->drives) {
+    if (drive.device == device) return &drive;
   }
-  Drive& drive = drives_.emplace_back();
+  auto buffer = DriveBuffer::Make(how_.buffer_bytes);
+  if (!buffer.ok()) return nullptr;
+  Drive& drive = reading_->drives.emplace_back();
   drive.device = device;
+  drive.buffer = std::move(*buffer);
   for (DriveFigures& figures : figures_) {
     if (figures.device != 0 && figures.device != device) continue;
     drive.figures = &figures;
     figures.device = device;
     break;
   }
-  return drive;
+  return &drive;
 }
 
 void MirroredReader::Start(std::span<const unsigned> slots) {
@@ -106,12 +169,19 @@ void MirroredReader::Start(std::span<const unsigned> slots) {
 
 void MirroredReader::Split(unsigned index) {
   const ReadRequest& request = slot(index).request();
+  const auto& copies = request.file->copies();
+  bool memory = DriveOf(*request.file) != nullptr;
+  for (const auto& copy : copies) memory = memory && DriveOf(copy->file()) != nullptr;
+  if (!memory) {
+    return Finish(index, Status(Code::kOutOfBudget, request.file->path() + ": no memory for reads of several drives"));
+  }
   const uint64_t end = std::min(request.offset + request.length, AlignUp(request.file->size(), kReadAlignment));
+  const uint64_t most = copies.empty() ? request.length : AlignDown(how_.buffer_bytes / kMostOfBuffer, kReadAlignment);
   statuses_[index] = {};
   open_parts_[index] = 0;
   for (uint64_t at = request.offset; at < end;) {
-    uint64_t stop = end;
-    for (const auto& copy : request.file->copies()) stop = std::min(stop, copy->stripes().RunEnd(at));
+    uint64_t stop = std::min(end, at + most);
+    for (const auto& copy : copies) stop = std::min(stop, copy->stripes().RunEnd(at));
     Part& part = waiting_.emplace_back();
     part.slot = index;
     part.offset = at;
@@ -122,13 +192,11 @@ void MirroredReader::Split(unsigned index) {
   }
 }
 
+// What finds no room on its drive waits, and those behind it go on.
 void MirroredReader::BeginWaiting() {
+  if (stopping_) waiting_.clear();
   const uint64_t now = Now();
-  while (!waiting_.empty() && !free_.empty()) {
-    Part part = std::move(waiting_.front());
-    waiting_.pop_front();
-    Begin(std::move(part), now);
-  }
+  std::erase_if(waiting_, [&](Part& part) { return !free_.empty() && Begin(part, now); });
 }
 
 // Of the sources that hold the part and were not tried: the one that will have read it first. Drives that rest are
@@ -136,7 +204,7 @@ void MirroredReader::BeginWaiting() {
 unsigned MirroredReader::Choose(const Part& part, uint64_t now) {
   const SourceFile& original = Original(part);
   double known = 1;
-  for (const Drive& drive : drives_) {
+  for (const Drive& drive : reading_->drives) {
     if (drive.load.cost() > 0) known = known == 1 ? drive.load.cost() : std::min(known, drive.load.cost());
   }
   unsigned best = kOriginal;
@@ -147,9 +215,9 @@ unsigned MirroredReader::Choose(const Part& part, uint64_t now) {
       const MirrorCopy& copy = *original.copies()[source - 1];
       if (copy.retired() || !copy.stripes().Holds(part.offset)) continue;
     }
-    const Drive& drive = DriveOf(FileOf(original, source));
+    const Drive& drive = *DriveOf(FileOf(original, source));
     double expected = drive.load.WantsTrial(now) ? 0 : drive.load.ExpectedNs(part.length, now, known);
-    if (drive.load.Rests(now)) expected += drive.load.gone() ? 2e18 : 1e18;
+    if (drive.Rests(now)) expected += drive.left > 0 || drive.load.gone() ? 2e18 : 1e18;
     if (least >= 0 && expected >= least) continue;
     least = expected;
     best = source;
@@ -157,43 +225,79 @@ unsigned MirroredReader::Choose(const Part& part, uint64_t now) {
   return best;
 }
 
-void MirroredReader::Begin(Part part, uint64_t now) {
+// False: there is no room for it now.
+bool MirroredReader::Begin(Part& part, uint64_t now) {
   const SourceFile& original = Original(part);
-  part.source = Choose(part, now);
-  part.tried |= uint64_t{1} << part.source;
+  const unsigned source = Choose(part, now);
+  const SourceFile& file = FileOf(original, source);
+  Drive& drive = *DriveOf(file);
+  // A drive that hangs must leave the base reader to the others: its slots, and its threads.
+  const auto drives = static_cast<unsigned>(reading_->drives.size());
+  if (drives > 1 && drive.reads >= std::max(1u, reading_->base->at_once() / drives)) return false;
+  std::byte* buffer = nullptr;
+  if (!original.copies().empty() && (buffer = drive.buffer.Take(part.length)) == nullptr) return false;
+  part.source = source;
+  part.tried |= uint64_t{1} << source;
   part.begun_ns = now;
-  const SourceFile& file = FileOf(original, part.source);
   ReadRequest request;
   request.file = &file;
-  request.offset = part.source == kOriginal ? part.offset : original.copies()[part.source - 1]->Position(part.offset);
+  request.offset = source == kOriginal ? part.offset : original.copies()[source - 1]->Position(part.offset);
   request.length = part.length;
-  request.destination = part.destination;
+  request.destination = buffer != nullptr ? buffer : part.destination;
   request.tag = free_.back();
   free_.pop_back();
-  DriveOf(file).load.Begin(part.length, now);
-  reading_[request.tag] = std::move(part);
-  base_->Submit({&request, 1});
+  drive.load.Begin(part.length, now);
+  ++drive.reads;
+  Flight& flight = reading_->flights[request.tag];
+  flight.drive = &drive;
+  flight.buffer = buffer;
+  flight.left = false;
+  if (source == kOriginal) {
+    flight.file = original.weak_from_this().lock();
+  } else {
+    flight.file = original.copies()[source - 1];
+  }
+  flight.part = std::move(part);
+  reading_->base->Submit({&request, 1});
+  return true;
 }
 
-void MirroredReader::Reap(bool block) {
+void MirroredReader::Reap(Patience patience) {
   const size_t before = finished();
-  do {
+  const uint64_t begun = Now();
+  Reader& base = *reading_->base;
+  for (;;) {
+    const Patience left = patience == kForEver ? patience : patience - Patience(Now() - begun);
     results_.clear();
-    base_->Collect(block && finished() == before, results_);
+    base.CollectFor(finished() == before ? std::clamp(left, kNoWait, std::min(kLook, how_.silence)) : kNoWait,
+                    results_);
     for (const ReadResult& result : results_) Take(result);
+    LeaveSilentDrives();
     BeginWaiting();
-  } while (block && finished() == before && base_->in_flight() > 0);
+    if (left <= kNoWait || finished() > before || (base.in_flight() == 0 && waiting_.empty())) return;
+  }
 }
 
 void MirroredReader::Take(const ReadResult& result) {
   const auto tag = static_cast<unsigned>(result.tag);
-  Part part = std::move(reading_[tag]);
+  Flight flight = std::exchange(reading_->flights[tag], {});
   free_.push_back(tag);
-  const SourceFile& file = FileOf(Original(part), part.source);
-  Drive& drive = DriveOf(file);
+  Drive& drive = *flight.drive;
+  Part& part = flight.part;
+  --drive.reads;
   const uint64_t now = Now();
+  if (flight.left) {
+    drive.buffer.Give(flight.buffer);
+    --drive.left;
+    return drive.load.Fail(part.length, now);
+  }
   // A copy that was written to is no drive that fails, also when its read met a new end.
+  const SourceFile& file = FileOf(Original(part), part.source);
   const Status changed = part.source == kOriginal ? Status() : file.CheckUnchanged();
+  if (flight.buffer != nullptr) {
+    if (result.status.ok() && changed.ok()) std::memcpy(part.destination, flight.buffer, part.length);
+    drive.buffer.Give(flight.buffer);
+  }
   if (!result.status.ok() && changed.ok()) {
     drive.load.Fail(part.length, now);
     if (drive.figures != nullptr) ++drive.figures->reads_failed;
@@ -211,16 +315,41 @@ void MirroredReader::Take(const ReadResult& result) {
   FinishPart(part, {});
 }
 
-void MirroredReader::Retry(Part part, Status failure, bool first, const char* meaning) {
+// What they were asked for is read from others, as far as these have it.
+void MirroredReader::LeaveSilentDrives() {
+  const uint64_t now = Now();
+  // A process that was stopped has not looked.
+  if (now - std::exchange(looked_ns_, now) > 2 * static_cast<uint64_t>(kLook.count())) awake_since_ns_ = now;
+  for (Flight& flight : reading_->flights) {
+    if (flight.drive == nullptr || flight.buffer == nullptr || flight.left) continue;
+    Drive& drive = *flight.drive;
+    const uint64_t silent = std::min(drive.load.SilentNs(now), now - awake_since_ns_);
+    if (silent < static_cast<uint64_t>(how_.silence.count()) || !HasOther(flight.part)) continue;
+    flight.left = true;
+    ++drive.left;
+    if (drive.figures != nullptr) ++drive.figures->reads_failed;
+    const SourceFile& file = FileOf(Original(flight.part), flight.part.source);
+    Retry(flight.part,
+          Status(Code::kIo, fmt::format("{}: cannot read {} bytes at {}: no answer for {} s", file.path(),
+                                        flight.part.length, flight.part.offset, silent / 1'000'000'000)),
+          !std::exchange(drive.said_silent, true), "this drive is silent");
+  }
+}
+
+bool MirroredReader::HasOther(const Part& part) {
   const SourceFile& original = Original(part);
   bool other = (part.tried & 1) == 0;
   for (unsigned source = 1; source <= original.copies().size(); ++source) {
     const MirrorCopy& copy = *original.copies()[source - 1];
     other = other || ((part.tried >> source & 1) == 0 && !copy.retired() && copy.stripes().Holds(part.offset));
   }
+  return other;
+}
+
+void MirroredReader::Retry(Part part, Status failure, bool first, const char* meaning) {
   // The original's error is what a user without copies would see.
   if (part.failure.ok() || part.source == kOriginal) part.failure = failure;
-  if (!other) {
+  if (!HasOther(part)) {
     Status last = part.failure;
     return FinishPart(part, std::move(last));
   }
@@ -235,8 +364,9 @@ void MirroredReader::FinishPart(Part& part, Status status) {
 
 }  // namespace
 
-std::unique_ptr<Reader> MakeMirroredReader(std::unique_ptr<Reader> base, DriveTable& figures) {
-  return std::make_unique<MirroredReader>(std::move(base), figures);
+std::unique_ptr<Reader> MakeMirroredReader(std::unique_ptr<Reader> base, DriveTable& figures,
+                                           const MirroredReading& how) {
+  return std::make_unique<MirroredReader>(std::move(base), figures, how);
 }
 
 }  // namespace headrace

@@ -88,6 +88,7 @@ class PreadReader final : public SlotReader {
   }
 
   std::string_view name() const override { return "pread"; }
+  unsigned at_once() const override { return static_cast<unsigned>(shared_->threads.size()); }
 
  private:
   void Start(std::span<const unsigned> slots) override {
@@ -98,10 +99,15 @@ class PreadReader final : public SlotReader {
     slots.size() == 1 ? shared_->has_work.notify_one() : shared_->has_work.notify_all();
   }
 
-  void Reap(bool block) override {
+  void Reap(Patience patience) override {
     {
       std::unique_lock lock(shared_->mutex);
-      if (block) shared_->has_results.wait(lock, [&] { return !shared_->finished.empty(); });
+      const auto any = [&] { return !shared_->finished.empty(); };
+      if (patience == kForEver) {
+        shared_->has_results.wait(lock, any);
+      } else if (patience > kNoWait) {
+        shared_->has_results.wait_for(lock, patience, any);
+      }
       std::swap(reaped_, shared_->finished);
     }
     for (const unsigned index : reaped_) Finish(index, slot(index).status());

@@ -3,9 +3,18 @@
 #include <algorithm>
 #include <utility>
 
+#include <fmt/format.h>
+
+#include "base/clock.h"
+#include "base/log.h"
 #include "io/read_thread.h"
 
 namespace headrace {
+namespace {
+
+constexpr std::chrono::nanoseconds kPeriod = std::chrono::seconds(1);  // of looks at a drive that does not answer
+
+}  // namespace
 
 Status ReadService::Start() {
   if (thread_.joinable()) return {};
@@ -66,6 +75,7 @@ void ReadService::Wake() {
 void ReadService::Run() {
   std::vector<ReadRequest> requests;
   std::vector<ReadResult> results;
+  Silence silence;
   while (true) {
     {
       const std::lock_guard lock(wake_mutex_);
@@ -80,15 +90,40 @@ void ReadService::Run() {
       std::unique_lock lock(wake_mutex_);
       if (stop_) return;
       wake_.wait(lock, [this] { return woken_ || stop_; });
+      silence.since_ns = Now();
       continue;
     }
     if (!requests.empty()) reader_->Submit(requests);
     results.clear();
-    reader_->Collect(true, results);
+    reader_->CollectFor(std::min(kPeriod, say_after_), results);
+    TellSilence(!results.empty(), silence);
     reads_retried_.store(retried_before_ + reader_->retries(), std::memory_order_relaxed);
     const std::lock_guard lock(mutex_);
     Deliver(results);
   }
+}
+
+void ReadService::TellSilence(bool any_ended, Silence& silence) {
+  const uint64_t now = Now();
+  const uint64_t silent_ns = now - silence.since_ns, silent_s = silent_ns / 1'000'000'000;
+  // A process that was stopped has not looked.
+  const bool was_stopped = now - std::exchange(silence.looked_ns, now) > 2 * static_cast<uint64_t>(kPeriod.count());
+  if (any_ended || was_stopped) {
+    if (any_ended && !silence.said_of.empty()) {
+      LogWarning(fmt::format("{}: its drive answers again, after {} s", silence.said_of, silent_s));
+      silence.said_of.clear();
+    }
+    silence.since_ns = now;
+    return;
+  }
+  if (silent_ns < static_cast<uint64_t>(say_after_.count()) || !silence.said_of.empty()) return;
+  const std::lock_guard lock(mutex_);
+  const auto flight =
+      std::find_if(flights_.begin(), flights_.end(), [](const Flight& f) { return f.owner != nullptr; });
+  if (flight == flights_.end()) return;
+  silence.said_of = flight->file->path();
+  LogWarning(fmt::format("{}: its drive has not answered for {} s (a read of {} bytes at {}); headrace waits for it",
+                         silence.said_of, silent_s, flight->bytes, flight->offset));
 }
 
 void ReadService::Ask(std::vector<ReadRequest>& requests) {
@@ -102,7 +137,8 @@ void ReadService::Ask(std::vector<ReadRequest>& requests) {
              attached->client->NextRead(static_cast<ReadKind>(kind), request)) {
         const auto flight =
             std::find_if(flights_.begin(), flights_.end(), [](const Flight& f) { return f.owner == nullptr; });
-        *flight = {attached.get(), static_cast<ReadKind>(kind), request.tag, request.length};
+        *flight = {attached.get(), static_cast<ReadKind>(kind), request.tag, request.length, request.offset,
+                   request.file};
         request.tag = static_cast<uint64_t>(flight - flights_.begin());
         requests.push_back(request);
         ++attached->in_flight;

@@ -5,12 +5,14 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <span>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -49,7 +51,10 @@ class ReadService {
 
   using OpenReader = std::function<Result<std::unique_ptr<Reader>>(unsigned depth)>;
   // `most_drives` is what the reader's drives() may come to.
-  explicit ReadService(OpenReader open, unsigned most_drives = 1) : open_(std::move(open)), most_drives_(most_drives) {}
+  // When no read has ended for `say_after`, a line says what is waited for; another one when it goes on.
+  explicit ReadService(OpenReader open, unsigned most_drives = 1,
+                       std::chrono::nanoseconds say_after = std::chrono::seconds(15))
+      : open_(std::move(open)), most_drives_(most_drives), say_after_(say_after) {}
   // No client is attached any more.
   ~ReadService() { Stop(); }
   ReadService(const ReadService&) = delete;
@@ -85,14 +90,23 @@ class ReadService {
     ReadKind kind = ReadKind::kDemand;
     uint64_t tag = 0;  // the client's
     uint32_t bytes = 0;
+    uint64_t offset = 0;
+    const SourceFile* file = nullptr;
+  };
+  // The drive's silence.
+  struct Silence {
+    uint64_t since_ns = 0, looked_ns = 0;
+    std::string said_of;  // the file; empty: nothing was said
   };
 
   void Run();
+  void TellSilence(bool any_ended, Silence& silence);
   void Ask(std::vector<ReadRequest>& requests);          // needs mutex_
   void Deliver(const std::vector<ReadResult>& results);  // needs mutex_
 
   const OpenReader open_;
   const unsigned most_drives_;
+  const std::chrono::nanoseconds say_after_;
   std::atomic<uint64_t> bytes_read_{0}, reads_failed_{0}, reads_retried_{0};
 
   std::mutex mutex_;                // held while clients are called; guards all below

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <deque>
 #include <map>
 #include <random>
@@ -10,6 +12,7 @@
 #include <string>
 #include <thread>
 
+#include "base/say.h"
 #include "io/faulty_reader.h"
 #include "io/gate_reader_test.h"
 #include "io/io_test_util.h"
@@ -229,6 +232,33 @@ TEST_F(ReadServiceTest, ClientsComeAndGoWhileOthersRead) {
     });
   }
   for (std::thread& thread : threads) thread.join();
+}
+
+TEST(ReadServiceSilence, IsSaidOnceWithTheFileAndSoIsItsEnd) {
+  TestDirectory directory;
+  WriteTestFile(directory / "model", kFileBytes);
+  const auto file = SourceFile::Open(directory / "model");
+  ASSERT_TRUE(file.ok());
+  ::testing::internal::CaptureStderr();
+  RememberStandardError();
+  {
+    const auto open = [](unsigned depth) -> Result<std::unique_ptr<Reader>> {
+      auto reader = MakeReader(ReaderKind::kAuto, depth);
+      if (!reader.ok()) return reader;
+      return MakeFaultyReader(std::move(*reader), ParseFaultSpec("delay_us=1000000").value());
+    };
+    ReadService reads(open, 1, std::chrono::milliseconds(100));
+    ASSERT_TRUE(reads.Start().ok());
+    PageClient client(reads, *file);
+    client.Want(ReadKind::kDemand, 0, 3);
+    client.AwaitAll();
+    client.ExpectRight(0, 3);
+  }
+  const std::string said = ::testing::internal::GetCapturedStderr();
+  RememberStandardError();
+  EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 2) << said;
+  EXPECT_NE(said.find(directory / "model: its drive has not answered"), std::string::npos) << said;
+  EXPECT_NE(said.find(directory / "model: its drive answers again"), std::string::npos) << said;
 }
 
 }  // namespace

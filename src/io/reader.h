@@ -3,6 +3,7 @@
 // injects faults for tests.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -33,6 +34,11 @@ struct ReadResult {
   Status status;
 };
 
+// How long to wait for a read that ends.
+using Patience = std::chrono::nanoseconds;
+inline constexpr Patience kNoWait = Patience::zero();
+inline constexpr Patience kForEver = Patience::max();
+
 // Not thread-safe: one thread at a time owns a Reader. Preferably a thread of headrace's own: in the one
 // that submits, completions of io_uring interrupt system calls such as epoll_wait.
 // The destructor waits for requests in flight; requests that were not begun are dropped.
@@ -48,6 +54,8 @@ class Reader {
   // The most requests that may be in flight.
   virtual unsigned depth() const = 0;
   virtual unsigned in_flight() const = 0;
+  // Of the requests in flight, how many the system is asked for at once.
+  virtual unsigned at_once() const { return depth(); }
   // The drives that are read from at once, as far as the reader tells them apart.
   virtual unsigned drives() const { return 1; }
   // How often a read was tried again since creation, counted when its request finishes.
@@ -55,9 +63,10 @@ class Reader {
   // Starts the requests; never blocks on the disk. Needs in_flight() + requests.size() <= depth(): those
   // beyond it fail. A failure to start one is reported as its result, not here.
   virtual void Submit(std::span<const ReadRequest> requests) = 0;
-  // Appends finished requests to `results`, in any order. Blocks until at least one has finished when
-  // `block` is set and some are in flight.
-  virtual void Collect(bool block, std::vector<ReadResult>& results) = 0;
+  // Appends finished requests to `results`, in any order. While some are in flight and none has finished it waits, at
+  // most so long.
+  virtual void CollectFor(Patience patience, std::vector<ReadResult>& results) = 0;
+  void Collect(bool block, std::vector<ReadResult>& results) { CollectFor(block ? kForEver : kNoWait, results); }
 };
 
 inline constexpr unsigned kMaxReaderDepth = 1024;

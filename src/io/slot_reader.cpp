@@ -51,13 +51,13 @@ void SlotReader::Submit(std::span<const ReadRequest> requests) {
   if (!starting_.empty()) Start(starting_);
 }
 
-void SlotReader::Collect(bool block, std::vector<ReadResult>& results) {
+void SlotReader::CollectFor(Patience patience, std::vector<ReadResult>& results) {
   if (InForkedChild()) {
     for (unsigned i = 0; i < depth(); ++i) {
       if (busy_[i]) Finish(i, Forked());
     }
   } else if (in_flight_ > finished_.size()) {
-    Reap(block && finished_.empty());
+    Reap(finished_.empty() ? patience : kNoWait);
   }
   in_flight_ -= static_cast<unsigned>(finished_.size());
   results.insert(results.end(), std::make_move_iterator(finished_.begin()), std::make_move_iterator(finished_.end()));

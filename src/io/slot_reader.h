@@ -19,15 +19,15 @@ class SlotReader : public Reader {
   unsigned in_flight() const final { return in_flight_; }
   uint64_t retries() const override { return retries_; }
   void Submit(std::span<const ReadRequest> requests) final;
-  void Collect(bool block, std::vector<ReadResult>& results) final;
+  void CollectFor(Patience patience, std::vector<ReadResult>& results) final;
 
  protected:
   explicit SlotReader(unsigned depth);
 
   // Begins to read what these slots say. May call Finish.
   virtual void Start(std::span<const unsigned> slots) = 0;
-  // Calls Finish for slots that are through; with `block`, for one at least.
-  virtual void Reap(bool block) = 0;
+  // Calls Finish for slots that are through; waits for one, at most so long.
+  virtual void Reap(Patience patience) = 0;
 
   // A slot that was started stays at its address and belongs to the implementation until Finish.
   ReadProgress& slot(unsigned index) { return slots_[index]; }

@@ -24,8 +24,9 @@ struct FileIdentity {
   friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
 };
 
-// Move-only; const operations are thread-safe.
-class SourceFile {
+// Move-only; const operations are thread-safe. Shared where it streams, so that a read of a drive that does not answer
+// can keep it.
+class SourceFile : public std::enable_shared_from_this<SourceFile> {
  public:
   enum class Access {
     kDirect,    // O_DIRECT where the file system can, else buffered

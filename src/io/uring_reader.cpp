@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
 #include "io/slot_reader.h"
 
 namespace headrace {
@@ -29,7 +30,7 @@ class UringReader final : public SlotReader {
     if (!open_ || InForkedChild()) return;
     stopping_ = true;
     queued_.clear();
-    while (in_kernel_ > 0) Reap(true);
+    while (in_kernel_ > 0) Reap(kForEver);
     ::io_uring_queue_exit(&ring_);
   }
 
@@ -38,7 +39,7 @@ class UringReader final : public SlotReader {
 
  private:
   void Start(std::span<const unsigned> slots) override;
-  void Reap(bool block) override;
+  void Reap(Patience patience) override;
 
   void Enqueue(unsigned index);
   void Flush();
@@ -75,6 +76,10 @@ Status UringReader::Open() {
   if (result < 0) return refused("first use", -result);
   if (completion->res != -EBADF) return refused("no IORING_OP_READ", completion->res < 0 ? -completion->res : EPROTO);
   ::io_uring_cqe_seen(&ring_, completion);
+  // Reads that the kernel does on threads of its own (network file systems): those of a drive that hangs would keep all
+  // of them, four for each processor. Older kernels refuse, and have as many as they have.
+  unsigned workers[2] = {depth(), 0};
+  ::io_uring_register_iowq_max_workers(&ring_, workers);
   return Status();
 }
 
@@ -117,20 +122,25 @@ void UringReader::Flush() {
   }
 }
 
-void UringReader::Reap(bool block) {
+void UringReader::Reap(Patience patience) {
   const size_t before = finished();
+  const uint64_t begun = Now();
   for (;;) {
     TakeCompletions();
     Flush();
-    if (!block || finished() > before || (in_kernel_ == 0 && queued_.empty())) return;
+    const Patience left = patience == kForEver ? patience : patience - Patience(Now() - begun);
+    if (left <= kNoWait || finished() > before || (in_kernel_ == 0 && queued_.empty())) return;
     if (in_kernel_ == 0) continue;
     if (blind_) {
       ::usleep(kStallMicroseconds);
       continue;
     }
     io_uring_cqe* completion = nullptr;
-    const int result = ::io_uring_wait_cqe(&ring_, &completion);
-    if (result >= 0 || result == -EINTR || result == -EAGAIN) continue;
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
+    __kernel_timespec most{seconds.count(), (left - seconds).count()};
+    const int result = patience == kForEver ? ::io_uring_wait_cqe(&ring_, &completion)
+                                            : ::io_uring_wait_cqe_timeout(&ring_, &completion, &most);
+    if (result >= 0 || result == -ETIME || result == -EINTR || result == -EAGAIN) continue;
     blind_ = true;
     GiveUp("wait", -result);
   }

@@ -1,6 +1,8 @@
 #include "mirror/file_copy.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,6 +11,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -21,7 +24,6 @@ namespace headrace::cli {
 namespace {
 
 constexpr uint64_t kPieceBytes = 4 * kMiB;
-constexpr const char* kUnfinished = ".copying";
 
 struct alignas(kReadAlignment) Piece {
   char bytes[kPieceBytes];
@@ -67,7 +69,58 @@ Stripes StripesOf(const SourceFile& original, uint64_t share) {
   return share == Stripes::kWhole ? Stripes() : Stripes(original.size(), share);
 }
 
-Status WriteCopy(const SourceFile& original, int fd, const std::string& path, uint64_t share, const OnBytes& on_bytes) {
+// Whether the file has these bytes there.
+bool Has(int fd, uint64_t at, const char* bytes, uint64_t count, Piece& scratch) {
+  for (uint64_t got = 0; got < count;) {
+    const ssize_t result = ::pread(fd, scratch.bytes + got, count - got, static_cast<off_t>(at + got));
+    if (result < 0 && errno == EINTR) continue;
+    if (result <= 0) return false;
+    got += static_cast<uint64_t>(result);
+  }
+  return std::memcmp(scratch.bytes, bytes, count) == 0;
+}
+
+// An unfinished copy: what is appended, after what is there already and right.
+class Unfinished {
+ public:
+  Unfinished(int fd, const std::string& path) : fd_(fd), path_(path), scratch_(std::make_unique<Piece>()) {}
+
+  // True: they were there.
+  Result<bool> Append(const char* bytes, uint64_t count) {
+    if (there_ && Has(fd_, at_, bytes, count, *scratch_)) {
+      at_ += count;
+      Forget();
+      return true;
+    }
+    if (std::exchange(there_, false)) {
+      const auto end = static_cast<off_t>(at_);
+      if (::ftruncate(fd_, end) != 0 || ::lseek(fd_, end, SEEK_SET) != end) return Failed(path_, "write");
+    }
+    if ((errno = WriteAll(fd_, {bytes, count})) != 0) return Failed(path_, "write");
+    // So that progress is that of the disk, and the page cache stays small.
+    if (::fdatasync(fd_) != 0) return Failed(path_, "write");
+    Forget();
+    return false;
+  }
+  // What is behind the last bytes does not belong to it.
+  Status End() {
+    if (there_ && ::ftruncate(fd_, static_cast<off_t>(at_)) != 0) return Failed(path_, "write");
+    return ::fsync(fd_) == 0 ? Status() : Failed(path_, "write");
+  }
+
+ private:
+  void Forget() { ::posix_fadvise(fd_, 0, 0, POSIX_FADV_DONTNEED); }
+
+  const int fd_;
+  const std::string& path_;
+  const std::unique_ptr<Piece> scratch_;
+  bool there_ = true;
+  uint64_t at_ = 0;  // while there_
+};
+
+Status WriteCopy(const SourceFile& original, int fd, const std::string& path, uint64_t share, const OnBytes& on_there,
+                 const OnBytes& on_bytes) {
+  Unfinished copy(fd, path);
   if (share != Stripes::kWhole) {
     const auto fingerprint = original.Fingerprint();
     if (!fingerprint.ok()) return fingerprint.status();
@@ -76,20 +129,19 @@ Status WriteCopy(const SourceFile& original, int fd, const std::string& path, ui
     header.fingerprint = *fingerprint;
     header.share = share;
     const std::string page = header.ToPage();
-    if ((errno = WriteAll(fd, page)) != 0) return Failed(path, "write");
+    const auto there = copy.Append(page.data(), page.size());
+    if (!there.ok()) return there.status();
   }
   const auto buffer = std::make_unique<Piece>();
-  const auto copy = [&](uint64_t offset, uint64_t bytes) -> Status {
+  const auto append = [&](uint64_t offset, uint64_t bytes) -> Status {
     HEADRACE_RETURN_IF_ERROR(ReadPiece(original, offset, bytes, *buffer));
-    if ((errno = WriteAll(fd, {buffer->bytes, bytes})) != 0) return Failed(path, "write");
-    // So that progress is that of the disk, and the page cache stays small.
-    if (::fdatasync(fd) != 0) return Failed(path, "write");
-    ::posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-    return on_bytes(bytes) ? Status() : Stopped();
+    const auto there = copy.Append(buffer->bytes, bytes);
+    if (!there.ok()) return there.status();
+    return (*there ? on_there : on_bytes)(bytes) ? Status() : Stopped();
   };
-  HEADRACE_RETURN_IF_ERROR(ForEachPiece(original, StripesOf(original, share), copy));
+  HEADRACE_RETURN_IF_ERROR(ForEachPiece(original, StripesOf(original, share), append));
   HEADRACE_RETURN_IF_ERROR(original.CheckUnchanged());
-  return ::fsync(fd) == 0 ? Status() : Failed(path, "write");
+  return copy.End();
 }
 
 }  // namespace
@@ -103,14 +155,22 @@ uint64_t CopyBytes(const SourceFile& original, uint64_t share) {
   return share == Stripes::kWhole ? original.size() : kReadAlignment + StripesOf(original, share).bytes();
 }
 
-Status CopyFile(const SourceFile& original, const std::string& path, uint64_t share, const OnBytes& on_bytes) {
-  const std::string unfinished = path + kUnfinished;
-  ::unlink(unfinished.c_str());  // of a command that was killed
-  const Descriptor fd(::open(unfinished.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+uint64_t UnfinishedBytes(const std::string& path) {
+  struct stat info {};
+  return ::stat((path + kUnfinishedCopy).c_str(), &info) == 0 ? static_cast<uint64_t>(info.st_size) : 0;
+}
+
+Status CopyFile(const SourceFile& original, const std::string& path, uint64_t share, const OnBytes& on_there,
+                const OnBytes& on_bytes) {
+  const std::string unfinished = path + kUnfinishedCopy;
+  const Descriptor fd(::open(unfinished.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
   if (!fd.valid()) return Failed(unfinished, "create");
-  Status status = WriteCopy(original, fd.get(), unfinished, share, on_bytes);
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    return Status(Code::kInvalidArgument, unfinished + ": another headrace mirror makes this copy now");
+  }
+  Status status = WriteCopy(original, fd.get(), unfinished, share, on_there, on_bytes);
   if (status.ok() && ::rename(unfinished.c_str(), path.c_str()) != 0) status = Failed(path, "create");
-  if (!status.ok()) ::unlink(unfinished.c_str());
+  if (status.code() == Code::kChanged) ::unlink(unfinished.c_str());
   return status;
 }
 

@@ -19,9 +19,14 @@ std::string CopyPath(const std::string& folder, const SourceFile& original, uint
 // The size of that copy.
 uint64_t CopyBytes(const SourceFile& original, uint64_t share);
 
-// Makes the copy under another name, writes it to the disk, and renames it. What is not finished is removed. Errors:
-// kCancelled when stopped; kIo, kPermission, kChanged.
-Status CopyFile(const SourceFile& original, const std::string& path, uint64_t share, const OnBytes& on_bytes);
+// Makes the copy under another name (kUnfinishedCopy), writes it to the disk, and renames it. What was not finished
+// stays; the next call compares it with the original, byte by byte, and goes on behind what is right. `on_there` gets
+// those bytes, `on_bytes` those that are written. Errors: kCancelled when stopped; kIo, kPermission; kInvalidArgument
+// while another process makes it; kChanged, after which nothing stays.
+Status CopyFile(const SourceFile& original, const std::string& path, uint64_t share, const OnBytes& on_there,
+                const OnBytes& on_bytes);
+// What CopyFile(…, path, …) has left there; 0: nothing.
+uint64_t UnfinishedBytes(const std::string& path);
 
 // Compares all bytes. Errors: those of MirrorCopy::Open; kCorrupt with the first byte that differs; kCancelled; kIo.
 Status CompareCopy(const SourceFile& original, const std::string& path, const OnBytes& on_bytes);

@@ -17,7 +17,9 @@
 #include "base/say.h"
 #include "base/size.h"
 #include "base/split_name.h"
+#include "base/whole_disk.h"
 #include "io/mirror_copy.h"
+#include "learned/mirror_speeds.h"
 #include "mirror/file_copy.h"
 #include "process/stop_signals.h"
 #include "report/exit_status.h"
@@ -37,6 +39,8 @@ Examples:
   headrace mirror model.gguf /mnt/slow --share 0.25   a quarter of it, for a drive with a third of the speed
   headrace mirror --verify model.gguf /mnt/second     compares all bytes
   headrace mirror --remove model.gguf /mnt/second     deletes the copy
+
+If it is stopped (Ctrl-C, a full disk), the same command goes on: what is there is compared with the model first.
 
 A whole copy is an ordinary model file. A part has the name model.gguf.part-copy, and only --mirror can use it. A drive
 with the share S/(S+F) of the bytes is busy all the time if it has the speed S and the first one F. docs/drives.md says
@@ -74,10 +78,11 @@ class Bytes {
  public:
   Bytes(const char* what, uint64_t all) : what_(what), all_(all) {}
   // False: a signal came.
-  bool Add(uint64_t bytes) {
+  bool Add(uint64_t bytes) { return Add(bytes, what_); }
+  bool Add(uint64_t bytes, const char* what) {
     done_ += bytes;
     const double seconds = static_cast<double>(Now() - begin_) / 1e9;
-    line_.Show(fmt::format("{} {} of {}, {:.0f} %, {:.0f} MB/s", what_, FormatSize(done_), FormatSize(all_),
+    line_.Show(fmt::format("{} {} of {}, {:.0f} %, {:.0f} MB/s", what, FormatSize(done_), FormatSize(all_),
                            100.0 * static_cast<double>(done_) / static_cast<double>(all_),
                            static_cast<double>(done_) / 1e6 / std::max(seconds, 1e-3)));
     return StopSignals::last() == 0;
@@ -115,12 +120,18 @@ Status CheckFolder(const MirrorOptions& options, const std::vector<SourceFile>& 
       return Status(Code::kInvalidArgument, fmt::format("{} lies on the same drive as {}: a copy there brings nothing",
                                                         options.folder, file.path()));
     }
+    if (const std::string disk = SharedDisk(info.st_dev, file.identity().device); !disk.empty() && &file == &files[0])
+      Say(SharedDiskLine(file.path(), options.folder, disk));
     const std::string there = FindCopy(options.folder, file);
     if (there.empty()) {
       wanted.push_back(&file);
-      bytes += CopyBytes(file, share);
-    } else if (there != CopyPath(options.folder, file, share) ||
-               !MirrorCopy::Open(file, there, SourceFile::Access::kDirect).ok()) {
+      const std::string path = CopyPath(options.folder, file, share);
+      bytes += CopyBytes(file, share) - std::min(CopyBytes(file, share), UnfinishedBytes(path));
+    } else if (const auto opened = MirrorCopy::Open(file, there, SourceFile::Access::kDirect);
+               !opened.ok() && !there.ends_with(PartialHeader::kSuffix)) {  // which --remove would refuse
+      return Status(Code::kInvalidArgument,
+                    opened.status().message() + "; if nobody needs it, delete it, then copy again");
+    } else if (there != CopyPath(options.folder, file, share) || !opened.ok()) {
       return Status(
           Code::kInvalidArgument,
           fmt::format("{} is there already and is not this copy; remove it with: headrace mirror --remove {} {}", there,
@@ -141,10 +152,14 @@ Status CheckFolder(const MirrorOptions& options, const std::vector<SourceFile>& 
   return {};
 }
 
-int Ended(const Status& status) {
-  if (const int signal = StopSignals::last(); signal != 0)
-    return Fail("stopped; nothing of an unfinished copy is left", kExitSignal + signal);
-  return status.ok() ? kExitOk : Fail(status);
+// A copy that was not finished.
+int Ended(const Status& status, const MirrorOptions& options) {
+  const std::string next = fmt::format(
+      "what was copied stays: the same command goes on with it, `headrace mirror --remove {} {}` deletes it",
+      options.model, options.folder);
+  if (const int signal = StopSignals::last(); signal != 0) return Fail("stopped; " + next, kExitSignal + signal);
+  if (status.code() != Code::kIo) return Fail(status);
+  return Fail(Status(status.code(), status.message() + "; " + next));
 }
 
 int Copy(const MirrorOptions& options, const std::vector<SourceFile>& files) {
@@ -154,18 +169,32 @@ int Copy(const MirrorOptions& options, const std::vector<SourceFile>& files) {
                 kExitUsage);
   std::vector<const SourceFile*> wanted;
   if (const Status status = CheckFolder(options, files, share, wanted); !status.ok()) return Fail(status);
-  uint64_t all = 0;
-  for (const SourceFile* file : wanted) all += Stripes(file->size(), share).bytes();
+  uint64_t all = 0, there = 0;
+  for (const SourceFile* file : wanted) {
+    all += Stripes(file->size(), share).bytes();
+    there += UnfinishedBytes(CopyPath(options.folder, *file, share));
+  }
+  if (there > 0)
+    Say(fmt::format("a copy was begun here: {} of it are compared with the model first, then it goes on",
+                    FormatSize(there)));
+  there = 0;
   {
     Bytes bytes("copied", std::max<uint64_t>(all, 1));
     for (const SourceFile* file : wanted) {
-      const Status status = CopyFile(*file, CopyPath(options.folder, *file, share), share,
-                                     [&](uint64_t count) { return bytes.Add(count); });
-      if (!status.ok()) return Ended(status);
+      const Status status = CopyFile(
+          *file, CopyPath(options.folder, *file, share), share,
+          [&](uint64_t count) {
+            there += count;
+            return bytes.Add(count, "compared");
+          },
+          [&](uint64_t count) { return bytes.Add(count); });
+      if (!status.ok()) return Ended(status, options);
     }
   }
-  Say(fmt::format("{}{}; next: headrace run {} --mirror {}", wanted.empty() ? "the copy is there already, " : "copied ",
-                  FormatSize(all), options.model, options.folder));
+  Say(fmt::format("{}{}{}; next: headrace run {} --mirror {}",
+                  wanted.empty() ? "the copy is there already, " : "copied ", FormatSize(all - there),
+                  there > 0 ? fmt::format(", and {} were there from before", FormatSize(there)) : "", options.model,
+                  options.folder));
   for (const SourceFile& file : files) WriteOutput(CopyPath(options.folder, file, share) + "\n");
   return kExitOk;
 }
@@ -192,6 +221,15 @@ int Verify(const MirrorOptions& options, const std::vector<SourceFile>& files) {
 int Remove(const MirrorOptions& options, const std::vector<SourceFile>& files) {
   for (const SourceFile& file : files) {
     const std::string path = FindCopy(options.folder, file);
+    bool unfinished = false;
+    for (const uint64_t share : {Stripes::kWhole, uint64_t{1}}) {
+      const std::string begun = CopyPath(options.folder, file, share) + kUnfinishedCopy;
+      if (::unlink(begun.c_str()) == 0) {
+        unfinished = true;
+        Say("removed " + begun);
+      }
+    }
+    if (path.empty() && unfinished) continue;
     if (path.empty()) {
       return Fail(fmt::format("{} holds no copy of {}", options.folder, file.path()), kExitFailure);
     }

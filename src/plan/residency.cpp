@@ -19,6 +19,9 @@ constexpr uint64_t kMaxScratchBytes = 32 * kMiB;
 // Look-ahead while the computation does not consume: the next product's rows while a wide one is computed.
 constexpr uint64_t kMaxRingBytes = 64 * kMiB;
 constexpr uint64_t kRingSegments = 3;
+// Eight reads of half a megabyte or more reach the speed of a drive.
+constexpr uint64_t kLeastDriveBuffer = 128 * kKiB, kMostDriveBuffer = 4 * kMiB;
+constexpr uint64_t kDriveBufferPart = 64;
 constexpr uint64_t kMostRings = 3;  // a quarter of the budget, for several drives
 
 // A segment starts anywhere in a page and is read in whole pages.
@@ -109,6 +112,11 @@ uint64_t FloorBytes(std::span<const WeightExtent> weights, uint64_t column_bytes
   const Widest widest(weights);
   return AlignUp(kRingSegments * SpanBytes(widest.read), PageBytes()) +
          AlignUp(std::max(widest.scratch, column_bytes), PageBytes());
+}
+
+uint64_t DriveBufferBytes(uint64_t budget_bytes, uint64_t drives) {
+  if (drives <= 1) return 0;
+  return AlignUp(std::clamp(budget_bytes / kDriveBufferPart, kLeastDriveBuffer, kMostDriveBuffer), PageBytes());
 }
 
 Result<ResidencyPlan> PlanResidency(std::span<const WeightExtent> weights, uint64_t budget_bytes, uint64_t column_bytes,

@@ -58,6 +58,10 @@ struct ResidencyPlan {
 // ring and one, as it is there, or the columns of an expert (see PlanResidency), in scratch, page-aligned.
 uint64_t FloorBytes(std::span<const WeightExtent> weights, uint64_t column_bytes = 0);
 
+// What reads of several drives go through first (io/mirrored_reader.h), for each of them; 0 for
+// one drive. Not a part of a plan: it comes out of the budget before.
+uint64_t DriveBufferBytes(uint64_t budget_bytes, uint64_t drives);
+
 // Weights in the order of a pass. The plan's total_bytes() never exceeds `budget_bytes`. `column_bytes` of
 // scratch are wanted for the widest batch: the columns of one expert.
 // `drives` are read from at once: so many times as much is read ahead, as far as the budget and the most that helps

@@ -245,5 +245,13 @@ TEST(PlanResidency, ReadsMoreAheadFromSeveralDrivesWithinTheBudget) {
   EXPECT_EQ(PlanResidency(weights, 96 * kMiB, 0, 2)->ring_bytes, 16 * kMiB);
 }
 
+TEST(DriveBufferBytes, AreASmallPartOfTheBudgetForSeveralDrivesOnly) {
+  EXPECT_EQ(DriveBufferBytes(kGiB, 1), 0u);
+  EXPECT_EQ(DriveBufferBytes(64 * kMiB, 2), kMiB);
+  EXPECT_EQ(DriveBufferBytes(kGiB, 2), 4 * kMiB);
+  EXPECT_EQ(DriveBufferBytes(UINT64_MAX, 3), 4 * kMiB);
+  EXPECT_EQ(DriveBufferBytes(0, 2), 128 * kKiB) << "reads need some";
+}
+
 }  // namespace
 }  // namespace headrace

@@ -1,14 +1,12 @@
 #include "report/statistics.h"
 
-#include <sys/sysmacros.h>
-
 #include <algorithm>
 #include <cstring>
-#include <filesystem>
 
 #include <fmt/format.h>
 
 #include "base/size.h"
+#include "base/whole_disk.h"
 #include "report/counters.h"
 
 namespace headrace::cli {
@@ -98,12 +96,7 @@ double Statistics::disturbed_share() const {
   return std::min(1.0, Ratio(disturbed_ns, ns));
 }
 
-std::string Statistics::Drive::Name() const {
-  const std::string number = fmt::format("{}:{}", major(device), minor(device));
-  std::error_code error;
-  const auto link = std::filesystem::read_symlink("/sys/dev/block/" + number, error);
-  return error ? "drive " + number : link.filename().string();
-}
+std::string Statistics::Drive::Name() const { return NameOfDevice(device); }
 
 std::vector<std::string> DriveLines(const Statistics& s) {
   uint64_t all = 0;

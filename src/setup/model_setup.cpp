@@ -56,11 +56,13 @@ Result<ResidencyPlan> ModelSetup::Plan() const {
     all.expert_cache_bytes = weights.expert_bytes;
     return all;
   }
-  const uint64_t budget = memory.weights_budget_bytes;
+  const uint64_t drives = 1 + config.mirrors.size();
+  const uint64_t buffers = drives * DriveBufferBytes(memory.weights_budget_bytes, drives);
+  const uint64_t budget = memory.weights_budget_bytes - std::min(memory.weights_budget_bytes, buffers);
   const uint64_t draft = memory.engine ? memory.engine->draft_weight_bytes : 0;
   const uint64_t target = budget - std::min(draft, budget - std::min(budget, weights.floor_bytes()));
   return PlanResidency(weights.extents, target - std::min(target, weights.row_bytes(target)), weights.column_bytes(),
-                       1 + config.mirrors.size());
+                       drives);
 }
 
 Status SettleMemory(const Engine* engine, const EngineArguments& arguments, ModelSetup& model) {
@@ -203,9 +205,9 @@ void AddDiskSpeed(const std::string& model_path, const Engine& engine, Config& c
   const auto profile = MachineProfileFor(model_path, QueryVersion(engine));
   progress.Show("");
   if (profile.ok()) {
-    std::vector<std::string> notes;  // the library says the same
+    std::vector<MirrorProblem> problems;  // the library says the same
     config.disk_bytes_per_s = SpeedTogether(
-        SpeedsOfDrives(model_path, profile->disk_bytes_per_s, config.mirrors, QueryVersion(engine), notes));
+        SpeedsOfDrives(model_path, profile->disk_bytes_per_s, config.mirrors, QueryVersion(engine), problems));
   } else if (config.debug) {
     Say("disk speed unknown: " + profile.status().message());
   }

@@ -107,15 +107,19 @@ void AddFlashOptions(CLI::App& command, FlashOptions& options) {
       .add_option("--kv-disk-max", options.kv_disk_max,
                   "With --kv-dir: largest size of the KV cache on disk (default: what is free)")
       ->type_name("SIZE");
+  AddMirrorOption(command, options.mirrors);
+  command.add_flag("--lock", options.lock,
+                   "Lock the memory of weights, so that it is never swapped (also HEADRACE_LOCK=1)");
+  command.add_flag("--debug", options.debug, "Print what headrace decides, and the log of llama.cpp");
+}
+
+void AddMirrorOption(CLI::App& command, std::vector<std::string>& mirrors) {
   command
-      .add_option("--mirror", options.mirrors,
+      .add_option("--mirror", mirrors,
                   "A copy of the model on another drive, or a folder that holds one; weights are then read from both "
                   "at once. Once for each drive. `headrace mirror` makes a copy (also HEADRACE_MIRROR, with : between)")
       ->type_name("PATH")
       ->allow_extra_args(false);
-  command.add_flag("--lock", options.lock,
-                   "Lock the memory of weights, so that it is never swapped (also HEADRACE_LOCK=1)");
-  command.add_flag("--debug", options.debug, "Print what headrace decides, and the log of llama.cpp");
 }
 
 void AddEngineOption(CLI::App& command, std::string& engine) {

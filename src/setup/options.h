@@ -36,6 +36,8 @@ struct FlashOptions {
 // --ram, --weights-ram, --vram, --flash-mode, --kernels, --lock, --debug, --kv-dir, --kv-ram, --kv-disk-max,
 // --mirror.
 void AddFlashOptions(CLI::App& command, FlashOptions& options);
+// --mirror alone.
+void AddMirrorOption(CLI::App& command, std::vector<std::string>& mirrors);
 // --engine, also HEADRACE_ENGINE.
 void AddEngineOption(CLI::App& command, std::string& engine);
 

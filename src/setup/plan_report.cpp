@@ -325,7 +325,10 @@ nlohmann::json PlanJson(const PlanReport& report) {
                        {"prompt_flops_per_s", NumberOrNull(report.machine->prompt_flops_per_s)}};
     Json& drives = json["machine"]["drives"] = Json::array();
     for (const DriveSpeed& drive : report.drives)
-      drives.push_back({{"path", drive.path}, {"bytes_per_s", drive.bytes_per_s}, {"share", drive.share}});
+      drives.push_back({{"path", drive.path},
+                        {"bytes_per_s", drive.bytes_per_s},
+                        {"share", drive.share},
+                        {"shares_disk", drive.shared_disk}});
   }
   json["prediction"] = {
       {"decode_tokens_per_s", NumberOrNull(prediction.decode_tokens_per_s)},

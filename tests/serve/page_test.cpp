@@ -1,4 +1,6 @@
 // The page, in Chromium.
+#include <unistd.h>
+
 #include <filesystem>
 
 #include "local_hub.h"
@@ -105,6 +107,16 @@ TEST_F(Page, WaitsAndStops) {
   auto arguments = Slowly();
   arguments.insert(arguments.end(), {"--", "-np", "1"});
   Use("page_waiting_client.mjs", arguments);
+}
+
+// A file system in memory is another drive than that of the models.
+TEST_F(Page, ShowsTheDrivesThatAreRead) {
+  const std::filesystem::path there = "/dev/shm/headrace-page-" + std::to_string(::getpid());
+  std::filesystem::create_directory(there);
+  std::filesystem::copy(Models() + "/austen-dense-q4_0.gguf", there);
+  Use("page_drives_client.mjs",
+      {"--models-dir", Models(), "--flash-mode", "on", "--weights-ram", "5M", "--mirror", there.string()});
+  std::filesystem::remove_all(there);
 }
 
 TEST_F(Page, PutsAModelOnADevice) {

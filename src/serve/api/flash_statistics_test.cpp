@@ -45,5 +45,24 @@ TEST(FlashStatistics, MetricsHaveOneFamilyEachAndEscapedNames) {
   EXPECT_EQ(RenderMetrics({}), "");
 }
 
+TEST(FlashStatistics, MetricsHaveALineForEachDrive) {
+  cli::Statistics with, without;
+  with.drives = {{0xfff0fff, 300, 2'000'000'000, 0}, {0xfff0ffe, 100, 500'000'000, 2}};  // no such devices
+  const std::string text = RenderMetrics({{"a\"b", true, 0, 0, 0, with}, {"one", true, 0, 0, 0, without}});
+  const auto expect = [&](const std::string& family, const char* type, uint64_t first, uint64_t second) {
+    const auto line = [&](const auto& drive, uint64_t value) {
+      return "headrace_" + family + "{model=\"a\\\"b\",drive=\"" + drive.Name() + "\"} " + std::to_string(value) + "\n";
+    };
+    const std::string block = "# TYPE headrace_" + family + " " + type + "\n" + line(with.drives[0], first) +
+                              line(with.drives[1], second) + "# HELP";
+    EXPECT_NE(text.find(block), std::string::npos) << block << "\nnot in\n" << text;
+  };
+  ASSERT_NE(with.drives[0].Name(), with.drives[1].Name());
+  expect("flash_drive_read_bytes_total", "counter", 300, 100);
+  expect("flash_drive_bytes_per_second", "gauge", 2'000'000'000, 500'000'000);
+  expect("flash_drive_reads_failed_total", "counter", 0, 2);
+  EXPECT_EQ(RenderMetrics({{"one", true, 0, 0, 0, without}}).find("flash_drive"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace headrace::serve
