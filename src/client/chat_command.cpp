@@ -19,6 +19,7 @@
 #include "client/server_options.h"
 #include "process/stop_signals.h"
 #include "report/exit_status.h"
+#include "report/finite_number.h"
 #include "report/output.h"
 #include "report/progress_line.h"
 
@@ -225,7 +226,7 @@ void AddChatCommand(CLI::App& app, cli::CommandLine& line) {
       ->check(CLI::PositiveNumber);
   command->add_option("--temp", options->temperature, "Temperature; 0 always takes the likeliest token")
       ->type_name("NUMBER")
-      ->check(CLI::NonNegativeNumber);
+      ->check(cli::FiniteNumber(0, 1000));
   command->add_flag("--json", options->json, "Print one answer as a JSON object, with its counts and times");
   AddServerOptions(*command, options->server);
   command->callback([options, &line] { line.action = [options] { return Chat(*options); }; });

@@ -181,7 +181,9 @@ void AddBenchCommand(CLI::App& app, CommandLine& line) {
       ->type_name("N")
       ->check(CLI::Range(1u, 1000u))
       ->capture_default_str();
-  command->add_option("-t,--threads", options->threads, "Threads (default: llama.cpp's)")->type_name("N");
+  command->add_option("-t,--threads", options->threads, "Threads (default: llama.cpp's)")
+      ->type_name("N")
+      ->check(CLI::Range(int64_t{-1}, int64_t{65536}));
   command->add_flag("--json", options->json, "Machine-readable output");
   AddFlashOptions(*command, options->flash);
   AddWorkersOption(*command, options->workers);

@@ -72,6 +72,19 @@ void LetTheLastCount(CLI::App& command) {
     LetTheLastCount(*subcommand);
 }
 
+// An option of the commands that were chosen whose value is empty: most often a script's variable that is not set. It
+// must not stand for the default, which has no limit of memory and no key. Null without one.
+const CLI::Option* EmptyOption(const CLI::App& chosen) {
+  for (const CLI::Option* option : chosen.get_options([](const CLI::Option* any) { return any->count() > 0; })) {
+    const std::vector<std::string>& values = option->results();
+    if (std::find(values.begin(), values.end(), "") != values.end()) return option;
+  }
+  for (const CLI::App* subcommand : chosen.get_subcommands()) {
+    if (const CLI::Option* option = EmptyOption(*subcommand)) return option;
+  }
+  return nullptr;
+}
+
 int Run(int argc, const char* const* argv, const std::vector<AddCommand>& more) {
   CommandLine line;
   line.variables = TakeEngineVariables();
@@ -88,6 +101,10 @@ int Run(int argc, const char* const* argv, const std::vector<AddCommand>& more) 
     app->parse(words);
   } catch (const CLI::ParseError& error) {
     return ReportParse(*app, error);
+  }
+  for (const CLI::App* command : app->get_subcommands()) {
+    if (const CLI::Option* option = EmptyOption(*command))
+      return Fail(fmt::format("{} is empty; give it a value, or leave it out", option->get_name()), kExitUsage);
   }
   if (!line.action) return Fail("nothing to do; see headrace --help", kExitUsage);
   return line.action();

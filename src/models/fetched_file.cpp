@@ -8,11 +8,13 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <string_view>
 
 #include <fmt/format.h>
 
 #include "base/descriptor.h"
 #include "base/free_space.h"
+#include "base/shown.h"
 #include "base/size.h"
 #include "models/sha256.h"
 
@@ -42,6 +44,20 @@ std::string Bare(std::string tag) {
 Status Sync(const std::string& path, int flags) {
   const Descriptor file(open(path.c_str(), flags | O_CLOEXEC));
   return file.valid() && fsync(file.get()) == 0 ? Status() : Failed(path, "write");
+}
+
+// A server may answer with a page, to log in for instance, and say that all is well.
+Status CheckBeginning(const std::string& path, const std::string& url) {
+  constexpr std::string_view kMark = "GGUF";
+  char bytes[16];
+  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const ssize_t count = file.valid() ? read(file.get(), bytes, sizeof bytes) : -1;
+  if (count < 0) return Failed(path, "read");
+  const std::string_view beginning(bytes, static_cast<size_t>(count));
+  if (beginning.starts_with(kMark)) return {};
+  return Status(Code::kUnsupported, fmt::format("{}: what came is no GGUF file, it begins with '{}', and was deleted; "
+                                                "open the address in a browser to see what the server wants",
+                                                url, Shown(beginning)));
 }
 
 }  // namespace
@@ -103,6 +119,10 @@ Status Fetch(const FetchedFile& file, const HttpAccess& access,
     unlink(download.part.c_str());
     unlink(StatePath(download).c_str());
   };
+  if (Status begins = CheckBeginning(download.part, file.url); !begins.ok()) {
+    if (begins.code() == Code::kUnsupported) remove();
+    return begins;
+  }
   if (!file.sha256.empty()) {
     const auto hash = Sha256OfFile(download.part, [&](uint64_t bytes) { return on_progress(true, bytes); });
     if (!hash.ok()) return hash.status();

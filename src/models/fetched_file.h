@@ -26,8 +26,9 @@ struct FetchedFile {
 // kIo, kPermission, kNotFound, kUnsupported where it does not say how long the file is.
 Result<FetchedFile> ProbeFile(const std::string& url, const HttpAccess& access, const std::function<bool()>& go_on);
 
-// Fetches, checks the hash, writes all to the disk, and gives it its name. `on_progress`: whether it is being checked,
-// and the bytes of that. Errors: those of DownloadRanges; kIo for a wrong hash too: what came is gone.
+// Fetches, checks that it is a GGUF file and has the hash, writes all to the disk, and gives it its name.
+// `on_progress`: whether it is being checked, and the bytes of that. Errors: those of DownloadRanges; kUnsupported for
+// what is no GGUF file and kIo for a wrong hash too: what came is gone.
 Status Fetch(const FetchedFile& file, const HttpAccess& access,
              const std::function<bool(bool checking, uint64_t bytes)>& on_progress);
 

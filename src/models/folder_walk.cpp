@@ -1,6 +1,8 @@
 #include "models/folder_walk.h"
 
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include <algorithm>
 #include <cctype>
@@ -32,6 +34,13 @@ std::vector<std::string> EntriesOf(const std::string& folder) {
   return entries;
 }
 
+// Folders that the kernel makes up: they hold no models, and links from each process to all of the machine.
+bool IsMadeUp(const std::string& folder) {
+  struct statfs system {};
+  return statfs(folder.c_str(), &system) == 0 &&
+         (system.f_type == PROC_SUPER_MAGIC || system.f_type == SYSFS_MAGIC || system.f_type == DEBUGFS_MAGIC);
+}
+
 // A repository of the hub, of which one version is being looked at.
 struct Repository {
   std::string name;  // "USER/NAME", "" outside of one
@@ -46,6 +55,7 @@ class Walk {
   std::vector<Way> Run() {
     // Links to the folders around it would begin anew.
     for (fs::path around = fs::path(root_).parent_path(); !around.empty(); around = around.parent_path()) {
+      if (around == root_) break;  // "/" is around itself
       if (const auto identity = FileInodeOf(around.string())) seen_.insert(*identity);
       if (around == around.parent_path()) break;
     }
@@ -63,12 +73,12 @@ class Walk {
   // `name`: of the folder in the root, with a slash behind it; in a repository of the folder there.
   void Look(const std::string& folder, const std::string& name, size_t depth) {
     const auto identity = FileInodeOf(folder);
-    if (!identity || !seen_.insert(*identity).second) return;
+    if (!identity || !seen_.insert(*identity).second || IsMadeUp(folder)) return;
     if (const std::string repository = HubRepositoryOf(LastName(folder));
         !repository.empty() && repository_.name.empty() && LookIntoRepository(folder, repository))
       return;
     for (const std::string& entry : EntriesOf(folder)) {
-      const std::string path = folder + "/" + entry;
+      const std::string path = (folder == "/" ? "" : folder) + "/" + entry;
       struct stat itself {
       }, target{};
       if (lstat(path.c_str(), &itself) != 0 || stat(path.c_str(), &target) != 0) continue;

@@ -1,10 +1,16 @@
 #include "models/model_files.h"
 
-#include <gtest/gtest.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <map>
 
+#include <gtest/gtest.h>
+
+#include "base/descriptor.h"
 #include "base/temporary_tree.h"
 
 namespace headrace {
@@ -45,6 +51,34 @@ TEST_F(ModelFilesTest, LinkedFoldersAreLookedIntoOnce) {
   Link("nowhere", "lib/dangling");
   Link("nowhere.gguf", "lib/dangling.gguf");
   EXPECT_EQ(Ids(), Names({"again/a", "again/deep/c", "real/b"}));
+}
+
+TEST_F(ModelFilesTest, WhatTheKernelMakesUpHoldsNoModels) {
+  tree_.File("ext/a.gguf");
+  const Descriptor folder(open(tree_.Path("ext").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  ASSERT_TRUE(folder.valid());
+  Link("/proc/self/fd", "lib/processes");
+  EXPECT_EQ(Ids(), Names());
+}
+
+TEST_F(ModelFilesTest, TheRootFolder) {
+  tree_.File("lib/a.gguf");
+  tree_.File("lib/sub/b.gguf");
+  Link("..", "lib/sub/around");
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    if (chroot(tree_.Path("lib").c_str()) != 0 &&
+        (unshare(CLONE_NEWUSER) != 0 || chroot(tree_.Path("lib").c_str()) != 0))
+      _exit(2);
+    std::string found;
+    for (const ModelFile& file : FindModelFiles(PlacesOf({"/"}), {})) found += file.id + "=" + file.path + " ";
+    _exit(found == "a=/a.gguf sub/b=/sub/b.gguf " ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 2) GTEST_SKIP() << "cannot change the root folder here";
+  EXPECT_EQ(status, 0);
 }
 
 TEST_F(ModelFilesTest, FoldersThatAreNoLinksNameTheirModels) {

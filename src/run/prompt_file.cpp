@@ -31,6 +31,15 @@ Status TooLong(const std::string& path) {
                                                     FormatSize(kMostBytes)));
 }
 
+// Nothing, or the one line break that a prompt loses at its end: llama.cpp's programs would begin a chat instead.
+Status NotEmpty(int fd, const std::string& name) {
+  char text[2];
+  const ssize_t count = ::pread(fd, text, sizeof text, 0);
+  if (count < 0) return Failed(name, errno);
+  if (count > 1 || (count == 1 && text[0] != '\n')) return Status();
+  return Status(Code::kInvalidArgument, fmt::format("the prompt is empty: there is no text in {}", name));
+}
+
 }  // namespace
 
 Result<PromptFile> PromptFile::Open(const std::string& path) {
@@ -46,6 +55,7 @@ Result<PromptFile> PromptFile::Open(const std::string& path) {
   // What the system makes up as it is read has no size.
   if (S_ISREG(info.st_mode) && info.st_size > 0 && !standard_input) {
     if (static_cast<uint64_t>(info.st_size) > kMostBytes) return TooLong(name);
+    if (Status text = NotEmpty(fd, name); !text.ok()) return text;
     file.path_ = path;
     return file;
   }
@@ -62,6 +72,7 @@ Result<PromptFile> PromptFile::Open(const std::string& path) {
     if (const int error = WriteAll(file.copy_.get(), {piece, static_cast<size_t>(count)}); error != 0)
       return Failed(name, error);
   }
+  if (Status text = NotEmpty(file.copy_.get(), name); !text.ok()) return text;
   file.path_ = fmt::format("/proc/self/fd/{}", file.copy_.get());
   return file;
 }

@@ -12,7 +12,7 @@ namespace headrace::run {
 // which "-" stands for, a pipe, a terminal) is read here to its end, into memory that has a path as long as this lives.
 class PromptFile {
  public:
-  // Errors: kNotFound, kPermission, kInvalidArgument (a folder, longer than any context), kIo.
+  // Errors: kNotFound, kPermission, kInvalidArgument (a folder, no text, longer than any context), kIo.
   static Result<PromptFile> Open(const std::string& path);
   const std::string& path() const { return path_; }
 

@@ -53,6 +53,9 @@ TEST(PromptFile, Errors) {
   EXPECT_NE(error(tree.Path("absent")).find("No such file"), std::string::npos);
   EXPECT_NE(error(tree.Path("")).find("Is a directory"), std::string::npos);
   EXPECT_NE(error("/dev/zero").find("longer than 256 MiB"), std::string::npos);
+  for (const std::string& empty : {tree.File("empty", ""), tree.File("line_break", "\n"), std::string("/dev/null")})
+    EXPECT_NE(error(empty).find("the prompt is empty: there is no text in " + empty), std::string::npos) << empty;
+  EXPECT_EQ(error(tree.File("blank", " ")), "");
   EXPECT_NE(error("/proc/self/mem"), "") << "reading it fails";
   std::filesystem::resize_file(tree.File("sparse"), uint64_t{1} << 40);
   EXPECT_NE(error(tree.Path("sparse")).find("longer than"), std::string::npos);

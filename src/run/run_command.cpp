@@ -13,6 +13,7 @@
 #include "engine/load_mode.h"
 #include "engine/session.h"
 #include "report/exit_status.h"
+#include "report/finite_number.h"
 #include "report/help.h"
 #include "report/output.h"
 #include "run/answer.h"
@@ -259,7 +260,7 @@ void AddRunCommand(CLI::App& app, cli::CommandLine& line) {
       ->check(CLI::Range(int64_t{-1}, int64_t{UINT32_MAX}));
   command->add_option("--temp", options->temperature, "Temperature; 0 always takes the likeliest token")
       ->type_name("T")
-      ->check(CLI::Number);
+      ->check(cli::FiniteNumber(0, 1000));
   AddSpeculationOptions(*command, options->speculation);
   cli::AddFlashOptions(*command, options->flash);
   cli::AddWorkersOption(*command, options->workers);

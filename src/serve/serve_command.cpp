@@ -341,7 +341,8 @@ void AddServeCommand(CLI::App& app, cli::CommandLine& line) {
       ->add_option("--answer-max", settings.answer_tokens,
                    "Longest answer to a request that names no limit, where requests share memory (default: half the "
                    "context; 0: all of it)")
-      ->type_name("TOKENS");
+      ->type_name("TOKENS")
+      ->check(CLI::Range(int64_t{0}, int64_t{INT32_MAX}));
   command
       ->add_option(
           "--evict-after", options->evict_after,

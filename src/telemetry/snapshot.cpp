@@ -118,7 +118,8 @@ Result<SnapshotView> SnapshotView::Open(const std::string& path) {
     return Status(Code::kUnsupported, fmt::format("{} is of another version of headrace ({}, this one reads {})", path,
                                                   view->version, Snapshot::kVersion));
   }
-  if (info.st_size == static_cast<off_t>(sizeof(Snapshot)) && view->magic == 0)
+  // Reserved and never written, of whatever version: its size says nothing.
+  if (count >= static_cast<ssize_t>(sizeof view->magic) && view->magic == 0)
     return Status(Code::kNotFound, path + " is still empty");
   if (count != static_cast<ssize_t>(sizeof(Snapshot)) || info.st_size != count || view->magic != Snapshot::kMagic ||
       view->bytes != sizeof(Snapshot)) {

@@ -123,6 +123,8 @@ TEST_F(SnapshotFilesTest, RemovesWhatIsNobodys) {
   }
   std::ofstream(PathOf(gone_)).flush();
   EXPECT_TRUE(RemoveIfAbandoned(PathOf(gone_))) << "empty";
+  std::ofstream(PathOf(gone_)) << std::string(sizeof(Snapshot) / 2, '\0');
+  EXPECT_TRUE(RemoveIfAbandoned(PathOf(gone_))) << "another version's, whose process was killed before it wrote";
 }
 
 TEST_F(SnapshotFilesTest, KeepsWhatMayBeSomebodys) {

@@ -14,6 +14,7 @@
 #include <CLI/CLI.hpp>
 
 #include "report/exit_status.h"
+#include "report/finite_number.h"
 #include "report/output.h"
 #include "top/screen.h"
 #include "top/view.h"
@@ -81,7 +82,7 @@ void AddTopCommand(CLI::App& app, cli::CommandLine& line) {
           ->add_option("--interval", options->interval_s,
                        "Seconds between two updates (default 1); with --json, continue until Ctrl-C")
           ->type_name("SECONDS")
-          ->check(CLI::Range(0.1, 3600.0));
+          ->check(cli::FiniteNumber(0.1, 3600));
   command->add_option("files", options->files, "Statistics files elsewhere (HEADRACE_SNAPSHOT)")->type_name("FILE");
   command->callback([options, interval, &line] {
     line.action = [options, interval] { return Top(*options, interval->count() > 0); };

@@ -199,6 +199,41 @@ TEST_F(Cli, PlanIsReadableByProgramsAndCachesTheMachine) {
   EXPECT_TRUE(Has(std::string(std::istreambuf_iterator<char>(file), {}), "disk_bytes_per_s"));
 }
 
+TEST_F(Cli, ANumberThatIsNoneIsRefused) {
+  const std::string model = Model();
+  for (const char* number : {"nan", "inf", "-1", "1e400", "warm", "1 "}) {
+    const std::string none = std::string(number) + " is no number from 0";
+    ExpectError({"run", model, "-p", "It is", "-n", "1", "--temp", number}, 2, "--temp: " + none + " to 1000; see");
+    ExpectError({"chat", "--server", "1", "It is", "--temp", number}, 2, "--temp: " + none + " to 1000; see");
+    ExpectError({"top", "--once", "--interval", number}, 2, "--interval: " + none + ".1 to 3600; see");
+  }
+  EXPECT_EQ(Run({"run", model, "-p", "It is", "-n", "1", "--temp", "0.5"}).status, 0);
+  for (const char* number : {"-3", "99999999999999999999", "many"}) {
+    ExpectError({"serve", model, "--answer-max", number}, 2, "--answer-max: ");
+    ExpectError({"bench", model, "--threads", number == std::string("-3") ? "-2" : number}, 2, "--threads: ");
+  }
+}
+
+// A script's variable that is not set must not give a server without a key, or a run without a limit of memory.
+TEST_F(Cli, AnEmptyValueIsNoDefault) {
+  const std::string model = Model();
+  const auto refused = [&](const std::vector<std::string>& arguments, const std::string& name) {
+    ExpectError(arguments, 2, name + " is empty; give it a value, or leave it out");
+  };
+  for (const char* option : {"--ram", "--weights-ram", "--kv-dir", "--draft", "--modelfile", "--engine", "--workers"})
+    refused({"run", model, "-p", "It is", "-n", "1", option, ""}, option);
+  for (const char* option : {"--api-key-file", "--port", "--ttl", "--access-log", "--prompt-cache-dir"})
+    refused({"serve", model, option, ""}, option);
+  refused({"run", model, "-n", "1", "-p", ""}, "--prompt");
+  refused({"run", model, ""}, "--prompt");
+  refused({"serve", ""}, "model");
+  refused({"mirror", model, ""}, "folder");
+  refused({"engine", "check", "--engine", ""}, "--engine");
+  refused({"--config", tree_.File("config.toml", "ram = \"\"\n"), "plan", model}, "--ram");
+  EXPECT_EQ(Run({"--config", "", "plan", model}).status, 0) << "no file of options";
+  EXPECT_EQ(Run({"exec", "test", "-z", ""}).status, 0) << "the program's own words";
+}
+
 TEST_F(Cli, DoctorJudgesAndLeavesNothingBehind) {
   const std::string folder = tree_.Path("");
   const Outcome outcome = Run({"doctor", folder, "--json"});

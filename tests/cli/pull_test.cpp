@@ -194,6 +194,20 @@ TEST_F(PullTest, AWrongHashLeavesNothing) {
   EXPECT_EQ(Count(Hub("u--austen-GGUF") + "/blobs", ""), 0u);
 }
 
+TEST_F(PullTest, APageInPlaceOfAModelLeavesNothing) {
+  const std::string page = tree_.File("page", "<!DOCTYPE html><p>Log in</p>");
+  configuration_["plain"]["/a.gguf"] = {{"source", page}};
+  Repository("u/page-GGUF", {{"page-Q4_K_M.gguf", page}});
+  WriteConfiguration();
+  for (const std::string& source : {Address("/a.gguf"), std::string("hf:u/page-GGUF")}) {
+    for (int i = 0; i < 2; ++i)
+      ExpectError({"pull", "--quiet", source}, 2, "is no GGUF file, it begins with '<!DOCTYPE");
+  }
+  EXPECT_EQ(
+      Count(tree_.Path("home"), ".gguf") + Count(tree_.Path("home"), "-part") + Count(tree_.Path("home"), ".state"),
+      0u);
+}
+
 TEST_F(PullTest, ATokenIsForTheHubAlone) {
   configuration_["repositories"]["u/austen-GGUF"]["token"] = "hf_secret";
   WriteConfiguration();
