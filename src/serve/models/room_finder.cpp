@@ -44,7 +44,9 @@ Task<MemoryRoom> RoomFinder::Find(const LoadedModels& models, std::vector<std::s
     // What can be wrong with them was said at the start.
     if (auto reached = cli::ReachWorkers(settings_.workers, settings_.engine.engine, 0, links); reached.ok())
       workers = std::move(*reached);
-    devices = cli::FindDevices(settings_.engine.engine, cli::Joined(workers.arguments, settings_.rest));
+    devices = workers.devices
+                  ? *workers.devices
+                  : cli::FindDevices(settings_.engine.engine, cli::Joined(workers.arguments, settings_.rest));
   });
   if (look) {
     devices_ = std::move(devices);
