@@ -175,7 +175,7 @@ int Plan(PlanOptions options, const CommandLine& line) {
     }
   }
   for (const MirrorProblem& problem : mirror_problems) Say(problem.Line());
-  for (const std::string& line : SharedDiskLines(drives)) Say(line);
+  for (const std::string& shared : SharedDiskLines(drives)) Say(shared);
   const MachineProfile speeds = machine ? ToMachineProfile(*machine) : MachineProfile();
   const LearnedPlace place =
       LearnedPlaceOf(*model, options.speculation.uses_draft() ? options.speculation.draft : "", version);
