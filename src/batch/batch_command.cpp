@@ -243,9 +243,11 @@ void AddBatchCommand(CLI::App& app, cli::CommandLine& line) {
   command
       ->add_option("--join", options->joined,
                    "Compute nothing: put the results of shards together, in the order of the requests")
-      ->type_name("RESULTS");
+      ->type_name("RESULTS")
+      ->excludes("--shard");
   command->add_flag("--overwrite", options->overwrite, "Start again and delete the results in the file");
-  command->add_flag("--retry-errors", options->retry_errors, "Repeat the requests whose result is an error");
+  command->add_flag("--retry-errors", options->retry_errors, "Repeat the requests whose result is an error")
+      ->excludes("--join");
   command->add_option("--slots", options->slots, "Requests at a time (default: the fastest number that fits in memory)")
       ->type_name("N")
       ->check(CLI::Range(uint64_t{1}, uint64_t{256}));

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <cstdlib>
 #include <memory>
+#include <sstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <fmt/format.h>
@@ -13,6 +15,7 @@
 #include <CLI/CLI.hpp>
 
 #include "base/config_directory.h"
+#include "base/size.h"
 
 namespace headrace::cli {
 namespace {
@@ -35,13 +38,16 @@ std::string DefaultPath() {
   return folder.empty() ? "" : folder + "/config.toml";
 }
 
+constexpr uint64_t kMostBytes = kMiB;
+
 class ConfigFile : public CLI::ConfigTOML {
  public:
   explicit ConfigFile(CLI::App& app) : app_(app) {}
 
   std::vector<CLI::ConfigItem> from_config(std::istream& input) const override {
+    std::istringstream text(TextOf(input));
     std::vector<CLI::ConfigItem> taken;
-    for (CLI::ConfigItem& item : ConfigBase::from_config(input)) {
+    for (CLI::ConfigItem& item : ConfigBase::from_config(text)) {
       const bool section_mark = item.name == "++" || item.name == "--";
       if (!section_mark) Take(std::move(item), taken);
     }
@@ -49,6 +55,21 @@ class ConfigFile : public CLI::ConfigTOML {
   }
 
  private:
+  // Without the mark that some editors put before it. A device, or another file taken for a configuration, must not be
+  // read without an end.
+  std::string TextOf(std::istream& input) const {
+    constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+    std::string text(kMostBytes + 1, '\0');
+    input.read(text.data(), static_cast<std::streamsize>(text.size()));
+    text.resize(static_cast<size_t>(input.gcount()));
+    if (text.size() > kMostBytes) {
+      throw CLI::ConfigError(fmt::format("{}: too long for a file with options: more than {}",
+                                         app_.get_config_ptr()->as<std::string>(), FormatSize(kMostBytes)));
+    }
+    if (text.starts_with(kByteOrderMark)) text.erase(0, kByteOrderMark.size());
+    return text;
+  }
+
   // Hands it to the command that was chosen, if it is for that and nothing goes before.
   void Take(CLI::ConfigItem item, std::vector<CLI::ConfigItem>& taken) const {
     const std::string where = fmt::format("{}", fmt::join(item.parents, "."));

@@ -14,8 +14,8 @@ struct CaptureResult {
   int exit_status = 0;  // the program's, or 128 + signal
   int signal = 0;       // that ended the program, 0 when it exited
   std::string output;   // at most 4 MiB
-  uint64_t peak_bytes =
-      0;  // resident memory at its largest; where this process held more, its last 20 ms may be missing
+  // Resident memory at its largest; where this process's own data are larger, its last moment may be missing.
+  uint64_t peak_bytes = 0;
 };
 
 // Runs `program arguments` without input, with standard error merged into its output or dropped. It is killed after

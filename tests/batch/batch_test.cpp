@@ -163,6 +163,8 @@ TEST_F(Batches, ShardsHaveEachRequestOnceAndAreJoined) {
   const std::string first = tree_.Path("results-1-of-2.jsonl"), second = tree_.Path("results-2-of-2.jsonl");
   const std::string file = tree_.Path("requests.jsonl");
   ExpectError({"batch", file, "--join", first, second}, 2, "results-2-of-2.jsonl");
+  ExpectError({"batch", file, "--shard", "1/2", "--join", first}, 2, "--shard excludes --join");
+  ExpectError({"batch", file, "--retry-errors", "--join", first}, 2, "--join");
   ExpectError({"batch", file, "--join", first}, 2, "3 of 6 requests have no result in these files: line 2, line 4");
   ExpectError(Command({"--shard", "2/2", "-o", first}), 2, "does not belong to shard 2 of 2");
   ExpectError(Command({"--shard", "3/2"}), 2, "--shard");

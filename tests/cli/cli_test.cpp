@@ -214,6 +214,14 @@ TEST_F(Cli, ANumberThatIsNoneIsRefused) {
   }
 }
 
+TEST_F(Cli, AFileOfOptionsIsReadAsEditorsLeaveItAndNotWithoutAnEnd) {
+  const std::string marked = tree_.File("marked.toml",
+                                        "\xef\xbb\xbf"
+                                        "ram = \"3M\"\n");
+  ExpectError({"--config", marked, "plan", Model()}, 2, "3.00 MiB (--ram) is too little");
+  ExpectError({"--config", "/dev/zero", "plan", Model()}, 2, "/dev/zero: too long for a file with options");
+}
+
 // A script's variable that is not set must not give a server without a key, or a run without a limit of memory.
 TEST_F(Cli, AnEmptyValueIsNoDefault) {
   const std::string model = Model();
