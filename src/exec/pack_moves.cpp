@@ -151,35 +151,31 @@ std::optional<PackMoves> PackMoves::Find(size_t rows, size_t row_bytes, size_t b
 }
 
 void PackMoves::Run(const uint8_t* from, uint8_t* to, size_t rows, size_t row_bytes) const {
-  const size_t blocks = row_bytes / block_bytes_, period = group_rows_ * block_bytes_;
+  // Copies, since what is written could be any of the members for all that the compiler knows.
+  const size_t block_bytes = block_bytes_, period = group_rows_ * block_bytes_, blocks = row_bytes / block_bytes;
   for (size_t row = 0; row < rows; row += group_rows_) {
     for (size_t block = 0; block < blocks; block += kTileBlocks) {
       const size_t count = std::min(kTileBlocks, blocks - block);
-      const uint8_t* const source = from + row * row_bytes + block * block_bytes_;
-      uint8_t* const target = to + row * row_bytes + block * period;
-      MoveBlocks(source, target, count, row_bytes);
-      if (!words_.empty()) MixBlocks(source, target, count, row_bytes);
-    }
-  }
-}
-
-void PackMoves::MoveBlocks(const uint8_t* from, uint8_t* to, size_t blocks, size_t row_bytes) const {
-  const size_t period = group_rows_ * block_bytes_;
-  for (const BlockMove& move : moves_) {
-    const uint8_t* const source = from + move.row * row_bytes + move.from;
-    uint8_t* const target = to + move.to;
-    switch (move.bytes) {
-      case 8:
-        MoveWords<uint64_t>(source, target, blocks, block_bytes_, period, move.flip);
-        break;
-      case 4:
-        MoveWords<uint32_t>(source, target, blocks, block_bytes_, period, move.flip);
-        break;
-      case 2:
-        MoveWords<uint16_t>(source, target, blocks, block_bytes_, period, move.flip);
-        break;
-      default:
-        MoveWords<uint8_t>(source, target, blocks, block_bytes_, period, move.flip);
+      const uint8_t* const group = from + row * row_bytes + block * block_bytes;
+      uint8_t* const packed = to + row * row_bytes + block * period;
+      for (const BlockMove& move : moves_) {
+        const uint8_t* const source = group + move.row * row_bytes + move.from;
+        uint8_t* const target = packed + move.to;
+        switch (move.bytes) {
+          case 8:
+            MoveWords<uint64_t>(source, target, count, block_bytes, period, move.flip);
+            break;
+          case 4:
+            MoveWords<uint32_t>(source, target, count, block_bytes, period, move.flip);
+            break;
+          case 2:
+            MoveWords<uint16_t>(source, target, count, block_bytes, period, move.flip);
+            break;
+          default:
+            MoveWords<uint8_t>(source, target, count, block_bytes, period, move.flip);
+        }
+      }
+      if (!words_.empty()) MixBlocks(group, packed, count, row_bytes);
     }
   }
 }

@@ -55,7 +55,6 @@ class PackMoves {
 
   PackMoves(size_t block_bytes, size_t group_rows) : block_bytes_(block_bytes), group_rows_(group_rows) {}
 
-  void MoveBlocks(const uint8_t* from, uint8_t* to, size_t blocks, size_t row_bytes) const;
   void MixBlocks(const uint8_t* from, uint8_t* to, size_t blocks, size_t row_bytes) const;
 
   size_t block_bytes_, group_rows_;
