@@ -21,7 +21,7 @@ constexpr uint64_t kMaxRingBytes = 64 * kMiB;
 constexpr uint64_t kRingSegments = 3;
 // Eight reads of half a megabyte or more reach the speed of a drive.
 constexpr uint64_t kLeastDriveBuffer = 128 * kKiB, kMostDriveBuffer = 4 * kMiB;
-constexpr uint64_t kDriveBufferPart = 64;
+constexpr uint64_t kDriveBufferPart = 128;
 constexpr uint64_t kMostRings = 3;  // a quarter of the budget, for several drives
 
 // A segment starts anywhere in a page and is read in whole pages.

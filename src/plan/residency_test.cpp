@@ -247,7 +247,7 @@ TEST(PlanResidency, ReadsMoreAheadFromSeveralDrivesWithinTheBudget) {
 
 TEST(DriveBufferBytes, AreASmallPartOfTheBudgetForSeveralDrivesOnly) {
   EXPECT_EQ(DriveBufferBytes(kGiB, 1), 0u);
-  EXPECT_EQ(DriveBufferBytes(64 * kMiB, 2), kMiB);
+  EXPECT_EQ(DriveBufferBytes(64 * kMiB, 2), 512 * kKiB);
   EXPECT_EQ(DriveBufferBytes(kGiB, 2), 4 * kMiB);
   EXPECT_EQ(DriveBufferBytes(UINT64_MAX, 3), 4 * kMiB);
   EXPECT_EQ(DriveBufferBytes(0, 2), 128 * kKiB) << "reads need some";
