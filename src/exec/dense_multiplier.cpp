@@ -8,9 +8,9 @@
 namespace headrace {
 namespace {
 
-// From how many columns on rows are gathered before they are multiplied (docs/architecture.md): in a packed layout they
-// are moved anyway and still in the cores' caches when they are multiplied at once; in the file's layout gathering is a
-// copy.
+// From how many columns on rows are gathered before they are multiplied (docs/narrow-batches.md): in a packed layout
+// they are moved anyway and still in the cores' caches when they are multiplied at once; in the file's layout gathering
+// is a copy.
 constexpr int64_t kGatherPlain = 9, kGatherPacked = 64;
 
 }  // namespace
