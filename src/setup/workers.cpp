@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <thread>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -32,6 +33,9 @@ namespace {
 using WorkerClock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kReachTime{2000};
+// A worker that has died can seem to listen for a moment, until the last of its processes has gone.
+constexpr int kLooksForLost = 6;
+constexpr std::chrono::milliseconds kBetweenLooks{200};
 
 struct Dial {
   const WorkerAddress* worker = nullptr;
@@ -269,12 +273,15 @@ Status PutWorkersBefore(const std::string& workers, const Engine& engine, const 
 std::string LostWorkers(const EngineArguments& arguments) {
   const auto list = arguments.Value(OptionId::kRemote);
   const auto workers = list ? ParseWorkers(*list) : Result<std::vector<WorkerAddress>>(std::vector<WorkerAddress>());
-  if (!workers.ok()) return "";
+  if (!workers.ok() || workers->empty()) return "";
   std::string text;
-  for (const Dial& dial : DialAll(*workers)) {
-    if (dial.error.empty()) continue;
-    text += fmt::format("{}worker {} does not answer any more ({})", text.empty() ? "" : "; ", dial.worker->text(),
-                        dial.error);
+  for (int look = 1; text.empty() && look <= kLooksForLost; ++look) {
+    if (look > 1) std::this_thread::sleep_for(kBetweenLooks);
+    for (const Dial& dial : DialAll(*workers)) {
+      if (dial.error.empty()) continue;
+      text += fmt::format("{}worker {} does not answer any more ({})", text.empty() ? "" : "; ", dial.worker->text(),
+                          dial.error);
+    }
   }
   return text;
 }

@@ -62,7 +62,8 @@ Status PutWorkersBefore(const std::string& workers, const Engine& engine, const 
 std::vector<Device> DevicesWith(const std::vector<std::string>& used, const std::vector<Device>& asked);
 
 // After a program of the engine with these arguments has ended by itself: "worker HOST:PORT does not answer any more",
-// "" where all do. llama.cpp ends the process when one is lost. Takes two seconds at most. Thread-safe.
+// "" where all do. llama.cpp ends the process when one is lost. Takes three seconds at most, one where all answer.
+// Thread-safe.
 std::string LostWorkers(const EngineArguments& arguments);
 
 }  // namespace headrace::cli
