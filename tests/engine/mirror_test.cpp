@@ -246,17 +246,22 @@ class HeldReads {
   bool made_ = false;
 };
 
+bool Succeeds(const std::string& command) { return std::system((command + " >/dev/null 2>&1").c_str()) == 0; }
+
+// A file system in a file, on a loop device of its own.
+bool MountLoop(const std::string& image, const std::string& folder) {
+  fs::create_directory(folder);
+  return Succeeds("truncate -s 64M " + image + " && PATH=$PATH:/usr/sbin mkfs.ext4 -q -F -O ^has_journal " + image +
+                  " && mount -o loop " + image + " " + folder);
+}
+
 // The kernel reports nothing: reads do not end until they are let go, 14 seconds later.
 TEST_F(Mirror, OnADriveThatHangs) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root to make a device that hangs";
   const HeldReads held;
   if (!held.made()) GTEST_SKIP() << "needs the blkio controller of version 1 to make a device that hangs";
-  const auto run = [](const std::string& command) { return std::system((command + " >/dev/null 2>&1").c_str()) == 0; };
   const std::string image = folder_ + "/image", mounted = folder_ + "/drive";
-  fs::create_directory(mounted);
-  if (!run("truncate -s 64M " + image + " && PATH=$PATH:/usr/sbin mkfs.ext4 -q -F -O ^has_journal " + image +
-           " && mount -o loop " + image + " " + mounted))
-    GTEST_SKIP() << "cannot mount a loop device";
+  if (!MountLoop(image, mounted)) GTEST_SKIP() << "cannot mount a loop device";
   fs::copy_file(work_.model, mounted + "/" + kMirrored);
   work_.decode = 200;
   for (const char* reader : {"uring", "pread"}) {
@@ -274,18 +279,14 @@ TEST_F(Mirror, OnADriveThatHangs) {
     EXPECT_EQ(lines.size(), 1u) << streamed.child.Describe();
     for (const std::string& line : lines) EXPECT_NE(line.find(mounted + "/" + kMirrored), std::string::npos) << line;
   }
-  EXPECT_TRUE(run("umount -l " + mounted));
+  EXPECT_TRUE(Succeeds("umount -l " + mounted));
 }
 
 // A file system on a device that stops to work: reads of it fail in the kernel.
 TEST_F(Mirror, OnADriveThatIsTakenAway) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root to make a device that fails";
-  const auto run = [](const std::string& command) { return std::system((command + " >/dev/null 2>&1").c_str()) == 0; };
   const std::string image = folder_ + "/image", mounted = folder_ + "/drive";
-  fs::create_directory(mounted);
-  if (!run("truncate -s 64M " + image + " && PATH=$PATH:/usr/sbin mkfs.ext4 -q -F -O ^has_journal " + image +
-           " && mount -o loop " + image + " " + mounted))
-    GTEST_SKIP() << "cannot mount a loop device";
+  if (!MountLoop(image, mounted)) GTEST_SKIP() << "cannot mount a loop device";
   fs::copy_file(work_.model, mounted + "/" + kMirrored);
   work_.decode = 200;
   // When 2 MB more were read from it (its counters are older than this file system) the device loses all but its first
@@ -298,7 +299,7 @@ TEST_F(Mirror, OnADriveThatIsTakenAway) {
   const EngineRun streamed = RunStreamed(work_, kMirrorBudget, {{"HEADRACE_MIRROR", mounted}});
   EXPECT_TRUE(SameBytes(RunStock(work_), streamed));
   EXPECT_EQ(Lines(streamed.child.err, "this drive fails").size(), 1u) << streamed.child.Describe();
-  EXPECT_TRUE(run("umount -l " + mounted));
+  EXPECT_TRUE(Succeeds("umount -l " + mounted));
 }
 
 }  // namespace
